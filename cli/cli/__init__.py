@@ -1,0 +1,1 @@
+"""The schoolconnect command: local stack, stand-ins, demo school, operator verbs."""

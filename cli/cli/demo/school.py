@@ -1,0 +1,199 @@
+"""The demo school group: three schools in three timezones, made from a fixed seed, always the same."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+from cli.demo import names, oneroster
+from cli.demo.families import CLASS_SIZE, GRADES, PER_GRADE, STUDENT_ADDRESS_FROM, Family, families
+from cli.demo.oneroster import Row
+
+SEED = 20_260_901
+YEAR = 2026
+GROUP = "group-demo"
+SUBJECTS = ("Mathematics", "Languages")
+ROOMS = PER_GRADE // CLASS_SIZE
+PLATFORMS = ("android", "ios", "web")
+GUARDIANS_WITH_DEVICE = 0.85
+STUDENTS_WITH_DEVICE = 0.7
+SECOND_DEVICE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class School:
+    sourced_id: str
+    name: str
+    timezone: str
+
+
+SCHOOLS = (
+    School("school-linden", "Demo School Linden", "Europe/Berlin"),
+    School("school-harbor", "Demo School Harbor", "America/New_York"),
+    School("school-cinar", "Demo School Çınar", "Europe/Istanbul"),  # noqa: RUF001  # a name beyond ASCII on purpose
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What an app would register; OneRoster knows no devices. `person` is a sourcedId."""
+
+    person: str
+    token: str
+    platform: str
+
+
+@dataclass(frozen=True, slots=True)
+class DemoGroup:
+    """`roster` is a OneRoster 1.1 zip in bulk mode. The figures are what an import of it must come to."""
+
+    roster: bytes
+    devices: tuple[Device, ...]
+    people: int
+    students: int
+    guardians: int
+
+
+def build(seed: int = SEED) -> DemoGroup:
+    random = Random(seed)  # noqa: S311  # to be foreseeable is the point
+    homes = tuple(families(random, tuple(school.sourced_id for school in SCHOOLS)))
+    staff = list(_staff(random))
+    family_rows = list(_family_rows(homes))
+    roster = oneroster.pack(
+        {
+            "orgs": _orgs(),
+            "academicSessions": _sessions(),
+            "courses": _courses(),
+            "classes": _classes(),
+            "users": [*staff, *family_rows],
+            "enrollments": _enrolments(homes),
+        },
+        "bulk",
+    )
+    students = sum(len(home.children) for home in homes)
+    guardians = sum(len(home.guardians) for home in homes)
+    devices = tuple(_devices(random, homes))
+    return DemoGroup(roster, devices, len(staff) + len(family_rows), students, guardians)
+
+
+def _orgs() -> Iterator[Row]:
+    yield (GROUP, "", "", "Demo School Group", "district", "", "", "")
+    for school in SCHOOLS:
+        yield (school.sourced_id, "", "", school.name, "school", "", GROUP, school.timezone)
+
+
+def _sessions() -> Iterator[Row]:
+    """OneRoster's end dates are the first day after."""
+    year = str(YEAR + 1)
+    for school in SCHOOLS:
+        above = f"{school.sourced_id}-year"
+        begins, middle, ends = f"{YEAR}-08-24", f"{YEAR + 1}-02-01", f"{YEAR + 1}-07-03"
+        yield (above, "", "", f"School year {YEAR}/{YEAR + 1}", "schoolYear", begins, ends, "", year)
+        yield (f"{school.sourced_id}-term-1", "", "", "First term", "semester", begins, middle, above, year)
+        yield (f"{school.sourced_id}-term-2", "", "", "Second term", "semester", middle, ends, above, year)
+
+
+def _courses() -> Iterator[Row]:
+    for school in SCHOOLS:
+        for subject in ("Homeroom", *SUBJECTS):
+            course = f"{school.sourced_id}-{subject.lower()}"
+            yield (course, "", "", "", subject, "", "", school.sourced_id, "", "")
+
+
+def _rooms() -> Iterator[tuple[str, str, str]]:
+    """(school, grade, room) such as school-linden, 07, 7b."""
+    for school in SCHOOLS:
+        for grade in range(1, GRADES + 1):
+            for room in range(ROOMS):
+                yield school.sourced_id, f"{grade:02}", _room(grade, room)
+
+
+def _room(grade: int, room: int) -> str:
+    return f"{grade}{'abcdefgh'[room]}"
+
+
+def _classes() -> Iterator[Row]:
+    for school, grade, room in _rooms():
+        terms = f"{school}-term-1,{school}-term-2"
+        for subject in ("Homeroom", *SUBJECTS):
+            kind = "homeroom" if subject == "Homeroom" else "scheduled"
+            course = f"{school}-{subject.lower()}"
+            title, code = f"{subject} {room}", f"{room}-{subject[:2].upper()}"
+            key = f"{course}-{room}"
+            yield (key, "", "", title, grade, course, code, kind, "", school, terms, "", "", "")
+
+
+def _user(sourced_id: str, orgs: str, role: str, given: str, family: str, **more: str) -> Row:
+    contact = more.get("email", "")
+    phone = (
+        f"+999 {int(hashlib.sha256(sourced_id.encode()).hexdigest(), 16) % 10**8:08}"  # +999 is no country
+    )
+    reach = ("", phone) if role == "student" else (phone, phone)
+    login = (sourced_id, "", given, family, "", "")
+    return (
+        *(sourced_id, "", "", "true", orgs, role, *login, contact, *reach),
+        *(more.get("agents", ""), more.get("grade", ""), ""),
+    )
+
+
+def _staff(random: Random) -> Iterator[Row]:
+    """A teacher for each room, six aides and two administrators a school, an administrator of the group."""
+    number = 9000
+    jobs = [(f"teacher-{school}-{room}", school, "teacher") for school, _, room in _rooms()]
+    for school in SCHOOLS:
+        jobs += [(f"staff-{school.sourced_id}-{n}", school.sourced_id, "aide") for n in range(1, 7)]
+        jobs += [(f"admin-{school.sourced_id}-{n}", school.sourced_id, "administrator") for n in (1, 2)]
+    for sourced_id, org, role in [*jobs, ("admin-group-demo-1", GROUP, "administrator")]:
+        number += 1
+        given, family = names.given_name(random), names.family_name(random, number)
+        yield _user(sourced_id, org, role, given, family, email=names.address(given, family))
+
+
+def _family_rows(homes: tuple[Family, ...]) -> Iterator[Row]:
+    for home in homes:
+        orgs = ",".join(home.schools)
+        for guardian in home.guardians:
+            children = ",".join(child.sourced_id for child in home.children)
+            given, email = guardian.given, guardian.email
+            yield _user(guardian.sourced_id, orgs, "guardian", given, home.name, email=email, agents=children)
+        agents = ",".join(guardian.sourced_id for guardian in home.guardians)
+        for child in home.children:
+            yield _user(
+                *(child.sourced_id, child.school, "student", child.given, home.name),
+                email=child.email,
+                agents=agents,
+                grade=f"{child.grade:02}",
+            )
+
+
+def _enrolments(homes: tuple[Family, ...]) -> Iterator[Row]:
+    begins = f"{YEAR}-08-24"
+    for school, _, room in _rooms():
+        for subject in ("homeroom", *map(str.lower, SUBJECTS)):
+            group, teacher = f"{school}-{subject}-{room}", f"teacher-{school}-{room}"
+            key = f"{group}-teacher"
+            yield (key, "", "", group, school, teacher, "teacher", "true", begins, "")
+    for home in homes:
+        for child in home.children:
+            room = _room(child.grade, child.room)
+            for subject in ("homeroom", *map(str.lower, SUBJECTS)):
+                group = f"{child.school}-{subject}-{room}"
+                key = f"{child.sourced_id}-{subject}"
+                yield (key, "", "", group, child.school, child.sourced_id, "student", "", begins, "")
+
+
+def _devices(random: Random, homes: tuple[Family, ...]) -> Iterator[Device]:
+    for home in homes:
+        likely = [(guardian.sourced_id, GUARDIANS_WITH_DEVICE) for guardian in home.guardians]
+        older = (child for child in home.children if child.grade >= STUDENT_ADDRESS_FROM)
+        likely += [(child.sourced_id, STUDENTS_WITH_DEVICE) for child in older]
+        for person, chance in likely:
+            if random.random() < chance:
+                for number in range(2 if random.random() < SECOND_DEVICE else 1):
+                    yield Device(person, token(person, number), random.choice(PLATFORMS))
+
+
+def token(person: str, number: int) -> str:
+    """157 characters, about as long as FCM's own, and unmistakably none of them."""
+    digest = hashlib.sha512(f"{person}/{number}".encode()).hexdigest()
+    return f"demo-{digest}{digest[:24]}"

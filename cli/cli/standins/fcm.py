@@ -1,0 +1,230 @@
+"""`python -m cli.standins.fcm --port P --certs DIR`: Firebase Cloud Messaging, HTTP v1, over TLS.
+
+`POST /v1/projects/{id}/messages:send` and `POST /token` answer as documented (HTTP/1.1 and HTTP/2); what was
+received is at `/`, `/stats` and `/received?limit=&token=`; faults are set with `POST /faults`.
+"""
+
+import argparse
+import asyncio
+import datetime as dt
+import json
+import os
+import re
+import socket
+from collections import Counter
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import structlog
+import uvloop
+from granian.rsgi import Scope
+
+from cli.standins.control import JSON, control
+from cli.standins.faults import Dice, FcmFaults
+from cli.standins.grants import GrantRefused, Grants, answer
+from cli.standins.ledger import Ledger
+from cli.standins.messages import (
+    DENIED,
+    ERRORS,
+    RETRY_LATER,
+    UNAUTHENTICATED,
+    Accepted,
+    ErrorAnswer,
+    Invalid,
+    read,
+)
+from cli.standins.page import Row
+from cli.standins.serving import HTTPProtocol, serve
+
+log = structlog.get_logger()
+
+SEND = re.compile(r"/v1/projects/([^/]+)/messages:send")
+RATES = ("drop", "unavailable", "quota", "internal", "sender_id_mismatch", "third_party_auth")
+
+
+class Fcm:
+    """State of the stand-in: what came in, the tokens issued, the faults switched on."""
+
+    name = "FCM stand-in"
+
+    def __init__(self, account: dict[str, str]) -> None:
+        self.project = account["project_id"]
+        self.send_path = f"/v1/projects/{self.project}/messages:send"
+        self.grants = Grants(account)
+        self.ledger = Ledger()
+        self.refusals: Counter[str] = Counter()
+        self.in_flight = self.max_in_flight = 0
+        self._set(FcmFaults())
+
+    async def app(self, scope: Scope, protocol: HTTPProtocol) -> None:
+        """Route one request."""
+        if scope.method == "POST" and scope.path == self.send_path:
+            await self._send(scope, protocol)
+        elif scope.method == "POST" and scope.path == "/token":
+            await self._token(protocol)
+        elif scope.method == "POST" and SEND.fullmatch(scope.path):
+            self._refuse(protocol, "permission_denied", DENIED)
+        else:
+            await control(self, scope, protocol)
+
+    async def _send(self, scope: Scope, protocol: HTTPProtocol) -> None:
+        self.in_flight += 1
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
+        try:
+            content = await protocol()
+            if self.faults.latency_ms:
+                await asyncio.sleep(self.faults.latency_ms / 1000)
+            if not self.grants.admits(scope.headers.get("authorization")):
+                self._refuse(protocol, "unauthenticated", UNAUTHENTICATED)
+                return
+            try:
+                message = read(content)
+            except Invalid as problem:
+                self._refuse(protocol, "invalid_argument", problem.answer)
+                return
+            self._decide(scope, protocol, message, content)
+        finally:
+            self.in_flight -= 1
+
+    def _decide(self, scope: Scope, protocol: HTTPProtocol, message: Accepted, content: bytes) -> None:
+        fault = self.dice.draw()
+        if fault is None and self._dead(message.target):
+            fault = "unregistered"
+        outcome = {"drop": "dropped", None: "accepted"}.get(fault, fault or "")
+        # A dropped message was taken, only its answer was lost: the device shows it, a repeat is a duplicate.
+        arrival = self.ledger.add(
+            outcome, message.target, message.tag, content, delivered=fault in {None, "drop"}
+        )
+        if fault is None:
+            name = f"projects/{self.project}/messages/0:{arrival.ordinal}"
+            protocol.response_bytes(200, JSON, b'{\n  "name": "%b"\n}\n' % name.encode())
+        elif fault == "drop":
+            hang_up(scope.client)
+            protocol.response_empty(500, [])
+        else:
+            later = fault in RETRY_LATER and self.faults.retry_after_s is not None
+            headers = [*JSON, ("retry-after", self._retry_after())] if later else JSON
+            protocol.response_bytes(ERRORS[fault].status, headers, ERRORS[fault].body)
+
+    async def _token(self, protocol: HTTPProtocol) -> None:
+        form = await protocol()
+        try:
+            granted = self.grants.grant(
+                form, lifetime_s=self.faults.token_lifetime_s, refused=self.faults.refuse_grants
+            )
+        except GrantRefused as problem:
+            self.refusals["grant_refused"] += 1
+            protocol.response_bytes(400, JSON, answer(problem.answer))
+        else:
+            protocol.response_bytes(200, JSON, answer(granted))
+
+    def _refuse(self, protocol: HTTPProtocol, outcome: str, refusal: ErrorAnswer) -> None:
+        self.refusals[outcome] += 1
+        protocol.response_bytes(refusal.status, JSON, refusal.body)
+
+    def _dead(self, token: str) -> bool:
+        # A share of the token space, not of the calls: a token once dead must stay dead.
+        share = crc32(f"{self.faults.seed}:{token}".encode()) / 2**32
+        return token in self.dead_tokens or share < self.faults.unregistered
+
+    def _retry_after(self) -> str:
+        seconds = self.faults.retry_after_s or 0
+        if self.faults.retry_after_as_date:
+            return format_datetime(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds), usegmt=True)
+        return str(seconds)
+
+    def stats(self) -> dict[str, Any]:
+        """Counters since the start or the last `DELETE /received`; `calls` by outcome."""
+        ledger = self.ledger
+        calls = Counter(ledger.outcomes) + self.refusals
+        return {
+            "sent": ledger.outcomes["accepted"],
+            "calls_total": calls.total() - calls["grant_refused"],
+            "duplicates": ledger.duplicates,
+            "distinct_tokens": ledger.recipients.count,
+            "in_flight": self.in_flight,
+            "max_in_flight": self.max_in_flight,
+            "tokens_issued": self.grants.issued,
+            "kept": len(ledger.arrivals),
+            "calls": dict(calls),
+            "repeated": [{"token": key[0], "tag": key[1], "count": n} for key, n in ledger.repeated.items()],
+        }
+
+    def received(self, limit: int, recipient: str | None) -> list[dict[str, Any]]:
+        """Messages that got as far as a device or an error of FCM, newest first."""
+        return [
+            {
+                "ordinal": each.ordinal,
+                "time": each.time,
+                "outcome": each.outcome,
+                "token": each.recipient,
+                "tag": each.tag,
+                "message": json.loads(each.content)["message"],
+            }
+            for each in self.ledger.latest(limit, recipient)
+        ]
+
+    def rows(self, limit: int) -> list[Row]:
+        """The same for the page."""
+        shown = []
+        for each in self.ledger.latest(limit):
+            message = json.loads(each.content)["message"]
+            note, data = message.get("notification", {}), message.get("data", {})
+            text = note.get("body") or ", ".join(f"{key}: {value}" for key, value in data.items())
+            title = note.get("title", "")
+            shown.append(Row(each.ordinal, each.time, each.outcome, each.recipient, title, text))
+        return shown
+
+    def faults_now(self) -> dict[str, Any]:
+        """Every fault with its present value."""
+        return self.faults.model_dump()
+
+    def change_faults(self, change: dict[str, Any]) -> None:
+        """Raises pydantic.ValidationError and changes nothing when the change is not understood."""
+        change = dict(change)
+        revoke = change.pop("revoke_tokens", False)
+        self._set(self.faults.changed(change))
+        if revoke:
+            self.grants.revoke()
+
+    def clear(self) -> None:
+        """Forget what was received; faults and issued tokens stay."""
+        self.ledger.clear()
+        self.refusals.clear()
+        self.max_in_flight = self.in_flight
+
+    def _set(self, faults: FcmFaults) -> None:
+        self.faults = faults
+        self.dead_tokens = frozenset(faults.unregistered_tokens)
+        self.dice = Dice(faults.seed, {name: getattr(faults, name) for name in RATES})
+
+
+def hang_up(client: str) -> None:
+    """Close the TCP connection of `client` ("host:port"): the server itself only knows how to answer."""
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            copy = socket.socket(fileno=os.dup(int(entry.name)))
+        except OSError:
+            continue  # not a socket, or closed since the listing
+        with copy:
+            try:
+                host, port = copy.getpeername()[:2]
+            except (OSError, ValueError):
+                continue  # a listening or a local socket
+            if f"{host}:{port}" == client:
+                copy.shutdown(socket.SHUT_RDWR)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="FCM HTTP v1 stand-in on 127.0.0.1, over TLS")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--certs", type=Path, required=True, help="folder made by cli.standins.certs")
+    options = parser.parse_args()
+    account = json.loads((options.certs / "service-account.json").read_text())
+    uvloop.run(serve(Fcm(account).app, options.port, certs=options.certs, standin="fcm"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""OneRoster CSV, versions 1.1 and 1.2: a zip in, typed records and rejected rows out.
+
+>>> with read(path) as roster:
+...     for person in roster.people():
+...         ...
+"""
+
+from gateway.roster.archive import Limits
+from gateway.roster.errors import Rejected, RosterRefused, Scope
+from gateway.roster.known import Known
+from gateway.roster.manifest import Mode
+from gateway.roster.reader import Roster, read
+from gateway.roster.records import (
+    Enrolment,
+    Guardianship,
+    Membership,
+    Org,
+    Person,
+    Role,
+    SchoolClass,
+    Status,
+    Student,
+    Term,
+)
+
+__all__ = [
+    "Enrolment",
+    "Guardianship",
+    "Known",
+    "Limits",
+    "Membership",
+    "Mode",
+    "Org",
+    "Person",
+    "Rejected",
+    "Role",
+    "Roster",
+    "RosterRefused",
+    "SchoolClass",
+    "Scope",
+    "Status",
+    "Student",
+    "Term",
+    "read",
+]

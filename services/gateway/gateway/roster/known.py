@@ -1,0 +1,26 @@
+"""What the gateway has already, for uploads that carry changes only."""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The sourcedIds of active records. A delta may refer to them; a bulk file is complete and may not.
+
+    `districts` maps an organisation that is no school to the schools below it, `classes` a class to its
+    school.
+    """
+
+    schools: AbstractSet[str] = frozenset()
+    districts: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
+    users: AbstractSet[str] = frozenset()
+    students: AbstractSet[str] = frozenset()
+    guardians: AbstractSet[str] = frozenset()
+    classes: Mapping[str, str] = field(default_factory=dict)
+    terms: AbstractSet[str] = frozenset()
+
+    @property
+    def orgs(self) -> AbstractSet[str]:
+        return self.schools | self.districts.keys()

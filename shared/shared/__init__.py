@@ -1,0 +1,1 @@
+"""The foundations every SchoolConnect service stands on."""

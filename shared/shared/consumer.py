@@ -1,0 +1,129 @@
+"""Takes messages from one queue and settles each: done, again later, or dead. Handlers never see any of it."""
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from faststream.rabbit import RabbitMessage
+
+from shared.bus import ATTEMPT, DEAD, retry_name
+from shared.db import infrastructure
+from shared.errors import InfrastructureDown, Undeliverable
+from shared.events.base import Envelope
+from shared.gate import Gate, Turnstile
+from shared.publisher import Publisher
+from shared.retries import Again, decide, describe, fingerprint
+from shared.telemetry import Metrics
+from shared.transaction import Duplicate
+
+log = structlog.get_logger()
+
+SUSPICIOUS_DELIVERIES = 2
+"""A message that was in hand this often when its consumer died is handled alone."""
+
+Handle = Callable[[Envelope, bytes], Awaitable[None]]
+
+
+class Consumer:
+    """One queue's way of settling messages; FastStream calls it with each message."""
+
+    def __init__(
+        self,
+        service: str,
+        queue: str,
+        handle: Handle,
+        *,
+        publisher: Publisher,
+        gate: Gate,
+        turnstile: Turnstile,
+        metrics: Metrics,
+        tiers: tuple[int, ...],
+        concurrency: asyncio.Semaphore,
+    ) -> None:
+        self.service = service
+        self.queue = queue
+        self._handle = handle
+        self._publisher = publisher
+        self._gate = gate
+        self._turnstile = turnstile
+        self._metrics = metrics
+        self._tiers = tiers
+        self._concurrency = concurrency
+
+    async def __call__(self, message: RabbitMessage) -> None:
+        """Settle one message. Cancelled on the way (shutdown), it stays with the broker."""
+        started = time.perf_counter()
+        alone = int(message.headers.get("x-delivery-count", 0)) >= SUSPICIOUS_DELIVERIES
+        await self._turnstile.enter(alone=alone)
+        self._metrics.in_flight.inc()
+        try:
+            async with self._concurrency:
+                outcome = await self._settle(message)
+        finally:
+            self._metrics.in_flight.dec()
+            await self._turnstile.leave(alone=alone)
+        self._metrics.handled.labels(self.queue, outcome).inc()
+        self._metrics.seconds.labels(self.queue).observe(time.perf_counter() - started)
+
+    async def _settle(self, message: RabbitMessage) -> str:
+        while True:
+            await self._gate.passed()
+            try:
+                outcome = await self._try(message)
+                await message.ack()
+            except Exception as problem:
+                if not infrastructure(problem) and not isinstance(problem, InfrastructureDown):
+                    raise
+                self._gate.close(problem)
+            else:
+                return outcome
+
+    async def _try(self, message: RabbitMessage) -> str:
+        """Handle once; a failure that is the message's own is passed on to a tier or the dead letters."""
+        try:
+            envelope = Envelope.read(message.headers)
+            with structlog.contextvars.bound_contextvars(
+                message_id=str(envelope.id),
+                correlation_id=str(envelope.correlation_id),
+                school_id=str(envelope.school_id),
+                queue=self.queue,
+            ):
+                await self._handle(envelope, message.body)
+        except Duplicate:
+            return "duplicate"
+        except Exception as problem:
+            if infrastructure(problem) or isinstance(problem, InfrastructureDown):
+                raise
+            return await self._pass_on(message, problem)
+        return "done"
+
+    async def _pass_on(self, message: RabbitMessage, problem: Exception) -> str:
+        attempts = int(message.headers.get(ATTEMPT, 0)) + 1
+        now = dt.datetime.now(dt.UTC).isoformat()
+        headers: dict[str, Any] = {
+            name: value for name, value in message.headers.items() if not name.startswith("x-")
+        }
+        headers |= {
+            ATTEMPT: attempts,
+            "sc-queue": self.queue,
+            "sc-error": describe(problem)[:500],
+            "sc-fingerprint": fingerprint(self.queue, problem),
+            "sc-first-failed": headers.get("sc-first-failed", now),
+            "sc-last-failed": now,
+        }
+        decision = decide(problem, attempts, self._tiers)
+        facts = {"error": headers["sc-error"], "fingerprint": headers["sc-fingerprint"], "attempt": attempts}
+        try:
+            if isinstance(decision, Again):
+                log.warning("message.retried", after=decision.seconds, **facts)
+                exchange = retry_name(self.service, decision.seconds)
+                await self._publisher.publish(exchange, self.queue, message.body, headers)
+                return "retried"
+            log.error("message.dead", exc_info=problem, **facts)
+            await self._publisher.publish(DEAD, self.queue, message.body, headers)
+        except Undeliverable as refusal:
+            raise InfrastructureDown(f"cannot pass a failed message on: {refusal}") from refusal
+        return "dead"

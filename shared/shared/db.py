@@ -1,0 +1,120 @@
+"""PostgreSQL as a service sees it: two pools, two roles, one schema, bounded waits.
+
+`worker` connections see every school (handlers, relay, sweeps). `request` connections see one school at a time:
+row-level security is forced, and a request that names no school raises instead of finding nothing.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg import AsyncClientCursor, AsyncConnection, sql
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+Connection = AsyncConnection[DictRow]
+Pool = AsyncConnectionPool[Connection]
+
+INFRASTRUCTURE = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    PoolTimeout,
+    PoolClosed,
+    ConnectionError,
+)
+"""The database is away or going away; the statement itself is not at fault."""
+
+WORK_PROBLEMS = (
+    psycopg.errors.QueryCanceled,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.LockNotAvailable,
+)
+"""OperationalErrors by class that are about the statement, not about the server being away."""
+
+
+def infrastructure(problem: BaseException) -> bool:
+    """Whether the database (not the work) is at fault."""
+    return isinstance(problem, INFRASTRUCTURE) and not isinstance(problem, WORK_PROBLEMS)
+
+
+def conninfo(url: str, schema: str, role: str, statement_timeout_ms: int) -> str:
+    """Connection string that acts as `role` in `schema`, with every wait bounded on both sides.
+
+    `tcp_user_timeout` and keepalives end a black-holed connection, which no client-side timeout outlives.
+    """
+    options = " ".join(
+        f"-c {name}={value}"
+        for name, value in {
+            "role": role,
+            "search_path": schema,
+            "statement_timeout": statement_timeout_ms,
+            "lock_timeout": 10_000,
+            "idle_in_transaction_session_timeout": 60_000,
+            "timezone": "UTC",
+        }.items()
+    )
+    return make_conninfo(
+        url,
+        options=options,
+        application_name=role,
+        connect_timeout=5,
+        tcp_user_timeout=10_000,
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=3,
+    )
+
+
+class Database:
+    """The pools of one service; open it for as long as the service lives."""
+
+    def __init__(self, url: str, schema: str, *, workers: int = 8, requests: int = 8) -> None:
+        self.schema = schema
+        self.worker_info = conninfo(url, schema, f"{schema}_worker", 30_000)
+        self.workers = _pool(self.worker_info, workers, f"{schema}-worker")
+        self.requests = _pool(conninfo(url, schema, f"{schema}_app", 10_000), requests, f"{schema}-app")
+
+    async def open(self) -> None:
+        """Start connecting in the background; the first use waits for a connection."""
+        await self.workers.open(wait=False)
+        await self.requests.open(wait=False)
+
+    async def close(self) -> None:
+        """Close both pools; connections in use are closed when they come back."""
+        await self.requests.close()
+        await self.workers.close()
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[Connection]:
+        """An autocommit connection that sees every school."""
+        async with self.workers.connection() as connection:
+            yield connection
+
+
+async def bind_school(connection: Connection, school: UUID) -> None:
+    """Bind the rest of this transaction to one school."""
+    await connection.execute("SELECT set_config('app.school_id', %s, true)", (str(school),))
+
+
+def literal(connection: Connection, query: str, values: dict[str, Any] | None = None) -> sql.SQL:
+    """`query` with values bound on the client, so that several statements can share one round trip."""
+    cursor: AsyncClientCursor[DictRow] = AsyncClientCursor(connection)
+    return sql.SQL(cursor.mogrify(query, values))
+
+
+def _pool(info: str, size: int, name: str) -> Pool:
+    return AsyncConnectionPool(
+        info,
+        connection_class=AsyncConnection[DictRow],
+        min_size=1,
+        max_size=size,
+        open=False,
+        name=name,
+        timeout=30,
+        reconnect_timeout=5,
+        kwargs={"autocommit": True, "row_factory": dict_row},
+    )

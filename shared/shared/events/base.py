@@ -1,0 +1,173 @@
+"""What an event is: a past-tense, frozen fact, and the CloudEvents 1.0 envelope it travels in."""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from uuid_utils.compat import uuid7
+
+from shared.errors import Malformed
+
+PREFIX = "ce-"
+"""Header prefix of the CloudEvents binding for RabbitMQ (knative eventing-rabbitmq, binary mode)."""
+
+
+class Personal:
+    """Marks a field whose value is sealed with its subject's key before it leaves the database.
+
+    Only top-level fields of an event are marked, and each has a default that means "erased".
+    """
+
+
+class Event(BaseModel):
+    """A fact. `topic` is noun.verb and the routing key; `major` rises when old readers could not read it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    topic: ClassVar[str] = ""
+    major: ClassVar[int] = 1
+    log_only: ClassVar[bool] = False
+    personal: ClassVar[frozenset[str]] = frozenset()
+    known: ClassVar[dict[tuple[str, int], type["Event"]]] = {}
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        cls.personal = frozenset(
+            name for name, info in cls.model_fields.items() if any(m is Personal for m in info.metadata)
+        )
+        if cls.topic:
+            other = Event.known.setdefault((cls.topic, cls.major), cls)
+            if other is not cls and other.__qualname__ != cls.__qualname__:
+                msg = f"{cls.__qualname__} and {other.__qualname__} both claim {cls.topic} v{cls.major}"
+                raise TypeError(msg)
+
+    @property
+    def school(self) -> UUID | None:
+        """The tenant that this fact belongs to; None for facts of the whole group."""
+        return getattr(self, "school_id", None)
+
+    @property
+    def subject(self) -> str:
+        """What the fact is about: the aggregate that versions are counted for."""
+        raise NotImplementedError
+
+    @property
+    def sealed_for(self) -> UUID | None:
+        """Whose key seals the personal fields; None where there are none."""
+        return None
+
+    @property
+    def task(self) -> UUID | None:
+        """The task that this fact belongs to."""
+        return getattr(self, "task_id", None)
+
+
+class StateEvent(Event):
+    """A fact that carries the whole state of its aggregate; an older or equal version is ignored."""
+
+    version: int
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Compares states of one aggregate: the higher is the newer."""
+        return (0, self.version)
+
+
+class DirectoryEvent(StateEvent):
+    """State of the directory. `positions` is school → that school's gap-free directory version."""
+
+    positions: dict[UUID, int] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """CloudEvents attributes of one message; `data_schema` ends in the major version."""
+
+    id: UUID
+    type: str
+    source: str
+    time: dt.datetime
+    subject: str
+    major: int = 1
+    school_id: UUID | None = None
+    task_id: UUID | None = None
+    correlation_id: UUID | None = None
+    causation_id: UUID | None = None
+    attempt: int = 0
+
+    @classmethod
+    def of(cls, event: Event, source: str, cause: "Envelope | None" = None) -> Self:
+        """A new envelope; correlation runs on from the cause, causation is the cause's id."""
+        identity = uuid7()
+        return cls(
+            id=identity,
+            type=event.topic,
+            source=source,
+            time=dt.datetime.now(dt.UTC),
+            subject=event.subject,
+            major=event.major,
+            school_id=event.school or (cause.school_id if cause else None),
+            task_id=event.task or (cause.task_id if cause else None),
+            correlation_id=(cause.correlation_id or cause.id) if cause else identity,
+            causation_id=cause.id if cause else None,
+        )
+
+    @classmethod
+    def of_work(cls, name: str, subject: str, source: str, cause: "Envelope | None" = None) -> Self:
+        """A new envelope for a permit that stays inside its service."""
+        identity = uuid7()
+        return cls(
+            id=identity,
+            type=name,
+            source=source,
+            time=dt.datetime.now(dt.UTC),
+            subject=subject,
+            school_id=cause.school_id if cause else None,
+            task_id=cause.task_id if cause else None,
+            correlation_id=(cause.correlation_id or cause.id) if cause else identity,
+            causation_id=cause.id if cause else None,
+        )
+
+    def headers(self) -> dict[str, str]:
+        """AMQP headers, binary mode: every attribute a string."""
+        found = {
+            "specversion": "1.0",
+            "id": str(self.id),
+            "type": self.type,
+            "source": self.source,
+            "time": self.time.isoformat(),
+            "subject": self.subject,
+            "dataschema": f"urn:schoolconnect:{self.type}:{self.major}",
+            "schoolid": self.school_id,
+            "taskid": self.task_id,
+            "correlationid": self.correlation_id,
+            "causationid": self.causation_id,
+        }
+        return {PREFIX + name: str(value) for name, value in found.items() if value is not None}
+
+    @classmethod
+    def read(cls, headers: dict[str, Any]) -> Self:
+        """The envelope in AMQP headers; raises Malformed naming the attribute that is missing or wrong."""
+        try:
+            return cls(
+                id=UUID(headers["ce-id"]),
+                type=headers["ce-type"],
+                source=headers["ce-source"],
+                time=dt.datetime.fromisoformat(headers["ce-time"]),
+                subject=headers.get("ce-subject", ""),
+                major=int(headers["ce-dataschema"].rpartition(":")[2]),
+                school_id=_uuid(headers.get("ce-schoolid")),
+                task_id=_uuid(headers.get("ce-taskid")),
+                correlation_id=_uuid(headers.get("ce-correlationid")),
+                causation_id=_uuid(headers.get("ce-causationid")),
+                attempt=int(headers.get("sc-attempt", 0)),
+            )
+        except (KeyError, ValueError, TypeError, AttributeError) as problem:
+            raise Malformed(f"envelope: {type(problem).__name__} {problem}") from problem
+
+
+def _uuid(text: str | None) -> UUID | None:
+    return UUID(text) if text else None

@@ -1,0 +1,125 @@
+"""Schools, people and students: who there is, and how each may be reached."""
+
+import datetime as dt
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.events.base import DirectoryEvent, Personal
+
+Role = Literal["platform_admin", "school_admin", "staff", "teacher", "guardian", "student"]
+Channel = Literal["push", "mail", "inbox"]
+Kind = Literal["academic", "behavior", "payment", "general"]
+
+
+class Part(BaseModel):
+    """A value inside an event: frozen, unknown fields ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class SchoolChanged(DirectoryEvent):
+    """A school was added or its name, timezone or settings changed."""
+
+    topic: ClassVar[str] = "school.changed"
+
+    school_id: UUID
+    name: str
+    timezone: str
+    language: str = "en"
+    active: bool = True
+    mute_details: bool = True
+
+    @property
+    def subject(self) -> str:
+        return str(self.school_id)
+
+
+class Membership(Part):
+    """What a person is at a school, and since when (`ends` is the first day it no longer holds)."""
+
+    school_id: UUID
+    role: Role
+    grade: str | None = None
+    starts: dt.date | None = None
+    ends: dt.date | None = None
+
+
+class Contact(Part):
+    """An address of a person; `kind` says how it is written to."""
+
+    kind: Literal["mail", "phone"]
+    address: str
+
+
+class Device(Part):
+    """An app installation that takes pushes."""
+
+    token: str
+    fid: str | None = None
+    platform: Literal["android", "ios", "web"]
+    registered_at: dt.datetime
+
+
+class Preference(Part):
+    """A person's choice for one kind of notification on one channel."""
+
+    kind: Kind
+    channel: Channel
+    wanted: bool
+
+
+class PersonChanged(DirectoryEvent):
+    """A person, their schools, addresses, devices or choices changed."""
+
+    topic: ClassVar[str] = "person.changed"
+
+    person_id: UUID
+    active: bool = True
+    language: str | None = None
+    timezone: str | None = None
+    memberships: tuple[Membership, ...] = ()
+    preferences: tuple[Preference, ...] = ()
+    given_name: Annotated[str | None, Personal] = None
+    family_name: Annotated[str | None, Personal] = None
+    contacts: Annotated[tuple[Contact, ...], Personal] = ()
+    devices: Annotated[tuple[Device, ...], Personal] = ()
+
+    @property
+    def subject(self) -> str:
+        return str(self.person_id)
+
+    @property
+    def sealed_for(self) -> UUID:
+        return self.person_id
+
+
+class Guardian(Part):
+    """A person who answers for a student, and in what."""
+
+    person_id: UUID
+    relationship: str = "guardian"
+    custody: bool = True
+    billing: bool = True
+    emergency: bool = True
+
+
+class StudentChanged(DirectoryEvent):
+    """A student's grade or guardians at a school changed."""
+
+    topic: ClassVar[str] = "student.changed"
+
+    student_id: UUID
+    school_id: UUID
+    grade: str | None = None
+    active: bool = True
+    guardians: tuple[Guardian, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        return f"{self.school_id}:{self.student_id}"
+
+
+DIRECTORY = (SchoolChanged, PersonChanged, StudentChanged)
+"""Everything a projection of the directory reads."""

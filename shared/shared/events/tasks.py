@@ -1,0 +1,50 @@
+"""Tasks: what was asked for, how far it is, how it ended."""
+
+import datetime as dt
+from typing import Any, ClassVar, Literal
+from uuid import UUID
+
+from shared.events.base import Event, StateEvent
+
+TaskState = Literal["accepted", "queued", "running", "retrying", "succeeded", "failed", "cancelled"]
+FINAL: frozenset[TaskState] = frozenset({"succeeded", "failed", "cancelled"})
+
+
+class TaskChanged(StateEvent):
+    """A task moved on. Whole state; a retry raises the epoch, every change within it the sequence."""
+
+    topic: ClassVar[str] = "task.changed"
+
+    task_id: UUID
+    school_id: UUID | None = None
+    kind: str
+    state: TaskState
+    epoch: int = 1
+    version: int = 0
+    done: int = 0
+    total: int = 0
+    result: dict[str, Any] | None = None
+    error: str | None = None
+    changed_at: dt.datetime
+
+    @property
+    def subject(self) -> str:
+        return str(self.task_id)
+
+    @property
+    def order(self) -> tuple[int, int]:
+        return (self.epoch, self.version)
+
+
+class TaskCancelRequested(Event):
+    """Somebody asked for a task to stop."""
+
+    topic: ClassVar[str] = "task.cancel_requested"
+
+    task_id: UUID
+    school_id: UUID | None = None
+    requested_by: UUID | None = None
+
+    @property
+    def subject(self) -> str:
+        return str(self.task_id)

@@ -1,0 +1,88 @@
+"""Trouble of the infrastructure holds every consumer, with its messages in hand, and burns no attempts."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from shared.telemetry import Metrics
+
+log = structlog.get_logger()
+
+
+class Gate:
+    """Open while the infrastructure answers `probe`; closed by the first who meets trouble."""
+
+    def __init__(self, probe: Callable[[], Awaitable[None]], metrics: Metrics, longest: float = 5.0) -> None:
+        self._probe = probe
+        self._metrics = metrics
+        self._longest = longest
+        self._open = asyncio.Event()
+        self._open.set()
+        self._closed = asyncio.Event()
+
+    @property
+    def closed(self) -> bool:
+        """Whether consumers are being held."""
+        return not self._open.is_set()
+
+    async def passed(self) -> None:
+        """Return once the infrastructure is there."""
+        await self._open.wait()
+
+    def close(self, problem: BaseException) -> None:
+        """Hold everybody until the probe succeeds."""
+        if self._open.is_set():
+            self._open.clear()
+            self._closed.set()
+            self._metrics.paused.set(1)
+            log.warning("consumers.paused", error=type(problem).__name__)
+
+    async def run(self) -> None:
+        """Probe while closed, ever less often, and open again; until cancelled."""
+        while True:
+            await self._closed.wait()
+            self._closed.clear()
+            pause = 0.1
+            while not await self._answers():
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, self._longest)
+            self._metrics.paused.set(0)
+            self._open.set()
+            log.info("consumers.resumed")
+
+    async def _answers(self) -> bool:
+        try:
+            await self._probe()
+        except Exception as problem:  # noqa: BLE001  # any failure of the probe means: still away
+            log.info("infrastructure.away", error=type(problem).__name__)
+            return False
+        return True
+
+
+class Turnstile:
+    """Many at once, or one alone: a message that was in hand during two crashes is handled by itself."""
+
+    def __init__(self) -> None:
+        self._condition = asyncio.Condition()
+        self._inside = 0
+        self._alone = False
+
+    async def enter(self, *, alone: bool) -> None:
+        """Wait for a place; `alone` waits for everybody to leave and keeps others out."""
+        async with self._condition:
+            if alone:
+                await self._condition.wait_for(lambda: not self._alone)
+                self._alone = True
+                await self._condition.wait_for(lambda: self._inside == 0)
+            else:
+                await self._condition.wait_for(lambda: not self._alone)
+            self._inside += 1
+
+    async def leave(self, *, alone: bool) -> None:
+        """Give the place back."""
+        async with self._condition:
+            self._inside -= 1
+            if alone:
+                self._alone = False
+            self._condition.notify_all()

@@ -1,0 +1,140 @@
+"""Schemas, roles and tables, brought up to date by their owners; never by a running service.
+
+Alembic keeps two chains a schema: the tables that every service has, then the service's own. Revisions only ever get
+added: first expand, in a later release contract, so that the previous release runs on the new schema.
+"""
+
+from dataclasses import dataclass
+from importlib import resources
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+import structlog
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
+from psycopg import sql
+from sqlalchemy import Connection, create_engine, make_url, text
+
+from shared.errors import Refused
+
+log = structlog.get_logger()
+
+ROLES = ("owner", "app", "worker")
+LOCK = 0x5CC0_11
+"""Advisory lock: two migrations never run at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One Alembic history: whose schema, which package folder, and the table that remembers where it stands."""
+
+    schema: str
+    package: str
+    folder: str = "migrations"
+    table: str = "alembic_version"
+
+
+def chains(services: list[str]) -> list[Chain]:
+    """Every history, in the order in which they are brought up to date."""
+    found = [Chain("vault", "shared", "vault_migrations")]
+    for service in services:
+        found += [Chain(service, "shared", table="alembic_version_shared"), Chain(service, service)]
+    return found
+
+
+def migrate(admin_url: str, services: dict[str, str]) -> int:
+    """Bring every schema up to date; returns how many revisions were applied.
+
+    `services` is name → that service's own DATABASE_URL, whose user is created if need be and may act as the
+    service's `_app` and `_worker` roles, never as its owner. Raises Refused when the data is newer than the code.
+    """
+    with psycopg.connect(admin_url, autocommit=True, connect_timeout=10) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+        for schema in ("vault", *services):
+            _roles(connection, schema)
+        for service, url in services.items():
+            _login(connection, service, url)
+        engine = create_engine(make_url(admin_url).set(drivername="postgresql+psycopg"))
+        try:
+            applied = 0
+            for chain in chains(list(services)):
+                with engine.begin() as migrating:
+                    applied += _upgrade(migrating, chain)
+        finally:
+            engine.dispose()
+        for service in services:
+            _grants(connection, service)
+    log.info("database.migrated", revisions=applied, schemas=len(services) + 1)
+    return applied
+
+
+def _roles(connection: psycopg.Connection, schema: str) -> None:
+    for kind in ROLES:
+        name = f"{schema}_{kind}"
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,)).fetchone():
+            connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
+    owner = sql.Identifier(f"{schema}_owner")
+    connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(owner))
+    connection.execute(
+        sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(sql.Identifier(schema), owner)
+    )
+
+
+def _login(connection: psycopg.Connection, service: str, url: str) -> None:
+    parts = urlsplit(url)
+    login, password = unquote(parts.username or ""), unquote(parts.password or "")
+    row = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = %s", (login,)).fetchone()
+    if row is None:
+        create = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
+        connection.execute(create.format(sql.Identifier(login), sql.Literal(password)))
+    if row is None or not row[0]:
+        for kind in ("app", "worker"):
+            grant = sql.SQL("GRANT {} TO {}")
+            connection.execute(grant.format(sql.Identifier(f"{service}_{kind}"), sql.Identifier(login)))
+
+
+def _upgrade(connection: Connection, chain: Chain) -> int:
+    """Apply what is missing, as the schema's owner, in the caller's transaction."""
+    folder = resources.files(chain.package) / chain.folder
+    script = ScriptDirectory(str(folder))
+    connection.execute(text(f'SET LOCAL ROLE "{chain.schema}_owner"'))
+    connection.execute(text(f'SET LOCAL search_path = "{chain.schema}"'))
+    context = MigrationContext.configure(
+        connection, opts={"version_table": chain.table, "version_table_schema": chain.schema}
+    )
+    have = set(context.get_current_heads())
+    known = {revision.revision for revision in script.walk_revisions()}
+    if unknown := sorted(have - known):
+        raise Refused(
+            f"the data of {chain.schema} is newer than this code (revision {', '.join(unknown)}); "
+            "run the newer release, or `make reset` to remove the data"
+        )
+    todo = [] if not known else list(reversed(list(script.iterate_revisions("heads", tuple(have) or "base"))))
+    context._ensure_version_table()  # noqa: SLF001  # Alembic makes it only inside run_migrations
+    with Operations.context(context):
+        for revision in todo:
+            revision.module.upgrade()
+            log.info("migration.applied", schema=chain.schema, revision=revision.revision)
+    if todo:
+        context.stamp(script, "heads")
+    return len(todo)
+
+
+def _grants(connection: psycopg.Connection, service: str) -> None:
+    """Both roles may read and write rows; policies decide which; only the owner changes tables. Keys: see vault.py."""
+    schema = sql.Identifier(service)
+    for kind in ("app", "worker"):
+        role = sql.Identifier(f"{service}_{kind}")
+        for statement in (
+            "GRANT USAGE ON SCHEMA {schema} TO {role}",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
+            "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
+            "GRANT EXECUTE ON ALL ROUTINES IN SCHEMA {schema} TO {role}",
+            "REVOKE INSERT, UPDATE, DELETE ON {schema}.alembic_version, {schema}.alembic_version_shared FROM {role}",
+        ):
+            connection.execute(sql.SQL(statement).format(schema=schema, role=role))
+    worker = sql.Identifier(f"{service}_worker")
+    rights = sql.SQL("SELECT, INSERT, UPDATE" if service == "gateway" else "SELECT")
+    connection.execute(sql.SQL("GRANT USAGE ON SCHEMA vault TO {}").format(worker))
+    connection.execute(sql.SQL("GRANT {} ON vault.key TO {}").format(rights, worker))

@@ -1,0 +1,86 @@
+"""The outbox: what a commit promises to publish, and the statements on its rows."""
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.bus import EVENTS, lane_name
+from shared.events.base import Envelope, Event
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PUT = """
+INSERT INTO outbox (exchange, routing_key, headers, data, sealed_for)
+SELECT * FROM unnest(%(exchanges)s::text[], %(keys)s::text[], %(headers)s::text[], %(data)s::text[],
+                     %(sealed)s::uuid[])
+"""
+
+# Leased rows are skipped, so that replicas share the work and a stalled broker holds no transaction open.
+LEASE = """
+UPDATE outbox SET leased_until = clock_timestamp() + make_interval(secs => %(lease_seconds)s), lease = %(lease)s
+WHERE position IN (
+    SELECT position FROM outbox WHERE leased_until < clock_timestamp()
+    ORDER BY position LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+RETURNING position, exchange, routing_key, headers, data, sealed_for, failures
+"""
+
+DONE = "DELETE FROM outbox WHERE position = ANY(%(positions)s)"
+
+# Filtered by lease: a relay whose lease has run out must not shorten another's.
+FAILED = """
+UPDATE outbox SET failures = failures + 1,
+    leased_until = clock_timestamp() + make_interval(secs => least(30, 0.5 * 2 ^ least(failures, 6)))
+WHERE position = ANY(%(positions)s) AND lease = %(lease)s
+"""
+
+
+class Work(BaseModel):
+    """A permit to go on with something; private to its service, carries ids and nothing else."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    name: ClassVar[str] = ""
+
+    @property
+    def subject(self) -> str:
+        """What may go on."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One outbox row before it has a position."""
+
+    exchange: str
+    routing_key: str
+    headers: dict[str, str]
+    data: str
+    sealed_for: UUID | None = None
+
+
+def of_event(event: Event, source: str, cause: Envelope | None) -> Outgoing:
+    """The row that publishes an event; raises LookupError for a topic that no stream keeps."""
+    envelope = Envelope.of(event, source, cause)
+    sealed_for = event.sealed_for if event.personal else None
+    return Outgoing(EVENTS, event.topic, envelope.headers(), event.model_dump_json(), sealed_for)
+
+
+def of_work(work: Work, service: str, lane: str, cause: Envelope | None) -> Outgoing:
+    """The row that publishes a permit to one of the service's own lanes."""
+    envelope = Envelope.of_work(work.name, work.subject, service, cause)
+    return Outgoing("", lane_name(service, lane), envelope.headers(), work.model_dump_json())
+
+
+def parameters(rows: "Sequence[Outgoing]") -> dict[str, list[object]]:
+    """Values for PUT."""
+    return {
+        "exchanges": [row.exchange for row in rows],
+        "keys": [row.routing_key for row in rows],
+        "headers": [json.dumps(row.headers) for row in rows],
+        "data": [row.data for row in rows],
+        "sealed": [row.sealed_for for row in rows],
+    }

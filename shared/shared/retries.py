@@ -1,0 +1,57 @@
+"""What becomes of a message whose handler failed: again after a while, or to the dead letters. Pure decisions."""
+
+import hashlib
+import traceback
+from dataclasses import dataclass
+
+import psycopg
+from pydantic import ValidationError
+
+from shared.errors import Malformed, Reject, Retry, SchoolConnectError
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Hold the message for `seconds` (one of the tiers), then give it back to its queue."""
+
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Give the message to the dead letters."""
+
+
+def decide(problem: BaseException, attempts: int, tiers: tuple[int, ...]) -> Again | Dead:
+    """`attempts`: how often the handler has failed, this time included. Each tier is used once, in order."""
+    if isinstance(problem, Reject | Malformed) or attempts > len(tiers):
+        return Dead()
+    if isinstance(problem, Retry) and problem.after is not None:
+        wanted = problem.after.total_seconds()
+        return Again(next((tier for tier in tiers if tier >= wanted), tiers[-1]))
+    return Again(tiers[attempts - 1])
+
+
+def describe(problem: BaseException) -> str:
+    """An error in words that carry no value of the message: what our own errors say, else kind and place."""
+    if isinstance(problem, ValidationError):
+        places = ", ".join(".".join(map(str, e["loc"])) + " " + e["type"] for e in problem.errors())
+        return f"ValidationError: {places}"
+    if isinstance(problem, SchoolConnectError):
+        return f"{type(problem).__name__}: {problem}"
+    if isinstance(problem, psycopg.Error):
+        named = problem.diag.constraint_name or problem.diag.table_name or ""
+        return f"{type(problem).__name__}: {problem.sqlstate or ''} {named}".rstrip()
+    return f"{type(problem).__name__} at {place(problem)}"
+
+
+def place(problem: BaseException) -> str:
+    """Module and function of the innermost frame; no line number, so that a fingerprint outlives an edit."""
+    frames = traceback.extract_tb(problem.__traceback__)
+    return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].name}" if frames else "nowhere"
+
+
+def fingerprint(queue: str, problem: BaseException) -> str:
+    """The same for the same fault of the same consumer, so that failures can be grouped."""
+    kind = f"{queue}|{type(problem).__name__}|{place(problem)}"
+    return hashlib.sha256(kind.encode()).hexdigest()[:16]

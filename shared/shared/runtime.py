@@ -1,0 +1,200 @@
+"""Runs a service: connections, relay, consumers, readers and chores, from start to a drained stop."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from faststream.middlewares import AckPolicy
+from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitQueue
+
+from shared import bus, topology
+from shared.consumer import Consumer, Handle
+from shared.gate import Gate, Turnstile
+from shared.heartbeat import Heartbeat
+from shared.log import LogReader
+from shared.projection import Projector
+from shared.publisher import CONNECTION_PROBLEMS, Publisher
+from shared.relay import Relay
+
+if TYPE_CHECKING:
+    from shared.service import Service
+
+log = structlog.get_logger()
+
+WATCH_SECONDS = 5.0
+RELAYS = 2
+"""Batches on their way at once: one is leased while the other waits for confirms."""
+
+
+async def _as_it_is(message: RabbitMessage) -> RabbitMessage:
+    """Decoder that leaves the message alone: parsing is the consumer's, so that a malformed body is settled too."""
+    return message
+
+
+class Runtime:
+    """What runs while a service lives. `Service` fills it; nobody else does."""
+
+    def __init__(self, service: "Service") -> None:
+        settings = service.settings
+        self.service = service
+        self.worker = f"{service.name}@{socket.gethostname()}:{os.getpid()}"
+        self._url = settings.amqp_url.get_secret_value()
+        self.publisher = Publisher(self._url, service.name, bus.LOGS, settings.publish_timeout)
+        self.gate = Gate(self._database_answers, service.metrics)
+        self._turnstile = Turnstile()
+        self._concurrency = asyncio.Semaphore(settings.database_pool)
+        self._broker = RabbitBroker(
+            self._url, apply_types=False, logger=None, graceful_timeout=settings.drain
+        )
+        self._consumers: list[Consumer] = []
+        self._backgrounds: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._closing: list[Callable[[], Awaitable[None]]] = []
+        self._missing: list[str] | None = None
+        self._consuming = False
+
+    def consume(self, queue: str, handle: Handle, *, prefetch: int) -> None:
+        """Take messages from a queue that the topology step has made."""
+        service = self.service
+        consumer = Consumer(
+            service.name,
+            queue,
+            handle,
+            publisher=self.publisher,
+            gate=self.gate,
+            turnstile=self._turnstile,
+            metrics=service.metrics,
+            tiers=service.settings.retry_tiers,
+            concurrency=self._concurrency,
+        )
+        self._consumers.append(consumer)
+        subscribe = self._broker.subscriber(
+            RabbitQueue(queue, declare=False, durable=True),
+            ack_policy=AckPolicy.MANUAL,
+            channel=Channel(prefetch_count=prefetch),
+            decoder=_as_it_is,
+            no_reply=True,
+            title=queue,
+        )
+
+        async def take(message: RabbitMessage) -> None:
+            await consumer(message)
+
+        subscribe(take)
+
+    def read(self, stream: str, projector: Projector) -> None:
+        """Read a stream into a projection."""
+        self._backgrounds.append(LogReader(self._url, stream, self.service.transactions, projector).run)
+
+    def background(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run for as long as the service lives."""
+        self._backgrounds.append(run)
+
+    def closing(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Call at the very end."""
+        self._closing.append(close)
+
+    async def not_ready(self) -> list[str]:
+        """Why this service cannot do all of its work now; empty when it can."""
+        reasons = []
+        try:
+            async with asyncio.timeout(2):
+                await self._database_answers()
+        except Exception as problem:  # noqa: BLE001  # whatever it is, it is the answer
+            reasons.append(f"database: {type(problem).__name__}")
+        if not self.publisher.ready.is_set():
+            reasons.append("broker: away")
+        elif self._missing is None:
+            reasons.append("broker: not looked at yet")
+        elif self._missing:
+            reasons.append(f"broker: run the topology step, missing {', '.join(self._missing)}")
+        elif not self._consuming:
+            reasons.append("consumers: not started yet")
+        if self.gate.closed:
+            reasons.append("consumers: held by infrastructure trouble")
+        return reasons
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Everything runs inside; leaving it drains: no new messages, those in hand finish, outbox carried."""
+        service = self.service
+        await service.database.open()
+        tasks = [asyncio.create_task(self._guard(run), name=run.__qualname__) for run in self._everything()]
+        try:
+            yield
+        finally:
+            await self._stop_consuming()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for close in self._closing:
+                await close()
+            await service.database.close()
+            log.info("service.stopped")
+
+    def _everything(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        service, settings = self.service, self.service.settings
+        relay = Relay(
+            service.database,
+            self.publisher,
+            service.vault,
+            service.transactions.left_outgoing,
+            service.metrics,
+            batch=settings.relay_batch,
+            lease_seconds=settings.relay_lease,
+            sweep_seconds=settings.relay_sweep,
+        )
+        heartbeat = Heartbeat(service.name, self.worker, self.publisher, service.metrics, settings.heartbeat)
+        return [
+            self.publisher.run,
+            self.gate.run,
+            self._watch,
+            heartbeat.run,
+            *([relay.run] * RELAYS),
+            *self._backgrounds,
+        ]
+
+    async def _guard(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """A background part that ends by a bug takes the process with it: half a service is worse than none."""
+        try:
+            await run()
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            log.exception("service.part_failed", part=run.__qualname__)
+            os._exit(70)
+
+    async def _watch(self) -> None:
+        """Start consuming once all that this service needs is on the broker, and keep looking."""
+        while True:
+            await self.publisher.ready.wait()
+            connection = self.publisher.connection
+            try:
+                if connection is not None:
+                    self._missing = await topology.missing(connection, self.service.topology())
+                    if self._missing:
+                        log.error("topology.missing", queues=self._missing)
+                    elif not self._consuming:
+                        topology.check_broker(connection)
+                        await self._broker.start()
+                        self._consuming = True
+                        log.info("service.consuming", queues=len(self._consumers))
+            except CONNECTION_PROBLEMS as problem:
+                log.warning("broker.away", error=type(problem).__name__)
+            await asyncio.sleep(WATCH_SECONDS if self._consuming else 0.5)
+
+    async def _stop_consuming(self) -> None:
+        if not self._consuming:
+            return
+        try:
+            async with asyncio.timeout(self.service.settings.drain + 2):
+                await self._broker.stop()
+        except (TimeoutError, *CONNECTION_PROBLEMS) as problem:
+            log.warning("drain.cut_short", error=type(problem).__name__)
+
+    async def _database_answers(self) -> None:
+        async with self.service.database.worker() as connection:
+            await connection.execute("SELECT 1")

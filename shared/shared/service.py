@@ -1,0 +1,165 @@
+"""A service: its name, its transactions, what it reacts to and projects, its routes. One ASGI application.
+
+Handlers are registered in `build()` and are plain functions. Queues, retries, inbox, dead letters, metrics, health and
+the topology follow from these lines.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import structlog
+from fastapi import APIRouter, FastAPI
+
+from shared import bus
+from shared.db import Database
+from shared.errors import UnknownMajor
+from shared.events.base import Envelope, Event
+from shared.health import router as health_router
+from shared.messages import bodies, event_type, parse
+from shared.outbox import Work
+from shared.personal import Vault, read_master_key
+from shared.projection import Projector
+from shared.runtime import Runtime
+from shared.settings import ServiceSettings
+from shared.sweeps import Sweep
+from shared.telemetry import Metrics
+from shared.transaction import Transaction, Transactions
+
+log = structlog.get_logger()
+
+P = ParamSpec("P")
+E = TypeVar("E", bound=Event)
+W = TypeVar("W", bound=Work)
+
+
+class Service:
+    """Collects what a service does; `app()` runs it, `topology()` says what it needs on the broker."""
+
+    def __init__(self, name: str, settings: ServiceSettings, *, creates_keys: bool = False) -> None:
+        self.name = name
+        self.settings = settings
+        self.metrics = Metrics()
+        self.database = Database(
+            settings.database_url.get_secret_value(),
+            name,
+            workers=settings.database_pool,
+            requests=settings.database_request_pool,
+        )
+        self.transactions = Transactions(self.database, name)
+        self.vault = Vault(self.database, read_master_key(settings.vault_key_file), creates=creates_keys)
+        self.runtime = Runtime(self)
+        self._topology = bus.spine() | bus.retries(name, settings.retry_tiers)
+        self._routers: list[APIRouter] = []
+
+    def on(
+        self,
+        event: type[E],
+        handler: Callable[Concatenate[E, Transaction, P], Awaitable[None]],
+        *args: P.args,
+        **dependencies: P.kwargs,
+    ) -> None:
+        """React to an event: one at a time, exactly one commit each, from a queue of this service's own."""
+        queue = bus.reaction(self.name, event.topic)
+        self._topology |= bus.Topology(queues=(queue,))
+
+        async def handle(envelope: Envelope, body: bytes) -> None:
+            known = event_type(envelope)
+            if not issubclass(known, event):
+                raise UnknownMajor(f"{self.name} reacts to {event.__name__}, not to {known.__name__}")
+            plain = (await bodies([body], self.vault))[0]
+            fact = known.model_validate(plain)
+            async with self.transactions.handle(queue.name, envelope) as tx:
+                await handler(fact, tx, *args, **dependencies)
+
+        self.runtime.consume(queue.name, handle, prefetch=self.settings.prefetch)
+
+    def project(
+        self,
+        events: Sequence[type[Event]],
+        handler: Callable[Concatenate[Sequence[Event], Transaction, P], Awaitable[None]],
+        *args: P.args,
+        **dependencies: P.kwargs,
+    ) -> None:
+        """Keep rows of this service's own in step with the log: newest state of each aggregate, in order."""
+
+        async def apply(facts: Sequence[Event], tx: Transaction) -> None:
+            await handler(facts, tx, *args, **dependencies)
+
+        name = getattr(handler, "__name__", type(handler).__name__)
+        projector = Projector(
+            name,
+            events,
+            apply,
+            transactions=self.transactions,
+            vault=self.vault,
+            publisher=self.runtime.publisher,
+            metrics=self.metrics,
+        )
+        for stream in sorted({bus.log_of(event.topic) for event in events}):
+            self.runtime.read(stream, projector)
+
+    def work(
+        self,
+        permit: type[W],
+        handler: Callable[Concatenate[W, Envelope, Transactions, P], Awaitable[None]],
+        lanes: Sequence[str],
+        *args: P.args,
+        **dependencies: P.kwargs,
+    ) -> None:
+        """Do work that this service permitted itself; the handler claims, performs and records by itself."""
+
+        async def handle(envelope: Envelope, body: bytes) -> None:
+            await handler(
+                permit.model_validate(parse(body)), envelope, self.transactions, *args, **dependencies
+            )
+
+        for name in lanes:
+            queue = bus.lane(self.name, name)
+            self._topology |= bus.Topology(queues=(queue,))
+            self.runtime.consume(queue.name, handle, prefetch=2)
+
+    def sweep(
+        self,
+        seconds: float,
+        chore: Callable[Concatenate[Transactions, P], Awaitable[object]],
+        *args: P.args,
+        **dependencies: P.kwargs,
+    ) -> None:
+        """Repeat a chore every so many seconds, in every replica; it claims what it touches."""
+
+        async def run() -> None:
+            await chore(self.transactions, *args, **dependencies)
+
+        self.runtime.background(Sweep(getattr(chore, "__name__", "sweep"), seconds, run, self.metrics).run)
+
+    def background(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Keep a coroutine running for as long as the service lives."""
+        self.runtime.background(run)
+
+    def closing(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Close something of the service's own after everything that uses it has stopped."""
+        self.runtime.closing(close)
+
+    def serve(self, router: APIRouter) -> None:
+        """Answer HTTP requests."""
+        self._routers.append(router)
+
+    def topology(self) -> bus.Topology:
+        """What has to exist on the broker for this service."""
+        return self._topology
+
+    def app(self) -> FastAPI:
+        """The ASGI application; its lifespan is the service's."""
+
+        @asynccontextmanager
+        async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+            async with self.runtime.running():
+                yield
+
+        app = FastAPI(title=f"SchoolConnect {self.name}", lifespan=lifespan, docs_url=None, redoc_url=None)
+        app.state.service = self
+        app.include_router(health_router)
+        for router in self._routers:
+            app.include_router(router)
+        return app

@@ -1,0 +1,37 @@
+"""What a service reads from its environment, once, in its `main.py`."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """Settings that every service has; times are in seconds, sizes in what the name says."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    environment: Literal["development", "production"] = "development"
+    standins: bool = False
+    log_level: str = "INFO"
+    log_format: Literal["json", "console"] = "json"
+
+    database_url: SecretStr
+    amqp_url: SecretStr
+    database_pool: int = Field(default=8, ge=2, description="connections for handlers")
+    database_request_pool: int = Field(default=8, ge=1, description="connections for HTTP requests")
+
+    prefetch: int = Field(default=50, ge=1, description="messages held per reaction queue")
+    publish_timeout: float = 15.0
+    relay_batch: int = 200
+    relay_lease: float = 60.0
+    relay_sweep: float = 1.0
+    retry_tiers: tuple[int, ...] = (5, 60, 600)
+    heartbeat: float = 5.0
+    drain: float = 20.0
+
+    vault_key_file: Path
+    verify_key_file: Path
