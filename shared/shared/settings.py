@@ -25,9 +25,9 @@ class ServiceSettings(BaseSettings):
     database_request_pool: int = Field(default=8, ge=1, description="connections for HTTP requests")
 
     prefetch: int = Field(default=50, ge=1, description="messages held per reaction queue")
-    publish_timeout: float = 15.0
+    publish_timeout: float = 8.0
     relay_batch: int = 200
-    relay_lease: float = 60.0
+    relay_lease: float = 10.0
     relay_sweep: float = 1.0
     retry_tiers: tuple[int, ...] = (5, 60, 600)
     heartbeat: float = 5.0

@@ -75,9 +75,7 @@ def _family(random: Random, number: int, taken: list[tuple[str, int, int]]) -> F
     given = _different(random, adults + len(taken))
     shared = names.address("family", name) if random.random() < ONE_ADDRESS else ""
     guardians = tuple(
-        Guardian(
-            f"guardian-{number:04}-{place + 1}", given[place], shared or names.address(given[place], name)
-        )
+        Guardian(f"guardian-{number:04}-{place + 1}", given[place], shared or names.address(given[place], name))
         for place in range(adults)
     )
     children = tuple(

@@ -1,7 +1,7 @@
 """The demo school group: three schools in three timezones, made from a fixed seed, always the same."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -45,13 +45,17 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class DemoGroup:
-    """`roster` is a OneRoster 1.1 zip in bulk mode. The figures are what an import of it must come to."""
+    """`roster` is a OneRoster 1.1 zip in bulk mode. The figures are what an import of it must come to.
+
+    `families` maps a school to the sourcedIds of its guardians.
+    """
 
     roster: bytes
     devices: tuple[Device, ...]
     people: int
     students: int
     guardians: int
+    families: Mapping[str, tuple[str, ...]]
 
 
 def build(seed: int = SEED) -> DemoGroup:
@@ -73,7 +77,13 @@ def build(seed: int = SEED) -> DemoGroup:
     students = sum(len(home.children) for home in homes)
     guardians = sum(len(home.guardians) for home in homes)
     devices = tuple(_devices(random, homes))
-    return DemoGroup(roster, devices, len(staff) + len(family_rows), students, guardians)
+    at = {school.sourced_id: _guardians_at(school.sourced_id, homes) for school in SCHOOLS}
+    return DemoGroup(roster, devices, len(staff) + len(family_rows), students, guardians, at)
+
+
+def _guardians_at(school: str, homes: tuple[Family, ...]) -> tuple[str, ...]:
+    here = (home for home in homes if school in home.schools)
+    return tuple(guardian.sourced_id for home in here for guardian in home.guardians)
 
 
 def _orgs() -> Iterator[Row]:
@@ -125,9 +135,7 @@ def _classes() -> Iterator[Row]:
 
 def _user(sourced_id: str, orgs: str, role: str, given: str, family: str, **more: str) -> Row:
     contact = more.get("email", "")
-    phone = (
-        f"+999 {int(hashlib.sha256(sourced_id.encode()).hexdigest(), 16) % 10**8:08}"  # +999 is no country
-    )
+    phone = f"+999 {int(hashlib.sha256(sourced_id.encode()).hexdigest(), 16) % 10**8:08}"  # +999 is no country
     reach = ("", phone) if role == "student" else (phone, phone)
     login = (sourced_id, "", given, family, "", "")
     return (

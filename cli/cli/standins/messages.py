@@ -14,6 +14,7 @@ MESSAGE = {
 }
 PLATFORMS = ("notification", "android", "webpush", "apns")
 RESERVED_DATA = re.compile(r"from$|message_type$|google|gcm")
+VISIBLE = re.compile(r"[!-~]+")
 DURATION = re.compile(r"(\d{1,12})(\.\d{1,9})?s")
 
 FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
@@ -123,7 +124,7 @@ def _target(message: dict[str, Any]) -> str:
     target = message[named[0]]
     if named[0] not in {"token", "fid"} or not isinstance(target, str):
         raise Invalid("This server sends to one token or fid only.", f"message.{named[0]}")
-    if not target.isascii() or any(each.isspace() for each in target):
+    if not VISIBLE.fullmatch(target):
         raise Invalid("The registration token is not a valid FCM registration token", f"message.{named[0]}")
     return target
 

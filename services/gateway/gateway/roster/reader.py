@@ -44,9 +44,7 @@ class Roster:
         self.roles: tuple[Role, ...] = self._people.loose
         self._classes = self._source(CLASSES, study.CLASS_NEEDS, study.CLASS_READS, known.classes.keys())
         complete = courses if courses.mode is Mode.BULK else None
-        self.classes: tuple[SchoolClass, ...] = study.read_classes(
-            self._classes, self._places, terms, complete
-        )
+        self.classes: tuple[SchoolClass, ...] = study.read_classes(self._classes, self._places, terms, complete)
         self._enrolments = self._source(ENROLLMENTS, study.ENROLLMENT_NEEDS, study.ENROLLMENT_READS)
 
     def people(self) -> Iterator[Person]:
@@ -102,9 +100,7 @@ class Roster:
         return Source(self._archive, name, mode, self._rejections, needs=needs, reads=reads, known=known)
 
 
-def read(
-    source: str | Path | BinaryIO, *, known: Known = NOTHING_KNOWN, limits: Limits | None = None
-) -> Roster:
+def read(source: str | Path | BinaryIO, *, known: Known = NOTHING_KNOWN, limits: Limits | None = None) -> Roster:
     """Opens a OneRoster 1.1 or 1.2 CSV zip: a path or a seekable binary file, which the caller closes.
 
     Raises RosterRefused when the upload as a whole cannot be used. It takes

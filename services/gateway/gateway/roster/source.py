@@ -56,9 +56,7 @@ class Source:
     def rejected(self, sourced_id: str) -> bool:
         return sourced_id in self._rejections.ids.get(self.name, ())
 
-    def reject(
-        self, line: int, column: str, reason: str, sourced_id: str = "", scope: Scope = Scope.ROW
-    ) -> None:
+    def reject(self, line: int, column: str, reason: str, sourced_id: str = "", scope: Scope = Scope.ROW) -> None:
         self._rejections.add(self.name, line, column, reason, sourced_id, scope)
 
     def withdraw(self, sourced_id: str, column: str, reason: str) -> None:

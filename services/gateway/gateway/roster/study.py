@@ -61,9 +61,7 @@ def check_courses(source: Source, places: Places) -> None:
         pass
 
 
-def read_classes(
-    source: Source, places: Places, terms: Source, courses: Source | None
-) -> tuple[SchoolClass, ...]:
+def read_classes(source: Source, places: Places, terms: Source, courses: Source | None) -> tuple[SchoolClass, ...]:
     """`courses` is None when the upload has no complete list of them, then any course is believed."""
 
     def build(sourced_id: str, status: Status, values: Row) -> SchoolClass:
@@ -80,9 +78,7 @@ def read_classes(
         if any(term not in terms for term in listed):
             raise BadValue("termSourcedIds", UNKNOWN_TERM)
         levels = tuple(grade(level, "grades") for level in items(grades, "grades"))
-        return SchoolClass(
-            sourced_id, title, optional(code, "classCode"), kind, school, course, listed, levels, status
-        )
+        return SchoolClass(sourced_id, title, optional(code, "classCode"), kind, school, course, listed, levels, status)
 
     return tuple(source.records(build))
 

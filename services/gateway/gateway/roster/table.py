@@ -49,9 +49,7 @@ class Table:
             self._header(stream)
             lines = sum(piece.count(b"\n") for piece in iter(lambda: stream.read(BUFFER), b""))
         if lines > self._archive.limits.rows:
-            raise RosterRefused(
-                "too_many_rows", f"{self.name} has more than {self._archive.limits.rows} rows"
-            )
+            raise RosterRefused("too_many_rows", f"{self.name} has more than {self._archive.limits.rows} rows")
 
     def rows(self, rejections: Rejections | None) -> Iterator[tuple[int, Row]]:
         """Line and stripped values. With rejections=None, on a second reading, bad rows are passed over."""
@@ -80,9 +78,7 @@ class Table:
         except (UnicodeDecodeError, csv.Error):
             header = []
         if not any(header) or len(header) > MAX_COLUMNS:
-            raise RosterRefused(
-                "header_unreadable", f"the first line of {self.name} is not a header in UTF-8"
-            )
+            raise RosterRefused("header_unreadable", f"the first line of {self.name} is not a header in UTF-8")
         missing = [c for c in self.columns.required if c not in header]
         if missing:
             raise RosterRefused("column_missing", f"{self.name} lacks the columns {', '.join(missing)}")

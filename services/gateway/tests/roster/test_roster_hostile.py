@@ -47,14 +47,9 @@ def test_a_damaged_file_is_found_before_anything_is_used(pack, orgs):
     assert _code(io.BytesIO(broken)) == "zip_damaged"
 
 
-@pytest.mark.parametrize(
-    "name", ["../users.csv", "/etc/users.csv", "a/../../b.csv", "..\\users.csv", "C:users.csv"]
-)
+@pytest.mark.parametrize("name", ["../users.csv", "/etc/users.csv", "a/../../b.csv", "..\\users.csv", "C:users.csv"])
 def test_a_name_that_points_outside(name, orgs):
-    assert (
-        _code(_zip({"manifest.csv": MANIFEST.encode(), "orgs.csv": orgs.encode(), name: b"x"}))
-        == "zip_unsafe_name"
-    )
+    assert _code(_zip({"manifest.csv": MANIFEST.encode(), "orgs.csv": orgs.encode(), name: b"x"})) == "zip_unsafe_name"
 
 
 def test_an_encrypted_zip(orgs):
@@ -127,9 +122,7 @@ def test_a_manifest_that_does_not_fit(pack, orgs, manifest, code):
 
 def test_no_manifest_or_one_in_a_folder(orgs):
     assert _code(_zip({"orgs.csv": orgs.encode()})) == "manifest_missing"
-    assert (
-        _code(_zip({"roster/manifest.csv": MANIFEST.encode(), "roster/orgs.csv": b""})) == "manifest_missing"
-    )
+    assert _code(_zip({"roster/manifest.csv": MANIFEST.encode(), "roster/orgs.csv": b""})) == "manifest_missing"
 
 
 @pytest.mark.parametrize(

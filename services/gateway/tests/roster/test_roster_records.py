@@ -19,9 +19,7 @@ preferredMiddleName,preferredFamilyName,primaryOrgSourcedId,pronouns
 s1,,,true,ada,,Ada,Demo,,,,,,t1,07,,,,,,north,
 t1,,,FALSE,dora,,Dora,Demo,,,dora@example.org,,,,,,,,,,,
 """
-DELTA_HEADER = (
-    "sourcedId,status,dateLastModified,enabledUser,orgSourcedIds,role,givenName,familyName,agentSourcedIds"
-)
+DELTA_HEADER = "sourcedId,status,dateLastModified,enabledUser,orgSourcedIds,role,givenName,familyName,agentSourcedIds"
 WHEN = "2026-09-01T10:00:00.000Z"
 
 
@@ -202,18 +200,14 @@ def test_a_wrong_guardian_costs_the_reference_and_not_the_child(pack, users_head
     users = f"{users_header}\ns1,,,true,north,student,,,Ada,Demo,,,,,,nobody,07,\n"
     with read(pack({"users": users})) as roster:
         assert [person.sourced_id for person in roster.people()] == ["s1"]
-        assert [(r.line, r.column, r.scope) for r in roster.rejected] == [
-            (2, "agentSourcedIds", Scope.REFERENCE)
-        ]
+        assert [(r.line, r.column, r.scope) for r in roster.rejected] == [(2, "agentSourcedIds", Scope.REFERENCE)]
 
 
 def test_a_bom_is_skipped_columns_may_move_and_unknown_ones_are_ignored(pack):
     header = "familyName,metadata.x,sourcedId,role,givenName,orgSourcedIds,enabledUser"
     text = f"{header}\r\nDemo,?,s1,student,Ada,north,true\r\n"
     with read(pack({"users": b"\xef\xbb\xbf" + text.encode()})) as roster:
-        assert [(p.sourced_id, p.given_name, p.family_name) for p in roster.people()] == [
-            ("s1", "Ada", "Demo")
-        ]
+        assert [(p.sourced_id, p.given_name, p.family_name) for p in roster.people()] == [("s1", "Ada", "Demo")]
 
 
 def test_a_path_works_as_well_as_a_file(pack, tmp_path):

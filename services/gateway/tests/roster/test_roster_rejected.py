@@ -141,9 +141,7 @@ def test_a_delta_row_needs_its_status(pack, users_header):
         assert [(r.file, r.column) for r in roster.rejected] == [("users.csv", "status")]
 
 
-CELL = st.text(st.characters(blacklist_categories=("Cs",)), min_size=4, max_size=40).map(
-    lambda text: f"~{text}~"
-)
+CELL = st.text(st.characters(blacklist_categories=("Cs",)), min_size=4, max_size=40).map(lambda text: f"~{text}~")
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

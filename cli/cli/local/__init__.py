@@ -1,0 +1,1 @@
+"""The local stack: its processes, their order, and that nothing of it is left behind."""

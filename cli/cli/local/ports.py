@@ -1,0 +1,66 @@
+"""Ports: the ones of last time when they are free, else others, none from the range of outgoing connections."""
+
+import errno
+import json
+import random
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from shared.errors import Refused
+
+from cli.layout import write_private
+
+PREFERRED = {
+    "gateway": 8000,
+    "notifier": 8001,
+    "files": 8002,
+    "reports": 8003,
+    "scheduler": 8004,
+    "fcm": 8010,
+    "smtp": 8025,
+    "mail": 8026,
+    "amqp": 26672,
+    "rabbitmq_management": 26673,
+    "rabbitmq_dist": 26674,
+    "epmd": 26675,
+    "postgres": 26432,
+}
+FALLBACK = range(18_000, 32_000)
+"""Below Linux's default range for outgoing connections (32768 and up), which could take a port at any moment."""
+
+
+def free(port: int) -> bool:
+    """Whether nothing listens on `port` of this machine's loopback addresses."""
+    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((address, port))
+        except OSError as problem:
+            if problem.errno in {errno.EADDRINUSE, errno.EACCES}:
+                return False
+            # Anything else says that this machine has no such address family.
+    return True
+
+
+def pick(names: Iterable[str], wanted: Mapping[str, Sequence[int]] | None = None) -> dict[str, int]:
+    """A free port for each name: the first free one of `wanted`, else any from FALLBACK."""
+    found: dict[str, int] = {}
+    for name in names:
+        first = (wanted or {}).get(name, ())
+        tries = (*first, *random.sample(FALLBACK, 200))
+        port = next((each for each in tries if each not in found.values() and free(each)), None)
+        if port is None:
+            raise Refused(f"no free port for {name} between {FALLBACK.start} and {FALLBACK.stop}")
+        found[name] = port
+    return found
+
+
+def pick_stable(path: Path, names: Iterable[str]) -> dict[str, int]:
+    """As `pick`, wanting those that `path` remembers, then PREFERRED; what is found is remembered."""
+    remembered: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+    wanted = {name: [remembered.get(name, port), port] for name, port in PREFERRED.items()}
+    found = pick(names, wanted)
+    write_private(path, json.dumps(remembered | found, indent=2).encode())
+    return found

@@ -1,0 +1,161 @@
+"""Starts processes in the order of their needs, keeps them running, ends them in the opposite order."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from shared.errors import SchoolConnectError
+
+from cli.layout import private_folder
+from cli.local.processes import Ledger, Recorded, boot, end, family, kill_all, started
+from cli.local.specs import NotReady, Spec, depth
+
+LAST_LINES = 20
+PROBE_PAUSE = 0.1
+BACKOFF_FIRST, BACKOFF_MOST = 0.5, 10.0
+STEADY = 30.0
+"""Seconds after which a process counts as running well again."""
+
+
+class StartFailed(SchoolConnectError):
+    """A process did not become ready."""
+
+    def __init__(self, what: str, log: Path) -> None:
+        lines = log.read_text(errors="replace").splitlines()[-LAST_LINES:] if log.exists() else []
+        tail = "\n".join(f"  | {line}" for line in lines) or "  | (it wrote nothing)"
+        super().__init__(f"{what}\nlast lines of {log}:\n{tail}")
+
+
+class Supervisor:
+    """The processes of one stack. `say` gets lines for people; output goes to `log`/<name>.log."""
+
+    def __init__(self, ledger: Ledger, log: Path, say: Callable[[str], None]) -> None:
+        self.ledger = ledger
+        self.log = private_folder(log)
+        self.say = say
+        self.hurry = asyncio.Event()
+        self._keepers: list[asyncio.Task[None]] = []
+
+    async def start(self, specs: Sequence[Spec]) -> None:
+        """Start all of them, each as soon as what it needs is ready; raises StartFailed."""
+        ready = {spec.name: asyncio.Event() for spec in specs}
+        levels = {spec.name: depth(spec, specs) for spec in specs}
+        for spec in specs:
+            self._rotate(spec)
+        tasks = [asyncio.create_task(self._bring_up(spec, levels[spec.name], ready)) for spec in specs]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """End everything, within the sum of the graces of each depth; `hurry` makes it immediate."""
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        processes = self.ledger.all()
+        await end(processes, self.hurry)
+        self.ledger.remove(processes)
+
+    async def _bring_up(self, spec: Spec, level: int, ready: dict[str, asyncio.Event]) -> None:
+        for need in spec.needs:
+            await ready[need].wait()
+        process, recorded = await self._spawn(spec, level)
+        if spec.ready is None:
+            await self._step(spec, process, recorded)
+        else:
+            await self._until_ready(spec, process)
+            self._keepers.append(asyncio.create_task(self._keep(spec, level, process, recorded)))
+        ready[spec.name].set()
+
+    async def _step(self, spec: Spec, process: asyncio.subprocess.Process, recorded: Recorded) -> None:
+        try:
+            code = await asyncio.wait_for(process.wait(), spec.limit)
+        except TimeoutError:
+            raise StartFailed(f"{spec.name} did not end within {spec.limit:.0f} s", self._file(spec)) from None
+        self.ledger.remove([recorded])
+        if code:
+            raise StartFailed(f"{spec.name} failed ({_ended(code)})", self._file(spec))
+
+    async def _until_ready(self, spec: Spec, process: asyncio.subprocess.Process) -> None:
+        assert spec.ready is not None
+        deadline = time.monotonic() + spec.limit
+        reason = "no answer"
+        while time.monotonic() < deadline:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(deadline - time.monotonic(), 0.0)):
+                    try:
+                        await spec.ready()
+                    except NotReady as state:
+                        reason = str(state)
+                    else:
+                        # Something else may answer on the port that this process could not have.
+                        if process.returncode is None:
+                            return
+            if process.returncode is not None:
+                raise StartFailed(f"{spec.name} ended ({_ended(process.returncode)})", self._file(spec))
+            await asyncio.sleep(PROBE_PAUSE)
+        raise StartFailed(f"{spec.name} is not ready after {spec.limit:.0f} s: {reason}", self._file(spec))
+
+    async def _keep(
+        self, spec: Spec, level: int, process: asyncio.subprocess.Process, recorded: Recorded
+    ) -> None:
+        pause = BACKOFF_FIRST
+        while True:
+            began = time.monotonic()
+            code = await process.wait()
+            # What it had started would hold its port or its lock against the next one.
+            kill_all(family(recorded.pid))
+            self.ledger.remove([recorded])
+            pause = BACKOFF_FIRST if time.monotonic() - began > STEADY else pause
+            self.say(f"{spec.name} ended ({_ended(code)}); starting it again in {pause:g} s")
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, BACKOFF_MOST)
+            process, recorded = await self._spawn(spec, level)
+
+    async def _spawn(self, spec: Spec, level: int) -> tuple[asyncio.subprocess.Process, Recorded]:
+        # Shielded: a stop between fork and ledger would leave a process that nobody knows of.
+        return await asyncio.shield(asyncio.create_task(self._spawn_recorded(spec, level)))
+
+    async def _spawn_recorded(self, spec: Spec, level: int) -> tuple[asyncio.subprocess.Process, Recorded]:
+        with self._file(spec).open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                *spec.argv,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=dict(spec.env),
+                start_new_session=True,
+                user=spec.user,
+                group=spec.user,
+                extra_groups=[] if spec.user else None,
+                cwd="/",
+            )
+        recorded = Recorded(
+            name=spec.name,
+            pid=process.pid,
+            started=started(process.pid) or 0,
+            boot=boot(),
+            depth=level,
+            stop_signal=spec.stop_signal,
+            grace=spec.grace,
+            cleanup=spec.cleanup,
+        )
+        self.ledger.add(recorded)
+        return process, recorded
+
+    def _file(self, spec: Spec) -> Path:
+        return self.log / f"{spec.name}.log"
+
+    def _rotate(self, spec: Spec) -> None:
+        if self._file(spec).exists():
+            self._file(spec).replace(self.log / f"{spec.name}.log.1")
+
+
+def _ended(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"

@@ -1,0 +1,11 @@
+"""Imports the packages before pytest names test modules after their folders: `shared/tests` is not the package `shared`."""
+
+import cli
+import files
+import gateway
+import notifier
+import reports
+import scheduler
+import shared
+
+PACKAGES = (cli, files, gateway, notifier, reports, scheduler, shared)

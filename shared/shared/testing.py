@@ -1,0 +1,140 @@
+"""What a service's tests stand on: a fresh database, a fresh virtual host, and a service that runs inside the test.
+
+Real PostgreSQL and RabbitMQ, named by TEST_DATABASE_URL, TEST_AMQP_URL and TEST_RABBITMQ_MANAGEMENT_URL (`make test`
+starts them). Nothing sleeps for luck: `eventually` waits for a condition and says what it last saw.
+"""
+
+import asyncio
+import base64
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote, urlsplit, urlunsplit
+from uuid import uuid4
+
+import aio_pika
+import httpx
+import psycopg
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from psycopg import sql
+
+from shared import topology
+from shared.bus import Topology
+from shared.migrate import migrate
+from shared.service import Service
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Backing:
+    """One test's own database and virtual host. `admin_url` owns the database; services get their own logins."""
+
+    admin_url: str
+    amqp_url: str
+    keys: Path
+
+    def environment(self, service: str) -> dict[str, str]:
+        """Settings of one service, as its process would find them."""
+        return {
+            "DATABASE_URL": service_url(self.admin_url, service),
+            "AMQP_URL": self.amqp_url,
+            "VAULT_KEY_FILE": str(self.keys / "vault.key"),
+            "SIGNING_KEY_FILE": str(self.keys / "signing.pem"),
+            "VERIFY_KEY_FILE": str(self.keys / "verify.pem"),
+            "STANDINS": "1",
+        }
+
+
+def service_url(admin_url: str, service: str) -> str:
+    """A login of the service's own, on the same server and database."""
+    parts = urlsplit(admin_url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{service}:test@{host}"))
+
+
+def write_keys(folder: Path) -> None:
+    """The installation's keys, made for one test."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vault.key").write_bytes(base64.b64encode(os.urandom(32)))
+    private = Ed25519PrivateKey.generate()
+    (folder / "signing.pem").write_bytes(
+        private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    (folder / "verify.pem").write_bytes(
+        private.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+
+
+@contextmanager
+def fresh_database(services: Sequence[str]) -> Iterator[str]:
+    """URL of a new, migrated database, dropped afterwards."""
+    server = os.environ["TEST_DATABASE_URL"]
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            url = urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+            migrate(url, {service: service_url(url, service) for service in services})
+            yield url
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@contextmanager
+def fresh_vhost() -> Iterator[str]:
+    """AMQP URL of a new virtual host, deleted afterwards."""
+    amqp = urlsplit(os.environ["TEST_AMQP_URL"])
+    name = f"test-{uuid4().hex[:12]}"
+    user, password = amqp.username or "guest", amqp.password or "guest"
+    management = os.environ["TEST_RABBITMQ_MANAGEMENT_URL"].rstrip("/")
+    with httpx.Client(base_url=management, auth=(user, password), timeout=30) as client:
+        client.put(f"/api/vhosts/{name}").raise_for_status()
+        everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        client.put(f"/api/permissions/{name}/{quote(user)}", json=everything).raise_for_status()
+        try:
+            yield urlunsplit(amqp._replace(path=f"/{name}"))
+        finally:
+            client.delete(f"/api/vhosts/{name}").raise_for_status()
+
+
+async def declare(url: str, *topologies: Topology) -> None:
+    """The topology step."""
+    wanted = Topology()
+    for each in topologies:
+        wanted |= each
+    async with await aio_pika.connect(url) as connection:
+        await topology.declare(connection, wanted)
+
+
+@asynccontextmanager
+async def running(service: Service) -> AsyncIterator[Service]:
+    """The service, started and ready, in this event loop; drained afterwards."""
+    async with service.runtime.running():
+        await eventually(service.runtime.not_ready, lambda reasons: reasons == [], within=30)
+        yield service
+
+
+async def eventually(
+    look: Callable[[], Awaitable[T]], expected: Callable[[T], Any], *, within: float = 15.0
+) -> T:
+    """What `look` finds once it is as `expected`; fails with the last sight after `within` seconds."""
+    end = time.monotonic() + within
+    pause = 0.01
+    while True:
+        seen = await look()
+        if expected(seen):
+            return seen
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {within} s; last seen: {seen!r}")
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, 0.2)
