@@ -103,9 +103,7 @@ class Consumer:
     async def _pass_on(self, message: RabbitMessage, problem: Exception) -> str:
         attempts = int(message.headers.get(ATTEMPT, 0)) + 1
         now = dt.datetime.now(dt.UTC).isoformat()
-        headers: dict[str, Any] = {
-            name: value for name, value in message.headers.items() if not name.startswith("x-")
-        }
+        headers: dict[str, Any] = {name: value for name, value in message.headers.items() if not name.startswith("x-")}
         headers |= {
             ATTEMPT: attempts,
             "sc-queue": self.queue,

@@ -16,9 +16,7 @@ from shared.telemetry import Metrics
 class Heartbeat:
     """Publishes {service, worker, host, version, in_flight, load, at} every `seconds`."""
 
-    def __init__(
-        self, service: str, worker: str, publisher: Publisher, metrics: Metrics, seconds: float
-    ) -> None:
+    def __init__(self, service: str, worker: str, publisher: Publisher, metrics: Metrics, seconds: float) -> None:
         self._service = service
         self._worker = worker
         self._publisher = publisher
@@ -55,10 +53,7 @@ class Heartbeat:
 
 def _total(metrics: Metrics, name: str) -> float:
     return sum(
-        sample.value
-        for family in metrics.registry.collect()
-        for sample in family.samples
-        if sample.name == name
+        sample.value for family in metrics.registry.collect() for sample in family.samples if sample.name == name
     )
 
 

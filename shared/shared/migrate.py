@@ -76,9 +76,7 @@ def _roles(connection: psycopg.Connection, schema: str) -> None:
             connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
     owner = sql.Identifier(f"{schema}_owner")
     connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(owner))
-    connection.execute(
-        sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(sql.Identifier(schema), owner)
-    )
+    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(sql.Identifier(schema), owner))
 
 
 def _login(connection: psycopg.Connection, service: str, url: str) -> None:

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from shared.db import Database
 from shared.errors import Malformed, Refused
 from shared.events.base import Event
+from shared.settings import read_file
 
 SEALED = "sealed"
 NONCE_BYTES = 12
@@ -43,9 +44,9 @@ ON CONFLICT (subject) DO UPDATE SET wrapped = NULL, erased_at = coalesce(vault.k
 def read_master_key(path: Path) -> bytes:
     """32 bytes, base64, from a file that only this system reads; raises Refused with what to do."""
     try:
-        key = base64.b64decode(path.read_bytes(), validate=True)
-    except (OSError, ValueError) as problem:
-        raise Refused(f"VAULT_KEY_FILE {path} cannot be read: {problem}") from problem
+        key = base64.b64decode(read_file("VAULT_KEY_FILE", path), validate=True)
+    except ValueError as problem:
+        raise Refused(f"VAULT_KEY_FILE {path} does not hold base64: {problem}") from problem
     if len(key) != KEY_BYTES:
         raise Refused(f"VAULT_KEY_FILE {path} must hold {KEY_BYTES} bytes in base64, not {len(key)}")
     return key
@@ -109,9 +110,7 @@ class Vault:
         try:
             return AESGCM(self._master.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], subject.bytes))
         except InvalidTag as problem:
-            raise Refused(
-                "VAULT_KEY_FILE is not the key that this database's vault was made with"
-            ) from problem
+            raise Refused("VAULT_KEY_FILE is not the key that this database's vault was made with") from problem
 
     async def erase(self, subject: UUID) -> None:
         """Drop a subject's key for good. Other processes forget it when their cache entry ends (`ttl`)."""

@@ -118,7 +118,5 @@ class Publisher:
 
     async def _exchange(self, channel: AbstractChannel, name: str) -> AbstractExchange:
         if name not in self._exchanges:
-            self._exchanges[name] = (
-                await channel.get_exchange(name, ensure=False) if name else channel.default_exchange
-            )
+            self._exchanges[name] = await channel.get_exchange(name, ensure=False) if name else channel.default_exchange
         return self._exchanges[name]

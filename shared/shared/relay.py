@@ -90,9 +90,7 @@ class Relay:
                 bodies.append(row["data"].encode())
                 continue
             if subject not in keys:
-                raise SchoolConnectError(
-                    "personal fields without a key: only the gateway may create subjects"
-                )
+                raise SchoolConnectError("personal fields without a key: only the gateway may create subjects")
             headers = json.loads(row["headers"])
             fields = personal_fields(headers["ce-type"], int(headers["ce-dataschema"].rpartition(":")[2]))
             bodies.append(json.dumps(seal(json.loads(row["data"]), fields, subject, keys[subject])).encode())
@@ -100,14 +98,10 @@ class Relay:
 
     async def _send(self, row: DictRow, body: bytes) -> bool:
         try:
-            await self._publisher.publish(
-                row["exchange"], row["routing_key"], body, json.loads(row["headers"])
-            )
+            await self._publisher.publish(row["exchange"], row["routing_key"], body, json.loads(row["headers"]))
         except (Undeliverable, InfrastructureDown) as problem:
             reason = str(problem) if isinstance(problem, Undeliverable) else "away"
             self._metrics.publish_failed.labels(reason).inc()
-            log.warning(
-                "outbox.not_published", key=row["routing_key"], reason=reason, failures=row["failures"] + 1
-            )
+            log.warning("outbox.not_published", key=row["routing_key"], reason=reason, failures=row["failures"] + 1)
             return False
         return True

@@ -47,17 +47,18 @@ class Runtime:
         self.gate = Gate(self._database_answers, service.metrics)
         self._turnstile = Turnstile()
         self._concurrency = asyncio.Semaphore(settings.database_pool)
-        self._broker = RabbitBroker(
-            self._url, apply_types=False, logger=None, graceful_timeout=settings.drain
-        )
+        self._broker = RabbitBroker(self._url, apply_types=False, logger=None, graceful_timeout=settings.drain)
         self._consumers: list[Consumer] = []
         self._backgrounds: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._closing: list[Callable[[], Awaitable[None]]] = []
         self._missing: list[str] | None = None
         self._consuming = False
 
-    def consume(self, queue: str, handle: Handle, *, prefetch: int) -> None:
-        """Take messages from a queue that the topology step has made."""
+    def consume(self, queue: str, handle: Handle, *, prefetch: int, bounded: bool = True) -> None:
+        """Take messages from a queue that the topology step has made.
+
+        `bounded`: the handler holds a database connection throughout, so no more run at once than there are.
+        """
         service = self.service
         consumer = Consumer(
             service.name,
@@ -68,7 +69,7 @@ class Runtime:
             turnstile=self._turnstile,
             metrics=service.metrics,
             tiers=service.settings.retry_tiers,
-            concurrency=self._concurrency,
+            concurrency=self._concurrency if bounded else asyncio.Semaphore(prefetch),
         )
         self._consumers.append(consumer)
         subscribe = self._broker.subscriber(

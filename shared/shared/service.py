@@ -21,7 +21,7 @@ from shared.outbox import Work
 from shared.personal import Vault, read_master_key
 from shared.projection import Projector
 from shared.runtime import Runtime
-from shared.settings import ServiceSettings
+from shared.settings import ServiceSettings, read_file
 from shared.sweeps import Sweep
 from shared.telemetry import Metrics
 from shared.transaction import Transaction, Transactions
@@ -48,6 +48,7 @@ class Service:
         )
         self.transactions = Transactions(self.database, name)
         self.vault = Vault(self.database, read_master_key(settings.vault_key_file), creates=creates_keys)
+        self.verify_key = read_file("VERIFY_KEY_FILE", settings.verify_key_file)
         self.runtime = Runtime(self)
         self._topology = bus.spine() | bus.retries(name, settings.retry_tiers)
         self._routers: list[APIRouter] = []
@@ -110,14 +111,12 @@ class Service:
         """Do work that this service permitted itself; the handler claims, performs and records by itself."""
 
         async def handle(envelope: Envelope, body: bytes) -> None:
-            await handler(
-                permit.model_validate(parse(body)), envelope, self.transactions, *args, **dependencies
-            )
+            await handler(permit.model_validate(parse(body)), envelope, self.transactions, *args, **dependencies)
 
         for name in lanes:
             queue = bus.lane(self.name, name)
             self._topology |= bus.Topology(queues=(queue,))
-            self.runtime.consume(queue.name, handle, prefetch=2)
+            self.runtime.consume(queue.name, handle, prefetch=2, bounded=False)
 
     def sweep(
         self,

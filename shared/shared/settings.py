@@ -6,6 +6,16 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.errors import Refused
+
+
+def read_file(setting: str, path: Path) -> bytes:
+    """What a file named by a setting holds; raises Refused naming the setting."""
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise Refused(f"{setting} {path} cannot be read: {problem.strerror}") from problem
+
 
 class ServiceSettings(BaseSettings):
     """Settings that every service has; times are in seconds, sizes in what the name says."""

@@ -16,9 +16,7 @@ log = structlog.get_logger()
 class Sweep:
     """Runs a chore about every `seconds`; replicas are spread by a random share of it."""
 
-    def __init__(
-        self, name: str, seconds: float, run: Callable[[], Awaitable[None]], metrics: Metrics
-    ) -> None:
+    def __init__(self, name: str, seconds: float, run: Callable[[], Awaitable[None]], metrics: Metrics) -> None:
         self.name = name
         self.seconds = seconds
         self._run = run

@@ -16,9 +16,7 @@ def configure_logs(service: str, level: str, form: Literal["json", "console"]) -
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer = (
-        structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
-    )
+    renderer = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(
         processors=[
             *shared,
@@ -60,9 +58,7 @@ class Metrics:
             registry=self.registry,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60),
         )
-        self.in_flight = Gauge(
-            "schoolconnect_messages_in_flight", "Messages being handled", registry=self.registry
-        )
+        self.in_flight = Gauge("schoolconnect_messages_in_flight", "Messages being handled", registry=self.registry)
         self.paused = Gauge(
             "schoolconnect_consumers_paused", "1 while infrastructure trouble holds all consumers",
             registry=self.registry,

@@ -69,9 +69,7 @@ def write_keys(folder: Path) -> None:
         )
     )
     (folder / "verify.pem").write_bytes(
-        private.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        private.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
 
 
@@ -124,9 +122,7 @@ async def running(service: Service) -> AsyncIterator[Service]:
         yield service
 
 
-async def eventually(
-    look: Callable[[], Awaitable[T]], expected: Callable[[T], Any], *, within: float = 15.0
-) -> T:
+async def eventually(look: Callable[[], Awaitable[T]], expected: Callable[[T], Any], *, within: float = 15.0) -> T:
     """What `look` finds once it is as `expected`; fails with the last sight after `within` seconds."""
     end = time.monotonic() + within
     pause = 0.01

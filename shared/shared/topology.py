@@ -19,9 +19,7 @@ def check_broker(connection: AbstractConnection) -> None:
     version = _text(offered.get("version"))
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if numbers < OLDEST:
-        raise Refused(
-            f"RabbitMQ {version or 'of unknown version'} found; 3.10 or newer is needed for streams"
-        )
+        raise Refused(f"RabbitMQ {version or 'of unknown version'} found; 3.10 or newer is needed for streams")
     log.info("broker.checked", version=version)
 
 
@@ -34,9 +32,7 @@ async def declare(connection: AbstractConnection, topology: Topology) -> None:
     check_broker(connection)
     async with connection.channel() as channel:
         for exchange in topology.exchanges:
-            await channel.declare_exchange(
-                exchange.name, ExchangeType(exchange.kind), durable=exchange.durable
-            )
+            await channel.declare_exchange(exchange.name, ExchangeType(exchange.kind), durable=exchange.durable)
     for queue in topology.queues:
         try:
             async with connection.channel() as channel:

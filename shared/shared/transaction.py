@@ -39,9 +39,7 @@ class Transaction:
         self.outgoing: list[Outgoing] = []
         self._service = service
 
-    async def execute(
-        self, query: str, values: dict[str, Any] | Sequence[Any] | None = None
-    ) -> AsyncCursor[DictRow]:
+    async def execute(self, query: str, values: dict[str, Any] | Sequence[Any] | None = None) -> AsyncCursor[DictRow]:
         """Run one statement."""
         return await self.connection.execute(query, values)
 

@@ -205,9 +205,11 @@ def hang_up(client: str) -> None:
     """Close the TCP connection of `client` ("host:port"): the server itself only knows how to answer."""
     for entry in Path("/proc/self/fd").iterdir():
         try:
+            if not entry.is_socket():
+                continue
             copy = socket.socket(fileno=os.dup(int(entry.name)))
         except OSError:
-            continue  # not a socket, or closed since the listing
+            continue  # closed since the listing
         with copy:
             try:
                 host, port = copy.getpeername()[:2]

@@ -9,7 +9,7 @@ import hmac
 import re
 import ssl
 from base64 import b64decode
-from typing import Protocol
+from typing import Protocol, cast
 
 SIZE_LIMIT = 10 * 1024 * 1024
 LINE_LIMIT = 2048
@@ -55,8 +55,8 @@ class Session(asyncio.Protocol):
         self._forget()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # uvloop's transports do not derive from asyncio.Transport, they only behave like one.
+        self.transport = cast("asyncio.Transport", transport)
         self.mailbox.opened(self)
         self._reply(b"220 localhost ESMTP stand-in")
         self._proceed()

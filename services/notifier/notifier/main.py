@@ -1,0 +1,64 @@
+"""Builds the notifier: people are told, by push, mail and inbox. Read `build` to know the service."""
+
+from collections.abc import Mapping
+from email.utils import parseaddr
+
+from notifier import api, composing, handlers
+from notifier.composing import Send
+from notifier.effects import Courier, Mail, Push
+from notifier.effects.fcm import FcmCourier
+from notifier.effects.recording import Unconfigured
+from notifier.effects.smtp import SmtpCourier
+from notifier.performing import perform
+from notifier.settings import Settings
+from notifier.work import LANES, PLANNING, PlanPermit, SendPermit
+from shared.errors import Refused
+from shared.events import DIRECTORY, NotificationRequested
+from shared.service import Service
+
+TEND_SECONDS = 1.0
+
+
+class Couriers:
+    """The providers, real or recording."""
+
+    def __init__(self, push: Courier[Push], mail: Courier[Mail], sender: str) -> None:
+        self._all = (push, mail)
+        self.channels: Mapping[str, Send] = {
+            "push": composing.pushes(push),
+            "mail": composing.mails(mail, sender),
+        }
+
+    async def close(self) -> None:
+        """Close every provider."""
+        for courier in self._all:
+            await courier.close()
+
+
+def couriers(settings: Settings) -> Couriers:
+    """The real providers; in production a missing one fails the start."""
+    account, urls = settings.google_application_credentials, settings.smtp_url
+    if settings.environment == "production" and not settings.standins and not (account and urls):
+        raise Refused("GOOGLE_APPLICATION_CREDENTIALS and SMTP_URL must be set in production (or STANDINS=1)")
+    push: Courier[Push] = Unconfigured("GOOGLE_APPLICATION_CREDENTIALS")
+    if account:
+        push = FcmCourier(
+            settings.fcm_url, account, ca_file=settings.fcm_ca_file, concurrency=settings.push_concurrency
+        )
+    mail: Courier[Mail] = Unconfigured("SMTP_URL")
+    if urls:
+        mail = SmtpCourier(urls, parseaddr(settings.mail_from)[1], connections=settings.mail_connections)
+    return Couriers(push, mail, settings.mail_from)
+
+
+def build(settings: Settings, providers: Couriers) -> Service:
+    """The service, wired."""
+    service = Service("notifier", settings)
+    service.project(DIRECTORY, handlers.remember_directory)
+    service.on(NotificationRequested, handlers.plan)
+    service.work(PlanPermit, handlers.plan_waiting, PLANNING)
+    service.work(SendPermit, perform, LANES, providers.channels, settings.claim)
+    service.sweep(TEND_SECONDS, handlers.tend, settings.directory_patience)
+    service.closing(providers.close)
+    service.serve(api.router)
+    return service

@@ -1,0 +1,26 @@
+"""What the notifier reads from its environment."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """Providers and limits; times in seconds."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    port: int = 8001
+    fcm_url: str = "https://fcm.googleapis.com"
+    fcm_ca_file: Path | None = None
+    google_application_credentials: Path | None = None
+    smtp_url: str = ""
+    mail_from: str = "SchoolConnect <no-reply@example.org>"
+    push_concurrency: int = Field(default=200, ge=1)
+    mail_connections: int = Field(default=8, ge=1)
+    claim: int = Field(default=500, ge=1, le=5000, description="deliveries taken by one permit")
+    directory_patience: float = 60.0
+    public_url: str = "https://schoolconnect.example.org"

@@ -1,0 +1,32 @@
+"""The notifier's own permits: something may go on. They carry ids; the rows decide."""
+
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from shared.outbox import Work
+
+LANES = ("push.urgent", "push.bulk", "mail.urgent", "mail.bulk")
+PLANNING = ("planning",)
+
+
+class PlanPermit(Work):
+    """A notification that waited for the directory may be planned."""
+
+    name: ClassVar[str] = "notifier.plan"
+    notification_id: UUID
+
+    @property
+    def subject(self) -> str:
+        return str(self.notification_id)
+
+
+class SendPermit(Work):
+    """The next deliveries of a notification on one channel may be sent."""
+
+    name: ClassVar[str] = "notifier.send"
+    notification_id: UUID
+    channel: Literal["push", "mail"]
+
+    @property
+    def subject(self) -> str:
+        return f"{self.notification_id}:{self.channel}"

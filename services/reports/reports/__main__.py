@@ -1,0 +1,8 @@
+"""`python -m reports`: the service's process."""
+
+from reports.main import build
+from reports.settings import Settings
+from shared.running import serve
+
+settings = Settings()  # type: ignore[call-arg]  # the environment fills it
+serve("reports", settings, build(settings).app())

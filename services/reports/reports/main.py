@@ -1,0 +1,9 @@
+"""Builds the reports service: numbers become documents."""
+
+from reports.settings import Settings
+from shared.service import Service
+
+
+def build(settings: Settings) -> Service:
+    """The service, wired."""
+    return Service("reports", settings)

@@ -1,0 +1,9 @@
+"""What the scheduler service reads from its environment."""
+
+from shared.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """Nothing of its own yet."""
+
+    port: int = 8004
