@@ -11,7 +11,7 @@ from faststream.rabbit import RabbitMessage
 
 from shared.bus import ATTEMPT, DEAD, retry_name
 from shared.db import infrastructure
-from shared.errors import InfrastructureDown, Undeliverable
+from shared.errors import InfrastructureDown, LeaseLost, Undeliverable
 from shared.events.base import Envelope
 from shared.gate import Gate, Turnstile
 from shared.publisher import Publisher
@@ -94,6 +94,8 @@ class Consumer:
                 await self._handle(envelope, message.body)
         except Duplicate:
             return "duplicate"
+        except LeaseLost:
+            return "superseded"
         except Exception as problem:
             if infrastructure(problem) or isinstance(problem, InfrastructureDown):
                 raise

@@ -5,12 +5,52 @@ import datetime as dt
 import json
 import os
 import socket
+from collections.abc import Awaitable, Callable
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import aio_pika
+import psycopg
+import structlog
+from psycopg_pool import PoolTimeout
 
 from shared.bus import TELEMETRY
 from shared.errors import InfrastructureDown, Undeliverable
-from shared.publisher import Publisher
+from shared.publisher import CONNECTION_PROBLEMS, Publisher
 from shared.telemetry import Metrics
+
+log = structlog.get_logger()
+
+
+class HeartbeatListener:
+    """Hears every worker's beats through a queue of its own, which ends with its connection."""
+
+    def __init__(self, url: str, heard: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        self._url = url
+        self._heard = heard
+
+    async def run(self) -> None:
+        """Listen until cancelled, through every loss of the broker; what cannot be read is dropped and said."""
+        while True:
+            try:
+                await self._listen()
+            except CONNECTION_PROBLEMS as problem:
+                log.warning("heartbeats.interrupted", error=type(problem).__name__)
+            await asyncio.sleep(1.0)
+
+    async def _listen(self) -> None:
+        async with await aio_pika.connect(
+            self._url, timeout=5, client_properties={"connection_name": "heartbeats"}
+        ) as connection:
+            channel = await connection.channel(publisher_confirms=False)
+            queue = await channel.declare_queue(exclusive=True)
+            await queue.bind(TELEMETRY)
+            async with queue.iterator(no_ack=True) as messages:
+                async for message in messages:
+                    try:
+                        await self._heard(json.loads(message.body))
+                    except (ValueError, KeyError, psycopg.Error, PoolTimeout) as problem:
+                        log.warning("heartbeat.dropped", error=type(problem).__name__)
 
 
 class Heartbeat:

@@ -97,7 +97,7 @@ class LogReader:
         await channel.set_qos(BATCH)
         queue = await channel.get_queue(self.stream, ensure=False)
         offset: Any = position + 1 if position >= 0 else "first"
-        await queue.consume(inbox.put, arguments={"x-stream-offset": offset})  # type: ignore[arg-type]
+        await queue.consume(inbox.put, arguments={"x-stream-offset": offset})
         first = True
         size = 0
         while True:
@@ -121,7 +121,7 @@ class LogReader:
 
 
 def _offset(message: AbstractIncomingMessage) -> int:
-    return int(message.headers["x-stream-offset"])  # type: ignore[arg-type]
+    return int(str(message.headers["x-stream-offset"]))
 
 
 async def _batch(

@@ -13,6 +13,7 @@ from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitQueue
 
 from shared import bus, topology
 from shared.consumer import Consumer, Handle
+from shared.dead import Keep, Undertaker
 from shared.gate import Gate, Turnstile
 from shared.heartbeat import Heartbeat
 from shared.log import LogReader
@@ -48,7 +49,7 @@ class Runtime:
         self._turnstile = Turnstile()
         self._concurrency = asyncio.Semaphore(settings.database_pool)
         self._broker = RabbitBroker(self._url, apply_types=False, logger=None, graceful_timeout=settings.drain)
-        self._consumers: list[Consumer] = []
+        self._queues: list[str] = []
         self._backgrounds: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._closing: list[Callable[[], Awaitable[None]]] = []
         self._missing: list[str] | None = None
@@ -71,8 +72,17 @@ class Runtime:
             tiers=service.settings.retry_tiers,
             concurrency=self._concurrency if bounded else asyncio.Semaphore(prefetch),
         )
-        self._consumers.append(consumer)
-        subscribe = self._broker.subscriber(
+        self._subscribe(queue, consumer, prefetch)
+
+    def bury(self, keep: Keep) -> None:
+        """Take the dead letters of every service."""
+        self._subscribe(bus.DEAD, Undertaker(keep, self.service.transactions, self.gate), prefetch=10)
+
+    def _subscribe(self, queue: str, settle: Callable[[RabbitMessage], Awaitable[None]], prefetch: int) -> None:
+        async def take(message: RabbitMessage) -> None:
+            await settle(message)
+
+        subscriber = self._broker.subscriber(
             RabbitQueue(queue, declare=False, durable=True),
             ack_policy=AckPolicy.MANUAL,
             channel=Channel(prefetch_count=prefetch),
@@ -80,11 +90,8 @@ class Runtime:
             no_reply=True,
             title=queue,
         )
-
-        async def take(message: RabbitMessage) -> None:
-            await consumer(message)
-
-        subscribe(take)
+        subscriber(take)
+        self._queues.append(queue)
 
     def read(self, stream: str, projector: Projector) -> None:
         """Read a stream into a projection."""
@@ -182,7 +189,7 @@ class Runtime:
                         topology.check_broker(connection)
                         await self._broker.start()
                         self._consuming = True
-                        log.info("service.consuming", queues=len(self._consumers))
+                        log.info("service.consuming", queues=len(self._queues))
             except CONNECTION_PROBLEMS as problem:
                 log.warning("broker.away", error=type(problem).__name__)
             await asyncio.sleep(WATCH_SECONDS if self._consuming else 0.5)

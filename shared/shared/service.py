@@ -13,9 +13,11 @@ from fastapi import APIRouter, FastAPI
 
 from shared import bus
 from shared.db import Database
+from shared.dead import Keep
 from shared.errors import UnknownMajor
 from shared.events.base import Envelope, Event
 from shared.health import router as health_router
+from shared.heartbeat import HeartbeatListener
 from shared.messages import bodies, event_type, parse
 from shared.outbox import Work
 from shared.personal import Vault, read_master_key
@@ -117,6 +119,15 @@ class Service:
             queue = bus.lane(self.name, name)
             self._topology |= bus.Topology(queues=(queue,))
             self.runtime.consume(queue.name, handle, prefetch=2, bounded=False)
+
+    def bury(self, keep: Keep) -> None:
+        """Keep the dead letters of every service; one service of the system does."""
+        self.runtime.bury(keep)
+
+    def hear(self, heard: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        """Be told of every worker's heartbeat."""
+        listener = HeartbeatListener(self.settings.amqp_url.get_secret_value(), heard)
+        self.runtime.background(listener.run)
 
     def sweep(
         self,

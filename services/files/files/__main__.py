@@ -4,5 +4,5 @@ from files.main import build
 from files.settings import Settings
 from shared.running import serve
 
-settings = Settings()  # type: ignore[call-arg]  # the environment fills it
+settings = Settings()
 serve("files", settings, build(settings).app())

@@ -4,5 +4,5 @@ from notifier.main import build, couriers
 from notifier.settings import Settings
 from shared.running import serve
 
-settings = Settings()  # type: ignore[call-arg]  # the environment fills it
+settings = Settings()
 serve("notifier", settings, build(settings, couriers(settings)).app())

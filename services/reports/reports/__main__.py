@@ -4,5 +4,5 @@ from reports.main import build
 from reports.settings import Settings
 from shared.running import serve
 
-settings = Settings()  # type: ignore[call-arg]  # the environment fills it
+settings = Settings()
 serve("reports", settings, build(settings).app())

@@ -4,5 +4,5 @@ from scheduler.main import build
 from scheduler.settings import Settings
 from shared.running import serve
 
-settings = Settings()  # type: ignore[call-arg]  # the environment fills it
+settings = Settings()
 serve("scheduler", settings, build(settings).app())

@@ -1,0 +1,8 @@
+"""`python -m gateway`: the service's process."""
+
+from gateway.main import app
+from gateway.settings import Settings
+from shared.running import serve
+
+settings = Settings()
+serve("gateway", settings, app(settings))

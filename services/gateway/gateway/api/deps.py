@@ -1,0 +1,49 @@
+"""What routes ask for: transactions, owners, the caller's school."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Request
+
+from gateway.auth import Caller
+from gateway.forward import Owners
+from gateway.problems import Problem
+from shared.transaction import Transactions
+
+
+def _transactions(request: Request) -> Transactions:
+    found: Transactions = request.app.state.service.transactions
+    return found
+
+
+def _owners(request: Request) -> Owners:
+    found: Owners = request.app.state.owners
+    return found
+
+
+Rows = Annotated[Transactions, Depends(_transactions)]
+Services = Annotated[Owners, Depends(_owners)]
+
+SCHOOL_BY_SOURCED_ID = "SELECT school_id FROM school WHERE sourced_id = %(name)s"
+
+
+async def school_of(rows: Transactions, caller: Caller, named: str | None) -> UUID:
+    """The school that a request is about: the token's, or for the whole group's administrators the one named."""
+    if not caller.everywhere:
+        assert caller.school is not None
+        if named not in (None, str(caller.school)):
+            raise Problem(404, "unknown_school")
+        return caller.school
+    if named is None:
+        if caller.school is None:
+            raise Problem(400, "school_needed")
+        return caller.school
+    try:
+        return UUID(named)
+    except ValueError:
+        async with rows.begin() as tx:
+            row = await tx.row(SCHOOL_BY_SOURCED_ID, {"name": named})
+        if row is None:
+            raise Problem(404, "unknown_school") from None
+        found: UUID = row["school_id"]
+        return found

@@ -1,0 +1,139 @@
+"""`/v1/notifications`: ask for people to be told, and see what became of it."""
+
+import datetime as dt
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from gateway.api.deps import Rows, Services, school_of
+from gateway.auth import Known
+from gateway.commands import SendCommand, request_notification
+from gateway.problems import Problem
+from shared.events import Audience
+from shared.events.directory import Channel, Kind, Role
+
+router = APIRouter(prefix="/v1", tags=["notifications"])
+
+PEOPLE_LIMIT = 10_000
+DATA_LIMIT = 50
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00]*$")]
+
+INTENT = "SELECT task_id, school_id FROM intent WHERE notification_id = %(id)s"
+
+
+class AudienceIn(BaseModel):
+    """Exactly one of `people`, `grade` and `school`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    people: list[UUID] | None = Field(default=None, min_length=1, max_length=PEOPLE_LIMIT)
+    grade: Annotated[str, StringConstraints(min_length=1, max_length=10)] | None = None
+    school: bool = False
+    roles: list[Role] = Field(default=["guardian"], min_length=1)
+
+    @model_validator(mode="after")
+    def one_of_them(self) -> Self:
+        """An audience that names nobody, or two kinds of people, is a mistake."""
+        if (self.people is not None) + (self.grade is not None) + self.school != 1:
+            msg = "name exactly one of people, grade and school"
+            raise ValueError(msg)
+        return self
+
+
+class NotificationIn(BaseModel):
+    """What to tell whom. `data` goes to the app with the push; values are strings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    school: str | None = None
+    type: Kind
+    title: Annotated[Text, StringConstraints(max_length=200)]
+    body: Annotated[Text, StringConstraints(max_length=10_000)]
+    data: dict[
+        Annotated[str, StringConstraints(max_length=100)], Annotated[str, StringConstraints(max_length=1000)]
+    ] = Field(default={}, max_length=DATA_LIMIT)
+    audience: AudienceIn
+    channels: list[Channel] = Field(default=["push", "mail", "inbox"], min_length=1)
+    urgent: bool = False
+    expires_at: AwareDatetime | None = None
+
+
+class Accepted(BaseModel):
+    """The intent is safe; `task_id` tells how it goes on."""
+
+    id: UUID
+    notification_id: UUID
+    task_id: UUID
+    state: str
+
+
+@router.post("/notifications", status_code=202, response_model=Accepted)
+async def send(
+    body: NotificationIn,
+    response: Response,
+    caller: Known,
+    rows: Rows,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
+) -> dict[str, Any]:
+    """Ask for people to be told. Answered once it cannot be lost any more."""
+    if body.expires_at is not None and body.expires_at <= dt.datetime.now(dt.UTC):
+        raise Problem(422, "invalid", errors=[{"loc": ["body", "expires_at"], "code": "past", "message": "is over"}])
+    school = await school_of(rows, caller, body.school)
+    people = tuple(dict.fromkeys(body.audience.people)) if body.audience.people else None
+    command = SendCommand(
+        kind=body.type,
+        title=body.title,
+        body=body.body,
+        data=body.data,
+        audience=Audience(
+            people=people,
+            grade=body.audience.grade,
+            school=body.audience.school,
+            roles=tuple(body.audience.roles),
+        ),
+        channels=tuple(dict.fromkeys(body.channels)),
+        urgent=body.urgent,
+        expires_at=body.expires_at,
+    )
+    async with rows.request(school) as tx:
+        answer = await request_notification(tx, caller, school, command, idempotency_key)
+    response.headers["Location"] = f"/v1/tasks/{answer['task_id']}"
+    return answer
+
+
+@router.get("/notifications/{notification_id}")
+async def read(notification_id: UUID, caller: Known, rows: Rows, owners: Services) -> Any:
+    """One notification with its counts by channel and state; `accepted` while the notifier has not heard of it."""
+    intent = await _intent(rows, caller, notification_id)
+    response = await owners.get("notifier", f"/v1/notifications/{notification_id}", caller, intent["school_id"])
+    if response.status_code == 404:  # noqa: PLR2004
+        return {"notification_id": str(notification_id), "task_id": str(intent["task_id"]), "state": "accepted"}
+    return response.json()
+
+
+async def _intent(rows: Rows, caller: Known, notification_id: UUID) -> dict[str, Any]:
+    """The intent, within the caller's school; anybody else's does not exist."""
+    opened = rows.begin() if caller.everywhere else rows.request(caller.school)
+    async with opened as tx:
+        row = await tx.row(INTENT, {"id": notification_id})
+    if row is None:
+        raise Problem(404, "not_found")
+    return row
+
+
+@router.get("/notifications")
+async def listing(
+    caller: Known,
+    rows: Rows,
+    owners: Services,
+    school: str | None = None,
+    after: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Any:
+    """Notifications of a school, newest first; pass `next` as `after` to go on."""
+    where = await school_of(rows, caller, school)
+    params = {"limit": limit} | ({"after": str(after)} if after else {})
+    return (await owners.get("notifier", "/v1/notifications", caller, where, params)).json()

@@ -1,0 +1,64 @@
+"""The status page at `/` and the documentation at `/docs`; nothing on them comes from elsewhere."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import swagger_ui_bundle
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+from jinja2 import Environment, PackageLoader
+
+from gateway.api.deps import Rows, Services
+
+router = APIRouter(include_in_schema=False)
+pages = Environment(loader=PackageLoader("gateway"), autoescape=True)
+
+FIGURES = """
+SELECT (SELECT count(*) FROM school WHERE active) AS schools, (SELECT count(*) FROM person WHERE active) AS people,
+       (SELECT count(*) FROM outbox) AS outbox, (SELECT count(*) FROM failure) AS failures,
+       (SELECT count(*) FROM task WHERE state NOT IN ('succeeded', 'failed', 'cancelled')) AS open_tasks
+"""
+TASKS = "SELECT task_id, kind, state, done, total, changed_at FROM task ORDER BY task_id DESC LIMIT 12"
+WORKERS = """
+SELECT worker, service, facts, extract(epoch FROM clock_timestamp() - seen_at) AS age FROM worker
+ORDER BY service, worker
+"""
+
+
+@router.get("/", response_class=HTMLResponse)
+async def status(rows: Rows, owners: Services, request: Request) -> HTMLResponse:
+    """Counts and states only: no names, no texts, readable without signing in."""
+    names = sorted(owners.urls)
+    answers, reasons = await asyncio.gather(
+        asyncio.gather(*(owners.ready(name) for name in names)), request.app.state.service.runtime.not_ready()
+    )
+    services: dict[str, Any] = {
+        "gateway": {"status": "not ready" if reasons else "ready", "reasons": reasons},
+        **dict(zip(names, answers, strict=True)),
+    }
+    async with rows.begin() as tx:
+        figures = await tx.row(FIGURES)
+        tasks = await tx.rows(TASKS)
+        workers = await tx.rows(WORKERS)
+    page = pages.get_template("status.html").render(services=services, figures=figures, tasks=tasks, workers=workers)
+    return HTMLResponse(page)
+
+
+def documentation(app: FastAPI) -> None:
+    """Serve the API's documentation from a package's files."""
+    folder = Path(swagger_ui_bundle.__file__).parent / "vendor"
+    newest = max(folder.iterdir())
+    app.mount("/assets/swagger", StaticFiles(directory=newest), name="swagger")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="SchoolConnect API",
+            swagger_js_url="/assets/swagger/swagger-ui-bundle.js",
+            swagger_css_url="/assets/swagger/swagger-ui.css",
+            swagger_favicon_url="/assets/swagger/favicon-32x32.png",
+        )

@@ -1,0 +1,119 @@
+"""`/v1/tasks`, `/v1/workers`, `/v1/failures`: what is going on."""
+
+import datetime as dt
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from gateway.api.deps import Rows
+from gateway.auth import Caller, Known
+from gateway.problems import Problem
+from shared.events import TaskState
+from shared.transaction import Transactions
+
+router = APIRouter(prefix="/v1", tags=["tasks"])
+
+FIELDS = """
+task_id AS id, school_id, kind, state, epoch, jsonb_build_object('done', done, 'total', total) AS progress,
+result, error, created_at, changed_at
+"""
+ONE = f"SELECT {FIELDS} FROM task WHERE task_id = %(id)s"  # noqa: S608  # our own column list
+PAGE = f"""
+SELECT {FIELDS} FROM task
+WHERE (%(school)s::uuid IS NULL OR school_id = %(school)s) AND (%(state)s::text IS NULL OR state = %(state)s)
+  AND (%(kind)s::text IS NULL OR kind = %(kind)s) AND (%(after)s::uuid IS NULL OR task_id < %(after)s)
+ORDER BY task_id DESC LIMIT %(limit)s
+"""  # noqa: S608  # our own column list
+WORKERS = """
+SELECT worker, service, seen_at, facts,
+       seen_at < clock_timestamp() - make_interval(secs => 3 * (facts->>'every_seconds')::float8) AS stale
+FROM worker ORDER BY service, worker
+"""
+FAILURES = """
+SELECT failure_id AS id, school_id, message_id, queue, type, error, fingerprint, attempts, first_failed, last_failed
+FROM failure WHERE (%(after)s::bigint IS NULL OR failure_id < %(after)s)
+ORDER BY failure_id DESC LIMIT %(limit)s
+"""
+
+
+class Progress(BaseModel):
+    """How far a task is, in its own unit."""
+
+    done: int
+    total: int
+
+
+class Task(BaseModel):
+    """One task."""
+
+    id: UUID
+    school_id: UUID | None
+    kind: str
+    state: TaskState
+    epoch: int
+    progress: Progress
+    result: dict[str, Any] | None
+    error: str | None
+    created_at: dt.datetime
+    changed_at: dt.datetime
+
+
+class TaskPage(BaseModel):
+    """Newest first; pass `next` as `after` to go on."""
+
+    items: list[Task]
+    next: UUID | None
+
+
+def _seen_by(rows: Transactions, caller: Caller) -> Any:
+    return rows.begin() if caller.everywhere else rows.request(caller.school)
+
+
+@router.get("/tasks/{task_id}")
+async def read(task_id: UUID, caller: Known, rows: Rows) -> Task:
+    """One task."""
+    async with _seen_by(rows, caller) as tx:
+        row = await tx.row(ONE, {"id": task_id})
+    if row is None:
+        raise Problem(404, "not_found")
+    return Task(**row)
+
+
+@router.get("/tasks")
+async def listing(
+    caller: Known,
+    rows: Rows,
+    state: TaskState | None = None,
+    kind: Annotated[str | None, Query(max_length=100)] = None,
+    after: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> TaskPage:
+    """Tasks of the caller's school, or of all."""
+    values = {"school": caller.school, "state": state, "kind": kind, "after": after, "limit": limit + 1}
+    async with _seen_by(rows, caller) as tx:
+        found = await tx.rows(PAGE, values)
+    items = [Task(**row) for row in found[:limit]]
+    return TaskPage(items=items, next=items[-1].id if len(found) > limit else None)
+
+
+@router.get("/workers")
+async def workers(_: Known, rows: Rows) -> dict[str, Any]:
+    """Who is working; `stale` after three missed beats."""
+    async with rows.begin() as tx:
+        return {"items": await tx.rows(WORKERS)}
+
+
+@router.get("/failures")
+async def failures(
+    _: Known,
+    rows: Rows,
+    after: Annotated[int | None, Query(ge=1)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> dict[str, Any]:
+    """Messages that failed for good, newest first; personal fields stay sealed."""
+    async with rows.begin() as tx:
+        found = await tx.rows(FAILURES, {"after": after, "limit": limit + 1})
+    items = found[:limit]
+    return {"items": items, "next": items[-1]["id"] if len(found) > limit else None}

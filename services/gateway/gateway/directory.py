@@ -1,0 +1,138 @@
+"""The directory's rows of record: changed in sets, each change emitted with its version and its schools' positions."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from shared.events import PersonChanged, SchoolChanged, StudentChanged
+from shared.events.directory import Contact, Device, Guardian, Membership, Preference
+from shared.transaction import Transaction
+
+# One row lock a school, taken in the order of ids: writers of the same schools queue up instead of deadlocking.
+RESERVE = """
+WITH wanted AS (
+    SELECT * FROM unnest(%(schools)s::uuid[], %(counts)s::bigint[]) AS w(school_id, n)
+), locked AS (
+    SELECT s.school_id FROM school s JOIN wanted w USING (school_id) ORDER BY s.school_id FOR UPDATE OF s
+)
+UPDATE school s SET directory_version = s.directory_version + w.n
+FROM wanted w JOIN locked l USING (school_id) WHERE s.school_id = w.school_id
+RETURNING s.school_id, s.directory_version - w.n AS since
+"""
+
+STATES = """
+SELECT p.person_id, p.active, p.language, p.timezone, p.given_name, p.family_name, p.version,
+    (SELECT coalesce(jsonb_agg(to_jsonb(m) - 'person_id' ORDER BY m.school_id, m.role), '[]')
+       FROM membership m WHERE m.person_id = p.person_id) AS memberships,
+    (SELECT coalesce(jsonb_agg(to_jsonb(c) - 'person_id' ORDER BY c.kind, c.address), '[]')
+       FROM contact c WHERE c.person_id = p.person_id) AS contacts,
+    (SELECT coalesce(jsonb_agg(to_jsonb(d) - 'person_id' ORDER BY d.token), '[]')
+       FROM device d WHERE d.person_id = p.person_id) AS devices,
+    (SELECT coalesce(jsonb_agg(to_jsonb(f) - 'person_id' ORDER BY f.kind, f.channel), '[]')
+       FROM preference f WHERE f.person_id = p.person_id) AS preferences
+FROM person p WHERE p.person_id = ANY(%(people)s)
+"""
+
+STUDENT_STATES = """
+SELECT s.school_id, s.student_id, s.grade, s.active, s.version,
+    (SELECT coalesce(jsonb_agg(to_jsonb(g) ORDER BY g.guardian_id), '[]') FROM guardianship g
+      WHERE g.school_id = s.school_id AND g.student_id = s.student_id) AS guardians
+FROM student s JOIN unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS w(school_id, student_id)
+    USING (school_id, student_id)
+"""
+
+SCHOOLS = "SELECT * FROM school WHERE school_id = ANY(%(schools)s)"
+
+BUMP = "UPDATE person SET version = version + 1 WHERE person_id = ANY(%(people)s)"
+
+
+class Positions:
+    """Gap-free directory versions of the schools that a batch of events touches."""
+
+    def __init__(self, since: Mapping[UUID, int]) -> None:
+        self._next = {school: version + 1 for school, version in since.items()}
+
+    @classmethod
+    async def reserve(cls, tx: Transaction, touched: Iterable[Iterable[UUID]]) -> "Positions":
+        """Reserve one version per event and school; `touched` is the schools of each event to come."""
+        counts: dict[UUID, int] = {}
+        for schools in touched:
+            for school in set(schools):
+                counts[school] = counts.get(school, 0) + 1
+        if not counts:
+            return cls({})
+        ordered = sorted(counts)
+        rows = await tx.rows(RESERVE, {"schools": ordered, "counts": [counts[school] for school in ordered]})
+        return cls({row["school_id"]: row["since"] for row in rows})
+
+    def take(self, schools: Iterable[UUID]) -> dict[UUID, int]:
+        """The positions of one event."""
+        taken = {}
+        for school in set(schools):
+            taken[school] = self._next[school]
+            self._next[school] += 1
+        return taken
+
+
+async def emit_schools(tx: Transaction, schools: Sequence[UUID]) -> None:
+    """Tell the present state of schools."""
+    positions = await Positions.reserve(tx, [[school] for school in schools])
+    for row in await tx.rows(SCHOOLS, {"schools": list(schools)}):
+        fields = {name: row[name] for name in SchoolChanged.model_fields if name in row}
+        tx.emit(SchoolChanged(**fields, positions=positions.take([row["school_id"]])))
+
+
+async def emit_people(
+    tx: Transaction, people: Sequence[UUID], left: Mapping[UUID, Iterable[UUID]] | None = None
+) -> None:
+    """Tell the present state of people, to their schools and to those that they have just `left`."""
+    rows = await tx.rows(STATES, {"people": list(people)})
+    former = left or {}
+    touched = {
+        row["person_id"]: {UUID(m["school_id"]) for m in row["memberships"]} | set(former.get(row["person_id"], ()))
+        for row in rows
+    }
+    positions = await Positions.reserve(tx, touched.values())
+    for row in rows:
+        tx.emit(
+            PersonChanged(
+                person_id=row["person_id"],
+                active=row["active"],
+                language=row["language"],
+                timezone=row["timezone"],
+                given_name=row["given_name"],
+                family_name=row["family_name"],
+                version=row["version"],
+                memberships=tuple(Membership(**m) for m in row["memberships"]),
+                contacts=tuple(Contact(**c) for c in row["contacts"]),
+                devices=tuple(Device(**d) for d in row["devices"]),
+                preferences=tuple(Preference(**f) for f in row["preferences"]),
+                positions=positions.take(touched[row["person_id"]]),
+            )
+        )
+
+
+async def emit_students(tx: Transaction, students: Sequence[tuple[UUID, UUID]]) -> None:
+    """Tell the present state of students, given as (school, student)."""
+    if not students:
+        return
+    positions = await Positions.reserve(tx, [[school] for school, _ in students])
+    schools, pupils = zip(*students, strict=True)
+    for row in await tx.rows(STUDENT_STATES, {"schools": list(schools), "students": list(pupils)}):
+        tx.emit(
+            StudentChanged(
+                school_id=row["school_id"],
+                student_id=row["student_id"],
+                grade=row["grade"],
+                active=row["active"],
+                version=row["version"],
+                guardians=tuple(Guardian(**(g | {"person_id": g["guardian_id"]})) for g in row["guardians"]),
+                positions=positions.take([row["school_id"]]),
+            )
+        )
+
+
+def rows(values: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Parameters for jsonb_to_recordset."""
+    return {"rows": json.dumps(list(values), default=str)}

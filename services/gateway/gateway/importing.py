@@ -1,0 +1,234 @@
+"""A roster into the directory: set-based, chunk by chunk, each chunk one commit; a repeat changes nothing."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from gateway import directory
+from gateway.roster import Org, Person, Status, Student
+from shared.transaction import Transaction
+
+SCHOOLS = """
+INSERT INTO school AS s (school_id, sourced_id, name, timezone, active)
+SELECT school_id, sourced_id, name, coalesce(timezone, 'UTC'), active FROM jsonb_to_recordset(%(rows)s)
+    AS r(school_id uuid, sourced_id text, name text, timezone text, active boolean)
+ON CONFLICT (sourced_id) DO UPDATE SET name = excluded.name,
+    timezone = CASE WHEN excluded.timezone = 'UTC' THEN s.timezone ELSE excluded.timezone END,
+    active = excluded.active, version = s.version + 1
+WHERE (s.name, s.active) IS DISTINCT FROM (excluded.name, excluded.active)
+   OR (excluded.timezone <> 'UTC' AND excluded.timezone <> s.timezone)
+RETURNING school_id
+"""
+SCHOOL_IDS = "SELECT sourced_id, school_id FROM school WHERE sourced_id IS NOT NULL"
+
+# Only people whose roster content changed come back, with the schools they belonged to before.
+PEOPLE = """
+WITH incoming AS (
+    SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, sourced_id text, given_name text,
+                                                    family_name text, active boolean, digest text)
+), changed AS (
+    INSERT INTO person AS p (person_id, sourced_id, given_name, family_name, active, digest)
+    SELECT person_id, sourced_id, given_name, family_name, active, decode(digest, 'hex') FROM incoming
+    ON CONFLICT (sourced_id) DO UPDATE SET given_name = excluded.given_name, family_name = excluded.family_name,
+        active = excluded.active, digest = excluded.digest, version = p.version + 1
+    WHERE p.digest IS DISTINCT FROM excluded.digest
+    RETURNING person_id, sourced_id
+)
+SELECT c.person_id, c.sourced_id,
+       array(SELECT DISTINCT m.school_id FROM membership m WHERE m.person_id = c.person_id) AS former
+FROM changed c
+"""
+LEAVE = "DELETE FROM membership WHERE person_id = ANY(%(people)s)"
+JOIN_SCHOOLS = """
+INSERT INTO membership (person_id, school_id, role, grade, starts, ends)
+SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, school_id uuid, role text, grade text,
+                                                starts date, ends date)
+ON CONFLICT DO NOTHING
+"""
+DROP_CONTACTS = "DELETE FROM contact WHERE person_id = ANY(%(people)s)"
+CONTACTS = """
+INSERT INTO contact (person_id, kind, address)
+SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, kind text, address text) ON CONFLICT DO NOTHING
+"""
+PERSON_IDS = "SELECT sourced_id, person_id FROM person WHERE sourced_id = ANY(%(ids)s)"
+
+STUDENTS = """
+INSERT INTO student AS s (school_id, student_id, grade, active, digest)
+SELECT school_id, student_id, grade, true, decode(digest, 'hex') FROM jsonb_to_recordset(%(rows)s)
+    AS r(school_id uuid, student_id uuid, grade text, digest text)
+ON CONFLICT (school_id, student_id) DO UPDATE SET grade = excluded.grade, active = true,
+    digest = excluded.digest, version = s.version + 1
+WHERE s.digest IS DISTINCT FROM excluded.digest OR NOT s.active
+RETURNING school_id, student_id
+"""
+DROP_GUARDIANS = """
+DELETE FROM guardianship g USING unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS s(school_id, student_id)
+WHERE g.school_id = s.school_id AND g.student_id = s.student_id
+"""
+GUARDIANS = """
+INSERT INTO guardianship (school_id, student_id, guardian_id)
+SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, student_id uuid, guardian_id uuid)
+ON CONFLICT DO NOTHING
+"""
+
+# What disappeared from a complete roster is ended, not deleted; the digest goes, so that a return is a change.
+END = """
+UPDATE person SET active = false, digest = NULL, version = version + 1
+WHERE sourced_id IS NOT NULL AND active AND NOT (sourced_id = ANY(%(kept)s)) RETURNING person_id
+"""
+END_SOME = """
+UPDATE person SET active = false, digest = NULL, version = version + 1
+WHERE sourced_id = ANY(%(ids)s) AND active RETURNING person_id
+"""
+END_STUDENTS = """
+UPDATE student SET active = false, digest = NULL, version = version + 1
+WHERE student_id = ANY(%(people)s) AND active RETURNING school_id, student_id
+"""
+
+
+async def schools(tx: Transaction, orgs: Sequence[Org]) -> int:
+    """Write the schools of a roster; returns how many are new or changed."""
+    wanted = [
+        {
+            "school_id": uuid7(),
+            "sourced_id": org.sourced_id,
+            "name": org.name,
+            "timezone": org.timezone,
+            "active": org.status is Status.ACTIVE,
+        }
+        for org in orgs
+        if org.is_school
+    ]
+    if not wanted:
+        return 0
+    changed = [row["school_id"] for row in await tx.rows(SCHOOLS, directory.rows(wanted))]
+    await directory.emit_schools(tx, sorted(changed))
+    return len(changed)
+
+
+async def school_ids(tx: Transaction) -> dict[str, UUID]:
+    """School ids by sourcedId."""
+    return {row["sourced_id"]: row["school_id"] for row in await tx.rows(SCHOOL_IDS)}
+
+
+async def people(tx: Transaction, chunk: Sequence[Person], schools_by_id: Mapping[str, UUID]) -> int:
+    """Write people with memberships and contacts; returns how many are new or changed."""
+    present = {person.sourced_id: person for person in chunk}
+    incoming = [
+        {
+            "person_id": uuid7(),
+            "sourced_id": person.sourced_id,
+            "given_name": person.given_name,
+            "family_name": person.family_name,
+            "active": person.enabled,
+            "digest": _digest(_content(person)),
+        }
+        for person in present.values()
+    ]
+    changed = await tx.rows(PEOPLE, directory.rows(incoming))
+    if not changed:
+        return 0
+    ids = [row["person_id"] for row in changed]
+    memberships, contacts = [], []
+    for row in changed:
+        person = present[row["sourced_id"]]
+        memberships += _memberships(row["person_id"], person, schools_by_id)
+        contacts += _contacts(row["person_id"], person)
+    await tx.execute(LEAVE, {"people": ids})
+    await tx.execute(JOIN_SCHOOLS, directory.rows(memberships))
+    await tx.execute(DROP_CONTACTS, {"people": ids})
+    await tx.execute(CONTACTS, directory.rows(contacts))
+    await directory.emit_people(tx, ids, {row["person_id"]: row["former"] for row in changed})
+    return len(changed)
+
+
+async def students(tx: Transaction, chunk: Sequence[Student], schools_by_id: Mapping[str, UUID]) -> int:
+    """Write students with grade and guardians, everybody being there by now; returns how many changed."""
+    named = {s.sourced_id for s in chunk} | {g for s in chunk for g in s.guardians}
+    found = await tx.rows(PERSON_IDS, {"ids": sorted(named)})
+    person = {row["sourced_id"]: row["person_id"] for row in found}
+    wanted = {
+        (schools_by_id[m.school], person[student.sourced_id]): student
+        for student in chunk
+        for m in student.memberships
+        if m.role == "student" and m.status is Status.ACTIVE
+    }
+    incoming = [
+        {
+            "school_id": school,
+            "student_id": pupil,
+            "grade": student.grade,
+            "digest": _digest([student.grade, sorted(student.guardians)]),
+        }
+        for (school, pupil), student in wanted.items()
+    ]
+    taken = await tx.rows(STUDENTS, directory.rows(incoming))
+    changed = [(row["school_id"], row["student_id"]) for row in taken]
+    if not changed:
+        return 0
+    guardians = [
+        {"school_id": school, "student_id": pupil, "guardian_id": person[guardian]}
+        for school, pupil in changed
+        for guardian in wanted[school, pupil].guardians
+        if guardian in person
+    ]
+    school_column, pupil_column = zip(*changed, strict=True)
+    await tx.execute(DROP_GUARDIANS, {"schools": list(school_column), "students": list(pupil_column)})
+    await tx.execute(GUARDIANS, directory.rows(guardians))
+    await directory.emit_students(tx, changed)
+    return len(changed)
+
+
+async def end_all_but(tx: Transaction, kept: Iterable[str]) -> int:
+    """End everybody of an earlier roster who is not in this complete one."""
+    return await _ended(tx, await tx.rows(END, {"kept": sorted(kept)}))
+
+
+async def end(tx: Transaction, ids: Iterable[str]) -> int:
+    """End the people that a delta marks as to be deleted."""
+    return await _ended(tx, await tx.rows(END_SOME, {"ids": sorted(ids)}))
+
+
+async def _ended(tx: Transaction, ended: Sequence[Mapping[str, Any]]) -> int:
+    ids = [row["person_id"] for row in ended]
+    if ids:
+        pupils = await tx.rows(END_STUDENTS, {"people": ids})
+        await directory.emit_people(tx, ids)
+        await directory.emit_students(tx, [(row["school_id"], row["student_id"]) for row in pupils])
+    return len(ids)
+
+
+def _memberships(person_id: UUID, person: Person, schools_by_id: Mapping[str, UUID]) -> list[dict[str, Any]]:
+    return [
+        {
+            "person_id": person_id,
+            "school_id": schools_by_id[m.school],
+            "role": m.role,
+            "grade": person.grade if m.role == "student" else None,
+            "starts": m.begins,
+            "ends": m.ends,
+        }
+        for m in person.memberships
+        if m.status is Status.ACTIVE
+    ]
+
+
+def _contacts(person_id: UUID, person: Person) -> list[dict[str, Any]]:
+    found = [("mail", person.email), ("phone", person.sms or person.phone)]
+    return [{"person_id": person_id, "kind": kind, "address": address} for kind, address in found if address]
+
+
+def _content(person: Person) -> list[Any]:
+    memberships = sorted(
+        [m.school, m.role, str(m.begins), str(m.ends)] for m in person.memberships if m.status is Status.ACTIVE
+    )
+    names = [person.given_name, person.family_name, person.email, person.phone, person.sms]
+    return [*names, person.grade, person.enabled, memberships]
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]

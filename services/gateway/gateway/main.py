@@ -1,0 +1,49 @@
+"""Builds the gateway: the one public door. Read `build` to know the service."""
+
+from fastapi import FastAPI
+
+from gateway import import_job, problems, projections
+from gateway.api import directory, notifications, status, tasks
+from gateway.forward import Owners
+from gateway.settings import Settings
+from gateway.work import IMPORTS, ImportPermit
+from shared.events import TaskChanged
+from shared.service import Service
+from shared.settings import read_file
+
+RESUME_SECONDS = 5.0
+FORGET_SECONDS = 300.0
+
+
+def build(settings: Settings) -> Service:
+    """The service, wired; the gateway is the one that creates keys and keeps dead letters."""
+    service = Service("gateway", settings, creates_keys=True)
+    service.project((TaskChanged,), projections.remember_tasks)
+    service.work(ImportPermit, import_job.run, IMPORTS)
+    service.sweep(RESUME_SECONDS, import_job.resume_forsaken)
+    service.sweep(FORGET_SECONDS, projections.forget_workers)
+    service.hear(projections.Heard(service.transactions))
+    service.bury(projections.keep_dead_letter)
+    for router in (notifications.router, tasks.router, directory.router, status.router):
+        service.serve(router)
+    return service
+
+
+def app(settings: Settings) -> FastAPI:
+    """The public application: the service, its owners, its problems and its documentation."""
+    service = build(settings)
+    owners = Owners(
+        {
+            "notifier": settings.notifier_url,
+            "files": settings.files_url,
+            "reports": settings.reports_url,
+            "scheduler": settings.scheduler_url,
+        },
+        read_file("SIGNING_KEY_FILE", settings.signing_key_file),
+    )
+    service.closing(owners.close)
+    application = service.app()
+    application.state.owners = owners
+    problems.install(application)
+    status.documentation(application)
+    return application

@@ -1,0 +1,102 @@
+"""Problems as RFC 9457 says them, each with a stable code."""
+
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from shared.db import INFRASTRUCTURE, infrastructure
+from shared.errors import NoSchool, SchoolConnectError
+
+log = structlog.get_logger()
+
+CODES = {
+    "bad_request": "The request cannot be read.",
+    "unauthenticated": "No valid bearer token came with the request.",
+    "forbidden": "The token's role may not do this.",
+    "school_needed": "Name the school: the token is not bound to one.",
+    "not_found": "Nothing with this id is visible here.",
+    "method_not_allowed": "The route does not know this method.",
+    "idempotency_conflict": "The idempotency key was used with another request before.",
+    "too_large": "The body is larger than this route takes.",
+    "invalid": "Fields of the request are missing or wrong; `errors` lists them all.",
+    "unknown_people": "Some ids are not people of this school; `people` lists them all.",
+    "unknown_school": "There is no such school here.",
+    "roster_refused": "The roster as a whole cannot be used.",
+    "unavailable": "A part that is needed is away; try again after Retry-After seconds.",
+    "internal": "Something is wrong on our side.",
+}
+"""Every code and what it means; the documentation lists them from here."""
+
+
+class Problem(SchoolConnectError):
+    """An answer that is not the one hoped for."""
+
+    def __init__(self, status: int, code: str, detail: str | None = None, **more: Any) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.detail = detail or CODES[code]
+        self.more = more
+
+    def response(self) -> JSONResponse:
+        """The problem as JSON; Retry-After where trying again makes sense."""
+        body = {
+            "type": f"urn:schoolconnect:problem:{self.code}",
+            "title": CODES[self.code],
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+            **self.more,
+        }
+        headers = {"Retry-After": "2"} if self.status == 503 else {}  # noqa: PLR2004
+        if self.status == 401:  # noqa: PLR2004
+            headers["WWW-Authenticate"] = "Bearer"
+        return JSONResponse(body, self.status, headers, "application/problem+json")
+
+
+BY_STATUS = {400: "bad_request", 401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
+
+
+async def _problem(_: Request, problem: Exception) -> JSONResponse:
+    assert isinstance(problem, Problem)
+    return problem.response()
+
+
+async def _invalid(_: Request, problem: Exception) -> JSONResponse:
+    assert isinstance(problem, RequestValidationError)
+    errors = [{"loc": [str(p) for p in e["loc"]], "code": e["type"], "message": e["msg"]} for e in problem.errors()]
+    return Problem(422, "invalid", errors=errors).response()
+
+
+async def _http(_: Request, problem: Exception) -> JSONResponse:
+    assert isinstance(problem, HTTPException)
+    code = BY_STATUS.get(problem.status_code, "bad_request")
+    response = Problem(problem.status_code, code, str(problem.detail)).response()
+    response.headers.update(problem.headers or {})
+    return response
+
+
+async def _no_school(_: Request, __: Exception) -> JSONResponse:
+    return Problem(400, "school_needed").response()
+
+
+async def _anything(_: Request, problem: Exception) -> JSONResponse:
+    if infrastructure(problem):
+        log.warning("request.unavailable", error=type(problem).__name__)
+        return Problem(503, "unavailable").response()
+    log.error("request.failed", exc_info=problem)
+    return Problem(500, "internal").response()
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the application a problem."""
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(NoSchool, _no_school)
+    for kind in (*INFRASTRUCTURE, Exception):
+        app.add_exception_handler(kind, _anything)

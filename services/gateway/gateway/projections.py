@@ -1,0 +1,87 @@
+"""What the gateway keeps of what others tell: tasks from the log, workers from their beats, dead letters."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from shared.dead import DeadLetter
+from shared.events import Event, TaskChanged
+from shared.transaction import Transaction, Transactions
+
+TASKS = """
+INSERT INTO task AS t (task_id, school_id, kind, state, epoch, version, done, total, result, error, changed_at)
+SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(task_id uuid, school_id uuid, kind text, state text, epoch int,
+                                                version int, done bigint, total bigint, result jsonb, error text,
+                                                changed_at timestamptz)
+ON CONFLICT (task_id) DO UPDATE SET state = excluded.state, epoch = excluded.epoch, version = excluded.version,
+    done = excluded.done, total = excluded.total, result = excluded.result, error = excluded.error,
+    changed_at = excluded.changed_at
+WHERE (t.epoch, t.version) < (excluded.epoch, excluded.version)
+"""
+BEAT = """
+INSERT INTO worker (worker, service, facts) VALUES (%(worker)s, %(service)s, %(facts)s)
+ON CONFLICT (worker) DO UPDATE SET facts = excluded.facts, seen_at = clock_timestamp()
+"""
+FORGET_WORKERS = "DELETE FROM worker WHERE seen_at < clock_timestamp() - interval '1 hour'"
+KEEP = """
+INSERT INTO failure (school_id, message_id, queue, type, error, fingerprint, attempts, first_failed, last_failed,
+                     headers, body)
+VALUES (%(school_id)s, %(message_id)s, %(queue)s, %(type)s, %(error)s, %(fingerprint)s, %(attempts)s,
+        %(first_failed)s, %(last_failed)s, %(headers)s, %(body)s)
+ON CONFLICT DO NOTHING
+"""
+
+
+async def remember_tasks(events: Sequence[Event], tx: Transaction) -> None:
+    """Keep the newest state of every task."""
+    tasks = [e.model_dump(mode="json") for e in events if isinstance(e, TaskChanged)]
+    await tx.execute(TASKS, {"rows": json.dumps(tasks)})
+
+
+class Heard:
+    """Keeps who is working; a beat is a hint and is written outside any other commit."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    async def __call__(self, facts: dict[str, Any]) -> None:
+        """Note one beat."""
+        async with self._transactions.begin() as tx:
+            values = {"worker": facts["worker"], "service": facts["service"], "facts": Jsonb(facts)}
+            await tx.execute(BEAT, values)
+
+
+async def forget_workers(transactions: Transactions) -> None:
+    """Forget workers that have been silent for an hour."""
+    async with transactions.begin() as tx:
+        await tx.execute(FORGET_WORKERS)
+
+
+async def keep_dead_letter(letter: DeadLetter, tx: Transaction) -> None:
+    """Keep a failure as it came."""
+    await tx.execute(
+        KEEP,
+        {
+            "school_id": _uuid(letter.school_id),
+            "message_id": letter.message_id,
+            "queue": letter.queue,
+            "type": letter.type,
+            "error": letter.error,
+            "fingerprint": letter.fingerprint,
+            "attempts": letter.attempts,
+            "first_failed": letter.first_failed,
+            "last_failed": letter.last_failed,
+            "headers": Jsonb(letter.headers),
+            "body": letter.body,
+        },
+    )
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None

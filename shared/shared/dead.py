@@ -1,0 +1,92 @@
+"""Takes dead letters: whatever they are, they are kept; nothing is ever rejected."""
+
+import datetime as dt
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from faststream.rabbit import RabbitMessage
+
+from shared.bus import ATTEMPT
+from shared.db import infrastructure
+from shared.gate import Gate
+from shared.transaction import Transaction, Transactions
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that failed for good. Body and headers are as they travelled: personal fields stay sealed."""
+
+    message_id: str | None
+    type: str | None
+    school_id: str | None
+    queue: str
+    error: str
+    fingerprint: str
+    attempts: int
+    first_failed: dt.datetime
+    last_failed: dt.datetime
+    headers: dict[str, Any]
+    body: bytes
+
+    @classmethod
+    def of(cls, headers: dict[str, Any], body: bytes, now: dt.datetime) -> "DeadLetter":
+        """Read what our consumers wrote, or what the broker says of a message that it gave up itself."""
+        queue = str(headers.get("sc-queue") or headers.get("x-first-death-queue") or "unknown")
+        reason = str(headers.get("x-first-death-reason") or "unknown")
+        return cls(
+            message_id=_text(headers.get("ce-id")),
+            type=_text(headers.get("ce-type")),
+            school_id=_text(headers.get("ce-schoolid")),
+            queue=queue,
+            error=str(headers.get("sc-error") or f"the broker gave it up: {reason}"),
+            fingerprint=str(headers.get("sc-fingerprint") or f"{queue}:{reason}"),
+            attempts=int(headers.get(ATTEMPT) or 0),
+            first_failed=_time(headers.get("sc-first-failed"), now),
+            last_failed=_time(headers.get("sc-last-failed"), now),
+            headers={name: str(value) for name, value in headers.items() if not name.startswith("x-")},
+            body=body,
+        )
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value is not None else None
+
+
+def _time(value: object, default: dt.datetime) -> dt.datetime:
+    try:
+        return dt.datetime.fromisoformat(str(value))
+    except ValueError:
+        return default
+
+
+Keep = Callable[[DeadLetter, Transaction], Awaitable[None]]
+
+
+class Undertaker:
+    """FastStream calls it with each dead letter; it acknowledges what has been kept."""
+
+    def __init__(self, keep: Keep, transactions: Transactions, gate: Gate) -> None:
+        self._keep = keep
+        self._transactions = transactions
+        self._gate = gate
+
+    async def __call__(self, message: RabbitMessage) -> None:
+        """Keep one; through trouble of the database it waits with the message in hand."""
+        letter = DeadLetter.of(dict(message.headers), message.body, dt.datetime.now(dt.UTC))
+        while True:
+            await self._gate.passed()
+            try:
+                async with self._transactions.begin() as tx:
+                    await self._keep(letter, tx)
+                await message.ack()
+            except Exception as problem:
+                if not infrastructure(problem):
+                    raise
+                self._gate.close(problem)
+            else:
+                log.warning("dead_letter.kept", queue=letter.queue, fingerprint=letter.fingerprint)
+                return
