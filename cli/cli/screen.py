@@ -19,4 +19,4 @@ def _write(stream: TextIO, text: str) -> None:
     # Without a terminal any more (a closed pipe, a hung-up line) the stack goes on and its logs tell the story;
     # the signal that follows stops it in order.
     with suppress(OSError, ValueError):
-        print(text, file=stream, flush=True)  # noqa: T201  # the one door to the terminal
+        print(text, file=stream, flush=True)  # the one door to the terminal

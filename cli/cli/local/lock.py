@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from shared.errors import Refused
-
 from cli.layout import private_folder
+from shared.errors import Refused
 
 
 @dataclass(frozen=True, slots=True)

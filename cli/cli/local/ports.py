@@ -7,9 +7,8 @@ import socket
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from shared.errors import Refused
-
 from cli.layout import write_private
+from shared.errors import Refused
 
 PREFERRED = {
     "gateway": 8000,

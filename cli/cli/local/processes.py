@@ -135,9 +135,7 @@ async def _end(process: Recorded, hurry: asyncio.Event) -> None:
 
 
 def _cleanup(process: Recorded) -> None:
-    subprocess.run(
-        process.cleanup, stdin=subprocess.DEVNULL, capture_output=True, timeout=CLEANUP_LIMIT, check=False
-    )
+    subprocess.run(process.cleanup, stdin=subprocess.DEVNULL, capture_output=True, timeout=CLEANUP_LIMIT, check=False)
 
 
 def _signal(process: Recorded, number: int) -> None:

@@ -8,7 +8,7 @@ Probe = Callable[[], Awaitable[None]]
 """Returns when the process is ready; raises NotReady, saying why, when it is not yet."""
 
 
-class NotReady(Exception):  # noqa: N818  # a state, not an error
+class NotReady(Exception):  # a state, not an error
     """The process runs but cannot be used yet."""
 
 

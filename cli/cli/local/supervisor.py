@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from shared.errors import SchoolConnectError
-
 from cli.layout import private_folder
 from cli.local.processes import Ledger, Recorded, boot, end, family, kill_all, started
 from cli.local.specs import NotReady, Spec, depth
+from shared.errors import SchoolConnectError
 
 LAST_LINES = 20
 PROBE_PAUSE = 0.1
@@ -102,9 +101,7 @@ class Supervisor:
             await asyncio.sleep(PROBE_PAUSE)
         raise StartFailed(f"{spec.name} is not ready after {spec.limit:.0f} s: {reason}", self._file(spec))
 
-    async def _keep(
-        self, spec: Spec, level: int, process: asyncio.subprocess.Process, recorded: Recorded
-    ) -> None:
+    async def _keep(self, spec: Spec, level: int, process: asyncio.subprocess.Process, recorded: Recorded) -> None:
         pause = BACKOFF_FIRST
         while True:
             began = time.monotonic()

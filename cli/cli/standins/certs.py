@@ -63,9 +63,7 @@ def certificate_holds(folder: Path) -> bool:
     except (OSError, ValueError, TypeError, InvalidSignature):
         return False
     soon = dt.datetime.now(dt.UTC) + MARGIN
-    return (
-        key.public_key() == leaf.public_key() and min(ca.not_valid_after_utc, leaf.not_valid_after_utc) > soon
-    )
+    return key.public_key() == leaf.public_key() and min(ca.not_valid_after_utc, leaf.not_valid_after_utc) > soon
 
 
 def account_holds(path: Path, *, token_uri: str, project: str) -> bool:

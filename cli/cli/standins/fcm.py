@@ -94,9 +94,7 @@ class Fcm:
             fault = "unregistered"
         outcome = {"drop": "dropped", None: "accepted"}.get(fault, fault or "")
         # A dropped message was taken, only its answer was lost: the device shows it, a repeat is a duplicate.
-        arrival = self.ledger.add(
-            outcome, message.target, message.tag, content, delivered=fault in {None, "drop"}
-        )
+        arrival = self.ledger.add(outcome, message.target, message.tag, content, delivered=fault in {None, "drop"})
         if fault is None:
             name = f"projects/{self.project}/messages/0:{arrival.ordinal}"
             protocol.response_bytes(200, JSON, b'{\n  "name": "%b"\n}\n' % name.encode())

@@ -75,9 +75,7 @@ class Grants:
                 options={"require": ["iss", "aud", "iat", "exp"]},
             )
         except jwt.ExpiredSignatureError as problem:
-            raise GrantRefused(
-                "invalid_grant", "Invalid JWT: token must be short-lived, iat and exp"
-            ) from problem
+            raise GrantRefused("invalid_grant", "Invalid JWT: token must be short-lived, iat and exp") from problem
         except jwt.InvalidSignatureError as problem:
             raise GrantRefused("invalid_grant", "Invalid JWT Signature.") from problem
         except jwt.PyJWTError as problem:

@@ -74,9 +74,7 @@ UNAUTHENTICATED = error(
     "Request had invalid authentication credentials. Expected OAuth 2 access token.",
     [{"@type": ERROR_INFO, "reason": "ACCESS_TOKEN_EXPIRED", "domain": "googleapis.com"}],
 )
-DENIED = error(
-    403, "PERMISSION_DENIED", "Permission 'cloudmessaging.messages.create' denied on the project.", []
-)
+DENIED = error(403, "PERMISSION_DENIED", "Permission 'cloudmessaging.messages.create' denied on the project.", [])
 RETRY_LATER = frozenset({"quota", "unavailable"})
 
 
@@ -110,9 +108,7 @@ def _fields(found: Any, known: set[str], where: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Invalid("Invalid JSON payload received. Expected an object.")
     for name in found.keys() - known:
-        raise Invalid(
-            f'Invalid JSON payload received. Unknown name "{name}": Cannot find field.', where + name
-        )
+        raise Invalid(f'Invalid JSON payload received. Unknown name "{name}": Cannot find field.', where + name)
     return found
 
 

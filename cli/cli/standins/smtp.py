@@ -93,9 +93,7 @@ class Smtp:
             "connections": self.connections,
             "kept": len(ledger.arrivals),
             "calls": dict(Counter(ledger.outcomes) + self.refusals),
-            "repeated": [
-                {"recipient": key[0], "message_id": key[1], "count": n} for key, n in ledger.repeated.items()
-            ],
+            "repeated": [{"recipient": key[0], "message_id": key[1], "count": n} for key, n in ledger.repeated.items()],
         }
 
     def received(self, limit: int, recipient: str | None) -> list[dict[str, Any]]:
@@ -164,9 +162,7 @@ async def listen(sink: Smtp, *, smtp_port: int, http_port: int) -> None:
     """Both ports on 127.0.0.1 until a signal ends the process."""
     loop = asyncio.get_running_loop()
     context = sink.tls if sink.implicit_tls else None
-    server = await loop.create_server(
-        lambda: Session(sink), "127.0.0.1", smtp_port, ssl=context, backlog=1024
-    )
+    server = await loop.create_server(lambda: Session(sink), "127.0.0.1", smtp_port, ssl=context, backlog=1024)
     async with server:
         await serve(sink.app, http_port, standin="smtp", smtp_port=smtp_port)
         server.close()

@@ -1,0 +1,115 @@
+"""The `schoolconnect` command: the local stack, and steps of a deployment."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import get_args
+from uuid import UUID
+
+import httpx
+
+from cli import lifecycle, steps, testing, tokens, welcome
+from cli.demo import play
+from cli.layout import Layout, layout
+from cli.local.lock import Taken
+from cli.screen import complain, say
+from shared.errors import Refused
+from shared.events.directory import Role
+
+
+def main() -> None:
+    """Entry point of the command."""
+    sys.exit(command(sys.argv[1:]))
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Run one verb; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    verb: Callable[[argparse.Namespace], int] = options.verb
+    try:
+        return verb(options)
+    except Taken as taken:
+        complain(f"{taken}. `make down` stops it.")
+    except Refused as problem:
+        complain(str(problem))
+    except KeyboardInterrupt:
+        return 130
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="schoolconnect", description="SchoolConnect on this machine")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    def verb(name: str, text: str, act: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text)
+        added.set_defaults(verb=act)
+        return added
+
+    run = verb("run", "the whole system in the foreground", lambda o: lifecycle.run(layout(), o.name))
+    run.add_argument("--as", dest="name", default="make run", help=argparse.SUPPRESS)
+    verb("up", "the whole system in the background, ready when this returns", lambda _: lifecycle.up(layout()))
+    verb("down", "stop it", lambda _: lifecycle.down(layout()))
+    verb("reset", "stop it and remove its data", lambda _: lifecycle.reset(layout()))
+    verb("demo", "play a school day and see whether it adds up", _demo)
+    token = verb("token", "print a bearer token for the local stack", _token)
+    token.add_argument("--role", required=True, choices=get_args(Role))
+    token.add_argument("--school", default="", help="id or sourcedId")
+    verb("migrate", "bring the database's schemas up to date", lambda _: steps.migrate() * 0)
+    verb("topology", "declare what the broker needs", _topology)
+    test = verb("test", "run the tests on their own broker and database", lambda o: testing.run(o.arguments))
+    test.add_argument("arguments", nargs="*", help="for pytest, after --")
+    return parser
+
+
+def _topology(_: argparse.Namespace) -> int:
+    steps.declare()
+    return 0
+
+
+def _contract(here: Layout) -> dict[str, object]:
+    if not here.stack.exists():
+        raise Refused("the stack is not up; start it with `make up` or `make run`")
+    found: dict[str, object] = json.loads(here.stack.read_text())
+    return found
+
+
+def _demo(_: argparse.Namespace) -> int:
+    here = layout()
+    ours = not here.stack.exists()
+    if ours and (code := lifecycle.up(here)):
+        return code
+    try:
+        return play.main(welcome.demo_stack(here, _contract(here)))
+    finally:
+        if ours:
+            lifecycle.down(here)
+
+
+def _token(options: argparse.Namespace) -> int:
+    here = layout()
+    key = here.secrets / "signing.pem"
+    if not key.exists():
+        raise Refused("there is no stack yet; start it with `make up` or `make run`")
+    school, person = None, None
+    if options.school:
+        school = _school(here, options.school)
+    elif options.role != "platform_admin":
+        raise Refused(f"the role {options.role} needs SCHOOL=<id or sourcedId>")
+    say(tokens.make(key, options.role, school, person))
+    return 0
+
+
+def _school(here: Layout, named: str) -> UUID:
+    try:
+        return UUID(named)
+    except ValueError:
+        pass
+    contract = _contract(here)
+    bearer = tokens.make(here.secrets / "signing.pem", "platform_admin")
+    with httpx.Client(base_url=str(contract["gateway"]), headers={"Authorization": f"Bearer {bearer}"}) as client:
+        items = client.get("/v1/schools", params={"sourced_id": named}).raise_for_status().json()["items"]
+    if not items:
+        raise Refused(f"there is no school {named!r}")
+    return UUID(items[0]["id"])

@@ -1,0 +1,86 @@
+"""The first screen: where everything is, who may sign in, something to copy, and that it adds up."""
+
+import json
+from typing import Any
+
+import httpx
+import psycopg
+from psycopg.rows import dict_row
+
+from cli import tokens
+from cli.demo import play
+from cli.demo.api import DemoFailed
+from cli.demo.stack import Stack as DemoStack
+from cli.layout import Layout, write_private
+from cli.screen import say
+
+COUNTS = """
+SELECT (SELECT count(*) FROM gateway.intent) AS intents, (SELECT count(*) FROM notifier.notification) AS received,
+       (SELECT count(*) FROM notifier.delivery) AS planned,
+       (SELECT count(*) FROM notifier.delivery WHERE state IN ('accepted', 'read')) AS accepted,
+       (SELECT count(*) FROM notifier.delivery WHERE state = 'suppressed') AS suppressed,
+       (SELECT count(*) FROM notifier.delivery WHERE state IN ('failed', 'unknown', 'expired', 'cancelled')) AS ended,
+       (SELECT count(*) FROM notifier.delivery WHERE state IN ('pending', 'sending', 'held')) AS still_open
+"""
+
+
+def demo_stack(layout: Layout, contract: dict[str, Any]) -> DemoStack:
+    """The stack as the demo knows it."""
+    key = layout.secrets / "signing.pem"
+    return DemoStack(
+        gateway=contract["gateway"],
+        token=lambda role: tokens.make(key, role),  # type: ignore[arg-type]  # the demo names a role of ours
+        fcm=contract["fcm"],
+        fcm_ca=contract["fcm_ca"],
+        mail=contract["mail"],
+    )
+
+
+def first_run(layout: Layout, contract: dict[str, Any]) -> None:
+    """Import the demo school and send one bulk notification, once in a stack's life."""
+    if layout.welcomed.exists():
+        return
+    try:
+        line = play.first_run(demo_stack(layout, contract))
+    except (DemoFailed, httpx.HTTPError) as problem:
+        say(f"The demo school could not be imported ({problem}); the system runs without it.")
+        return
+    write_private(layout.welcomed, json.dumps({"counters": line}).encode())
+
+
+def counters(contract: dict[str, Any]) -> str:
+    """One line that reconciles: planned = accepted + suppressed + ended otherwise + still open."""
+    with psycopg.connect(contract["postgres"], row_factory=dict_row, connect_timeout=5) as connection:
+        row = connection.execute(COUNTS).fetchone() or {}
+    parts = row["accepted"] + row["suppressed"] + row["ended"] + row["still_open"]
+    verdict = "reconciles" if parts == row["planned"] and row["received"] <= row["intents"] else "DOES NOT RECONCILE"
+    return (
+        f"{row['intents']} notifications accepted, {row['planned']} deliveries planned = {row['accepted']} accepted"
+        f" + {row['suppressed']} suppressed + {row['ended']} ended otherwise + {row['still_open']} open: {verdict}"
+    )
+
+
+def screen(contract: dict[str, Any]) -> str:
+    """What is printed once everything is ready."""
+    gateway = contract["gateway"]
+    return f"""
+SchoolConnect is running.
+
+  status    {gateway}/
+  API docs  {gateway}/docs
+  push      {contract["fcm"]}/            (stand-in for FCM; its certificate is this machine's own)
+  mail      {contract["mail"]["http"]}/            (stand-in for a mail server)
+  broker    {contract["rabbitmq_management"]}/
+
+Sign in (tokens last 15 minutes):
+  platform administrator   make token ROLE=platform_admin
+  school administrator     make token ROLE=school_admin SCHOOL=demo-school-1
+  guardian                 make token ROLE=guardian SCHOOL=demo-school-1
+
+Tell a grade:
+  curl -sS {gateway}/v1/notifications -H "Authorization: Bearer $(make -s token ROLE=platform_admin)" \\
+    -H 'Content-Type: application/json' -H "Idempotency-Key: $(date +%s)" \\
+    -d '{{"school": "demo-school-1", "type": "general", "title": "Hello", "body": "From grade seven.", "audience": {{"grade": "07"}}}}'
+
+{counters(contract)}
+"""
