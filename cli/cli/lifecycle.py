@@ -11,8 +11,10 @@ import time
 from pathlib import Path
 
 from cli import stack, welcome
+from cli.backing import choice
 from cli.layout import Layout
 from cli.local.lock import Holder, held, holder
+from cli.local.ports import PREFERRED, pick_stable
 from cli.local.processes import Ledger, end
 from cli.local.supervisor import StartFailed, Supervisor
 from cli.screen import complain, say
@@ -70,8 +72,16 @@ async def _until_stopped(layout: Layout, supervisor: Supervisor, stopping: async
 
 
 async def _start(layout: Layout, supervisor: Supervisor) -> None:
-    planned = await asyncio.to_thread(stack.plan, layout, say)
     began = time.monotonic()
+    given = choice.given()
+    if install := await choice.installation(choice.missing(given)):
+        say("Installing RabbitMQ and PostgreSQL from this machine's packages")
+        await supervisor.start([install])
+    ports = pick_stable(layout.ports, PREFERRED)
+    backing = await asyncio.to_thread(choice.choose, layout, ports, given)
+    if backing.databases == layout.elsewhere:
+        say(f"The database's data are in {layout.elsewhere}: PostgreSQL's user cannot enter {layout.folder}")
+    planned = stack.plan(layout, ports, backing)
     await supervisor.start(planned.specs)
     say(f"{len(planned.contract['services'])} services ready after {time.monotonic() - began:.1f} s")
     await asyncio.to_thread(welcome.first_run, layout, planned.contract)
@@ -153,6 +163,7 @@ def reset(layout: Layout) -> int:
     """Stop and remove all data; logs and secrets go too."""
     down(layout)
     for folder in (layout.folder, layout.elsewhere):
-        shutil.rmtree(folder, ignore_errors=False, onerror=None) if folder.exists() else None
+        if folder.exists():
+            shutil.rmtree(folder)
     say(f"Removed {layout.folder}")
     return 0

@@ -12,6 +12,7 @@ import httpx
 from cli import lifecycle, steps, testing, tokens, welcome
 from cli.demo import play
 from cli.layout import Layout, layout
+from cli.local.keys import SIGNING
 from cli.local.lock import Taken
 from cli.screen import complain, say
 from shared.errors import Refused
@@ -89,7 +90,7 @@ def _demo(_: argparse.Namespace) -> int:
 
 def _token(options: argparse.Namespace) -> int:
     here = layout()
-    key = here.secrets / "signing.pem"
+    key = here.secrets / SIGNING
     if not key.exists():
         raise Refused("there is no stack yet; start it with `make up` or `make run`")
     school, person = None, None
@@ -107,7 +108,7 @@ def _school(here: Layout, named: str) -> UUID:
     except ValueError:
         pass
     contract = _contract(here)
-    bearer = tokens.make(here.secrets / "signing.pem", "platform_admin")
+    bearer = tokens.make(here.secrets / SIGNING, "platform_admin")
     with httpx.Client(base_url=str(contract["gateway"]), headers={"Authorization": f"Bearer {bearer}"}) as client:
         items = client.get("/v1/schools", params={"sourced_id": named}).raise_for_status().json()["items"]
     if not items:

@@ -1,23 +1,16 @@
 """The whole system on this machine, as data: which processes, with which environment, in which order."""
 
-import base64
 import json
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import httpx
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from cli.backing.choose import Backing, choose
-from cli.backing.postgres import password
+from cli.backing.choice import Backing
 from cli.layout import Layout, write_private
-from cli.local.ports import PREFERRED, pick_stable
-from cli.local.specs import NotReady, Probe, Spec
+from cli.local.keys import SIGNING, VAULT, VERIFY, make_keys, password
+from cli.local.probes import answers
+from cli.local.specs import Spec
 from cli.services import NAMES
 from cli.steps import service_url
 
@@ -32,15 +25,9 @@ class Stack:
     contract: dict[str, Any]
 
 
-def plan(layout: Layout, say: Callable[[str], None]) -> Stack:
-    """Choose ports, keys and backing services, and lay out the processes."""
-    layout.folder.mkdir(parents=True, exist_ok=True)
-    layout.folder.chmod(0o711)  # another user's database lies below; every file of ours is closed by itself
-    layout.inside.mkdir(exist_ok=True)
-    layout.inside.chmod(0o711)
-    ports = pick_stable(layout.ports, PREFERRED)
+def plan(layout: Layout, ports: dict[str, int], backing: Backing) -> Stack:
+    """Lay out the processes on ports that are free and backing services that are chosen; keys are made once."""
     make_keys(layout.secrets)
-    backing = choose(layout.inside, layout.elsewhere, layout.secrets, ports, say)
     urls = {name: f"http://127.0.0.1:{ports[name]}" for name in NAMES}
     fcm = f"https://localhost:{ports['fcm']}"
     common = _environment(layout, ports, backing, urls, fcm)
@@ -49,30 +36,15 @@ def plan(layout: Layout, say: Callable[[str], None]) -> Stack:
     services = [_service(name, ports, common, steps) for name in NAMES]
     contract = {
         "gateway": urls["gateway"],
-        "amqp": backing.amqp,
-        "postgres": backing.database,
+        "amqp": backing.amqp_url,
+        "postgres": backing.database_url,
         "fcm": fcm,
         "fcm_ca": str(layout.certs / "ca.pem"),
         "mail": {"smtp": f"127.0.0.1:{ports['smtp']}", "http": f"http://127.0.0.1:{ports['mail']}"},
-        "rabbitmq_management": backing.management,
+        "rabbitmq_management": backing.management_url,
         "services": {name: [url] for name, url in urls.items()},
     }
     return Stack((*backing.specs, *standins, *steps, *services), contract)
-
-
-def make_keys(folder: Path) -> None:
-    """The installation's keys, made once."""
-    if not (folder / "vault.key").exists():
-        write_private(folder / "vault.key", base64.b64encode(os.urandom(32)))
-    if not (folder / "signing.pem").exists():
-        private = Ed25519PrivateKey.generate()
-        pem = serialization.Encoding.PEM
-        public = private.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
-        write_private(folder / "verify.pem", public)
-        plain = serialization.NoEncryption()
-        write_private(
-            folder / "signing.pem", private.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
-        )
 
 
 def _environment(
@@ -81,7 +53,7 @@ def _environment(
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     logins = {
         f"{name.upper()}_DATABASE_URL": service_url(
-            backing.database, name, password(layout.secrets, f"postgres-{name}")
+            backing.database_url, name, password(layout.secrets, f"postgres-{name}")
         )
         for name in NAMES
     }
@@ -89,12 +61,12 @@ def _environment(
         **kept,
         **logins,
         **{f"{name.upper()}_URL": url for name, url in urls.items()},
-        "AMQP_URL": backing.amqp,
-        "MIGRATION_DATABASE_URL": backing.database,
-        "DATABASE_URL": backing.database,
-        "VAULT_KEY_FILE": str(layout.secrets / "vault.key"),
-        "SIGNING_KEY_FILE": str(layout.secrets / "signing.pem"),
-        "VERIFY_KEY_FILE": str(layout.secrets / "verify.pem"),
+        "AMQP_URL": backing.amqp_url,
+        "MIGRATION_DATABASE_URL": backing.database_url,
+        "DATABASE_URL": backing.database_url,
+        "VAULT_KEY_FILE": str(layout.secrets / VAULT),
+        "SIGNING_KEY_FILE": str(layout.secrets / SIGNING),
+        "VERIFY_KEY_FILE": str(layout.secrets / VERIFY),
         "STANDINS": "1",
         "FCM_URL": fcm,
         "FCM_CA_FILE": str(layout.certs / "ca.pem"),
@@ -126,18 +98,22 @@ def _standins(layout: Layout, ports: dict[str, int], environment: dict[str, str]
     return [certs, push, mail]
 
 
+def _names(backing: Backing) -> frozenset[str]:
+    return frozenset(spec.name for spec in backing.specs)
+
+
 def _steps(environment: dict[str, str], backing: Backing, standins: list[Spec]) -> list[Spec]:
     migrate = Spec(
         name="migrate",
         argv=_python("cli", "migrate"),
         env=environment,
-        needs=backing.names & {"postgres"},
+        needs=_names(backing) & {"postgres"},
     )
     topology = Spec(
         name="topology",
         argv=_python("cli", "topology"),
         env=environment,
-        needs=(backing.names & {"rabbitmq"}) | {spec.name for spec in standins},
+        needs=(_names(backing) & {"rabbitmq"}) | {spec.name for spec in standins},
     )
     return [migrate, topology]
 
@@ -164,22 +140,6 @@ def _service(name: str, ports: dict[str, int], environment: dict[str, str], step
 
 def _python(module: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", module, *arguments)
-
-
-def answers(url: str, ca: Path | None = None) -> Probe:
-    """A probe: ready when GET answers 2xx; else it says what came instead."""
-
-    async def probe() -> None:
-        try:
-            verify: Any = httpx.create_ssl_context(verify=str(ca)) if ca else True
-            async with httpx.AsyncClient(timeout=3, verify=verify) as client:
-                response = await client.get(url)
-        except (httpx.TransportError, OSError) as problem:
-            raise NotReady(type(problem).__name__) from problem
-        if response.is_error:
-            raise NotReady(f"{response.status_code} {response.text[:300]}")
-
-    return probe
 
 
 def write_contract(layout: Layout, contract: dict[str, Any]) -> None:

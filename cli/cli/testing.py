@@ -10,14 +10,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from cli.backing.choose import Backing, choose
+from cli.backing import choice
+from cli.backing.choice import Backing
 from cli.layout import ROOT, Layout
 from cli.local.ports import pick
 from cli.local.processes import Ledger
 from cli.local.supervisor import StartFailed, Supervisor
 from cli.screen import complain, say
-
-PORTS = ("amqp", "rabbitmq_management", "rabbitmq_dist", "epmd", "postgres")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -38,10 +37,10 @@ async def _run(layout: Layout, arguments: Sequence[str]) -> int:
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(each, task.cancel)
     try:
-        layout.inside.mkdir(mode=0o711)
-        backing = await asyncio.to_thread(
-            choose, layout.inside, layout.elsewhere, layout.secrets, pick(PORTS), say
-        )
+        given = choice.given()
+        if install := await choice.installation(choice.missing(given)):
+            await supervisor.start([install])
+        backing = await asyncio.to_thread(choice.choose, layout, pick(choice.PORTS), given)
         await supervisor.start(backing.specs)
         return await _pytest(backing, arguments)
     except StartFailed as problem:
@@ -55,9 +54,9 @@ async def _run(layout: Layout, arguments: Sequence[str]) -> int:
 
 async def _pytest(backing: Backing, arguments: Sequence[str]) -> int:
     environment = os.environ | {
-        "TEST_DATABASE_URL": backing.database,
-        "TEST_AMQP_URL": backing.amqp,
-        "TEST_RABBITMQ_MANAGEMENT_URL": backing.management,
+        "TEST_DATABASE_URL": backing.database_url,
+        "TEST_AMQP_URL": backing.amqp_url,
+        "TEST_RABBITMQ_MANAGEMENT_URL": backing.management_url,
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "pytest", *arguments, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL

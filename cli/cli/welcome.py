@@ -12,6 +12,7 @@ from cli.demo import play
 from cli.demo.api import DemoFailed
 from cli.demo.stack import Stack as DemoStack
 from cli.layout import Layout, write_private
+from cli.local.keys import SIGNING
 from cli.screen import say
 
 COUNTS = """
@@ -26,7 +27,7 @@ SELECT (SELECT count(*) FROM gateway.intent) AS intents, (SELECT count(*) FROM n
 
 def demo_stack(layout: Layout, contract: dict[str, Any]) -> DemoStack:
     """The stack as the demo knows it."""
-    key = layout.secrets / "signing.pem"
+    key = layout.secrets / SIGNING
     return DemoStack(
         gateway=contract["gateway"],
         token=lambda role: tokens.make(key, role),  # type: ignore[arg-type]  # the demo names a role of ours

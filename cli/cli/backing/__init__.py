@@ -1,1 +1,1 @@
-"""RabbitMQ and PostgreSQL for a stack: given by the environment, private nodes, or installed first."""
+"""RabbitMQ and PostgreSQL for the local stack: given, installed, from a container engine, or from Debian's packages."""

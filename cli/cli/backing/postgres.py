@@ -1,120 +1,185 @@
-"""A private PostgreSQL: its own folder, port and password; runs as another user where we are root."""
+"""A private PostgreSQL: own folder and port, reached over loopback with a password only."""
 
 import os
-import secrets
+import pwd
+import re
 import shutil
+import signal
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
-import psycopg
-
-from cli.layout import write_private
-from cli.local.specs import NotReady, Spec
+from cli.layout import Layout, private_folder, write_private
+from cli.local.probes import database
+from cli.local.specs import Spec
 from shared.errors import Refused
+
+OLDEST = 15
+USER = DATABASE = "schoolconnect"
+SERVERS = ("postgres", "nobody")
+"""Users to run as when we are root, whom PostgreSQL refuses; the first that exists."""
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
     "max_connections": "300",
     "shared_buffers": "256MB",
+    "effective_cache_size": "1GB",
+    "work_mem": "8MB",
+    "maintenance_work_mem": "64MB",
     "max_wal_size": "2GB",
-    "wal_compression": "on",
-    "checkpoint_timeout": "15min",
     "random_page_cost": "1.1",
-    "password_encryption": "scram-sha-256",
-    "unix_socket_directories": "''",
-    "log_min_messages": "warning",
     "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_line_prefix": "%m [%p] %q%a ",
+    "log_min_duration_statement": "2s",
+    "log_destination": "stderr",
+    "logging_collector": "off",
 }
+
+INITDB = """
+set -e
+rm -rf "$2.new"
+"$1" --pgdata="$2.new" --username="$3" --pwfile="$4" --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8
+mv "$2.new" "$2"
+"""
+"""Renamed when whole: what an interrupted initdb leaves behind looks like a database and is none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Postgres:
-    """One private cluster."""
+class Installed:
+    """The programs of one version on this machine."""
 
+    version: int
     programs: Path
-    folder: Path
-    port: int
-    password: str
-    user: str | None
-
-    @property
-    def url(self) -> str:
-        """DSN of the superuser."""
-        return f"postgresql://schoolconnect:{self.password}@127.0.0.1:{self.port}/schoolconnect"
-
-    def prepare(self) -> None:
-        """Make the cluster if there is none."""
-        data = self.folder / "data"
-        if (data / "PG_VERSION").exists():
-            have, ours = (data / "PG_VERSION").read_text().strip(), self.programs.parent.name
-            if ours.isdigit() and have != ours:
-                raise Refused(
-                    f"the data was written by PostgreSQL {have}, installed is {ours}: `make reset` removes it"
-                )
-            return
-        shutil.rmtree(data, ignore_errors=True)
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o755)
-        word = self.folder / f"password-{secrets.token_hex(4)}"
-        word.touch(mode=0o600)
-        word.write_text(self.password)
-        if self.user:
-            shutil.chown(self.folder, self.user)
-            shutil.chown(word, self.user)
-        try:
-            done = subprocess.run(
-                [
-                    str(self.programs / "initdb"),
-                    *("--pgdata", str(data), "--username", "schoolconnect", "--pwfile", str(word)),
-                    *("--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C"),
-                ],
-                user=self.user,
-                group=self.user,
-                extra_groups=[] if self.user else None,
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        finally:
-            word.unlink(missing_ok=True)
-        if done.returncode:
-            raise Refused(f"initdb failed: {done.stderr.strip().splitlines()[-1:]}")
-
-    def spec(self) -> Spec:
-        """The server process; SIGINT is its fast shutdown."""
-        settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
-        settings[settings.index("unix_socket_directories=''")] = "unix_socket_directories="
-        return Spec(
-            name="postgres",
-            argv=(
-                str(self.programs / "postgres"),
-                *("-D", str(self.folder / "data"), "-p", str(self.port)),
-                *settings,
-            ),
-            env={"PATH": os.environ.get("PATH", ""), "LANG": "C"},
-            ready=self.ready,
-            user=self.user,
-            stop_signal=2,
-            grace=10.0,
-        )
-
-    async def ready(self) -> None:
-        """Returns once the server answers and has our database."""
-        server = self.url.rpartition("/")[0] + "/postgres"
-        try:
-            async with await psycopg.AsyncConnection.connect(server, autocommit=True, connect_timeout=2) as connection:
-                found = await connection.execute("SELECT 1 FROM pg_database WHERE datname = 'schoolconnect'")
-                if await found.fetchone() is None:
-                    await connection.execute("CREATE DATABASE schoolconnect")
-        except psycopg.OperationalError as problem:
-            raise NotReady(str(problem).splitlines()[0]) from problem
 
 
-def password(folder: Path, name: str) -> str:
-    """A password made once and kept."""
-    path = folder / name
-    if not path.exists():
-        write_private(path, secrets.token_urlsafe(24).encode())
-    return path.read_text()
+def find() -> list[Installed]:
+    """Every usable version that is installed, the newest first."""
+    folders = [*Path("/usr/lib/postgresql").glob("*/bin"), *Path("/usr").glob("pgsql-*/bin")]
+    on_path = shutil.which("initdb")
+    if on_path:
+        folders.append(Path(on_path).resolve().parent)
+    found = {folder: _version(folder) for folder in folders if (folder / "initdb").exists()}
+    usable = [Installed(version, folder) for folder, version in found.items() if version >= OLDEST]
+    return sorted(usable, key=lambda each: each.version, reverse=True)
+
+
+def _version(programs: Path) -> int:
+    said = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, timeout=20, check=True)
+    number = re.search(r"(\d+)", said.stdout)
+    return int(number[1]) if number else 0
+
+
+def server_user() -> str | None:
+    """Whom to run the server as; None for ourselves."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return next((name for name in SERVERS if name in known), None)
+
+
+def home(layout: Layout, user: str | None) -> Path:
+    """Where the databases go: inside the clone, or elsewhere when `user` could not get there.
+
+    Raises Refused when there are data already where `user` cannot get any more.
+    """
+    if user is None:
+        return private_folder(layout.inside)
+    candidates = [layout.inside, layout.elsewhere]
+    with_data = [folder for folder in candidates if (folder / "postgres").exists()]
+    for folder in with_data or candidates:
+        _open_way(folder)
+        if _reaches(folder, user):
+            return folder
+    raise Refused(
+        f"user {user}, whom PostgreSQL runs as, cannot enter {(with_data or candidates)[-1]}; "
+        "open every folder on the way with `chmod o+x`" + (", or `make reset`" if with_data else "")
+    )
+
+
+def _open_way(folder: Path) -> None:
+    """Make `folder`, and let other users pass through it and its parent; what lies in them is closed one by one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in (folder.parent, folder):
+        part.chmod(0o711)
+
+
+def _reaches(folder: Path, user: str) -> bool:
+    entered = subprocess.run(
+        ["/usr/bin/test", "-x", folder],
+        user=user,
+        group=pwd.getpwnam(user).pw_gid,
+        extra_groups=[],
+        check=False,
+        cwd="/",
+    )
+    return entered.returncode == 0
+
+
+def url(port: int, password: str) -> str:
+    return f"postgresql://{USER}:{quote(password, safe='')}@127.0.0.1:{port}/{DATABASE}"
+
+
+def choose(installed: list[Installed], folder: Path) -> Installed:
+    """The version that made the data in `folder`, else the newest; raises Refused when that version is gone."""
+    made_by = folder / "data" / "PG_VERSION"
+    if not made_by.exists():
+        return installed[0]
+    wanted = int(made_by.read_text().strip())
+    for each in installed:
+        if each.version == wanted:
+            return each
+    raise Refused(
+        f"the data in {folder} was made by PostgreSQL {wanted}, which is not installed any more; "
+        "install it, or `make reset` to remove the data"
+    )
+
+
+def specs(installed: list[Installed], folder: Path, port: int, password: str, user: str | None) -> list[Spec]:
+    """Its processes: `initdb` the first time, then the server."""
+    chosen = choose(installed, folder)
+    data = folder / "data"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if user:
+        shutil.chown(folder, user)
+    env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": "C.UTF-8", "HOME": str(folder)}
+    settings = SETTINGS | {"port": str(port)}
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+    server = Spec(
+        name="postgres",
+        argv=(str(chosen.programs / "postgres"), "-D", str(data), *arguments),
+        env=env,
+        ready=database(url(port, password)),
+        user=user,
+        stop_signal=signal.SIGINT,  # "fast": open transactions are rolled back
+        grace=10.0,
+    )
+    if (data / "PG_VERSION").exists():
+        _forget_stale_pid(data)
+        return [server]
+    first = folder / "password"
+    write_private(first, password.encode())
+    if user:
+        shutil.chown(first, user)
+    initdb = Spec(
+        name="initdb",
+        argv=("/bin/sh", "-c", INITDB, "initdb", str(chosen.programs / "initdb"), str(data), USER, str(first)),
+        env=env,
+        user=user,
+    )
+    return [initdb, replace(server, needs=frozenset({"initdb"}))]
+
+
+def _forget_stale_pid(data: Path) -> None:
+    """Remove the pid file of a server that did not stop in order, if its number belongs to another program now.
+
+    PostgreSQL itself takes any living process of that number and user for its predecessor. Ours are reaped before.
+    """
+    path = data / "postmaster.pid"
+    if path.exists():
+        number = path.read_text().split("\n", 1)[0]
+        program = Path(f"/proc/{number}/exe")
+        if program.exists() and program.resolve().name != "postgres":
+            path.unlink()

@@ -1,121 +1,119 @@
-"""A private RabbitMQ node: its own name, cookie, ports and epmd, all on the loopback interface."""
+"""A private RabbitMQ node: own folder, ports, epmd, cookie and name; it listens on loopback only."""
 
 import os
-import secrets
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
-
-import httpx
+from urllib.parse import quote
 
 from cli.layout import private_folder, write_private
-from cli.local.specs import NotReady, Spec
+from cli.local.probes import broker, listens
+from cli.local.specs import Spec
 
-VHOST = "schoolconnect"
-USER = "schoolconnect"
+SCRIPTS = (Path("/usr/lib/rabbitmq/bin/rabbitmq-server"),)
+"""Debian's command in /usr/sbin refuses users other than root and rabbitmq and switches to the latter: go past it."""
+
+PORTS = ("amqp", "rabbitmq_management", "rabbitmq_dist", "epmd")
+USER = VHOST = "schoolconnect"
+NODE = "schoolconnect@localhost"
+
+CONFIG = """\
+listeners.tcp.1 = 127.0.0.1:{amqp}
+default_vhost = {vhost}
+default_user = {user}
+default_pass = {password}
+default_user_tags.administrator = true
+default_permissions.configure = .*
+default_permissions.read = .*
+default_permissions.write = .*
+
+# The write-ahead log of quorum queues is held in memory as well; its default of 512 MB is for servers.
+raft.wal_max_size_bytes = 67108864
+disk_free_limit.absolute = 200MB
+log.console = true
+log.console.level = info
+log.file = false
+
+# Numbers for the management page: few and short-lived, so that an idle stack stays idle.
+management.tcp.ip = 127.0.0.1
+management.tcp.port = {rabbitmq_management}
+management.sample_retention_policies.global.minute = 5
+management.sample_retention_policies.basic.minute = 5
+management.sample_retention_policies.detailed.10 = 5
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class RabbitMQ:
-    """One private node. `ports`: amqp, rabbitmq_management, rabbitmq_dist, epmd."""
+class Node:
+    """How to reach it."""
 
-    program: Path
-    folder: Path
-    ports: dict[str, int]
-    password: str
+    amqp_url: str
+    management_url: str
 
-    @property
-    def url(self) -> str:
-        """AMQP URL of our own virtual host."""
-        return f"amqp://{USER}:{self.password}@127.0.0.1:{self.ports['amqp']}/{VHOST}"
 
-    @property
-    def management(self) -> str:
-        """URL of the management API."""
-        return f"http://127.0.0.1:{self.ports['rabbitmq_management']}"
+def find() -> Path | None:
+    """The start script, if RabbitMQ is installed on this machine."""
+    candidates = [*SCRIPTS, *sorted(Path("/opt").glob("rabbitmq*/sbin/rabbitmq-server"))]
+    runs = shutil.which("erl") is not None
+    return next((path for path in candidates if runs and os.access(path, os.X_OK)), None)
 
-    def prepare(self) -> None:
-        """Write the node's configuration; its data stays."""
-        private_folder(self.folder)
-        settings = {
-            "listeners.tcp.1": f"127.0.0.1:{self.ports['amqp']}",
-            "management.tcp.ip": "127.0.0.1",
-            "management.tcp.port": self.ports["rabbitmq_management"],
-            "management.rates_mode": "basic",
-            "collect_statistics_interval": 10_000,
-            "default_vhost": VHOST,
-            "default_user": USER,
-            "default_pass": self.password,
-            "default_user_tags.administrator": "true",
-            "default_permissions.configure": ".*",
-            "default_permissions.read": ".*",
-            "default_permissions.write": ".*",
-            "disk_free_limit.absolute": "500MB",
-            "log.console": "true",
-            "log.console.level": "warning",
-            "log.file": "false",
-        }
-        lines = [f"{name} = {value}" for name, value in settings.items()]
-        write_private(self.folder / "rabbitmq.conf", "\n".join(lines).encode() + b"\n")
-        write_private(
-            self.folder / "advanced.config",
-            b"[{kernel, [{inet_dist_use_interface, {127,0,0,1}}]}].\n",
-        )
-        write_private(self.folder / "enabled_plugins", b"[rabbitmq_management].\n")
-        write_private(self.folder / "env.conf", b"")
-        cookie = self.folder / ".erlang.cookie"
-        if not cookie.exists():
-            write_private(cookie, secrets.token_hex(16).encode())
-            cookie.chmod(0o400)
 
-    def _environment(self) -> dict[str, str]:
-        return {
-            "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
-            "LANG": "C.UTF-8",
-            "HOME": str(self.folder),
-            "RABBITMQ_NODENAME": f"schoolconnect-{self.ports['amqp']}@localhost",
-            "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
-            "RABBITMQ_LOG_BASE": str(self.folder / "log"),
-            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
-            "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.folder / "advanced.config"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
-            "RABBITMQ_CONF_ENV_FILE": str(self.folder / "env.conf"),
-            "RABBITMQ_DIST_PORT": str(self.ports["rabbitmq_dist"]),
-            "ERL_EPMD_PORT": str(self.ports["epmd"]),
-            "ERL_EPMD_ADDRESS": "127.0.0.1",
-            # An idle scheduler that spins would take a core from everybody else on a small machine.
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
-        }
+def node(ports: dict[str, int], password: str) -> Node:
+    secret = quote(password, safe="")
+    return Node(
+        amqp_url=f"amqp://{USER}:{secret}@127.0.0.1:{ports['amqp']}/{VHOST}",
+        management_url=f"http://{USER}:{secret}@127.0.0.1:{ports['rabbitmq_management']}",
+    )
 
-    def specs(self) -> list[Spec]:
-        """The port mapper as a process of ours (the node's own would outlive it), and the node."""
-        environment = self._environment()
-        epmd = Spec(
+
+def specs(script: Path, folder: Path, ports: dict[str, int], password: str) -> list[Spec]:
+    """Its processes, after writing its configuration into `folder`.
+
+    epmd, the name server of Erlang nodes, is a process of ours: left to itself it would be started by the node, on
+    the port that all Erlang nodes of the machine share, and outlive it.
+    """
+    home = private_folder(folder)
+    config = CONFIG.format(user=USER, vhost=VHOST, password=password, **ports)
+    write_private(home / "rabbitmq.conf", config.encode())
+    write_private(home / "enabled_plugins", b"[rabbitmq_management,rabbitmq_management_agent].\n")
+    write_private(home / "environment", b"# nothing: the machine's own file must not be read\n")
+    env = {
+        "PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        "LANG": "C.UTF-8",
+        "HOME": str(home),
+        "ERL_EPMD_PORT": str(ports["epmd"]),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODENAME": NODE,
+        "RABBITMQ_MNESIA_BASE": str(home / "data"),
+        "RABBITMQ_LOG_BASE": str(home / "log"),
+        "RABBITMQ_LOGS": "-",
+        "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+        "RABBITMQ_ADVANCED_CONFIG_FILE": str(home / "advanced.config"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
+        "RABBITMQ_CONF_ENV_FILE": str(home / "environment"),
+        "RABBITMQ_PID_FILE": str(home / "pid"),
+        "RABBITMQ_DIST_PORT": str(ports["rabbitmq_dist"]),
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+            "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none"
+        ),
+        # Makes the script become the node instead of its parent: one process, which takes the signals.
+        "RUNNING_UNDER_SYSTEMD": "true",
+    }
+    epmd = shutil.which("epmd") or "epmd"
+    return [
+        Spec(
             name="epmd",
-            argv=("epmd", "-port", str(self.ports["epmd"]), "-address", "127.0.0.1"),
-            env=environment,
-            ready=_at_once,
+            argv=(epmd, "-port", str(ports["epmd"]), "-address", "127.0.0.1"),
+            env=env,
+            ready=listens(ports["epmd"]),
             grace=2.0,
-        )
-        node = Spec(
+        ),
+        Spec(
             name="rabbitmq",
-            argv=(str(self.program),),
-            env=environment,
-            ready=self.ready,
+            argv=(str(script),),
+            env=env,
+            ready=broker(node(ports, password).amqp_url),
             needs=frozenset({"epmd"}),
-            grace=15.0,
-        )
-        return [epmd, node]
-
-    async def ready(self) -> None:
-        """Returns once the management API says that the node and our virtual host are up."""
-        try:
-            async with httpx.AsyncClient(base_url=self.management, auth=(USER, self.password), timeout=3) as client:
-                response = await client.get("/api/health/checks/virtual-hosts")
-        except httpx.TransportError as problem:
-            raise NotReady(type(problem).__name__) from problem
-        if response.is_error:
-            raise NotReady(f"management API: {response.status_code}")
-
-
-async def _at_once() -> None:
-    """The port mapper has nothing to wait for."""
+            grace=12.0,
+        ),
+    ]

@@ -93,7 +93,7 @@ def family(pid: int) -> list[psutil.Process]:
 
 def kill_all(processes: Iterable[psutil.Process]) -> None:
     for process in processes:
-        with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             process.kill()
 
 

@@ -1,6 +1,7 @@
 """Starts processes in the order of their needs, keeps them running, ends them in the opposite order."""
 
 import asyncio
+import pwd
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ PROBE_PAUSE = 0.1
 BACKOFF_FIRST, BACKOFF_MOST = 0.5, 10.0
 STEADY = 30.0
 """Seconds after which a process counts as running well again."""
+
+Running = tuple[asyncio.subprocess.Process, Recorded]
 
 
 class StartFailed(SchoolConnectError):
@@ -37,6 +40,7 @@ class Supervisor:
         self.say = say
         self.hurry = asyncio.Event()
         self._keepers: list[asyncio.Task[None]] = []
+        self._spawning: set[asyncio.Task[Running]] = set()
 
     async def start(self, specs: Sequence[Spec]) -> None:
         """Start all of them, each as soon as what it needs is ready; raises StartFailed."""
@@ -56,7 +60,7 @@ class Supervisor:
         """End everything, within the sum of the graces of each depth; `hurry` makes it immediate."""
         for keeper in self._keepers:
             keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
+        await asyncio.gather(*self._keepers, *self._spawning, return_exceptions=True)
         processes = self.ledger.all()
         await end(processes, self.hurry)
         self.ledger.remove(processes)
@@ -115,11 +119,15 @@ class Supervisor:
             pause = min(pause * 2, BACKOFF_MOST)
             process, recorded = await self._spawn(spec, level)
 
-    async def _spawn(self, spec: Spec, level: int) -> tuple[asyncio.subprocess.Process, Recorded]:
+    async def _spawn(self, spec: Spec, level: int) -> Running:
         # Shielded: a stop between fork and ledger would leave a process that nobody knows of.
-        return await asyncio.shield(asyncio.create_task(self._spawn_recorded(spec, level)))
+        task = asyncio.create_task(self._spawn_recorded(spec, level))
+        self._spawning.add(task)
+        task.add_done_callback(self._spawning.discard)
+        return await asyncio.shield(task)
 
-    async def _spawn_recorded(self, spec: Spec, level: int) -> tuple[asyncio.subprocess.Process, Recorded]:
+    async def _spawn_recorded(self, spec: Spec, level: int) -> Running:
+        group = pwd.getpwnam(spec.user).pw_gid if spec.user else None
         with self._file(spec).open("ab") as output:
             process = await asyncio.create_subprocess_exec(
                 *spec.argv,
@@ -129,7 +137,7 @@ class Supervisor:
                 env=dict(spec.env),
                 start_new_session=True,
                 user=spec.user,
-                group=spec.user,
+                group=group,
                 extra_groups=[] if spec.user else None,
                 cwd="/",
             )

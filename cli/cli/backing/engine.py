@@ -1,0 +1,40 @@
+"""A container engine as provider of RabbitMQ and PostgreSQL: the `compose.yaml` of the clone, these two services only."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from cli.layout import ROOT
+from cli.local.commands import succeeds
+from cli.local.specs import Probe, Spec
+
+FILE = ROOT / "compose.yaml"
+ASKED = 10.0
+PULL = 900.0
+
+
+async def answers() -> bool:
+    """Whether `docker compose` is there and its engine takes commands."""
+    return await succeeds(("docker", "compose", "version"), ASKED) and await succeeds(("docker", "info"), ASKED)
+
+
+def project(folder: Path) -> str:
+    """The compose project of the stack in `folder`; containers and volumes are named after it."""
+    return f"schoolconnect-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+
+
+def command(folder: Path, *words: str) -> tuple[str, ...]:
+    return ("docker", "compose", "--file", str(FILE), "--project-name", project(folder), *words)
+
+
+def spec(name: str, folder: Path, ready: Probe, variables: dict[str, str]) -> Spec:
+    """One container, attached: it stops when its command is told to, and by `cleanup` if that was killed."""
+    return Spec(
+        name=name,
+        argv=command(folder, "up", "--no-deps", "--no-log-prefix", name),
+        env=dict(os.environ) | variables,
+        ready=ready,
+        grace=12.0,
+        limit=PULL,
+        cleanup=command(folder, "stop", "--timeout", "10", name),
+    )

@@ -1,0 +1,23 @@
+"""Short questions to programs of the machine."""
+
+import asyncio
+
+
+async def succeeds(argv: tuple[str, ...], limit: float) -> bool:
+    """Whether the program is there and ends with 0 within `limit` seconds. Asks nothing back, prints nothing."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError:
+        return False
+    try:
+        return await asyncio.wait_for(process.wait(), limit) == 0
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return False
