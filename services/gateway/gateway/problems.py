@@ -1,160 +1,102 @@
-"""Problems as RFC 9457 has them: each has a stable `code`, and no answer repeats what a person sent."""
+"""Problems as RFC 9457 says them, each with a stable code."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-import psycopg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from psycopg_pool import PoolClosed, PoolTimeout
 from starlette.exceptions import HTTPException
 
-from shared.db import infrastructure
+from shared.db import INFRASTRUCTURE, infrastructure
 from shared.errors import NoSchool, SchoolConnectError
 
 log = structlog.get_logger()
 
-MEDIA_TYPE = "application/problem+json"
-AGAIN_AFTER = "2"
-LONGEST_NAME = 64
-
-CODES: dict[str, tuple[int, str]] = {
-    "bad_cursor": (400, "The cursor is not one of ours"),
-    "sign_in_required": (401, "A valid bearer token is needed"),
-    "role_not_allowed": (403, "This role may not do that"),
-    "audience_not_allowed": (403, "This role may not address that audience"),
-    "school_not_yours": (403, "The token is for another school"),
-    "school_needed": (403, "The token names no school, and neither does the request"),
-    "not_found": (404, "There is nothing here, or it is not yours to see"),
-    "method_not_allowed": (405, "This address does not take that method"),
-    "key_reused": (409, "The Idempotency-Key was used for another request"),
-    "conflict": (409, "The state of things does not allow that"),
-    "too_large": (413, "The body is larger than allowed"),
-    "media_type": (415, "This content type is not taken here"),
-    "invalid": (422, "Some fields are not valid"),
-    "unknown_ids": (422, "Some ids are unknown, or belong to another school"),
-    "nobody": (422, "The audience has nobody in it"),
-    "expired": (422, "The expiry is in the past"),
-    "internal": (500, "Something went wrong on our side"),
-    "refused": (400, "The request was refused"),
-    "owner_failed": (502, "The service that owns this answered with an error"),
-    "owner_down": (503, "The service that owns this cannot be reached now"),
-    "database_down": (503, "The database cannot be reached now"),
+CODES = {
+    "bad_request": "The request cannot be read.",
+    "unauthenticated": "No valid bearer token came with the request.",
+    "forbidden": "The token's role may not do this.",
+    "school_needed": "Name the school: the token is not bound to one.",
+    "not_found": "Nothing with this id is visible here.",
+    "method_not_allowed": "The route does not know this method.",
+    "idempotency_conflict": "The idempotency key was used with another request before.",
+    "too_large": "The body is larger than this route takes.",
+    "invalid": "Fields of the request are missing or wrong; `errors` lists them all.",
+    "unknown_people": "Some ids are not people of this school; `people` lists them all.",
+    "unknown_school": "There is no such school here.",
+    "roster_refused": "The roster as a whole cannot be used.",
+    "unavailable": "A part that is needed is away; try again after Retry-After seconds.",
+    "internal": "Something is wrong on our side.",
 }
-"""Every code there is: its HTTP status and its title."""
+"""Every code and what it means; the documentation lists them from here."""
 
 
-class Problem(Exception):
-    """An answer that is not the one hoped for. `errors` lists every place; `code` is a key of CODES."""
+class Problem(SchoolConnectError):
+    """An answer that is not the one hoped for."""
 
-    def __init__(
-        self,
-        code: str,
-        detail: str | None = None,
-        *,
-        errors: Sequence[Mapping[str, Any]] = (),
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, status: int, code: str, detail: str | None = None, **more: Any) -> None:
         super().__init__(code)
+        self.status = status
         self.code = code
-        self.detail = detail
-        self.errors = errors
-        self.headers = dict(headers or {})
+        self.detail = detail or CODES[code]
+        self.more = more
 
-    def response(self, request: Request) -> JSONResponse:
-        """The problem document."""
-        status, title = CODES[self.code]
-        body: dict[str, Any] = {
+    def response(self) -> JSONResponse:
+        """The problem as JSON; Retry-After where trying again makes sense."""
+        body = {
             "type": f"urn:schoolconnect:problem:{self.code}",
-            "title": title,
-            "status": status,
+            "title": CODES[self.code],
+            "status": self.status,
             "code": self.code,
-            "instance": request.url.path,
+            "detail": self.detail,
+            **self.more,
         }
-        if self.detail:
-            body["detail"] = self.detail
-        if self.errors:
-            body["errors"] = list(self.errors)
-        return JSONResponse(body, status, self.headers, MEDIA_TYPE)
+        headers = {"Retry-After": "2"} if self.status == 503 else {}  # noqa: PLR2004
+        if self.status == 401:  # noqa: PLR2004
+            headers["WWW-Authenticate"] = "Bearer"
+        return JSONResponse(body, self.status, headers, "application/problem+json")
 
 
-def unknown_ids(loc: Sequence[str | int], ids: Sequence[object]) -> Problem:
-    """422 naming every id that the caller's school does not know."""
-    return Problem("unknown_ids", errors=[{"loc": list(loc), "code": "unknown_id", "id": str(i)} for i in ids])
+BY_STATUS = {400: "bad_request", 401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
 
 
-def away(code: str) -> Problem:
-    """503 with Retry-After."""
-    return Problem(code, headers={"Retry-After": AGAIN_AFTER})
+async def _problem(_: Request, problem: Exception) -> JSONResponse:
+    assert isinstance(problem, Problem)
+    return problem.response()
+
+
+async def _invalid(_: Request, problem: Exception) -> JSONResponse:
+    assert isinstance(problem, RequestValidationError)
+    errors = [{"loc": [str(p) for p in e["loc"]], "code": e["type"], "message": e["msg"]} for e in problem.errors()]
+    return Problem(422, "invalid", errors=errors).response()
+
+
+async def _http(_: Request, problem: Exception) -> JSONResponse:
+    assert isinstance(problem, HTTPException)
+    code = BY_STATUS.get(problem.status_code, "bad_request")
+    response = Problem(problem.status_code, code, str(problem.detail)).response()
+    response.headers.update(problem.headers or {})
+    return response
+
+
+async def _no_school(_: Request, __: Exception) -> JSONResponse:
+    return Problem(400, "school_needed").response()
+
+
+async def _anything(_: Request, problem: Exception) -> JSONResponse:
+    if infrastructure(problem):
+        log.warning("request.unavailable", error=type(problem).__name__)
+        return Problem(503, "unavailable").response()
+    log.error("request.failed", exc_info=problem)
+    return Problem(500, "internal").response()
 
 
 def install(app: FastAPI) -> None:
-    """Let every error leave as a problem."""
+    """Make every error of the application a problem."""
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(NoSchool, _no_school)
-    for away_error in (psycopg.Error, PoolTimeout, PoolClosed, ConnectionError):
-        app.add_exception_handler(away_error, _database)
-    app.add_exception_handler(SchoolConnectError, _internal)
-    app.add_exception_handler(Exception, _internal)
-
-
-async def _problem(request: Request, problem: Exception) -> JSONResponse:
-    assert isinstance(problem, Problem)
-    return problem.response(request)
-
-
-async def _invalid(request: Request, problem: Exception) -> JSONResponse:
-    assert isinstance(problem, RequestValidationError)
-    errors = [
-        {"loc": _place(error["loc"]), "code": error["type"], "message": _message(error)} for error in problem.errors()
-    ]
-    return Problem("invalid", errors=errors).response(request)
-
-
-def _place(loc: Sequence[Any]) -> list[str | int]:
-    """Where, as JSON path segments; a segment that the caller made up and that is long says nothing useful."""
-    return [part if isinstance(part, int) else str(part)[:LONGEST_NAME] for part in loc]
-
-
-def _message(error: Mapping[str, Any]) -> str:
-    """Pydantic's sentence. Those that quote the input are replaced by one that does not."""
-    quoting = ("json_invalid", "value_error", "datetime", "date", "uuid", "url")
-    if error["type"] == "json_invalid":
-        return "not valid JSON"
-    if error["type"] == "value_error":
-        return str(error.get("ctx", {}).get("error", "not valid"))
-    if error["type"].startswith(quoting):
-        return "not valid"
-    return str(error["msg"])
-
-
-async def _http(request: Request, problem: Exception) -> JSONResponse:
-    assert isinstance(problem, HTTPException)
-    codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "media_type", 422: "invalid"}
-    code = codes.get(problem.status_code, "refused" if problem.status_code < 500 else "internal")  # noqa: PLR2004
-    return Problem(code, headers=problem.headers).response(request)
-
-
-async def _no_school(request: Request, _: Exception) -> JSONResponse:
-    return Problem("school_needed").response(request)
-
-
-async def _database(request: Request, problem: Exception) -> JSONResponse:
-    if infrastructure(problem):
-        log.warning("request.database_away", error=type(problem).__name__)
-        return away("database_down").response(request)
-    return await _internal(request, problem)
-
-
-async def _internal(request: Request, problem: Exception) -> JSONResponse:
-    log.error("request.failed", path=_route(request), exc_info=problem)
-    return Problem("internal").response(request)
-
-
-def _route(request: Request) -> str:
-    """The route's template: a path may hold what belongs in no log."""
-    return str(getattr(request.scope.get("route"), "path", "unknown"))
+    for kind in (*INFRASTRUCTURE, Exception):
+        app.add_exception_handler(kind, _anything)
