@@ -36,7 +36,7 @@ reset: $(VENV)/.local ## stop it and remove its data
 demo: $(VENV)/.local ## play a school day and see whether it adds up
 	@$(BIN)/python -m cli demo
 
-token: $(VENV)/.local ## print a bearer token: ROLE=school_admin SCHOOL=demo-school-1
+token: $(VENV)/.local ## print a bearer token: ROLE=school_admin SCHOOL=<id or sourcedId>
 	@$(BIN)/python -m cli token --role "$(ROLE)" --school "$(SCHOOL)"
 
 test: $(VENV)/.dev ## every test, on its own RabbitMQ and PostgreSQL (ARGS= for pytest)

@@ -1,4 +1,4 @@
-"""Imports the packages before pytest names test modules after their folders: `shared/tests` is not the package `shared`."""
+"""Imports the packages before pytest names test modules after their folders: `shared/tests` is not in `shared`."""
 
 import cli
 import files

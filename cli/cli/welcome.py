@@ -10,6 +10,7 @@ from psycopg.rows import dict_row
 from cli import tokens
 from cli.demo import play
 from cli.demo.api import DemoFailed
+from cli.demo.school import SCHOOLS
 from cli.demo.stack import Stack as DemoStack
 from cli.layout import Layout, write_private
 from cli.local.keys import SIGNING
@@ -63,7 +64,7 @@ def counters(contract: dict[str, Any]) -> str:
 
 def screen(contract: dict[str, Any]) -> str:
     """What is printed once everything is ready."""
-    gateway = contract["gateway"]
+    gateway, first = contract["gateway"], SCHOOLS[0].sourced_id
     return f"""
 SchoolConnect is running.
 
@@ -75,13 +76,14 @@ SchoolConnect is running.
 
 Sign in (tokens last 15 minutes):
   platform administrator   make token ROLE=platform_admin
-  school administrator     make token ROLE=school_admin SCHOOL=demo-school-1
-  guardian                 make token ROLE=guardian SCHOOL=demo-school-1
+  school administrator     make token ROLE=school_admin SCHOOL={first}
+  guardian                 make token ROLE=guardian SCHOOL={first}
 
 Tell a grade:
   curl -sS {gateway}/v1/notifications -H "Authorization: Bearer $(make -s token ROLE=platform_admin)" \\
     -H 'Content-Type: application/json' -H "Idempotency-Key: $(date +%s)" \\
-    -d '{{"school": "demo-school-1", "type": "general", "title": "Hello", "body": "From grade seven.", "audience": {{"grade": "07"}}}}'
+    -d '{{"school": "{first}", "type": "general", "title": "Hello", "body": "To grade seven.",
+         "audience": {{"grade": "07"}}}}'
 
 {counters(contract)}
 """

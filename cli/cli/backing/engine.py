@@ -1,4 +1,4 @@
-"""A container engine as provider of RabbitMQ and PostgreSQL: the `compose.yaml` of the clone, these two services only."""
+"""A container engine as provider of RabbitMQ and PostgreSQL: these two services of the clone's `compose.yaml`."""
 
 import hashlib
 import os

@@ -57,7 +57,7 @@ def judge(kind: OutcomeKind, reason: str, attempts: int, retry_after: float | No
 def backoff(attempts: int, luck: float) -> float:
     """Seconds to wait after attempt number `attempts`: full jitter below a doubling ceiling."""
     ceiling = min(LONGEST_SECONDS, BASE_SECONDS * 2 ** (attempts - 1))
-    return luck * ceiling
+    return luck * float(ceiling)
 
 
 def lane(channel: str, *, urgent: bool) -> str:

@@ -39,7 +39,7 @@ WHERE n.state = 'waiting' AND n.received_at < clock_timestamp() - make_interval(
 RETURNING n.notification_id, n.school_id, n.task_id, n.error
 """
 
-# Audience → people × channels → addresses, each with the reason why it will not be sent where it will not.
+# Audience → people by channels → addresses, each with the reason why it will not be sent where it will not.
 PLAN = """
 WITH audience AS (
     SELECT DISTINCT m.person_id FROM membership m
