@@ -26,6 +26,9 @@ WHERE projection = %(projection)s AND stream = %(stream)s AND position = %(since
 """
 
 
+FEW = 10
+
+
 class Duplicate(Exception):
     """This consumer has handled this message before; there is nothing to do."""
 
@@ -123,17 +126,24 @@ class Transactions:
             began = await connection.execute(literal(connection, start, values))
             _check_began(began, start)
             yield transaction
-            if transaction.outgoing:
-                put = literal(connection, PUT, parameters(transaction.outgoing))
-                await connection.execute(put + sql.SQL(";COMMIT"))
-            else:
-                await connection.execute("COMMIT")
+            await _commit(connection, transaction.outgoing)
         except BaseException:
             if connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
                 await connection.execute("ROLLBACK")
             raise
         if transaction.outgoing:
             self.left_outgoing.set()
+
+
+async def _commit(connection: Connection, outgoing: list[Outgoing]) -> None:
+    """Few rows share a round trip with COMMIT; binding many on the client would cost more than the trip."""
+    if not outgoing:
+        await connection.execute("COMMIT")
+    elif len(outgoing) <= FEW:
+        await connection.execute(literal(connection, PUT, parameters(outgoing)) + sql.SQL(";COMMIT"))
+    else:
+        await connection.execute(PUT, parameters(outgoing))
+        await connection.execute("COMMIT")
 
 
 def _check_began(began: AsyncCursor[DictRow], start: str) -> None:

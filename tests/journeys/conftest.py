@@ -1,0 +1,42 @@
+"""One system for all journeys: the demo school imported, its devices registered."""
+
+import asyncio
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from system import System
+
+from cli.demo import school
+from cli.services import BUILDS, NAMES
+from shared.testing import Backing, declare, fresh_database, fresh_vhost, write_keys
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("journeys")
+    write_keys(folder / "keys")
+    with fresh_database(NAMES) as database, fresh_vhost() as amqp, pytest.MonkeyPatch.context() as patch:
+        found = System(Backing(database, amqp, folder / "keys"), folder)
+        try:
+            asyncio.run(found.start_standins())
+            for name, value in found.environment("gateway").items():
+                patch.setenv(name, value)
+            asyncio.run(declare(amqp, *(build().topology() for build in BUILDS.values())))
+            asyncio.run(found.start("gateway", "notifier"))
+            asyncio.run(populate(found))
+            yield found
+        finally:
+            found.stop()
+
+
+async def populate(system):
+    group = school.build()
+    with closing(system.api()) as api:
+        await system.finished(api.import_roster(group.roster, "the-demo-school"))
+        for start in range(0, len(group.devices), 1000):
+            api.register(group.devices[start : start + 1000])
