@@ -47,7 +47,8 @@ def migrate(admin_url: str, services: dict[str, str]) -> int:
     """Bring every schema up to date; returns how many revisions were applied.
 
     `services` is name → that service's own DATABASE_URL, whose user is created if need be and may act as the
-    service's `_app` and `_worker` roles, never as its owner. Raises Refused when the data is newer than the code.
+    service's `_app` and `_worker` roles, never as its owner; its password is set anew unless it is a superuser. Raises
+    Refused when the data is newer than the code.
     """
     with psycopg.connect(admin_url, autocommit=True, connect_timeout=10) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
@@ -83,10 +84,11 @@ def _login(connection: psycopg.Connection, service: str, url: str) -> None:
     parts = urlsplit(url)
     login, password = unquote(parts.username or ""), unquote(parts.password or "")
     row = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = %s", (login,)).fetchone()
-    if row is None:
-        create = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
-        connection.execute(create.format(sql.Identifier(login), sql.Literal(password)))
     if row is None or not row[0]:
+        # Altered as well: a password that was changed in the environment is the one that services come with.
+        verb = sql.SQL("CREATE" if row is None else "ALTER")
+        statement = sql.SQL("{} ROLE {} LOGIN PASSWORD {}")
+        connection.execute(statement.format(verb, sql.Identifier(login), sql.Literal(password)))
         for kind in ("app", "worker"):
             grant = sql.SQL("GRANT {} TO {}")
             connection.execute(grant.format(sql.Identifier(f"{service}_{kind}"), sql.Identifier(login)))

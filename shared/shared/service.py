@@ -54,6 +54,8 @@ class Service:
         self.runtime = Runtime(self)
         self._topology = bus.spine() | bus.retries(name, settings.retry_tiers)
         self._routers: list[APIRouter] = []
+        self.reads: dict[str, str] = {}
+        """Topic → how this service takes it, `reaction` or `projection`; for the documentation."""
 
     def on(
         self,
@@ -65,6 +67,7 @@ class Service:
         """React to an event: one at a time, exactly one commit each, from a queue of this service's own."""
         queue = bus.reaction(self.name, event.topic)
         self._topology |= bus.Topology(queues=(queue,))
+        self.reads[event.topic] = "reaction"
 
         async def handle(envelope: Envelope, body: bytes) -> None:
             known = event_type(envelope)
@@ -99,6 +102,7 @@ class Service:
             publisher=self.runtime.publisher,
             metrics=self.metrics,
         )
+        self.reads |= dict.fromkeys((event.topic for event in events), "projection")
         for stream in sorted({bus.log_of(event.topic) for event in events}):
             self.runtime.read(stream, projector)
 

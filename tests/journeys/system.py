@@ -70,14 +70,14 @@ class System:
         self._spawn("fcm", ["cli.standins.fcm", "--port", str(self.ports["fcm"]), "--certs", str(self.certs)], None)
         smtp = ["--smtp-port", str(self.ports["smtp"]), "--http-port", str(self.ports["mail"])]
         self._spawn("smtp", ["cli.standins.smtp", *smtp], None)
-        await self._answers(f"{self.fcm}/stats", self.certs / "ca.pem")
-        await self._answers(f"{self.mail}/stats")
+        await self._answers("fcm", f"{self.fcm}/stats", self.certs / "ca.pem")
+        await self._answers("smtp", f"{self.mail}/stats")
 
     async def start(self, *services: str) -> None:
         for service in services:
             self._spawn(service, [service], self.environment(service))
         for service in services:
-            await self._answers(f"http://127.0.0.1:{self.ports[service]}/health/ready")
+            await self._answers(service, f"http://127.0.0.1:{self.ports[service]}/health/ready")
 
     def kill(self, service: str) -> None:
         """kill -9, and wait for the end."""
@@ -129,8 +129,10 @@ class System:
                 start_new_session=True,
             )
 
-    async def _answers(self, url: str, ca: Path | None = None) -> None:
+    async def _answers(self, name: str, url: str, ca: Path | None = None) -> None:
         async def ready() -> str:
+            ended = self.processes[name].poll()
+            assert ended is None, (self.folder / f"{name}.log").read_text()[-2000:]
             try:
                 await answers(url, ca)()
             except NotReady as state:

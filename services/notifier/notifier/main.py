@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from email.utils import parseaddr
 
 from notifier import api, composing, handlers
-from notifier.composing import Send
 from notifier.effects import Courier, Mail, Push
 from notifier.effects.fcm import FcmCourier
 from notifier.effects.recording import Unconfigured
 from notifier.effects.smtp import SmtpCourier
-from notifier.performing import perform
+from notifier.performing import Line, perform
 from notifier.settings import Settings
 from notifier.work import LANES, PLANNING, PlanPermit, SendPermit
 from shared.errors import Refused
@@ -22,11 +21,11 @@ TEND_SECONDS = 1.0
 class Couriers:
     """The providers, real or recording."""
 
-    def __init__(self, push: Courier[Push], mail: Courier[Mail], sender: str) -> None:
+    def __init__(self, push: Courier[Push], mail: Courier[Mail], settings: Settings) -> None:
         self._all = (push, mail)
-        self.channels: Mapping[str, Send] = {
-            "push": composing.pushes(push),
-            "mail": composing.mails(mail, sender),
+        self.lines: Mapping[str, Line] = {
+            "push": Line(composing.pushes(push), settings.push_concurrency),
+            "mail": Line(composing.mails(mail, settings.mail_from), settings.mail_connections),
         }
 
     async def close(self) -> None:
@@ -48,7 +47,7 @@ def couriers(settings: Settings) -> Couriers:
     mail: Courier[Mail] = Unconfigured("SMTP_URL")
     if urls:
         mail = SmtpCourier(urls, parseaddr(settings.mail_from)[1], connections=settings.mail_connections)
-    return Couriers(push, mail, settings.mail_from)
+    return Couriers(push, mail, settings)
 
 
 def build(settings: Settings, providers: Couriers) -> Service:
@@ -57,7 +56,7 @@ def build(settings: Settings, providers: Couriers) -> Service:
     service.project(DIRECTORY, handlers.remember_directory)
     service.on(NotificationRequested, handlers.plan)
     service.work(PlanPermit, handlers.plan_waiting, PLANNING)
-    service.work(SendPermit, perform, LANES, providers.channels, settings.claim)
+    service.work(SendPermit, perform, LANES, providers.lines, settings.claim)
     service.sweep(TEND_SECONDS, handlers.tend, settings.directory_patience)
     service.closing(providers.close)
     service.serve(api.router)

@@ -8,7 +8,7 @@ from shared.events.notifications import (
     NotificationPlanned,
     NotificationRequested,
 )
-from shared.events.tasks import FINAL, TaskCancelRequested, TaskChanged, TaskState
+from shared.events.tasks import FINAL, TaskChanged, TaskState
 
 __all__ = [
     "DIRECTORY",
@@ -25,7 +25,6 @@ __all__ = [
     "SchoolChanged",
     "StateEvent",
     "StudentChanged",
-    "TaskCancelRequested",
     "TaskChanged",
     "TaskState",
 ]

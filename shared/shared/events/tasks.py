@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
-from shared.events.base import Event, StateEvent
+from shared.events.base import StateEvent
 
 TaskState = Literal["accepted", "queued", "running", "retrying", "succeeded", "failed", "cancelled"]
 FINAL: frozenset[TaskState] = frozenset({"succeeded", "failed", "cancelled"})
@@ -34,17 +34,3 @@ class TaskChanged(StateEvent):
     @property
     def order(self) -> tuple[int, int]:
         return (self.epoch, self.version)
-
-
-class TaskCancelRequested(Event):
-    """Somebody asked for a task to stop."""
-
-    topic: ClassVar[str] = "task.cancel_requested"
-
-    task_id: UUID
-    school_id: UUID | None = None
-    requested_by: UUID | None = None
-
-    @property
-    def subject(self) -> str:
-        return str(self.task_id)
