@@ -34,7 +34,6 @@ class Exchange:
 
     name: str
     kind: Literal["topic", "fanout"]
-    durable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ def spine(*, log_days: int = 90, log_bytes: int = 20_000_000_000) -> Topology:
     )
     dead = Queue(DEAD, {"x-queue-type": "quorum"}, ((DEAD, ""),))
     return Topology(
-        (Exchange(EVENTS, "topic"), Exchange(DEAD, "fanout"), Exchange(TELEMETRY, "fanout", durable=False)),
+        (Exchange(EVENTS, "topic"), Exchange(DEAD, "fanout"), Exchange(TELEMETRY, "fanout")),
         (*streams, dead),
     )
 

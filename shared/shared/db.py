@@ -75,8 +75,8 @@ class Database:
     def __init__(self, url: str, schema: str, *, workers: int = 8, requests: int = 8) -> None:
         self.schema = schema
         self.worker_info = conninfo(url, schema, f"{schema}_worker", 30_000)
-        self.workers = _pool(self.worker_info, workers, f"{schema}-worker")
-        self.requests = _pool(conninfo(url, schema, f"{schema}_app", 10_000), requests, f"{schema}-app")
+        self.workers = _pool(self.worker_info, workers, f"{schema}-worker", 30)
+        self.requests = _pool(conninfo(url, schema, f"{schema}_app", 10_000), requests, f"{schema}-app", 3)
 
     async def open(self) -> None:
         """Start connecting in the background; the first use waits for a connection."""
@@ -106,7 +106,7 @@ def literal(connection: Connection, query: str, values: dict[str, Any] | None = 
     return sql.SQL(cursor.mogrify(query, values))
 
 
-def _pool(info: str, size: int, name: str) -> Pool:
+def _pool(info: str, size: int, name: str, patience: float) -> Pool:
     return AsyncConnectionPool(
         info,
         connection_class=AsyncConnection[DictRow],
@@ -114,7 +114,7 @@ def _pool(info: str, size: int, name: str) -> Pool:
         max_size=size,
         open=False,
         name=name,
-        timeout=30,
+        timeout=patience,
         reconnect_timeout=5,
         kwargs={"autocommit": True, "row_factory": dict_row},
     )

@@ -15,6 +15,8 @@ from shared.transaction import Transaction, Transactions
 
 log = structlog.get_logger()
 
+MOST_ATTEMPTS = 1_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
@@ -35,25 +37,35 @@ class DeadLetter:
     @classmethod
     def of(cls, headers: dict[str, Any], body: bytes, now: dt.datetime) -> "DeadLetter":
         """Read what our consumers wrote, or what the broker says of a message that it gave up itself."""
-        queue = str(headers.get("sc-queue") or headers.get("x-first-death-queue") or "unknown")
-        reason = str(headers.get("x-first-death-reason") or "unknown")
+        queue = _plain(headers.get("sc-queue") or headers.get("x-first-death-queue") or "unknown")
+        reason = _plain(headers.get("x-first-death-reason") or "unknown")
         return cls(
             message_id=_text(headers.get("ce-id")),
             type=_text(headers.get("ce-type")),
             school_id=_text(headers.get("ce-schoolid")),
             queue=queue,
-            error=str(headers.get("sc-error") or f"the broker gave it up: {reason}"),
-            fingerprint=str(headers.get("sc-fingerprint") or f"{queue}:{reason}"),
-            attempts=int(headers.get(ATTEMPT) or 0),
+            error=_plain(headers.get("sc-error") or f"the broker gave it up: {reason}"),
+            fingerprint=_plain(headers.get("sc-fingerprint") or f"{queue}:{reason}"),
+            attempts=_number(headers.get(ATTEMPT)),
             first_failed=_time(headers.get("sc-first-failed"), now),
             last_failed=_time(headers.get("sc-last-failed"), now),
-            headers={name: str(value) for name, value in headers.items() if not name.startswith("x-")},
+            headers={name: _plain(value) for name, value in headers.items() if not name.startswith("x-")},
             body=body,
         )
 
 
 def _text(value: object) -> str | None:
-    return str(value) if value is not None else None
+    return _plain(value) if value is not None else None
+
+
+def _plain(value: object) -> str:
+    """PostgreSQL's texts hold no NUL."""
+    return str(value).replace("\0", "\N{SYMBOL FOR NULL}")
+
+
+def _number(value: object) -> int:
+    text = str(value or 0)
+    return min(int(text[:19]), MOST_ATTEMPTS) if text.isascii() and text.isdigit() else 0
 
 
 def _time(value: object, default: dt.datetime) -> dt.datetime:

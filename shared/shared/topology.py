@@ -32,7 +32,7 @@ async def declare(connection: AbstractConnection, topology: Topology) -> None:
     check_broker(connection)
     async with connection.channel() as channel:
         for exchange in topology.exchanges:
-            await channel.declare_exchange(exchange.name, ExchangeType(exchange.kind), durable=exchange.durable)
+            await channel.declare_exchange(exchange.name, ExchangeType(exchange.kind), durable=True)
     for queue in topology.queues:
         try:
             async with connection.channel() as channel:

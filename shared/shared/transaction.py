@@ -26,9 +26,6 @@ WHERE projection = %(projection)s AND stream = %(stream)s AND position = %(since
 """
 
 
-FEW = 10
-
-
 class Duplicate(Exception):
     """This consumer has handled this message before; there is nothing to do."""
 
@@ -136,13 +133,10 @@ class Transactions:
 
 
 async def _commit(connection: Connection, outgoing: list[Outgoing]) -> None:
-    """Few rows share a round trip with COMMIT; binding many on the client would cost more than the trip."""
-    if not outgoing:
-        await connection.execute("COMMIT")
-    elif len(outgoing) <= FEW:
+    """The outbox rows share a round trip with COMMIT."""
+    if outgoing:
         await connection.execute(literal(connection, PUT, parameters(outgoing)) + sql.SQL(";COMMIT"))
     else:
-        await connection.execute(PUT, parameters(outgoing))
         await connection.execute("COMMIT")
 
 

@@ -71,6 +71,8 @@ async def request_notification(
         before = await _recall_or_remember(tx, caller, school, key, command, answer)
         if before is not None:
             return before
+    if command.expires_at is not None and command.expires_at <= dt.datetime.now(dt.UTC):
+        raise Problem(422, "invalid", errors=[{"loc": ["body", "expires_at"], "code": "past", "message": "is over"}])
     row = await tx.row(SCHOOL, {"school": school})
     if row is None:
         raise Problem(404, "unknown_school")

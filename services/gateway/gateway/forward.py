@@ -37,6 +37,11 @@ class Owners:
             raise Problem(503, "unavailable", f"The {owner} is away; what was accepted is safe.") from problem
         if response.status_code >= 500:  # noqa: PLR2004
             raise Problem(503, "unavailable", f"The {owner} could not answer.")
+        if response.status_code == 422:  # noqa: PLR2004
+            raise Problem(422, "invalid", errors=response.json().get("detail", []))
+        if response.is_error and response.status_code != 404:  # noqa: PLR2004
+            log.error("owner.refused", owner=owner, status=response.status_code)
+            raise Problem(503, "unavailable", f"The {owner} does not accept the gateway's token.")
         return response
 
     async def ready(self, owner: str) -> dict[str, Any]:

@@ -12,8 +12,10 @@ import structlog
 from gateway import importing
 from gateway.roster import Known, Mode, Person, Rejected, Roster, RosterRefused, Status, Student, read
 from gateway.work import ImportPermit
+from shared.db import infrastructure
 from shared.errors import LeaseLost
 from shared.events import Envelope
+from shared.retries import describe
 from shared.tracking import track
 from shared.transaction import Transaction, Transactions
 
@@ -21,12 +23,13 @@ log = structlog.get_logger()
 
 KIND = "import.oneroster"
 CHUNK = 1_000
-LEASE_SECONDS = 60
+LEASE_SECONDS = 30
+MOST_ATTEMPTS = 4
 
 CLAIM = """
 UPDATE import_job SET lease = %(lease)s, attempts = attempts + 1,
     leased_until = clock_timestamp() + make_interval(secs => %(seconds)s)
-WHERE task_id = %(task_id)s AND finished_at IS NULL AND leased_until < clock_timestamp() RETURNING content
+WHERE task_id = %(task_id)s AND finished_at IS NULL AND leased_until < clock_timestamp() RETURNING content, attempts
 """
 # Filtered by lease: a worker that was given up must not write beside its successor.
 HOLD = """
@@ -64,13 +67,32 @@ async def run(permit: ImportPermit, cause: Envelope, transactions: Transactions)
         known = await _known(tx)
     try:
         roster = await asyncio.to_thread(read, io.BytesIO(bytes(job["content"])), known=known)
+        with roster:
+            _check_usable(roster)
+            await Import(permit.task_id, lease, cause, transactions, roster).run()
     except RosterRefused as refusal:
-        async with transactions.begin(cause) as tx:
-            await _finish(tx, permit.task_id, lease)
-            await track(tx, permit.task_id, school_id=None, kind=KIND, state="failed", error=str(refusal))
-        return
-    with roster:
-        await Import(permit.task_id, lease, cause, transactions, roster).run()
+        await _fail(transactions, permit.task_id, lease, cause, str(refusal))
+    except Exception as problem:
+        if infrastructure(problem) or isinstance(problem, LeaseLost) or job["attempts"] < MOST_ATTEMPTS:
+            raise
+        log.exception("import.given_up", task_id=str(permit.task_id))
+        await _fail(transactions, permit.task_id, lease, cause, f"given up after {MOST_ATTEMPTS}: {describe(problem)}")
+
+
+def _check_usable(roster: Roster) -> None:
+    """Changes in roles.csv cannot be merged yet; to take half of them would lose memberships."""
+    changed = [name for name in ("users.csv", "roles.csv") if roster.modes.get(name) is Mode.DELTA]
+    if roster.version != "1.1" and changed:
+        raise RosterRefused(
+            "delta_not_supported",
+            f"{' and '.join(changed)}: changes only (delta) are taken in OneRoster 1.1; upload 1.2 as bulk",
+        )
+
+
+async def _fail(transactions: Transactions, task_id: UUID, lease: UUID, cause: Envelope, error: str) -> None:
+    async with transactions.begin(cause) as tx:
+        await _finish(tx, task_id, lease)
+        await track(tx, task_id, school_id=None, kind=KIND, state="failed", error=error)
 
 
 async def resume_forsaken(transactions: Transactions) -> None:
@@ -89,6 +111,7 @@ class Import:
         self._cause = cause
         self._transactions = transactions
         self._roster = roster
+        self._complete = roster.modes.get("users.csv") is Mode.BULK
         self._done = 0
         self._seen: set[str] = set()
         self._doomed: set[str] = set()
@@ -100,13 +123,14 @@ class Import:
             await self._hold(tx)
             self._counts["schools"] = await importing.schools(tx, self._roster.orgs)
             self._schools = await importing.school_ids(tx)
+            self._about = [self._schools[org.sourced_id] for org in self._roster.orgs if org.is_school]
         await self._people()
         await self._students()
         async with self._transactions.begin(self._cause) as tx:
             await self._hold(tx)
-            if self._roster.modes.get("users.csv") is Mode.BULK:
+            if self._complete:
                 kept = self._seen | self._roster.kept("users.csv")
-                self._counts["ended"] = await importing.end_all_but(tx, kept)
+                self._counts["ended"] = await importing.end_all_but(tx, kept, self._about)
             elif self._doomed:
                 self._counts["ended"] = await importing.end(tx, self._doomed)
         await self._conclude()
@@ -119,7 +143,7 @@ class Import:
             self._seen.update(person.sourced_id for person in present)
             async with self._transactions.begin(self._cause) as tx:
                 await self._hold(tx)
-                changed = await importing.people(tx, present, self._schools)
+                changed = await importing.people(tx, present, self._schools, self._about)
                 self._counts["people"] += changed
                 self._counts["unchanged"] += len(present) - changed
                 await self._tell(tx, len(chunk))
@@ -131,7 +155,9 @@ class Import:
             async with self._transactions.begin(self._cause) as tx:
                 await self._hold(tx)
                 if pupils:
-                    self._counts["students"] += await importing.students(tx, pupils, self._schools)
+                    self._counts["students"] += await importing.students(
+                        tx, pupils, self._schools, complete=self._complete
+                    )
                 await self._tell(tx, len(chunk))
 
     async def _conclude(self) -> None:

@@ -42,7 +42,7 @@ SELECT c.person_id, c.sourced_id,
        array(SELECT DISTINCT m.school_id FROM membership m WHERE m.person_id = c.person_id) AS former
 FROM changed c
 """
-LEAVE = "DELETE FROM membership WHERE person_id = ANY(%(people)s)"
+LEAVE = "DELETE FROM membership WHERE person_id = ANY(%(people)s) AND school_id = ANY(%(schools)s)"
 JOIN_SCHOOLS = """
 INSERT INTO membership (person_id, school_id, role, grade, starts, ends)
 SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, school_id uuid, role text, grade text,
@@ -76,17 +76,33 @@ ON CONFLICT DO NOTHING
 """
 
 # What disappeared from a complete roster is ended, not deleted; the digest goes, so that a return is a change.
+# Only at the schools that the upload is about: people of other schools, or with a child there, stay.
 END = """
-UPDATE person SET active = false, digest = NULL, version = version + 1
-WHERE sourced_id IS NOT NULL AND active AND NOT (sourced_id = ANY(%(kept)s)) RETURNING person_id
+WITH gone AS (
+    UPDATE membership m SET ends = current_date
+    FROM person p
+    WHERE p.person_id = m.person_id AND p.sourced_id IS NOT NULL AND NOT (p.sourced_id = ANY(%(kept)s))
+      AND m.school_id = ANY(%(schools)s) AND (m.ends IS NULL OR m.ends > current_date)
+    RETURNING m.person_id, m.school_id, m.role
+)
+UPDATE person p SET digest = NULL, version = version + 1, active = p.active AND EXISTS (
+    SELECT FROM membership m WHERE m.person_id = p.person_id AND (m.ends IS NULL OR m.ends > current_date)
+      AND NOT EXISTS (SELECT FROM gone g WHERE (g.person_id, g.school_id, g.role)
+                                             = (m.person_id, m.school_id, m.role)))
+WHERE p.person_id IN (SELECT person_id FROM gone) RETURNING p.person_id
 """
 END_SOME = """
 UPDATE person SET active = false, digest = NULL, version = version + 1
 WHERE sourced_id = ANY(%(ids)s) AND active RETURNING person_id
 """
+# A student belongs to a school as long as there is a current membership as one, of an active person.
 END_STUDENTS = """
-UPDATE student SET active = false, digest = NULL, version = version + 1
-WHERE student_id = ANY(%(people)s) AND active RETURNING school_id, student_id
+UPDATE student s SET active = false, digest = NULL, version = s.version + 1
+WHERE s.student_id = ANY(%(people)s) AND s.active AND NOT EXISTS (
+    SELECT FROM membership m JOIN person p USING (person_id)
+    WHERE m.person_id = s.student_id AND m.school_id = s.school_id AND m.role = 'student' AND p.active
+      AND (m.ends IS NULL OR m.ends > current_date))
+RETURNING school_id, student_id
 """
 
 
@@ -115,8 +131,13 @@ async def school_ids(tx: Transaction) -> dict[str, UUID]:
     return {row["sourced_id"]: row["school_id"] for row in await tx.rows(SCHOOL_IDS)}
 
 
-async def people(tx: Transaction, chunk: Sequence[Person], schools_by_id: Mapping[str, UUID]) -> int:
-    """Write people with memberships and contacts; returns how many are new or changed."""
+async def people(
+    tx: Transaction, chunk: Sequence[Person], schools_by_id: Mapping[str, UUID], about: Iterable[UUID] = ()
+) -> int:
+    """Write people with memberships and contacts; returns how many are new or changed.
+
+    Memberships are replaced at the schools that the upload is `about` and those that a person's rows name.
+    """
     present = {person.sourced_id: person for person in chunk}
     incoming = [
         {
@@ -138,16 +159,23 @@ async def people(tx: Transaction, chunk: Sequence[Person], schools_by_id: Mappin
         person = present[row["sourced_id"]]
         memberships += _memberships(row["person_id"], person, schools_by_id)
         contacts += _contacts(row["person_id"], person)
-    await tx.execute(LEAVE, {"people": ids})
+    replaced = sorted({*about, *(m["school_id"] for m in memberships)})
+    await tx.execute(LEAVE, {"people": ids, "schools": replaced})
     await tx.execute(JOIN_SCHOOLS, directory.rows(memberships))
     await tx.execute(DROP_CONTACTS, {"people": ids})
     await tx.execute(CONTACTS, directory.rows(contacts))
     await directory.emit_people(tx, ids, {row["person_id"]: row["former"] for row in changed})
+    await _end_students(tx, ids)
     return len(changed)
 
 
-async def students(tx: Transaction, chunk: Sequence[Student], schools_by_id: Mapping[str, UUID]) -> int:
-    """Write students with grade and guardians, everybody being there by now; returns how many changed."""
+async def students(
+    tx: Transaction, chunk: Sequence[Student], schools_by_id: Mapping[str, UUID], *, complete: bool
+) -> int:
+    """Write students with grade and guardians, everybody being there by now; returns how many changed.
+
+    `complete`: the upload names every guardian; else those that it does not name stay.
+    """
     named = {s.sourced_id for s in chunk} | {g for s in chunk for g in s.guardians}
     found = await tx.rows(PERSON_IDS, {"ids": sorted(named)})
     person = {row["sourced_id"]: row["person_id"] for row in found}
@@ -177,15 +205,16 @@ async def students(tx: Transaction, chunk: Sequence[Student], schools_by_id: Map
         if guardian in person
     ]
     school_column, pupil_column = zip(*changed, strict=True)
-    await tx.execute(DROP_GUARDIANS, {"schools": list(school_column), "students": list(pupil_column)})
+    if complete:
+        await tx.execute(DROP_GUARDIANS, {"schools": list(school_column), "students": list(pupil_column)})
     await tx.execute(GUARDIANS, directory.rows(guardians))
     await directory.emit_students(tx, changed)
     return len(changed)
 
 
-async def end_all_but(tx: Transaction, kept: Iterable[str]) -> int:
-    """End everybody of an earlier roster who is not in this complete one."""
-    return await _ended(tx, await tx.rows(END, {"kept": sorted(kept)}))
+async def end_all_but(tx: Transaction, kept: Iterable[str], schools: Iterable[UUID]) -> int:
+    """End whoever an earlier roster placed at these schools and this complete one does not name."""
+    return await _ended(tx, await tx.rows(END, {"kept": sorted(kept), "schools": sorted(schools)}))
 
 
 async def end(tx: Transaction, ids: Iterable[str]) -> int:
@@ -196,10 +225,14 @@ async def end(tx: Transaction, ids: Iterable[str]) -> int:
 async def _ended(tx: Transaction, ended: Sequence[Mapping[str, Any]]) -> int:
     ids = [row["person_id"] for row in ended]
     if ids:
-        pupils = await tx.rows(END_STUDENTS, {"people": ids})
         await directory.emit_people(tx, ids)
-        await directory.emit_students(tx, [(row["school_id"], row["student_id"]) for row in pupils])
+        await _end_students(tx, ids)
     return len(ids)
+
+
+async def _end_students(tx: Transaction, people: Sequence[UUID]) -> None:
+    pupils = await tx.rows(END_STUDENTS, {"people": list(people)})
+    await directory.emit_students(tx, [(row["school_id"], row["student_id"]) for row in pupils])
 
 
 def _memberships(person_id: UUID, person: Person, schools_by_id: Mapping[str, UUID]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from gateway import import_job, problems, projections
 from gateway.api import directory, notifications, status, tasks
+from gateway.body_limit import BodyLimit
 from gateway.forward import Owners
 from gateway.settings import Settings
 from gateway.work import IMPORTS, ImportPermit
@@ -44,6 +45,7 @@ def app(settings: Settings) -> FastAPI:
     service.closing(owners.close)
     application = service.app()
     application.state.owners = owners
+    application.add_middleware(BodyLimit, limit=settings.body_limit_bytes)
     problems.install(application)
     status.documentation(application)
     return application

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import psycopg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -84,6 +85,12 @@ async def _no_school(_: Request, __: Exception) -> JSONResponse:
     return Problem(400, "school_needed").response()
 
 
+async def _bad_value(_: Request, problem: Exception) -> JSONResponse:
+    """A value that PostgreSQL cannot hold, such as a NUL or a number beyond its type."""
+    log.warning("request.bad_value", error=type(problem).__name__)
+    return Problem(422, "invalid", errors=[]).response()
+
+
 async def _anything(_: Request, problem: Exception) -> JSONResponse:
     if infrastructure(problem):
         log.warning("request.unavailable", error=type(problem).__name__)
@@ -98,5 +105,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(NoSchool, _no_school)
+    app.add_exception_handler(psycopg.DataError, _bad_value)
     for kind in (*INFRASTRUCTURE, Exception):
         app.add_exception_handler(kind, _anything)

@@ -32,7 +32,10 @@ async def school_of(rows: Transactions, caller: Caller, named: str | None) -> UU
     if not caller.everywhere:
         assert caller.school is not None
         if named not in (None, str(caller.school)):
-            raise Problem(404, "unknown_school")
+            async with rows.request(caller.school) as tx:
+                row = await tx.row(SCHOOL_BY_SOURCED_ID, {"name": named})
+            if row is None:
+                raise Problem(404, "unknown_school")
         return caller.school
     if named is None:
         if caller.school is None:

@@ -1,6 +1,5 @@
 """`/v1/notifications`: ask for people to be told, and see what became of it."""
 
-import datetime as dt
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -79,8 +78,6 @@ async def send(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> dict[str, Any]:
     """Ask for people to be told. Answered once it cannot be lost any more."""
-    if body.expires_at is not None and body.expires_at <= dt.datetime.now(dt.UTC):
-        raise Problem(422, "invalid", errors=[{"loc": ["body", "expires_at"], "code": "past", "message": "is over"}])
     school = await school_of(rows, caller, body.school)
     people = tuple(dict.fromkeys(body.audience.people)) if body.audience.people else None
     command = SendCommand(

@@ -154,7 +154,7 @@ CREATE TABLE failure (
     last_failed timestamptz NOT NULL,
     headers jsonb NOT NULL,
     body bytea NOT NULL,
-    CONSTRAINT uq_failure UNIQUE NULLS NOT DISTINCT (message_id, queue, attempts)
+    CONSTRAINT uq_failure UNIQUE (message_id, queue, attempts)
 );
 
 CALL protect('membership');
