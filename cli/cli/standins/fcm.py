@@ -56,6 +56,7 @@ class Fcm:
         self.ledger = Ledger()
         self.refusals: Counter[str] = Counter()
         self.in_flight = self.max_in_flight = 0
+        self.clients: set[str] = set()
         self._set(FcmFaults())
 
     async def app(self, scope: Scope, protocol: HTTPProtocol) -> None:
@@ -71,6 +72,7 @@ class Fcm:
 
     async def _send(self, scope: Scope, protocol: HTTPProtocol) -> None:
         self.in_flight += 1
+        self.clients.add(scope.client)
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
         try:
             content = await protocol()
@@ -144,6 +146,7 @@ class Fcm:
             "distinct_tokens": ledger.recipients.count,
             "in_flight": self.in_flight,
             "max_in_flight": self.max_in_flight,
+            "connections": len(self.clients),
             "tokens_issued": self.grants.issued,
             "kept": len(ledger.arrivals),
             "calls": dict(calls),
@@ -192,6 +195,7 @@ class Fcm:
         self.ledger.clear()
         self.refusals.clear()
         self.max_in_flight = self.in_flight
+        self.clients.clear()
 
     def _set(self, faults: FcmFaults) -> None:
         self.faults = faults

@@ -58,7 +58,8 @@ class Session(asyncio.Protocol):
         # uvloop's transports do not derive from asyncio.Transport, they only behave like one.
         self.transport = cast("asyncio.Transport", transport)
         self.mailbox.opened(self)
-        self._reply(b"220 localhost ESMTP stand-in")
+        if not self.mailbox.down:  # else 421 is the greeting (RFC 5321 section 3.1)
+            self._reply(b"220 localhost ESMTP stand-in")
         self._proceed()
 
     def connection_lost(self, _problem: Exception | None) -> None:

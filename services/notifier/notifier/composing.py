@@ -1,13 +1,17 @@
 """From a notification and a delivery to the message that a provider takes."""
 
 import datetime as dt
-import email.utils
+import hmac
+import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
 from functools import lru_cache
 from html import escape
 from typing import Any
+from urllib.parse import quote, urlsplit
 from uuid import UUID
 
 from notifier.effects import Courier, Mail, Outcome, Push
@@ -20,8 +24,42 @@ NEUTRAL = {
 """What a push of a sensitive kind says: a locked screen is read by others."""
 
 Send = Callable[[Mapping[str, Any], Mapping[str, Any]], Awaitable[Outcome]]
-PLACE = b"recipient@placeholder.invalid"
-MARK = b"delivery-placeholder"
+LONGEST_ADDRESS = 254
+"""RFC 5321 section 4.5.3.1.3, without the angle brackets."""
+ADDRESS = re.compile(r"[^@.]+(\.[^@.]+)*@[^@.]+(\.[^@.]+)*")
+SEVEN_BIT = SMTP.clone(cte_type="7bit")
+"""Every server takes it; what is beyond ASCII travels encoded."""
+LINK = re.compile(r"https://[A-Za-z0-9._~:/@%+-]+")
+SPECIALS = frozenset('<>()[]:;,"\\')
+
+
+@dataclass(frozen=True, slots=True)
+class OneClick:
+    """Where mail programs tell that somebody wants no more mails of a kind (RFC 8058).
+
+    `url` is public https, without a query; `key` signs the links, because whoever can make one can unsubscribe others.
+    """
+
+    url: str
+    key: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme != "https" or not parts.hostname or not LINK.fullmatch(self.url):
+            raise ValueError("the address for unsubscribing must be a public https URL without query or fragment")
+
+    def link(self, school_id: UUID, person_id: UUID, kind: str) -> str:
+        """The person's own link for one kind of notification."""
+        what = f"{school_id}.{person_id}.{quote(kind, safe='')}"
+        return f"{self.url.rstrip('/')}/{what}.{self._signature(what)}"
+
+    def holds(self, token: str) -> bool:
+        """Whether the last part of a link was made with this key."""
+        what, _, signature = token.rpartition(".")
+        return hmac.compare_digest(self._signature(what).encode(), signature.encode())
+
+    def _signature(self, what: str) -> str:
+        return hmac.new(self.key, what.encode(), "sha256").hexdigest()
 
 
 def pushes(courier: Courier[Push]) -> Send:
@@ -33,18 +71,41 @@ def pushes(courier: Courier[Push]) -> Send:
     return send
 
 
-def mails(courier: Courier[Mail], sender: str) -> Send:
-    """Sends deliveries of the mail channel."""
+def mails(courier: Courier[Mail], sender: str, unsubscribe: OneClick | None = None) -> Send:
+    """Sends deliveries of the mail channel; with `unsubscribe` every mail carries its one-click link."""
 
     async def send(notification: Mapping[str, Any], delivery: Mapping[str, Any]) -> Outcome:
-        template = rendered(notification["notification_id"], notification["title"], notification["body"], sender)
         address = delivery["address"]
-        if not address.isascii() or any(character in address for character in '\r\n<>", '):
+        if not usable(address):
             return Outcome("permanent", "address_not_usable")
-        content = template.replace(PLACE, address.encode()).replace(MARK, str(delivery["delivery_id"]).encode())
-        return await courier.send(Mail(address, content))
+        template = rendered(notification["title"], notification["body"], sender, notification["notification_id"])
+        return await courier.send(Mail(address, own_headers(notification, delivery, sender, unsubscribe) + template))
 
     return send
+
+
+def usable(address: str) -> bool:
+    """Whether an address can stand in an envelope and a header as it is: no quoting, no space, no control character.
+
+    Addresses beyond ASCII are for the courier: its server takes them or not (RFC 6531).
+    """
+    plain = address.isprintable() and not any(each.isspace() or each in SPECIALS for each in address)
+    return plain and len(address.encode()) <= LONGEST_ADDRESS and ADDRESS.fullmatch(address) is not None
+
+
+def own_headers(
+    notification: Mapping[str, Any], delivery: Mapping[str, Any], sender: str, unsubscribe: OneClick | None
+) -> bytes:
+    """The lines that differ from mail to mail; a repeat has the same Message-ID."""
+    domain = parseaddr(sender)[1].rpartition("@")[2]
+    lines = [
+        f"To: {delivery['address']}",
+        f"Message-ID: <{notification['notification_id']}.{delivery['delivery_id']}@{domain}>",
+    ]
+    if unsubscribe is not None:
+        link = unsubscribe.link(delivery["school_id"], delivery["person_id"], notification["kind"])
+        lines += [f"List-Unsubscribe: <{link}>", "List-Unsubscribe-Post: List-Unsubscribe=One-Click"]
+    return "".join(f"{line}\r\n" for line in lines).encode()
 
 
 def push(notification: Mapping[str, Any], delivery: Mapping[str, Any], now: dt.datetime) -> Push:
@@ -65,17 +126,15 @@ def push(notification: Mapping[str, Any], delivery: Mapping[str, Any], now: dt.d
 
 
 @lru_cache(maxsize=64)
-def rendered(notification_id: UUID, title: str, body: str, sender: str) -> bytes:
-    """The mail of a notification, rendered once; recipient and delivery are patched in. CRLF line ends."""
-    message = EmailMessage(policy=SMTP)
+def rendered(title: str, body: str, sender: str, _notification_id: UUID) -> bytes:
+    """The mail of a notification but for its own headers, which go in front; rendered once. CRLF line ends, 7 bit."""
+    message = EmailMessage(policy=SEVEN_BIT)
     message["From"] = sender
-    message["To"] = PLACE.decode()
     message["Subject"] = _one_line(title)
-    message["Date"] = email.utils.format_datetime(dt.datetime.now(dt.UTC))
-    message["Message-ID"] = f"<{notification_id}.{MARK.decode()}@{email.utils.parseaddr(sender)[1].rpartition('@')[2]}>"
+    message["Date"] = format_datetime(dt.datetime.now(dt.UTC))
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(body)
-    paragraphs = "".join(f"<p>{escape(part)}</p>" for part in body.split("\n\n"))
+    paragraphs = "".join(f"<p>{escape(part).replace(chr(10), '<br>')}</p>" for part in body.split("\n\n"))
     message.add_alternative(
         f"<!doctype html><html><body><h1>{escape(title)}</h1>{paragraphs}</body></html>", subtype="html"
     )
@@ -83,5 +142,5 @@ def rendered(notification_id: UUID, title: str, body: str, sender: str) -> bytes
 
 
 def _one_line(text: str) -> str:
-    """A header or a title has one line; a line break in it is a space."""
-    return " ".join(text.split())
+    """A header or a title has one line; a line break or a control character in it is a space."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())

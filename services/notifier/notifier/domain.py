@@ -23,8 +23,12 @@ MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
 
 FINAL = frozenset(state for state, onward in MOVES.items() if onward <= {"read"})
 
-MAX_ATTEMPTS = 6
-BASE_SECONDS = 2.0
+MAX_ATTEMPTS = 10
+"""With the backoff below, about a quarter of an hour of trying: longer than a provider's usual bad minutes."""
+MAX_CONFIG_ATTEMPTS = 1440
+CONFIG_SECONDS = 60.0
+"""Wrong credentials are nobody's message's fault: once a minute, for about a day, until somebody mends them."""
+BASE_SECONDS = 4.0
 LONGEST_SECONDS = 600.0
 
 OutcomeKind = Literal["accepted", "transient", "throttled", "permanent", "token_dead", "config", "unknown"]
@@ -40,7 +44,7 @@ class Verdict:
 
 
 def judge(kind: OutcomeKind, reason: str, attempts: int, retry_after: float | None, luck: float) -> Verdict:
-    """A provider answered attempt number `attempts`. `luck` in [0, 1) spreads the retries (full jitter).
+    """A provider answered attempt number `attempts`. `luck` in [0, 1) spreads the retries.
 
     Retry-After is a floor, never a ceiling (RFC 9110 section 10.2.3). An answer that never came is tried again,
     because a repeat replaces what the person sees; a delivery that only ever got silence ends as `unknown`.
@@ -49,15 +53,17 @@ def judge(kind: OutcomeKind, reason: str, attempts: int, retry_after: float | No
         return Verdict("accepted")
     if kind in ("permanent", "token_dead"):
         return Verdict("failed", reason)
+    if kind == "config" and attempts < MAX_CONFIG_ATTEMPTS:
+        return Verdict("pending", reason, max(retry_after or 0.0, CONFIG_SECONDS * (0.5 + luck)))
     if attempts >= MAX_ATTEMPTS:
         return Verdict("unknown" if kind == "unknown" else "failed", reason)
     return Verdict("pending", reason, max(retry_after or 0.0, backoff(attempts, luck)))
 
 
 def backoff(attempts: int, luck: float) -> float:
-    """Seconds to wait after attempt number `attempts`: full jitter below a doubling ceiling."""
+    """Seconds to wait after attempt number `attempts`: between half of a doubling ceiling and all of it."""
     ceiling = min(LONGEST_SECONDS, BASE_SECONDS * 2 ** (attempts - 1))
-    return luck * float(ceiling)
+    return float(ceiling) * (0.5 + luck / 2)
 
 
 def lane(channel: str, *, urgent: bool) -> str:

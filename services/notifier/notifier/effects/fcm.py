@@ -1,100 +1,68 @@
-"""Push through Firebase Cloud Messaging, HTTP v1: credentials by firebase-admin, messages over one HTTP/2 client.
+"""Push through Firebase Cloud Messaging, HTTP v1: credentials by firebase-admin, messages over HTTP/2.
 
-Reference: https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages and .../v1/ErrorCode.
+Reference: https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages and .../v1/ErrorCode;
+why this client: docs/decisions/0004-fcm-client.md.
 """
 
 import asyncio
 import datetime as dt
-import email.utils
+import itertools
 import json
-from collections.abc import Mapping
+from math import ceil
 from pathlib import Path
 from typing import Any
 
-import structlog
-from firebase_admin import credentials
 from google.auth.exceptions import GoogleAuthError, RefreshError
-from google.auth.transport.requests import Request
 from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import ConnectError, PyreqwestError
-from requests import Session
+from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError
 
 from notifier.effects import Outcome, Push
-
-log = structlog.get_logger()
+from notifier.effects.access import AccessTokens, ServiceAccount
+from notifier.effects.fcm_answers import OURS, UNAUTHENTICATED, read_answer
 
 PAYLOAD_BYTES = 4096
-"""FCM refuses larger messages (https://firebase.google.com/docs/cloud-messaging/concept-options)."""
+"""Keys and values of notification and data together (ErrorCode, "Message too big")."""
 TIMEOUT = dt.timedelta(seconds=15)
-EARLY_SECONDS = 300
+CONNECT_TIMEOUT = dt.timedelta(seconds=5)
+PING_INTERVAL = dt.timedelta(seconds=20)
+PING_TIMEOUT = dt.timedelta(seconds=10)
+STREAMS = 100
+"""Calls that one HTTP/2 connection carries at once: more would wait in the client."""
+NEVER_SENT = "client error (Connect)"
+"""How hyper says that no connection came about. pyreqwest's ConnectError alone also covers lost connections."""
 APNS_URGENT, APNS_NORMAL = "10", "5"
-DAY_SECONDS = 86_400
-
-DEAD = frozenset({"UNREGISTERED"})
-CONFIG = frozenset({"SENDER_ID_MISMATCH", "THIRD_PARTY_AUTH_ERROR"})
-
-
-class AccessTokens:
-    """OAuth tokens of the service account, fetched in a thread and renewed ahead of their end."""
-
-    def __init__(self, account: Path, ca_file: Path | None) -> None:
-        self._credential = credentials.Certificate(str(account)).get_credential()
-        self._session = Session()
-        if ca_file is not None:
-            self._session.verify = str(ca_file)
-        self._lock = asyncio.Lock()
-
-    async def bearer(self) -> str:
-        """A token that is good for some minutes yet; raises GoogleAuthError."""
-        if self._stale():
-            async with self._lock:
-                if self._stale():
-                    await asyncio.to_thread(self._credential.refresh, Request(session=self._session))
-        return str(self._credential.token)
-
-    def _stale(self) -> bool:
-        expiry: dt.datetime | None = self._credential.expiry
-        if self._credential.token is None or expiry is None:
-            return True
-        left = expiry.replace(tzinfo=dt.UTC) - dt.datetime.now(dt.UTC)
-        return left.total_seconds() < EARLY_SECONDS
-
-    def forget(self) -> None:
-        """The provider refused the token: fetch another."""
-        self._credential.token = None
-
-    def close(self) -> None:
-        """Close the session."""
-        self._session.close()
+LONGEST_TTL_SECONDS = 28 * 86_400
 
 
 class FcmCourier:
-    """Sends pushes; at most `concurrency` calls at once, multiplexed on few connections."""
+    """Sends pushes; at most `concurrency` calls at once, one connection per hundred of them."""
 
     def __init__(self, base_url: str, account: Path, *, ca_file: Path | None = None, concurrency: int = 200) -> None:
         project = json.loads(account.read_text(encoding="utf-8"))["project_id"]
         self._url = f"{base_url.rstrip('/')}/v1/projects/{project}/messages:send"
-        self._tokens = AccessTokens(account, ca_file)
+        self._account = ServiceAccount(account, ca_file)
+        self._tokens = AccessTokens(self._account.fetch)
         self._limit = asyncio.Semaphore(concurrency)
-        self._client = _client(ca_file)
+        self._clients = [_client(ca_file) for _ in range(ceil(concurrency / STREAMS))]
+        self._turn = itertools.cycle(self._clients)
 
     async def send(self, message: Push) -> Outcome:
-        """Hand one push to FCM."""
-        content = payload(message)
-        if len(content) > PAYLOAD_BYTES:
+        """Hand one push to FCM, in one call."""
+        if payload_bytes(message) > PAYLOAD_BYTES:
             return Outcome("permanent", "payload_over_4096_bytes")
         async with self._limit:
             try:
                 bearer = await self._tokens.bearer()
-            except RefreshError:
-                return Outcome("config", "credentials_refused")
-            except GoogleAuthError:
+            except GoogleAuthError as problem:
+                if isinstance(problem, RefreshError) and not problem.retryable:
+                    return Outcome("config", "credentials_refused")
                 return Outcome("transient", "token_endpoint_away")
-            return await self._post(content, bearer)
+            return await self._post(payload(message), bearer)
 
     async def _post(self, content: bytes, bearer: str) -> Outcome:
         request = (
-            self._client.post(self._url)
+            next(self._turn)
+            .post(self._url)
             .bearer_auth(bearer)
             .header("content-type", "application/json")
             .body_bytes(content)
@@ -103,26 +71,51 @@ class FcmCourier:
         try:
             response = await request.send()
             status, body = response.status, bytes(await response.bytes())
-        except ConnectError:
-            return Outcome("transient", "no_connection")
         except PyreqwestError as problem:
+            if never_sent(problem):
+                return Outcome("transient", "no_connection")
             return Outcome("unknown", type(problem).__name__)
         outcome = read_answer(status, body, response.headers)
-        if status == 401:  # noqa: PLR2004
-            self._tokens.forget()
+        if status != UNAUTHENTICATED:
+            self._tokens.proved(bearer)
+        elif outcome.reason in OURS:
+            return Outcome(self._tokens.refused(bearer), outcome.reason)
         return outcome
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
-        self._tokens.close()
+        for client in self._clients:
+            await client.close()
+        await self._tokens.close()
+        self._account.close()
 
 
 def _client(ca_file: Path | None) -> Client:
-    builder = ClientBuilder().timeout(TIMEOUT).https_only(enable=True).follow_redirects(False)
+    builder = (
+        ClientBuilder()
+        .http2(enable=True)
+        .http2_keep_alive_interval(PING_INTERVAL)
+        .http2_keep_alive_timeout(PING_TIMEOUT)
+        .timeout(TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .https_only(enable=True)
+        .follow_redirects(enable=False)
+    )
     if ca_file is not None:
         builder = builder.add_root_certificate_pem(ca_file.read_bytes())
     return builder.build()
+
+
+def never_sent(problem: PyreqwestError) -> bool:
+    """Whether it is certain that no byte of the request left: there was no connection to send it on."""
+    causes = problem.details.get("causes") if isinstance(problem, DetailedPyreqwestError) else None
+    return any(cause["message"] == NEVER_SENT for cause in causes or [])
+
+
+def payload_bytes(push: Push) -> int:
+    """What counts against the limit: keys and values of notification and data, in UTF-8."""
+    counted = {"title": push.title, "body": push.body}.items(), push.data.items()
+    return sum(len(key.encode()) + len(value.encode()) for key, value in itertools.chain(*counted))
 
 
 def payload(push: Push) -> bytes:
@@ -138,12 +131,12 @@ def payload(push: Push) -> bytes:
     }
     webpush: dict[str, str] = {"Urgency": "high" if push.urgent else "normal"}
     if push.ttl_seconds is not None:
-        ttl = max(0, min(push.ttl_seconds, 28 * DAY_SECONDS))
+        ttl = max(0, min(push.ttl_seconds, LONGEST_TTL_SECONDS))
         android["ttl"] = f"{ttl}s"
         apns["apns-expiration"] = str(int(dt.datetime.now(dt.UTC).timestamp()) + ttl)
         webpush["TTL"] = str(ttl)
     message = {
-        "token": push.token,
+        **target(push),
         "notification": {"title": push.title, "body": push.body},
         "data": push.data,
         "android": android,
@@ -153,39 +146,10 @@ def payload(push: Push) -> bytes:
     return json.dumps({"message": message}, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def read_answer(status: int, body: bytes, headers: Mapping[str, str]) -> Outcome:
-    """What an answer of FCM means for the message."""
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        answer = {}
-    if status == 200:  # noqa: PLR2004
-        return Outcome("accepted", provider_id=str(answer.get("name", "")).rpartition("/")[2] or None)
-    error = answer.get("error", {}) if isinstance(answer, dict) else {}
-    code = next(
-        (detail["errorCode"] for detail in error.get("details", []) if "errorCode" in detail),
-        error.get("status", str(status)),
-    )
-    wait = retry_after(headers.get("retry-after"), dt.datetime.now(dt.UTC))
-    if code in DEAD:
-        return Outcome("token_dead", code)
-    if code in CONFIG or status in (401, 403):
-        return Outcome("config", code, retry_after=wait)
-    if status == 429:  # noqa: PLR2004
-        return Outcome("throttled", code, retry_after=wait)
-    if status >= 500:  # noqa: PLR2004
-        return Outcome("transient", code, retry_after=wait)
-    return Outcome("permanent", code)
+def target(push: Push) -> dict[str, str]:
+    """`fid` for an app that registered by its installation id, which then is its address; else `token`.
 
-
-def retry_after(value: str | None, now: dt.datetime) -> float | None:
-    """Seconds to wait (RFC 9110 section 10.2.3: delay-seconds or an HTTP date); None where nothing usable is said."""
-    if not value:
-        return None
-    if value.strip().isdigit():
-        return float(value)
-    try:
-        when = email.utils.parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, (when - now).total_seconds()) if when.tzinfo else None
+    An installation id that is only known beside a registration token is not registered with FCM: an app has one
+    or the other, and getToken() ends the registration of the id. `Message.token` is deprecated but still takes both.
+    """
+    return {"fid": push.fid} if push.fid and push.fid == push.token else {"token": push.token}

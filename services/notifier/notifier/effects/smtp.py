@@ -1,140 +1,148 @@
-"""Mail over pooled SMTP connections; a second server takes over where the first cannot be reached."""
+"""Mail over pooled SMTP connections; the next server takes over where one cannot be used (RFC 5321)."""
 
 import asyncio
-from collections import deque
-from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from email.utils import parseaddr
+from pathlib import Path
 
-import aiosmtplib
-import structlog
 from aiosmtplib import SMTP
-from aiosmtplib.errors import (
-    SMTPAuthenticationError,
-    SMTPConnectError,
-    SMTPException,
-    SMTPRecipientsRefused,
-    SMTPResponseException,
-    SMTPServerDisconnected,
-    SMTPTimeoutError,
-)
+from aiosmtplib.errors import SMTPException, SMTPResponseException, SMTPSenderRefused
 
 from notifier.effects import Mail, Outcome
-
-log = structlog.get_logger()
+from notifier.effects.smtp_pool import Away, Pool, Server, permanent
 
 TIMEOUT_SECONDS = 30.0
-SERVICE_CLOSING = 421
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """smtp:// plain, smtp+starttls:// upgraded, smtps:// TLS from the first byte."""
-
-    host: str
-    port: int
-    user: str | None
-    password: str | None
-    implicit_tls: bool
-    start_tls: bool
-
-    @classmethod
-    def read(cls, url: str) -> "Server":
-        """Raises ValueError naming what is wrong with the URL, without its password."""
-        parts = urlsplit(url.strip())
-        if parts.scheme not in ("smtp", "smtp+starttls", "smtps") or not parts.hostname:
-            msg = "SMTP_URL must be smtp://, smtp+starttls:// or smtps:// with a host"
-            raise ValueError(msg)
-        implicit = parts.scheme == "smtps"
-        return cls(
-            parts.hostname,
-            parts.port or (465 if implicit else 587),
-            unquote(parts.username) if parts.username else None,
-            unquote(parts.password) if parts.password else None,
-            implicit,
-            parts.scheme == "smtp+starttls",
-        )
+"""For each reply; a mail needs at most three on a connection that stands."""
+COOLDOWN_SECONDS = 10.0
+CLOSING, TOO_BIG = 421, 552
+SIGN_IN = range(530, 536)
+"""Authentication required, too weak, failed: about us, not about the recipient (RFC 4954 section 6)."""
 
 
 class SmtpCourier:
     """At most `connections` mails at once; connections are kept and used again."""
 
-    def __init__(self, urls: str, sender: str, *, connections: int = 8) -> None:
-        self._servers = [Server.read(url) for url in urls.split(",") if url.strip()]
+    def __init__(
+        self,
+        urls: str,
+        sender: str,
+        *,
+        connections: int = 8,
+        timeout: float = TIMEOUT_SECONDS,
+        cooldown: float = COOLDOWN_SECONDS,
+        ca_file: Path | None = None,
+    ) -> None:
+        servers = [Server.read(url) for url in urls.split(",") if url.strip()]
+        if not servers:
+            raise ValueError("SMTP_URL names no server")
+        self._pools = [Pool(server, timeout=timeout, cooldown=cooldown, ca_file=ca_file) for server in servers]
         self._sender = sender
         self._limit = asyncio.Semaphore(connections)
-        self._idle: deque[SMTP] = deque()
 
     async def send(self, message: Mail) -> Outcome:
-        """Hand one mail to the first server that can be reached."""
+        """Hand one mail to the first server that can be used; it is given to one only."""
+        away: list[Outcome] = []
         async with self._limit:
-            try:
-                client = await self._client()
-            except SMTPAuthenticationError as problem:
-                return Outcome("config", f"smtp_{problem.code}")
-            except (SMTPException, OSError) as problem:
-                return Outcome("transient", type(problem).__name__)
-            outcome = await self._hand_over(client, message)
-            if outcome.kind == "unknown" or outcome.reason == f"smtp_{SERVICE_CLOSING}" or not client.is_connected:
-                client.close()
-            else:
-                self._idle.append(client)
-            return outcome
+            for pool in self._pools:
+                try:
+                    return await self._through(pool, message)
+                except Away as problem:
+                    away.append(problem.outcome)
+        # Only where every server refuses us it is the configuration; else one of them may be back soon.
+        return next((outcome for outcome in away if outcome.kind != "config"), away[0])
 
-    async def _client(self) -> SMTP:
-        """A connection that is open; idle ones first. A server may have closed it meanwhile: RSET tells."""
-        while self._idle:
-            client = self._idle.pop()
-            if client.is_connected:
-                return client
-        problem: Exception | None = None
-        for server in self._servers:
-            client = SMTP(
-                hostname=server.host,
-                port=server.port,
-                use_tls=server.implicit_tls,
-                start_tls=server.start_tls,
-                timeout=TIMEOUT_SECONDS,
-            )
+    async def _through(self, pool: Pool, message: Mail) -> Outcome:
+        while (client := pool.idle()) is not None:
             try:
-                await client.connect()
-                if server.user is not None:
-                    await client.login(server.user, server.password or "")
-            except SMTPAuthenticationError:
-                client.close()
-                raise
-            except (SMTPException, OSError) as found:
-                client.close()
-                log.warning("smtp.server_away", host=server.host, error=type(found).__name__)
-                problem = found
-                continue
-            return client
-        raise problem or SMTPConnectError("no SMTP server is configured")
-
-    async def _hand_over(self, client: SMTP, message: Mail) -> Outcome:
+                return await self._using(pool, client, message)
+            except Away:
+                continue  # the server had closed an idle connection: that says nothing about a new one
+        client = await pool.connect()
         try:
-            _, reply = await client.sendmail(self._sender, [message.recipient], message.content)
-        except SMTPRecipientsRefused as problem:
-            return _refused(problem.recipients[0].code)
-        except SMTPResponseException as problem:
-            return _refused(problem.code)
-        except SMTPServerDisconnected:
-            return Outcome("unknown", "disconnected")
-        except (SMTPTimeoutError, SMTPException, OSError) as problem:
-            return Outcome("unknown", type(problem).__name__)
-        return Outcome("accepted", provider_id=reply[:100] or None)
+            return await self._using(pool, client, message)
+        except Away as problem:
+            raise pool.leave_alone(problem.outcome) from problem
+
+    async def _using(self, pool: Pool, client: SMTP, message: Mail) -> Outcome:
+        try:
+            outcome = await hand_over(client, self._sender, message)
+        except BaseException:
+            client.close()
+            raise
+        pool.keep(client)
+        return outcome
 
     async def close(self) -> None:
         """Say goodbye on every idle connection."""
-        while self._idle:
-            client = self._idle.pop()
-            try:
-                await client.quit()
-            except (SMTPException, OSError, aiosmtplib.SMTPServerDisconnected):
-                client.close()
+        for pool in self._pools:
+            await pool.close()
 
 
-def _refused(code: int) -> Outcome:
-    """RFC 5321 section 4.2.1: 4yz may pass later, 5yz never; 530 to 535 are about us, not about the recipient."""
-    if 530 <= code <= 535:  # noqa: PLR2004
+async def hand_over(client: SMTP, sender: str, message: Mail) -> Outcome:
+    """One mail transaction. Raises Away where the connection is gone and the server was given no content."""
+    refusal = await _address(client, sender, message)
+    if refusal is not None:
+        return refusal
+    try:
+        reply = await client.data(message.content)
+    except SMTPResponseException as problem:
+        if problem.code == CLOSING:
+            client.close()
+        await _reset(client)
+        return refused(problem)
+    except (SMTPException, OSError) as problem:
+        client.close()
+        return Outcome("unknown", type(problem).__name__)
+    return Outcome("accepted", provider_id=reply.message[:100] or None)
+
+
+async def _address(client: SMTP, sender: str, message: Mail) -> Outcome | None:
+    """MAIL and RCPT; None when the server waits for the content."""
+    # aiosmtplib sends to what parseaddr makes of an address; one that comes out different is not the one we mean.
+    if parseaddr(message.recipient)[1] != message.recipient:
+        return Outcome("permanent", "address_not_usable")
+    options, encoding = _parameters(client, sender, message)
+    if encoding != "ascii" and not client.supports_extension("smtputf8"):
+        return Outcome("permanent", "smtputf8_not_offered")
+    try:
+        await client.mail(sender, options=options, encoding=encoding)
+        await client.rcpt(message.recipient, encoding=encoding)
+    except SMTPResponseException as problem:
+        if problem.code == CLOSING:
+            raise Away(Outcome("transient", f"smtp_{CLOSING}")) from problem
+        await _reset(client)
+        return refused(problem)
+    except ValueError:
+        await _reset(client)
+        return Outcome("permanent", "address_not_usable")
+    except (SMTPException, OSError) as problem:
+        raise Away(Outcome("transient", type(problem).__name__)) from problem
+    return None
+
+
+def _parameters(client: SMTP, sender: str, message: Mail) -> tuple[list[str], str]:
+    """MAIL parameters and the encoding of addresses: utf-8 needs SMTPUTF8 (RFC 6531)."""
+    options = [f"SIZE={len(message.content)}"] if client.supports_extension("size") else []
+    if not message.content.isascii() and client.supports_extension("8bitmime"):
+        options.append("BODY=8BITMIME")
+    if sender.isascii() and message.recipient.isascii():
+        return options, "ascii"
+    return [*options, "SMTPUTF8"], "utf-8"
+
+
+async def _reset(client: SMTP) -> None:
+    """Clear the envelope for the next mail; a connection on which that fails is not kept."""
+    if not client.is_connected:
+        return
+    try:
+        await client.rset()
+    except (SMTPException, OSError):
+        client.close()
+
+
+def refused(problem: SMTPResponseException) -> Outcome:
+    """A reply that is not about the connection. A refused sender is refused for every recipient."""
+    code = problem.code
+    ours = code in SIGN_IN or (isinstance(problem, SMTPSenderRefused) and permanent(code) and code != TOO_BIG)
+    if ours:
         return Outcome("config", f"smtp_{code}")
-    return Outcome("transient" if code < 500 else "permanent", f"smtp_{code}")  # noqa: PLR2004
+    return Outcome("permanent" if permanent(code) else "transient", f"smtp_{code}")

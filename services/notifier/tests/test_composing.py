@@ -1,0 +1,176 @@
+"""From rows to what a provider takes: headers that cannot be injected into, bodies that are not touched."""
+
+import datetime as dt
+from email import message_from_bytes, policy
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier import composing
+from notifier.composing import OneClick
+from notifier.effects.recording import Recording
+
+SENDER = "Hill School <school@example.org>"
+LINKS = OneClick("https://school.example.org/unsubscribe", b"k" * 32)
+
+
+def notification(**other):
+    return {
+        "notification_id": UUID(int=1),
+        "school_id": UUID(int=2),
+        "kind": "general",
+        "title": "Trip",
+        "body": "Bring boots",
+        "data": {},
+        "urgent": False,
+        "expires_at": None,
+    } | other
+
+
+def delivery(**other):
+    return {
+        "delivery_id": 7,
+        "person_id": UUID(int=3),
+        "school_id": UUID(int=2),
+        "address": "anna@example.org",
+        "fid": None,
+    } | other
+
+
+async def mailed(unsubscribe=None, sender=SENDER, address="anna@example.org", number=7, **other):
+    courier = Recording()
+    outcome = await composing.mails(courier, sender, unsubscribe)(
+        notification(**other), delivery(address=address, delivery_id=number)
+    )
+    assert outcome.kind == "accepted"
+    return courier.sent[0].content
+
+
+def read(content):
+    return message_from_bytes(content, policy=policy.default)
+
+
+async def test_seed_11_a_title_with_a_newline_is_sent(smtp, mail_courier):
+    # given a title with line breaks, one of which would begin a header
+    send = composing.mails(mail_courier, SENDER)
+    # when it is mailed through a real server
+    outcome = await send(notification(title="Trip\nBcc: all@example.org\r\n\r\non Friday"), delivery())
+    # then it arrives, its subject one line and no header more
+    assert outcome.kind == "accepted"
+    mail = read(smtp.received()[0]["content"].encode("latin-1"))
+    assert mail["Subject"] == "Trip Bcc: all@example.org on Friday"
+    assert mail["Bcc"] is None
+    assert mail.get_body(("plain",)).get_content().strip() == "Bring boots"
+
+
+@pytest.mark.parametrize("text", ["recipient@placeholder.invalid", "delivery-placeholder", "To: x\r\nMessage-ID: <y>"])
+async def test_no_text_of_a_body_or_title_is_taken_for_a_header(text):
+    mail = read(await mailed(title=f"About {text}", body=f"Write {text} down"))
+    assert mail["To"] == "anna@example.org"
+    assert mail["Message-ID"] == f"<{UUID(int=1)}.7@example.org>"
+    assert mail["Subject"] == "About " + " ".join(text.split())
+    assert mail.get_body(("plain",)).get_content().split() == f"Write {text} down".split()
+
+
+async def test_mails_of_one_notification_differ_in_their_own_headers_only():
+    first, second = await mailed(address="a@example.org", number=1), await mailed(address="b@example.org", number=2)
+    own = b"@example.org>\r\n"
+    assert first.split(own, 1)[1] == second.split(own, 1)[1]
+    assert read(first)["Message-ID"] != read(second)["Message-ID"]
+
+
+async def test_a_repeat_has_the_same_message_id():
+    assert read(await mailed())["Message-ID"] == read(await mailed())["Message-ID"]
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
+
+
+@given(title=TEXT, body=TEXT)
+async def test_no_title_or_body_adds_a_header(title, body):
+    content = await mailed(title=title, body=body, notification_id=uuid4())
+    mail = read(content)
+    expected = ["To", "Message-ID", "From", "Subject", "Date", "Auto-Submitted", "MIME-Version", "Content-Type"]
+    assert sorted(mail.keys()) == sorted(expected)
+    assert b"\n" not in content.replace(b"\r\n", b"")
+    assert content.isascii()
+    assert not mail.defects
+
+
+async def test_one_click_unsubscribing_only_where_an_address_is_set():
+    assert read(await mailed())["List-Unsubscribe"] is None
+    mail = read(await mailed(LINKS))
+    link = mail["List-Unsubscribe"].strip("<>")
+    assert link.startswith("https://school.example.org/unsubscribe/")
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    token = link.rpartition("/")[2]
+    assert token.split(".")[:3] == [str(UUID(int=2)), str(UUID(int=3)), "general"]
+    assert LINKS.holds(token)
+
+
+def test_a_link_cannot_be_made_without_the_key():
+    link = LINKS.link(UUID(int=2), UUID(int=3), "general").rpartition("/")[2]
+    assert not LINKS.holds(link.replace("general", "payment"))
+    assert not LINKS.holds("é")
+    assert not OneClick(LINKS.url, b"another").holds(link)
+    assert "kkk" not in repr(LINKS)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "http://a.example/u", "https://", "https://a.example/u?x=1", "https://a/\r\nBcc: b"]
+)
+def test_an_address_for_unsubscribing_is_public_https(url):
+    with pytest.raises(ValueError, match="public https URL"):
+        OneClick(url, b"key")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *(
+            "",
+            "anna",
+            "@x.org",
+            "anna@",
+            "a@b@c",
+            "a b@x.org",
+            "a@x.org\r\nBcc: b@x.org",
+            "<a@x.org>",
+            "a@x.org,b@x.org",
+        ),
+        *("a.@x.org", "a@x..org", '"a"@x.org', "a\x00@x.org", "a\u2028@x.org", "a\u00a0b@x.org", "x" * 250 + "@x.org"),
+    ],
+)
+async def test_an_address_that_needs_quoting_is_refused(address):
+    courier = Recording()
+    outcome = await composing.mails(courier, SENDER)(notification(), delivery(address=address))
+    assert (outcome.kind, outcome.reason, courier.sent) == ("permanent", "address_not_usable", [])
+
+
+async def test_an_address_beyond_ascii_is_left_to_the_server():
+    content = await mailed(address="jürgen@schule.example")
+    assert content.startswith("To: jürgen@schule.example\r\n".encode())
+
+
+async def test_a_sender_with_a_line_break_is_refused():
+    with pytest.raises(ValueError, match="line"):
+        await mailed(sender="School\r\nBcc: x@example.org <school@example.org>")
+
+
+async def test_a_html_body_is_escaped_and_keeps_its_lines():
+    html = read(await mailed(title="<b>", body="a\nb & c\n\nd")).get_body(("html",)).get_content()
+    assert "<h1>&lt;b&gt;</h1><p>a<br>b &amp; c</p><p>d</p>" in html
+
+
+async def test_a_sensitive_push_is_neutral_and_carries_its_ids():
+    courier = Recording()
+    expires = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=10)
+    given = notification(kind="payment", title="Two\nlines", body="You owe 12", expires_at=expires, data={"type": "x"})
+    await composing.pushes(courier)(given, delivery(address="token-1", fid="f"))
+    sent = courier.sent[0]
+    assert "12" not in sent.body
+    assert (sent.title, sent.token, sent.fid, sent.tag) == ("Two lines", "token-1", "f", str(UUID(int=1)))
+    assert sent.data == {"notification_id": str(UUID(int=1)), "type": "payment", "school_id": str(UUID(int=2))}
+    assert 590 <= sent.ttl_seconds <= 600
