@@ -51,6 +51,16 @@ def place(problem: BaseException) -> str:
     return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].name}" if frames else "nowhere"
 
 
+def trace(problem: BaseException) -> str:
+    """A traceback that shows code and kinds of errors, no values: a database's message may quote a row."""
+    parts = []
+    seen: BaseException | None = problem
+    while seen is not None:
+        parts.append("".join(traceback.format_tb(seen.__traceback__)) + describe(seen))
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+    return "\ncaused by:\n".join(parts)
+
+
 def fingerprint(queue: str, problem: BaseException) -> str:
     """The same for the same fault of the same consumer, so that failures can be grouped."""
     kind = f"{queue}|{type(problem).__name__}|{place(problem)}"

@@ -2,11 +2,25 @@
 
 import logging
 import sys
-from typing import Literal
+from collections.abc import MutableMapping
+from typing import Any, Literal
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from structlog.typing import Processor
+
+from shared.retries import trace
+
+
+def _exception(_: object, __: str, facts: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Render an exception without the values that its message may quote."""
+    found = facts.pop("exc_info", None)
+    if found is True:
+        found = sys.exc_info()
+    problem = found[1] if isinstance(found, tuple) else found
+    if isinstance(problem, BaseException):
+        facts["exception"] = trace(problem)
+    return facts
 
 
 def configure_logs(service: str, level: str, form: Literal["json", "console"]) -> None:
@@ -15,12 +29,12 @@ def configure_logs(service: str, level: str, form: Literal["json", "console"]) -
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _exception,
     ]
     renderer = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(
         processors=[
             *shared,
-            structlog.processors.format_exc_info,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),

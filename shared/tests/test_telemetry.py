@@ -1,0 +1,40 @@
+"""Logs are facts without personal data."""
+
+import json
+import os
+import subprocess
+import sys
+
+import psycopg
+import pytest
+
+from shared.retries import describe, trace
+
+SCRIPT = """
+import logging, structlog, psycopg, os
+from shared.telemetry import configure_logs
+configure_logs("test", "INFO", "json")
+try:
+    with psycopg.connect(os.environ["TEST_DATABASE_URL"]) as connection:
+        connection.execute("SELECT 'Canary'::int")
+except psycopg.Error as problem:
+    structlog.get_logger().error("something.failed", exc_info=problem)
+    logging.getLogger("foreign").exception("foreign failed")
+"""
+
+
+def test_a_row_that_a_database_quotes_is_not_logged():
+    done = subprocess.run([sys.executable, "-c", SCRIPT], env=os.environ, capture_output=True, text=True, check=True)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["event"] for line in lines] == ["something.failed", "foreign failed"]
+    assert all("InvalidTextRepresentation: 22P02" in line["exception"] for line in lines)
+    assert "Canary'" not in "".join(line["exception"].replace("SELECT 'Canary'::int", "") for line in lines)
+    assert done.stderr == ""
+
+
+def test_descriptions_carry_kinds_and_places_only():
+    with pytest.raises(ValueError, match="invalid literal") as raised:
+        int("Canary")
+    assert describe(raised.value) == "ValueError at test_telemetry.py:test_descriptions_carry_kinds_and_places_only"
+    assert "invalid literal" not in trace(raised.value)
+    assert describe(psycopg.errors.UniqueViolation("Canary")) == "UniqueViolation: 23505"
