@@ -8,47 +8,46 @@ DISTRIBUTIONS := shared services/gateway services/notifier services/files servic
 PACKAGES := shared/shared cli/cli $(foreach s,gateway notifier files reports scheduler,services/$(s)/$(s))
 ARGS ?=
 
-.PHONY: help run up down reset demo token test check format requirements
+.PHONY: help local dev run up down reset demo token test check format requirements
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
-$(VENV)/.local: requirements/local.txt requirements/install $(wildcard shared/pyproject.toml cli/pyproject.toml services/*/pyproject.toml)
-	@requirements/install "$(PYTHON)" $(VENV) requirements/local.txt $(DISTRIBUTIONS)
-	@touch $@
+# These two decide by content whether there is anything to install.
+local:
+	@requirements/install "$(PYTHON)" $(VENV) local $(DISTRIBUTIONS)
 
-$(VENV)/.dev: requirements/dev.txt requirements/install $(wildcard shared/pyproject.toml cli/pyproject.toml services/*/pyproject.toml)
-	@requirements/install "$(PYTHON)" $(VENV) requirements/dev.txt $(DISTRIBUTIONS)
-	@touch $(VENV)/.local $@
+dev:
+	@requirements/install "$(PYTHON)" $(VENV) dev $(DISTRIBUTIONS)
 
-run: $(VENV)/.local ## the whole system in the foreground, with a demo school
+run: local ## the whole system in the foreground, with a demo school
 	@exec $(BIN)/python -m cli run
 
-up: $(VENV)/.local ## the same in the background; returns when everything is ready
+up: local ## the same in the background; returns when everything is ready
 	@$(BIN)/python -m cli up
 
-down: $(VENV)/.local ## stop it
+down: local ## stop it
 	@$(BIN)/python -m cli down
 
-reset: $(VENV)/.local ## stop it and remove its data
+reset: local ## stop it and remove its data
 	@$(BIN)/python -m cli reset
 
-demo: $(VENV)/.local ## play a school day and see whether it adds up
+demo: local ## play a school day and see whether it adds up
 	@$(BIN)/python -m cli demo
 
-token: $(VENV)/.local ## print a bearer token: ROLE=school_admin SCHOOL=<id or sourcedId>
+token: local ## print a bearer token: ROLE=school_admin SCHOOL=<id or sourcedId>
 	@$(BIN)/python -m cli token --role "$(ROLE)" --school "$(SCHOOL)"
 
-test: $(VENV)/.dev ## every test, on its own RabbitMQ and PostgreSQL (ARGS= for pytest)
+test: dev ## every test, on its own RabbitMQ and PostgreSQL (ARGS= for pytest)
 	@$(BIN)/python -m cli test -- $(ARGS)
 
-check: $(VENV)/.dev ## format, lint, types, import contracts
+check: dev ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/ruff check -q .
 	@$(BIN)/mypy $(PACKAGES)
 	@$(BIN)/lint-imports
 
-format: $(VENV)/.dev ## put the code in shape
+format: dev ## put the code in shape
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check --fix -q .
 
 requirements: ## compile the hashed requirement files anew

@@ -62,6 +62,16 @@ class Layout:
         return self.folder / "nodes"
 
     @property
+    def containers(self) -> Path:
+        """Present when a container engine has run, or still runs, some of it."""
+        return self.folder / "containers"
+
+    @property
+    def tests(self) -> Path:
+        """One folder for every run of the tests, named after its process."""
+        return self.folder / "tests"
+
+    @property
     def elsewhere(self) -> Path:
         """The folder for databases when `inside` cannot be reached by their user; named after the clone."""
         return self.outside / hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]

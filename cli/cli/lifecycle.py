@@ -3,72 +3,46 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from typing import IO
 
 from cli import stack, welcome
 from cli.backing import choice
-from cli.layout import Layout
-from cli.local.lock import Holder, held, holder
+from cli.layout import Layout, private_folder
+from cli.local.foreground import STOP, until_stopped
+from cli.local.lock import Taken, held, holder
 from cli.local.ports import PREFERRED, pick_stable
-from cli.local.processes import Ledger, end
-from cli.local.supervisor import StartFailed, Supervisor
+from cli.local.processes import Ledger
+from cli.local.supervisor import Supervisor
+from cli.removal import reap, remove
 from cli.screen import complain, say
 from shared.errors import Refused
 
-STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-UP_LIMIT = 900.0
+UP_LIMIT = 2400.0
 DOWN_LIMIT = 60.0
+POLL = 0.1
+INTERRUPTED = 130
+LAST_LINES = 40
 
 
 def run(layout: Layout, command: str = "make run") -> int:
     """The whole system in the foreground, until a signal; a second signal kills."""
     with held(layout.lock, command):
-        return asyncio.run(_run(layout))
+        supervisor = Supervisor(Ledger(layout.processes), layout.log, say)
+        return asyncio.run(until_stopped(supervisor, _work(layout, supervisor)))
 
 
-async def _run(layout: Layout) -> int:
-    await reap(layout)
-    supervisor = Supervisor(Ledger(layout.processes), layout.log, say)
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        if stopping.is_set():
-            supervisor.hurry.set()
-        else:
-            say("Stopping; once more to kill.")
-            stopping.set()
-
-    for each in STOP:
-        loop.add_signal_handler(each, stop)
+async def _work(layout: Layout, supervisor: Supervisor) -> int:
+    await reap(layout, supervisor.hurry)
     try:
-        return await _until_stopped(layout, supervisor, stopping)
+        await _start(layout, supervisor)
+        await asyncio.Event().wait()
+        return 0
     finally:
         layout.stack.unlink(missing_ok=True)
-        await supervisor.stop()
-
-
-async def _until_stopped(layout: Layout, supervisor: Supervisor, stopping: asyncio.Event) -> int:
-    starting = asyncio.create_task(_start(layout, supervisor))
-    waiting = asyncio.create_task(stopping.wait())
-    try:
-        await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if starting.done():
-            await starting
-            await stopping.wait()
-    except (StartFailed, Refused) as problem:
-        complain(str(problem))
-        return 1
-    finally:
-        for task in (starting, waiting):
-            task.cancel()
-        await asyncio.gather(starting, waiting, return_exceptions=True)
-    return 0
 
 
 async def _start(layout: Layout, supervisor: Supervisor) -> None:
@@ -90,25 +64,34 @@ async def _start(layout: Layout, supervisor: Supervisor) -> None:
     stack.write_contract(layout, planned.contract)
 
 
-async def reap(layout: Layout) -> None:
-    """End what a killed supervisor left behind."""
-    ledger = Ledger(layout.processes)
-    left = ledger.all()
-    if left:
-        say(f"Ending {len(left)} processes that an earlier run left behind")
-        await end(left, asyncio.Event())
-        ledger.remove(left)
-    layout.stack.unlink(missing_ok=True)
-
-
 def up(layout: Layout) -> int:
-    """The same in the background; returns when everything is ready."""
-    if layout.stack.exists() and holder(layout.lock):
-        say(f"Already up: {layout.stack}")
-        return 0
-    layout.log.mkdir(parents=True, exist_ok=True)
+    """The same in the background; returns when everything is ready. A signal meanwhile stops it again."""
+    if who := holder(layout.lock):
+        if layout.stack.exists():
+            say(f"Already up: {layout.stack}")
+            return 0
+        raise Taken(who)
+    private_folder(layout.folder)
+    private_folder(layout.log)
     output = layout.log / "supervisor.log"
-    with output.open("wb") as log:
+    # A new file each time: another start at the same moment keeps its own.
+    output.unlink(missing_ok=True)
+    with os.fdopen(os.open(output, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "rb") as log:
+        code = _background(layout, log)
+        # The child writes through the same handle, which is at its end.
+        log.seek(0)
+        if code == 0:
+            say(log.read().decode(errors="replace"))
+        else:
+            complain(_tail(log))
+    return code
+
+
+def _background(layout: Layout, log: IO[bytes]) -> int:
+    """0 once it is ready, else the exit code of what had to end."""
+    signals: list[int] = []
+    before = {each: signal.signal(each, lambda number, _: signals.append(number)) for each in STOP}
+    try:
         child = subprocess.Popen(
             [sys.executable, "-m", "cli", "run", "--as", "make up"],
             stdin=subprocess.DEVNULL,
@@ -118,52 +101,69 @@ def up(layout: Layout) -> int:
             cwd="/",
             env={**os.environ, "SCHOOLCONNECT_STATE": str(layout.folder)},
         )
-    limit = time.monotonic() + UP_LIMIT
-    while child.poll() is None and time.monotonic() < limit:
-        if layout.stack.exists():
-            say(output.read_text())
-            return 0
-        time.sleep(0.1)
-    if child.poll() is None:
-        child.send_signal(signal.SIGTERM)
-    complain(_tail(output))
-    return child.returncode or 1
+        limit = time.monotonic() + UP_LIMIT
+        while child.poll() is None and not signals:
+            if layout.stack.exists():
+                return 0
+            if time.monotonic() > limit:
+                signals.append(signal.SIGALRM)
+            time.sleep(POLL)
+        if signals:
+            _end(child, signals)
+            return INTERRUPTED
+        return child.returncode or 1
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
-def _tail(path: Path) -> str:
-    return "\n".join(path.read_text(errors="replace").splitlines()[-40:])
+def _end(child: subprocess.Popen[bytes], signals: list[int]) -> None:
+    """Hand on every signal that has come or comes; the second one kills what the child started."""
+    sent = 0
+    while child.poll() is None:
+        if sent < len(signals):
+            child.send_signal(signal.SIGTERM)
+            sent += 1
+        time.sleep(POLL)
+
+
+def _tail(log: IO[bytes]) -> str:
+    return "\n".join(log.read().decode(errors="replace").splitlines()[-LAST_LINES:])
 
 
 def down(layout: Layout) -> int:
     """Stop the system, wherever it was started from."""
-    who = holder(layout.lock)
-    if who is not None and who.pid:
-        _stop(layout, who)
-    asyncio.run(_down(layout))
+    _stop_holder(layout)
+    with held(layout.lock, "make down"):
+        asyncio.run(reap(layout))
     return 0
 
 
-def _stop(layout: Layout, who: Holder) -> None:
+def _stop_holder(layout: Layout) -> None:
+    who = holder(layout.lock)
+    if who is None:
+        return
     say(f"Stopping {who}")
     with contextlib.suppress(ProcessLookupError):
         os.kill(who.pid, signal.SIGTERM)
     limit = time.monotonic() + DOWN_LIMIT
-    while holder(layout.lock) is not None:
+    while holder(layout.lock) == who:
         if time.monotonic() > limit:
             raise Refused(f"{who} did not stop within {DOWN_LIMIT:.0f} s; see {layout.log}")
-        time.sleep(0.1)
-
-
-async def _down(layout: Layout) -> None:
-    with held(layout.lock, "make down"):
-        await reap(layout)
+        time.sleep(POLL)
 
 
 def reset(layout: Layout) -> int:
-    """Stop and remove all data; logs and secrets go too."""
-    down(layout)
-    for folder in (layout.folder, layout.elsewhere):
-        if folder.exists():
-            shutil.rmtree(folder)
+    """Stop and remove all data; logs and secrets go too. Servers given by URL keep theirs."""
+    _stop_holder(layout)
+    with held(layout.lock, "make reset"):
+        asyncio.run(_reset(layout))
     say(f"Removed {layout.folder}")
+    if "DATABASE_URL" in choice.given():
+        say("The database at DATABASE_URL keeps its data; they were written under keys that are gone now: drop it.")
     return 0
+
+
+async def _reset(layout: Layout) -> None:
+    await reap(layout)
+    await remove(layout)

@@ -14,6 +14,9 @@ from cli.local.specs import Spec
 from cli.services import NAMES
 from cli.steps import service_url
 
+DRAIN = 3.0
+"""Seconds that a service gets for the messages in hand: everything has to stop within 30 s, one layer after another."""
+
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 
 
@@ -73,6 +76,7 @@ def _environment(
         "GOOGLE_APPLICATION_CREDENTIALS": str(layout.certs / "service-account.json"),
         "SMTP_URL": f"smtp://127.0.0.1:{ports['smtp']}",
         "PYTHONUNBUFFERED": "1",
+        "DRAIN": f"{DRAIN:g}",
     }
 
 
@@ -88,12 +92,14 @@ def _standins(layout: Layout, ports: dict[str, int], environment: dict[str, str]
         env=environment,
         ready=answers(f"{fcm}/stats", layout.certs / "ca.pem"),
         needs=frozenset({"certificates"}),
+        grace=3.0,
     )
     mail = Spec(
         name="smtp",
         argv=_python("cli.standins.smtp", "--smtp-port", str(ports["smtp"]), "--http-port", str(ports["mail"])),
         env=environment,
         ready=answers(f"http://127.0.0.1:{ports['mail']}/stats"),
+        grace=3.0,
     )
     return [certs, push, mail]
 
@@ -134,7 +140,7 @@ def _service(name: str, ports: dict[str, int], environment: dict[str, str], step
         env=shared | own,
         ready=answers(f"http://127.0.0.1:{ports[name]}/health/ready"),
         needs=frozenset(step.name for step in steps),
-        grace=12.0,
+        grace=DRAIN + 7.0,
     )
 
 

@@ -2,68 +2,74 @@
 
 import asyncio
 import os
-import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 
 from cli.backing import choice
 from cli.backing.choice import Backing
-from cli.layout import ROOT, Layout
+from cli.layout import ROOT, Layout, layout
+from cli.local.foreground import until_stopped
 from cli.local.ports import pick
-from cli.local.processes import Ledger
-from cli.local.supervisor import StartFailed, Supervisor
-from cli.screen import complain, say
+from cli.local.processes import Ledger, started
+from cli.local.specs import Spec
+from cli.local.supervisor import Supervisor
+from cli.removal import remove, remove_stale_tests
+from cli.screen import say
+
+OF_THE_CALLER = ("AMQP_URL", "DATABASE_URL", "RABBITMQ_MANAGEMENT_URL")
+"""Never handed on: tests make and drop databases and virtual hosts, which is nobody's server to bear but ours."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Start backing services, run pytest, remove everything; pytest's exit code."""
-    folder = Path(tempfile.mkdtemp(prefix="schoolconnect-test-"))
-    folder.chmod(0o711)
+    """Start backing services, run pytest, remove everything; pytest's exit code, 130 after a signal."""
+    return asyncio.run(_run(layout(), arguments))
+
+
+async def _run(clone: Layout, arguments: Sequence[str]) -> int:
+    await remove_stale_tests(clone)
+    own = _folder(clone)
     try:
-        return asyncio.run(_run(Layout(folder, outside=folder / "outside"), arguments))
+        supervisor = Supervisor(Ledger(own.processes), own.log, say)
+        return await until_stopped(supervisor, _test(own, supervisor, arguments), interrupted=130)
     finally:
-        shutil.rmtree(folder)
+        await remove(own)
 
 
-async def _run(layout: Layout, arguments: Sequence[str]) -> int:
-    supervisor = Supervisor(Ledger(layout.processes), layout.log, say)
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    assert task is not None
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(each, task.cancel)
-    try:
-        given = choice.given()
-        if install := await choice.installation(choice.missing(given)):
-            await supervisor.start([install])
-        backing = await asyncio.to_thread(choice.choose, layout, pick(choice.PORTS), given)
-        await supervisor.start(backing.specs)
-        return await _pytest(backing, arguments)
-    except StartFailed as problem:
-        complain(str(problem))
-        return 1
-    except asyncio.CancelledError:
-        return 130
-    finally:
-        await supervisor.stop()
+def _folder(clone: Layout) -> Layout:
+    """A folder that the next run finds, and knows to be stale, when this one is killed."""
+    folder = clone.tests / f"{os.getpid()}-{started(os.getpid())}"
+    folder.mkdir(parents=True)
+    # PostgreSQL's own user has to pass; what lies in them is closed one by one.
+    for part in (clone.folder, clone.tests, folder):
+        part.chmod(0o711)
+    return Layout(folder, clone.outside)
 
 
-async def _pytest(backing: Backing, arguments: Sequence[str]) -> int:
-    environment = os.environ | {
+async def _test(own: Layout, supervisor: Supervisor, arguments: Sequence[str]) -> int:
+    if install := await choice.installation(choice.missing({})):
+        say("Installing RabbitMQ and PostgreSQL from this machine's packages")
+        await supervisor.start([install])
+    backing = await asyncio.to_thread(choice.choose, own, pick(choice.PORTS), {})
+    # Killed in the end: nobody reads their data any more, and an orderly stop takes seconds.
+    await supervisor.start([replace(spec, stop_signal=signal.SIGKILL) for spec in backing.specs])
+    return await supervisor.foreground(_pytest(backing, arguments))
+
+
+def _pytest(backing: Backing, arguments: Sequence[str]) -> Spec:
+    kept = {name: value for name, value in os.environ.items() if name not in OF_THE_CALLER}
+    servers = {
         "TEST_DATABASE_URL": backing.database_url,
         "TEST_AMQP_URL": backing.amqp_url,
         "TEST_RABBITMQ_MANAGEMENT_URL": backing.management_url,
     }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "pytest", *arguments, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL
+    # In a session of its own, where a Ctrl-C does not reach it a second time.
+    return Spec(
+        name="pytest",
+        argv=(sys.executable, "-m", "pytest", *arguments),
+        env=kept | servers,
+        stop_signal=signal.SIGINT,
+        grace=8.0,
+        folder=ROOT,
     )
-    try:
-        return await process.wait()
-    except asyncio.CancelledError:
-        process.send_signal(signal.SIGINT)
-        await process.wait()
-        raise

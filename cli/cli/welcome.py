@@ -62,6 +62,12 @@ def counters(contract: dict[str, Any]) -> str:
     )
 
 
+def _broker(contract: dict[str, Any]) -> str:
+    # A broker given by AMQP_URL has a page of its own, which it did not name.
+    page = contract["rabbitmq_management"]
+    return f"  broker    {page}/\n" if page else ""
+
+
 def screen(contract: dict[str, Any]) -> str:
     """What is printed once everything is ready."""
     gateway, first = contract["gateway"], SCHOOLS[0].sourced_id
@@ -72,8 +78,7 @@ SchoolConnect is running.
   API docs  {gateway}/docs
   push      {contract["fcm"]}/            (stand-in for FCM; its certificate is this machine's own)
   mail      {contract["mail"]["http"]}/            (stand-in for a mail server)
-  broker    {contract["rabbitmq_management"]}/
-
+{_broker(contract)}
 Sign in (tokens last 15 minutes):
   platform administrator   make token ROLE=platform_admin
   school administrator     make token ROLE=school_admin SCHOOL={first}

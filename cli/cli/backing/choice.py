@@ -29,7 +29,6 @@ class Backing:
     management_url: str
     database_url: str
     specs: tuple[Spec, ...]
-    database_given: bool
     databases: Path | None
 
 
@@ -63,6 +62,7 @@ def choose(layout: Layout, ports: dict[str, int], given: Mapping[str, str]) -> B
         if script:
             specs += rabbitmq.specs(script, layout.inside / "rabbitmq", ports, secrets["rabbitmq"])
         else:
+            layout.containers.touch()
             specs.append(engine.spec("rabbitmq", layout.folder, broker(amqp), variables))
     if not given.get("DATABASE_URL"):
         installed = postgres.find()
@@ -72,13 +72,13 @@ def choose(layout: Layout, ports: dict[str, int], given: Mapping[str, str]) -> B
             folder, secret = databases / "postgres", secrets["postgres"]
             specs += postgres.specs(installed, folder, ports["postgres"], secret, user)
         else:
+            layout.containers.touch()
             specs.append(engine.spec("postgres", layout.folder, database(dsn), variables))
     return Backing(
         amqp_url=given.get("AMQP_URL", amqp),
-        management_url=given.get("RABBITMQ_MANAGEMENT_URL", "" if "AMQP_URL" in given else node.management_url),
+        management_url=given.get("RABBITMQ_MANAGEMENT_URL", "") if "AMQP_URL" in given else node.management_url,
         database_url=given.get("DATABASE_URL", dsn),
         specs=tuple(specs),
-        database_given="DATABASE_URL" in given,
         databases=databases,
     )
 

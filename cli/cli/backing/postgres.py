@@ -154,7 +154,7 @@ def specs(installed: list[Installed], folder: Path, port: int, password: str, us
         ready=database(url(port, password)),
         user=user,
         stop_signal=signal.SIGINT,  # "fast": open transactions are rolled back
-        grace=10.0,
+        grace=6.0,
     )
     if (data / "PG_VERSION").exists():
         _forget_stale_pid(data)

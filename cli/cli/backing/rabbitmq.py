@@ -114,6 +114,6 @@ def specs(script: Path, folder: Path, ports: dict[str, int], password: str) -> l
             env=env,
             ready=broker(node(ports, password).amqp_url),
             needs=frozenset({"epmd"}),
-            grace=12.0,
+            grace=12.0,  # an idle node takes 6 s
         ),
     ]

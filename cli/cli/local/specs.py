@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 Probe = Callable[[], Awaitable[None]]
 """Returns when the process is ready; raises NotReady, saying why, when it is not yet."""
@@ -18,7 +19,8 @@ class Spec:
 
     `ready` is None for a step: it is done when it has ended with exit code 0. `env` is the whole environment.
     `user` starts it as somebody else (needs root). `limit` bounds the time to ready, `grace` the time from the stop
-    signal to SIGKILL, both in seconds. `cleanup` is a command that is run once the process has ended.
+    signal to SIGKILL, both in seconds. `cleanup` is a command that is run once the process has ended. `folder` is where
+    it starts.
     """
 
     name: str
@@ -31,9 +33,20 @@ class Spec:
     grace: float = 10.0
     limit: float = 120.0
     cleanup: tuple[str, ...] = ()
+    folder: Path = Path("/")
 
 
 def depth(spec: Spec, specs: Sequence[Spec]) -> int:
     """How many processes it stands on, one upon the other."""
     below = [depth(other, specs) + 1 for other in specs if other.name in spec.needs]
     return max(below, default=0)
+
+
+def stop_budget(specs: Sequence[Spec]) -> float:
+    """Seconds that stopping all of them may take until the last is killed: those of one depth end together."""
+    graces: dict[int, float] = {}
+    for spec in specs:
+        if spec.ready is not None:
+            level = depth(spec, specs)
+            graces[level] = max(graces.get(level, 0.0), spec.grace)
+    return sum(graces.values())

@@ -1,12 +1,14 @@
 """Starts processes in the order of their needs, keeps them running, ends them in the opposite order."""
 
 import asyncio
+import os
 import pwd
 import signal
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from typing import IO
 
 from cli.layout import private_folder
 from cli.local.processes import Ledger, Recorded, boot, end, family, kill_all, started
@@ -37,6 +39,7 @@ class Supervisor:
     def __init__(self, ledger: Ledger, log: Path, say: Callable[[str], None]) -> None:
         self.ledger = ledger
         self.log = private_folder(log)
+        self.log.chmod(0o700)
         self.say = say
         self.hurry = asyncio.Event()
         self._keepers: list[asyncio.Task[None]] = []
@@ -56,6 +59,15 @@ class Supervisor:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def foreground(self, spec: Spec) -> int:
+        """Run it on our own output, above everything else that runs; returns its exit code."""
+        level = max((process.depth for process in self.ledger.all()), default=-1) + 1
+        process, recorded = await self._spawn(spec, level, None)
+        code = await process.wait()
+        kill_all(family(recorded.pid))
+        self.ledger.remove([recorded])
+        return code
+
     async def stop(self) -> None:
         """End everything, within the sum of the graces of each depth; `hurry` makes it immediate."""
         for keeper in self._keepers:
@@ -68,7 +80,7 @@ class Supervisor:
     async def _bring_up(self, spec: Spec, level: int, ready: dict[str, asyncio.Event]) -> None:
         for need in spec.needs:
             await ready[need].wait()
-        process, recorded = await self._spawn(spec, level)
+        process, recorded = await self._spawn(spec, level, self._file(spec))
         if spec.ready is None:
             await self._step(spec, process, recorded)
         else:
@@ -117,29 +129,29 @@ class Supervisor:
             self.say(f"{spec.name} ended ({_ended(code)}); starting it again in {pause:g} s")
             await asyncio.sleep(pause)
             pause = min(pause * 2, BACKOFF_MOST)
-            process, recorded = await self._spawn(spec, level)
+            process, recorded = await self._spawn(spec, level, self._file(spec))
 
-    async def _spawn(self, spec: Spec, level: int) -> Running:
+    async def _spawn(self, spec: Spec, level: int, output: Path | None) -> Running:
         # Shielded: a stop between fork and ledger would leave a process that nobody knows of.
-        task = asyncio.create_task(self._spawn_recorded(spec, level))
+        task = asyncio.create_task(self._spawn_recorded(spec, level, output))
         self._spawning.add(task)
         task.add_done_callback(self._spawning.discard)
         return await asyncio.shield(task)
 
-    async def _spawn_recorded(self, spec: Spec, level: int) -> Running:
+    async def _spawn_recorded(self, spec: Spec, level: int, output: Path | None) -> Running:
         group = pwd.getpwnam(spec.user).pw_gid if spec.user else None
-        with self._file(spec).open("ab") as output:
+        with _log(output) if output else nullcontext() as log:
             process = await asyncio.create_subprocess_exec(
                 *spec.argv,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
+                stdout=log,
+                stderr=log,
                 env=dict(spec.env),
                 start_new_session=True,
                 user=spec.user,
                 group=group,
                 extra_groups=[] if spec.user else None,
-                cwd="/",
+                cwd=spec.folder,
             )
         recorded = Recorded(
             name=spec.name,
@@ -160,6 +172,11 @@ class Supervisor:
     def _rotate(self, spec: Spec) -> None:
         if self._file(spec).exists():
             self._file(spec).replace(self.log / f"{spec.name}.log.1")
+
+
+def _log(path: Path) -> IO[bytes]:
+    # What programs write may name people.
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")
 
 
 def _ended(code: int) -> str:

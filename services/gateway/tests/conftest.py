@@ -1,0 +1,188 @@
+"""The real gateway application on a fresh database, asked over HTTP in the test's own event loop."""
+
+import csv
+import datetime as dt
+import io
+import zipfile
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+import pytest_asyncio
+from uuid_utils.compat import uuid7
+
+from gateway import import_job
+from gateway.main import app, build
+from gateway.settings import Settings
+from gateway.work import ImportPermit
+from shared.events import Envelope
+from shared.service import Service
+from shared.testing import Backing, declare, eventually, fresh_database, fresh_vhost, write_keys
+from shared.tokens import Claims, sign
+
+CLOSED = "127.0.0.1:1"
+"""Nobody listens there: the broker or an owner that is away. Without a broker the outbox keeps what was emitted."""
+COLUMNS = {
+    "orgs": "sourcedId,status,dateLastModified,name,type,identifier,parentSourcedId",
+    "users": (
+        "sourcedId,status,dateLastModified,enabledUser,orgSourcedIds,role,username,userIds,givenName,familyName,"
+        "middleName,identifier,email,sms,phone,agentSourcedIds,grades,password"
+    ),
+}
+ABSENT = ("academicSessions", "classes", "courses", "enrollments")
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """One running application, and what a test asks of it."""
+
+    service: Service
+    client: httpx.AsyncClient
+    key: bytes
+    backing: Backing
+
+    def token(self, role, school=None, person=None, *, minutes=5, use="access"):
+        return sign(self.key, Claims(role=role, school=school, person=person, use=use), dt.timedelta(minutes=minutes))
+
+    async def ask(self, method, path, role="platform_admin", school=None, person=None, headers=None, **more):
+        signed = {"Authorization": f"Bearer {self.token(role, school, person)}"}
+        return await self.client.request(method, path, headers=signed | (headers or {}), **more)
+
+    async def rows(self, query, values=None):
+        async with self.service.transactions.begin() as tx:
+            return await tx.rows(query, values)
+
+    async def one(self, query, values=None):
+        (row,) = await self.rows(query, values)
+        (value,) = row.values()
+        return value
+
+    async def add_school(self):
+        """A new school; its id."""
+        school = uuid7()
+        query = "INSERT INTO school (school_id, sourced_id, name, timezone) VALUES (%s, %s, 'Demo', 'UTC')"
+        async with self.service.transactions.begin() as tx:
+            await tx.execute(query, (school, f"school-{school}"))
+        return school
+
+    async def add_person(self, school, role="guardian"):
+        """A new person of a school; their id. The sourcedId is `person-<id>`."""
+        person = uuid7()
+        async with self.service.transactions.begin() as tx:
+            query = "INSERT INTO person (person_id, sourced_id, given_name, family_name) VALUES (%s, %s, 'Ada', 'Demo')"
+            await tx.execute(query, (person, f"person-{person}"))
+            query = "INSERT INTO membership (person_id, school_id, role) VALUES (%s, %s, %s)"
+            await tx.execute(query, (person, school, role))
+        return person
+
+    async def open_import(self, content):
+        """An uploaded roster; its task."""
+        task = uuid4()
+        async with self.service.transactions.begin() as tx:
+            await tx.execute("INSERT INTO import_job (task_id, content) VALUES (%s, %s)", (task, content))
+        return task
+
+    async def run_import(self, task):
+        permit = ImportPermit(task_id=task)
+        cause = Envelope.of_work(permit.name, permit.subject, "test")
+        await import_job.run(permit, cause, self.service.transactions)
+
+
+@asynccontextmanager
+async def serving(backing, **changes):
+    """The application within its lifespan."""
+    settings = Settings(**({name.lower(): value for name, value in backing.environment("gateway").items()} | changes))
+    application = app(settings)
+    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+    async with (
+        application.router.lifespan_context(application),
+        httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=30) as client,
+    ):
+        yield Gateway(application.state.service, client, settings.signing_key_file.read_bytes(), backing)
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    keys = tmp_path_factory.mktemp("keys")
+    write_keys(keys)
+    with fresh_database(["gateway"]) as url:
+        yield Backing(url, f"amqp://{CLOSED}/", keys)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gateway(database):
+    """The gateway while broker and owners are away: all that it emits stays in the outbox."""
+    async with serving(database, notifier_url=f"http://{CLOSED}") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def live(database):
+    """The gateway with its broker: relay, consumers and projections at work."""
+    with fresh_vhost() as amqp:
+        backing = Backing(database.admin_url, amqp, database.keys)
+        environment = {name.lower(): value for name, value in backing.environment("gateway").items()}
+        await declare(amqp, build(Settings(**environment)).topology())
+        async with serving(backing, notifier_url=f"http://{CLOSED}") as running:
+            await eventually(running.service.runtime.not_ready, lambda reasons: reasons == [], within=30)
+            yield running
+
+
+@pytest.fixture
+def serve():
+    """Runs another application: `async with serve(backing, **settings) as gateway`."""
+    return serving
+
+
+@pytest.fixture
+def admin(database):
+    """A superuser's connection to the database."""
+    with psycopg.connect(database.admin_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def person():
+    """Makes one row of users.csv."""
+
+    def make(name, school, role="guardian", agents="", grade="", **changes):
+        row = {
+            "sourcedId": name,
+            "enabledUser": "true",
+            "orgSourcedIds": school,
+            "role": role,
+            "username": name,
+            "givenName": name.title(),
+            "familyName": "Demo",
+            "email": f"{name}@example.org",
+            "agentSourcedIds": agents,
+            "grades": grade,
+        }
+        return row | changes
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def roster():
+    """Packs schools and rows of users.csv as a complete OneRoster 1.1 zip."""
+
+    def make(schools, people):
+        orgs = [{"sourcedId": name, "name": name.title(), "type": "school"} for name in schools]
+        lines = ["propertyName,value", "manifest.version,1.0", "oneroster.version,1.1"]
+        lines += [f"file.{name},absent" for name in ABSENT] + ["file.orgs,bulk", "file.users,bulk"]
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("manifest.csv", "\n".join(lines) + "\n")
+            for name, rows in (("orgs", orgs), ("users", people)):
+                text = io.StringIO()
+                writer = csv.DictWriter(text, COLUMNS[name].split(","), restval="", lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows)
+                archive.writestr(f"{name}.csv", text.getvalue())
+        return out.getvalue()
+
+    return make

@@ -1,0 +1,99 @@
+"""Who may: every route, every role, every kind of token, generated from the table that the code itself uses."""
+
+from typing import get_args
+from uuid import uuid4
+
+import pytest
+from fastapi.routing import APIRoute
+
+from gateway.auth import ACCESS
+from gateway.main import app
+from gateway.settings import Settings
+from shared.errors import NoSchool
+from shared.events.directory import Role
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ROLES = get_args(Role)
+ROUTES = sorted(ACCESS)
+
+
+def concrete(route):
+    return route.format(task_id=uuid4(), notification_id=uuid4())
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(("method", "route"), ROUTES)
+async def test_seed_21_a_route_is_for_the_roles_in_the_table(gateway, method, route, role):
+    # when
+    answer = await gateway.ask(method, concrete(route), role, uuid4(), uuid4())
+    # then
+    assert answer.status_code != 401
+    assert (answer.status_code == 403) == (role not in ACCESS[method, route])
+    if answer.status_code == 403:
+        assert answer.json()["code"] == "forbidden"
+
+
+@pytest.mark.parametrize("kind", ["none", "basic", "garbage", "expired", "internal", "unsigned", "foreign key"])
+@pytest.mark.parametrize(("method", "route"), ROUTES)
+async def test_seed_23_without_a_valid_token_nothing_is_answered(gateway, method, route, kind):
+    # given
+    token = gateway.token("platform_admin")
+    header, body, _ = token.split(".")
+    values = {
+        "none": "",
+        "basic": f"Basic {token}",
+        "garbage": "Bearer x.y.z",
+        "expired": f"Bearer {gateway.token('platform_admin', minutes=-1)}",
+        "internal": f"Bearer {gateway.token('platform_admin', use='internal')}",
+        "unsigned": f"Bearer {header}.{body}.",
+        "foreign key": f"Bearer {header}.{body}.{'A' * 86}",
+    }
+    headers = {"Authorization": values[kind]} if values[kind] else {}
+    # when
+    answer = await gateway.client.request(method, concrete(route), headers=headers)
+    # then
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role != "platform_admin"])
+async def test_a_role_of_one_school_needs_a_token_of_that_school(gateway, role):
+    answer = await gateway.ask("PUT", "/v1/me/devices", role, school=None, person=uuid4())
+    assert answer.status_code == 403
+
+
+async def test_every_route_of_the_api_is_in_the_table(database):
+    settings = Settings(**{name.lower(): value for name, value in database.environment("gateway").items()})
+    routes = [route for route in app(settings).routes if isinstance(route, APIRoute)]
+    assert {(m, r.path) for r in routes for m in r.methods if r.path.startswith("/v1")} == set(ACCESS)
+
+
+@pytest.mark.parametrize("path", ["/v1/people", "/v1/notifications"])
+async def test_seed_20_who_belongs_to_no_school_has_to_name_one(gateway, path):
+    answer = await gateway.ask("GET", path)
+    assert (answer.status_code, answer.json()["code"]) == (400, "school_needed")
+
+
+async def test_seed_20_a_notification_without_a_school_is_refused(gateway):
+    body = {"type": "general", "title": "Closed", "body": "Snow", "audience": {"school": True}}
+    answer = await gateway.ask("POST", "/v1/notifications", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "school_needed")
+    assert await gateway.one("SELECT count(*) FROM intent") == 0
+
+
+@pytest.mark.parametrize(
+    "table", ["school", "person", "membership", "contact", "device", "preference", "student", "guardianship"]
+)
+async def test_seed_20_the_database_refuses_a_request_that_is_bound_to_no_school(gateway, table):
+    await gateway.add_person(await gateway.add_school())
+    with pytest.raises(NoSchool):
+        async with gateway.service.transactions.request(None) as tx:
+            await tx.rows(f"SELECT * FROM {table}")
+
+
+@pytest.mark.parametrize("table", ["task", "intent", "idempotency_key", "failure", "import_job", "worker"])
+async def test_seed_21_what_belongs_to_the_group_is_hidden_from_a_school(gateway, table):
+    async with gateway.service.transactions.request(uuid4()) as tx:
+        assert await tx.rows(f"SELECT * FROM {table}") == []
