@@ -71,6 +71,7 @@ def up(layout: Layout) -> int:
             say(f"Already up: {layout.stack}")
             return 0
         raise Taken(who)
+    layout.stack.unlink(missing_ok=True)  # a killed supervisor's word that all is ready
     private_folder(layout.folder)
     private_folder(layout.log)
     output = layout.log / "supervisor.log"

@@ -94,6 +94,25 @@ def test_an_interrupted_up_leaves_nothing(here):
         _sweep(here, command)
 
 
+def test_up_is_not_fooled_by_what_a_killed_supervisor_said(here):
+    # given: the supervisor was killed, its word that all is ready is still there
+    here.folder.mkdir()
+    here.stack.write_text("{}")
+    command = _command(here, "up")
+    try:
+        _until(lambda: "epmd" in _ledger(here.folder) or command.poll() is not None)
+        # then
+        assert command.poll() is None, "it returned before anything was ready"
+        assert not here.stack.exists()
+        ports = _listening(_traces(here))
+        command.send_signal(signal.SIGINT)
+        code, output = _ended(here, command, 30)
+        assert code == 130, output
+        _gone(here, ports)
+    finally:
+        _sweep(here, command)
+
+
 def test_a_killed_test_command_is_reaped_by_the_next(here, tmp_path):
     waiting = tmp_path / "test_waiting.py"
     waiting.write_text(
