@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 WATCH_SECONDS = 5.0
+STOP_SECONDS = 1.0
+STOP_ATTEMPTS = 3
 RELAYS = 2
 """Batches on their way at once: one is leased while the other waits for confirms."""
 
@@ -34,6 +36,18 @@ RELAYS = 2
 async def _as_it_is(message: RabbitMessage) -> RabbitMessage:
     """Decoder that leaves the message alone: parsing is the consumer's, so that a malformed body is settled too."""
     return message
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel and wait, but not for ever: a client library may swallow one cancellation."""
+    for attempt in range(STOP_ATTEMPTS):
+        for task in tasks:
+            task.cancel()
+        _, stuck = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+        if not stuck:
+            return
+        log.warning("part.stuck", parts=[task.get_name() for task in stuck], attempt=attempt + 1)
+        tasks = list(stuck)
 
 
 class Runtime:
@@ -135,9 +149,9 @@ class Runtime:
             yield
         finally:
             await self._stop_consuming()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            # The publisher goes last: others may be in the middle of a call on its connection.
+            await _end(tasks[1:])
+            await _end(tasks[:1])
             for close in self._closing:
                 await close()
             await service.database.close()

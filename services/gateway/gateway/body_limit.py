@@ -1,5 +1,6 @@
 """Bodies over their route's limit are refused before they are read whole."""
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.problems import Problem
@@ -32,7 +33,8 @@ class BodyLimit:
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > self._limit:
-                raise Problem(413, "too_large", f"At most {self._limit} bytes.")
+                # FastAPI takes any other error of a body for one that it could not read.
+                raise HTTPException(413, f"At most {self._limit} bytes.")
             return message
 
         await self._app(scope, counted, send)

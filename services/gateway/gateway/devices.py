@@ -12,13 +12,18 @@ OWNERS = """
 SELECT person_id, sourced_id FROM person
 WHERE person_id = ANY(%(ids)s::uuid[]) OR sourced_id = ANY(%(sourced)s::text[])
 """
-LOSERS = "SELECT DISTINCT person_id FROM device WHERE token = ANY(%(tokens)s)"
-REGISTER = """
+# New tokens are written before the owners are read: who registers one at the same moment waits here and then sees
+# its first owner, who is to be told as well. All in the order of tokens, so that nobody waits in a circle.
+APPEAR = """
 INSERT INTO device (person_id, token, fid, platform)
-SELECT DISTINCT ON (token) person_id, token, fid, platform FROM jsonb_to_recordset(%(rows)s)
+SELECT person_id, token, fid, platform FROM jsonb_to_recordset(%(rows)s)
     AS r(person_id uuid, token text, fid text, platform text)
-ON CONFLICT (token) DO UPDATE SET person_id = excluded.person_id, fid = excluded.fid,
-    platform = excluded.platform, registered_at = clock_timestamp()
+ORDER BY token ON CONFLICT DO NOTHING
+"""
+LOSERS = "SELECT person_id FROM device WHERE token = ANY(%(tokens)s) ORDER BY token FOR UPDATE"
+REGISTER = """
+UPDATE device d SET person_id = r.person_id, fid = r.fid, platform = r.platform, registered_at = clock_timestamp()
+FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, token text, fid text, platform text) WHERE d.token = r.token
 """
 
 
@@ -34,11 +39,13 @@ async def owners(tx: Transaction, named: Sequence[tuple[UUID | None, str | None]
 
 
 async def register(tx: Transaction, people: Sequence[UUID], devices: Sequence[dict[str, Any]]) -> int:
-    """Give each device to its person, and tell of everybody who gained or lost one."""
-    lost = await tx.rows(LOSERS, {"tokens": [device["token"] for device in devices]})
-    rows = [device | {"person_id": person} for person, device in zip(people, devices, strict=True)]
-    await tx.execute(REGISTER, directory.rows(rows))
+    """Give each device to its person, the last one named, and tell of everybody who gained or lost one."""
+    last = {device["token"]: device | {"person_id": p} for p, device in zip(people, devices, strict=True)}
+    rows = directory.rows(list(last.values()))
+    await tx.execute(APPEAR, rows)
+    lost = await tx.rows(LOSERS, {"tokens": list(last)})
+    await tx.execute(REGISTER, rows)
     touched = sorted({*people, *(row["person_id"] for row in lost)})
     await tx.execute(directory.BUMP, {"people": touched})
     await directory.emit_people(tx, touched)
-    return len({device["token"] for device in devices})
+    return len(last)

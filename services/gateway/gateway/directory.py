@@ -10,11 +10,12 @@ from shared.events.directory import Contact, Device, Guardian, Membership, Prefe
 from shared.transaction import Transaction
 
 # One row lock a school, taken in the order of ids: writers of the same schools queue up instead of deadlocking.
+# NO KEY: whoever has inserted a membership holds a share of the school's key already, and others do as well.
 RESERVE = """
 WITH wanted AS (
     SELECT * FROM unnest(%(schools)s::uuid[], %(counts)s::bigint[]) AS w(school_id, n)
 ), locked AS (
-    SELECT s.school_id FROM school s JOIN wanted w USING (school_id) ORDER BY s.school_id FOR UPDATE OF s
+    SELECT s.school_id FROM school s JOIN wanted w USING (school_id) ORDER BY s.school_id FOR NO KEY UPDATE OF s
 )
 UPDATE school s SET directory_version = s.directory_version + w.n
 FROM wanted w JOIN locked l USING (school_id) WHERE s.school_id = w.school_id
@@ -44,7 +45,11 @@ FROM student s JOIN unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS w(schoo
 
 SCHOOLS = "SELECT * FROM school WHERE school_id = ANY(%(schools)s)"
 
-BUMP = "UPDATE person SET version = version + 1 WHERE person_id = ANY(%(people)s)"
+# Locked in the order of sourcedIds, like imports, so that two bulk changes queue up instead of deadlocking.
+BUMP = """
+WITH locked AS (SELECT person_id FROM person WHERE person_id = ANY(%(people)s) ORDER BY sourced_id, person_id FOR NO KEY UPDATE)
+UPDATE person p SET version = version + 1 FROM locked WHERE p.person_id = locked.person_id
+"""
 
 
 class Positions:

@@ -25,7 +25,8 @@ RETURNING school_id
 """
 SCHOOL_IDS = "SELECT sourced_id, school_id FROM school WHERE sourced_id IS NOT NULL"
 
-# Only people whose roster content changed come back, with the schools they belonged to before.
+# Only people whose roster content changed come back, with the schools they belonged to before. Their rows are taken in
+# the order of sourcedIds, like everywhere.
 PEOPLE = """
 WITH incoming AS (
     SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, sourced_id text, given_name text,
@@ -33,6 +34,7 @@ WITH incoming AS (
 ), changed AS (
     INSERT INTO person AS p (person_id, sourced_id, given_name, family_name, active, digest)
     SELECT person_id, sourced_id, given_name, family_name, active, decode(digest, 'hex') FROM incoming
+    ORDER BY sourced_id
     ON CONFLICT (sourced_id) DO UPDATE SET given_name = excluded.given_name, family_name = excluded.family_name,
         active = excluded.active, digest = excluded.digest, version = p.version + 1
     WHERE p.digest IS DISTINCT FROM excluded.digest

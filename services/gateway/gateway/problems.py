@@ -59,7 +59,14 @@ class Problem(SchoolConnectError):
         return JSONResponse(body, self.status, headers, "application/problem+json")
 
 
-BY_STATUS = {400: "bad_request", 401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
+BY_STATUS = {
+    400: "bad_request",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+}
 
 
 async def _problem(_: Request, problem: Exception) -> JSONResponse:

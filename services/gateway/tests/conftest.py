@@ -23,8 +23,9 @@ from shared.service import Service
 from shared.testing import Backing, declare, eventually, fresh_database, fresh_vhost, write_keys
 from shared.tokens import Claims, sign
 
-CLOSED = "127.0.0.1:1"
-"""Nobody listens there: the broker or an owner that is away. Without a broker the outbox keeps what was emitted."""
+AWAY = "http://127.0.0.1:1"
+"""Nobody listens there: an owner that is away."""
+HOLD = "ALTER TABLE gateway.outbox ALTER leased_until SET DEFAULT 'infinity'"
 COLUMNS = {
     "orgs": "sourcedId,status,dateLastModified,name,type,identifier,parentSourcedId",
     "users": (
@@ -105,30 +106,29 @@ async def serving(backing, **changes):
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory):
+def backing(tmp_path_factory):
     keys = tmp_path_factory.mktemp("keys")
     write_keys(keys)
-    with fresh_database(["gateway"]) as url:
-        yield Backing(url, f"amqp://{CLOSED}/", keys)
+    with fresh_database(["gateway"]) as database, fresh_vhost() as amqp:
+        yield Backing(database, amqp, keys)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def gateway(database):
-    """The gateway while broker and owners are away: all that it emits stays in the outbox."""
-    async with serving(database, notifier_url=f"http://{CLOSED}") as running:
+async def live(backing):
+    """The gateway with relay, consumers and projections at work."""
+    environment = {name.lower(): value for name, value in backing.environment("gateway").items()}
+    await declare(backing.amqp_url, build(Settings(**environment)).topology())
+    async with serving(backing, notifier_url=AWAY) as running:
+        await eventually(running.service.runtime.not_ready, lambda reasons: reasons == [], within=30)
         yield running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def live(database):
-    """The gateway with its broker: relay, consumers and projections at work."""
-    with fresh_vhost() as amqp:
-        backing = Backing(database.admin_url, amqp, database.keys)
-        environment = {name.lower(): value for name, value in backing.environment("gateway").items()}
-        await declare(amqp, build(Settings(**environment)).topology())
-        async with serving(backing, notifier_url=f"http://{CLOSED}") as running:
-            await eventually(running.service.runtime.not_ready, lambda reasons: reasons == [], within=30)
-            yield running
+async def gateway(backing, live):
+    """The gateway with its relay held: all that was emitted stays in the outbox."""
+    with psycopg.connect(backing.admin_url, autocommit=True) as connection:
+        connection.execute(HOLD)
+    return live
 
 
 @pytest.fixture
@@ -138,9 +138,9 @@ def serve():
 
 
 @pytest.fixture
-def admin(database):
+def admin(backing):
     """A superuser's connection to the database."""
-    with psycopg.connect(database.admin_url, autocommit=True) as connection:
+    with psycopg.connect(backing.admin_url, autocommit=True) as connection:
         yield connection
 
 

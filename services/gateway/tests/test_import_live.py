@@ -1,0 +1,86 @@
+"""A roster over HTTP, imported by the worker, told as a task through the log."""
+
+import pytest
+
+from shared.testing import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+FINAL = {"succeeded", "failed"}
+DIRECTORY = "SELECT sourced_id, directory_version, version FROM school ORDER BY 1"
+PEOPLE = "SELECT sourced_id, version, digest FROM person ORDER BY 1"
+
+
+async def imported(live, content):
+    """The task of an upload, once it has ended."""
+    accepted = await live.ask("POST", "/v1/imports/oneroster", content=content)
+    assert (accepted.status_code, accepted.json()["state"]) == (202, "accepted")
+
+    async def look():
+        return (await live.ask("GET", accepted.headers["location"])).json()
+
+    return await eventually(look, lambda task: task["state"] in FINAL)
+
+
+async def test_a_roster_is_imported_and_a_repeat_changes_nothing(live, roster, person):
+    people = [person(f"g{n}", "north") for n in range(20)]
+    people += [person(f"s{n}", "north", "student", f"g{n}", "07") for n in range(20)]
+    content = roster(["north"], people)
+    # when
+    task = await imported(live, content)
+    # then
+    assert (task["state"], task["kind"], task["progress"]) == (
+        "succeeded",
+        "import.oneroster",
+        {"done": 80, "total": 80},
+    )
+    counts = {"schools": 1, "people": 40, "students": 20, "ended": 0, "unchanged": 0, "rejected": 0}
+    assert task["result"] == counts
+    directory, rows = await live.rows(DIRECTORY), await live.rows(PEOPLE)
+    # when
+    again = await imported(live, content)
+    # then: nothing was told, so no school's version moved
+    assert again["result"] == counts | {"schools": 0, "people": 0, "students": 0, "unchanged": 40}
+    assert (await live.rows(DIRECTORY), await live.rows(PEOPLE)) == (directory, rows)
+
+
+async def test_rejected_rows_are_listed_by_file_line_column_and_reason(live, roster, person):
+    people = [person("t1", "south", "teacher"), person("t2", "south", "wizard"), person("t3", "nowhere", "teacher")]
+    people += [person("t4", "south", "teacher", email="not an address"), person("t5", "south", "teacher")]
+    # when
+    task = await imported(live, roster(["south"], people))
+    # then
+    assert (task["result"]["people"], task["result"]["rejected"]) == (2, 3)
+    path = f"/v1/imports/{task['id']}/rejected"
+    page = (await live.ask("GET", path)).json()
+    assert page["next"] is None
+    found = [(item["file"], item["line"], item["column"]) for item in page["items"]]
+    assert found == [
+        ("users.csv", 3, "role"),
+        ("users.csv", 4, "orgSourcedIds"),
+        ("users.csv", 5, "email"),
+    ]
+    assert all(item["reason"] for item in page["items"])
+    # and: page by page it is the same
+    first = (await live.ask("GET", path, params={"limit": 2})).json()
+    rest = (await live.ask("GET", path, params={"limit": 2, "after": first["next"]})).json()
+    assert first["items"] + rest["items"] == page["items"]
+
+
+@pytest.mark.parametrize("content", [b"no zip at all", b"PK\x05\x06" + b"\0" * 18], ids=["no zip", "empty zip"])
+async def test_seed_09_what_is_no_roster_fails_with_the_reason(live, content):
+    task = await imported(live, content)
+    assert task["state"] == "failed"
+    assert task["error"]
+    assert task["result"] is None
+    assert (
+        await live.one("SELECT count(*) FROM import_job WHERE content IS NOT NULL AND task_id = %s", (task["id"],)) == 0
+    )
+
+
+async def test_an_import_belongs_to_the_group(live, roster, person):
+    task = await imported(live, roster(["west"], [person("w1", "west")]))
+    (school,) = (await live.ask("GET", "/v1/schools", params={"sourced_id": "west"})).json()["items"]
+    for role in ("school_admin", "staff", "teacher"):
+        answer = await live.ask("GET", f"/v1/tasks/{task['id']}", role, school["id"])
+        assert answer.status_code == 404
