@@ -47,7 +47,9 @@ SCHOOLS = "SELECT * FROM school WHERE school_id = ANY(%(schools)s)"
 
 # Locked in the order of sourcedIds, like imports, so that two bulk changes queue up instead of deadlocking.
 BUMP = """
-WITH locked AS (SELECT person_id FROM person WHERE person_id = ANY(%(people)s) ORDER BY sourced_id, person_id FOR NO KEY UPDATE)
+WITH locked AS (
+    SELECT person_id FROM person WHERE person_id = ANY(%(people)s) ORDER BY sourced_id, person_id FOR NO KEY UPDATE
+)
 UPDATE person p SET version = version + 1 FROM locked WHERE p.person_id = locked.person_id
 """
 
