@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from shared.db import INFRASTRUCTURE, infrastructure
+from shared.db import WORK_PROBLEMS as CONTENTION
 from shared.errors import NoSchool, SchoolConnectError
 
 log = structlog.get_logger()
@@ -99,7 +100,7 @@ async def _bad_value(_: Request, problem: Exception) -> JSONResponse:
 
 
 async def _anything(_: Request, problem: Exception) -> JSONResponse:
-    if infrastructure(problem):
+    if infrastructure(problem) or isinstance(problem, CONTENTION):
         log.warning("request.unavailable", error=type(problem).__name__)
         return Problem(503, "unavailable").response()
     log.error("request.failed", exc_info=problem)
