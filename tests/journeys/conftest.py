@@ -20,18 +20,24 @@ from shared.testing import Backing, declare, fresh_database, fresh_vhost, write_
 def system(tmp_path_factory):
     folder = tmp_path_factory.mktemp("journeys")
     write_keys(folder / "keys")
-    with fresh_database(NAMES) as database, fresh_vhost() as amqp, pytest.MonkeyPatch.context() as patch:
+    with fresh_database(NAMES) as database, fresh_vhost() as amqp:
         found = System(Backing(database, amqp, folder / "keys"), folder)
         try:
             asyncio.run(found.start_standins())
-            for name, value in found.environment("gateway").items():
-                patch.setenv(name, value)
-            asyncio.run(declare(amqp, *(build().topology() for build in BUILDS.values())))
+            asyncio.run(declare(amqp, *topologies(found)))
             asyncio.run(found.start("gateway", "notifier"))
             asyncio.run(populate(found))
             yield found
         finally:
             found.stop()
+
+
+def topologies(system):
+    """What every service needs on the broker; built in an environment that ends here, not with the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in system.environment("gateway").items():
+            patch.setenv(name, value)
+        return [build().topology() for build in BUILDS.values()]
 
 
 async def populate(system):
