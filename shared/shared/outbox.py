@@ -1,6 +1,7 @@
 """The outbox: what a commit promises to publish, and the statements on its rows."""
 
 import json
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 from uuid import UUID
@@ -46,9 +47,9 @@ class Work(BaseModel):
     name: ClassVar[str] = ""
 
     @property
+    @abstractmethod
     def subject(self) -> str:
         """What may go on."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What an event is: a past-tense, frozen fact, and the CloudEvents 1.0 envelope it travels in."""
 
 import datetime as dt
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 from uuid import UUID
@@ -50,9 +51,9 @@ class Event(BaseModel):
         return getattr(self, "school_id", None)
 
     @property
+    @abstractmethod
     def subject(self) -> str:
         """What the fact is about: the aggregate that versions are counted for."""
-        raise NotImplementedError
 
     @property
     def sealed_for(self) -> UUID | None:
