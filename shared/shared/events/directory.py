@@ -10,13 +10,25 @@ from shared.events.base import DirectoryEvent, Personal
 
 Role = Literal["platform_admin", "school_admin", "staff", "teacher", "guardian", "student"]
 Channel = Literal["push", "mail", "inbox"]
-Kind = Literal["academic", "behavior", "payment", "general"]
+Kind = Literal["academic", "behavior", "payment", "general", "safety"]
+"""Safety (school closed, a child is missing) passes quiet hours and cannot be opted out of."""
+Occasion = Literal["absence", "payment_due", "payment_received", "behavior", "report"]
+"""What a school may let the guardians be told of by itself."""
+Responsibility = Literal["any", "custody", "billing", "emergency"]
+"""What a guardian has to answer for to be meant."""
 
 
 class Part(BaseModel):
     """A value inside an event: frozen, unknown fields ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class QuietHours(Part):
+    """From `starts` to `ends` (local time, over midnight when `ends` is not later) nothing but safety gets through."""
+
+    starts: dt.time
+    ends: dt.time
 
 
 class SchoolChanged(DirectoryEvent):
@@ -30,6 +42,42 @@ class SchoolChanged(DirectoryEvent):
     language: str = "en"
     active: bool = True
     mute_details: bool = True
+    announces: tuple[Occasion, ...] = ()
+    quiet: QuietHours | None = None
+    digest_at: dt.time = dt.time(7)
+    office: tuple[UUID, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        return str(self.school_id)
+
+
+class Term(Part):
+    """A named stretch of the school year; `ends` is its last day."""
+
+    name: str
+    starts: dt.date
+    ends: dt.date
+
+
+class Closure(Part):
+    """Days on which the school is closed; `ends` is the last of them."""
+
+    name: str
+    starts: dt.date
+    ends: dt.date
+
+
+class CalendarChanged(DirectoryEvent):
+    """A school's terms, closures or school days changed."""
+
+    topic: ClassVar[str] = "calendar.changed"
+
+    school_id: UUID
+    terms: tuple[Term, ...] = ()
+    closures: tuple[Closure, ...] = ()
+    weekdays: tuple[int, ...] = (1, 2, 3, 4, 5)
+    """ISO weekdays on which there is school: 1 is Monday."""
 
     @property
     def subject(self) -> str:
@@ -81,6 +129,7 @@ class PersonChanged(DirectoryEvent):
     timezone: str | None = None
     memberships: tuple[Membership, ...] = ()
     preferences: tuple[Preference, ...] = ()
+    quiet: QuietHours | None = None
     given_name: Annotated[str | None, Personal] = None
     family_name: Annotated[str | None, Personal] = None
     contacts: Annotated[tuple[Contact, ...], Personal] = ()
@@ -96,9 +145,10 @@ class PersonChanged(DirectoryEvent):
 
 
 class Guardian(Part):
-    """A person who answers for a student, and in what."""
+    """A person who answers for a student, and in what; the lowest `rank` is asked first."""
 
     person_id: UUID
+    rank: int = 1
     relationship: str = "guardian"
     custody: bool = True
     billing: bool = True
@@ -114,6 +164,7 @@ class StudentChanged(DirectoryEvent):
     school_id: UUID
     grade: str | None = None
     active: bool = True
+    classes: tuple[UUID, ...] = ()
     guardians: tuple[Guardian, ...] = ()
 
     @property
@@ -121,5 +172,5 @@ class StudentChanged(DirectoryEvent):
         return f"{self.school_id}:{self.student_id}"
 
 
-DIRECTORY = (SchoolChanged, PersonChanged, StudentChanged)
-"""Everything a projection of the directory reads."""
+DIRECTORY = (SchoolChanged, PersonChanged, StudentChanged, CalendarChanged)
+"""Everything a projection of the directory reads; each carries positions, so whoever waits for one reads them all."""

@@ -1,31 +1,56 @@
-"""Notifications: asked for, planned, on their way, done."""
+"""Notifications: asked for, planned, on their way, done, read."""
 
 import datetime as dt
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared.events.base import Event, Personal
-from shared.events.directory import Channel, Kind, Part, Role
+from shared.events.directory import Channel, Kind, Part, Responsibility, Role
 
 
 class Audience(Part):
-    """Who is meant: named people, or everybody of `roles` in a grade or in the whole school.
+    """Who is meant. Exactly one of the first six is set.
 
-    A grade's guardians are the guardians of its students. Exactly one of the three is set.
+    A grade's, class's or student's guardians are the guardians of those students who have `responsibility`; somebody
+    who answers for several of them is told once. `told` is an `origin`: whoever has been told of it already.
     """
 
     people: tuple[UUID, ...] | None = None
     grade: str | None = None
     school: bool = False
+    classes: tuple[UUID, ...] | None = None
+    students: tuple[UUID, ...] | None = None
+    told: str | None = None
     roles: tuple[Role, ...] = ("guardian",)
+    responsibility: Responsibility = "any"
+
+    @model_validator(mode="after")
+    def one_of_them(self) -> Self:
+        """An audience that names nobody, or two kinds of people, is a mistake."""
+        named = (self.people, self.grade, self.school or None, self.classes, self.students, self.told)
+        if sum(each is not None for each in named) != 1:
+            msg = "name exactly one of people, grade, school, classes, students and told"
+            raise ValueError(msg)
+        return self
 
 
-class NotificationRequested(Event):
-    """Somebody asked for people to be told something; committed by the gateway."""
+class Escalation(Part):
+    """Somebody must be reached: as long as it is unread, one step more every `after_minutes`, until `deadline`."""
 
-    topic: ClassVar[str] = "notification.requested"
+    after_minutes: int = 15
+    steps: tuple[Literal["mail", "next_guardian", "office"], ...] = ("mail", "next_guardian", "office")
+    deadline: dt.datetime | None = None
+
+
+class NotificationIntent(Event):
+    """What people are to be told, asked for by a person or come due by a schedule.
+
+    `origin` ("absence:<id>") and `origin_version` tie it to the record that it is about. A `correction` first cancels
+    what is still pending of its origin. `group_id` ties together what was sent to several schools at once.
+    With `template` set, title and body come from that template and `variables`.
+    """
 
     notification_id: UUID
     task_id: UUID
@@ -38,13 +63,26 @@ class NotificationRequested(Event):
     directory_version: int
     requested_by: UUID | None = None
     requested_at: dt.datetime
+    origin: str | None = None
+    origin_version: int = 0
+    correction: bool = False
+    group_id: UUID | None = None
+    escalation: Escalation | None = None
+    template: str | None = None
     title: Annotated[str, Personal] = ""
     body: Annotated[str, Personal] = ""
     data: Annotated[dict[str, str], Personal] = Field(default_factory=dict)
+    variables: Annotated[dict[str, str], Personal] = Field(default_factory=dict)
 
     @property
     def subject(self) -> str:
         return str(self.notification_id)
+
+
+class NotificationRequested(NotificationIntent):
+    """Somebody asked for people to be told something; committed by the gateway."""
+
+    topic: ClassVar[str] = "notification.requested"
 
     @property
     def sealed_for(self) -> UUID:

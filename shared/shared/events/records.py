@@ -1,0 +1,93 @@
+"""Records of students: what happened, with the whole state of each record. A correction is a higher version."""
+
+import datetime as dt
+from decimal import Decimal
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from shared.events.base import Personal, StateEvent
+
+
+class RecordEvent(StateEvent):
+    """State of one record of one student. `directory_version` is the school's at its commit."""
+
+    record_id: UUID
+    school_id: UUID
+    student_id: UUID
+    directory_version: int = 0
+    withdrawn: bool = False
+    recorded_by: UUID | None = None
+    recorded_at: dt.datetime
+
+    @property
+    def subject(self) -> str:
+        return str(self.record_id)
+
+    @property
+    def sealed_for(self) -> UUID:
+        return self.student_id
+
+
+class BehaviorRecorded(RecordEvent):
+    """A behaviour report was filed, corrected or withdrawn."""
+
+    topic: ClassVar[str] = "behavior.recorded"
+
+    happened_on: dt.date
+    category: str
+    severity: Literal["praise", "minor", "major"] = "minor"
+    description: Annotated[str, Personal] = ""
+    file_id: UUID | None = None
+
+
+class PaymentRecorded(RecordEvent):
+    """A payment is due, was received, or was changed. Amounts are exact decimals in `currency` (ISO 4217)."""
+
+    topic: ClassVar[str] = "payment.recorded"
+
+    status: Literal["due", "received", "refunded", "cancelled"]
+    amount: Decimal
+    currency: str
+    due_on: dt.date | None = None
+    paid_on: dt.date | None = None
+    purpose: Annotated[str, Personal] = ""
+    reference: Annotated[str | None, Personal] = None
+    file_id: UUID | None = None
+
+
+class AbsenceRecorded(RecordEvent):
+    """A student was absent or late on a day, or it turned out otherwise (`withdrawn`)."""
+
+    topic: ClassVar[str] = "absence.recorded"
+
+    day: dt.date
+    period: str | None = None
+    status: Literal["absent", "late", "excused"] = "absent"
+    reason: Annotated[str | None, Personal] = None
+
+
+class GradeRecorded(RecordEvent):
+    """A student got a grade in a subject."""
+
+    topic: ClassVar[str] = "grade.recorded"
+    log_only: ClassVar[bool] = True
+
+    course: str
+    term: str | None = None
+    given_on: dt.date
+    grade: Annotated[str, Personal] = ""
+    file_id: UUID | None = None
+
+
+class RemarkRecorded(RecordEvent):
+    """A teacher's remark about a student."""
+
+    topic: ClassVar[str] = "remark.recorded"
+    log_only: ClassVar[bool] = True
+
+    noted_on: dt.date
+    text: Annotated[str, Personal] = ""
+
+
+RECORDS = (BehaviorRecorded, PaymentRecorded, AbsenceRecorded, GradeRecorded, RemarkRecorded)
+"""Everything that is recorded of a student."""
