@@ -19,6 +19,8 @@ WHERE %(again)s OR t.state <> ALL (%(final)s)
 RETURNING epoch, version, changed_at
 """
 
+ENDED = "SELECT state FROM task_track WHERE task_id = %(task_id)s AND state = ANY (%(final)s)"
+
 
 async def track(
     tx: Transaction,
@@ -63,3 +65,12 @@ async def track(
         )
     )
     return True
+
+
+async def ended(tx: Transaction, task_id: UUID) -> bool:
+    """Whether a task has ended here already.
+
+    A cancel may overtake its intent, because nothing orders different queues: its reaction then calls `track` with
+    `cancelled`, which leaves a tombstone, and the intent's handler asks here before it begins.
+    """
+    return await tx.row(ENDED, {"task_id": task_id, "final": sorted(FINAL)}) is not None

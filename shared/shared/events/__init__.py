@@ -17,7 +17,7 @@ from shared.events.records import (
     PaymentRecorded,
     RemarkRecorded,
 )
-from shared.events.tasks import FINAL, TaskChanged, TaskState
+from shared.events.tasks import FINAL, TaskCancelRequested, TaskChanged, TaskState
 
 __all__ = [
     "DIRECTORY",
@@ -42,6 +42,7 @@ __all__ = [
     "SchoolChanged",
     "StateEvent",
     "StudentChanged",
+    "TaskCancelRequested",
     "TaskChanged",
     "TaskState",
 ]

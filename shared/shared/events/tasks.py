@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
-from shared.events.base import StateEvent
+from shared.events.base import Event, StateEvent
 
 TaskState = Literal["accepted", "queued", "running", "retrying", "succeeded", "failed", "cancelled"]
 FINAL: frozenset[TaskState] = frozenset({"succeeded", "failed", "cancelled"})
@@ -34,3 +34,22 @@ class TaskChanged(StateEvent):
     @property
     def order(self) -> tuple[int, int]:
         return (self.epoch, self.version)
+
+
+class TaskCancelRequested(Event):
+    """Somebody wants a task to stop; the owner of its kind decides whether there is still something to stop.
+
+    It may overtake the intent that it is about: the owner then leaves a tombstone (see `tracking.ended`).
+    """
+
+    topic: ClassVar[str] = "task.cancel_requested"
+
+    task_id: UUID
+    school_id: UUID | None = None
+    kind: str
+    requested_by: UUID | None = None
+    requested_at: dt.datetime
+
+    @property
+    def subject(self) -> str:
+        return str(self.task_id)
