@@ -1,5 +1,6 @@
 """Problems as RFC 9457 says them, each with a stable code."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -9,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from shared.asking import Declined
 from shared.db import INFRASTRUCTURE, infrastructure
 from shared.db import WORK_PROBLEMS as CONTENTION
 from shared.errors import NoSchool, SchoolConnectError
@@ -22,7 +24,12 @@ CODES = {
     "school_needed": "Name the school: the token is not bound to one.",
     "not_found": "Nothing with this id is visible here.",
     "method_not_allowed": "The route does not know this method.",
+    "conflict": "It does not go together with how things stand now; read it again, then decide.",
+    "too_late": "It has gone too far for that; `state` says where it is.",
     "idempotency_conflict": "The idempotency key was used with another request before.",
+    "stale": "It has changed since: If-Match names an older version; read it again.",
+    "precondition_needed": "Say which version is to be changed: send its ETag as If-Match.",
+    "rate_limited": "Too many requests; go on after Retry-After seconds.",
     "too_large": "The body is larger than this route takes.",
     "invalid": "Fields of the request are missing or wrong; `errors` lists them all.",
     "unknown_people": "Some ids are not people of this school; `people` lists them all.",
@@ -37,8 +44,17 @@ CODES = {
 class Problem(SchoolConnectError):
     """An answer that is not the one hoped for."""
 
-    def __init__(self, status: int, code: str, detail: str | None = None, **more: Any) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str | None = None,
+        /,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
         super().__init__(code)
+        self.headers = headers or {}
         self.status = status
         self.code = code
         self.detail = detail or CODES[code]
@@ -54,7 +70,9 @@ class Problem(SchoolConnectError):
             "detail": self.detail,
             **self.more,
         }
-        headers = {"Retry-After": "2"} if self.status == 503 else {}  # noqa: PLR2004
+        headers = {**self.headers}
+        if self.status == 503:  # noqa: PLR2004
+            headers.setdefault("Retry-After", "2")
         if self.status == 401:  # noqa: PLR2004
             headers["WWW-Authenticate"] = "Bearer"
         return JSONResponse(body, self.status, headers, "application/problem+json")
@@ -66,8 +84,18 @@ BY_STATUS = {
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
+    409: "conflict",
+    412: "stale",
     413: "too_large",
+    422: "invalid",
+    428: "precondition_needed",
+    429: "rate_limited",
 }
+
+
+def readable(errors: Sequence[Any]) -> list[dict[str, Any]]:
+    """pydantic's errors without the values that were sent."""
+    return [{"loc": [str(p) for p in e["loc"]], "code": e["type"], "message": e["msg"]} for e in errors]
 
 
 async def _problem(_: Request, problem: Exception) -> JSONResponse:
@@ -77,8 +105,12 @@ async def _problem(_: Request, problem: Exception) -> JSONResponse:
 
 async def _invalid(_: Request, problem: Exception) -> JSONResponse:
     assert isinstance(problem, RequestValidationError)
-    errors = [{"loc": [str(p) for p in e["loc"]], "code": e["type"], "message": e["msg"]} for e in problem.errors()]
-    return Problem(422, "invalid", errors=errors).response()
+    return Problem(422, "invalid", errors=readable(problem.errors())).response()
+
+
+async def _declined(_: Request, problem: Exception) -> JSONResponse:
+    assert isinstance(problem, Declined)
+    return Problem(problem.status_code, problem.code, problem.message, **problem.more).response()
 
 
 async def _http(_: Request, problem: Exception) -> JSONResponse:
@@ -110,6 +142,7 @@ async def _anything(_: Request, problem: Exception) -> JSONResponse:
 def install(app: FastAPI) -> None:
     """Make every error of the application a problem."""
     app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(Declined, _declined)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(NoSchool, _no_school)
