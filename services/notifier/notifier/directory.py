@@ -8,23 +8,30 @@ from shared.events import Event, PersonChanged, SchoolChanged, StudentChanged
 from shared.transaction import Transaction
 
 SCHOOLS = """
-INSERT INTO school (school_id, name, timezone, language, active, mute_details, version)
-SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, name text, timezone text, language text,
-                                                active boolean, mute_details boolean, version bigint)
+INSERT INTO school (school_id, name, timezone, language, active, mute_details, announces, quiet_starts, quiet_ends,
+                    digest_at, office, version)
+SELECT school_id, name, timezone, language, active, mute_details, announces, (quiet ->> 'starts')::time,
+       (quiet ->> 'ends')::time, digest_at, office, version
+FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, name text, timezone text, language text, active boolean,
+                                       mute_details boolean, announces text[], quiet jsonb, digest_at time,
+                                       office uuid[], version bigint)
 ON CONFLICT (school_id) DO UPDATE SET name = excluded.name, timezone = excluded.timezone,
     language = excluded.language, active = excluded.active, mute_details = excluded.mute_details,
-    version = excluded.version
+    announces = excluded.announces, quiet_starts = excluded.quiet_starts, quiet_ends = excluded.quiet_ends,
+    digest_at = excluded.digest_at, office = excluded.office, version = excluded.version
 WHERE school.version < excluded.version
 """
 
 # The parts of a person are replaced whole, and only where the person's own row took the newer version.
 PEOPLE = """
-INSERT INTO person (person_id, active, language, timezone, given_name, family_name, version)
-SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, active boolean, language text, timezone text,
-                                                given_name text, family_name text, version bigint)
+INSERT INTO person (person_id, active, language, timezone, given_name, family_name, quiet_starts, quiet_ends, version)
+SELECT person_id, active, language, timezone, given_name, family_name, (quiet ->> 'starts')::time,
+       (quiet ->> 'ends')::time, version
+FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, active boolean, language text, timezone text,
+                                       given_name text, family_name text, quiet jsonb, version bigint)
 ON CONFLICT (person_id) DO UPDATE SET active = excluded.active, language = excluded.language,
     timezone = excluded.timezone, given_name = excluded.given_name, family_name = excluded.family_name,
-    version = excluded.version
+    quiet_starts = excluded.quiet_starts, quiet_ends = excluded.quiet_ends, version = excluded.version
 WHERE person.version < excluded.version
 RETURNING person_id
 """
@@ -60,11 +67,11 @@ ON CONFLICT DO NOTHING
 """
 
 STUDENTS = """
-INSERT INTO student (school_id, student_id, grade, active, version)
+INSERT INTO student (school_id, student_id, grade, active, classes, version)
 SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, student_id uuid, grade text, active boolean,
-                                                version bigint)
+                                                classes uuid[], version bigint)
 ON CONFLICT (school_id, student_id) DO UPDATE SET grade = excluded.grade, active = excluded.active,
-    version = excluded.version
+    classes = excluded.classes, version = excluded.version
 WHERE student.version < excluded.version
 RETURNING school_id, student_id
 """
@@ -73,8 +80,8 @@ DELETE FROM guardianship g USING unnest(%(schools)s::uuid[], %(students)s::uuid[
 WHERE g.school_id = s.school_id AND g.student_id = s.student_id
 """
 GUARDIANS = """
-INSERT INTO guardianship (school_id, student_id, guardian_id, relationship, custody, billing, emergency)
-SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, student_id uuid, guardian_id uuid,
+INSERT INTO guardianship (school_id, student_id, guardian_id, rank, relationship, custody, billing, emergency)
+SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, student_id uuid, guardian_id uuid, rank integer,
                                                 relationship text, custody boolean, billing boolean,
                                                 emergency boolean)
 ON CONFLICT DO NOTHING
@@ -82,7 +89,7 @@ ON CONFLICT DO NOTHING
 
 
 async def apply(events: Sequence[Event], tx: Transaction) -> None:
-    """Take the newest state of schools, people and students into the copy."""
+    """Take the newest state of schools, people and students into the copy; calendars only count as seen."""
     schools = [e for e in events if isinstance(e, SchoolChanged)]
     people = [e for e in events if isinstance(e, PersonChanged)]
     students = [e for e in events if isinstance(e, StudentChanged)]

@@ -7,9 +7,11 @@ from shared.transaction import Transaction
 
 RECEIVE = """
 INSERT INTO notification (notification_id, school_id, task_id, kind, state, urgent, audience, channels, title, body,
-                          data, expires_at, directory_version, requested_by, requested_at)
+                          data, expires_at, directory_version, requested_by, requested_at, origin, origin_version,
+                          correction, group_id, escalation, template, variables)
 VALUES (%(notification_id)s, %(school_id)s, %(task_id)s, %(kind)s, 'waiting', %(urgent)s, %(audience)s, %(channels)s,
-        %(title)s, %(body)s, %(data)s, %(expires_at)s, %(directory_version)s, %(requested_by)s, %(requested_at)s)
+        %(title)s, %(body)s, %(data)s, %(expires_at)s, %(directory_version)s, %(requested_by)s, %(requested_at)s,
+        %(origin)s, %(origin_version)s, %(correction)s, %(group_id)s, %(escalation)s, %(template)s, %(variables)s)
 ON CONFLICT (notification_id) DO NOTHING
 """
 

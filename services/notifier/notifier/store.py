@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 from notifier import planning, sending
 from notifier.domain import MAX_ATTEMPTS, lane
 from notifier.work import PlanPermit, SendPermit
-from shared.events import NotificationCompleted, NotificationPlanned, NotificationRequested
+from shared.events import NotificationCompleted, NotificationIntent, NotificationPlanned
 from shared.tracking import track
 from shared.transaction import Transaction
 
@@ -19,9 +19,10 @@ PERMIT_SECONDS = 10.0
 KIND = "notification.send"
 
 
-async def receive(tx: Transaction, event: NotificationRequested) -> None:
+async def receive(tx: Transaction, event: NotificationIntent) -> None:
     """Remember what was asked for; a repeat changes nothing."""
     values = event.model_dump()
+    escalation = event.escalation.model_dump(mode="json") if event.escalation else None
     await tx.execute(
         planning.RECEIVE,
         values
@@ -29,6 +30,8 @@ async def receive(tx: Transaction, event: NotificationRequested) -> None:
             "audience": Jsonb(event.audience.model_dump(mode="json")),
             "channels": list(event.channels),
             "data": Jsonb(event.data),
+            "variables": Jsonb(event.variables),
+            "escalation": Jsonb(escalation) if escalation else None,
         },
     )
 

@@ -1,0 +1,153 @@
+"""The notifier for tests: its real database, recording providers, its permits performed by hand."""
+
+import datetime as dt
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from notifier import directory, handlers
+from notifier.effects import Mail, Push
+from notifier.effects.recording import Recording
+from notifier.main import Couriers, build
+from notifier.performing import perform
+from notifier.settings import Settings
+from notifier.work import PlanPermit, SendPermit
+from shared.events import Audience, Envelope, NotificationRequested, PersonChanged, SchoolChanged, StudentChanged
+from shared.events.directory import Contact, Device, Membership
+from shared.service import Service
+
+PERMITS = "DELETE FROM outbox WHERE exchange = '' AND routing_key LIKE 'notifier.work.%' RETURNING headers, data"
+EVENTS = "SELECT headers, data FROM outbox WHERE exchange <> '' ORDER BY position"
+DUE = "UPDATE delivery SET due_at = clock_timestamp() WHERE state = 'pending' AND due_at > clock_timestamp()"
+LONG_AGO = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclass
+class House:
+    """One service whose relay and consumers do not run: a test decides what happens when."""
+
+    service: Service
+    settings: Settings
+    providers: Couriers
+    push: Recording[Push]
+    mail: Recording[Mail]
+    version: int = 1
+    started: list[UUID] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, backing, push=None, mail=None, **changes):
+        environment = {name.lower(): value for name, value in backing.environment("notifier").items()}
+        settings = Settings(**(environment | changes))
+        recorders = Recording(push), Recording(mail)
+        providers = Couriers(*recorders, settings)
+        return cls(build(settings, providers), settings, providers, *recorders)
+
+    async def rows(self, query: str, values: Any = None) -> list[dict[str, Any]]:
+        async with self.service.transactions.begin() as tx:
+            return await tx.rows(query, values)
+
+    async def execute(self, query: str, values: Any = None) -> None:
+        async with self.service.transactions.begin() as tx:
+            await tx.execute(query, values)
+
+    async def project(self, *events) -> None:
+        async with self.service.transactions.begin() as tx:
+            await directory.apply(events, tx)
+
+    async def add_school(self, **changes) -> UUID:
+        self.version += 1
+        base = {"school_id": uuid7(), "name": "Demo", "timezone": "UTC", "version": self.version}
+        event = SchoolChanged(**(base | changes))
+        await self.project(event)
+        return event.school_id
+
+    async def add_person(self, school, *, role="guardian", mails=(), tokens=(), **changes) -> UUID:
+        """With `mails` and `tokens`; by default one mail address of its own."""
+        self.version += 1
+        person = changes.pop("person_id", None) or uuid7()
+        base = {
+            "person_id": person,
+            "memberships": (Membership(school_id=school, role=role),),
+            "contacts": tuple(Contact(kind="mail", address=address) for address in mails),
+            "devices": tuple(Device(token=t, platform="android", registered_at=LONG_AGO) for t in tokens),
+            "version": self.version,
+        }
+        await self.project(PersonChanged(**(base | changes)))
+        return person
+
+    async def add_student(self, school, **changes) -> UUID:
+        self.version += 1
+        event = StudentChanged(**({"student_id": uuid7(), "school_id": school, "version": self.version} | changes))
+        await self.project(event)
+        return event.student_id
+
+    def request(self, school, people=None, **changes) -> NotificationRequested:
+        """An intent about a made-up matter, for `people` or for all guardians of the school."""
+        audience = Audience(people=tuple(people)) if people is not None else Audience(school=True)
+        base = {
+            "notification_id": uuid7(),
+            "task_id": uuid7(),
+            "school_id": school,
+            "kind": "general",
+            "audience": audience,
+            "channels": ("push", "mail", "inbox"),
+            "directory_version": 0,
+            "requested_at": dt.datetime.now(dt.UTC),
+            "title": "Hello",
+            "body": "A made-up text.",
+        }
+        return NotificationRequested(**(base | changes))
+
+    async def ask(self, school, people=None, **changes) -> UUID:
+        """Receive and plan an intent; its notification."""
+        event = self.request(school, people, **changes)
+        await self.receive(event)
+        return event.notification_id
+
+    async def receive(self, event) -> None:
+        async with self.service.transactions.begin() as tx:
+            await handlers.plan(event, tx)
+
+    async def work(self, rounds: int = 50) -> None:
+        """Perform every permit there is, those that follow included; then what the sweep would give."""
+        for _ in range(rounds):
+            await handlers.tend(self.service.transactions, self.settings.directory_patience)
+            permits = await self.rows(PERMITS)
+            if not permits:
+                return
+            for row in permits:
+                await self._perform(row)
+        raise AssertionError(f"still permits after {rounds} rounds")
+
+    async def work_through(self, turns: int = 15) -> None:
+        """Work, and let every retry be due, until nothing is pending."""
+        for _ in range(turns):
+            await self.work()
+            if not await self.rows("SELECT FROM delivery WHERE state = 'pending' LIMIT 1"):
+                return
+            await self.execute(DUE)
+
+    async def _perform(self, row) -> None:
+        cause = Envelope.read(json.loads(row["headers"]))
+        if cause.type == PlanPermit.name:
+            permit = PlanPermit.model_validate_json(row["data"])
+            await handlers.plan_waiting(permit, cause, self.service.transactions)
+        else:
+            permit = SendPermit.model_validate_json(row["data"])
+            await perform(permit, cause, self.service.transactions, self.providers.lines, self.settings.claim)
+
+    async def emitted(self, topic: str) -> list[dict[str, Any]]:
+        """Bodies of the events of a topic that wait in the outbox."""
+        rows = await self.rows(EVENTS)
+        return [json.loads(row["data"]) for row in rows if json.loads(row["headers"])["ce-type"] == topic]
+
+    async def states(self, notification) -> dict[str, dict[str, int]]:
+        """Deliveries by channel and state."""
+        query = "SELECT channel, state, count(*) AS n FROM delivery WHERE notification_id = %s GROUP BY 1, 2"
+        found: dict[str, dict[str, int]] = {}
+        for row in await self.rows(query, (notification,)):
+            found.setdefault(row["channel"], {})[row["state"]] = row["n"]
+        return found
