@@ -94,7 +94,7 @@ BY_STATUS = {
 
 
 def readable(errors: Sequence[Any]) -> list[dict[str, Any]]:
-    """pydantic's errors without the values that were sent."""
+    """Errors of pydantic without the values that were sent."""
     return [{"loc": [str(p) for p in e["loc"]], "code": e["type"], "message": e["msg"]} for e in errors]
 
 
