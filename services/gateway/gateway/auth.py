@@ -24,6 +24,7 @@ ACCESS: dict[tuple[str, str], frozenset[Role]] = {
     ("GET", "/v1/notifications/{notification_id}"): STAFF,
     ("GET", "/v1/tasks"): STAFF,
     ("GET", "/v1/tasks/{task_id}"): STAFF,
+    ("POST", "/v1/tasks/{task_id}/cancel"): STAFF,
     ("GET", "/v1/schools"): STAFF,
     ("GET", "/v1/people"): STAFF,
     ("GET", "/v1/workers"): frozenset({"platform_admin"}),

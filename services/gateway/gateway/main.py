@@ -2,13 +2,13 @@
 
 from fastapi import FastAPI
 
-from gateway import import_job, problems, projections
+from gateway import cancelling, import_job, problems, projections
 from gateway.api import directory, notifications, status, tasks
 from gateway.body_limit import BodyLimit
 from gateway.forward import Owners
 from gateway.settings import Settings
 from gateway.work import IMPORTS, ImportPermit
-from shared.events import TaskChanged
+from shared.events import TaskCancelRequested, TaskChanged
 from shared.service import Service
 from shared.settings import read_file
 
@@ -20,6 +20,7 @@ def build(settings: Settings) -> Service:
     """The service, wired; the gateway is the one that creates keys and keeps dead letters."""
     service = Service("gateway", settings, creates_keys=True)
     service.project((TaskChanged,), projections.remember_tasks)
+    service.on(TaskCancelRequested, cancelling.cancel_import)
     service.work(ImportPermit, import_job.run, IMPORTS)
     service.sweep(RESUME_SECONDS, import_job.resume_forsaken)
     service.sweep(FORGET_SECONDS, projections.forget_workers)

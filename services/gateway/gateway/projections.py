@@ -18,7 +18,8 @@ SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(task_id uuid, school_id uuid, ki
                                                 changed_at timestamptz)
 ON CONFLICT (task_id) DO UPDATE SET state = excluded.state, epoch = excluded.epoch, version = excluded.version,
     done = excluded.done, total = excluded.total, result = excluded.result, error = excluded.error,
-    changed_at = excluded.changed_at
+    changed_at = excluded.changed_at,
+    cancel_requested_at = CASE WHEN excluded.epoch = t.epoch THEN t.cancel_requested_at END
 WHERE (t.epoch, t.version) < (excluded.epoch, excluded.version)
 """
 BEAT = """

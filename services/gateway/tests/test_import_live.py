@@ -84,3 +84,26 @@ async def test_an_import_belongs_to_the_group(live, roster, person):
     for role in ("school_admin", "staff", "teacher"):
         answer = await live.ask("GET", f"/v1/tasks/{task['id']}", role, school["id"])
         assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_an_import_is_cancelled_before_and_while_it_runs(live, roster, begun):
+    # given
+    task = await live.open_import(roster([f"cancelled-{begun}"], []))
+    async with live.service.transactions.begin() as tx:
+        query = "INSERT INTO task (task_id, kind, state) VALUES (%s, 'import.oneroster', 'accepted')"
+        await tx.execute(query, (task,))
+        if begun:
+            query = "UPDATE import_job SET lease = gen_random_uuid(), leased_until = 'infinity' WHERE task_id = %s"
+            await tx.execute(query, (task,))
+    # when
+    assert (await live.ask("POST", f"/v1/tasks/{task}/cancel")).status_code == 202
+
+    # then
+    async def state():
+        return (await live.ask("GET", f"/v1/tasks/{task}")).json()["state"]
+
+    await eventually(state, lambda found: found == "cancelled")
+    await live.run_import(task)
+    assert await live.one("SELECT content IS NULL FROM import_job WHERE task_id = %s", (task,))
+    assert (await live.ask("POST", f"/v1/tasks/{task}/cancel")).status_code == 409

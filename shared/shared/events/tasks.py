@@ -47,6 +47,8 @@ class TaskCancelRequested(Event):
     task_id: UUID
     school_id: UUID | None = None
     kind: str
+    epoch: int = 1
+    """Of the task as its asker saw it: a retry that has begun since is not meant."""
     requested_by: UUID | None = None
     requested_at: dt.datetime
 

@@ -4,11 +4,12 @@ import datetime as dt
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from gateway.api.deps import Rows
 from gateway.auth import Caller, Known
+from gateway.cancelling import request_cancel
 from gateway.problems import Problem
 from shared.events import TaskState
 from shared.transaction import Transactions
@@ -17,7 +18,7 @@ router = APIRouter(prefix="/v1", tags=["tasks"])
 
 FIELDS = """
 task_id AS id, school_id, kind, state, epoch, jsonb_build_object('done', done, 'total', total) AS progress,
-result, error, created_at, changed_at
+result, error, created_at, changed_at, cancel_requested_at
 """
 ONE = f"SELECT {FIELDS} FROM task WHERE task_id = %(id)s"  # noqa: S608  # our own column list
 PAGE = f"""
@@ -58,6 +59,7 @@ class Task(BaseModel):
     error: str | None
     created_at: dt.datetime
     changed_at: dt.datetime
+    cancel_requested_at: dt.datetime | None = None
 
 
 class TaskPage(BaseModel):
@@ -78,6 +80,17 @@ async def read(task_id: UUID, caller: Known, rows: Rows) -> Task:
         row = await tx.row(ONE, {"id": task_id})
     if row is None:
         raise Problem(404, "not_found")
+    return Task(**row)
+
+
+@router.post("/tasks/{task_id}/cancel", status_code=202)
+async def cancel(task_id: UUID, caller: Known, rows: Rows, response: Response) -> Task:
+    """Ask for a task to stop. Its owner decides: it may still succeed. 409 `too_late` once it has ended."""
+    async with _seen_by(rows, caller) as tx:
+        await request_cancel(tx, caller, task_id)
+        row = await tx.row(ONE, {"id": task_id})
+    assert row is not None
+    response.headers["Location"] = f"/v1/tasks/{task_id}"
     return Task(**row)
 
 
