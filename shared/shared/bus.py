@@ -17,7 +17,7 @@ LOGS: dict[str, tuple[str, ...]] = {
     "school.log.work": (
         "notification", "schedule", "file", "files", "report", "reports", "device",
     ),
-    "school.log.tasks": ("task",),
+    "school.log.tasks": ("task", "tasks"),
 }  # fmt: skip
 """Stream → the nouns whose events it keeps."""
 

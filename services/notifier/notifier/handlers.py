@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from notifier import directory, store
 from notifier.work import PlanPermit
-from shared.events import DirectoryEvent, Envelope, Event, NotificationRequested
+from shared.events import DirectoryEvent, Envelope, Event, NotificationIntent
 from shared.tracking import track
 from shared.transaction import Transaction, Transactions
 
@@ -17,7 +17,7 @@ async def remember_directory(events: Sequence[Event], tx: Transaction) -> None:
         await store.wake_waiting(tx, sorted(touched))
 
 
-async def plan(event: NotificationRequested, tx: Transaction) -> None:
+async def plan(event: NotificationIntent, tx: Transaction) -> None:
     """Remember the request and plan it, at once if the directory has come far enough."""
     await store.receive(tx, event)
     if not await store.plan_if_ready(tx, event.notification_id):

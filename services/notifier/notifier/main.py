@@ -12,7 +12,7 @@ from notifier.performing import Line, perform
 from notifier.settings import Settings
 from notifier.work import LANES, PLANNING, PlanPermit, SendPermit
 from shared.errors import Refused
-from shared.events import DIRECTORY, NotificationRequested
+from shared.events import DIRECTORY, NotificationDue, NotificationRequested
 from shared.service import Service
 
 TEND_SECONDS = 1.0
@@ -55,6 +55,7 @@ def build(settings: Settings, providers: Couriers) -> Service:
     service = Service("notifier", settings)
     service.project(DIRECTORY, handlers.remember_directory)
     service.on(NotificationRequested, handlers.plan)
+    service.on(NotificationDue, handlers.plan)
     service.work(PlanPermit, handlers.plan_waiting, PLANNING)
     service.work(SendPermit, perform, LANES, providers.lines, settings.claim)
     service.sweep(TEND_SECONDS, handlers.tend, settings.directory_patience)

@@ -17,6 +17,16 @@ from shared.events.records import (
     PaymentRecorded,
     RemarkRecorded,
 )
+from shared.events.schedules import (
+    FilesCleanupDue,
+    NotificationDue,
+    ReportsCleanupDue,
+    ReportsMonthlyDue,
+    RunDue,
+    ScheduleChanged,
+    ScheduleRequested,
+    TasksExpiryDue,
+)
 from shared.events.tasks import FINAL, TaskCancelRequested, TaskChanged, TaskState
 
 __all__ = [
@@ -30,8 +40,10 @@ __all__ = [
     "DirectoryEvent",
     "Envelope",
     "Event",
+    "FilesCleanupDue",
     "GradeRecorded",
     "NotificationCompleted",
+    "NotificationDue",
     "NotificationIntent",
     "NotificationPlanned",
     "NotificationRequested",
@@ -39,10 +51,16 @@ __all__ = [
     "PersonChanged",
     "Personal",
     "RemarkRecorded",
+    "ReportsCleanupDue",
+    "ReportsMonthlyDue",
+    "RunDue",
+    "ScheduleChanged",
+    "ScheduleRequested",
     "SchoolChanged",
     "StateEvent",
     "StudentChanged",
     "TaskCancelRequested",
     "TaskChanged",
     "TaskState",
+    "TasksExpiryDue",
 ]
