@@ -43,19 +43,33 @@ RETURNING n.notification_id, n.school_id, n.task_id, n.error
 
 # Audience → people by channels → addresses, each with the reason why it will not be sent where it will not.
 PLAN = """
-WITH audience AS (
-    SELECT DISTINCT m.person_id FROM membership m
-    WHERE m.school_id = %(school_id)s AND m.person_id = ANY(%(people)s::uuid[])
-    UNION
-    SELECT m.person_id FROM membership m
-    WHERE %(whole_school)s AND m.school_id = %(school_id)s AND m.role = ANY(%(roles)s)
-      AND (m.starts IS NULL OR m.starts <= current_date) AND (m.ends IS NULL OR m.ends > current_date)
-    UNION
-    SELECT g.guardian_id FROM student s JOIN guardianship g USING (school_id, student_id)
-    WHERE s.school_id = %(school_id)s AND s.active AND s.grade = %(grade)s AND 'guardian' = ANY(%(roles)s)
-    UNION
+WITH pupil AS (
     SELECT s.student_id FROM student s
-    WHERE s.school_id = %(school_id)s AND s.active AND s.grade = %(grade)s AND 'student' = ANY(%(roles)s)
+    WHERE s.school_id = %(school_id)s
+      AND (s.student_id = ANY(%(students)s::uuid[])
+           OR (s.active AND (s.grade = %(grade)s OR s.classes && %(classes)s::uuid[])))
+), answering AS (
+    SELECT g.student_id, g.guardian_id,
+           row_number() OVER (PARTITION BY g.student_id ORDER BY g.rank, g.guardian_id) AS nth
+    FROM pupil JOIN guardianship g ON g.school_id = %(school_id)s AND g.student_id = pupil.student_id
+    WHERE 'guardian' = ANY(%(roles)s)
+      AND CASE %(responsibility)s WHEN 'custody' THEN g.custody WHEN 'billing' THEN g.billing
+               WHEN 'emergency' THEN g.emergency WHEN 'care' THEN g.custody OR g.emergency ELSE true END
+), audience AS (
+    (SELECT m.person_id FROM membership m
+     WHERE m.school_id = %(school_id)s AND m.person_id = ANY(%(people)s::uuid[])
+     UNION
+     SELECT m.person_id FROM membership m
+     WHERE %(whole_school)s AND m.school_id = %(school_id)s AND m.role = ANY(%(roles)s)
+       AND (m.starts IS NULL OR m.starts <= current_date) AND (m.ends IS NULL OR m.ends > current_date)
+     UNION
+     SELECT a.guardian_id FROM answering a WHERE a.nth = 1 OR NOT %(first_guardian)s
+     UNION
+     SELECT student_id FROM pupil WHERE 'student' = ANY(%(roles)s)
+     UNION
+     SELECT t.person_id FROM told(%(school_id)s, %(told)s, %(origin_version)s) t)
+    EXCEPT
+    SELECT t.person_id FROM told(%(school_id)s, %(except_told)s, %(origin_version)s) t
 ), target AS (
     SELECT a.person_id, c.channel, coalesce(p.active, false) AS active, coalesce(f.wanted, true) AS wanted
     FROM audience a CROSS JOIN unnest(%(channels)s::text[]) AS c(channel)
@@ -119,5 +133,12 @@ async def deliveries(tx: Transaction, notification: dict[str, Any]) -> list[dict
             "whole_school": bool(audience.get("school")),
             "grade": audience.get("grade"),
             "roles": list(audience.get("roles") or ()),
+            "classes": [UUID(each) for each in audience.get("classes") or ()],
+            "students": [UUID(each) for each in audience.get("students") or ()],
+            "responsibility": audience.get("responsibility") or "any",
+            "first_guardian": "next_guardian" in ((notification["escalation"] or {}).get("steps") or ()),
+            "told": audience.get("told"),
+            "except_told": audience.get("except_told"),
+            "origin_version": notification["origin_version"],
         },
     )

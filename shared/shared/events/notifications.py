@@ -15,6 +15,7 @@ class Audience(Part):
 
     A grade's, class's or student's guardians are the guardians of those students who have `responsibility`; somebody
     who answers for several of them is told once. `told` is an `origin`: whoever has been told of it already.
+    `except_told` is an `origin` too: whoever has been told of it is left out. Both look at older versions only.
     """
 
     people: tuple[UUID, ...] | None = None
@@ -25,6 +26,7 @@ class Audience(Part):
     told: str | None = None
     roles: tuple[Role, ...] = ("guardian",)
     responsibility: Responsibility = "any"
+    except_told: str | None = None
 
     @model_validator(mode="after")
     def one_of_them(self) -> Self:
