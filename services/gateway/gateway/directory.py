@@ -5,8 +5,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from shared.events import PersonChanged, SchoolChanged, StudentChanged
-from shared.events.directory import Contact, Device, Guardian, Membership, Preference
+from shared.events import CalendarChanged, PersonChanged, SchoolChanged, StudentChanged
+from shared.events.directory import (
+    Closure,
+    Contact,
+    Device,
+    Guardian,
+    Membership,
+    Preference,
+    QuietHours,
+    Term,
+)
 from shared.transaction import Transaction
 
 # One row lock a school, taken in the order of ids: writers of the same schools queue up instead of deadlocking.
@@ -24,6 +33,7 @@ RETURNING s.school_id, s.directory_version - w.n AS since
 
 STATES = """
 SELECT p.person_id, p.active, p.language, p.timezone, p.given_name, p.family_name, p.version,
+    p.quiet_starts, p.quiet_ends,
     (SELECT coalesce(jsonb_agg(to_jsonb(m) - 'person_id' ORDER BY m.school_id, m.role), '[]')
        FROM membership m WHERE m.person_id = p.person_id) AS memberships,
     (SELECT coalesce(jsonb_agg(to_jsonb(c) - 'person_id' ORDER BY c.kind, c.address), '[]')
@@ -37,13 +47,26 @@ FROM person p WHERE p.person_id = ANY(%(people)s)
 
 STUDENT_STATES = """
 SELECT s.school_id, s.student_id, s.grade, s.active, s.version,
-    (SELECT coalesce(jsonb_agg(to_jsonb(g) ORDER BY g.guardian_id), '[]') FROM guardianship g
-      WHERE g.school_id = s.school_id AND g.student_id = s.student_id) AS guardians
+    (SELECT coalesce(jsonb_agg(to_jsonb(g) ORDER BY g.rank, g.guardian_id), '[]') FROM guardianship g
+      WHERE g.school_id = s.school_id AND g.student_id = s.student_id) AS guardians,
+    array(SELECT e.class_id FROM enrolment e JOIN school_class c USING (class_id)
+           WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student' AND NOT e.lapsed
+             AND c.active ORDER BY e.class_id) AS classes
 FROM student s JOIN unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS w(school_id, student_id)
     USING (school_id, student_id)
 """
 
 SCHOOLS = "SELECT * FROM school WHERE school_id = ANY(%(schools)s)"
+CALENDARS = """
+SELECT c.school_id, c.weekdays, c.version,
+    (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.starts, t.ends, t.name), '[]')
+       FROM term t WHERE t.school_id = c.school_id) AS terms,
+    (SELECT coalesce(jsonb_agg(to_jsonb(x) ORDER BY x.starts, x.ends, x.name), '[]')
+       FROM closure x WHERE x.school_id = c.school_id) AS closures
+FROM calendar c WHERE c.school_id = ANY(%(schools)s)
+"""
+TERMS_BY_CHOICE = (("term", "semester"), ("gradingPeriod",), ("schoolYear",))
+"""Rosters nest sessions; what is told is one layer, the first of these that a school has."""
 
 # Locked in the order of sourcedIds, like imports, so that two bulk changes queue up instead of deadlocking.
 BUMP = """
@@ -87,7 +110,37 @@ async def emit_schools(tx: Transaction, schools: Sequence[UUID]) -> None:
     positions = await Positions.reserve(tx, [[school] for school in schools])
     for row in await tx.rows(SCHOOLS, {"schools": list(schools)}):
         fields = {name: row[name] for name in SchoolChanged.model_fields if name in row}
-        tx.emit(SchoolChanged(**fields, positions=positions.take([row["school_id"]])))
+        tx.emit(SchoolChanged(**fields, quiet=_quiet(row), positions=positions.take([row["school_id"]])))
+
+
+async def emit_calendars(tx: Transaction, schools: Sequence[UUID]) -> None:
+    """Tell the present school days, terms and closures of schools."""
+    positions = await Positions.reserve(tx, [[school] for school in schools])
+    for row in await tx.rows(CALENDARS, {"schools": list(schools)}):
+        tx.emit(
+            CalendarChanged(
+                school_id=row["school_id"],
+                terms=told_terms(row["terms"]),
+                closures=tuple(Closure(**c) for c in row["closures"]),
+                weekdays=tuple(row["weekdays"]),
+                version=row["version"],
+                positions=positions.take([row["school_id"]]),
+            )
+        )
+
+
+def told_terms(terms: Sequence[Mapping[str, Any]]) -> tuple[Term, ...]:
+    """The layer of terms that is told; a year over its own semesters would make every day two terms' day."""
+    for kinds in TERMS_BY_CHOICE:
+        if found := tuple(Term(**term) for term in terms if term["kind"] in kinds):
+            return found
+    return ()
+
+
+def _quiet(row: Mapping[str, Any]) -> QuietHours | None:
+    if row["quiet_starts"] is None:
+        return None
+    return QuietHours(starts=row["quiet_starts"], ends=row["quiet_ends"])
 
 
 async def emit_people(
@@ -115,6 +168,7 @@ async def emit_people(
                 contacts=tuple(Contact(**c) for c in row["contacts"]),
                 devices=tuple(Device(**d) for d in row["devices"]),
                 preferences=tuple(Preference(**f) for f in row["preferences"]),
+                quiet=_quiet(row),
                 positions=positions.take(touched[row["person_id"]]),
             )
         )
@@ -134,6 +188,7 @@ async def emit_students(tx: Transaction, students: Sequence[tuple[UUID, UUID]]) 
                 grade=row["grade"],
                 active=row["active"],
                 version=row["version"],
+                classes=tuple(row["classes"]),
                 guardians=tuple(Guardian(**(g | {"person_id": g["guardian_id"]})) for g in row["guardians"]),
                 positions=positions.take([row["school_id"]]),
             )
