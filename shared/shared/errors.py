@@ -10,6 +10,8 @@ SchoolConnectError
 ├── Undeliverable         the broker returned or refused a publish: the row stays in the outbox
 ├── NoSchool              a request reached a tenant's table without naming its school
 ├── LeaseLost             another worker took over: stop, write nothing
+├── TaskCancelled         somebody asked for the task to stop: clean up, end it as cancelled
+├── TimeLimit             the work took longer than it may: clean up, end it as failed
 ├── HistoryMissing        the log starts too late to rebuild from
 └── Refused               the step cannot be done here and now; the message says what to do
 """
@@ -59,6 +61,14 @@ class NoSchool(SchoolConnectError):
 
 class LeaseLost(SchoolConnectError):
     """The lease on this work belongs to another worker now."""
+
+
+class TaskCancelled(SchoolConnectError):
+    """Somebody asked for the task to stop."""
+
+
+class TimeLimit(SchoolConnectError):
+    """The work took longer than it may."""
 
 
 class HistoryMissing(SchoolConnectError):

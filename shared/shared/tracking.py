@@ -19,6 +19,7 @@ WHERE %(again)s OR t.state <> ALL (%(final)s)
 RETURNING epoch, version, changed_at
 """
 
+KNOWN = "SELECT task_id, school_id, kind, state, epoch FROM task_track WHERE task_id = %(task_id)s"
 ENDED = "SELECT state FROM task_track WHERE task_id = %(task_id)s AND state = ANY (%(final)s)"
 
 
@@ -65,6 +66,11 @@ async def track(
         )
     )
     return True
+
+
+async def known(tx: Transaction, task_id: UUID) -> dict[str, Any] | None:
+    """{task_id, school_id, kind, state, epoch} as this service last told them; None for a task it never told of."""
+    return await tx.row(KNOWN, {"task_id": task_id})
 
 
 async def ended(tx: Transaction, task_id: UUID) -> bool:

@@ -1,0 +1,249 @@
+"""Long tasks on the real database: one worker at a time, stopped when they should not go on, every end recorded."""
+
+import asyncio
+import sys
+import uuid
+from typing import ClassVar
+
+import pytest
+import pytest_asyncio
+
+from shared import child, jobs, leases
+from shared.errors import LeaseLost, Reject
+from shared.events import TaskCancelRequested
+from shared.jobs import Task
+from shared.limits import LONGEST, Limits
+from shared.outbox import Work
+from shared.testing import eventually
+
+KIND = "file.process"
+QUICK = Limits(soft=20, grace=0.2, lease=0.6, beat=0.1)
+TRACK = "SELECT state FROM task_track WHERE task_id = %s"
+TOLD = "SELECT data::jsonb ->> 'state' AS state FROM outbox WHERE data::jsonb ->> 'task_id' = %s ORDER BY position"
+SLEEP = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+
+
+class Permit(Work):
+    name: ClassVar[str] = "notifier.test"
+    task_id: uuid.UUID
+
+    @property
+    def subject(self):
+        return str(self.task_id)
+
+
+class Jobs:
+    """What a test asks of one service's tasks."""
+
+    def __init__(self, transactions):
+        self.transactions = transactions
+
+    async def start(self, kind=KIND):
+        task = Task(uuid.uuid4(), uuid.uuid4(), kind)
+        async with self.transactions.begin() as tx:
+            assert await jobs.start(tx, task)
+        return task.task_id
+
+    async def cancel(self, task_id, epoch=1):
+        event = TaskCancelRequested(task_id=task_id, kind=KIND, epoch=epoch, requested_at="2026-01-01T00:00:00Z")
+        async with self.transactions.begin() as tx:
+            await jobs.cancel(event, tx, frozenset({KIND}))
+
+    async def state(self, task_id):
+        async with self.transactions.begin() as tx:
+            row = await tx.row(TRACK, (task_id,))
+        return row and row["state"]
+
+    async def told(self, task_id):
+        async with self.transactions.begin() as tx:
+            return [row["state"] for row in await tx.rows(TOLD, (str(task_id),))]
+
+    def working(self, task_id, limits=QUICK):
+        return jobs.working(self.transactions, task_id, None, limits)
+
+    async def succeed(self, job):
+        async with job.commit() as tx:
+            await job.succeed(tx, result={"pages": 1})
+
+    async def due(self, task_id):
+        query = "UPDATE task_lease SET leased_until = '-infinity', permitted_until = '-infinity' WHERE task_id = %s"
+        async with self.transactions.begin() as tx:
+            await tx.execute(query, (task_id,))
+
+
+@pytest_asyncio.fixture
+async def work(spine):
+    service = spine.build()
+    await service.database.open()
+    yield Jobs(service.transactions)
+    await service.database.close()
+
+
+async def test_a_task_runs_to_its_end_and_is_told(work):
+    task_id = await work.start()
+    async with work.working(task_id) as job:
+        async with job.commit() as tx:
+            await job.tell(tx, 1, 2)
+        await work.succeed(job)
+    assert await work.told(task_id) == ["queued", "running", "running", "succeeded"]
+    with pytest.raises(LeaseLost):
+        async with work.working(task_id):
+            pytest.fail("a task that has ended was worked on again")
+
+
+async def test_one_worker_at_a_time_for_as_long_as_the_lease_is_renewed(work):
+    task_id = await work.start()
+    async with work.working(task_id) as job:
+        await asyncio.sleep(2 * QUICK.lease)  # the time is the subject: the lease is over unless it was renewed
+        with pytest.raises(LeaseLost):
+            async with work.working(task_id):
+                pytest.fail("two workers had one task")
+        await work.succeed(job)
+    assert await work.state(task_id) == "succeeded"
+
+
+async def test_a_worker_that_was_given_up_is_stopped_and_commits_nothing(work):
+    # given: two workers, because the first one's lease was over
+    task_id = await work.start()
+
+    async def late():
+        async with work.working(task_id) as job:
+            await work.due(task_id)
+            async with work.working(task_id) as successor:
+                # then: its commits are refused at once
+                with pytest.raises(LeaseLost):
+                    await work.succeed(job)
+                await work.succeed(successor)
+            # and it is stopped by its next beat
+            await asyncio.Event().wait()
+
+    with pytest.raises(LeaseLost):
+        await late()
+    assert await work.told(task_id) == ["queued", "running", "running", "succeeded"]
+
+
+async def test_a_cancel_stops_the_running_work_and_its_child(work):
+    # given
+    task_id = await work.start()
+    stopped = asyncio.Event()
+
+    async def extract():
+        async with work.working(task_id):
+            try:
+                await child.run([sys.executable, "-c", SLEEP], bounds=child.Bounds(), grace=QUICK.grace)
+            finally:
+                stopped.set()
+
+    running = asyncio.create_task(extract())
+    await eventually(lambda: work.state(task_id), lambda state: state == "running")
+    # when
+    await work.cancel(task_id)
+    # then
+    await asyncio.wait_for(running, 5)
+    assert stopped.is_set()
+    assert await work.told(task_id) == ["queued", "running", "cancelled"]
+
+
+async def test_a_cancel_ends_what_nobody_works_on(work):
+    task_id = await work.start()
+    await work.cancel(task_id)
+    assert await work.state(task_id) == "cancelled"
+    with pytest.raises(LeaseLost):
+        async with work.working(task_id):
+            pytest.fail("a cancelled task was begun")
+
+
+async def test_a_cancel_that_overtakes_its_intent_leaves_a_tombstone(work):
+    task = Task(uuid.uuid4(), None, KIND)
+    await work.cancel(task.task_id)
+    async with work.transactions.begin() as tx:
+        assert not await jobs.start(tx, task)
+    assert await work.told(task.task_id) == ["cancelled"]
+
+
+async def test_a_late_cancel_changes_nothing_and_one_of_an_earlier_epoch_spares_the_retry(work):
+    # given
+    task_id = await work.start()
+    async with work.working(task_id) as job:
+        await work.succeed(job)
+    # when
+    await work.cancel(task_id)
+    assert await work.state(task_id) == "succeeded"
+    async with work.transactions.begin() as tx:
+        assert await jobs.retry(tx, task_id)
+    await work.cancel(task_id, epoch=1)
+    # then
+    assert await work.state(task_id) == "queued"
+    await work.cancel(task_id, epoch=2)
+    assert await work.state(task_id) == "cancelled"
+
+
+async def test_seed_19_work_that_takes_too_long_is_cancelled_and_its_child_killed(work):
+    limits = Limits(soft=0.5, grace=0.2, lease=5, beat=0.1)
+    task_id = await work.start()
+    async with work.working(task_id, limits):
+        await child.run([sys.executable, "-c", SLEEP], bounds=child.Bounds(), grace=limits.grace)
+    assert await work.told(task_id) == ["queued", "running", "failed"]
+
+
+async def test_a_timeout_of_the_works_own_is_a_failure_that_is_tried_again(work):
+    task_id = await work.start()
+    async with work.working(task_id), asyncio.timeout(0.01):
+        await asyncio.Event().wait()
+    assert await work.state(task_id) == "retrying"
+
+
+async def test_seed_09_a_failure_is_tried_again_as_a_due_row_and_ends_as_failed(work):
+    # given
+    task_id = await work.start()
+    for attempt in range(jobs.MOST_ATTEMPTS):
+        async with work.working(task_id):
+            raise ValueError
+        if attempt < jobs.MOST_ATTEMPTS - 1:
+            # a permit that comes too early finds nothing to do
+            with pytest.raises(LeaseLost):
+                async with work.working(task_id):
+                    pytest.fail("tried again before its time")
+            await work.due(task_id)
+            async with work.transactions.begin() as tx:
+                assert task_id in await leases.forsaken(tx)
+                assert task_id not in await leases.forsaken(tx)
+    assert (await work.told(task_id))[-2:] == ["running", "failed"]
+
+
+async def test_seed_27_a_refusal_is_not_tried_again(work):
+    task_id = await work.start()
+    async with work.working(task_id):
+        raise Reject("not a picture")
+    assert await work.state(task_id) == "failed"
+
+
+async def test_seed_10_a_dead_workers_task_goes_on_and_is_given_up_after_four_deaths(work):
+    # given
+    task_id = await work.start()
+    for _ in range(jobs.MOST_ATTEMPTS):
+        async with work.transactions.begin() as tx:
+            assert await leases.claim(tx, task_id, 30)  # and then it dies
+        await work.due(task_id)
+        await jobs.resume(work.transactions, lambda found: Permit(task_id=found), "tests")
+    # when
+    with pytest.raises(LeaseLost):
+        async with work.working(task_id):
+            pytest.fail("a task that kills its workers was begun once more")
+    # then
+    assert await work.state(task_id) == "failed"
+
+
+async def test_a_body_that_forgets_the_outcome_is_a_failure(work):
+    task_id = await work.start()
+    async with work.working(task_id):
+        pass
+    assert await work.state(task_id) == "retrying"
+
+
+def test_limits_lie_below_the_brokers_patience():
+    Limits(soft=LONGEST - 10, grace=10)
+    with pytest.raises(ValueError, match="1500"):
+        Limits(soft=LONGEST, grace=1)
+    with pytest.raises(ValueError, match="missed beats"):
+        Limits(lease=5, beat=2)
