@@ -1,12 +1,16 @@
 import asyncio
 import os
+import signal
 import stat
 import sys
 import time
+from asyncio.base_subprocess import BaseSubprocessTransport
 from dataclasses import replace
 
+import psutil
 import pytest
 
+from cli.local.commands import succeeds
 from cli.local.processes import Ledger
 from cli.local.specs import NotReady, Spec
 from cli.local.supervisor import StartFailed, Supervisor
@@ -14,6 +18,10 @@ from cli.local.supervisor import StartFailed, Supervisor
 
 async def _never():
     raise NotReady("the moon is wrong")
+
+
+async def _at_once():
+    pass
 
 
 def _child(name, code, **options):
@@ -98,3 +106,28 @@ async def test_a_stop_reaches_what_runs_in_the_foreground(supervisor):
     await supervisor.stop()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+async def test_a_stop_returns_when_the_loop_knows_of_every_end(supervisor, monkeypatch):
+    # given: the loop hears late of the end of a process
+    told, known = BaseSubprocessTransport._process_exited, []
+
+    def late(transport, code):
+        asyncio.get_running_loop().call_later(0.3, lambda: (told(transport, code), known.append(code)))
+
+    monkeypatch.setattr(BaseSubprocessTransport, "_process_exited", late)
+    await supervisor.start([_child("server", "import time; time.sleep(600)", ready=_at_once)])
+    # when
+    supervisor.hurry.set()
+    await supervisor.stop()
+    # then: a loop that is closed now leaves no transport open
+    assert known == [-signal.SIGKILL]
+
+
+async def test_a_question_that_is_cut_short_leaves_no_process():
+    asking = asyncio.create_task(succeeds(("sleep", "613"), 60))
+    while not (found := [each for each in psutil.Process().children() if "613" in each.cmdline()]):
+        await asyncio.sleep(0.01)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    assert not found[0].is_running()

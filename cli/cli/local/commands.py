@@ -18,6 +18,9 @@ async def succeeds(argv: tuple[str, ...], limit: float) -> bool:
     try:
         return await asyncio.wait_for(process.wait(), limit) == 0
     except TimeoutError:
-        process.kill()
-        await process.wait()
         return False
+    finally:
+        # Also when we are told to stop while it thinks.
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

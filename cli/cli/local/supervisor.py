@@ -20,6 +20,8 @@ PROBE_PAUSE = 0.1
 BACKOFF_FIRST, BACKOFF_MOST = 0.5, 10.0
 STEADY = 30.0
 """Seconds after which a process counts as running well again."""
+FAREWELL = 5.0
+"""Seconds for the loop to hear of the end of a process that was killed; one that runs as root ends when it likes."""
 
 Running = tuple[asyncio.subprocess.Process, Recorded]
 
@@ -44,6 +46,7 @@ class Supervisor:
         self.hurry = asyncio.Event()
         self._keepers: list[asyncio.Task[None]] = []
         self._spawning: set[asyncio.Task[Running]] = set()
+        self._children: set[asyncio.subprocess.Process] = set()
 
     async def start(self, specs: Sequence[Spec]) -> None:
         """Start all of them, each as soon as what it needs is ready; raises StartFailed."""
@@ -76,6 +79,13 @@ class Supervisor:
         processes = self.ledger.all()
         await end(processes, self.hurry)
         self.ledger.remove(processes)
+        # The kernel knows before the loop does; a loop that is closed in between leaves the transports open.
+        heard = [asyncio.create_task(child.wait()) for child in self._children if child.returncode is None]
+        if heard:
+            _, deaf = await asyncio.wait(heard, timeout=FAREWELL)
+            for each in deaf:
+                each.cancel()
+        self._children.clear()
 
     async def _bring_up(self, spec: Spec, level: int, ready: dict[str, asyncio.Event]) -> None:
         for need in spec.needs:
@@ -153,6 +163,7 @@ class Supervisor:
                 extra_groups=[] if spec.user else None,
                 cwd=spec.folder,
             )
+        self._children = {child for child in self._children if child.returncode is None} | {process}
         recorded = Recorded(
             name=spec.name,
             pid=process.pid,
