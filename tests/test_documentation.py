@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from cli.builds import BUILDS
 from cli.event_table import table
-from cli.services import BUILDS
 from gateway.auth import ACCESS
 from gateway.main import app
 from gateway.settings import Settings

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 
+from cli.builds import BUILDS
 from cli.screen import say
-from cli.services import BUILDS
 from shared.bus import log_of
 from shared.events import Event, TaskChanged
 from shared.service import Service

@@ -67,15 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--role", required=True, choices=get_args(Role))
     token.add_argument("--school", default="", help="id or sourcedId")
     verb("migrate", "bring the database's schemas up to date", lambda _: steps.migrate() * 0)
-    verb("topology", "declare what the broker needs", _topology)
     test = verb("test", "run the tests on their own broker and database", lambda o: testing.run(o.arguments))
     test.add_argument("arguments", nargs="*", help="for pytest, after --")
     return parser
-
-
-def _topology(_: argparse.Namespace) -> int:
-    steps.declare()
-    return 0
 
 
 def _contract(here: Layout) -> dict[str, object]:

@@ -117,7 +117,7 @@ def _steps(environment: dict[str, str], backing: Backing, standins: list[Spec]) 
     )
     topology = Spec(
         name="topology",
-        argv=_python("cli", "topology"),
+        argv=_python("cli.topology"),
         env=environment,
         needs=(_names(backing) & {"rabbitmq"}) | {spec.name for spec in standins},
     )

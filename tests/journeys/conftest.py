@@ -11,8 +11,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from system import System
 
+from cli.builds import BUILDS
 from cli.demo import school
-from cli.services import BUILDS, NAMES
+from cli.services import NAMES
 from shared.testing import Backing, declare, fresh_database, fresh_vhost, write_keys
 
 

@@ -1,0 +1,39 @@
+"""`python -m cli.topology`: declare what every service needs on the broker at AMQP_URL, before any relay starts."""
+
+import asyncio
+import os
+import sys
+
+import aio_pika
+
+from cli.builds import BUILDS
+from cli.screen import complain
+from shared import topology
+from shared.bus import Topology
+from shared.errors import Refused
+
+
+def main() -> int:
+    """Declare; the exit code."""
+    url = os.environ.get("AMQP_URL")
+    if not url:
+        complain("AMQP_URL is not set")
+        return 1
+    wanted = Topology()
+    for build in BUILDS.values():
+        wanted |= build().topology()
+    try:
+        asyncio.run(_declare(url, wanted))
+    except Refused as problem:
+        complain(str(problem))
+        return 1
+    return 0
+
+
+async def _declare(url: str, wanted: Topology) -> None:
+    async with await aio_pika.connect(url, timeout=10) as connection:
+        await topology.declare(connection, wanted)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
