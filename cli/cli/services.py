@@ -1,3 +1,3 @@
-"""The names of the five services. What they are made of is in `builds`: a broken one shall not keep `down` from running."""
+"""The five services by name. How each is built is in `builds`: a broken one shall not keep `make down` from running."""
 
 NAMES = ("gateway", "notifier", "files", "reports", "scheduler")

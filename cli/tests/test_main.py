@@ -9,7 +9,8 @@ from cli.services import NAMES
 LOADED = """
 import sys
 import cli.main
-print(sorted({"gateway", "notifier", "files", "reports", "scheduler"} & {name.partition(".")[0] for name in sys.modules}))
+from cli.services import NAMES
+print(sorted(set(NAMES) & {name.partition(".")[0] for name in sys.modules}))
 """
 
 
