@@ -14,14 +14,9 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
+from notifier import builtin
 from notifier.effects import Courier, Mail, Outcome, Push
-
-NEUTRAL = {
-    "academic": "There is news about school work. Open the app to read it.",
-    "behavior": "There is news from the school. Open the app to read it.",
-    "payment": "There is news about a payment. Open the app to read it.",
-}
-"""What a push of a sensitive kind says: a locked screen is read by others."""
+from notifier.wording import direction
 
 Send = Callable[[Mapping[str, Any], Mapping[str, Any]], Awaitable[Outcome]]
 LONGEST_ADDRESS = 254
@@ -30,6 +25,8 @@ ADDRESS = re.compile(r"[^@.]+(\.[^@.]+)*@[^@.]+(\.[^@.]+)*")
 SEVEN_BIT = SMTP.clone(cte_type="7bit")
 """Every server takes it; what is beyond ASCII travels encoded."""
 LINK = re.compile(r"https://[A-Za-z0-9._~:/@%+-]+")
+LONGEST_PUSH_BODY = 1500
+"""Bytes: a push is a hint, the whole text is in the app, and FCM takes 4,096 bytes with title and data."""
 SPECIALS = frozenset('<>()[]:;,"\\')
 
 
@@ -78,7 +75,8 @@ def mails(courier: Courier[Mail], sender: str, unsubscribe: OneClick | None = No
         address = delivery["address"]
         if not usable(address):
             return Outcome("permanent", "address_not_usable")
-        template = rendered(notification["title"], notification["body"], sender, notification["notification_id"])
+        said = words_for(notification, delivery)
+        template = rendered(said, sender, notification["notification_id"])
         return await courier.send(Mail(address, own_headers(notification, delivery, sender, unsubscribe) + template))
 
     return send
@@ -109,15 +107,25 @@ def own_headers(
 
 
 def push(notification: Mapping[str, Any], delivery: Mapping[str, Any], now: dt.datetime) -> Push:
-    """A push; its tag is the notification's, so that a repeat replaces it."""
+    """A push; its tag is the notification's, so that a repeat replaces it.
+
+    A locked screen is read by others: of a sensitive kind it shows the school's name and that there is news, unless the
+    school lets it show more (`mute_details` off).
+    """
     identity = str(notification["notification_id"])
     expires: dt.datetime | None = notification["expires_at"]
     own = {"notification_id": identity, "type": notification["kind"], "school_id": str(notification["school_id"])}
+    said = words_for(notification, delivery)
+    title, body = said.push_title, said.push_body
+    if notification["mute_details"]:
+        quiet = builtin.neutral(notification["kind"], delivery["language"], notification["school_language"] or "en")
+        if quiet is not None:
+            title, body = notification["school_name"] or "", quiet
     return Push(
         token=delivery["address"],
         fid=delivery["fid"],
-        title=_one_line(notification["title"]),
-        body=NEUTRAL.get(notification["kind"], notification["body"]),
+        title=_one_line(title),
+        body=_shortened(body, LONGEST_PUSH_BODY),
         data={**notification["data"], **own},
         tag=identity,
         urgent=notification["urgent"],
@@ -125,20 +133,58 @@ def push(notification: Mapping[str, Any], delivery: Mapping[str, Any], now: dt.d
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The words for one person. `language` is None where a person wrote them, in whatever language."""
+
+    title: str
+    body: str
+    push_title: str
+    push_body: str
+    html: str | None = None
+    language: str | None = None
+
+
+def words_for(notification: Mapping[str, Any], delivery: Mapping[str, Any]) -> Said:
+    """The words in a person's language, as they were rendered when the notification was planned."""
+    by_language = notification["words"] or {}
+    found = by_language.get(delivery["language"]) or by_language.get(notification["school_language"])
+    if found is None:
+        title, body = notification["title"], notification["body"]
+        return Said(title, body, title, body)
+    names = ("title", "body", "push_title", "push_body", "html")
+    return Said(**{name: found[name] for name in names}, language=found["spoken"])
+
+
 @lru_cache(maxsize=64)
-def rendered(title: str, body: str, sender: str, _notification_id: UUID) -> bytes:
+def rendered(said: Said, sender: str, _notification_id: UUID) -> bytes:
     """The mail of a notification but for its own headers, which go in front; rendered once. CRLF line ends, 7 bit."""
     message = EmailMessage(policy=SEVEN_BIT)
     message["From"] = sender
-    message["Subject"] = _one_line(title)
+    message["Subject"] = _one_line(said.title)
     message["Date"] = format_datetime(dt.datetime.now(dt.UTC))
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(body)
-    paragraphs = "".join(f"<p>{escape(part).replace(chr(10), '<br>')}</p>" for part in body.split("\n\n"))
-    message.add_alternative(
-        f"<!doctype html><html><body><h1>{escape(title)}</h1>{paragraphs}</body></html>", subtype="html"
-    )
+    if said.language is not None:
+        message["Content-Language"] = said.language
+    message.set_content(said.body)
+    message.add_alternative(page(said), subtype="html")
     return message.as_bytes()
+
+
+def page(said: Said) -> str:
+    """The HTML of a mail, in the direction of its language; of words without one the reader's program decides."""
+    paragraphs = "".join(f"<p>{escape(part).replace(chr(10), '<br>')}</p>" for part in said.body.split("\n\n"))
+    language = f' lang="{escape(said.language)}" dir="{direction(said.language)}"' if said.language else ' dir="auto"'
+    return (
+        f'<!doctype html><html{language}><head><meta charset="utf-8"></head><body{language}>'
+        f"<h1>{escape(said.title)}</h1>{said.html or paragraphs}</body></html>"
+    )
+
+
+def _shortened(text: str, most: int) -> str:
+    """The text in at most `most` bytes of UTF-8, cut between characters."""
+    content = text.encode()
+    return text if len(content) <= most else content[: most - 3].decode(errors="ignore") + "…"
 
 
 def _one_line(text: str) -> str:

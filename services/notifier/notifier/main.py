@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from email.utils import parseaddr
 
-from notifier import api, composing, handlers
+from notifier import api, composing, handlers, templates_api
 from notifier.effects import Courier, Mail, Push
 from notifier.effects.fcm import FcmCourier
 from notifier.effects.recording import Unconfigured
@@ -61,4 +61,5 @@ def build(settings: Settings, providers: Couriers) -> Service:
     service.sweep(TEND_SECONDS, handlers.tend, settings.directory_patience)
     service.closing(providers.close)
     service.serve(api.router)
+    service.serve(templates_api.router)
     return service

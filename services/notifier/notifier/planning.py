@@ -109,6 +109,17 @@ WITH pupil AS (
 SELECT channel, state, count(*) AS n FROM planned GROUP BY channel, state
 """
 
+# What was just planned is taken back: there are no words for it.
+REFUSE = """
+WITH forgotten AS (
+    DELETE FROM inbox_item WHERE notification_id = %(notification_id)s
+), taken_back AS (
+    DELETE FROM delivery WHERE notification_id = %(notification_id)s
+)
+UPDATE notification SET state = 'failed', completed_at = clock_timestamp(), error = %(error)s
+WHERE notification_id = %(notification_id)s
+"""
+
 RELEASE = """
 INSERT INTO release (notification_id, channel, lane, permitted_until)
 VALUES (%(notification_id)s, %(channel)s, %(lane)s, clock_timestamp() + make_interval(secs => %(seconds)s))

@@ -114,4 +114,10 @@ UPDATE release SET permitted_until = clock_timestamp() + make_interval(secs => %
 WHERE notification_id = %(notification_id)s AND channel = %(channel)s
 """
 
-NOTIFICATION = "SELECT * FROM notification WHERE notification_id = %(notification_id)s"
+# With its words by language, and what a push may show of them.
+NOTIFICATION = """
+SELECT n.*, s.name AS school_name, s.language AS school_language, coalesce(s.mute_details, true) AS mute_details,
+    (SELECT jsonb_object_agg(r.language, to_jsonb(r)) FROM rendering r
+      WHERE r.notification_id = n.notification_id) AS words
+FROM notification n LEFT JOIN school s USING (school_id) WHERE n.notification_id = %(notification_id)s
+"""

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from notifier import planning, sending
+from notifier import planning, rendering, sending
 from notifier.domain import MAX_ATTEMPTS, lane
 from notifier.work import PlanPermit, SendPermit
 from shared.events import NotificationCompleted, NotificationIntent, NotificationPlanned
@@ -42,6 +42,9 @@ async def plan_if_ready(tx: Transaction, notification_id: UUID) -> bool:
     if notification is None:
         return False
     counts = await planning.deliveries(tx, notification)
+    if (problem := await rendering.word(tx, notification)) is not None:
+        await refuse(tx, notification, problem)
+        return True
     planned = sum(row["n"] for row in counts)
     open_by_channel = {row["channel"]: row["n"] for row in counts if row["state"] == "pending"}
     outstanding = sum(open_by_channel.values())
@@ -63,6 +66,15 @@ async def plan_if_ready(tx: Transaction, notification_id: UUID) -> bool:
     )
     await settle(tx, notification_id, 0, tell=True)
     return True
+
+
+async def refuse(tx: Transaction, notification: dict[str, Any], problem: str) -> None:
+    """End a notification that cannot be said: nobody was planned, and its task says why."""
+    ids = {"notification_id": notification["notification_id"], "error": problem}
+    await tx.execute(planning.REFUSE, ids)
+    await track(
+        tx, notification["task_id"], school_id=notification["school_id"], kind=KIND, state="failed", error=problem
+    )
 
 
 async def settle(tx: Transaction, notification_id: UUID, finished: int, *, tell: bool = False) -> None:

@@ -26,6 +26,10 @@ def notification(**other):
         "data": {},
         "urgent": False,
         "expires_at": None,
+        "words": None,
+        "school_name": "Hill School",
+        "school_language": "en",
+        "mute_details": True,
     } | other
 
 
@@ -36,6 +40,7 @@ def delivery(**other):
         "school_id": UUID(int=2),
         "address": "anna@example.org",
         "fid": None,
+        "language": None,
     } | other
 
 
@@ -164,13 +169,41 @@ async def test_a_html_body_is_escaped_and_keeps_its_lines():
     assert "<h1>&lt;b&gt;</h1><p>a<br>b &amp; c</p><p>d</p>" in html
 
 
-async def test_a_sensitive_push_is_neutral_and_carries_its_ids():
+async def pushed(person=None, **other):
     courier = Recording()
+    await composing.pushes(courier)(
+        notification(**other), delivery(**{"address": "token-1", "fid": "f"} | (person or {}))
+    )
+    return courier.sent[0]
+
+
+async def test_seed_23_a_sensitive_push_is_neutral_and_carries_its_ids():
     expires = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=10)
-    given = notification(kind="payment", title="Two\nlines", body="You owe 12", expires_at=expires, data={"type": "x"})
-    await composing.pushes(courier)(given, delivery(address="token-1", fid="f"))
-    sent = courier.sent[0]
+    sent = await pushed(kind="payment", title="Ada owes 12", body="12", expires_at=expires, data={"type": "x"})
     assert "12" not in sent.body
-    assert (sent.title, sent.token, sent.fid, sent.tag) == ("Two lines", "token-1", "f", str(UUID(int=1)))
+    assert "Ada" not in sent.title
+    assert (sent.title, sent.token, sent.fid, sent.tag) == ("Hill School", "token-1", "f", str(UUID(int=1)))
     assert sent.data == {"notification_id": str(UUID(int=1)), "type": "payment", "school_id": str(UUID(int=2))}
     assert 590 <= sent.ttl_seconds <= 600
+
+
+async def test_a_neutral_push_speaks_the_persons_language():
+    german = await pushed({"language": "de-AT"}, kind="behavior")
+    unknown = await pushed({"language": "tlh"}, kind="behavior", school_language="fr")
+    assert german.body.startswith("Es gibt Neues")
+    assert unknown.body.startswith("Il y a du nouveau")
+
+
+async def test_a_school_may_let_pushes_show_details():
+    sent = await pushed(kind="payment", title="Two\nlines", body="You owe 12", mute_details=False)
+    assert (sent.title, sent.body) == ("Two lines", "You owe 12")
+
+
+async def test_seed_11_a_long_body_is_shortened_for_a_push():
+    sent = await pushed(body="ü" * 9000)
+    assert len(sent.body.encode()) <= composing.LONGEST_PUSH_BODY
+    assert sent.body.endswith("ü…")
+
+
+async def test_seed_12_data_reaches_the_push():
+    assert (await pushed(data={"trip": "7"})).data["trip"] == "7"

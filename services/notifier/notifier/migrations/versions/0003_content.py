@@ -61,7 +61,6 @@ CALL protect('rendering');
 
 ALTER TABLE inbox_item
     ADD item_id bigint GENERATED ALWAYS AS IDENTITY,
-    ADD language text,
     ADD acknowledged_at timestamptz;
 CREATE INDEX ix_inbox_item_person ON inbox_item (person_id, school_id, item_id);
 CREATE INDEX ix_inbox_item_unread ON inbox_item (person_id, school_id) WHERE read_at IS NULL;

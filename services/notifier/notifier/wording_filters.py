@@ -1,0 +1,106 @@
+"""The filters of templates: how dates, times, amounts and numbers are written in a locale (CLDR, through Babel)."""
+
+import datetime as dt
+from decimal import Decimal, InvalidOperation
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.dates import format_date, format_datetime, format_time
+from babel.numbers import format_currency, format_decimal, is_currency
+from jinja2 import Undefined, pass_context
+from jinja2.runtime import Context
+
+LOCALE, ZONE = " locale", " zone"
+"""Names that no template can write."""
+LENGTHS = ("short", "medium", "long", "full")
+
+
+class Misfit(Exception):
+    """A variable is not what a filter takes."""
+
+
+@pass_context
+def date(context: Context, value: str, length: str = "long") -> str:
+    """A day: `2026-11-25`, or the day of a moment."""
+    if not value:
+        return ""
+    moment = _moment(context, value) if "T" in value else _parsed(dt.date.fromisoformat, value, "date")
+    return format_date(moment, _length(length), locale=_locale(context))
+
+
+@pass_context
+def time(context: Context, value: str, length: str = "short") -> str:
+    """The time of a moment, as the school's clock shows it."""
+    return format_time(_moment(context, value), _length(length), locale=_locale(context)) if value else ""
+
+
+@pass_context
+def moment(context: Context, value: str, length: str = "short") -> str:
+    """Day and time of a moment, as the school's clock shows it."""
+    return format_datetime(_moment(context, value), _length(length), locale=_locale(context)) if value else ""
+
+
+@pass_context
+def money(context: Context, value: str, currency: str) -> str:
+    """An exact amount in a currency (ISO 4217)."""
+    if not is_currency(currency):
+        raise Misfit("a currency is not one of ISO 4217")
+    return format_currency(_number(value), currency, locale=_locale(context))
+
+
+@pass_context
+def number(context: Context, value: str) -> str:
+    """A number with the locale's separators."""
+    return format_decimal(_number(value), locale=_locale(context))
+
+
+def default(value: Any, other: str = "") -> Any:
+    """`other` where a variable is empty."""
+    return other if isinstance(value, Undefined) or not value else value
+
+
+ALL = {
+    "date": date,
+    "time": time,
+    "moment": moment,
+    "money": money,
+    "number": number,
+    "default": default,
+    "upper": lambda value: str(value).upper(),
+    "lower": lambda value: str(value).lower(),
+    "trim": lambda value: str(value).strip(),
+}
+
+
+def _locale(context: Context) -> Locale:
+    return cast(Locale, context.resolve(LOCALE))
+
+
+def _moment(context: Context, value: str) -> dt.datetime:
+    zone = cast(ZoneInfo, context.resolve(ZONE))
+    found: dt.datetime = _parsed(dt.datetime.fromisoformat, value, "moment")
+    return found.astimezone(zone) if found.tzinfo else found.replace(tzinfo=zone)
+
+
+def _parsed(parse: Any, value: str, what: str) -> Any:
+    try:
+        return parse(value)
+    except ValueError as problem:
+        raise Misfit(f"a variable is not a {what} (ISO 8601)") from problem
+
+
+def _number(value: str) -> Decimal:
+    try:
+        found = Decimal(value)
+    except InvalidOperation as problem:
+        raise Misfit("a variable is not a number") from problem
+    if not found.is_finite() or abs(found.adjusted()) > 30:  # noqa: PLR2004  # 1E+999999 would be a million digits
+        raise Misfit("a variable is not a usable number")
+    return found
+
+
+def _length(length: str) -> Any:
+    if length not in LENGTHS:
+        raise Misfit(f"a length is one of {', '.join(LENGTHS)}")
+    return length

@@ -1,0 +1,68 @@
+"""What a school's own HTML may hold: nothing runs, nothing tracks.
+
+Variables stand between tags, where they are escaped.
+"""
+
+from html.parser import HTMLParser
+
+PROSE = ("p", "br", "hr", "h1", "h2", "h3", "div", "span", "blockquote", "small", "strong", "em", "b", "i", "u", "a")
+TABLES = ("ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td")
+TAGS = frozenset((*PROSE, *TABLES))
+EMPTY = frozenset({"br", "hr"})
+ATTRIBUTES = frozenset({("a", "href"), ("td", "colspan"), ("th", "colspan")})
+SCHEMES = ("https://", "mailto:")
+
+
+def unsound_html(source: str) -> list[str]:
+    """What is wrong, in words; empty where all of it may stand."""
+    check = _Check(convert_charrefs=False)
+    check.feed(source)
+    check.close()
+    wrong = check.wrong
+    if check.open:
+        wrong.append(f"<{check.open[-1]}> is not closed")
+    return list(dict.fromkeys(wrong))
+
+
+class _Check(HTMLParser):
+    def __init__(self, *, convert_charrefs: bool) -> None:
+        super().__init__(convert_charrefs=convert_charrefs)
+        self.wrong: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in TAGS:
+            self.wrong.append(f"<{tag}> may not stand here")
+        for name, value in attrs:
+            if (tag, name) not in ATTRIBUTES or "{" in (value or ""):
+                self.wrong.append(f"<{tag}> may not have {name} with this value")
+            elif name == "href" and not (value or "").strip().lower().startswith(SCHEMES):
+                self.wrong.append("a link begins with https:// or mailto:")
+        if tag not in EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in EMPTY:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(f"</{tag}> closes nothing")
+
+    def handle_data(self, data: str) -> None:
+        # A bare "<" before a variable would make a tag of what the variable holds.
+        if "<" in data:
+            self.wrong.append("write &lt; for <")
+
+    def handle_comment(self, _data: str) -> None:
+        self.wrong.append("comments may not stand here")
+
+    def handle_decl(self, _decl: str) -> None:
+        self.wrong.append("declarations may not stand here")
+
+    def unknown_decl(self, _data: str) -> None:
+        self.wrong.append("declarations may not stand here")
+
+    def handle_pi(self, _data: str) -> None:
+        self.wrong.append("declarations may not stand here")

@@ -1,0 +1,159 @@
+"""Templates as words: what may stand in one, what comes out, and that nothing runs away."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier import builtin
+from notifier.wording import LIMITS, Texts, Unrenderable, direction, languages, render, unsound, used
+from notifier.wording_html import unsound_html
+
+NAMES = sorted(builtin.VARIABLES)
+
+
+def texts(body="x", **parts):
+    return Texts(**({"title": "t", "body": body} | parts))
+
+
+def said(body, variables=None, language="en", **parts):
+    return render(texts(body, **parts), variables or {}, language, "Europe/Berlin")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("language", ["en", "de", "fr", "ar"])
+def test_built_in_texts_are_sound_and_say_everything_they_can(name, language):
+    found = builtin.texts(name)[language]
+    allowed = (*builtin.COMMON, *builtin.VARIABLES[name])
+    assert unsound(found, allowed) == []
+    words = render(found, builtin.SAMPLE, language, "UTC")
+    assert words.title
+    assert "  " not in words.body
+    # and with everything left out that may be empty
+    bare = builtin.SAMPLE | dict.fromkeys(("period", "reason", "due_on", "paid_on", "purpose", "description"), "")
+    assert render(found, bare, language, "UTC").body
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for x in 'abc' %}{{ x }}{% endfor %}",
+        "{{ student.__class__ }}",
+        "{{ student['a'] }}",
+        "{{ student() }}",
+        "{{ 'a' * 1000000000 }}",
+        "{{ 1 + 1 }}",
+        "{{ student ~ student }}",
+        "{% set x = 1 %}",
+        "{% include 'x' %}",
+        "{% macro m() %}{% endmacro %}",
+        "{{ student | safe }}",
+        "{{ student | center(10000000) }}",
+        "{{ range(9) }}",
+        "{{ student",
+        "{% if student %}",
+        "{{ " + "(" * 3000 + "student" + ")" * 3000 + " }}",
+    ],
+)
+def test_nothing_that_runs_or_reaches_out_may_stand_in_a_template(source):
+    assert unsound(texts(source), ["student"])
+
+
+def test_unknown_variables_are_named():
+    assert unsound(texts("{{ studnet }} {{ school }}"), ["student", "school"]) == [
+        "body: unknown variables: studnet; known are: school, student"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("html", "why"),
+    [
+        ("<script>x</script>", "<script> may not stand here"),
+        ('<p onclick="x">a</p>', "onclick"),
+        ('<a href="javascript:x">a</a>', "https://"),
+        ('<a href="{{ student }}">a</a>', "href"),
+        ("<{{ student }}>", "write &lt;"),
+        ("<p>{% if student %}<{% endif %}b>", "write &lt;"),
+        ("<p>a", "<p> is not closed"),
+        ("a</p>", "closes nothing"),
+        ('<img src="https://tracker.example.org/1">', "<img>"),
+        ("<!-- x -->", "comments"),
+        ("<!doctype html>", "declarations"),
+        ('<p style="x">a</p>', "style"),
+    ],
+)
+def test_html_that_runs_or_tracks_is_refused(html, why):
+    assert any(why in each for each in unsound_html(html))
+
+
+def test_html_for_mail_is_taken():
+    assert unsound_html('<p>a<br><a href="https://example.org/x">{{ student }}</a></p><ul><li>b</li></ul>') == []
+
+
+@given(st.text(max_size=200))
+def test_variables_are_escaped_in_html_and_stay_as_they_are_in_text(value):
+    words = said("{{ student }}|", {"student": value}, html="<p>{{ student }}</p>")
+    assert words.body == f"{value}|".strip()
+    inner = words.html.removeprefix("<p>").removesuffix("</p>")
+    assert "<" not in inner
+    assert '"' not in inner
+
+
+def test_what_a_template_makes_is_bounded():
+    with pytest.raises(Unrenderable, match="longer than 10000"):
+        said("{{ x }}" * 100, {"x": "y" * 1000})
+    assert len(said("{{ x }}" * 9, {"x": "y" * 1000}).body) <= LIMITS["body"]
+
+
+def test_a_missing_variable_is_named():
+    with pytest.raises(Unrenderable, match="missing: student"):
+        said("{{ student }}")
+
+
+@pytest.mark.parametrize(
+    ("body", "variables", "why"),
+    [
+        ("{{ x | date }}", {"x": "tomorrow"}, "not a date"),
+        ("{{ x | money('EUR') }}", {"x": "1E+999999"}, "not a usable number"),
+        ("{{ x | money('Euro') }}", {"x": "1"}, "ISO 4217"),
+        ("{{ x | number }}", {"x": "many"}, "not a number"),
+        ("{{ x | date('epic') }}", {"x": "2026-11-25"}, "length"),
+    ],
+)
+def test_a_variable_of_another_kind_is_refused_without_its_value(body, variables, why):
+    with pytest.raises(Unrenderable, match=why) as refused:
+        said(body, variables)
+    assert variables["x"] not in str(refused.value) or variables["x"] in ("1", "2026-11-25")
+
+
+@pytest.mark.parametrize(
+    ("language", "date", "money"),
+    [
+        ("en", "November 25, 2026", "€1,250.50"),
+        ("en-GB", "25 November 2026", "€1,250.50"),
+        ("de", "25. November 2026", "1.250,50\xa0€"),
+        ("fr", "25 novembre 2026", "1\u202f250,50\xa0€"),
+        ("ar", "25 نوفمبر 2026", "1,250.50"),
+    ],
+)
+def test_dates_and_amounts_are_as_the_language_writes_them(language, date, money):
+    words = said("{{ d | date }} {{ a | money('EUR') }}", {"d": "2026-11-25", "a": "1250.50"}, language)
+    assert date in words.body
+    assert money in words.body
+
+
+def test_moments_are_of_the_schools_clock():
+    words = said("{{ at | time }} {{ at | date('short') }}", {"at": "2026-07-01T22:30:00+00:00"}, "de")
+    assert words.body == "00:30 02.07.26"
+
+
+def test_languages_fall_back_from_the_person_to_the_school_to_english():
+    assert languages("de-AT", "fr") == ["de-AT", "de", "fr", "en"]
+    assert languages(None, "ar") == ["ar", "en"]
+
+
+def test_directions():
+    assert [direction(tag) for tag in ("ar", "he", "en", "tlh")] == ["rtl", "rtl", "ltr", "ltr"]
+
+
+def test_what_a_template_needs_is_known():
+    assert used(texts("{% if a %}{{ b | date }}{% endif %}", html="<p>{{ c }}</p>")) == {"a", "b", "c"}
