@@ -13,6 +13,7 @@ SchoolConnectError
 ├── TaskCancelled         somebody asked for the task to stop: clean up, end it as cancelled
 ├── TimeLimit             the work took longer than it may: clean up, end it as failed
 ├── HistoryMissing        the log starts too late to rebuild from
+├── RuleRefused           a schedule's rule is wrong or can never come due; the message says why
 └── Refused               the step cannot be done here and now; the message says what to do
 """
 
@@ -77,3 +78,12 @@ class HistoryMissing(SchoolConnectError):
 
 class Refused(SchoolConnectError):
     """The step cannot be done here and now; the message says what to do."""
+
+
+class RuleRefused(SchoolConnectError):
+    """A schedule's rule is wrong, or can never come due; `field` is where, the message says why."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field
+        self.reason = reason

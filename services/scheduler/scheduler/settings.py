@@ -1,9 +1,18 @@
-"""What the scheduler service reads from its environment."""
+"""What the scheduler reads from its environment."""
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
 from shared.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """Nothing of its own yet."""
+    """How it claims, how often it looks, how long it remembers; times in seconds unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     port: int = 8004
+    claim: int = Field(default=500, ge=1, le=5000, description="single runs released by one commit")
+    look_every: float = Field(default=0.2, gt=0, description="the longest sleep: what another replica was told is seen")
+    maintain_every: float = Field(default=15.0, gt=0, description="the system's own schedules are looked after")
+    keep_days: int = Field(default=400, ge=1, description="schedules that have ended are forgotten after")

@@ -1,0 +1,208 @@
+"""Reads of schedules and decisions about them; asked by the gateway with an internal token, within one school."""
+
+import datetime as dt
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Response
+from psycopg.rows import DictRow
+from pydantic import BaseModel, Field
+
+from scheduler import decisions, store
+from scheduler.decisions import Which
+from shared.asking import Asked, Declined, IfMatch, asked, etag, transactions
+from shared.errors import RuleRefused
+from shared.events.rules import CatchUp, Rule
+from shared.recurrence import check, upcoming, zone_of
+from shared.transaction import Transaction, Transactions
+
+router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
+
+FIELDS = """
+schedule_id, school_id, emits, state, version, rule, timezone, catch_up, max_age_seconds, payload, due_at, runs,
+last_due_at, last_run_at, last_outcome, last_task_id, last_notification_id, requested_by, requested_at, changed_at
+"""
+ONE = f"""
+SELECT {FIELDS} FROM schedule WHERE schedule_id = %(id)s AND (school_id = %(school)s OR school_id IS NULL)
+"""  # noqa: S608  # our own column list
+PAGE = f"""
+SELECT {FIELDS} FROM schedule
+WHERE ((NOT %(system)s AND school_id = %(school)s AND emits = 'notification.due')
+    OR (%(system)s AND (school_id = %(school)s OR school_id IS NULL) AND emits <> 'notification.due'))
+  AND rule IS NOT NULL AND (%(state)s::text IS NULL OR state = %(state)s)
+  AND (%(after)s::uuid IS NULL OR schedule_id < %(after)s)
+ORDER BY schedule_id DESC LIMIT %(limit)s
+"""  # noqa: S608  # our own column list
+ZONE = "SELECT timezone FROM school WHERE school_id = %(school)s"
+
+Who = Annotated[Asked, Depends(asked)]
+Rows = Annotated[Transactions, Depends(transactions)]
+
+
+class Previewed(BaseModel):
+    """A rule that may be saved later."""
+
+    rule: Rule
+    timezone: str | None = None
+    count: int = Field(default=10, ge=1, le=50)
+
+
+class Changes(BaseModel):
+    """What becomes different; what is left out stays. `payload` replaces the parts that it names."""
+
+    rule: Rule | None = None
+    timezone: str | None = None
+    catch_up: CatchUp | None = None
+    max_age_seconds: int | None = Field(default=None, ge=1)
+    payload: dict[str, Any] | None = None
+    directory_version: int | None = None
+
+
+def _local(moment: dt.datetime | None, zone: str) -> str | None:
+    return moment.astimezone(zone_of(zone)).isoformat() if moment else None
+
+
+def _shown(row: DictRow, zone: str) -> dict[str, Any]:
+    """A schedule as people see it; times of runs in the school's timezone."""
+    payload = row["payload"] or {}
+    message = {name: value for name, value in payload.items() if name not in ("notification_id", "task_id")}
+    return {
+        "id": row["schedule_id"],
+        "school_id": row["school_id"],
+        "state": row["state"],
+        "version": row["version"],
+        "emits": row["emits"],
+        "rule": row["rule"],
+        "timezone": row["timezone"],
+        "catch_up": row["catch_up"],
+        "max_age_seconds": row["max_age_seconds"],
+        "message": message or None,
+        "notification_id": payload.get("notification_id"),
+        "task_id": payload.get("task_id"),
+        "next_run": _local(row["due_at"] if row["state"] == "active" else None, zone),
+        "runs": row["runs"],
+        "last_run": row["last_outcome"]
+        and {
+            "due_at": _local(row["last_due_at"], zone),
+            "ran_at": _local(row["last_run_at"], zone),
+            "outcome": row["last_outcome"],
+            "task_id": row["last_task_id"],
+            "notification_id": row["last_notification_id"],
+        },
+        "requested_by": row["requested_by"],
+        "requested_at": row["requested_at"],
+        "changed_at": row["changed_at"],
+    }
+
+
+async def _zone(tx: Transaction, school: UUID) -> str:
+    row = await tx.row(ZONE, {"school": school})
+    return (row and row["timezone"]) or "UTC"
+
+
+@router.get("")
+async def listing(
+    who: Who,
+    rows: Rows,
+    system: bool = False,
+    state: Annotated[str | None, Query(max_length=20)] = None,
+    after: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> dict[str, Any]:
+    """Schedules of a school, newest first, or the `system`'s own; ask again with `next` as `after` to go on."""
+    values = {"school": who.school, "system": system, "state": state, "after": after, "limit": limit + 1}
+    async with rows.request(who.school) as tx:
+        found = await tx.rows(PAGE, values)
+        zone = await _zone(tx, who.school)
+    items = [_shown(row, zone) for row in found[:limit]]
+    return {"items": items, "timezone": zone, "next": items[-1]["id"] if len(found) > limit else None}
+
+
+@router.post("/preview")
+async def preview(body: Previewed, who: Who, rows: Rows) -> dict[str, Any]:
+    """The next runs of a rule before it is saved, by the school's calendar as it is known now."""
+    async with rows.request(who.school) as tx:
+        zone = await _zone(tx, who.school)
+        school, _ = await store.school_of(tx, who.school)
+        now = await store.now(tx)
+    timezone = body.timezone or zone
+    try:
+        check(body.rule, timezone, now)
+    except RuleRefused as refusal:
+        where = ["body", refusal.field]
+        raise Declined(422, "invalid", errors=[{"loc": where, "code": "rule", "message": refusal.reason}]) from None
+    runs = upcoming(body.rule, timezone, now, body.count, school)
+    return {"timezone": timezone, "runs": [_local(run, timezone) for run in runs]}
+
+
+@router.get("/{schedule_id}")
+async def read(schedule_id: UUID, who: Who, rows: Rows, response: Response) -> dict[str, Any]:
+    """One schedule; its version is the ETag."""
+    async with rows.request(who.school) as tx:
+        row = await tx.row(ONE, {"id": schedule_id, "school": who.school})
+        zone = await _zone(tx, who.school)
+    if row is None or row["rule"] is None:
+        raise HTTPException(404, "no such schedule in this school")
+    response.headers["ETag"] = etag(row["version"])
+    return _shown(row, zone)
+
+
+Decide = Callable[[Transaction, Which], Awaitable[DictRow]]
+
+
+@asynccontextmanager
+async def _deciding(who: Asked, rows: Transactions) -> AsyncIterator[Transaction]:
+    """Platform administrators also decide about the group's own schedules, which no school's request may write."""
+    opened = rows.begin() if who.role == "platform_admin" else rows.request(who.school)
+    async with opened as tx:
+        yield tx
+
+
+async def _decide(
+    schedule_id: UUID, who: Asked, rows: Transactions, expected: int | None, response: Response, decide: Decide
+) -> dict[str, Any]:
+    which = Which(schedule_id, who.school, who.role == "platform_admin", expected)
+    async with _deciding(who, rows) as tx:
+        row = await decide(tx, which)
+        zone = await _zone(tx, who.school)
+    response.headers["ETag"] = etag(row["version"])
+    return _shown(row, zone)
+
+
+@router.patch("/{schedule_id}")
+async def change(
+    schedule_id: UUID, body: Changes, who: Who, rows: Rows, version: IfMatch, response: Response
+) -> dict[str, Any]:
+    """Another rule, timezone, policy or message."""
+    changes = body.model_dump(mode="json", exclude_none=True)
+    if body.rule is not None:
+        changes["rule"] = body.rule.model_dump(mode="json")
+    return await _decide(
+        schedule_id, who, rows, version, response, lambda tx, which: decisions.change(tx, which, changes)
+    )
+
+
+@router.delete("/{schedule_id}")
+async def cancel(schedule_id: UUID, who: Who, rows: Rows, version: IfMatch, response: Response) -> dict[str, Any]:
+    """Never again."""
+    return await _decide(schedule_id, who, rows, version, response, decisions.cancel)
+
+
+@router.post("/{schedule_id}/pause")
+async def pause(schedule_id: UUID, who: Who, rows: Rows, version: IfMatch, response: Response) -> dict[str, Any]:
+    """Not until it is resumed."""
+    return await _decide(schedule_id, who, rows, version, response, decisions.pause)
+
+
+@router.post("/{schedule_id}/resume")
+async def resume(schedule_id: UUID, who: Who, rows: Rows, version: IfMatch, response: Response) -> dict[str, Any]:
+    """Go on."""
+    return await _decide(schedule_id, who, rows, version, response, decisions.resume)
+
+
+@router.post("/{schedule_id}/run-now")
+async def run_now(schedule_id: UUID, who: Who, rows: Rows, version: IfMatch, response: Response) -> dict[str, Any]:
+    """One run at once."""
+    return await _decide(schedule_id, who, rows, version, response, decisions.run_now)

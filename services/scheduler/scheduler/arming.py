@@ -1,0 +1,63 @@
+"""When a schedule runs next, and all that its row holds for that moment."""
+
+import datetime as dt
+from typing import Any
+
+from psycopg.rows import DictRow
+from pydantic import TypeAdapter
+
+from scheduler import domain
+from scheduler.occasions import EXPIRES_AFTER, Run, prepared
+from shared.events import NotificationDue
+from shared.events.directory import CalendarChanged
+from shared.events.rules import OnceRule, Rule
+from shared.recurrence import SchoolCalendar, next_run
+
+RULE: TypeAdapter[Rule] = TypeAdapter(Rule)
+EVER = dt.datetime.min.replace(tzinfo=dt.UTC)
+
+
+def rule_of(row: DictRow) -> Rule:
+    """The rule of a schedule."""
+    return RULE.validate_python(row["rule"])
+
+
+def calendar_of(stored: dict[str, Any] | None) -> SchoolCalendar:
+    """The calendar of a school as its row keeps it; nothing kept means nothing known."""
+    return SchoolCalendar.of(CalendarChanged.model_validate(stored)) if stored else SchoolCalendar()
+
+
+def latest_of(row: DictRow) -> domain.Latest:
+    """How late each run of this schedule may be."""
+    payload = row["payload"] or {}
+    kind = payload.get("kind") if row["emits"] == NotificationDue.topic else None
+    seconds = [limit for limit in (row["max_age_seconds"], payload.get(EXPIRES_AFTER)) if limit is not None]
+    latest = domain.last_moment(kind, row["timezone"], min(seconds, default=None))
+    if payload.get("expires_at") is None:
+        return latest
+    end = dt.datetime.fromisoformat(payload["expires_at"])
+    return lambda tick: min(end, latest(tick))
+
+
+def armed(row: DictRow, after: dt.datetime, school: SchoolCalendar) -> dict[str, Any]:
+    """Columns for the next run later than `after`; a single run is due at its time, even if that is over."""
+    rule = rule_of(row)
+    once = isinstance(rule, OnceRule)
+    simple = once and not rule.needs_calendar and row["emits"] == NotificationDue.topic
+    due = next_run(rule, row["timezone"], EVER if once else after, school)
+    return at(row | {"simple": simple, "needs_calendar": rule.needs_calendar}, due)
+
+
+def at(row: DictRow, due: dt.datetime | None) -> dict[str, Any]:
+    """Columns for a next run at `due`."""
+    columns: dict[str, Any] = {
+        "simple": row["simple"],
+        "needs_calendar": row["needs_calendar"],
+        "due_at": due,
+        "fire_until": dt.datetime.max.replace(tzinfo=dt.UTC) if due is None else latest_of(row)(due),
+        "headers": None,
+        "data": None,
+    }
+    if due is not None and row["simple"]:
+        columns |= prepared(Run(row, domain.tick_name(due), due))
+    return columns

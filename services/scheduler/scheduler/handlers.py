@@ -1,0 +1,66 @@
+"""Event → decide → store → emit: schedules are taken up; schools and their calendars are kept in step."""
+
+import json
+from collections.abc import Sequence
+
+from scheduler import store
+from shared.events import CalendarChanged, DirectoryEvent, Event, ScheduleRequested, SchoolChanged
+from shared.transaction import Transaction, Transactions
+
+
+async def take_up(event: ScheduleRequested, tx: Transaction) -> None:
+    """Arm what was asked for. Where it was decided about before it was known, that decision holds."""
+    if not event.payload:
+        return  # its texts were erased on the way: there is nothing left to say
+    cause = tx.cause
+    row = await store.take_up(tx, event, (cause.correlation_id or cause.id) if cause else None)
+    if row is None:
+        return
+    if row["state"] == "cancelled":
+        await store.end_task(tx, row, "cancelled")
+    store.tell(tx, row)
+
+
+async def remember_schools(events: Sequence[Event], tx: Transaction) -> None:
+    """Keep timezones, calendars and how far each school's directory has come."""
+    schools = [e for e in events if isinstance(e, SchoolChanged)]
+    calendars = [e for e in events if isinstance(e, CalendarChanged)]
+    if schools:
+        await tx.execute(store.REMEMBER_SCHOOLS, {"rows": json.dumps([_school(e) for e in schools])})
+    if calendars:
+        await tx.execute(store.REMEMBER_CALENDARS, {"rows": json.dumps([_calendar(e) for e in calendars])})
+    positions = [
+        {"school_id": str(school), "seen": version}
+        for e in events
+        if isinstance(e, DirectoryEvent)
+        for school, version in e.positions.items()
+    ]
+    if positions:
+        await tx.execute(store.REMEMBER_POSITIONS, {"rows": json.dumps(positions)})
+
+
+def _school(event: SchoolChanged) -> dict[str, object]:
+    return event.model_dump(mode="json", include={"school_id", "timezone", "active", "version"}) | {"seen": 0}
+
+
+def _calendar(event: CalendarChanged) -> dict[str, object]:
+    return {
+        "school_id": str(event.school_id),
+        "calendar": event.model_dump(mode="json"),
+        "calendar_version": event.version,
+        "seen": 0,
+    }
+
+
+async def follow_calendars(transactions: Transactions) -> None:
+    """Arm again what a changed calendar moves."""
+    while True:
+        async with transactions.begin() as tx:
+            if await store.follow_calendars(tx) == 0:
+                return
+
+
+async def forget(transactions: Transactions, days: int) -> None:
+    """Forget schedules that ended long ago."""
+    async with transactions.begin() as tx:
+        await tx.execute(store.FORGET, {"days": days})

@@ -1,0 +1,174 @@
+"""The schedule table: taking up what was asked for, reading, and writing what was decided."""
+
+import datetime as dt
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
+
+from scheduler.arming import armed, calendar_of, rule_of
+from shared.events import ScheduleChanged, ScheduleRequested
+from shared.recurrence import SchoolCalendar
+from shared.tracking import track
+from shared.transaction import Transaction
+
+KIND = "notification.send"
+"""The kind of task that a single run of a notification was asked for as."""
+
+# On a tombstone the intent meets its answer: the row is completed, its state stays what was decided.
+TAKE_UP = """
+INSERT INTO schedule AS s (schedule_id, school_id, emits, state, rule, timezone, catch_up, max_age_seconds, payload,
+                           directory_version, requested_by, requested_at, correlation_id, simple, needs_calendar,
+                           calendar_version, due_at, fire_until, headers, data)
+VALUES (%(schedule_id)s, %(school_id)s, %(emits)s, %(state)s, %(rule)s, %(timezone)s, %(catch_up)s,
+        %(max_age_seconds)s, %(payload)s, %(directory_version)s, %(requested_by)s, %(requested_at)s,
+        %(correlation_id)s, %(simple)s, %(needs_calendar)s, %(calendar_version)s, %(due_at)s, %(fire_until)s,
+        %(headers)s, %(data)s)
+ON CONFLICT (schedule_id) DO UPDATE SET emits = excluded.emits, version = s.version + 1, rule = excluded.rule,
+    timezone = excluded.timezone, catch_up = excluded.catch_up, max_age_seconds = excluded.max_age_seconds,
+    payload = excluded.payload, directory_version = excluded.directory_version, requested_by = excluded.requested_by,
+    requested_at = excluded.requested_at, correlation_id = excluded.correlation_id, simple = excluded.simple,
+    needs_calendar = excluded.needs_calendar, calendar_version = excluded.calendar_version, due_at = excluded.due_at,
+    fire_until = excluded.fire_until, headers = excluded.headers, data = excluded.data, changed_at = clock_timestamp()
+WHERE s.rule IS NULL AND s.school_id = excluded.school_id
+RETURNING *
+"""
+SCHOOL = "SELECT timezone, calendar, calendar_version, seen FROM school WHERE school_id = %(school)s"
+NOW = "SELECT clock_timestamp() AS now"
+LOCK = """
+SELECT * FROM schedule WHERE schedule_id = %(id)s
+    AND (school_id = %(school)s OR (school_id IS NULL AND %(of_the_group)s))
+FOR UPDATE
+"""
+TOMBSTONE = """
+INSERT INTO schedule (schedule_id, school_id, emits, state) VALUES (%(id)s, %(school)s, '', %(state)s)
+ON CONFLICT DO NOTHING RETURNING *
+"""
+WRITE = """
+UPDATE schedule SET state = %(state)s, version = version + 1, rule = %(rule)s, timezone = %(timezone)s,
+    catch_up = %(catch_up)s, max_age_seconds = %(max_age_seconds)s, payload = %(payload)s,
+    directory_version = %(directory_version)s, simple = %(simple)s, needs_calendar = %(needs_calendar)s,
+    calendar_version = %(calendar_version)s, due_at = %(due_at)s, fire_until = %(fire_until)s, headers = %(headers)s,
+    data = %(data)s, runs = %(runs)s, last_due_at = %(last_due_at)s, last_run_at = %(last_run_at)s,
+    last_outcome = %(last_outcome)s, last_task_id = %(last_task_id)s,
+    last_notification_id = %(last_notification_id)s, changed_at = clock_timestamp()
+WHERE schedule_id = %(schedule_id)s
+RETURNING *
+"""
+REMEMBER_SCHOOLS = """
+INSERT INTO school AS s (school_id, timezone, active, version, seen)
+SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, timezone text, active boolean, version bigint,
+                                                seen bigint)
+ON CONFLICT (school_id) DO UPDATE SET timezone = excluded.timezone, active = excluded.active,
+    version = excluded.version, seen = greatest(s.seen, excluded.seen)
+WHERE s.version < excluded.version
+"""
+REMEMBER_CALENDARS = """
+INSERT INTO school AS s (school_id, calendar, calendar_version, seen)
+SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, calendar jsonb, calendar_version bigint, seen bigint)
+ON CONFLICT (school_id) DO UPDATE SET calendar = excluded.calendar, calendar_version = excluded.calendar_version,
+    seen = greatest(s.seen, excluded.seen)
+WHERE s.calendar_version < excluded.calendar_version
+"""
+REMEMBER_POSITIONS = """
+INSERT INTO school AS s (school_id, seen)
+SELECT school_id, max(seen) FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, seen bigint) GROUP BY school_id
+ON CONFLICT (school_id) DO UPDATE SET seen = excluded.seen WHERE s.seen < excluded.seen
+"""
+# Rules that look at the calendar, armed by an older one than is known now. What is due this moment is left to firing,
+# which looks at the calendar once more.
+OUTDATED = """
+SELECT s.* FROM schedule s JOIN school c USING (school_id)
+WHERE s.needs_calendar AND s.state = 'active' AND s.calendar_version < c.calendar_version
+  AND (s.due_at IS NULL OR s.due_at > %(now)s)
+LIMIT 50 FOR UPDATE OF s SKIP LOCKED
+"""
+FORGET = """
+DELETE FROM schedule WHERE schedule_id IN (
+    SELECT schedule_id FROM schedule WHERE state IN ('done', 'expired', 'cancelled')
+      AND changed_at < clock_timestamp() - make_interval(days => %(days)s) LIMIT 1000 FOR UPDATE SKIP LOCKED)
+"""
+
+
+async def now(tx: Transaction) -> dt.datetime:
+    """The database's time: the only clock that decides."""
+    row = await tx.row(NOW)
+    assert row is not None
+    moment: dt.datetime = row["now"]
+    return moment
+
+
+async def school_of(tx: Transaction, school: UUID | None) -> tuple[SchoolCalendar, int]:
+    """What is known of a school's calendar, and its version."""
+    row = None if school is None else await tx.row(SCHOOL, {"school": school})
+    return (calendar_of(row["calendar"]), row["calendar_version"]) if row else (SchoolCalendar(), 0)
+
+
+def new_row(event: ScheduleRequested, correlation: UUID | None) -> DictRow:
+    """A row for what was asked for, not armed yet."""
+    asked = event.model_dump(mode="json", include={"rule", "payload"})
+    return event.model_dump(exclude={"rule", "payload"}) | asked | {"state": "active", "correlation_id": correlation}
+
+
+async def take_up(tx: Transaction, event: ScheduleRequested, correlation: UUID | None = None) -> DictRow | None:
+    """Write a schedule that was asked for; None when it was known already."""
+    school, version = await school_of(tx, event.school_id)
+    row = new_row(event, correlation) | {"calendar_version": version}
+    return await tx.row(TAKE_UP, written(row | armed(row, event.requested_at, school)))
+
+
+def written(row: DictRow) -> DictRow:
+    """A row as parameters of a statement."""
+    return row | {name: None if row[name] is None else Jsonb(row[name]) for name in ("rule", "payload")}
+
+
+async def write(tx: Transaction, row: DictRow) -> DictRow:
+    """Write what was decided about a locked row, and tell it."""
+    found = await tx.row(WRITE, written(row))
+    assert found is not None
+    if found["rule"] is not None:
+        tell(tx, found)
+    return found
+
+
+def tell(tx: Transaction, row: DictRow) -> None:
+    """Emit the state of a schedule."""
+    tx.emit(
+        ScheduleChanged(
+            schedule_id=row["schedule_id"],
+            school_id=row["school_id"],
+            emits=row["emits"],
+            state=row["state"],
+            version=row["version"],
+            timezone=row["timezone"],
+            next_run=row["due_at"] if row["state"] == "active" else None,
+            changed_at=row["changed_at"],
+        )
+    )
+
+
+async def end_task(tx: Transaction, row: DictRow, state: Any, error: str | None = None) -> None:
+    """A single run will never come: the task that it was asked for as ends here."""
+    task = (row["payload"] or {}).get("task_id")
+    if task is not None:
+        await track(tx, UUID(task), school_id=row["school_id"], kind=KIND, state=state, error=error)
+
+
+async def follow_calendars(tx: Transaction) -> int:
+    """Arm again what was armed by an older calendar; returns how many were.
+
+    Counted from the last run, so that a tick which the change has moved into the past is late, not lost.
+    """
+    moment = await now(tx)
+    rows = await tx.rows(OUTDATED, {"now": moment})
+    for row in rows:
+        school, version = await school_of(tx, row["school_id"])
+        since = row["last_due_at"] or row["requested_at"] or moment
+        await write(tx, row | {"calendar_version": version} | armed(row, since, school))
+    return len(rows)
+
+
+def repeats(row: DictRow) -> bool:
+    """Whether it runs more than once."""
+    return rule_of(row).kind != "once"

@@ -1,0 +1,149 @@
+"""The real scheduler on a fresh database and virtual host; its firing loop runs only where a test starts it."""
+
+import datetime as dt
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+import psycopg
+import pytest
+import pytest_asyncio
+from uuid_utils.compat import uuid7
+
+from scheduler import handlers, store
+from scheduler.firing import fire_single, take_turns
+from scheduler.main import build
+from scheduler.settings import Settings
+from shared.events import CalendarChanged, ScheduleRequested, SchoolChanged
+from shared.events.rules import CronRule, OnceRule
+from shared.service import Service
+from shared.testing import Backing, fresh_database, fresh_vhost, write_keys
+from shared.tokens import Claims, sign
+
+UTC = dt.UTC
+MESSAGE = {
+    "kind": "general",
+    "audience": {"school": True},
+    "channels": ["inbox"],
+    "title": "Hello",
+    "body": "A made-up text.",
+}
+TOLD = """
+SELECT data::jsonb AS data, headers::jsonb AS headers FROM outbox
+WHERE routing_key = %(topic)s AND data::jsonb->>%(field)s = %(id)s ORDER BY position
+"""
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """One scheduler whose time a test decides by moving rows, and what a test asks of it."""
+
+    service: Service
+    client: httpx.AsyncClient
+    key: bytes
+
+    def request(self, rule, school=None, message=None, **changes):
+        """What the gateway would have committed."""
+        payload = MESSAGE | (message or {})
+        if rule.kind == "once":
+            payload |= {"notification_id": str(uuid7()), "task_id": str(uuid7())}
+        content = {
+            "schedule_id": uuid7(),
+            "school_id": school or uuid7(),
+            "rule": rule,
+            "timezone": "Europe/Berlin",
+            "directory_version": 3,
+            "requested_at": dt.datetime.now(UTC),
+            "payload": payload,
+        }
+        return ScheduleRequested(**content | changes)
+
+    async def add(self, rule, school=None, **changes):
+        """A schedule that has been taken up; the request."""
+        event = self.request(rule, school, **changes)
+        async with self.service.transactions.begin() as tx:
+            await handlers.take_up(event, tx)
+        return event
+
+    async def add_due(self, seconds_ago=1.0, school=None, **changes):
+        """A single run that came due a moment ago."""
+        at = dt.datetime.now(UTC) - dt.timedelta(seconds=seconds_ago)
+        return await self.add(OnceRule(at=at), school, **changes)
+
+    async def add_repeating(self, expression="0 8 * * *", school=None, **changes):
+        return await self.add(CronRule(expression=expression), school, **changes)
+
+    async def set(self, schedule, **columns):
+        """Move a row in time, or otherwise."""
+        names = ", ".join(f"{name} = %({name})s" for name in columns)
+        async with self.service.transactions.begin() as tx:
+            await tx.execute(f"UPDATE schedule SET {names} WHERE schedule_id = %(id)s", columns | {"id": schedule})
+
+    async def row(self, schedule):
+        async with self.service.transactions.begin() as tx:
+            return await tx.row("SELECT * FROM schedule WHERE schedule_id = %s", (schedule,))
+
+    async def told(self, ident, topic="notification.due", field="schedule_id"):
+        """What has been put into the outbox about a schedule: nobody takes it out here."""
+        async with self.service.transactions.begin() as tx:
+            return await tx.rows(TOLD, {"topic": topic, "field": field, "id": str(ident)})
+
+    async def fire(self):
+        """Release all that is due."""
+        while await fire_single(self.service.transactions, 500) + await take_turns(self.service.transactions):
+            pass
+
+    async def school(self, timezone="Europe/Berlin", calendar=None, *, version=1, school=None):
+        """A school that the log has told of."""
+        school = school or uuid7()
+        common = {"school_id": school, "version": version, "positions": {school: version}}
+        events = [SchoolChanged(name="Demo", timezone=timezone, **common)]
+        if calendar is not None:
+            events.append(CalendarChanged(**common, **calendar))
+        async with self.service.transactions.begin() as tx:
+            await handlers.remember_schools(events, tx)
+        return school
+
+    async def ask(self, method, path, school, role="school_admin", headers=None, **more):
+        signed = sign(self.key, Claims(role=role, school=school, use="internal"), dt.timedelta(minutes=1))
+        headers = {"Authorization": f"Bearer {signed}"} | (headers or {})
+        return await self.client.request(method, f"/v1/schedules{path}", headers=headers, **more)
+
+    async def now(self):
+        async with self.service.transactions.begin() as tx:
+            return await store.now(tx)
+
+
+@pytest.fixture(scope="module")
+def backing(tmp_path_factory):
+    keys = tmp_path_factory.mktemp("keys")
+    write_keys(keys)
+    with fresh_database(["scheduler"]) as database, fresh_vhost() as amqp:
+        yield Backing(database, amqp, keys)
+
+
+@asynccontextmanager
+async def serving(backing):
+    environment = {name.lower(): value for name, value in backing.environment("scheduler").items()}
+    service = build(Settings(**environment))
+    transport = httpx.ASGITransport(service.app(), raise_app_exceptions=False)
+    await service.database.open()
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://scheduler", timeout=30) as client:
+            yield Scheduler(service, client, (backing.keys / "signing.pem").read_bytes())
+    finally:
+        await service.database.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def scheduler(backing):
+    """The scheduler with its tables and routes; neither relay nor firing loop run."""
+    async with serving(backing) as found:
+        yield found
+
+
+@pytest.fixture
+def admin(backing):
+    """A superuser's connection to the database."""
+    with psycopg.connect(backing.admin_url, autocommit=True) as connection:
+        yield connection
