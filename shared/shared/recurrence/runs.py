@@ -56,7 +56,7 @@ def upcoming(
 
 
 def check(rule: Rule, timezone: str, now: dt.datetime) -> None:
-    """Raise RuleRefused when a rule is wrong in itself or can never come due; calendars may change, so none is asked."""
+    """Raise RuleRefused for a rule that is wrong or can never come due. Calendars change, so none is asked."""
     zone_of(timezone)
     if isinstance(rule, OnceRule):
         _check_once(rule)
