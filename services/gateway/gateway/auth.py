@@ -1,7 +1,7 @@
 """Who may do what: roles by route, as data, used by the code and by the tests."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Depends, Header, Request
@@ -26,11 +26,46 @@ ACCESS: dict[tuple[str, str], frozenset[Role]] = {
     ("GET", "/v1/tasks/{task_id}"): STAFF,
     ("POST", "/v1/tasks/{task_id}/cancel"): STAFF,
     ("GET", "/v1/schools"): STAFF,
+    ("POST", "/v1/schools"): frozenset({"platform_admin"}),
+    ("GET", "/v1/schools/{school_id}"): EVERYBODY,
+    ("PATCH", "/v1/schools/{school_id}"): ADMINS,
+    ("GET", "/v1/schools/{school_id}/calendar"): EVERYBODY,
+    ("PUT", "/v1/schools/{school_id}/calendar"): ADMINS,
+    ("POST", "/v1/schools/{school_id}/closures"): ADMINS,
+    ("DELETE", "/v1/schools/{school_id}/closures/{closure_id}"): ADMINS,
     ("GET", "/v1/people"): STAFF,
+    ("POST", "/v1/people"): ADMINS,
+    ("GET", "/v1/people/{person_id}"): STAFF,
+    ("PATCH", "/v1/people/{person_id}"): ADMINS,
+    ("DELETE", "/v1/people/{person_id}"): frozenset({"platform_admin"}),
+    ("PUT", "/v1/people/{person_id}/contacts"): ADMINS | {"staff"},
+    ("PUT", "/v1/people/{person_id}/memberships"): ADMINS,
+    ("DELETE", "/v1/people/{person_id}/memberships/{role}"): ADMINS,
+    ("GET", "/v1/people/{person_id}/preferences"): STAFF,
+    ("PUT", "/v1/people/{person_id}/preferences"): ADMINS | {"staff"},
+    ("GET", "/v1/students"): EVERYBODY,
+    ("GET", "/v1/students/{student_id}"): EVERYBODY,
+    ("PATCH", "/v1/students/{student_id}"): ADMINS,
+    ("PUT", "/v1/students/{student_id}/guardians"): ADMINS,
+    ("GET", "/v1/classes"): STAFF,
+    ("POST", "/v1/classes"): ADMINS,
+    ("GET", "/v1/classes/{class_id}"): STAFF,
+    ("PATCH", "/v1/classes/{class_id}"): ADMINS,
+    ("GET", "/v1/classes/{class_id}/enrolments"): STAFF,
+    ("POST", "/v1/classes/{class_id}/enrolments"): ADMINS,
+    ("DELETE", "/v1/classes/{class_id}/enrolments/{person_id}"): ADMINS,
+    ("GET", "/v1/me/preferences"): EVERYBODY,
+    ("PUT", "/v1/me/preferences"): EVERYBODY,
+    ("GET", "/v1/me/devices"): EVERYBODY,
+    ("POST", "/v1/me/devices:remove"): EVERYBODY,
     ("GET", "/v1/workers"): frozenset({"platform_admin"}),
     ("GET", "/v1/failures"): frozenset({"platform_admin"}),
 }
 """(method, route) → roles that may."""
+
+
+REACH: dict[Role, Literal["guardian", "self"]] = {"guardian": "guardian", "student": "self"}
+"""Roles that see only the students they answer for, or themselves, where a route is open to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +85,16 @@ class Caller:
     def everywhere(self) -> bool:
         """Whether the caller may act in any school."""
         return self.role == "platform_admin"
+
+
+def reach(caller: Caller) -> dict[str, UUID]:
+    """The condition on students that a caller's role brings along: `guardian` or `self`, or none."""
+    narrowed = REACH.get(caller.role)
+    if narrowed is None:
+        return {}
+    if caller.person is None:
+        raise Problem(403, "forbidden", "This token belongs to no person.")
+    return {narrowed: caller.person}
 
 
 def caller(request: Request, authorization: Annotated[str, Header()] = "") -> Caller:

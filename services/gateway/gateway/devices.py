@@ -26,6 +26,8 @@ UPDATE device d SET person_id = r.person_id, fid = r.fid, platform = r.platform,
 FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, token text, fid text, platform text) WHERE d.token = r.token
 """
 
+REMOVE = "DELETE FROM device WHERE token = %(token)s AND person_id = %(person)s RETURNING token"
+
 
 async def owners(tx: Transaction, named: Sequence[tuple[UUID | None, str | None]]) -> list[UUID]:
     """The people named, in order; 422 lists all that are unknown."""
@@ -47,5 +49,13 @@ async def register(tx: Transaction, people: Sequence[UUID], devices: Sequence[di
     await tx.execute(REGISTER, rows)
     touched = sorted({*people, *(row["person_id"] for row in lost)})
     await tx.execute(directory.BUMP, {"people": touched})
-    await directory.emit_people(tx, touched)
+    await directory.tell(tx, people=touched)
     return len(last)
+
+
+async def remove(tx: Transaction, person: UUID, token: str) -> None:
+    """Forget a device of a person; 404 when they have none with this token."""
+    await tx.execute(directory.BUMP, {"people": [person]})
+    if await tx.row(REMOVE, {"person": person, "token": token}) is None:
+        raise Problem(404, "not_found")
+    await directory.tell(tx, people=[person])

@@ -68,12 +68,23 @@ FROM calendar c WHERE c.school_id = ANY(%(schools)s)
 TERMS_BY_CHOICE = (("term", "semester"), ("gradingPeriod",), ("schoolYear",))
 """Rosters nest sessions; what is told is one layer, the first of these that a school has."""
 
-# Locked in the order of sourcedIds, like imports, so that two bulk changes queue up instead of deadlocking.
+# Locks are taken in one order everywhere, so that writers queue up instead of deadlocking: people (by sourcedId),
+# students, classes, and the schools' rows last.
 BUMP = """
 WITH locked AS (
     SELECT person_id FROM person WHERE person_id = ANY(%(people)s) ORDER BY sourced_id, person_id FOR NO KEY UPDATE
 )
 UPDATE person p SET version = version + 1 FROM locked WHERE p.person_id = locked.person_id
+"""
+
+BUMP_STUDENTS = """
+WITH locked AS (
+    SELECT s.school_id, s.student_id FROM student s
+    JOIN unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS w(school_id, student_id) USING (school_id, student_id)
+    ORDER BY s.school_id, s.student_id FOR NO KEY UPDATE OF s
+)
+UPDATE student s SET version = version + 1 FROM locked l
+WHERE (s.school_id, s.student_id) = (l.school_id, l.student_id)
 """
 
 
@@ -105,28 +116,85 @@ class Positions:
         return taken
 
 
-async def emit_schools(tx: Transaction, schools: Sequence[UUID]) -> None:
-    """Tell the present state of schools."""
-    positions = await Positions.reserve(tx, [[school] for school in schools])
-    for row in await tx.rows(SCHOOLS, {"schools": list(schools)}):
-        fields = {name: row[name] for name in SchoolChanged.model_fields if name in row}
-        tx.emit(SchoolChanged(**fields, quiet=_quiet(row), positions=positions.take([row["school_id"]])))
+async def tell(
+    tx: Transaction,
+    *,
+    schools: Sequence[UUID] = (),
+    calendars: Sequence[UUID] = (),
+    people: Sequence[UUID] = (),
+    left: Mapping[UUID, Iterable[UUID]] | None = None,
+    students: Sequence[tuple[UUID, UUID]] = (),
+) -> None:
+    """Tell the present state of what a commit changed, its last statement: the schools' rows are locked from here on.
+
+    `left`: person → schools that they have just left and that are to hear of it. `students` are (school, student).
+    """
+    states = await tx.rows(STATES, {"people": list(people)}) if people else []
+    pupils = await tx.rows(STUDENT_STATES, _pairs(students)) if students else []
+    former = left or {}
+    touched = {
+        row["person_id"]: {UUID(m["school_id"]) for m in row["memberships"]} | set(former.get(row["person_id"], ()))
+        for row in states
+    }
+    alone = [*schools, *calendars, *(row["school_id"] for row in pupils)]
+    positions = await Positions.reserve(tx, [*touched.values(), *([school] for school in alone)])
+    if schools:
+        for row in await tx.rows(SCHOOLS, {"schools": list(schools)}):
+            tx.emit(_school(row, positions))
+    if calendars:
+        for row in await tx.rows(CALENDARS, {"schools": list(calendars)}):
+            tx.emit(_calendar(row, positions))
+    for row in states:
+        tx.emit(_person(row, positions.take(touched[row["person_id"]])))
+    for row in pupils:
+        tx.emit(_student(row, positions))
 
 
-async def emit_calendars(tx: Transaction, schools: Sequence[UUID]) -> None:
-    """Tell the present school days, terms and closures of schools."""
-    positions = await Positions.reserve(tx, [[school] for school in schools])
-    for row in await tx.rows(CALENDARS, {"schools": list(schools)}):
-        tx.emit(
-            CalendarChanged(
-                school_id=row["school_id"],
-                terms=told_terms(row["terms"]),
-                closures=tuple(Closure(**c) for c in row["closures"]),
-                weekdays=tuple(row["weekdays"]),
-                version=row["version"],
-                positions=positions.take([row["school_id"]]),
-            )
-        )
+def _school(row: Mapping[str, Any], positions: Positions) -> SchoolChanged:
+    fields = {name: row[name] for name in SchoolChanged.model_fields if name in row}
+    return SchoolChanged(**fields, quiet=_quiet(row), positions=positions.take([row["school_id"]]))
+
+
+def _calendar(row: Mapping[str, Any], positions: Positions) -> CalendarChanged:
+    return CalendarChanged(
+        school_id=row["school_id"],
+        terms=told_terms(row["terms"]),
+        closures=tuple(Closure(**c) for c in row["closures"]),
+        weekdays=tuple(row["weekdays"]),
+        version=row["version"],
+        positions=positions.take([row["school_id"]]),
+    )
+
+
+def _person(row: Mapping[str, Any], positions: dict[UUID, int]) -> PersonChanged:
+    return PersonChanged(
+        person_id=row["person_id"],
+        active=row["active"],
+        language=row["language"],
+        timezone=row["timezone"],
+        given_name=row["given_name"],
+        family_name=row["family_name"],
+        version=row["version"],
+        memberships=tuple(Membership(**m) for m in row["memberships"]),
+        contacts=tuple(Contact(**c) for c in row["contacts"]),
+        devices=tuple(Device(**d) for d in row["devices"]),
+        preferences=tuple(Preference(**f) for f in row["preferences"]),
+        quiet=_quiet(row),
+        positions=positions,
+    )
+
+
+def _student(row: Mapping[str, Any], positions: Positions) -> StudentChanged:
+    return StudentChanged(
+        school_id=row["school_id"],
+        student_id=row["student_id"],
+        grade=row["grade"],
+        active=row["active"],
+        version=row["version"],
+        classes=tuple(row["classes"]),
+        guardians=tuple(Guardian(**(g | {"person_id": g["guardian_id"]})) for g in row["guardians"]),
+        positions=positions.take([row["school_id"]]),
+    )
 
 
 def told_terms(terms: Sequence[Mapping[str, Any]]) -> tuple[Term, ...]:
@@ -143,58 +211,16 @@ def _quiet(row: Mapping[str, Any]) -> QuietHours | None:
     return QuietHours(starts=row["quiet_starts"], ends=row["quiet_ends"])
 
 
-async def emit_people(
-    tx: Transaction, people: Sequence[UUID], left: Mapping[UUID, Iterable[UUID]] | None = None
-) -> None:
-    """Tell the present state of people, to their schools and to those that they have just `left`."""
-    rows = await tx.rows(STATES, {"people": list(people)})
-    former = left or {}
-    touched = {
-        row["person_id"]: {UUID(m["school_id"]) for m in row["memberships"]} | set(former.get(row["person_id"], ()))
-        for row in rows
-    }
-    positions = await Positions.reserve(tx, touched.values())
-    for row in rows:
-        tx.emit(
-            PersonChanged(
-                person_id=row["person_id"],
-                active=row["active"],
-                language=row["language"],
-                timezone=row["timezone"],
-                given_name=row["given_name"],
-                family_name=row["family_name"],
-                version=row["version"],
-                memberships=tuple(Membership(**m) for m in row["memberships"]),
-                contacts=tuple(Contact(**c) for c in row["contacts"]),
-                devices=tuple(Device(**d) for d in row["devices"]),
-                preferences=tuple(Preference(**f) for f in row["preferences"]),
-                quiet=_quiet(row),
-                positions=positions.take(touched[row["person_id"]]),
-            )
-        )
-
-
-async def emit_students(tx: Transaction, students: Sequence[tuple[UUID, UUID]]) -> None:
-    """Tell the present state of students, given as (school, student)."""
-    if not students:
-        return
-    positions = await Positions.reserve(tx, [[school] for school, _ in students])
-    schools, pupils = zip(*students, strict=True)
-    for row in await tx.rows(STUDENT_STATES, {"schools": list(schools), "students": list(pupils)}):
-        tx.emit(
-            StudentChanged(
-                school_id=row["school_id"],
-                student_id=row["student_id"],
-                grade=row["grade"],
-                active=row["active"],
-                version=row["version"],
-                classes=tuple(row["classes"]),
-                guardians=tuple(Guardian(**(g | {"person_id": g["guardian_id"]})) for g in row["guardians"]),
-                positions=positions.take([row["school_id"]]),
-            )
-        )
+def _pairs(students: Sequence[tuple[UUID, UUID]]) -> dict[str, list[UUID]]:
+    return {"schools": [school for school, _ in students], "students": [student for _, student in students]}
 
 
 def rows(values: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Parameters for jsonb_to_recordset."""
     return {"rows": json.dumps(list(values), default=str)}
+
+
+async def bump_students(tx: Transaction, students: Sequence[tuple[UUID, UUID]]) -> None:
+    """Raise the versions of students, given as (school, student), whose event is going to say something new."""
+    if students:
+        await tx.execute(BUMP_STUDENTS, _pairs(students))

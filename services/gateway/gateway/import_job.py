@@ -56,6 +56,8 @@ FROM person p LEFT JOIN membership m USING (person_id) WHERE p.sourced_id IS NOT
 GROUP BY p.sourced_id
 """
 
+ERASED = "SELECT sourced_id FROM person WHERE erased_at IS NOT NULL AND sourced_id IS NOT NULL"
+
 
 async def run(permit: ImportPermit, cause: Envelope, transactions: Transactions) -> None:
     """Import what a permit names; a job that is finished or in other hands is left alone."""
@@ -207,6 +209,7 @@ async def _known(tx: Transaction) -> Known:
         users=frozenset(row["sourced_id"] for row in users),
         students=frozenset(row["sourced_id"] for row in users if row["student"]),
         guardians=frozenset(row["sourced_id"] for row in users if row["guardian"]),
+        erased=frozenset(row["sourced_id"] for row in await tx.rows(ERASED)),
     )
 
 

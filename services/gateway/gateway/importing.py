@@ -124,7 +124,7 @@ async def schools(tx: Transaction, orgs: Sequence[Org]) -> int:
     if not wanted:
         return 0
     changed = [row["school_id"] for row in await tx.rows(SCHOOLS, directory.rows(wanted))]
-    await directory.emit_schools(tx, sorted(changed))
+    await directory.tell(tx, schools=sorted(changed))
     return len(changed)
 
 
@@ -166,8 +166,8 @@ async def people(
     await tx.execute(JOIN_SCHOOLS, directory.rows(memberships))
     await tx.execute(DROP_CONTACTS, {"people": ids})
     await tx.execute(CONTACTS, directory.rows(contacts))
-    await directory.emit_people(tx, ids, {row["person_id"]: row["former"] for row in changed})
-    await _end_students(tx, ids)
+    left = {row["person_id"]: row["former"] for row in changed}
+    await directory.tell(tx, people=ids, left=left, students=await _end_students(tx, ids))
     return len(changed)
 
 
@@ -210,7 +210,7 @@ async def students(
     if complete:
         await tx.execute(DROP_GUARDIANS, {"schools": list(school_column), "students": list(pupil_column)})
     await tx.execute(GUARDIANS, directory.rows(guardians))
-    await directory.emit_students(tx, changed)
+    await directory.tell(tx, students=changed)
     return len(changed)
 
 
@@ -227,14 +227,13 @@ async def end(tx: Transaction, ids: Iterable[str]) -> int:
 async def _ended(tx: Transaction, ended: Sequence[Mapping[str, Any]]) -> int:
     ids = [row["person_id"] for row in ended]
     if ids:
-        await directory.emit_people(tx, ids)
-        await _end_students(tx, ids)
+        await directory.tell(tx, people=ids, students=await _end_students(tx, ids))
     return len(ids)
 
 
-async def _end_students(tx: Transaction, people: Sequence[UUID]) -> None:
+async def _end_students(tx: Transaction, people: Sequence[UUID]) -> list[tuple[UUID, UUID]]:
     pupils = await tx.rows(END_STUDENTS, {"people": list(people)})
-    await directory.emit_students(tx, [(row["school_id"], row["student_id"]) for row in pupils])
+    return [(row["school_id"], row["student_id"]) for row in pupils]
 
 
 def _memberships(person_id: UUID, person: Person, schools_by_id: Mapping[str, UUID]) -> list[dict[str, Any]]:

@@ -2,8 +2,9 @@
 
 from fastapi import FastAPI
 
-from gateway import cancelling, import_job, problems, projections
-from gateway.api import directory, notifications, status, tasks
+from gateway import cancelling, classes, import_job, problems, projections
+from gateway.api import classes as class_routes
+from gateway.api import directory, me, notifications, people, schools, status, students, tasks
 from gateway.body_limit import BodyLimit
 from gateway.forward import Owners
 from gateway.settings import Settings
@@ -14,6 +15,7 @@ from shared.settings import read_file
 
 RESUME_SECONDS = 5.0
 FORGET_SECONDS = 300.0
+LAPSE_SECONDS = 30.0
 
 
 def build(settings: Settings) -> Service:
@@ -24,9 +26,20 @@ def build(settings: Settings) -> Service:
     service.work(ImportPermit, import_job.run, IMPORTS)
     service.sweep(RESUME_SECONDS, import_job.resume_forsaken)
     service.sweep(FORGET_SECONDS, projections.forget_workers)
+    service.sweep(LAPSE_SECONDS, classes.end_lapsed)
     service.hear(projections.Heard(service.transactions))
     service.bury(projections.keep_dead_letter)
-    for router in (notifications.router, tasks.router, directory.router, status.router):
+    for router in (
+        notifications.router,
+        tasks.router,
+        schools.router,
+        people.router,
+        students.router,
+        class_routes.router,
+        me.router,
+        directory.router,
+        status.router,
+    ):
         service.serve(router)
     return service
 

@@ -1,14 +1,15 @@
 """What routes ask for: transactions, owners, the caller's school."""
 
+from contextlib import AbstractAsyncContextManager
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
-from gateway.auth import Caller
+from gateway.auth import Caller, Known
 from gateway.forward import Owners
 from gateway.problems import Problem
-from shared.transaction import Transactions
+from shared.transaction import Transaction, Transactions
 
 
 def _transactions(request: Request) -> Transactions:
@@ -50,3 +51,16 @@ async def school_of(rows: Transactions, caller: Caller, named: str | None) -> UU
             raise Problem(404, "unknown_school") from None
         found: UUID = row["school_id"]
         return found
+
+
+def seen_by(rows: Transactions, caller: Caller) -> AbstractAsyncContextManager[Transaction]:
+    """A transaction that sees what the caller may: one school, or all."""
+    return rows.begin() if caller.everywhere else rows.request(caller.school)
+
+
+async def _in_school(caller: Known, rows: Rows, school: Annotated[str | None, Query(max_length=255)] = None) -> UUID:
+    return await school_of(rows, caller, school)
+
+
+InSchool = Annotated[UUID, Depends(_in_school)]
+"""The school that a route is about: the token's own; who belongs to none names it in `?school=`."""

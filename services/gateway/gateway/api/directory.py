@@ -1,38 +1,20 @@
-"""`/v1/schools`, `/v1/people`, devices and roster imports."""
+"""Devices of many people, and roster imports: what the group's administrators bring in."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from gateway import devices
-from gateway.api.deps import Rows, school_of
+from gateway.api.deps import Rows
+from gateway.api.me import DeviceIn
 from gateway.auth import Known
 from gateway.commands import request_import
 from gateway.problems import Problem
-from shared.events.directory import Role
 
 router = APIRouter(prefix="/v1", tags=["directory"])
 
-SCHOOLS = """
-SELECT school_id AS id, sourced_id, name, timezone, language, active, directory_version FROM school
-WHERE (%(school)s::uuid IS NULL OR school_id = %(school)s) AND (%(sourced)s::text IS NULL OR sourced_id = %(sourced)s)
-  AND (%(after)s::uuid IS NULL OR school_id > %(after)s)
-ORDER BY school_id LIMIT %(limit)s
-"""
-PEOPLE = """
-SELECT p.person_id AS id, p.sourced_id, p.given_name, p.family_name, p.active,
-    (SELECT jsonb_agg(jsonb_build_object('school_id', m.school_id, 'role', m.role, 'grade', m.grade))
-       FROM membership m WHERE m.person_id = p.person_id) AS memberships
-FROM person p
-WHERE (%(sourced)s::text IS NULL OR p.sourced_id = %(sourced)s)
-  AND (%(after)s::uuid IS NULL OR p.person_id > %(after)s)
-  AND (%(school)s::uuid IS NULL OR EXISTS (
-      SELECT FROM membership m WHERE m.person_id = p.person_id AND m.school_id = %(school)s
-        AND (%(role)s::text IS NULL OR m.role = %(role)s) AND (%(grade)s::text IS NULL OR m.grade = %(grade)s)))
-ORDER BY p.person_id LIMIT %(limit)s
-"""
 REJECTED = """
 SELECT number, file, line, "column", reason, scope FROM import_rejection
 WHERE task_id = %(task)s AND number > %(after)s ORDER BY number LIMIT %(limit)s
@@ -56,15 +38,6 @@ class Named(BaseModel):
         return self
 
 
-class DeviceIn(BaseModel):
-    """An app installation; a token belongs to whoever registered it last."""
-
-    model_config = ConfigDict(extra="forbid")
-    token: Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[\x21-\x7e]+$")]
-    fid: Annotated[str, StringConstraints(max_length=255)] | None = None
-    platform: Literal["android", "ios", "web"]
-
-
 class OwnedDevice(DeviceIn):
     """A device and whose it is."""
 
@@ -78,43 +51,6 @@ class DevicesIn(BaseModel):
     devices: list[OwnedDevice] = Field(min_length=1, max_length=1000)
 
 
-@router.get("/schools")
-async def schools(
-    caller: Known, rows: Rows, sourced_id: str | None = None, after: UUID | None = None, limit: Limit = 50
-) -> dict[str, Any]:
-    """Schools that the caller may see."""
-    opened = rows.begin() if caller.everywhere else rows.request(caller.school)
-    async with opened as tx:
-        found = await tx.rows(
-            SCHOOLS, {"school": caller.school, "sourced": sourced_id, "after": after, "limit": limit + 1}
-        )
-    return {"items": found[:limit], "next": found[limit - 1]["id"] if len(found) > limit else None}
-
-
-@router.get("/people")
-async def people(
-    caller: Known,
-    rows: Rows,
-    school: str | None = None,
-    sourced_id: str | None = None,
-    role: Role | None = None,
-    grade: str | None = None,
-    after: UUID | None = None,
-    limit: Limit = 50,
-) -> dict[str, Any]:
-    """People of a school; administrators of the group may leave the school out to look one up by `sourced_id`."""
-    values = {"sourced": sourced_id, "role": role, "grade": grade, "after": after, "limit": limit + 1, "school": None}
-    if caller.everywhere and school is None and sourced_id is not None:
-        opened = rows.begin()
-    else:
-        where = await school_of(rows, caller, school)
-        opened = rows.request(where)
-        values["school"] = where
-    async with opened as tx:
-        found = await tx.rows(PEOPLE, values)
-    return {"items": found[:limit], "next": found[limit - 1]["id"] if len(found) > limit else None}
-
-
 @router.post("/devices:bulk")
 async def register_many(body: DevicesIn, _: Known, rows: Rows) -> dict[str, int]:
     """Register devices of named people; 422 lists everybody who is unknown, and then nothing was done."""
@@ -122,16 +58,6 @@ async def register_many(body: DevicesIn, _: Known, rows: Rows) -> dict[str, int]
         wanted = [device.model_dump(exclude={"person"}) for device in body.devices]
         owners = await devices.owners(tx, [(d.person.id, d.person.sourced_id) for d in body.devices])
         return {"registered": await devices.register(tx, owners, wanted)}
-
-
-@router.put("/me/devices")
-async def register_mine(body: DeviceIn, caller: Known, rows: Rows) -> dict[str, int]:
-    """Register one device of the caller's own."""
-    if caller.person is None:
-        raise Problem(403, "forbidden", "This token belongs to no person.")
-    async with rows.begin() as tx:
-        owners = await devices.owners(tx, [(caller.person, None)])
-        return {"registered": await devices.register(tx, owners, [body.model_dump()])}
 
 
 @router.post("/imports/oneroster", status_code=202)

@@ -7,7 +7,7 @@
 
 from gateway.roster.archive import Limits
 from gateway.roster.errors import Rejected, RosterRefused, Scope
-from gateway.roster.known import Known
+from gateway.roster.known import Known, mark
 from gateway.roster.manifest import Mode
 from gateway.roster.reader import Roster, read
 from gateway.roster.records import (
@@ -41,5 +41,6 @@ __all__ = [
     "Status",
     "Student",
     "Term",
+    "mark",
     "read",
 ]

@@ -1,5 +1,6 @@
 """What the gateway has already, for uploads that carry changes only."""
 
+import hashlib
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ class Known:
     """The sourcedIds of active records. A delta may refer to them; a bulk file is complete and may not.
 
     `districts` maps an organisation that is no school to the schools below it, `classes` a class to its
-    school.
+    school. `erased` are the marks of those who were erased on request: they are not taken in again.
     """
 
     schools: AbstractSet[str] = frozenset()
@@ -20,7 +21,16 @@ class Known:
     guardians: AbstractSet[str] = frozenset()
     classes: Mapping[str, str] = field(default_factory=dict)
     terms: AbstractSet[str] = frozenset()
+    erased: AbstractSet[str] = frozenset()
 
     @property
     def orgs(self) -> AbstractSet[str]:
         return self.schools | self.districts.keys()
+
+    def was_erased(self, sourced_id: str) -> bool:
+        return bool(self.erased) and mark(sourced_id) in self.erased
+
+
+def mark(sourced_id: str) -> str:
+    """What stands for the sourcedId of somebody erased: it may say who they were."""
+    return f"erased:{hashlib.sha256(sourced_id.encode()).hexdigest()}"

@@ -37,6 +37,7 @@ ROLE_READS = ("beginDate", "endDate")
 
 UNKNOWN_USER = "refers to a user that is not in the roster"
 NO_SCHOOL = "names no school of the roster"
+ERASED = "is of somebody who was erased here on request"
 NO_ROLE = "has no role in any school in roles.csv"
 
 
@@ -74,6 +75,8 @@ class People:
     def _person(self, sourced_id: str, status: Status, values: Row) -> Person:
         enabled, given, family = values[:3]
         mail, sms, phone, _, grades = values[-5:]
+        if self._known.was_erased(sourced_id):
+            raise BadValue("sourcedId", ERASED)
         if status is Status.TOBEDELETED:
             return Person(sourced_id, given, family, None, None, None, (), None, enabled=False, status=status)
         memberships = self._roles_of(sourced_id) if self._in_roles_file else self._at(values[3], values[4])

@@ -1,0 +1,101 @@
+"""What the fields of requests may hold: checked here, so that nothing fails after it was accepted."""
+
+import datetime as dt
+from typing import Annotated, Any, Self
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import Query
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, StringConstraints, model_validator
+
+from shared.events.directory import QuietHours
+
+# PostgreSQL's texts hold no NUL, and what is written to one line of a mail or a list must be one line.
+ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
+NO_NUL = r"^[^\x00]*$"
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=ONE_LINE)]
+Prose = Annotated[str, StringConstraints(max_length=5000, pattern=NO_NUL)]
+Code = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=ONE_LINE)]
+Grade = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=ONE_LINE)]
+SourcedId = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=ONE_LINE)]
+Language = Annotated[str, StringConstraints(max_length=35, pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+Cursor = Annotated[str | None, Query(max_length=200, pattern=r"^[A-Za-z0-9_-]*$")]
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+def _zone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (OSError, ValueError, LookupError):
+        msg = "is not an IANA timezone, such as Europe/Berlin"
+        raise ValueError(msg) from None
+
+
+Timezone = Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$"), AfterValidator(_zone)]
+
+LocalTime = Annotated[
+    str,
+    StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$"),
+    AfterValidator(dt.time.fromisoformat),
+    PlainSerializer(str),
+]
+"""A wall-clock time HH:MM: a JSON `time` would carry an offset, which a school's timezone has already."""
+
+
+class Strict(BaseModel):
+    """A request's body: an unknown field is a mistake, not a wish."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    def given(self) -> dict[str, Any]:
+        """The fields that the request named; those that it left out stay as they are."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class QuietIn(Strict):
+    """From `starts` to `ends`, local time, over midnight when `ends` is not later."""
+
+    starts: LocalTime
+    ends: LocalTime
+
+
+class Span(Strict):
+    """Some days: `ends` is the last of them."""
+
+    name: Name
+    starts: dt.date
+    ends: dt.date
+
+    @model_validator(mode="after")
+    def in_order(self) -> Self:
+        """The first day comes first."""
+        if self.ends < self.starts:
+            msg = "ends before it starts"
+            raise ValueError(msg)
+        return self
+
+
+class Until(Strict):
+    """Since when, and the first day on which it no longer holds."""
+
+    starts: dt.date | None = None
+    ends: dt.date | None = None
+
+    @model_validator(mode="after")
+    def in_order(self) -> Self:
+        """The first day comes first."""
+        if self.starts and self.ends and self.ends < self.starts:
+            msg = "ends before it starts"
+            raise ValueError(msg)
+        return self
+
+
+def columns_of(quiet: QuietIn | QuietHours | None) -> dict[str, Any]:
+    """Quiet hours as the two columns that hold them."""
+    return {"quiet_starts": quiet.starts if quiet else None, "quiet_ends": quiet.ends if quiet else None}
+
+
+def unique(ids: list[UUID]) -> list[UUID]:
+    """Each id once, in the order named."""
+    return list(dict.fromkeys(ids))

@@ -1,0 +1,303 @@
+"""`/v1/people`: who belongs to a school, and as what."""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field, StringConstraints, model_validator
+from uuid_utils.compat import uuid7
+
+from gateway import erasing, people
+from gateway.api.deps import InSchool, Rows, school_of
+from gateway.api.fields import (
+    Grade,
+    Language,
+    Limit,
+    Name,
+    QuietIn,
+    SourcedId,
+    Strict,
+    Timezone,
+    Until,
+    columns_of,
+)
+from gateway.api.paging import chosen
+from gateway.auth import Known
+from gateway.problems import Problem
+from shared.asking import IfMatch, etag
+from shared.events import PersonChanged
+from shared.events.directory import Preference, QuietHours, Role
+from shared.events.records import RECORDS
+from shared.transaction import Transaction
+
+router = APIRouter(prefix="/v1/people", tags=["people"])
+
+MemberRole = Literal["school_admin", "staff", "teacher", "guardian", "student"]
+"""Nobody becomes a platform administrator through a school."""
+PERSONAL = sorted({*PersonChanged.personal, *(name for event in RECORDS for name in event.personal)})
+
+FIELDS = """
+p.person_id AS id, p.sourced_id, p.given_name, p.family_name, p.language, p.timezone, p.active, p.version,
+CASE WHEN p.quiet_starts IS NOT NULL THEN jsonb_build_object('starts', p.quiet_starts, 'ends', p.quiet_ends) END
+    AS quiet,
+(SELECT coalesce(jsonb_agg(to_jsonb(m) - 'person_id' ORDER BY m.school_id, m.role), '[]')
+   FROM membership m WHERE m.person_id = p.person_id) AS memberships,
+(SELECT coalesce(jsonb_agg(to_jsonb(c) - 'person_id' ORDER BY c.kind, c.address), '[]')
+   FROM contact c WHERE c.person_id = p.person_id) AS contacts
+"""
+ONE = f"""
+SELECT {FIELDS}, (SELECT coalesce(jsonb_agg(to_jsonb(f) - 'person_id' ORDER BY f.kind, f.channel), '[]')
+                    FROM preference f WHERE f.person_id = p.person_id) AS preferences
+FROM person p WHERE p.person_id = %(person)s AND p.erased_at IS NULL
+"""  # noqa: S608  # our own column list
+PAGE = f"""
+WITH page AS (
+    SELECT DISTINCT m.person_id FROM membership m WHERE m.school_id = %(school)s AND {{where}}
+    ORDER BY m.person_id LIMIT %(limit)s
+)
+SELECT {FIELDS} FROM page JOIN person p USING (person_id) ORDER BY p.person_id
+"""  # noqa: S608  # our own column list
+CHOICES = {
+    "role": "m.role = %(role)s",
+    "grade": "m.grade = %(grade)s",
+    "active": "(m.ends IS NULL OR m.ends > current_date) = %(active)s",
+    "after": "m.person_id > %(after)s",
+    "sourced_id": "m.person_id = (SELECT p.person_id FROM person p WHERE p.sourced_id = %(sourced_id)s)",
+}
+BY_SOURCED_ID = f"SELECT {FIELDS} FROM person p WHERE p.sourced_id = %(sourced_id)s"  # noqa: S608  # our own columns
+
+
+class MembershipIn(Until):
+    """What somebody is at the school; `grade` is a student's."""
+
+    role: MemberRole
+    grade: Grade | None = None
+
+
+class MembershipOut(BaseModel):
+    """A membership; over from the day `ends`."""
+
+    school_id: UUID
+    role: Role
+    grade: str | None
+    starts: dt.date | None
+    ends: dt.date | None
+
+
+class ContactIn(Strict):
+    """An address. Several people may share one; a notification goes to it once."""
+
+    kind: Literal["mail", "phone"]
+    address: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=254)]
+
+    @model_validator(mode="after")
+    def written_right(self) -> Self:
+        """What no provider would take is refused before somebody relies on it."""
+        local, at, domain = self.address.rpartition("@")
+        mail = bool(at and local and "." in domain) and not any(c.isspace() or c in ",;<>\0" for c in self.address)
+        phone = self.address.lstrip("+").replace(" ", "").replace("-", "").isdecimal()
+        if not (mail if self.kind == "mail" else phone):
+            msg = f"is not a {self.kind} address"
+            raise ValueError(msg)
+        return self
+
+
+class PersonIn(Strict):
+    """A new person and what they are at the school."""
+
+    sourced_id: SourcedId | None = None
+    given_name: Name
+    family_name: Name
+    language: Language | None = None
+    timezone: Timezone | None = None
+    quiet: QuietIn | None = None
+    memberships: list[MembershipIn] = Field(min_length=1, max_length=5)
+    contacts: list[ContactIn] = Field(default=[], max_length=20)
+
+    @model_validator(mode="after")
+    def each_role_once(self) -> Self:
+        """Two memberships of one role would be a guess."""
+        if len({m.role for m in self.memberships}) < len(self.memberships):
+            msg = "names a role twice"
+            raise ValueError(msg)
+        return self
+
+
+class PersonChange(Strict):
+    """What may be left out of a change. Not `active`: told of nothing, anywhere."""
+
+    given_name: Name | None = None
+    family_name: Name | None = None
+    language: Language | None = None
+    timezone: Timezone | None = None
+    active: bool | None = None
+
+    @model_validator(mode="after")
+    def something(self) -> Self:
+        """Language and timezone may be taken away: then the school's hold."""
+        bare = self.model_fields_set - {"language", "timezone"}
+        if not self.model_fields_set or any(getattr(self, name) is None for name in bare):
+            msg = "name at least one field; names and active cannot be null"
+            raise ValueError(msg)
+        return self
+
+
+class ContactsIn(Strict):
+    """All addresses: what is not here is gone."""
+
+    contacts: list[ContactIn] = Field(max_length=20)
+
+
+class PersonOut(BaseModel):
+    """A person as staff see them; `version` is the ETag."""
+
+    id: UUID
+    sourced_id: str | None
+    given_name: str
+    family_name: str
+    language: str | None
+    timezone: str | None
+    active: bool
+    quiet: QuietHours | None
+    memberships: list[MembershipOut]
+    contacts: list[ContactIn]
+    version: int
+
+
+class PersonWhole(PersonOut):
+    """One person with their choices."""
+
+    preferences: list[Preference]
+
+
+class PeoplePage(BaseModel):
+    """By id; pass `next` as `after` to go on."""
+
+    items: list[PersonOut]
+    next: UUID | None
+
+
+@router.get("")
+async def listing(
+    caller: Known,
+    rows: Rows,
+    school: Annotated[str | None, Query(max_length=255)] = None,
+    sourced_id: Annotated[str | None, Query(max_length=255)] = None,
+    role: Role | None = None,
+    grade: Annotated[str | None, Query(max_length=16)] = None,
+    active: bool | None = None,
+    after: UUID | None = None,
+    limit: Limit = 50,
+) -> PeoplePage:
+    """People of a school; administrators of the group may leave the school out to look one up by `sourced_id`."""
+    values = {"sourced_id": sourced_id, "role": role, "grade": grade, "active": active, "after": after}
+    found: Sequence[dict[str, Any]]
+    if caller.everywhere and school is None and sourced_id is not None:
+        async with rows.begin() as tx:
+            found = await tx.rows(BY_SOURCED_ID, values)
+    else:
+        where = await school_of(rows, caller, school)
+        async with rows.request(where) as tx:
+            found = await tx.rows(chosen(PAGE, CHOICES, values), values | {"school": where, "limit": limit + 1})
+    items = [_out(row) for row in found[:limit]]
+    return PeoplePage(items=items, next=items[-1].id if len(found) > limit else None)
+
+
+@router.post("", status_code=201)
+async def create(body: PersonIn, _: Known, rows: Rows, school: InSchool, response: Response) -> PersonWhole:
+    """Add a person by hand; rosters bring theirs."""
+    person = uuid7()
+    facts = body.model_dump(include={"sourced_id", "given_name", "family_name", "language", "timezone"})
+    memberships = [m.model_dump() for m in body.memberships]
+    contacts = [contact.model_dump() for contact in body.contacts]
+    async with rows.begin() as tx:
+        await people.add(tx, person, school, facts | columns_of(body.quiet), memberships, contacts)
+    response.headers["Location"] = f"/v1/people/{person}"
+    return await _answer(rows, school, person, response)
+
+
+@router.get("/{person_id}")
+async def read(person_id: UUID, _: Known, rows: Rows, school: InSchool, response: Response) -> PersonWhole:
+    """One person of the school, those who have left included."""
+    return await _answer(rows, school, person_id, response)
+
+
+@router.patch("/{person_id}")
+async def change(
+    person_id: UUID,
+    body: PersonChange,
+    caller: Known,
+    rows: Rows,
+    school: InSchool,
+    expected: IfMatch,
+    response: Response,
+) -> PersonWhole:
+    """Change a person; with If-Match only if nobody else has meanwhile. `active` is the whole group's to say."""
+    if "active" in body.model_fields_set and not caller.everywhere:
+        raise Problem(403, "forbidden", "End the membership instead: `active` holds in every school.")
+    async with rows.begin() as tx:
+        await people.change(tx, person_id, school, expected, body.given())
+    return await _answer(rows, school, person_id, response)
+
+
+@router.put("/{person_id}/contacts")
+async def replace_contacts(
+    person_id: UUID, body: ContactsIn, _: Known, rows: Rows, school: InSchool, expected: IfMatch, response: Response
+) -> PersonWhole:
+    """Replace all addresses of a person."""
+    contacts = [contact.model_dump() for contact in body.contacts]
+    async with rows.begin() as tx:
+        await people.replace_contacts(tx, person_id, school, expected, contacts)
+    return await _answer(rows, school, person_id, response)
+
+
+@router.put("/{person_id}/memberships")
+async def join(
+    person_id: UUID, body: MembershipIn, caller: Known, rows: Rows, school: InSchool, response: Response
+) -> PersonWhole:
+    """Say what a person is at the school, or change it. Only the group can bring in somebody of another school."""
+    async with rows.begin() as tx:
+        if not caller.everywhere:
+            await people.lock(tx, person_id, school)
+        await people.join(tx, person_id, school, body.model_dump())
+    return await _answer(rows, school, person_id, response)
+
+
+@router.delete("/{person_id}/memberships/{role}")
+async def leave(
+    person_id: UUID, role: MemberRole, _: Known, rows: Rows, school: InSchool, response: Response
+) -> PersonWhole:
+    """End a membership today. Nothing is deleted: what was sent and recorded stays true."""
+    async with rows.begin() as tx:
+        await people.leave(tx, person_id, school, role)
+    return await _answer(rows, school, person_id, response)
+
+
+@router.delete("/{person_id}", status_code=204)
+async def erase(person_id: UUID, _: Known, rows: Rows) -> None:
+    """Erase a person: name, addresses, devices and what was said of them, here and in everything sent before."""
+    async with rows.begin() as tx:
+        await erasing.erase(tx, person_id, PERSONAL)
+
+
+def _out(row: dict[str, Any]) -> PersonOut:
+    contacts = [ContactIn.model_construct(**contact) for contact in row["contacts"]]
+    return PersonOut(**(row | {"contacts": contacts}))
+
+
+async def _answer(rows: Rows, school: UUID, person: UUID, response: Response) -> PersonWhole:
+    async with rows.request(school) as tx:
+        row = await one(tx, person)
+    response.headers["ETag"] = etag(row["version"])
+    contacts = [ContactIn.model_construct(**contact) for contact in row["contacts"]]
+    return PersonWhole(**(row | {"contacts": contacts}))
+
+
+async def one(tx: Transaction, person: UUID) -> dict[str, Any]:
+    """A person's row with all that belongs to it; 404."""
+    row = await tx.row(ONE, {"person": person})
+    if row is None:
+        raise Problem(404, "not_found")
+    return row

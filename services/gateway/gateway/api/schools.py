@@ -1,0 +1,259 @@
+"""`/v1/schools`: settings and calendars."""
+
+import datetime as dt
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field, model_validator
+from uuid_utils.compat import uuid7
+
+from gateway import schools
+from gateway.api.deps import Rows, seen_by
+from gateway.api.fields import Language, Limit, LocalTime, Name, QuietIn, SourcedId, Span, Strict, Timezone, columns_of
+from gateway.auth import Caller, Known
+from gateway.problems import Problem
+from shared.asking import IfMatch, etag
+from shared.events.directory import Occasion, QuietHours
+from shared.transaction import Transaction
+
+router = APIRouter(prefix="/v1/schools", tags=["schools"])
+
+FIELDS = """
+school_id AS id, sourced_id, name, timezone, language, active, mute_details, announces, digest_at, office,
+CASE WHEN quiet_starts IS NOT NULL THEN jsonb_build_object('starts', quiet_starts, 'ends', quiet_ends) END AS quiet,
+version, directory_version
+"""
+ONE = f"SELECT {FIELDS} FROM school WHERE school_id = %(school)s"  # noqa: S608  # our own column list
+PAGE = f"""
+SELECT {FIELDS} FROM school
+WHERE (%(school)s::uuid IS NULL OR school_id = %(school)s) AND (%(sourced)s::text IS NULL OR sourced_id = %(sourced)s)
+  AND (%(active)s::boolean IS NULL OR active = %(active)s) AND (%(after)s::uuid IS NULL OR school_id > %(after)s)
+ORDER BY school_id LIMIT %(limit)s
+"""  # noqa: S608  # our own column list
+CALENDAR = """
+SELECT s.school_id, coalesce(c.weekdays, '{1,2,3,4,5}') AS weekdays, coalesce(c.version, 1) AS version,
+    (SELECT coalesce(jsonb_agg(to_jsonb(t) - 'school_id' ORDER BY t.starts, t.ends, t.name), '[]')
+       FROM term t WHERE t.school_id = s.school_id) AS terms,
+    (SELECT coalesce(jsonb_agg(to_jsonb(x) - 'school_id' ORDER BY x.starts, x.ends, x.name), '[]')
+       FROM closure x WHERE x.school_id = s.school_id) AS closures
+FROM school s LEFT JOIN calendar c USING (school_id) WHERE s.school_id = %(school)s
+"""
+
+
+class SettingsIn(Strict):
+    """What may be left out of a change. `announces`: what guardians are told of without being asked for each time."""
+
+    name: Name | None = None
+    timezone: Timezone | None = None
+    language: Language | None = None
+    active: bool | None = None
+    mute_details: bool | None = None
+    announces: list[Occasion] | None = Field(default=None, max_length=10)
+    quiet: QuietIn | None = None
+    digest_at: LocalTime | None = None
+    office: list[UUID] | None = Field(default=None, max_length=50)
+
+    @model_validator(mode="after")
+    def something(self) -> Self:
+        """Only quiet hours can be taken away; the rest has a value always."""
+        if not self.model_fields_set:
+            msg = "names nothing to change"
+            raise ValueError(msg)
+        if empty := sorted(n for n in self.model_fields_set - {"quiet"} if getattr(self, n) is None):
+            msg = f"cannot be null: {', '.join(empty)}"
+            raise ValueError(msg)
+        return self
+
+    def columns(self) -> dict[str, Any]:
+        """The columns to set."""
+        found = self.given()
+        return found | columns_of(found.pop("quiet")) if "quiet" in found else found
+
+
+class SchoolIn(Strict):
+    """A new school."""
+
+    sourced_id: SourcedId | None = None
+    name: Name
+    timezone: Timezone
+    language: Language = "en"
+    mute_details: bool = True
+    announces: list[Occasion] = Field(default=[], max_length=10)
+    quiet: QuietIn | None = None
+    digest_at: LocalTime = Field(default="07:00", validate_default=True)
+
+
+class School(BaseModel):
+    """A school and its settings; `version` is its ETag."""
+
+    id: UUID
+    sourced_id: str | None
+    name: str
+    timezone: str
+    language: str
+    active: bool
+    mute_details: bool
+    announces: list[Occasion]
+    quiet: QuietHours | None
+    digest_at: dt.time
+    office: list[UUID]
+    version: int
+    directory_version: int
+
+
+class SchoolPage(BaseModel):
+    """By id; pass `next` as `after` to go on."""
+
+    items: list[School]
+    next: UUID | None
+
+
+class TermIn(Span):
+    """A stretch of the school year. Told of are terms and semesters, else grading periods, else school years."""
+
+    kind: Literal["term", "semester", "gradingPeriod", "schoolYear"] = "term"
+
+
+class TermOut(TermIn):
+    """A term; `sourced_id` is the roster's."""
+
+    term_id: UUID
+    sourced_id: str | None
+
+
+class ClosureOut(Span):
+    """Days without school."""
+
+    closure_id: UUID
+
+
+class CalendarIn(Strict):
+    """Parts that are left out stay as they are; a part that is given replaces what was there."""
+
+    weekdays: list[Annotated[int, Field(ge=1, le=7)]] | None = Field(default=None, min_length=1, max_length=7)
+    terms: list[TermIn] | None = Field(default=None, max_length=100)
+    closures: list[Span] | None = Field(default=None, max_length=400)
+
+    @model_validator(mode="after")
+    def told_apart(self) -> Self:
+        """Schedules name a term; two of one name and kind would be a guess."""
+        names = [(term.name, term.kind) for term in self.terms or ()]
+        if len(set(names)) < len(names):
+            msg = "two terms of one kind have the same name"
+            raise ValueError(msg)
+        return self
+
+
+class Calendar(BaseModel):
+    """ISO weekdays with school (1 is Monday), terms and closures; `version` is its ETag."""
+
+    school_id: UUID
+    weekdays: list[int]
+    terms: list[TermOut]
+    closures: list[ClosureOut]
+    version: int
+
+
+@router.get("")
+async def listing(
+    caller: Known,
+    rows: Rows,
+    sourced_id: Annotated[str | None, Query(max_length=255)] = None,
+    active: bool | None = None,
+    after: UUID | None = None,
+    limit: Limit = 50,
+) -> SchoolPage:
+    """Schools that the caller may see."""
+    values = {"school": caller.school, "sourced": sourced_id, "active": active, "after": after, "limit": limit + 1}
+    async with seen_by(rows, caller) as tx:
+        found = await tx.rows(PAGE, values)
+    items = [School(**row) for row in found[:limit]]
+    return SchoolPage(items=items, next=items[-1].id if len(found) > limit else None)
+
+
+@router.post("", status_code=201)
+async def create(body: SchoolIn, _: Known, rows: Rows, response: Response) -> School:
+    """Add a school by hand; rosters bring theirs."""
+    school = uuid7()
+    values = body.model_dump(exclude={"quiet"}) | {"digest_at": body.digest_at, "office": []} | columns_of(body.quiet)
+    async with rows.begin() as tx:
+        await schools.add(tx, school, values)
+        return await _answer(tx, school, response, created=True)
+
+
+@router.get("/{school_id}")
+async def read(school_id: UUID, caller: Known, rows: Rows, response: Response) -> School:
+    """One school."""
+    async with seen_by(rows, caller) as tx:
+        return await _answer(tx, _ours(caller, school_id), response)
+
+
+@router.patch("/{school_id}")
+async def change(
+    school_id: UUID, body: SettingsIn, caller: Known, rows: Rows, expected: IfMatch, response: Response
+) -> School:
+    """Change settings; with If-Match only if nobody else has meanwhile."""
+    async with seen_by(rows, caller) as tx:
+        await schools.change(tx, _ours(caller, school_id), expected, body.columns())
+        return await _answer(tx, school_id, response)
+
+
+@router.get("/{school_id}/calendar")
+async def calendar(school_id: UUID, caller: Known, rows: Rows, response: Response) -> Calendar:
+    """School days, terms and closures."""
+    async with seen_by(rows, caller) as tx:
+        return await _calendar(tx, _ours(caller, school_id), response)
+
+
+@router.put("/{school_id}/calendar")
+async def replace_calendar(
+    school_id: UUID, body: CalendarIn, caller: Known, rows: Rows, expected: IfMatch, response: Response
+) -> Calendar:
+    """Replace the parts of the calendar that are given."""
+    terms = [term.model_dump() for term in body.terms] if body.terms is not None else None
+    closures = [closure.model_dump() for closure in body.closures] if body.closures is not None else None
+    days = sorted(set(body.weekdays)) if body.weekdays is not None else None
+    async with seen_by(rows, caller) as tx:
+        await schools.replace_calendar(tx, _ours(caller, school_id), expected, days, terms, closures)
+        return await _calendar(tx, school_id, response)
+
+
+@router.post("/{school_id}/closures", status_code=201)
+async def close(school_id: UUID, body: Span, caller: Known, rows: Rows, response: Response) -> Calendar:
+    """Close the school for some days; what is scheduled for school days moves with it."""
+    async with seen_by(rows, caller) as tx:
+        await schools.close(tx, _ours(caller, school_id), uuid7(), body.name, body.starts, body.ends)
+        return await _calendar(tx, school_id, response)
+
+
+@router.delete("/{school_id}/closures/{closure_id}", status_code=204)
+async def reopen(school_id: UUID, closure_id: UUID, caller: Known, rows: Rows) -> None:
+    """Take a closure back."""
+    async with seen_by(rows, caller) as tx:
+        await schools.reopen(tx, _ours(caller, school_id), closure_id)
+
+
+def _ours(caller: Caller, school: UUID) -> UUID:
+    """Another school's does not exist for whoever belongs to one."""
+    if not caller.everywhere and caller.school != school:
+        raise Problem(404, "not_found")
+    return school
+
+
+async def _answer(tx: Transaction, school: UUID, response: Response, *, created: bool = False) -> School:
+    row = await tx.row(ONE, {"school": school})
+    if row is None:
+        raise Problem(404, "not_found")
+    response.headers["ETag"] = etag(row["version"])
+    if created:
+        response.headers["Location"] = f"/v1/schools/{school}"
+    return School(**row)
+
+
+async def _calendar(tx: Transaction, school: UUID, response: Response) -> Calendar:
+    row = await tx.row(CALENDAR, {"school": school})
+    if row is None:
+        raise Problem(404, "not_found")
+    response.headers["ETag"] = etag(row["version"])
+    return Calendar(**row)
