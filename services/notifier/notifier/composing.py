@@ -107,20 +107,11 @@ def own_headers(
 
 
 def push(notification: Mapping[str, Any], delivery: Mapping[str, Any], now: dt.datetime) -> Push:
-    """A push; its tag is the notification's, so that a repeat replaces it.
-
-    A locked screen is read by others: of a sensitive kind it shows the school's name and that there is news, unless the
-    school lets it show more (`mute_details` off).
-    """
+    """A push; its tag is the notification's, so that a repeat replaces it."""
     identity = str(notification["notification_id"])
     expires: dt.datetime | None = notification["expires_at"]
     own = {"notification_id": identity, "type": notification["kind"], "school_id": str(notification["school_id"])}
-    said = words_for(notification, delivery)
-    title, body = said.push_title, said.push_body
-    if notification["mute_details"]:
-        quiet = builtin.neutral(notification["kind"], delivery["language"], notification["school_language"] or "en")
-        if quiet is not None:
-            title, body = notification["school_name"] or "", quiet
+    title, body = shown(notification, delivery)
     return Push(
         token=delivery["address"],
         fid=delivery["fid"],
@@ -131,6 +122,21 @@ def push(notification: Mapping[str, Any], delivery: Mapping[str, Any], now: dt.d
         urgent=notification["urgent"],
         ttl_seconds=int((expires - now).total_seconds()) if expires else None,
     )
+
+
+def shown(notification: Mapping[str, Any], delivery: Mapping[str, Any]) -> tuple[str, str]:
+    """Title and body as a locked screen shows them, which others read as well.
+
+    Of a sensitive kind these are the school's name and that there is news, unless the school lets it show more
+    (`mute_details` off).
+    """
+    said = words_for(notification, delivery)
+    title, body = said.push_title, said.push_body
+    if notification["mute_details"]:
+        quiet = builtin.neutral(notification["kind"], delivery["language"], notification["school_language"] or "en")
+        if quiet is not None:
+            title, body = notification["school_name"] or "", quiet
+    return title, body
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Pure rules of the notifier: what becomes of a delivery after a provider answered, and when to try again."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,19 +20,39 @@ MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
     "unknown": frozenset(),
     "read": frozenset(),
 }
-"""The only moves there are; a resend is a new round, not a move."""
+"""The only moves there are; a resend is a new round, not a move. The database has the same table, `keep_to_moves`."""
+
+STARTS: frozenset[DeliveryState] = frozenset({"pending", "held", "accepted", "suppressed", "expired"})
+"""How a planned delivery may begin; `accepted` is the inbox, whose provider we are ourselves."""
 
 FINAL = frozenset(state for state, onward in MOVES.items() if onward <= {"read"})
 
 MAX_ATTEMPTS = 10
 """With the backoff below, about a quarter of an hour of trying: longer than a provider's usual bad minutes."""
-MAX_CONFIG_ATTEMPTS = 1440
+MAX_PATIENCE = 1440
 CONFIG_SECONDS = 60.0
 """Wrong credentials are nobody's message's fault: once a minute, for about a day, until somebody mends them."""
 BASE_SECONDS = 4.0
 LONGEST_SECONDS = 600.0
 
-OutcomeKind = Literal["accepted", "transient", "throttled", "permanent", "token_dead", "config", "unknown"]
+OutcomeKind = Literal[
+    "accepted", "transient", "throttled", "permanent", "bounced", "token_dead", "config", "unknown", "withheld"
+]
+PATIENT: frozenset[OutcomeKind] = frozenset({"throttled", "config", "withheld"})
+"""What does not count against a delivery: the provider asks for patience, or the fault is ours."""
+UNWELL: frozenset[OutcomeKind] = frozenset({"transient", "throttled", "config", "unknown"})
+"""What says that the provider, or our standing with it, is unwell; anything else says that it works."""
+SURE_BOUNCE = re.compile(r"smtp_5\d\d_5\.(1\.(1|2|3|6|10)|2\.1)")
+"""No such mailbox, host or address, moved, null MX, disabled (RFC 3463, RFC 7505)."""
+UNSURE_BOUNCES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """How often a provider has been called for a delivery, this time included, and how many of these count."""
+
+    attempts: int
+    spent: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +64,32 @@ class Verdict:
     due_in: float = 0.0
 
 
-def judge(kind: OutcomeKind, reason: str, attempts: int, retry_after: float | None, luck: float) -> Verdict:
-    """A provider answered attempt number `attempts`. `luck` in [0, 1) spreads the retries.
+def judge(kind: OutcomeKind, reason: str, tries: Tries, retry_after: float | None, luck: float) -> Verdict:
+    """A provider answered. `luck` in [0, 1) spreads the retries.
 
     Retry-After is a floor, never a ceiling (RFC 9110 section 10.2.3). An answer that never came is tried again,
-    because a repeat replaces what the person sees; a delivery that only ever got silence ends as `unknown`.
+    because a repeat replaces what the person sees; a delivery that ended in silence is `unknown`. Throttling and our
+    own configuration use up no attempt, but not even they are waited for without end.
     """
     if kind == "accepted":
         return Verdict("accepted")
-    if kind in ("permanent", "token_dead"):
+    if kind in ("permanent", "bounced", "token_dead"):
         return Verdict("failed", reason)
-    if kind == "config" and attempts < MAX_CONFIG_ATTEMPTS:
-        return Verdict("pending", reason, max(retry_after or 0.0, CONFIG_SECONDS * (0.5 + luck)))
-    if attempts >= MAX_ATTEMPTS:
+    if kind == "withheld":
+        return Verdict("pending", reason, retry_after or 0.0)
+    if tries.attempts >= MAX_PATIENCE or (kind not in PATIENT and tries.spent >= MAX_ATTEMPTS):
         return Verdict("unknown" if kind == "unknown" else "failed", reason)
-    return Verdict("pending", reason, max(retry_after or 0.0, backoff(attempts, luck)))
+    pause = CONFIG_SECONDS * (0.5 + luck) if kind == "config" else backoff(max(tries.spent, 1), luck)
+    return Verdict("pending", reason, max(retry_after or 0.0, pause))
+
+
+def suppresses(reason: str, times: int) -> bool:
+    """Whether an address that bounced `times` times is written to no more.
+
+    A server that says which (enhanced status code) is believed at once; a bare 550 may be a matter of policy or of
+    greylisting gone wrong, so it has to come again.
+    """
+    return SURE_BOUNCE.fullmatch(reason) is not None or times >= UNSURE_BOUNCES
 
 
 def backoff(attempts: int, luck: float) -> float:

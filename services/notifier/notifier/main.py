@@ -1,18 +1,24 @@
 """Builds the notifier: people are told, by push, mail and inbox. Read `build` to know the service."""
 
+import hmac
 from collections.abc import Mapping
 from email.utils import parseaddr
 
+from prometheus_client import CollectorRegistry
+
 from notifier import api, composing, handlers, templates_api
+from notifier.composing import OneClick
 from notifier.effects import Courier, Mail, Push
 from notifier.effects.fcm import FcmCourier
 from notifier.effects.recording import Unconfigured
 from notifier.effects.smtp import SmtpCourier
-from notifier.performing import Line, perform
+from notifier.lines import Line, Metrics
+from notifier.performing import perform, perform_digests
 from notifier.settings import Settings
-from notifier.work import LANES, PLANNING, PlanPermit, SendPermit
+from notifier.work import DIGESTS, LANES, PLANNING, DigestPermit, PlanPermit, SendPermit
 from shared.errors import Refused
-from shared.events import DIRECTORY, NotificationDue, NotificationRequested
+from shared.events import DIRECTORY, NotificationDue, NotificationRequested, TaskCancelRequested
+from shared.personal import read_master_key
 from shared.service import Service
 
 TEND_SECONDS = 1.0
@@ -24,14 +30,31 @@ class Couriers:
     def __init__(self, push: Courier[Push], mail: Courier[Mail], settings: Settings) -> None:
         self._all = (push, mail)
         self.lines: Mapping[str, Line] = {
-            "push": Line(composing.pushes(push), settings.push_concurrency),
-            "mail": Line(composing.mails(mail, settings.mail_from), settings.mail_connections),
+            "push": Line("push", composing.pushes(push), settings.push_concurrency, settings.push_rate),
+            "mail": Line(
+                "mail",
+                composing.mails(mail, settings.mail_from, one_click(settings)),
+                settings.mail_connections,
+                settings.mail_rate,
+            ),
         }
+
+    def measure(self, registry: CollectorRegistry) -> None:
+        """Count what the providers answer, in a service's metrics."""
+        metrics = Metrics(registry)
+        for line in self.lines.values():
+            line.measure(metrics)
 
     async def close(self) -> None:
         """Close every provider."""
         for courier in self._all:
             await courier.close()
+
+
+def one_click(settings: Settings) -> OneClick:
+    """Signs the links for unsubscribing with a key of their own, derived from the installation's."""
+    key = hmac.new(read_master_key(settings.vault_key_file), b"unsubscribe", "sha256").digest()
+    return OneClick(f"{settings.public_url.rstrip('/')}/v1/unsubscribe", key)
 
 
 def couriers(settings: Settings) -> Couriers:
@@ -57,9 +80,12 @@ def build(settings: Settings, providers: Couriers) -> Service:
     service.on(NotificationRequested, handlers.plan)
     service.on(NotificationDue, handlers.plan)
     service.work(PlanPermit, handlers.plan_waiting, PLANNING)
+    service.on(TaskCancelRequested, handlers.stop)
     service.work(SendPermit, perform, LANES, providers.lines, settings.claim)
+    service.work(DigestPermit, perform_digests, DIGESTS, providers.lines, settings.claim)
     service.sweep(TEND_SECONDS, handlers.tend, settings.directory_patience)
     service.closing(providers.close)
+    providers.measure(service.metrics.registry)
     service.serve(api.router)
     service.serve(templates_api.router)
     return service

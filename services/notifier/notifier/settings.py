@@ -21,6 +21,8 @@ class Settings(ServiceSettings):
     mail_from: str = "SchoolConnect <no-reply@example.org>"
     push_concurrency: int = Field(default=200, ge=1)
     mail_connections: int = Field(default=8, ge=1)
+    push_rate: float | None = Field(default=None, gt=0, description="pushes a second at most, for each process")
+    mail_rate: float | None = Field(default=None, gt=0, description="mails a second at most, for each process")
     claim: int = Field(default=500, ge=1, le=5000, description="deliveries taken by one permit")
     directory_patience: float = 60.0
     public_url: str = "https://schoolconnect.example.org"

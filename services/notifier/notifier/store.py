@@ -1,6 +1,7 @@
 """Every move of a notification as one call: the statements are in `planning` and `sending`, the commits elsewhere."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from psycopg.types.json import Jsonb
 from notifier import planning, rendering, sending
 from notifier.domain import MAX_ATTEMPTS, lane
 from notifier.work import PlanPermit, SendPermit
-from shared.events import NotificationCompleted, NotificationIntent, NotificationPlanned
+from shared.events import NotificationCompleted, NotificationIntent, NotificationPlanned, TaskState
 from shared.tracking import track
 from shared.transaction import Transaction
 
@@ -19,11 +20,11 @@ PERMIT_SECONDS = 10.0
 KIND = "notification.send"
 
 
-async def receive(tx: Transaction, event: NotificationIntent) -> None:
-    """Remember what was asked for; a repeat changes nothing."""
+async def receive(tx: Transaction, event: NotificationIntent) -> bool:
+    """Remember what was asked for; a repeat changes nothing. False when it had been stopped before it was heard of."""
     values = event.model_dump()
     escalation = event.escalation.model_dump(mode="json") if event.escalation else None
-    await tx.execute(
+    row = await tx.row(
         planning.RECEIVE,
         values
         | {
@@ -34,6 +35,7 @@ async def receive(tx: Transaction, event: NotificationIntent) -> None:
             "escalation": Jsonb(escalation) if escalation else None,
         },
     )
+    return row is None or row["state"] != "cancelled"
 
 
 async def plan_if_ready(tx: Transaction, notification_id: UUID) -> bool:
@@ -45,16 +47,7 @@ async def plan_if_ready(tx: Transaction, notification_id: UUID) -> bool:
     if (problem := await rendering.word(tx, notification)) is not None:
         await refuse(tx, notification, problem)
         return True
-    planned = sum(row["n"] for row in counts)
-    open_by_channel = {row["channel"]: row["n"] for row in counts if row["state"] == "pending"}
-    outstanding = sum(open_by_channel.values())
-    ids = {"notification_id": notification_id}
-    await tx.execute(planning.PLANNED, ids | {"planned": planned, "outstanding": outstanding})
-    for channel in open_by_channel:
-        name = lane(channel, urgent=notification["urgent"])
-        await tx.execute(planning.RELEASE, ids | {"channel": channel, "lane": name, "seconds": PERMIT_SECONDS})
-        for _ in range(WINDOW):
-            tx.permit(SendPermit(notification_id=notification_id, channel=channel), name)
+    planned = await release(tx, notification, counts)
     tx.emit(
         NotificationPlanned(
             notification_id=notification_id,
@@ -77,24 +70,49 @@ async def refuse(tx: Transaction, notification: dict[str, Any], problem: str) ->
     )
 
 
-async def settle(tx: Transaction, notification_id: UUID, finished: int, *, tell: bool = False) -> None:
-    """Take finished deliveries off the count; the last one completes the notification and its task."""
-    row = await tx.row(sending.SETTLE, {"notification_id": notification_id, "finished": finished})
-    if row is None or row["state"] not in ("sending", "completed"):
-        return
-    ended = row["state"] == "completed"
-    if not (ended or tell or row["tell"]):
-        return
+async def release(tx: Transaction, notification: Mapping[str, Any], counts: Sequence[Mapping[str, Any]]) -> int:
+    """Open the windows of what was just planned, with permits where something is due; returns how many were planned."""
+    planned = sum(int(row["n"]) for row in counts)
+    waiting = {(row["channel"], row["state"]): row["n"] for row in counts if row["state"] in ("pending", "held")}
+    ids = {"notification_id": notification["notification_id"]}
+    await tx.execute(planning.PLANNED, ids | {"planned": planned, "outstanding": sum(waiting.values())})
+    for channel in sorted({channel for channel, _ in waiting}):
+        name = lane(channel, urgent=notification["urgent"])
+        due = (channel, "pending") in waiting
+        values = {"channel": channel, "lane": name, "seconds": PERMIT_SECONDS if due else 0.0}
+        await tx.execute(planning.RELEASE, ids | values)
+        for _ in range(WINDOW if due else 0):
+            tx.permit(SendPermit(channel=channel, **ids), name)
+    return planned
+
+
+async def settle(
+    tx: Transaction, notification_id: UUID, finished: int, *, tell: bool = False, well: bool = False
+) -> str | None:
+    """Take finished deliveries off the count; the last one ends the notification and its task. Returns its state.
+
+    `well`: the provider took something, whatever was wrong with our configuration before.
+    """
+    row = await tx.row(sending.SETTLE, {"notification_id": notification_id, "finished": finished, "well": well})
+    if row is None:
+        return None
+    state = str(row["state"])
+    ended = row["ended"] and state in ("completed", "cancelled")
+    if not (ended or tell or row["tell"]) or state == "failed":
+        return state
     counts = await count(tx, notification_id) if ended else None
+    running: TaskState = "retrying" if row["warning"] else "running"
+    ending: TaskState = "succeeded" if state == "completed" else "cancelled"
     await track(
         tx,
         row["task_id"],
         school_id=row["school_id"],
         kind=KIND,
-        state="succeeded" if ended else "running",
-        done=row["planned"] - row["outstanding"],
-        total=row["planned"],
+        state=ending if ended else running,
+        done=row["round_planned"] - row["outstanding"],
+        total=row["round_planned"],
         result={"notification_id": str(notification_id), "counts": counts} if ended else None,
+        error=None if ended else row["warning"],
     )
     if counts is not None:
         tx.emit(
@@ -105,6 +123,16 @@ async def settle(tx: Transaction, notification_id: UUID, finished: int, *, tell:
                 counts=counts,
             )
         )
+    return state
+
+
+async def warn(tx: Transaction, notification_id: UUID, warning: str) -> None:
+    """Let the task say why nothing moves, once for each reason."""
+    row = await tx.row(sending.WARN, {"notification_id": notification_id, "warning": warning})
+    if row is not None:
+        done, total = row["round_planned"] - row["outstanding"], row["round_planned"]
+        facts = {"school_id": row["school_id"], "kind": KIND, "done": done, "total": total}
+        await track(tx, row["task_id"], state="retrying", error=warning, **facts)
 
 
 async def count(tx: Transaction, notification_id: UUID) -> dict[str, dict[str, int]]:
@@ -125,17 +153,23 @@ async def claim(
         return None, []
     rows = await tx.rows(sending.CLAIM, values | {"lease": lease, "limit": limit, "seconds": seconds})
     mine = [row for row in rows if row["state"] == "sending"]
-    if len(rows) > len(mine):
-        await settle(tx, permit.notification_id, len(rows) - len(mine))
-    if rows:
-        await tx.execute(sending.PERMITTED, values | {"seconds": PERMIT_SECONDS})
+    await settle_stopped(tx, rows)
+    # A permit that finds nothing is spent: what comes due next, the sweep gives a new one for, at once.
+    await tx.execute(sending.PERMITTED, values | {"seconds": PERMIT_SECONDS if mine else 0.0})
     return notification, mine
+
+
+async def settle_stopped(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Take off the count what a claim found to be over."""
+    stopped = Counter(row["notification_id"] for row in rows if row["state"] not in ("sending", "held"))
+    for notification, finished in sorted(stopped.items()):
+        await settle(tx, notification, finished)
 
 
 async def expire_attempts(tx: Transaction) -> int:
     """Give back what dead workers held; returns how many notifications were touched."""
     rows = await tx.rows(sending.EXPIRED, {"most": MAX_ATTEMPTS})
-    for row in sorted(rows, key=lambda r: str(r["notification_id"])):
+    for row in rows:
         if row["finished"]:
             await settle(tx, row["notification_id"], row["finished"])
     return len(rows)

@@ -6,6 +6,7 @@ from uuid import UUID
 from shared.outbox import Work
 
 LANES = ("push.urgent", "push.bulk", "mail.urgent", "mail.bulk")
+DIGESTS = ("push.digest", "mail.digest")
 PLANNING = ("planning",)
 
 
@@ -30,3 +31,15 @@ class SendPermit(Work):
     @property
     def subject(self) -> str:
         return f"{self.notification_id}:{self.channel}"
+
+
+class DigestPermit(Work):
+    """The next morning digests of a school on one channel may be sent."""
+
+    name: ClassVar[str] = "notifier.digest"
+    school_id: UUID
+    channel: Literal["push", "mail"]
+
+    @property
+    def subject(self) -> str:
+        return f"{self.school_id}:{self.channel}"

@@ -20,7 +20,8 @@ from notifier.effects.smtp import SmtpCourier
 from shared.testing import Backing, fresh_database, write_keys
 
 EMPTY = """
-TRUNCATE notification, delivery, attempt, release, inbox_item, outbox, inbox, task_track, directory_seen CASCADE
+TRUNCATE notification, delivery, attempt, release, inbox_item, outbox, inbox, task_track, directory_seen,
+    digest_window, group_address, suppression CASCADE
 """
 NOBODY = "amqp://127.0.0.1:1/"
 """No broker: what a house emits stays in its outbox."""

@@ -12,9 +12,9 @@ from notifier import directory, handlers
 from notifier.effects import Mail, Push
 from notifier.effects.recording import Recording
 from notifier.main import Couriers, build
-from notifier.performing import perform
+from notifier.performing import perform, perform_digests
 from notifier.settings import Settings
-from notifier.work import PlanPermit, SendPermit
+from notifier.work import DigestPermit, PlanPermit, SendPermit
 from shared.events import Audience, Envelope, NotificationRequested, PersonChanged, SchoolChanged, StudentChanged
 from shared.events.directory import Contact, Device, Membership
 from shared.service import Service
@@ -22,6 +22,7 @@ from shared.service import Service
 PERMITS = "DELETE FROM outbox WHERE exchange = '' AND routing_key LIKE 'notifier.work.%' RETURNING headers, data"
 EVENTS = "SELECT headers, data FROM outbox WHERE exchange <> '' ORDER BY position"
 DUE = "UPDATE delivery SET due_at = clock_timestamp() WHERE state = 'pending' AND due_at > clock_timestamp()"
+SPENT = "WITH r AS (UPDATE release SET permitted_until = now()) UPDATE digest_window SET permitted_until = now()"
 LONG_AGO = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
@@ -114,6 +115,7 @@ class House:
     async def work(self, rounds: int = 50) -> None:
         """Perform every permit there is, those that follow included; then what the sweep would give."""
         for _ in range(rounds):
+            await self.execute(SPENT)
             await handlers.tend(self.service.transactions, self.settings.directory_patience)
             permits = await self.rows(PERMITS)
             if not permits:
@@ -135,6 +137,9 @@ class House:
         if cause.type == PlanPermit.name:
             permit = PlanPermit.model_validate_json(row["data"])
             await handlers.plan_waiting(permit, cause, self.service.transactions)
+        elif cause.type == DigestPermit.name:
+            digests = DigestPermit.model_validate_json(row["data"])
+            await perform_digests(digests, cause, self.service.transactions, self.providers.lines, self.settings.claim)
         else:
             permit = SendPermit.model_validate_json(row["data"])
             await perform(permit, cause, self.service.transactions, self.providers.lines, self.settings.claim)

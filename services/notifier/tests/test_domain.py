@@ -2,38 +2,46 @@
 
 from typing import get_args
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifier.breaker import CONFIG_IN_A_ROW, IN_A_ROW, LONGEST_PAUSE, Breaker
 from notifier.domain import (
     CONFIG_SECONDS,
     FINAL,
     LONGEST_SECONDS,
     MAX_ATTEMPTS,
-    MAX_CONFIG_ATTEMPTS,
+    MAX_PATIENCE,
     MOVES,
+    PATIENT,
+    STARTS,
+    UNWELL,
     OutcomeKind,
+    Tries,
     backoff,
     judge,
+    suppresses,
 )
 
 KINDS = st.sampled_from(get_args(OutcomeKind))
 LUCK = st.floats(0, 1, exclude_max=True)
 WAIT = st.none() | st.floats(0, 86_400)
-ANSWER = st.tuples(KINDS.filter(lambda kind: kind != "config"), WAIT, LUCK)
+TRIES = st.builds(lambda spent, patient: Tries(spent + patient, spent), st.integers(0, 50), st.integers(0, 2000))
+ANSWER = st.tuples(KINDS.filter(lambda kind: kind not in PATIENT), WAIT, LUCK)
 
 
-@given(kind=KINDS, attempts=st.integers(1, 50), wait=WAIT, luck=LUCK)
-def test_a_verdict_is_an_allowed_move(kind, attempts, wait, luck):
-    assert judge(kind, "why", attempts, wait, luck).state in MOVES["sending"]
+@given(kind=KINDS, tries=TRIES, wait=WAIT, luck=LUCK)
+def test_a_verdict_is_an_allowed_move(kind, tries, wait, luck):
+    assert judge(kind, "why", tries, wait, luck).state in MOVES["sending"]
 
 
-@given(kind=KINDS, attempts=st.integers(1, 50), wait=st.floats(0, 86_400), luck=LUCK)
-def test_retry_after_is_a_floor(kind, attempts, wait, luck):
-    verdict = judge(kind, "why", attempts, wait, luck)
+@given(kind=KINDS, tries=TRIES, wait=st.floats(0, 86_400), luck=LUCK)
+def test_retry_after_is_a_floor(kind, tries, wait, luck):
+    verdict = judge(kind, "why", tries, wait, luck)
     if verdict.state == "pending":
         assert verdict.due_in >= wait
-        assert kind == "config" or verdict.due_in >= backoff(attempts, luck)
+        assert kind in ("config", "withheld") or verdict.due_in >= backoff(max(tries.spent, 1), luck)
     else:
         assert verdict.due_in == 0
 
@@ -41,31 +49,36 @@ def test_retry_after_is_a_floor(kind, attempts, wait, luck):
 @given(answers=st.lists(ANSWER, min_size=MAX_ATTEMPTS, max_size=MAX_ATTEMPTS))
 def test_attempts_end(answers):
     state = "pending"
-    for attempts, (kind, wait, luck) in enumerate(answers, start=1):
-        state = judge(kind, "why", attempts, wait, luck).state
+    for spent, (kind, wait, luck) in enumerate(answers, start=1):
+        state = judge(kind, "why", Tries(spent, spent), wait, luck).state
         if state != "pending":
             break
     assert state in FINAL
 
 
-@given(before=st.lists(ANSWER, max_size=MAX_ATTEMPTS - 1), wait=WAIT, luck=LUCK)
-def test_accepted_is_the_end_whatever_came_before(before, wait, luck):
-    verdict = judge("accepted", "", len(before) + 1, wait, luck)
+@given(tries=TRIES, wait=WAIT, luck=LUCK)
+def test_accepted_is_the_end_whatever_came_before(tries, wait, luck):
+    verdict = judge("accepted", "", tries, wait, luck)
     assert (verdict.state, verdict.reason) == ("accepted", None)
 
 
 @given(wait=WAIT, luck=LUCK)
 def test_silence_ends_as_unknown_and_a_refusal_as_failed(wait, luck):
-    assert judge("unknown", "r", MAX_ATTEMPTS, wait, luck).state == "unknown"
-    assert judge("transient", "r", MAX_ATTEMPTS, wait, luck).state == "failed"
+    tries = Tries(MAX_ATTEMPTS, MAX_ATTEMPTS)
+    assert judge("unknown", "r", tries, wait, luck).state == "unknown"
+    assert judge("transient", "r", tries, wait, luck).state == "failed"
 
 
-@given(attempts=st.integers(1, MAX_CONFIG_ATTEMPTS - 1), luck=LUCK)
-def test_wrong_credentials_end_no_delivery_for_a_day(attempts, luck):
-    verdict = judge("config", "r", attempts, None, luck)
-    assert verdict.state == "pending"
-    assert verdict.due_in >= CONFIG_SECONDS / 2
-    assert judge("config", "r", MAX_CONFIG_ATTEMPTS, None, luck).state == "failed"
+@pytest.mark.parametrize("kind", ["config", "throttled"])
+@given(spent=st.integers(0, MAX_ATTEMPTS - 1), luck=LUCK)
+def test_neither_throttling_nor_our_configuration_uses_up_attempts(kind, spent, luck):
+    assert judge(kind, "r", Tries(MAX_PATIENCE - 1, spent), None, luck).state == "pending"
+    assert judge(kind, "r", Tries(MAX_PATIENCE, spent), None, luck).state == "failed"
+
+
+@given(luck=LUCK)
+def test_wrong_credentials_are_asked_about_once_a_minute(luck):
+    assert judge("config", "r", Tries(1, 0), None, luck).due_in >= CONFIG_SECONDS / 2
 
 
 @given(attempts=st.integers(1, 1000), luck=LUCK)
@@ -79,3 +92,41 @@ def test_the_machine_is_closed_and_final_states_lead_nowhere_but_to_read():
     assert {onward for moves in MOVES.values() for onward in moves} <= MOVES.keys()
     assert all(MOVES[state] <= {"read"} for state in FINAL)
     assert MOVES.keys() - FINAL == {"pending", "held", "sending"}
+    assert MOVES.keys() >= STARTS
+
+
+@pytest.mark.parametrize(
+    ("reason", "times", "expected"),
+    [("smtp_550_5.1.1", 1, True), ("smtp_550", 1, False), ("smtp_550", 3, True), ("smtp_550_5.7.1", 1, False)],
+)
+def test_an_address_is_left_alone_when_it_is_certain_or_comes_again(reason, times, expected):
+    assert suppresses(reason, times) is expected
+
+
+@given(st.lists(st.tuples(KINDS.filter(lambda k: k != "withheld"), WAIT, st.floats(0, 5)), max_size=200))
+def test_a_breaker_withholds_no_call_for_ever_and_never_asks_before_retry_after(answers):
+    breaker, now, floor = Breaker(), 0.0, 0.0
+    for kind, wait, step in answers:
+        now += step
+        admitted = breaker.admit(now)
+        if admitted == "closed":
+            # then: it says when to come again, and one call goes through by then
+            assert breaker.waits(now) <= max(LONGEST_PAUSE, floor - now)
+            now += breaker.waits(now)
+            admitted = breaker.admit(now)
+        assert admitted == "probe" if breaker.is_open else admitted == "open"
+        assert admitted == "open" or now >= floor
+        breaker.record(kind, "r", wait, now, admitted=admitted)
+        floor = now + (wait or 0.0) if breaker.is_open and kind in UNWELL else 0.0
+
+
+@pytest.mark.parametrize(("kind", "run"), [("transient", IN_A_ROW), ("config", CONFIG_IN_A_ROW)])
+def test_a_run_of_bad_answers_opens_the_breaker_and_one_probe_closes_it(kind, run):
+    breaker = Breaker()
+    opened = [breaker.record(kind, "r", None, 0.0, admitted=breaker.admit(0.0)) for _ in range(run)]
+    assert opened == [False] * (run - 1) + [True]
+    assert breaker.admit(0.1) == "closed"
+    later = breaker.waits(0.0)
+    assert [breaker.admit(later), breaker.admit(later)] == ["probe", "closed"]
+    breaker.record("accepted", "", None, later, admitted="probe")
+    assert breaker.admit(later) == "open"

@@ -79,7 +79,7 @@ async def test_many_at_once_all_arrive_once(bench):
 async def test_a_refusal_is_an_outcome_and_no_exception(bench):
     bench.refuse()
     outcome = await bench.courier.send(bench.message(1))
-    assert outcome.kind in {"permanent", "token_dead"}
+    assert outcome.kind in {"permanent", "bounced", "token_dead"}
     assert outcome.kind in get_args(OutcomeKind)
     # a reason is a code: it goes into rows and logs, an address or a text must not
     assert outcome.reason

@@ -89,7 +89,7 @@ async def test_lines_that_begin_with_a_dot_arrive_as_they_were(smtp, mail_courie
 
 @pytest.mark.parametrize(
     ("fault", "kind", "reason"),
-    [({"defer": 1.0}, "transient", "smtp_451"), ({"reject": 1.0}, "permanent", "smtp_550")],
+    [({"defer": 1.0}, "transient", "smtp_451"), ({"reject": 1.0}, "bounced", "smtp_550_5.1.1")],
 )
 async def test_a_refused_recipient_leaves_the_connection_usable(smtp, mail_courier, fault, kind, reason):
     smtp.faults(**fault)
@@ -138,7 +138,10 @@ async def test_silence_before_the_content_is_transient_and_after_it_unknown():
         ("MAIL", "552 too big", "permanent"),
         ("MAIL", "451 later", "transient"),
         ("RCPT", "530 sign in", "config"),
-        ("RCPT", "550 nobody", "permanent"),
+        ("RCPT", "550 nobody", "bounced"),
+        ("RCPT", "550 5.7.1 policy", "permanent"),
+        ("RCPT", "552 5.2.2 full", "permanent"),
+        ("RCPT", "553 5.1.3 no address", "bounced"),
         ("DATA", "451 later", "transient"),
         ("354", "554 spam", "permanent"),
         ("354", "421 going", "transient"),

@@ -1,6 +1,7 @@
 """The public vocabulary: every fact that leaves a service, one file per noun."""
 
 from shared.events.base import DirectoryEvent, Envelope, Event, Personal, StateEvent
+from shared.events.devices import DeviceInvalidated
 from shared.events.directory import DIRECTORY, CalendarChanged, PersonChanged, SchoolChanged, StudentChanged
 from shared.events.notifications import (
     Audience,
@@ -37,6 +38,7 @@ __all__ = [
     "Audience",
     "BehaviorRecorded",
     "CalendarChanged",
+    "DeviceInvalidated",
     "DirectoryEvent",
     "Envelope",
     "Event",

@@ -6,7 +6,9 @@ A courier never raises for what a provider answers: every answer is an Outcome, 
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar
 
-OutcomeKind = Literal["accepted", "transient", "throttled", "permanent", "token_dead", "config", "unknown"]
+OutcomeKind = Literal[
+    "accepted", "transient", "throttled", "permanent", "bounced", "token_dead", "config", "unknown", "withheld"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +16,8 @@ class Outcome:
     """What a provider said. `retry_after` in seconds; `reason` is a code, never an address or a text.
 
     accepted: taken over. transient: not now. throttled: too fast. permanent: never. token_dead: forget this token.
-    config: our credentials or sender are wrong, no message would pass. unknown: no answer came, it may have been taken.
+    bounced: there is no such mailbox. config: our credentials or sender are wrong, no message would pass.
+    unknown: no answer came, it may have been taken. withheld: no call was made, the provider is being left alone.
     """
 
     kind: OutcomeKind

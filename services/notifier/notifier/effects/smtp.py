@@ -1,11 +1,12 @@
 """Mail over pooled SMTP connections; the next server takes over where one cannot be used (RFC 5321)."""
 
 import asyncio
+import re
 from email.utils import parseaddr
 from pathlib import Path
 
 from aiosmtplib import SMTP
-from aiosmtplib.errors import SMTPException, SMTPResponseException, SMTPSenderRefused
+from aiosmtplib.errors import SMTPException, SMTPRecipientRefused, SMTPResponseException, SMTPSenderRefused
 
 from notifier.effects import Mail, Outcome
 from notifier.effects.smtp_pool import Away, Pool, Server, permanent
@@ -14,6 +15,11 @@ TIMEOUT_SECONDS = 30.0
 """For each reply; a mail needs at most three on a connection that stands."""
 COOLDOWN_SECONDS = 10.0
 CLOSING, TOO_BIG = 421, 552
+NO_MAILBOX = frozenset({550, 551, 553})
+ENHANCED = re.compile(r"5\.\d{1,3}\.\d{1,3}(?=\s|$)")
+"""The status code that says why (RFC 2034, RFC 3463)."""
+MAILBOX = re.compile(r"5\.(1\.(0|1|2|3|6|10)|2\.1|0\.0)$")
+"""About the recipient's address or mailbox; 5.7 is policy, 5.2.2 a full mailbox, 5.3 the system, 5.1.8 our sender."""
 SIGN_IN = range(530, 536)
 """Authentication required, too weak, failed: about us, not about the recipient (RFC 4954 section 6)."""
 
@@ -145,4 +151,11 @@ def refused(problem: SMTPResponseException) -> Outcome:
     ours = code in SIGN_IN or (isinstance(problem, SMTPSenderRefused) and permanent(code) and code != TOO_BIG)
     if ours:
         return Outcome("config", f"smtp_{code}")
-    return Outcome("permanent" if permanent(code) else "transient", f"smtp_{code}")
+    if not permanent(code):
+        return Outcome("transient", f"smtp_{code}")
+    told = ENHANCED.match(problem.message)
+    reason = f"smtp_{code}_{told[0]}" if told else f"smtp_{code}"
+    gone = isinstance(problem, SMTPRecipientRefused) and (
+        MAILBOX.match(told[0]) is not None if told else code in NO_MAILBOX
+    )
+    return Outcome("bounced" if gone else "permanent", reason)

@@ -1,0 +1,180 @@
+"""Hold, not drop: what comes at night is told in the morning, once, and never before."""
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from notifier.effects import Outcome
+from shared.events.directory import Preference, QuietHours
+
+MORNING = "UPDATE delivery SET due_at = clock_timestamp() WHERE state = 'held'"
+ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Cairo", "Asia/Kathmandu")
+HOUR = dt.timedelta(hours=1)
+
+
+def now_quiet():
+    """Quiet hours around this moment, in UTC."""
+    now = dt.datetime.now(dt.UTC)
+    return QuietHours(starts=(now - 2 * HOUR).time(), ends=(now + 2 * HOUR).time())
+
+
+def around_changes():
+    """Moments of two years, most of them within a day of a change of clocks."""
+    days = ((3, 29), (10, 25), (3, 8), (11, 1), (4, 24), (10, 4))
+    changes = [dt.datetime(year, month, day, 2, tzinfo=dt.UTC) for year in (2026, 2027) for month, day in days]
+    return st.builds(
+        lambda base, minutes: base + dt.timedelta(minutes=minutes), st.sampled_from(changes), st.integers(-1500, 1500)
+    )
+
+
+@pytest.fixture(scope="module")
+def database(notifier_backing):
+    with psycopg.connect(notifier_backing.admin_url, autocommit=True) as connection:
+        connection.execute("SET search_path = notifier")
+        yield connection
+
+
+def quiet(local, starts, ends):
+    return starts <= local < ends if starts < ends else local >= starts or local < ends
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    at=around_changes(),
+    zone=st.sampled_from(ZONES),
+    starts=st.times().map(lambda t: t.replace(second=0, microsecond=0)),
+    ends=st.times().map(lambda t: t.replace(second=0, microsecond=0)),
+    digest=st.times().map(lambda t: t.replace(second=0, microsecond=0)),
+)
+def test_quiet_hours_and_clock_changes_never_tell_early_and_never_forget(database, at, zone, starts, ends, digest):
+    query = "SELECT quiet_until(%s, %s, %s, %s, %s)"
+    (until,) = database.execute(query, (at, zone, starts, ends, digest)).fetchone()
+    local = at.astimezone(ZoneInfo(zone)).time()
+    if not quiet(local, starts, ends):
+        assert until is None
+        return
+    # then: it comes, later, within two days, and then it is no longer quiet
+    assert at < until <= at + dt.timedelta(days=2, hours=1)
+    told = until.astimezone(ZoneInfo(zone)).time()
+    assert starts == ends or not quiet(told, starts, ends)
+    # and neither before the end of quiet hours nor, where it is later, before the digest of that day
+    past = until - dt.timedelta(seconds=1)
+    waited = past.astimezone(ZoneInfo(zone)).time()
+    on_time = {ends, digest}
+    assert told in on_time or starts == ends or quiet(waited, starts, ends) or local_gap(until, zone)
+
+
+def local_gap(moment, zone):
+    """Whether the clocks were put forward or back within a day before a moment."""
+    where = ZoneInfo(zone)
+    return moment.astimezone(where).utcoffset() != (moment - dt.timedelta(days=2)).astimezone(where).utcoffset()
+
+
+async def test_an_unknown_zone_is_read_as_utc(house):
+    at = dt.datetime(2026, 1, 1, 23, tzinfo=dt.UTC)
+    query = "SELECT quiet_until(%s, 'Nowhere/At_All', '22:00', '06:00', '07:00') AS until"
+    assert (await house.rows(query, (at,)))[0]["until"] == dt.datetime(2026, 1, 2, 7, tzinfo=dt.UTC)
+
+
+async def test_what_comes_at_night_becomes_one_digest_per_person_and_channel(house):
+    school = await house.add_school(quiet=now_quiet(), name="Hill School")
+    await house.add_person(school, mails=("ada@example.org",), tokens=("a-token",))
+    await house.add_person(school, mails=("bob@example.org",), quiet=QuietHours(starts=dt.time(0), ends=dt.time(0, 1)))
+    # when
+    notifications = [await house.ask(school, title=f"Title {n}", body=f"Text {n}.") for n in range(3)]
+    await house.work()
+    # then: only the one whose own hours are not quiet has been told
+    assert [mail.recipient for mail in house.mail.sent] == ["bob@example.org"] * 3
+    assert await house.states(notifications[0]) == {
+        "push": {"held": 1, "suppressed": 1}, "mail": {"held": 1, "accepted": 1}, "inbox": {"accepted": 2},
+    }  # fmt: skip
+    # when the morning has come
+    await house.execute(MORNING)
+    await house.work()
+    # then
+    (push,) = house.push.sent
+    assert all(f"Title {n}" in push.body for n in range(3))
+    (mail,) = [each for each in house.mail.sent if each.recipient == "ada@example.org"]
+    assert all(f"Text {n}." in mail.content.decode() for n in range(3))
+    for notification in notifications:
+        states = await house.states(notification)
+        assert states["mail"] == {"accepted": 2}
+        assert states["push"] == {"accepted": 1, "suppressed": 1}
+    assert len(await house.emitted("notification.completed")) == 3
+
+
+async def test_a_single_held_message_goes_out_as_itself(house):
+    school = await house.add_school(quiet=now_quiet())
+    await house.add_person(school, mails=("ada@example.org",))
+    notification = await house.ask(school, channels=("mail",), title="Trip")
+    await house.execute(MORNING)
+    await house.work()
+    assert await house.states(notification) == {"mail": {"accepted": 1}}
+    assert "Subject: Trip" in house.mail.sent[0].content.decode()
+
+
+@pytest.mark.parametrize("passing", [{"kind": "safety"}, {"urgent": True}])
+async def test_safety_and_urgent_pass_quiet_hours(house, passing):
+    school = await house.add_school(quiet=now_quiet())
+    await house.add_person(school, mails=("ada@example.org",))
+    notification = await house.ask(school, channels=("mail",), **passing)
+    await house.work()
+    assert await house.states(notification) == {"mail": {"accepted": 1}}
+
+
+async def test_what_expires_while_it_is_held_is_told_of_as_that(house):
+    school = await house.add_school(quiet=now_quiet())
+    await house.add_person(school, mails=("ada@example.org",))
+    notification = await house.ask(school, channels=("mail",), expires_at=dt.datetime.now(dt.UTC) + HOUR)
+    await house.execute("UPDATE notification SET expires_at = clock_timestamp()")
+    await house.work()
+    (row,) = await house.rows("SELECT state, reason FROM delivery WHERE notification_id = %s", (notification,))
+    assert row == {"state": "expired", "reason": "expired_while_held"}
+    assert house.mail.sent == []
+    assert (await house.emitted("notification.completed"))[0]["counts"] == {"mail": {"expired": 1}}
+
+
+async def test_a_retry_that_comes_due_at_night_is_held_as_well(open_house):
+    house = await open_house()
+    school = await house.add_school()
+    person = await house.add_person(school, mails=("ada@example.org",))
+    notification = await house.ask(school, channels=("mail",))
+    # when: night falls between plan and send
+    await house.add_person(school, person_id=person, mails=("ada@example.org",), quiet=now_quiet())
+    await house.work()
+    assert await house.states(notification) == {"mail": {"held": 1}}
+    await house.execute(MORNING)
+    await house.work()
+    assert await house.states(notification) == {"mail": {"accepted": 1}}
+
+
+async def test_an_item_of_a_digest_that_nobody_wants_any_more_is_left_out(house):
+    school = await house.add_school(quiet=now_quiet())
+    person = await house.add_person(school, mails=("ada@example.org",))
+    kept = await house.ask(school, channels=("mail",), title="Kept")
+    payment = await house.ask(school, channels=("mail",), kind="payment", title="Dropped")
+    no = Preference(kind="payment", channel="mail", wanted=False)
+    await house.add_person(school, person_id=person, mails=("ada@example.org",), preferences=(no,), quiet=now_quiet())
+    await house.execute(MORNING)
+    await house.work()
+    (mail,) = house.mail.sent
+    assert "Dropped" not in mail.content.decode()
+    assert await house.states(kept) == {"mail": {"accepted": 1}}
+    assert await house.states(payment) == {"mail": {"suppressed": 1}}
+
+
+async def test_a_digest_that_fails_is_tried_again_whole(open_house):
+    answers = iter(["transient"])
+    house = await open_house(mail=lambda _: Outcome(next(answers, "accepted"), "later"))
+    school = await house.add_school(quiet=now_quiet())
+    await house.add_person(school, mails=("ada@example.org",))
+    notifications = [await house.ask(school, channels=("mail",)) for _ in range(2)]
+    await house.execute(MORNING)
+    await house.work_through()
+    first, second = house.mail.sent
+    assert first.content == second.content
+    assert [await house.states(each) for each in notifications] == [{"mail": {"accepted": 1}}] * 2
