@@ -15,7 +15,7 @@ LOGS: dict[str, tuple[str, ...]] = {
     "school.log.directory": ("school", "person", "student", "calendar"),
     "school.log.records": ("behavior", "payment", "absence", "grade", "remark"),
     "school.log.work": (
-        "notification", "schedule", "file", "files", "report", "reports", "device",
+        "notification", "inbox", "schedule", "file", "files", "report", "reports", "device",
     ),
     "school.log.tasks": ("task", "tasks"),
 }  # fmt: skip

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from notifier import directory, holding, stopping, store
+from notifier import directory, escalation, holding, retraction, stopping, store
 from notifier.work import PlanPermit
 from shared.events import DirectoryEvent, Envelope, Event, NotificationIntent, TaskCancelRequested
 from shared.tracking import ended, track
@@ -49,6 +49,7 @@ async def stop(event: TaskCancelRequested, tx: Transaction) -> None:
 async def plan_waiting(permit: PlanPermit, cause: Envelope, transactions: Transactions) -> None:
     """Plan what had to wait; planned meanwhile or still too early, it changes nothing."""
     async with transactions.begin(cause) as tx:
+        await retraction.lock(tx, permit.notification_id)
         if await store.plan_if_ready(tx, permit.notification_id) and cause.task_id:
             await _heed(tx, cause.task_id)
 
@@ -67,3 +68,9 @@ async def tend(transactions: Transactions, patience: float) -> None:
     async with transactions.begin() as tx:
         await store.wake_waiting(tx)
         await store.give_up(tx, patience)
+
+
+async def escalate(transactions: Transactions) -> None:
+    """Ask the next people about what nobody has read in time."""
+    async with transactions.begin() as tx:
+        await escalation.go_on(tx)

@@ -6,7 +6,7 @@ from email.utils import parseaddr
 
 from prometheus_client import CollectorRegistry
 
-from notifier import api, composing, handlers, templates_api
+from notifier import api, composing, handlers, inbox_api, templates_api
 from notifier.composing import OneClick
 from notifier.effects import Courier, Mail, Push
 from notifier.effects.fcm import FcmCourier
@@ -22,6 +22,7 @@ from shared.personal import read_master_key
 from shared.service import Service
 
 TEND_SECONDS = 1.0
+ESCALATE_SECONDS = 1.0
 
 
 class Couriers:
@@ -84,8 +85,10 @@ def build(settings: Settings, providers: Couriers) -> Service:
     service.work(SendPermit, perform, LANES, providers.lines, settings.claim)
     service.work(DigestPermit, perform_digests, DIGESTS, providers.lines, settings.claim)
     service.sweep(TEND_SECONDS, handlers.tend, settings.directory_patience)
+    service.sweep(ESCALATE_SECONDS, handlers.escalate)
     service.closing(providers.close)
     providers.measure(service.metrics.registry)
     service.serve(api.router)
     service.serve(templates_api.router)
+    service.serve(inbox_api.router)
     return service

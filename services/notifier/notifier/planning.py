@@ -33,9 +33,11 @@ WHERE n.notification_id = %(notification_id)s AND n.state = 'waiting'
 RETURNING n.*
 """
 
+UNCLAIM = "UPDATE notification SET state = 'waiting', told_at = NULL WHERE notification_id = %(notification_id)s"
+
 READY = """
-SELECT n.notification_id FROM notification n JOIN directory_seen s USING (school_id)
-WHERE n.state = 'waiting' AND s.versions @> int8range(1, greatest(n.directory_version, 1), '[]')
+SELECT n.notification_id FROM notification n LEFT JOIN directory_seen s USING (school_id)
+WHERE n.state = 'waiting' AND (n.directory_version = 0 OR s.versions @> int8range(1, n.directory_version, '[]'))
   AND (%(schools)s::uuid[] IS NULL OR n.school_id = ANY(%(schools)s))
 LIMIT 500
 """

@@ -30,7 +30,7 @@ WITH chosen AS MATERIALIZED (
 # What quiet hours let go within the last hour is not held again: the time of a digest may itself be quiet.
 JUDGED = """, judged AS (
     SELECT due.delivery_id, CASE
-        WHEN n.state = 'cancelled' THEN 'cancelled'
+        WHEN n.state = 'cancelled' OR n.retracted_at IS NOT NULL THEN 'cancelled'
         WHEN n.expires_at <= clock_timestamp() THEN 'expired'
         WHEN p.active IS FALSE THEN 'inactive'
         WHEN n.kind <> 'safety' AND f.wanted IS FALSE THEN 'opted_out'

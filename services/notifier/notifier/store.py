@@ -7,7 +7,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from notifier import planning, rendering, sending
+from notifier import escalation, inbox, planning, rendering, retraction, sending
 from notifier.domain import MAX_ATTEMPTS, lane
 from notifier.work import PlanPermit, SendPermit
 from shared.events import NotificationCompleted, NotificationIntent, NotificationPlanned, TaskState
@@ -23,19 +23,25 @@ KIND = "notification.send"
 async def receive(tx: Transaction, event: NotificationIntent) -> bool:
     """Remember what was asked for; a repeat changes nothing. False when it had been stopped before it was heard of."""
     values = event.model_dump()
-    escalation = event.escalation.model_dump(mode="json") if event.escalation else None
+    must_reach = event.escalation.model_dump(mode="json") if event.escalation else None
+    channels = list(event.channels)
+    if must_reach and "inbox" not in channels:
+        channels.append("inbox")  # where it is read
     row = await tx.row(
         planning.RECEIVE,
         values
         | {
             "audience": Jsonb(event.audience.model_dump(mode="json")),
-            "channels": list(event.channels),
+            "channels": channels,
             "data": Jsonb(event.data),
             "variables": Jsonb(event.variables),
-            "escalation": Jsonb(escalation) if escalation else None,
+            "escalation": Jsonb(must_reach) if must_reach else None,
         },
     )
-    return row is None or row["state"] != "cancelled"
+    if row is not None and row["state"] == "cancelled":
+        return False
+    await _settle_all(tx, await retraction.received(tx, values))
+    return True
 
 
 async def plan_if_ready(tx: Transaction, notification_id: UUID) -> bool:
@@ -43,6 +49,12 @@ async def plan_if_ready(tx: Transaction, notification_id: UUID) -> bool:
     notification = await tx.row(planning.CLAIM, {"notification_id": notification_id})
     if notification is None:
         return False
+    if notification["origin"] is not None:
+        cleared, stopped = await retraction.cleared(tx, notification)
+        await _settle_all(tx, stopped)
+        if not cleared:
+            await tx.execute(planning.UNCLAIM, {"notification_id": notification_id})
+            return False
     counts = await planning.deliveries(tx, notification)
     if (problem := await rendering.word(tx, notification)) is not None:
         await refuse(tx, notification, problem)
@@ -57,8 +69,15 @@ async def plan_if_ready(tx: Transaction, notification_id: UUID) -> bool:
             suppressed=sum(row["n"] for row in counts if row["state"] == "suppressed"),
         )
     )
+    await inbox.announce(tx, notification)
+    await escalation.open_cases(tx, notification)
     await settle(tx, notification_id, 0, tell=True)
     return True
+
+
+async def _settle_all(tx: Transaction, stopped: Mapping[UUID, int]) -> None:
+    for notification_id, finished in stopped.items():
+        await settle(tx, notification_id, finished)
 
 
 async def refuse(tx: Transaction, notification: dict[str, Any], problem: str) -> None:

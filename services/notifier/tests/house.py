@@ -110,7 +110,11 @@ class House:
 
     async def receive(self, event) -> None:
         async with self.service.transactions.begin() as tx:
-            await handlers.plan(event, tx)
+            await self.plan_in(tx, event)
+
+    async def plan_in(self, tx, event) -> None:
+        """Receive and plan in a transaction that the test commits."""
+        await handlers.plan(event, tx)
 
     async def work(self, rounds: int = 50) -> None:
         """Perform every permit there is, those that follow included; then what the sweep would give."""

@@ -5,9 +5,11 @@ from shared.events.devices import DeviceInvalidated
 from shared.events.directory import DIRECTORY, CalendarChanged, PersonChanged, SchoolChanged, StudentChanged
 from shared.events.notifications import (
     Audience,
+    InboxChanged,
     NotificationCompleted,
     NotificationIntent,
     NotificationPlanned,
+    NotificationRead,
     NotificationRequested,
 )
 from shared.events.records import (
@@ -44,10 +46,12 @@ __all__ = [
     "Event",
     "FilesCleanupDue",
     "GradeRecorded",
+    "InboxChanged",
     "NotificationCompleted",
     "NotificationDue",
     "NotificationIntent",
     "NotificationPlanned",
+    "NotificationRead",
     "NotificationRequested",
     "PaymentRecorded",
     "PersonChanged",

@@ -122,3 +122,36 @@ class NotificationCompleted(Event):
     @property
     def subject(self) -> str:
         return str(self.notification_id)
+
+
+class NotificationRead(Event):
+    """Somebody read a notification in the app."""
+
+    topic: ClassVar[str] = "notification.read"
+    log_only: ClassVar[bool] = True
+
+    notification_id: UUID
+    school_id: UUID
+    person_id: UUID
+    read_at: dt.datetime
+    acknowledged: bool = False
+
+    @property
+    def subject(self) -> str:
+        return str(self.notification_id)
+
+
+class InboxChanged(Event):
+    """The inboxes of some people (no more than 1,000 an event) are no longer what their apps last saw."""
+
+    topic: ClassVar[str] = "inbox.changed"
+    log_only: ClassVar[bool] = True
+
+    school_id: UUID
+    notification_id: UUID
+    people: tuple[UUID, ...]
+    reason: Literal["added", "read"]
+
+    @property
+    def subject(self) -> str:
+        return str(self.notification_id)

@@ -19,15 +19,26 @@ ALTER TABLE notification
     ADD retracted_at timestamptz;
 CREATE INDEX ix_notification_escalates ON notification (escalates) WHERE escalates IS NOT NULL;
 
+ALTER TABLE inbox_item
+    ADD item_id bigint GENERATED ALWAYS AS IDENTITY,
+    ADD acknowledged_at timestamptz,
+    ADD withdrawn_at timestamptz;
+CREATE INDEX ix_inbox_item_person ON inbox_item (person_id, school_id, item_id);
+CREATE INDEX ix_inbox_item_unread ON inbox_item (person_id, school_id) WHERE read_at IS NULL;
+CREATE INDEX ix_inbox_item_notification ON inbox_item (notification_id);
+
 -- Who has been told, or may have been told, of an older version of a record: a call to a provider that never answered
--- counts.
+-- counts, an inbox item that was withdrawn unread does not.
 CREATE FUNCTION told(of_school uuid, of_origin text, before integer) RETURNS TABLE (person_id uuid)
 LANGUAGE sql STABLE AS $$
     SELECT DISTINCT d.person_id FROM notification n JOIN delivery d USING (notification_id)
     WHERE n.school_id = of_school AND n.origin = of_origin AND n.origin_version < before
-      AND (d.state IN ('sending', 'accepted', 'read', 'unknown') OR EXISTS (
-          SELECT FROM attempt a WHERE a.delivery_id = d.delivery_id
-            AND (a.outcome IS NULL OR a.outcome IN ('accepted', 'unknown'))))
+      AND CASE WHEN d.channel = 'inbox' THEN EXISTS (
+              SELECT FROM inbox_item i WHERE i.notification_id = d.notification_id AND i.person_id = d.person_id
+                AND i.withdrawn_at IS NULL)
+          ELSE d.state IN ('sending', 'accepted', 'read', 'unknown') OR EXISTS (
+              SELECT FROM attempt a WHERE a.delivery_id = d.delivery_id
+                AND (a.outcome IS NULL OR a.outcome IN ('accepted', 'unknown'))) END
 $$;
 
 -- A school's own templates: a version is never changed, the highest is in force, `texts` is NULL once it is deleted.
@@ -58,13 +69,6 @@ CREATE TABLE rendering (
     CONSTRAINT pk_rendering PRIMARY KEY (notification_id, language)
 );
 CALL protect('rendering');
-
-ALTER TABLE inbox_item
-    ADD item_id bigint GENERATED ALWAYS AS IDENTITY,
-    ADD acknowledged_at timestamptz;
-CREATE INDEX ix_inbox_item_person ON inbox_item (person_id, school_id, item_id);
-CREATE INDEX ix_inbox_item_unread ON inbox_item (person_id, school_id) WHERE read_at IS NULL;
-CREATE INDEX ix_inbox_item_notification ON inbox_item (notification_id);
 
 -- Somebody must be reached: one case for each student, or for each person where no student is meant.
 CREATE TABLE escalation (
