@@ -68,7 +68,7 @@ async def request_notification(
     notification, task = uuid7(), uuid7()
     answer = {"id": str(notification), "notification_id": str(notification), "task_id": str(task), "state": "accepted"}
     if key is not None:
-        before = await _recall_or_remember(tx, caller, school, key, command, answer)
+        before = await recall_or_remember(tx, caller, school, key, command, answer)
         if before is not None:
             return before
     if command.expires_at is not None and command.expires_at <= dt.datetime.now(dt.UTC):
@@ -76,8 +76,7 @@ async def request_notification(
     row = await tx.row(SCHOOL, {"school": school})
     if row is None:
         raise Problem(404, "unknown_school")
-    if command.audience.people is not None:
-        await _all_members(tx, command.audience.people)
+    await check_audience(tx, command.audience)
     await tx.execute(OPEN, {"task": task, "notification": notification, "school": school, "person": caller.person})
     tx.emit(
         NotificationRequested(
@@ -93,7 +92,7 @@ async def request_notification(
     return answer
 
 
-async def _recall_or_remember(
+async def recall_or_remember(
     tx: Transaction, caller: Caller, school: UUID, key: str, command: SendCommand, answer: dict[str, Any]
 ) -> dict[str, Any] | None:
     """The answer given before, or None after remembering this one; 409 when the request was another."""
@@ -107,6 +106,12 @@ async def _recall_or_remember(
         raise Problem(409, "idempotency_conflict")
     found: dict[str, Any] = before["answer"]
     return found
+
+
+async def check_audience(tx: Transaction, audience: Audience) -> None:
+    """422 for people who are none of the school's."""
+    if audience.people is not None:
+        await _all_members(tx, audience.people)
 
 
 async def _all_members(tx: Transaction, people: Sequence[UUID]) -> None:

@@ -2,14 +2,14 @@
 
 from fastapi import FastAPI
 
-from gateway import cancelling, classes, import_job, problems, projections
+from gateway import cancelling, classes, expiry, import_job, problems, projections
 from gateway.api import classes as class_routes
-from gateway.api import directory, me, notifications, people, schools, status, students, tasks
+from gateway.api import directory, me, notifications, people, schedules, schools, status, students, tasks
 from gateway.body_limit import BodyLimit
 from gateway.forward import Owners
 from gateway.settings import Settings
 from gateway.work import IMPORTS, ImportPermit
-from shared.events import TaskCancelRequested, TaskChanged
+from shared.events import NotificationDue, TaskCancelRequested, TaskChanged, TasksExpiryDue
 from shared.service import Service
 from shared.settings import read_file
 
@@ -22,7 +22,9 @@ def build(settings: Settings) -> Service:
     """The service, wired; the gateway is the one that creates keys and keeps dead letters."""
     service = Service("gateway", settings, creates_keys=True)
     service.project((TaskChanged,), projections.remember_tasks)
+    service.project((NotificationDue,), projections.remember_runs)
     service.on(TaskCancelRequested, cancelling.cancel_import)
+    service.on(TasksExpiryDue, expiry.expire_results)
     service.work(ImportPermit, import_job.run, IMPORTS)
     service.sweep(RESUME_SECONDS, import_job.resume_forsaken)
     service.sweep(FORGET_SECONDS, projections.forget_workers)
@@ -31,6 +33,7 @@ def build(settings: Settings) -> Service:
     service.bury(projections.keep_dead_letter)
     for router in (
         notifications.router,
+        schedules.router,
         tasks.router,
         schools.router,
         people.router,

@@ -8,7 +8,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from shared.dead import DeadLetter
-from shared.events import Event, TaskChanged
+from shared.events import Event, NotificationDue, TaskChanged
 from shared.transaction import Transaction, Transactions
 
 TASKS = """
@@ -21,6 +21,11 @@ ON CONFLICT (task_id) DO UPDATE SET state = excluded.state, epoch = excluded.epo
     changed_at = excluded.changed_at,
     cancel_requested_at = CASE WHEN excluded.epoch = t.epoch THEN t.cancel_requested_at END
 WHERE (t.epoch, t.version) < (excluded.epoch, excluded.version)
+"""
+RUNS = """
+INSERT INTO intent (notification_id, school_id, task_id)
+SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(notification_id uuid, school_id uuid, task_id uuid)
+ON CONFLICT DO NOTHING
 """
 BEAT = """
 INSERT INTO worker (worker, service, facts) VALUES (%(worker)s, %(service)s, %(facts)s)
@@ -40,6 +45,16 @@ async def remember_tasks(events: Sequence[Event], tx: Transaction) -> None:
     """Keep the newest state of every task."""
     tasks = [e.model_dump(mode="json") for e in events if isinstance(e, TaskChanged)]
     await tx.execute(TASKS, {"rows": json.dumps(tasks)})
+
+
+async def remember_runs(events: Sequence[Event], tx: Transaction) -> None:
+    """A run of a schedule is a send like one that somebody asked for: it can be looked up by its id."""
+    runs = [
+        e.model_dump(mode="json", include={"notification_id", "school_id", "task_id"})
+        for e in events
+        if isinstance(e, NotificationDue)
+    ]
+    await tx.execute(RUNS, {"rows": json.dumps(runs)})
 
 
 class Heard:

@@ -163,7 +163,7 @@ async def _deciding(who: Asked, rows: Transactions) -> AsyncIterator[Transaction
 async def _decide(
     schedule_id: UUID, who: Asked, rows: Transactions, expected: int | None, response: Response, decide: Decide
 ) -> dict[str, Any]:
-    which = Which(schedule_id, who.school, who.role == "platform_admin", expected)
+    which = Which(schedule_id, who.school, who.role in ("platform_admin", "school_admin"), expected)
     async with _deciding(who, rows) as tx:
         row = await decide(tx, which)
         zone = await _zone(tx, who.school)

@@ -16,6 +16,7 @@ from scheduler.arming import armed, at, rule_of
 from scheduler.occasions import Run, event_of, outgoing
 from shared.asking import Declined, check_version
 from shared.errors import RuleRefused
+from shared.events import NotificationDue
 from shared.recurrence import check
 from shared.transaction import Transaction
 
@@ -24,16 +25,19 @@ OPEN = ("active", "paused")
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """The schedule that is decided about: within a school, or for platform administrators one of the group's."""
+    """The schedule that is decided about, within a school; the system's own are for its administrators (`admin`).
+
+    The group's, which belong to no school, are only reached by a transaction that sees every school.
+    """
 
     id: UUID
     school: UUID
-    of_the_group: bool
+    admin: bool
     expected: int | None
 
     @property
     def values(self) -> dict[str, Any]:
-        return {"id": self.id, "school": self.school, "of_the_group": self.of_the_group}
+        return {"id": self.id, "school": self.school, "admin": self.admin}
 
 
 async def cancel(tx: Transaction, which: Which) -> DictRow:
@@ -42,8 +46,16 @@ async def cancel(tx: Transaction, which: Which) -> DictRow:
     if row["state"] == "cancelled":
         return row
     _check(row, which, OPEN)
+    _check_own(row)
     await store.end_task(tx, row, "cancelled")
     return await store.write(tx, row | {"state": "cancelled"} | at(row, None))
+
+
+async def cancel_if_open(tx: Transaction, which: Which) -> None:
+    """Cancel it where there is still something to cancel; nothing else is remembered."""
+    row = await tx.row(store.LOCK, which.values)
+    if row is not None and row["rule"] is not None and row["state"] in OPEN:
+        await cancel(tx, which)
 
 
 async def pause(tx: Transaction, which: Which) -> DictRow:
@@ -71,6 +83,7 @@ async def change(tx: Transaction, which: Which, changes: dict[str, Any]) -> Dict
     """Another rule, timezone, policy or message; raises 422 where they do not go together, 409 once it has ended."""
     row = await _lock(tx, which)
     _check(row, which, OPEN)
+    _check_own(row)
     repeated = store.repeats(row)
     row = row | changes | {"payload": row["payload"] | (changes.get("payload") or {})}
     if store.repeats(row) != repeated:
@@ -124,6 +137,12 @@ async def _lock(tx: Transaction, which: Which, otherwise: str | None = None) -> 
     if row["rule"] is None and otherwise is None:
         raise Declined(409, "conflict", _UNKNOWN, state=row["state"])
     return row
+
+
+def _check_own(row: DictRow) -> None:
+    """What the system keeps is made anew when it is missing, and as it was: it can be paused, not cancelled."""
+    if row["rule"] is not None and row["emits"] != NotificationDue.topic:
+        raise Declined(409, "conflict", "It is the system's own: it can be paused, resumed and run now.")
 
 
 def _invalid(field: str, reason: str) -> Declined:

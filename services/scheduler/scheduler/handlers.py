@@ -3,8 +3,9 @@
 import json
 from collections.abc import Sequence
 
-from scheduler import store
-from shared.events import CalendarChanged, DirectoryEvent, Event, ScheduleRequested, SchoolChanged
+from scheduler import decisions, store
+from scheduler.decisions import Which
+from shared.events import CalendarChanged, DirectoryEvent, Event, ScheduleRequested, SchoolChanged, TaskCancelRequested
 from shared.transaction import Transaction, Transactions
 
 
@@ -19,6 +20,13 @@ async def take_up(event: ScheduleRequested, tx: Transaction) -> None:
     if row["state"] == "cancelled":
         await store.end_task(tx, row, "cancelled")
     store.tell(tx, row)
+
+
+async def cancel_task(event: TaskCancelRequested, tx: Transaction) -> None:
+    """A single send that was asked to stop as a task: its schedule has the task's id. The notifier is asked as well."""
+    if event.kind == store.KIND and event.school_id is not None:
+        which = Which(event.task_id, event.school_id, admin=False, expected=None)
+        await decisions.cancel_if_open(tx, which)
 
 
 async def remember_schools(events: Sequence[Event], tx: Transaction) -> None:

@@ -3,7 +3,7 @@
 from scheduler import api, handlers, system
 from scheduler.firing import Firing
 from scheduler.settings import Settings
-from shared.events import CalendarChanged, ScheduleRequested, SchoolChanged, StudentChanged
+from shared.events import CalendarChanged, ScheduleRequested, SchoolChanged, StudentChanged, TaskCancelRequested
 from shared.service import Service
 
 FOLLOW_SECONDS = 1.0
@@ -15,6 +15,7 @@ def build(settings: Settings) -> Service:
     service = Service("scheduler", settings)
     service.project((SchoolChanged, CalendarChanged, StudentChanged), handlers.remember_schools)
     service.on(ScheduleRequested, handlers.take_up)
+    service.on(TaskCancelRequested, handlers.cancel_task)
     service.background(Firing(service.transactions, claim=settings.claim, look_every=settings.look_every).run)
     service.sweep(settings.maintain_every, system.maintain)
     service.sweep(FOLLOW_SECONDS, handlers.follow_calendars)

@@ -38,7 +38,8 @@ SCHOOL = "SELECT timezone, calendar, calendar_version, seen FROM school WHERE sc
 NOW = "SELECT clock_timestamp() AS now"
 LOCK = """
 SELECT * FROM schedule WHERE schedule_id = %(id)s
-    AND (school_id = %(school)s OR (school_id IS NULL AND %(of_the_group)s))
+    AND (school_id = %(school)s OR (school_id IS NULL AND %(admin)s))
+    AND (emits IN ('notification.due', '') OR %(admin)s)
 FOR UPDATE
 """
 TOMBSTONE = """

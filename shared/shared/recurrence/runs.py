@@ -15,7 +15,8 @@ from shared.recurrence.zones import NEAR, changes_near, instants, zone_of
 PLAIN = SchoolCalendar()
 DAYS_TRIED = 800
 """How many days without school are passed over in search of a run: two years and holidays."""
-LATEST = dt.date(2200, 1, 1)
+EARLIEST, LATEST = dt.date(1970, 1, 1), dt.date(2200, 1, 1)
+"""What a rule may name; far beyond, arithmetic with zones overflows."""
 
 
 def next_run(rule: Rule, timezone: str, after: dt.datetime, school: SchoolCalendar = PLAIN) -> dt.datetime | None:
@@ -63,8 +64,8 @@ def check(rule: Rule, timezone: str, now: dt.datetime) -> None:
     else:
         if rule.until is not None and rule.starts is not None and rule.until < rule.starts:
             raise RuleRefused("until", f"it ends on {rule.until}, before it starts on {rule.starts}")
-        if rule.starts is not None and rule.starts > LATEST:
-            raise RuleRefused("starts", f"{rule.starts} is too far away")
+        if rule.starts is not None:
+            _check_day("starts", rule.starts)
     if isinstance(rule, CronRule) and rule.seconds != "0":
         raise RuleRefused("seconds", "seconds are not offered: once a minute is the most")
     if isinstance(rule, CalendarRule):
@@ -83,13 +84,26 @@ def _check_once(rule: OnceRule) -> None:
         raise RuleRefused("at", "an instant needs an offset, such as +01:00")
     if rule.at is not None and rule.needs_calendar:
         raise RuleRefused("at", "with the school's calendar, give a day and a local time (`on` and `time`)")
-    if (rule.on or rule.at.date()) > LATEST:  # type: ignore[union-attr]
-        raise RuleRefused("rule", "it is too far away")
+    if rule.on is not None:
+        _check_day("on", rule.on)
+    if rule.at is not None:
+        _check_day("at", rule.at.date())
+    if rule.time is not None:
+        _check_local(rule.time)
+
+
+def _check_day(field: str, day: dt.date) -> None:
+    if not EARLIEST <= day <= LATEST:
+        raise RuleRefused(field, f"{day} is not between {EARLIEST} and {LATEST}")
+
+
+def _check_local(time: dt.time) -> None:
+    if time.tzinfo is not None:
+        raise RuleRefused("time", "the time is local: leave the offset out and name the timezone")
 
 
 def _check_interval(rule: CalendarRule) -> None:
-    if rule.time.tzinfo is not None:
-        raise RuleRefused("time", "the time is local: leave the offset out and name the timezone")
+    _check_local(rule.time)
     if rule.day is not None and rule.unit != "month":
         raise RuleRefused("day", "a day of month goes with months only")
 

@@ -11,6 +11,8 @@ from gateway.api.deps import Rows, Services, school_of
 from gateway.auth import Known
 from gateway.commands import SendCommand, request_notification
 from gateway.problems import Problem
+from gateway.scheduling import later_of, request_schedule
+from gateway.timing import Timing
 from shared.events import Audience
 from shared.events.directory import Channel, Kind, Role
 
@@ -58,8 +60,8 @@ class AudienceIn(BaseModel):
         return self
 
 
-class NotificationIn(BaseModel):
-    """What to tell whom. `data` goes to the app with the push; values are strings."""
+class NotificationIn(Timing):
+    """What to tell whom, now or later. `data` goes to the app with the push; values are strings."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -75,15 +77,26 @@ class NotificationIn(BaseModel):
 
 
 class Accepted(BaseModel):
-    """The intent is safe; `task_id` tells how it goes on."""
+    """The intent is safe; `task_id` tells how it goes on. What comes later has a `schedule_id`."""
 
     id: UUID
-    notification_id: UUID
-    task_id: UUID
+    notification_id: UUID | None = None
+    task_id: UUID | None = None
+    schedule_id: UUID | None = None
     state: str
 
 
-@router.post("/notifications", status_code=202, response_model=Accepted)
+def audience_of(body: AudienceIn) -> Audience:
+    """The audience as services know it, nobody named twice."""
+    return Audience(
+        people=tuple(dict.fromkeys(body.people)) if body.people else None,
+        grade=body.grade,
+        school=body.school,
+        roles=tuple(body.roles),
+    )
+
+
+@router.post("/notifications", status_code=202, response_model=Accepted, response_model_exclude_none=True)
 async def send(
     body: NotificationIn,
     response: Response,
@@ -91,25 +104,24 @@ async def send(
     rows: Rows,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> dict[str, Any]:
-    """Ask for people to be told. Answered once it cannot be lost any more."""
+    """Ask for people to be told, now, later or again and again. Answered once it cannot be lost any more."""
     school = await school_of(rows, caller, body.school)
-    people = tuple(dict.fromkeys(body.audience.people)) if body.audience.people else None
     command = SendCommand(
         kind=body.type,
         title=body.title,
         body=body.body,
         data=body.data,
-        audience=Audience(
-            people=people,
-            grade=body.audience.grade,
-            school=body.audience.school,
-            roles=tuple(body.audience.roles),
-        ),
+        audience=audience_of(body.audience),
         channels=tuple(dict.fromkeys(body.channels)),
         urgent=body.urgent,
         expires_at=body.expires_at,
     )
     async with rows.request(school) as tx:
+        if body.rule is not None:
+            later = later_of(command, body)
+            answer = await request_schedule(tx, caller, school, later, idempotency_key)
+            response.headers["Location"] = f"/v1/schedules/{answer['schedule_id']}"
+            return answer
         answer = await request_notification(tx, caller, school, command, idempotency_key)
     response.headers["Location"] = f"/v1/tasks/{answer['task_id']}"
     return answer

@@ -1,0 +1,203 @@
+"""`/v1/schedules`: what will be sent, when; changed, paused, cancelled or run now by decision of the scheduler."""
+
+import json
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from gateway.api.deps import Rows, Services, school_of
+from gateway.api.notifications import DATA_LIMIT, AudienceIn, Key, Text, Value, audience_of
+from gateway.auth import ADMINS, Caller, Known
+from gateway.commands import check_audience
+from gateway.forward import Owners
+from gateway.problems import Problem
+from gateway.scheduling import SCHOOL
+from gateway.timing import Timing, Zone
+from shared.events.directory import Channel
+from shared.transaction import Transactions
+
+router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
+
+INTENT = "SELECT school_id, notification_id, created_by FROM schedule_intent WHERE schedule_id = %(id)s"
+TASKS = "SELECT task_id, state, result, error FROM task WHERE task_id = ANY(%(ids)s)"
+IfMatch = Annotated[str | None, Header(max_length=100)]
+
+
+class ScheduleChange(Timing):
+    """What becomes different; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: Annotated[Text, StringConstraints(max_length=200)] | None = None
+    body: Annotated[Text, StringConstraints(max_length=10_000)] | None = None
+    data: dict[Key, Value] | None = Field(default=None, max_length=DATA_LIMIT)
+    audience: AudienceIn | None = None
+    channels: list[Channel] | None = Field(default=None, min_length=1)
+    urgent: bool | None = None
+
+
+class PreviewIn(Timing):
+    """A rule that may be saved later."""
+
+    school: Zone | None = None
+    count: int = Field(default=10, ge=1, le=50)
+
+
+class Which(BaseModel):
+    """A schedule that the caller may see: its school, and who asked for it where that was a person."""
+
+    school: UUID
+    notification_id: UUID | None = None
+    created_by: UUID | None = None
+    accepted: bool
+
+
+@router.get("")
+async def listing(
+    caller: Known,
+    rows: Rows,
+    owners: Services,
+    school: str | None = None,
+    system: bool = False,
+    state: Annotated[str | None, Query(max_length=20)] = None,
+    after: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Any:
+    """Schedules of a school, newest first, or the `system`'s own; `next` goes on as `after`. Times are the school's."""
+    where = await school_of(rows, caller, school)
+    params = {"system": system, "limit": limit, "state": state, "after": after and str(after)}
+    given = {name: value for name, value in params.items() if value is not None}
+    page = (await owners.get("scheduler", "/v1/schedules", caller, where, given)).json()
+    await _with_results(rows, page["items"])
+    return page
+
+
+@router.post("/preview")
+async def preview(body: PreviewIn, caller: Known, rows: Rows, owners: Services) -> Response:
+    """The next runs of a rule before it is saved, by the school's calendar."""
+    where = await school_of(rows, caller, body.school)
+    if body.rule is None:
+        raise Problem(422, "invalid", "Give deliver_at or repeat.", errors=[])
+    asked = {"rule": body.rule.model_dump(mode="json"), "timezone": body.timezone, "count": body.count}
+    return await owners.decide("scheduler", "POST", "/v1/schedules/preview", caller, where, asked)
+
+
+@router.get("/{schedule_id}")
+async def read(schedule_id: UUID, caller: Known, rows: Rows, owners: Services, school: str | None = None) -> Response:
+    """One schedule with its next and last run; `accepted` while the scheduler has not heard of it."""
+    which = await _which(rows, caller, schedule_id, school)
+    response = await owners.get("scheduler", f"/v1/schedules/{schedule_id}", caller, which.school)
+    if response.status_code == 404:  # noqa: PLR2004
+        if not which.accepted:
+            raise Problem(404, "not_found")
+        return JSONResponse({"id": str(schedule_id), "school_id": str(which.school), "state": "accepted"})
+    found = response.json()
+    await _with_results(rows, [found])
+    return JSONResponse(found, headers={"ETag": response.headers["etag"]})
+
+
+@router.patch("/{schedule_id}")
+async def change(
+    schedule_id: UUID, body: ScheduleChange, caller: Known, rows: Rows, owners: Services, if_match: IfMatch = None
+) -> Response:
+    """Another time, timezone, policy or message; with If-Match only if nobody else has changed it since."""
+    which = await _mine(rows, caller, owners, schedule_id)
+    message = body.model_dump(mode="json", exclude_none=True, include={"title", "body", "data", "channels", "urgent"})
+    async with rows.request(which.school) as tx:
+        if body.audience is not None:
+            audience = audience_of(body.audience)
+            await check_audience(tx, audience)
+            message["audience"] = audience.model_dump(mode="json")
+        row = await tx.row(SCHOOL, {"school": which.school})
+    if row is None:
+        raise Problem(404, "unknown_school")
+    limits = body.seconds()
+    if limits["expires_after_seconds"]:
+        message["expires_after_seconds"] = limits["expires_after_seconds"]
+    changes = {
+        "rule": body.rule and json.loads(body.rule.model_dump_json()),
+        "timezone": body.timezone,
+        "catch_up": body.catch_up,
+        "max_age_seconds": limits["max_age_seconds"],
+        "payload": message or None,
+        "directory_version": row["directory_version"],
+    }
+    given = {name: value for name, value in changes.items() if value is not None}
+    path = f"/v1/schedules/{schedule_id}"
+    return await owners.decide("scheduler", "PATCH", path, caller, which.school, given, if_match=if_match)
+
+
+@router.delete("/{schedule_id}")
+async def cancel(schedule_id: UUID, caller: Known, rows: Rows, owners: Services, if_match: IfMatch = None) -> Response:
+    """It never runs again. A single send that has come due is asked back from the notifier."""
+    which = await _mine(rows, caller, owners, schedule_id)
+    path = f"/v1/schedules/{schedule_id}"
+    return await owners.decide("scheduler", "DELETE", path, caller, which.school, if_match=if_match)
+
+
+@router.post("/{schedule_id}/pause")
+async def pause(schedule_id: UUID, caller: Known, rows: Rows, owners: Services, if_match: IfMatch = None) -> Response:
+    """Not until it is resumed."""
+    return await _post(schedule_id, "pause", caller, rows, owners, if_match)
+
+
+@router.post("/{schedule_id}/resume")
+async def resume(schedule_id: UUID, caller: Known, rows: Rows, owners: Services, if_match: IfMatch = None) -> Response:
+    """Go on: with the next tick from now, or a single send at its time."""
+    return await _post(schedule_id, "resume", caller, rows, owners, if_match)
+
+
+@router.post("/{schedule_id}/run-now")
+async def run_now(schedule_id: UUID, caller: Known, rows: Rows, owners: Services, if_match: IfMatch = None) -> Response:
+    """One run at once; a repeating schedule keeps its next tick."""
+    return await _post(schedule_id, "run-now", caller, rows, owners, if_match)
+
+
+async def _post(
+    schedule_id: UUID, verb: str, caller: Caller, rows: Transactions, owners: Owners, if_match: str | None
+) -> Response:
+    which = await _mine(rows, caller, owners, schedule_id)
+    path = f"/v1/schedules/{schedule_id}/{verb}"
+    return await owners.decide("scheduler", "POST", path, caller, which.school, if_match=if_match)
+
+
+async def _which(rows: Transactions, caller: Caller, schedule_id: UUID, school: str | None = None) -> Which:
+    """Whose schedule it is: as asked for here, else (the system's own) the caller's or the named school."""
+    opened = rows.begin() if caller.everywhere else rows.request(caller.school)
+    async with opened as tx:
+        row = await tx.row(INTENT, {"id": schedule_id})
+    if row is not None:
+        return Which(
+            school=row["school_id"],
+            notification_id=row["notification_id"],
+            created_by=row["created_by"],
+            accepted=True,
+        )
+    return Which(school=await school_of(rows, caller, school), accepted=False)
+
+
+async def _mine(rows: Transactions, caller: Caller, owners: Owners, schedule_id: UUID) -> Which:
+    """A schedule that the caller may decide about: their own, or any for administrators. 404 for what is not there."""
+    which = await _which(rows, caller, schedule_id)
+    if not which.accepted:
+        response = await owners.get("scheduler", f"/v1/schedules/{schedule_id}", caller, which.school)
+        if response.status_code == 404:  # noqa: PLR2004
+            raise Problem(404, "not_found")
+    if caller.role not in ADMINS and (caller.person is None or which.created_by != caller.person):
+        raise Problem(403, "forbidden", "Only administrators may decide about what somebody else has asked for.")
+    return which
+
+
+async def _with_results(rows: Transactions, items: list[dict[str, Any]]) -> None:
+    """How the last run of each went on: the state and the result of its task."""
+    runs = {item["last_run"]["task_id"]: item["last_run"] for item in items if item.get("last_run")}
+    ids = [task for task in runs if task]
+    if not ids:
+        return
+    async with rows.begin() as tx:
+        for row in await tx.rows(TASKS, {"ids": ids}):
+            task = {"state": row["state"], "result": row["result"], "error": row["error"]}
+            runs[str(row["task_id"])]["task"] = task
