@@ -71,6 +71,24 @@ ACCESS: dict[tuple[str, str], frozenset[Role]] = {
 }
 """(method, route) → roles that may."""
 
+RECORDERS: dict[str, frozenset[Role]] = {
+    "behavior-reports": STAFF,
+    "payments": ADMINS | {"staff"},
+    "absences": STAFF,
+    "grades": ADMINS | {"teacher"},
+    "remarks": ADMINS | {"teacher"},
+}
+"""Kind of record, by its path → roles that record, correct and withdraw it. Whoever is in the school may read."""
+for _kind, _roles in RECORDERS.items():
+    ACCESS |= {
+        ("GET", f"/v1/{_kind}"): EVERYBODY,
+        ("POST", f"/v1/{_kind}"): _roles,
+        ("POST", f"/v1/{_kind}:bulk"): _roles,
+        ("GET", f"/v1/{_kind}/{{record_id}}"): EVERYBODY,
+        ("PUT", f"/v1/{_kind}/{{record_id}}"): _roles,
+        ("DELETE", f"/v1/{_kind}/{{record_id}}"): _roles,
+    }
+
 
 REACH: dict[Role, Literal["guardian", "self"]] = {"guardian": "guardian", "student": "self"}
 """Roles that see only the students they answer for, or themselves, where a route is open to them."""

@@ -1,17 +1,15 @@
 """Intents: rows and outbox in one commit, then 202. Nothing here talks to the broker."""
 
 import datetime as dt
-import hashlib
-import json
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
 from pydantic import BaseModel
 from uuid_utils.compat import uuid7
 
 from gateway.auth import Caller
+from gateway.idempotency import answered
 from gateway.problems import Problem
 from gateway.work import ImportPermit
 from shared.events import Audience, NotificationRequested
@@ -22,15 +20,6 @@ SCHOOL = "SELECT school_id, directory_version FROM school WHERE school_id = %(sc
 MEMBERS = """
 SELECT DISTINCT person_id FROM membership
 WHERE school_id = (SELECT bound_school()) AND person_id = ANY(%(people)s)
-"""
-# The key's row is written first: a concurrent request with the same key waits here and then finds the answer.
-REMEMBER = """
-INSERT INTO idempotency_key (school_id, asker, key, request, answer)
-VALUES (%(school)s, %(asker)s, %(key)s, %(request)s, %(answer)s) ON CONFLICT DO NOTHING RETURNING key
-"""
-RECALL = """
-SELECT request, answer FROM idempotency_key
-WHERE school_id = %(school)s AND asker = %(asker)s AND key = %(key)s
 """
 OPEN = """
 WITH opened AS (
@@ -67,10 +56,9 @@ async def request_notification(
     """Commit the intent; returns the answer, the same for the same key and request."""
     notification, task = uuid7(), uuid7()
     answer = {"id": str(notification), "notification_id": str(notification), "task_id": str(task), "state": "accepted"}
-    if key is not None:
-        before = await recall_or_remember(tx, caller, school, key, command, answer)
-        if before is not None:
-            return before
+    before = await answered(tx, caller, school, key, command.model_dump(mode="json"), answer)
+    if before is not None:
+        return before
     if command.expires_at is not None and command.expires_at <= dt.datetime.now(dt.UTC):
         raise Problem(422, "invalid", errors=[{"loc": ["body", "expires_at"], "code": "past", "message": "is over"}])
     row = await tx.row(SCHOOL, {"school": school})
@@ -90,22 +78,6 @@ async def request_notification(
         )
     )
     return answer
-
-
-async def recall_or_remember(
-    tx: Transaction, caller: Caller, school: UUID, key: str, command: SendCommand, answer: dict[str, Any]
-) -> dict[str, Any] | None:
-    """The answer given before, or None after remembering this one; 409 when the request was another."""
-    content = json.dumps(command.model_dump(mode="json"), sort_keys=True)
-    digest = hashlib.sha256(content.encode()).digest()
-    values = {"school": school, "asker": caller.name, "key": key, "request": digest, "answer": Jsonb(answer)}
-    if await tx.row(REMEMBER, values) is not None:
-        return None
-    before = await tx.row(RECALL, values)
-    if before is None or bytes(before["request"]) != digest:
-        raise Problem(409, "idempotency_conflict")
-    found: dict[str, Any] = before["answer"]
-    return found
 
 
 async def check_audience(tx: Transaction, audience: Audience) -> None:

@@ -224,3 +224,8 @@ async def bump_students(tx: Transaction, students: Sequence[tuple[UUID, UUID]]) 
     """Raise the versions of students, given as (school, student), whose event is going to say something new."""
     if students:
         await tx.execute(BUMP_STUDENTS, _pairs(students))
+
+
+def document(value: Mapping[str, Any]) -> str:
+    """A value for a jsonb column."""
+    return json.dumps(value, default=str)

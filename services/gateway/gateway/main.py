@@ -4,7 +4,7 @@ from fastapi import FastAPI
 
 from gateway import cancelling, classes, expiry, import_job, problems, projections
 from gateway.api import classes as class_routes
-from gateway.api import directory, me, notifications, people, schedules, schools, status, students, tasks
+from gateway.api import directory, me, notifications, people, records, schedules, schools, status, students, tasks
 from gateway.body_limit import BodyLimit
 from gateway.forward import Owners
 from gateway.settings import Settings
@@ -39,6 +39,7 @@ def build(settings: Settings) -> Service:
         people.router,
         students.router,
         class_routes.router,
+        *records.routers,
         me.router,
         directory.router,
         status.router,

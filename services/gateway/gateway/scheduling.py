@@ -7,7 +7,8 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from gateway.auth import Caller
-from gateway.commands import SendCommand, check_audience, recall_or_remember
+from gateway.commands import SendCommand, check_audience
+from gateway.idempotency import answered
 from gateway.problems import Problem
 from gateway.timing import Timing
 from shared.errors import RuleRefused
@@ -67,10 +68,9 @@ async def request_schedule(
     # The task of a single run bears the schedule's id, so that cancelling the task finds the schedule.
     ids = {"notification_id": str(uuid7()), "task_id": str(schedule)} if once else {}
     answer = {"id": str(schedule), "schedule_id": str(schedule), "state": "accepted"} | ids
-    if key is not None:
-        before = await recall_or_remember(tx, caller, school, key, command, answer)
-        if before is not None:
-            return before
+    before = await answered(tx, caller, school, key, command.model_dump(mode="json"), answer)
+    if before is not None:
+        return before
     row = await tx.row(SCHOOL, {"school": school})
     if row is None:
         raise Problem(404, "unknown_school")
