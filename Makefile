@@ -5,10 +5,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DISTRIBUTIONS := shared services/gateway services/notifier services/files services/reports services/scheduler cli
-PACKAGES := shared/shared cli/cli $(foreach s,gateway notifier files reports scheduler,services/$(s)/$(s))
+PACKAGES := benchmarks shared/shared cli/cli $(foreach s,gateway notifier files reports scheduler,services/$(s)/$(s))
 ARGS ?=
+ONLY ?=
 
-.PHONY: help local dev run up down reset demo token test check format requirements
+.PHONY: help local dev run up down reset demo token test bench chaos accuracy check format requirements
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -40,6 +41,15 @@ token: local ## print a bearer token: ROLE=school_admin SCHOOL=<id or sourcedId>
 
 test: dev ## every test, on its own RabbitMQ and PostgreSQL (ARGS= for pytest)
 	@$(BIN)/python -m cli test -- $(ARGS)
+
+bench: dev ## speed beside the bounds stated for it (ONLY=name for one)
+	@$(BIN)/python -m cli bench --only "$(ONLY)"
+
+chaos: dev ## the promises at full size under faults (ONLY=name for one)
+	@$(BIN)/python -m cli chaos --only "$(ONLY)"
+
+accuracy: dev ## what is read from documents, beside what is in them
+	@$(BIN)/python -m cli accuracy --only "$(ONLY)"
 
 check: dev ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check -q .

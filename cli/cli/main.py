@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import get_args
 
-from cli import lifecycle, steps, testing, tokens, welcome
+from cli import lifecycle, measuring, steps, testing, tokens, welcome
 from cli.demo import play
 from cli.layout import Layout, layout
 from cli.local.keys import SIGNING
@@ -69,6 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     verb("migrate", "bring the database's schemas up to date", lambda _: steps.migrate() * 0)
     test = verb("test", "run the tests on their own broker and database", lambda o: testing.run(o.arguments))
     test.add_argument("arguments", nargs="*", help="for pytest, after --")
+    for name, text in measuring.VERBS.items():
+        measure = verb(name, text, lambda o, name=name: measuring.run(name, o.only, o.seed))
+        measure.add_argument("--only", default="", help="run just this scenario")
+        measure.add_argument("--seed", type=int, default=1, help="for the dice")
     return parser
 
 

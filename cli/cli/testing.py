@@ -1,11 +1,12 @@
-"""`make test`: pytest on its own RabbitMQ and PostgreSQL, on ports and in a folder of their own, removed afterwards."""
+"""`make test`, `bench`, `chaos`: a program on its own servers, ports and folder, all of them removed afterwards."""
 
 import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from typing import Any
 
 from cli.backing import choice
 from cli.backing.choice import Backing
@@ -22,17 +23,25 @@ OF_THE_CALLER = ("AMQP_URL", "DATABASE_URL", "RABBITMQ_MANAGEMENT_URL")
 """Never handed on: tests make and drop databases and virtual hosts, which is nobody's server to bear but ours."""
 
 
+Work = Callable[[Layout, Supervisor], Coroutine[Any, Any, int]]
+
+
 def run(arguments: Sequence[str]) -> int:
     """Start backing services, run pytest, remove everything; pytest's exit code, 130 after a signal."""
-    return asyncio.run(_run(layout(), arguments))
+
+    async def test(own: Layout, supervisor: Supervisor) -> int:
+        return await _test(own, supervisor, arguments)
+
+    return asyncio.run(alone(layout(), test))
 
 
-async def _run(clone: Layout, arguments: Sequence[str]) -> int:
+async def alone(clone: Layout, work: Work) -> int:
+    """Do `work` in a folder that is removed afterwards, with all processes that are recorded in it."""
     await remove_stale_tests(clone)
     own = _folder(clone)
     try:
         supervisor = Supervisor(Ledger(own.processes), own.log, say)
-        return await until_stopped(supervisor, _test(own, supervisor, arguments), interrupted=130)
+        return await until_stopped(supervisor, work(own, supervisor), interrupted=130)
     finally:
         await remove(own)
 
@@ -47,10 +56,15 @@ def _folder(clone: Layout) -> Layout:
     return Layout(folder, clone.outside)
 
 
-async def _test(own: Layout, supervisor: Supervisor, arguments: Sequence[str]) -> int:
-    if install := await choice.installation(choice.missing({})):
+async def install(supervisor: Supervisor) -> None:
+    """Put RabbitMQ and PostgreSQL on the machine if they are missing."""
+    if step := await choice.installation(choice.missing({})):
         say("Installing RabbitMQ and PostgreSQL from this machine's packages")
-        await supervisor.start([install])
+        await supervisor.start([step])
+
+
+async def _test(own: Layout, supervisor: Supervisor, arguments: Sequence[str]) -> int:
+    await install(supervisor)
     backing = await asyncio.to_thread(choice.choose, own, pick(choice.PORTS), {})
     # Killed in the end: nobody reads their data any more, and an orderly stop takes seconds.
     await supervisor.start([replace(spec, stop_signal=signal.SIGKILL) for spec in backing.specs])

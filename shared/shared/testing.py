@@ -74,9 +74,9 @@ def write_keys(folder: Path) -> None:
 
 
 @contextmanager
-def fresh_database(services: Sequence[str]) -> Iterator[str]:
+def fresh_database(services: Sequence[str], server: str | None = None) -> Iterator[str]:
     """URL of a new, migrated database, dropped afterwards."""
-    server = os.environ["TEST_DATABASE_URL"]
+    server = server or os.environ["TEST_DATABASE_URL"]
     name = f"test_{uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -89,13 +89,13 @@ def fresh_database(services: Sequence[str]) -> Iterator[str]:
 
 
 @contextmanager
-def fresh_vhost() -> Iterator[str]:
+def fresh_vhost(broker: str | None = None, management: str | None = None) -> Iterator[str]:
     """AMQP URL of a new virtual host, deleted afterwards."""
-    amqp = urlsplit(os.environ["TEST_AMQP_URL"])
+    amqp = urlsplit(broker or os.environ["TEST_AMQP_URL"])
     name = f"test-{uuid4().hex[:12]}"
     user, password = amqp.username or "guest", amqp.password or "guest"
-    management = os.environ["TEST_RABBITMQ_MANAGEMENT_URL"].rstrip("/")
-    with httpx.Client(base_url=management, auth=(user, password), timeout=30) as client:
+    api = (management or os.environ["TEST_RABBITMQ_MANAGEMENT_URL"]).rstrip("/")
+    with httpx.Client(base_url=api, auth=(user, password), timeout=30) as client:
         client.put(f"/api/vhosts/{name}").raise_for_status()
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
         client.put(f"/api/permissions/{name}/{quote(user)}", json=everything).raise_for_status()

@@ -1,19 +1,14 @@
 """One system for all journeys: the demo school imported, its devices registered."""
 
 import asyncio
-import sys
 from contextlib import closing
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from system import System
 
 from cli.builds import BUILDS
 from cli.demo import school
 from cli.services import NAMES
+from cli.system import System
 from shared.testing import Backing, declare, fresh_database, fresh_vhost, write_keys
 
 
@@ -30,7 +25,7 @@ def system(tmp_path_factory):
             asyncio.run(populate(found))
             yield found
         finally:
-            found.stop()
+            asyncio.run(found.stop())
 
 
 def topologies(system):

@@ -1,10 +1,11 @@
-"""The whole system as processes of a test: real broker, database and stand-ins; any process can be killed."""
+"""The whole system as processes of a test or a measurement: real broker, database and stand-ins.
+
+Any process can be killed and started again.
+"""
 
 import asyncio
 import os
-import signal
 import ssl
-import subprocess
 import sys
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -17,22 +18,31 @@ from psycopg.rows import dict_row
 
 from cli import tokens
 from cli.demo.api import FINAL, Gateway
+from cli.local.fleet import Fleet
 from cli.local.ports import pick
 from cli.local.probes import answers
-from cli.local.specs import NotReady
+from cli.local.processes import Ledger
+from cli.local.specs import Spec
 from cli.services import NAMES
 from shared.testing import Backing, eventually
+
+GRACE = 15.0
+"""Seconds within which every process has to stop by itself."""
 
 
 @dataclass
 class System:
-    """Start it, kill parts of it, ask it."""
+    """Start it, kill parts of it, ask it. `extra` is put into every service's environment."""
 
     backing: Backing
     folder: Path
     ports: dict[str, int] = field(default_factory=lambda: pick((*NAMES, "fcm", "smtp", "mail")))
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     extra: dict[str, str] = field(default_factory=dict)
+    ledger: Ledger | None = None
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.fleet = Fleet(self.folder, self.ledger)
 
     @property
     def url(self) -> str:
@@ -51,6 +61,7 @@ class System:
         return self.folder / "certs"
 
     def environment(self, service: str) -> dict[str, str]:
+        """What a service's process finds."""
         return {
             **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             **self.backing.environment(service),
@@ -65,36 +76,37 @@ class System:
         }
 
     async def start_standins(self) -> None:
-        certs = [sys.executable, "-m", "cli.standins.certs", str(self.certs), "--token-uri", f"{self.fcm}/token"]
-        await asyncio.to_thread(subprocess.run, certs, check=True, capture_output=True)
-        self._spawn("fcm", ["cli.standins.fcm", "--port", str(self.ports["fcm"]), "--certs", str(self.certs)], None)
-        smtp = ["--smtp-port", str(self.ports["smtp"]), "--http-port", str(self.ports["mail"])]
-        self._spawn("smtp", ["cli.standins.smtp", *smtp], None)
-        await self._answers("fcm", f"{self.fcm}/stats", self.certs / "ca.pem")
-        await self._answers("smtp", f"{self.mail}/stats")
+        """FCM and a mail server, with their certificates."""
+        made = ("cli.standins.certs", str(self.certs), "--token-uri", f"{self.fcm}/token")
+        fcm = ("cli.standins.fcm", "--port", str(self.ports["fcm"]), "--certs", str(self.certs))
+        smtp = ("cli.standins.smtp", "--smtp-port", str(self.ports["smtp"]), "--http-port", str(self.ports["mail"]))
+        await self.fleet.start(python("certs", made, os.environ))
+        await self.fleet.start(
+            python("fcm", fcm, os.environ, f"{self.fcm}/stats", self.certs / "ca.pem"),
+            python("smtp", smtp, os.environ, f"{self.mail}/stats"),
+        )
+
+    async def declare(self) -> None:
+        """Put on the broker what every service needs; the stand-ins' certificates are made before."""
+        await self.fleet.start(python("topology", ("cli.topology",), self.environment("gateway")))
 
     async def start(self, *services: str) -> None:
-        for service in services:
-            self._spawn(service, [service], self.environment(service))
-        for service in services:
-            await self._answers(service, f"http://127.0.0.1:{self.ports[service]}/health/ready")
+        """Start services, or start them again; ready when this returns."""
+        await self.fleet.start(
+            *(
+                python(name, (name,), self.environment(name), f"http://127.0.0.1:{self.ports[name]}/health/ready")
+                for name in services
+            )
+        )
 
     def kill(self, service: str) -> None:
         """kill -9, and wait for the end."""
-        process = self.processes.pop(service)
-        process.kill()
-        process.wait()
+        self.fleet.kill(service)
 
-    def stop(self) -> None:
-        for process in self.processes.values():
-            process.send_signal(signal.SIGTERM)
-        for name, process in self.processes.items():
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                raise AssertionError(f"{name} did not stop within 15 s") from None
+    async def stop(self) -> None:
+        """Stop every process; fails when one had to be killed."""
+        stubborn = await self.fleet.stop()
+        assert not stubborn, f"{', '.join(stubborn)} did not stop within {GRACE:.0f} s"
 
     def api(self, role: str = "platform_admin") -> Gateway:
         key = self.backing.keys / "signing.pem"
@@ -105,10 +117,12 @@ class System:
             return connection.execute(query, values).fetchall()
 
     def stats(self, standin: str) -> dict[str, Any]:
+        """What a stand-in has received."""
         with self._standin(standin) as client:
             return dict(client.get("/stats").raise_for_status().json())
 
     def faults(self, standin: str, **faults: Any) -> None:
+        """Make a stand-in misbehave."""
         with self._standin(standin) as client:
             client.post("/faults", json=faults).raise_for_status()
 
@@ -117,29 +131,6 @@ class System:
             trusted = ssl.create_default_context(cafile=self.certs / "ca.pem")
             return httpx.Client(base_url=self.fcm, verify=trusted)
         return httpx.Client(base_url=self.mail)
-
-    def _spawn(self, name: str, module: list[str], environment: dict[str, str] | None) -> None:
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", *module],
-                env=environment or dict(os.environ),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    async def _answers(self, name: str, url: str, ca: Path | None = None) -> None:
-        async def ready() -> str:
-            ended = self.processes[name].poll()
-            assert ended is None, (self.folder / f"{name}.log").read_text()[-2000:]
-            try:
-                await answers(url, ca)()
-            except NotReady as state:
-                return str(state)
-            return ""
-
-        await eventually(ready, lambda reason: reason == "", within=60)
 
     async def finished(self, task: str, within: float = 90) -> dict[str, Any]:
         """The result of a task; fails if it did not succeed."""
@@ -153,3 +144,17 @@ class System:
     def logs(self) -> str:
         """Everything that every process wrote."""
         return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
+
+
+def python(
+    name: str, module: tuple[str, ...], env: Any, url: str | None = None, ca: Path | None = None
+) -> Spec:
+    """A process that runs one of our modules; ready when `url` answers 200, or a step when there is none."""
+    return Spec(
+        name=name,
+        argv=(sys.executable, "-m", *module),
+        env=dict(env),
+        ready=answers(url, ca) if url else None,
+        grace=GRACE,
+        limit=60.0,
+    )

@@ -1,0 +1,71 @@
+"""`python -m benchmarks VERB`: runs scenarios; `make bench` and its siblings prepare the ground and start this."""
+
+import argparse
+import asyncio
+import importlib
+import sys
+from pathlib import Path
+
+import uvloop
+from rich.console import Console
+
+from benchmarks.harness import Lab, Report
+from cli.layout import Layout
+from cli.local.supervisor import StartFailed
+from cli.screen import complain
+from shared.errors import Refused
+
+COMING = {
+    "accuracy": "No extraction is measured yet: scenarios come with the files service's own reading of documents.",
+}
+
+
+def main() -> int:
+    """The exit code: 0 when every bound of every scenario holds."""
+    options = _parser().parse_args()
+    known = scenarios(options.verb)
+    if options.only and options.only not in known:
+        complain(f"{options.verb} knows {', '.join(known) or 'no scenario'}; ONLY={options.only} is none of them")
+        return 1
+    if not known:
+        complain(COMING.get(options.verb, f"There is no scenario for {options.verb} yet."))
+        return 1
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            return runner.run(_run(options, [options.only] if options.only else known))
+        except (Refused, StartFailed) as problem:
+            complain(str(problem))
+            return 1
+
+
+def scenarios(verb: str) -> list[str]:
+    """Names of a verb's scenarios."""
+    return sorted(path.stem for path in (Path(__file__).parent / verb).glob("[a-z]*.py"))
+
+
+async def _run(options: argparse.Namespace, names: list[str]) -> int:
+    lab = Lab(Layout(options.folder, options.outside), seed=options.seed)
+    broken = []
+    async with lab.open():
+        for name in names:
+            report = Report(options.verb, name, options.seed)
+            await importlib.import_module(f"benchmarks.{options.verb}.{name}").run(lab, report)
+            report.show(Console())
+            report.write(options.results)
+            broken += report.broken()
+            await lab.mend()
+    return 1 if broken else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="benchmarks")
+    parser.add_argument("verb")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--seed", type=int, default=1)
+    for folder in ("results", "folder", "outside"):
+        parser.add_argument(f"--{folder}", type=Path, required=True)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

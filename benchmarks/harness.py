@@ -1,0 +1,118 @@
+"""What a scenario is written against.
+
+A scenario is a module `benchmarks/bench/<name>.py` or `benchmarks/chaos/<name>.py` with
+
+    async def run(lab: Lab, report: Report) -> None
+
+It asks the lab for fresh ground (`lab.backing(...)`, `lab.system(...)`), does its work and adds rows to the report:
+`told` (no bound), `at_least`, `at_most`, `exactly`, `times_peer`. Ratios are of two things measured side by side in one
+run. A promise of chaos names itself in its row: `promise 03: confirmed, missing from the log`. Sizes come from
+`lab.size(full, smoke)` and dice from `lab.dice`, so that tests/test_benchmarks.py can run the same code in seconds.
+
+`make bench ONLY=<name>` runs one; `.local/<verb>/<name>.json` holds what the table shows.
+"""
+
+import os
+import random
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+from benchmarks.report import Report
+from cli.backing import choice
+from cli.layout import Layout
+from cli.local.fleet import Fleet
+from cli.local.ports import pick
+from cli.local.processes import Ledger
+from cli.screen import say
+from cli.services import NAMES
+from cli.system import System
+from shared.errors import Refused
+from shared.testing import Backing, fresh_database, fresh_vhost, write_keys
+
+__all__ = ["Lab", "Report"]
+
+NODES = frozenset({"rabbitmq", "postgres"})
+
+
+class Lab:
+    """One RabbitMQ and one PostgreSQL of the scenarios' own, and whatever else they start.
+
+    `fleet` starts and kills processes by name; `rabbitmq` and `postgres` are among them:
+
+        lab.fleet.kill("rabbitmq")              # kill -9, returns when it is gone
+        await lab.fleet.stop("postgres")        # in order
+        await lab.fleet.again("rabbitmq")       # returns when it answers
+
+    `dice` is seeded. `peer` is the folder PEER_DIR names, or None. `say` prints a line of progress.
+    """
+
+    def __init__(self, layout: Layout, *, seed: int = 1, full: bool = True) -> None:
+        self.layout = layout
+        self.seed = seed
+        self.dice = random.Random(seed)  # noqa: S311  # for repeatable faults, not for secrets
+        self.full = full
+        self.peer = Path(os.environ["PEER_DIR"]) if os.environ.get("PEER_DIR") else None
+        self.say = say
+        self.fleet = Fleet(layout.log, Ledger(layout.processes))
+        self.amqp_url = self.management_url = self.database_url = ""
+
+    def size(self, full: int, smoke: int) -> int:
+        """How much of something: `full` as the bounds are stated, `smoke` in the tests."""
+        return full if self.full else smoke
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["Lab"]:
+        """Boot both nodes; everything is ended afterwards."""
+        if absent := choice.missing({}):
+            raise Refused(f"{' and '.join(absent)} must be installed here: a container's node is not ours to kill -9")
+        nodes = choice.choose(self.layout, pick(choice.PORTS), {})
+        self.amqp_url, self.management_url, self.database_url = (
+            nodes.amqp_url,
+            nodes.management_url,
+            nodes.database_url,
+        )
+        self.layout.log.mkdir(parents=True, exist_ok=True)
+        try:
+            await self.fleet.start(*(replace(spec, grace=30.0) for spec in nodes.specs))
+            yield self
+        finally:
+            for name in self.fleet.running:
+                self.fleet.kill(name)
+
+    async def mend(self) -> None:
+        """Start again whatever node a scenario left dead."""
+        await self.fleet.again(*sorted(NODES - self.fleet.running))
+
+    @contextmanager
+    def backing(self, services: Iterable[str]) -> Iterator[Backing]:
+        """A fresh, migrated database and a fresh virtual host for these services, dropped afterwards.
+
+        The virtual host is empty: `shared.testing.declare(backing.amqp_url, service.topology())` fills it.
+        """
+        keys = self.layout.folder / "keys" / uuid4().hex[:8]
+        write_keys(keys)
+        with (
+            fresh_database(tuple(services), self.database_url) as database,
+            fresh_vhost(self.amqp_url, self.management_url) as amqp,
+        ):
+            yield Backing(database, amqp, keys)
+
+    @asynccontextmanager
+    async def system(self, services: Iterable[str], **extra: str) -> AsyncIterator[System]:
+        """The whole system as processes on a fresh backing: stand-ins, topology and `services` are up and ready.
+
+        `extra` goes into every service's environment. `system.kill(name)` and `system.start(name)` as you like.
+        """
+        folder = self.layout.folder / "systems" / uuid4().hex[:8]
+        with self.backing(NAMES) as backing:
+            system = System(backing, folder, extra=extra, ledger=Ledger(self.layout.processes))
+            try:
+                await system.start_standins()
+                await system.declare()
+                await system.start(*services)
+                yield system
+            finally:
+                await system.fleet.stop()
