@@ -4,13 +4,16 @@ import json
 import operator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from rich.console import Console
 from rich.table import Table
 
 Verdict = Literal["holds", "FAILS", "not compared", ""]
-HOLDS, FAILS, NOT_COMPARED, NO_BOUND = "holds", "FAILS", "not compared", ""
+HOLDS: Final = "holds"
+FAILS: Final = "FAILS"
+NOT_COMPARED: Final = "not compared"
+NO_BOUND: Final = ""
 SIGNS = {"≥": operator.ge, "≤": operator.le, "=": operator.eq}
 
 
@@ -93,7 +96,12 @@ class Report:
     def write(self, folder: Path) -> None:
         """`folder`/<name>.json: the rows, and whether all of them hold."""
         folder.mkdir(parents=True, exist_ok=True)
-        content = {"name": self.name, "seed": self.seed, "holds": not self.broken(), "rows": list(map(asdict, self.rows))}
+        content = {
+            "name": self.name,
+            "seed": self.seed,
+            "holds": not self.broken(),
+            "rows": list(map(asdict, self.rows)),
+        }
         (folder / f"{self.name}.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import get_args
 
 from cli import lifecycle, measuring, steps, testing, tokens, welcome
@@ -70,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     test = verb("test", "run the tests on their own broker and database", lambda o: testing.run(o.arguments))
     test.add_argument("arguments", nargs="*", help="for pytest, after --")
     for name, text in measuring.VERBS.items():
-        measure = verb(name, text, lambda o, name=name: measuring.run(name, o.only, o.seed))
+        measure = verb(name, text, partial(_measure, name))
         measure.add_argument("--only", default="", help="run just this scenario")
         measure.add_argument("--seed", type=int, default=1, help="for the dice")
     return parser
@@ -93,6 +94,10 @@ def _demo(_: argparse.Namespace) -> int:
     finally:
         if ours:
             lifecycle.down(here)
+
+
+def _measure(name: str, options: argparse.Namespace) -> int:
+    return measuring.run(name, options.only, options.seed)
 
 
 def _token(options: argparse.Namespace) -> int:

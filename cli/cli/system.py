@@ -24,6 +24,7 @@ from cli.local.probes import answers
 from cli.local.processes import Ledger
 from cli.local.specs import Spec
 from cli.services import NAMES
+from shared.events.directory import Role
 from shared.testing import Backing, eventually
 
 GRACE = 15.0
@@ -100,7 +101,7 @@ class System:
         )
 
     def kill(self, service: str) -> None:
-        """kill -9, and wait for the end."""
+        """SIGKILL, and wait for the end."""
         self.fleet.kill(service)
 
     async def stop(self) -> None:
@@ -108,7 +109,7 @@ class System:
         stubborn = await self.fleet.stop()
         assert not stubborn, f"{', '.join(stubborn)} did not stop within {GRACE:.0f} s"
 
-    def api(self, role: str = "platform_admin") -> Gateway:
+    def api(self, role: Role = "platform_admin") -> Gateway:
         key = self.backing.keys / "signing.pem"
         return Gateway(self.url, lambda: tokens.make(key, role))
 
@@ -146,9 +147,7 @@ class System:
         return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
 
 
-def python(
-    name: str, module: tuple[str, ...], env: Any, url: str | None = None, ca: Path | None = None
-) -> Spec:
+def python(name: str, module: tuple[str, ...], env: Any, url: str | None = None, ca: Path | None = None) -> Spec:
     """A process that runs one of our modules; ready when `url` answers 200, or a step when there is none."""
     return Spec(
         name=name,
