@@ -2,14 +2,22 @@
 
 from fastapi import FastAPI
 
-from gateway import cancelling, classes, expiry, import_job, problems, projections
+from gateway import cancelling, classes, expiry, import_job, occasions, problems, projections
 from gateway.api import classes as class_routes
 from gateway.api import directory, me, notifications, people, records, schedules, schools, status, students, tasks
 from gateway.body_limit import BodyLimit
 from gateway.forward import Owners
 from gateway.settings import Settings
 from gateway.work import IMPORTS, ImportPermit
-from shared.events import NotificationDue, TaskCancelRequested, TaskChanged, TasksExpiryDue
+from shared.events import (
+    AbsenceRecorded,
+    BehaviorRecorded,
+    NotificationDue,
+    PaymentRecorded,
+    TaskCancelRequested,
+    TaskChanged,
+    TasksExpiryDue,
+)
 from shared.service import Service
 from shared.settings import read_file
 
@@ -25,6 +33,9 @@ def build(settings: Settings) -> Service:
     service.project((NotificationDue,), projections.remember_runs)
     service.on(TaskCancelRequested, cancelling.cancel_import)
     service.on(TasksExpiryDue, expiry.expire_results)
+    service.on(AbsenceRecorded, occasions.announce)
+    service.on(BehaviorRecorded, occasions.announce)
+    service.on(PaymentRecorded, occasions.announce)
     service.work(ImportPermit, import_job.run, IMPORTS)
     service.sweep(RESUME_SECONDS, import_job.resume_forsaken)
     service.sweep(FORGET_SECONDS, projections.forget_workers)
