@@ -21,7 +21,8 @@ FROM notification WHERE notification_id = %(id)s
 PAGE = """
 SELECT notification_id, task_id, school_id, kind, state, urgent, channels, title, planned, outstanding,
        requested_at, expires_at, completed_at, error
-FROM notification WHERE school_id = (SELECT bound_school()) AND (%(after)s::uuid IS NULL OR notification_id < %(after)s)
+FROM notification WHERE school_id = (SELECT bound_school()) AND NOT tombstone
+  AND (%(after)s::uuid IS NULL OR notification_id < %(after)s)
 ORDER BY notification_id DESC LIMIT %(limit)s
 """
 

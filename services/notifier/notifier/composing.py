@@ -100,7 +100,7 @@ def own_headers(
         f"To: {delivery['address']}",
         f"Message-ID: <{notification['notification_id']}.{delivery['delivery_id']}@{domain}>",
     ]
-    if unsubscribe is not None:
+    if unsubscribe is not None and notification["kind"] != "safety":
         link = unsubscribe.link(delivery["school_id"], delivery["person_id"], notification["kind"])
         lines += [f"List-Unsubscribe: <{link}>", "List-Unsubscribe-Post: List-Unsubscribe=One-Click"]
     return "".join(f"{line}\r\n" for line in lines).encode()

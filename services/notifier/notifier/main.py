@@ -1,13 +1,11 @@
 """Builds the notifier: people are told, by push, mail and inbox. Read `build` to know the service."""
 
-import hmac
 from collections.abc import Mapping
 from email.utils import parseaddr
 
 from prometheus_client import CollectorRegistry
 
-from notifier import api, composing, handlers, inbox_api, templates_api
-from notifier.composing import OneClick
+from notifier import api, composing, decisions_api, handlers, inbox_api, preview_api, templates_api
 from notifier.effects import Courier, Mail, Push
 from notifier.effects.fcm import FcmCourier
 from notifier.effects.recording import Unconfigured
@@ -15,10 +13,10 @@ from notifier.effects.smtp import SmtpCourier
 from notifier.lines import Line, Metrics
 from notifier.performing import perform, perform_digests
 from notifier.settings import Settings
+from notifier.unsubscribing import one_click
 from notifier.work import DIGESTS, LANES, PLANNING, DigestPermit, PlanPermit, SendPermit
 from shared.errors import Refused
 from shared.events import DIRECTORY, NotificationDue, NotificationRequested, TaskCancelRequested
-from shared.personal import read_master_key
 from shared.service import Service
 
 TEND_SECONDS = 1.0
@@ -52,12 +50,6 @@ class Couriers:
             await courier.close()
 
 
-def one_click(settings: Settings) -> OneClick:
-    """Signs the links for unsubscribing with a key of their own, derived from the installation's."""
-    key = hmac.new(read_master_key(settings.vault_key_file), b"unsubscribe", "sha256").digest()
-    return OneClick(f"{settings.public_url.rstrip('/')}/v1/unsubscribe", key)
-
-
 def couriers(settings: Settings) -> Couriers:
     """The real providers; in production a missing one fails the start."""
     account, urls = settings.google_application_credentials, settings.smtp_url
@@ -89,6 +81,8 @@ def build(settings: Settings, providers: Couriers) -> Service:
     service.closing(providers.close)
     providers.measure(service.metrics.registry)
     service.serve(api.router)
+    service.serve(decisions_api.router)
+    service.serve(preview_api.router)
     service.serve(templates_api.router)
     service.serve(inbox_api.router)
     return service

@@ -186,6 +186,7 @@ SELECT channel, language, reason, reason IS NULL AND channel <> 'inbox' AND quie
 FROM judged GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 """
 )
+MEANT = AUDIENCE + "SELECT count(*) AS n FROM audience"  # noqa: S608  # constants of our own
 UNREACHABLE = (
     AUDIENCE
     + JUDGED
@@ -226,10 +227,14 @@ async def deliveries(tx: Transaction, notification: Mapping[str, Any]) -> list[d
 
 async def preview(
     tx: Transaction, notification: Mapping[str, Any], limit: int
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What would be planned, and the first `limit` people whom nothing would reach, each with their `total`."""
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
+    """What would be planned; the first `limit` people whom nothing would reach, with their `total`; how many are meant.
+
+    Counts are rows of channel, language, reason, held, deliveries, people.
+    """
     values = parameters(notification) | {"limit": limit}
-    return await tx.rows(PREVIEW, values), await tx.rows(UNREACHABLE, values)
+    meant = await tx.rows(MEANT, values)
+    return await tx.rows(PREVIEW, values), await tx.rows(UNREACHABLE, values), int(meant[0]["n"])
 
 
 def parameters(notification: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import httpx
 from uuid_utils.compat import uuid7
 
 from notifier import directory, handlers
@@ -18,6 +19,7 @@ from notifier.work import DigestPermit, PlanPermit, SendPermit
 from shared.events import Audience, Envelope, NotificationRequested, PersonChanged, SchoolChanged, StudentChanged
 from shared.events.directory import Contact, Device, Membership
 from shared.service import Service
+from shared.tokens import Claims, sign
 
 PERMITS = "DELETE FROM outbox WHERE exchange = '' AND routing_key LIKE 'notifier.work.%' RETURNING headers, data"
 EVENTS = "SELECT headers, data FROM outbox WHERE exchange <> '' ORDER BY position"
@@ -40,9 +42,10 @@ class House:
 
     @classmethod
     def of(cls, backing, push=None, mail=None, **changes):
+        """`push` and `mail` are what the provider answers, or a courier of their own."""
         environment = {name.lower(): value for name, value in backing.environment("notifier").items()}
         settings = Settings(**(environment | changes))
-        recorders = Recording(push), Recording(mail)
+        recorders = tuple(each if hasattr(each, "send") else Recording(each) for each in (push, mail))
         providers = Couriers(*recorders, settings)
         return cls(build(settings, providers), settings, providers, *recorders)
 
@@ -53,6 +56,15 @@ class House:
     async def execute(self, query: str, values: Any = None) -> None:
         async with self.service.transactions.begin() as tx:
             await tx.execute(query, values)
+
+    async def http(self, school, method, path, *, role="staff", person=None, **content) -> httpx.Response:
+        """Ask the service over HTTP, as the gateway does for somebody."""
+        claims = Claims(person=person, role=role, school=school, use="internal")
+        key = (self.settings.verify_key_file.parent / "signing.pem").read_bytes()
+        headers = {"Authorization": f"Bearer {sign(key, claims, dt.timedelta(minutes=5))}"}
+        transport = httpx.ASGITransport(self.service.app())
+        async with httpx.AsyncClient(transport=transport, base_url="http://notifier") as client:
+            return await client.request(method, path, headers=headers, **content)
 
     async def project(self, *events) -> None:
         async with self.service.transactions.begin() as tx:
@@ -147,6 +159,17 @@ class House:
         else:
             permit = SendPermit.model_validate_json(row["data"])
             await perform(permit, cause, self.service.transactions, self.providers.lines, self.settings.claim)
+
+    async def states_with_reasons(self, notification) -> dict[tuple[str, str], str]:
+        """(channel, address) → the reason, or the state where there is none."""
+        query = "SELECT channel, address, state, reason FROM delivery WHERE notification_id = %s ORDER BY round"
+        rows = await self.rows(query, (notification,))
+        return {(row["channel"], row["address"]): row["reason"] or row["state"] for row in rows}
+
+    async def task(self, notification) -> dict[str, Any]:
+        """The latest that was told of a notification's task."""
+        (row,) = await self.rows("SELECT task_id FROM notification WHERE notification_id = %s", (notification,))
+        return [each for each in await self.emitted("task.changed") if each["task_id"] == str(row["task_id"])][-1]
 
     async def emitted(self, topic: str) -> list[dict[str, Any]]:
         """Bodies of the events of a topic that wait in the outbox."""

@@ -96,6 +96,10 @@ CREATE TABLE digest_window (
 );
 CALL protect('digest_window');
 
+CREATE POLICY one_school ON release TO notifier_app USING (EXISTS (
+    SELECT FROM notification n WHERE n.notification_id = release.notification_id
+      AND n.school_id = (SELECT bound_school())));
+
 -- `task_id` is the latest round's. A tombstone was cancelled before it was heard of.
 ALTER TABLE notification
     ADD COLUMN round integer NOT NULL DEFAULT 1,
