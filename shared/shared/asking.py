@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Header, HTTPException, Request
+from pydantic import ValidationError
 
 from shared.tokens import Claims, TokenRefused
 from shared.transaction import Transactions
@@ -24,8 +25,9 @@ def asked(request: Request, authorization: Annotated[str, Header()] = "") -> Ask
     if scheme.lower() != "bearer":
         raise HTTPException(401, "an internal bearer token is needed", {"WWW-Authenticate": "Bearer"})
     try:
-        return Asked.verify(token, request.app.state.service.verify_key, "internal")
-    except TokenRefused as problem:
+        claims = request.app.state.service.verifier.verify(token, "internal")
+        return Asked(person=claims.person, role=claims.role, school=claims.school, use="internal")
+    except (TokenRefused, ValidationError) as problem:
         raise HTTPException(401, str(problem), {"WWW-Authenticate": "Bearer"}) from problem
 
 

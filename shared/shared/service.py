@@ -26,6 +26,7 @@ from shared.runtime import Runtime
 from shared.settings import ServiceSettings, read_file
 from shared.sweeps import Sweep
 from shared.telemetry import Metrics
+from shared.tokens import Verifier
 from shared.transaction import Transaction, Transactions
 
 log = structlog.get_logger()
@@ -51,6 +52,7 @@ class Service:
         self.transactions = Transactions(self.database, name)
         self.vault = Vault(self.database, read_master_key(settings.vault_key_file), creates=creates_keys)
         self.verify_key = read_file("VERIFY_KEY_FILE", settings.verify_key_file)
+        self.verifier = Verifier(self.verify_key)
         self.runtime = Runtime(self)
         self._topology = bus.spine() | bus.retries(name, settings.retry_tiers)
         self._routers: list[APIRouter] = []

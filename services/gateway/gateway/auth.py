@@ -1,14 +1,13 @@
 """Who may do what: roles by route, as data, used by the code and by the tests."""
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Request
 
 from gateway.problems import Problem
 from shared.events.directory import Role
-from shared.tokens import Claims, TokenRefused
 
 ADMINS: frozenset[Role] = frozenset({"platform_admin", "school_admin"})
 STAFF: frozenset[Role] = ADMINS | {"staff", "teacher"}
@@ -68,6 +67,18 @@ ACCESS: dict[tuple[str, str], frozenset[Role]] = {
     ("POST", "/v1/me/devices:remove"): EVERYBODY,
     ("GET", "/v1/workers"): frozenset({"platform_admin"}),
     ("GET", "/v1/failures"): frozenset({"platform_admin"}),
+    ("GET", "/v1/audit"): ADMINS,
+    ("GET", "/v1/keys"): ADMINS,
+    ("POST", "/v1/keys"): ADMINS,
+    ("GET", "/v1/keys/{key_id}"): ADMINS,
+    ("PATCH", "/v1/keys/{key_id}"): ADMINS,
+    ("DELETE", "/v1/keys/{key_id}"): ADMINS,
+    ("PUT", "/v1/me/password"): EVERYBODY,
+    ("PUT", "/v1/me/firebase"): EVERYBODY,
+    ("POST", "/v1/people/{person_id}/invitations"): ADMINS,
+    ("POST", "/v1/administrators"): frozenset({"platform_admin"}),
+    ("GET", "/v1/administrators"): frozenset({"platform_admin"}),
+    ("DELETE", "/v1/administrators/{person_id}"): frozenset({"platform_admin"}),
 }
 """(method, route) → roles that may."""
 
@@ -89,6 +100,37 @@ for _kind, _roles in RECORDERS.items():
         ("DELETE", f"/v1/{_kind}/{{record_id}}"): _roles,
     }
 
+PUBLIC: frozenset[tuple[str, str]] = frozenset(
+    {
+        ("POST", "/v1/sessions"),
+        ("POST", "/v1/sessions/refresh"),
+        ("POST", "/v1/sessions/end"),
+        ("POST", "/v1/invitations/accept"),
+    }
+)
+"""Routes for those who have no token yet; they are limited by address."""
+
+UNAUDITED: frozenset[tuple[str, str]] = frozenset({("POST", "/v1/notifications"), ("PUT", "/v1/me/devices")})
+"""What changes something and is no act of administration: the task of a notification says who asked for it."""
+
+
+def scope_of(method: str, route: str) -> str:
+    """The scope that an API key needs for a route: `people:read`, `notifications:write`."""
+    noun = route.split("/")[2].partition(":")[0]
+    return f"{noun}:{'read' if method == 'GET' else 'write'}"
+
+
+SCOPES: tuple[str, ...] = tuple(sorted({scope_of(*route) for route in ACCESS if not route[1].startswith("/v1/me/")}))
+"""Every scope there is. What belongs to a person is not for keys."""
+
+
+@dataclass(slots=True)
+class Trail:
+    """What the audit is to know beyond route and caller: the school that it turned out to be about, more ids."""
+
+    school: UUID | None = None
+    subject: dict[str, Any] = field(default_factory=dict)
+
 
 REACH: dict[Role, Literal["guardian", "self"]] = {"guardian": "guardian", "student": "self"}
 """Roles that see only the students they answer for, or themselves, where a route is open to them."""
@@ -96,22 +138,33 @@ REACH: dict[Role, Literal["guardian", "self"]] = {"guardian": "guardian", "stude
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. `school` is None for the whole group (platform administrators only)."""
+    """Who asks. `school` is None for the whole group (platform administrators only); `key` is set for an API key."""
 
     person: UUID | None
     role: Role
     school: UUID | None
+    key: UUID | None = None
+    scopes: frozenset[str] = frozenset()
+    trail: Trail = field(default_factory=Trail, compare=False)
 
     @property
     def name(self) -> str:
-        """A stable name for idempotency keys and audit."""
-        return f"{self.role}:{self.person or '-'}"
+        """A stable name for idempotency keys and limits."""
+        return f"key:{self.key}" if self.key else f"{self.role}:{self.person or '-'}"
 
     @property
     def everywhere(self) -> bool:
         """Whether the caller may act in any school."""
         return self.role == "platform_admin"
 
+    def allowed(self, method: str, route: str) -> None:
+        """Raise 403 unless the role, and for a key its scopes, cover the route."""
+        if self.role not in ACCESS[method, route]:
+            raise Problem(403, "forbidden")
+        if self.school is None and self.role != "platform_admin":
+            raise Problem(403, "forbidden", "This role needs a token that is bound to a school.")
+        if self.key is not None and scope_of(method, route) not in self.scopes:
+            raise Problem(403, "forbidden", f"This key lacks the scope {scope_of(method, route)}.")
 
 def reach(caller: Caller) -> dict[str, UUID]:
     """The condition on students that a caller's role brings along: `guardian` or `self`, or none."""
@@ -123,20 +176,29 @@ def reach(caller: Caller) -> dict[str, UUID]:
     return {narrowed: caller.person}
 
 
-def caller(request: Request, authorization: Annotated[str, Header()] = "") -> Caller:
-    """The caller, if the token is valid and its role may use this route."""
-    scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer":
-        raise Problem(401, "unauthenticated")
-    try:
-        claims = Claims.verify(token, request.app.state.service.verify_key, "access")
-    except TokenRefused as problem:
-        raise Problem(401, "unauthenticated", str(problem)) from problem
-    if claims.role not in ACCESS[request.method, request.scope["route"].path]:
+def caller(request: Request) -> Caller:
+    """The caller whom the door has let in for exactly this route."""
+    route, found = request.scope.get("admitted", (None, None))
+    if found is None or route != (request.method, request.scope["route"].path):
         raise Problem(403, "forbidden")
-    if claims.school is None and claims.role != "platform_admin":
-        raise Problem(403, "forbidden", "This role needs a token that is bound to a school.")
-    return Caller(claims.person, claims.role, claims.school)
+    admitted: Caller = found
+    return admitted
+
+
+def person(admitted: Annotated[Caller, Depends(caller)]) -> Caller:
+    """The caller, who is a person and not a program."""
+    if admitted.person is None:
+        raise Problem(403, "forbidden", "This token belongs to no person.")
+    return admitted
+
+
+def signed_in(admitted: Annotated[Caller, Depends(caller)]) -> Caller:
+    """The caller, who came with a token and not with a key: a key makes no keys and opens nobody's account."""
+    if admitted.key is not None:
+        raise Problem(403, "forbidden", "This is not for API keys.")
+    return admitted
 
 
 Known = Annotated[Caller, Depends(caller)]
+SignedIn = Annotated[Caller, Depends(signed_in)]
+KnownPerson = Annotated[Caller, Depends(person)]

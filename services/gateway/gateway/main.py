@@ -1,12 +1,20 @@
 """Builds the gateway: the one public door. Read `build` to know the service."""
 
+import datetime as dt
+
 from fastapi import FastAPI
 
-from gateway import cancelling, classes, expiry, import_job, occasions, problems, projections
+from gateway import cancelling, classes, expiry, import_job, occasions, passwords, problems, projections, sessions
+from gateway.api import access, directory, me, notifications, people, records, schedules, schools, status, students, tasks
 from gateway.api import classes as class_routes
-from gateway.api import directory, me, notifications, people, records, schedules, schools, status, students, tasks
+from gateway.api import sessions as sign_in
+from gateway.api.deps import Tools
 from gateway.body_limit import BodyLimit
+from gateway.door import Door
+from gateway.firebase import Firebase
 from gateway.forward import Owners
+from gateway.keys import Keys
+from gateway.limits import Limits, Rate
 from gateway.settings import Settings
 from gateway.work import IMPORTS, ImportPermit
 from shared.events import (
@@ -26,7 +34,18 @@ FORGET_SECONDS = 300.0
 LAPSE_SECONDS = 30.0
 
 
-def build(settings: Settings) -> Service:
+def limits_of(settings: Settings) -> Limits:
+    """The limits that the settings name."""
+    return Limits(
+        {
+            "caller": Rate(settings.rate_caller, settings.burst_caller),
+            "school": Rate(settings.rate_school, settings.burst_school),
+            "address": Rate(settings.rate_address, settings.burst_address),
+        }
+    )
+
+
+def build(settings: Settings, limits: Limits | None = None) -> Service:
     """The service, wired; the gateway is the one that creates keys and keeps dead letters."""
     service = Service("gateway", settings, creates_keys=True)
     service.project((TaskChanged,), projections.remember_tasks)
@@ -40,7 +59,9 @@ def build(settings: Settings) -> Service:
     service.sweep(RESUME_SECONDS, import_job.resume_forsaken)
     service.sweep(FORGET_SECONDS, projections.forget_workers)
     service.sweep(LAPSE_SECONDS, classes.end_lapsed)
-    service.hear(projections.Heard(service.transactions))
+    service.sweep(FORGET_SECONDS, passwords.forget_failures)
+    service.sweep(FORGET_SECONDS, sessions.forget_sessions)
+    service.hear(projections.Heard(service.transactions, limits or limits_of(settings)))
     service.bury(projections.keep_dead_letter)
     for router in (
         notifications.router,
@@ -53,6 +74,8 @@ def build(settings: Settings) -> Service:
         *records.routers,
         me.router,
         directory.router,
+        sign_in.router,
+        access.router,
         status.router,
     ):
         service.serve(router)
@@ -61,7 +84,9 @@ def build(settings: Settings) -> Service:
 
 def app(settings: Settings) -> FastAPI:
     """The public application: the service, its owners, its problems and its documentation."""
-    service = build(settings)
+    limits = limits_of(settings)
+    service = build(settings, limits)
+    signing_key = read_file("SIGNING_KEY_FILE", settings.signing_key_file)
     owners = Owners(
         {
             "notifier": settings.notifier_url,
@@ -69,12 +94,31 @@ def app(settings: Settings) -> FastAPI:
             "reports": settings.reports_url,
             "scheduler": settings.scheduler_url,
         },
-        read_file("SIGNING_KEY_FILE", settings.signing_key_file),
+        signing_key,
     )
     service.closing(owners.close)
     application = service.app()
     application.state.owners = owners
+    application.state.tools = tools = _tools(service, settings, signing_key)
+    service.closing(tools.firebase.close)
     application.add_middleware(BodyLimit, limit=settings.body_limit_bytes)
+    # The last is the outermost: nobody is told anything of a body before the door has let them in.
+    application.add_middleware(
+        Door, rows=service.transactions, verify_key=service.verify_key, limits=limits, keys=tools.keys
+    )
     problems.install(application)
     status.documentation(application)
     return application
+
+
+def _tools(service: Service, settings: Settings, signing_key: bytes) -> Tools:
+    """What signing in takes."""
+    access, refresh = dt.timedelta(minutes=settings.access_minutes), dt.timedelta(days=settings.refresh_days)
+    rows = service.transactions
+    return Tools(
+        sessions.Sessions(rows, signing_key, access, refresh),
+        passwords.Passwords(),
+        passwords.Failures(rows, settings.sign_in_free_failures, settings.sign_in_longest_wait),
+        Firebase(settings.firebase_project, settings.firebase_certificates_url),
+        Keys(rows),
+    )

@@ -22,6 +22,7 @@ CODES = {
     "unauthenticated": "No valid bearer token came with the request.",
     "forbidden": "The token's role may not do this.",
     "school_needed": "Name the school: the token is not bound to one.",
+    "membership_needed": "Say as what you sign in, with `school` and `role`; `memberships` lists what there is.",
     "not_found": "Nothing with this id is visible here.",
     "method_not_allowed": "The route does not know this method.",
     "conflict": "It does not go together with how things stand now; read it again, then decide.",
@@ -132,6 +133,13 @@ async def _bad_value(_: Request, problem: Exception) -> JSONResponse:
 
 
 async def _anything(_: Request, problem: Exception) -> JSONResponse:
+    return answer(problem)
+
+
+def answer(problem: Exception) -> JSONResponse:
+    """Any error as an answer: a problem as it is, trouble of the infrastructure as 503, a bug as 500."""
+    if isinstance(problem, Problem):
+        return problem.response()
     if infrastructure(problem) or isinstance(problem, CONTENTION):
         log.warning("request.unavailable", error=type(problem).__name__)
         return Problem(503, "unavailable").response()

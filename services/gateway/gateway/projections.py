@@ -7,6 +7,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from gateway.limits import Limits
 from shared.dead import DeadLetter
 from shared.events import Event, NotificationDue, TaskChanged
 from shared.transaction import Transaction, Transactions
@@ -60,11 +61,13 @@ async def remember_runs(events: Sequence[Event], tx: Transaction) -> None:
 class Heard:
     """Keeps who is working; a beat is a hint and is written outside any other commit."""
 
-    def __init__(self, transactions: Transactions) -> None:
+    def __init__(self, transactions: Transactions, limits: Limits) -> None:
         self._transactions = transactions
+        self._limits = limits
 
     async def __call__(self, facts: dict[str, Any]) -> None:
         """Note one beat."""
+        self._limits.heard(facts)
         async with self._transactions.begin() as tx:
             values = {"worker": facts["worker"], "service": facts["service"], "facts": Jsonb(facts)}
             await tx.execute(BEAT, values)

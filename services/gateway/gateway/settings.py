@@ -1,7 +1,9 @@
 """What the gateway reads from its environment."""
 
 from pathlib import Path
+from typing import Self
 
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from shared.settings import ServiceSettings
@@ -20,3 +22,30 @@ class Settings(ServiceSettings):
     scheduler_url: str = "http://127.0.0.1:8004"
     import_limit_bytes: int = 100_000_000
     body_limit_bytes: int = 1_000_000
+
+    access_minutes: float = Field(default=15, gt=0, description="how long an access token is good for")
+    refresh_days: float = Field(default=30, gt=0, description="how long a session goes on without being used")
+    invitation_days: float = Field(default=7, gt=0)
+    sign_in_free_failures: int = Field(default=5, ge=1, description="wrong passwords before a name has to wait")
+    sign_in_longest_wait: float = Field(default=300, gt=0, description="seconds")
+
+    rate_caller: float = Field(default=200, ge=0, description="requests a second of one person or key; 0: no limit")
+    burst_caller: int = Field(default=2_000, ge=1)
+    rate_school: float = Field(default=1_000, ge=0, description="requests a second of one school's people and keys")
+    burst_school: int = Field(default=10_000, ge=1)
+    rate_address: float = Field(default=5, ge=0, description="sign-ins a second from one address")
+    burst_address: int = Field(default=100, ge=1)
+
+    firebase_project: str = Field(default="", description="whose ID tokens are taken; empty: none")
+    firebase_certificates_url: str = (
+        "https://www.googleapis.com/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com"
+    )
+    firebase_auth_emulator_host: str = ""
+
+    @model_validator(mode="after")
+    def no_emulator_in_production(self) -> Self:
+        """The emulator's tokens are unsigned; whoever sets it beside real data has made a mistake."""
+        if self.firebase_auth_emulator_host and self.environment != "development":
+            msg = "FIREBASE_AUTH_EMULATOR_HOST is set outside development: unset it"
+            raise ValueError(msg)
+        return self

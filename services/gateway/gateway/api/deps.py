@@ -1,15 +1,31 @@
-"""What routes ask for: transactions, owners, the caller's school."""
+"""What routes ask for: transactions, owners, what signing in takes, the caller's school."""
 
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
 
 from gateway.auth import Caller, Known
+from gateway.firebase import Firebase
 from gateway.forward import Owners
+from gateway.keys import Keys
+from gateway.passwords import Failures, Passwords
 from gateway.problems import Problem
+from gateway.sessions import Sessions
 from shared.transaction import Transaction, Transactions
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What signing in takes."""
+
+    sessions: Sessions
+    passwords: Passwords
+    failures: Failures
+    firebase: Firebase
+    keys: Keys
 
 
 def _transactions(request: Request) -> Transactions:
@@ -22,14 +38,25 @@ def _owners(request: Request) -> Owners:
     return found
 
 
+def _tools(request: Request) -> Tools:
+    found: Tools = request.app.state.tools
+    return found
+
+
 Rows = Annotated[Transactions, Depends(_transactions)]
 Services = Annotated[Owners, Depends(_owners)]
+SignInTools = Annotated[Tools, Depends(_tools)]
 
 SCHOOL_BY_SOURCED_ID = "SELECT school_id FROM school WHERE sourced_id = %(name)s"
 
 
 async def school_of(rows: Transactions, caller: Caller, named: str | None) -> UUID:
     """The school that a request is about: the token's, or for the whole group's administrators the one named."""
+    caller.trail.school = found = await _school_of(rows, caller, named)
+    return found
+
+
+async def _school_of(rows: Transactions, caller: Caller, named: str | None) -> UUID:
     if not caller.everywhere:
         assert caller.school is not None
         if named not in (None, str(caller.school)):

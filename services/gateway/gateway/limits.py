@@ -1,0 +1,96 @@
+"""How often somebody may ask: token buckets in this process, shared out over the gateways that are alive.
+
+Every gateway hears every gateway's heartbeats, so each knows how many there are and grants its share of each limit;
+nothing is asked over the network for a request. What is promised: `docs/decisions/` on rate limits.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+MISSED_BEATS = 3
+MOST_BUCKETS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many a second for long, and `burst` at once. No rate, no limit."""
+
+    per_second: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What the tightest limit says: its size, what is left, seconds until it is whole again, seconds to wait."""
+
+    limit: int
+    left: int
+    whole_in: float
+    wait: float = 0.0
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """RateLimit fields (draft-ietf-httpapi-ratelimit-headers-07)."""
+        return [
+            (b"ratelimit-limit", str(self.limit).encode()),
+            (b"ratelimit-remaining", str(self.left).encode()),
+            (b"ratelimit-reset", str(math.ceil(self.whole_in)).encode()),
+        ]
+
+
+class Limits:
+    """Buckets by name, each of a kind that has a rate."""
+
+    def __init__(self, rates: dict[str, Rate], clock: Callable[[], float] = time.monotonic) -> None:
+        self._rates = {kind: rate for kind, rate in rates.items() if rate.per_second > 0}
+        self._clock = clock
+        self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
+        self._gateways: dict[str, tuple[float, float]] = {}
+
+    def heard(self, facts: dict[str, Any]) -> None:
+        """Note a heartbeat of any service."""
+        if facts["service"] == "gateway":
+            self._gateways[facts["worker"]] = (self._clock(), MISSED_BEATS * float(facts["every_seconds"]))
+
+    @property
+    def gateways(self) -> int:
+        """How many gateways share each limit: those heard of lately, at least this one."""
+        now = self._clock()
+        self._gateways = {name: beat for name, beat in self._gateways.items() if now - beat[0] < beat[1]}
+        return max(1, len(self._gateways))
+
+    def take(self, wanted: Iterable[tuple[str, str]]) -> Granted | None:
+        """Take one from each (kind, name), or from none of them when one is empty; None when nothing limits."""
+        now, share = self._clock(), self.gateways
+        tightest: Granted | None = None
+        taken: list[tuple[tuple[str, str], tuple[float, float]]] = []
+        for bucket in wanted:
+            rate = self._rates.get(bucket[0])
+            if rate is None:
+                continue
+            size, per_second = max(1, rate.burst // share), rate.per_second / share
+            level, since = self._buckets.get(bucket, (float(size), now))
+            level = min(float(size), level + (now - since) * per_second)
+            if level < 1:
+                return Granted(size, 0, (size - level) / per_second, (1 - level) / per_second)
+            taken.append((bucket, (level - 1, now)))
+            granted = Granted(size, int(level - 1), (size - level + 1) / per_second)
+            if tightest is None or granted.left < tightest.left:
+                tightest = granted
+        self._buckets.update(taken)
+        if len(self._buckets) > MOST_BUCKETS:
+            self._forget(now)
+        return tightest
+
+    def _forget(self, now: float) -> None:
+        """Drop buckets that are full again; if that is not enough, the oldest half."""
+        self._buckets = {
+            bucket: (level, since)
+            for bucket, (level, since) in self._buckets.items()
+            if level + (now - since) * self._rates[bucket[0]].per_second < self._rates[bucket[0]].burst
+        }
+        if len(self._buckets) > MOST_BUCKETS:
+            newest = sorted(self._buckets.items(), key=lambda item: item[1][1])[MOST_BUCKETS // 2 :]
+            self._buckets = dict(newest)
