@@ -166,6 +166,7 @@ class Caller:
         if self.key is not None and scope_of(method, route) not in self.scopes:
             raise Problem(403, "forbidden", f"This key lacks the scope {scope_of(method, route)}.")
 
+
 def reach(caller: Caller) -> dict[str, UUID]:
     """The condition on students that a caller's role brings along: `guardian` or `self`, or none."""
     narrowed = REACH.get(caller.role)

@@ -28,7 +28,7 @@ INSERT INTO sign_in_failure AS f (name_hash, failures, blocked_until) VALUES (%(
 ON CONFLICT (name_hash) DO UPDATE SET last_at = clock_timestamp(),
     failures = CASE WHEN f.last_at < clock_timestamp() - interval '1 day' THEN 1 ELSE f.failures + 1 END,
     blocked_until = CASE WHEN f.failures + 1 >= %(free)s
-        THEN clock_timestamp() + make_interval(secs => least(%(longest)s, 2 ^ least(f.failures + 1 - %(free)s, 30)))
+        THEN clock_timestamp() + make_interval(secs => least(%(longest)s, 5 * 2 ^ least(f.failures + 1 - %(free)s, 30)))
         ELSE '-infinity' END
 WHERE f.blocked_until <= clock_timestamp()
 RETURNING failures

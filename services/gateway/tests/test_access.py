@@ -30,21 +30,20 @@ def concrete(route):
     return re.sub(r"{(\w+)}", lambda found: "student" if found[1] == "role" else str(uuid4()), route)
 
 
-@pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize(("method", "route"), ROUTES)
-async def test_seed_21_a_route_is_for_the_roles_in_the_table(gateway, method, route, role):
-    # when
-    answer = await gateway.ask(method, concrete(route), role, uuid4(), uuid4())
-    # then
-    assert answer.status_code != 401
-    assert (answer.status_code == 403) == (role not in ACCESS[method, route])
-    if answer.status_code == 403:
-        assert answer.json()["code"] == "forbidden"
+async def test_seed_21_a_route_is_for_the_roles_in_the_table(gateway, method, route):
+    for role in ROLES:
+        # when
+        answer = await gateway.ask(method, concrete(route), role, uuid4(), uuid4())
+        # then
+        assert answer.status_code != 401
+        assert (answer.status_code == 403) == (role not in ACCESS[method, route]), role
+        if answer.status_code == 403:
+            assert answer.json()["code"] == "forbidden"
 
 
-@pytest.mark.parametrize("kind", ["none", "basic", "garbage", "expired", "internal", "unsigned", "foreign key"])
 @pytest.mark.parametrize(("method", "route"), ROUTES)
-async def test_seed_23_without_a_valid_token_nothing_is_answered(gateway, method, route, kind):
+async def test_seed_23_without_a_valid_token_nothing_is_answered(gateway, method, route):
     # given
     token = gateway.token("platform_admin")
     header, body, _ = token.split(".")
@@ -57,13 +56,14 @@ async def test_seed_23_without_a_valid_token_nothing_is_answered(gateway, method
         "unsigned": f"Bearer {header}.{body}.",
         "foreign key": f"Bearer {header}.{body}.{'A' * 86}",
     }
-    headers = {"Authorization": values[kind]} if values[kind] else {}
-    # when
-    answer = await gateway.client.request(method, concrete(route), headers=headers)
-    # then
-    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
-    assert answer.headers["www-authenticate"] == "Bearer"
-    assert answer.headers["content-type"] == "application/problem+json"
+    for kind, value in values.items():
+        # when
+        headers = {"Authorization": value} if value else {}
+        answer = await gateway.client.request(method, concrete(route), headers=headers)
+        # then
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated"), kind
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert answer.headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize("role", [role for role in ROLES if role != "platform_admin"])
