@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "gateway_0004_access"
-down_revision = "gateway_0003_directory"
+revision = "gateway_0005_access"
+down_revision = "gateway_0004_schedules"
 branch_labels = None
 depends_on = None
 
