@@ -5,7 +5,19 @@ import datetime as dt
 from fastapi import FastAPI
 
 from gateway import cancelling, classes, expiry, import_job, occasions, passwords, problems, projections, sessions
-from gateway.api import access, directory, me, notifications, people, records, schedules, schools, status, students, tasks
+from gateway.api import (
+    access,
+    directory,
+    me,
+    notifications,
+    people,
+    records,
+    schedules,
+    schools,
+    status,
+    students,
+    tasks,
+)
 from gateway.api import classes as class_routes
 from gateway.api import sessions as sign_in
 from gateway.api.deps import Tools

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "gateway_0005_access"
-down_revision = "gateway_0004_schedules"
+revision = "gateway_0006_access"
+down_revision = "gateway_0005_occasions"
 branch_labels = None
 depends_on = None
 
