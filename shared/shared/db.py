@@ -41,7 +41,12 @@ def infrastructure(problem: BaseException) -> bool:
     return isinstance(problem, INFRASTRUCTURE) and not isinstance(problem, WORK_PROBLEMS)
 
 
-def conninfo(url: str, schema: str, role: str, statement_timeout_ms: int) -> str:
+def contention(problem: BaseException) -> bool:
+    """Whether the statement only came at a bad moment: it may well succeed when it is tried again."""
+    return isinstance(problem, WORK_PROBLEMS)
+
+
+def conninfo(url: str, schema: str, role: str, statement_timeout_ms: int, path: str | None = None) -> str:
     """Connection string that acts as `role` in `schema`, with every wait bounded on both sides.
 
     `tcp_user_timeout` and keepalives end a black-holed connection, which no client-side timeout outlives.
@@ -50,7 +55,7 @@ def conninfo(url: str, schema: str, role: str, statement_timeout_ms: int) -> str
         f"-c {name}={value}"
         for name, value in {
             "role": role,
-            "search_path": schema,
+            "search_path": path or schema,
             "statement_timeout": statement_timeout_ms,
             "lock_timeout": 10_000,
             "idle_in_transaction_session_timeout": 60_000,
@@ -72,9 +77,13 @@ def conninfo(url: str, schema: str, role: str, statement_timeout_ms: int) -> str
 class Database:
     """The pools of one service; open it for as long as the service lives."""
 
-    def __init__(self, url: str, schema: str, *, workers: int = 8, requests: int = 8) -> None:
+    def __init__(
+        self, url: str, schema: str, *, workers: int = 8, requests: int = 8, shadow: str | None = None
+    ) -> None:
         self.schema = schema
-        self.worker_info = conninfo(url, schema, f"{schema}_worker", 30_000)
+        self.path = f"{shadow},{schema}" if shadow else schema
+        """Where workers look for tables: those in `shadow` hide the schema's own."""
+        self.worker_info = conninfo(url, schema, f"{schema}_worker", 30_000, self.path)
         self.workers = _pool(self.worker_info, workers, f"{schema}-worker", 30)
         self.requests = _pool(conninfo(url, schema, f"{schema}_app", 10_000), requests, f"{schema}-app", 3)
 

@@ -13,7 +13,7 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from psycopg import AsyncConnection
 
-from shared.db import infrastructure
+from shared.db import contention, infrastructure
 from shared.errors import InfrastructureDown, LeaseLost, Undeliverable
 from shared.projection import Projector, Read
 from shared.publisher import CONNECTION_PROBLEMS
@@ -32,8 +32,11 @@ START = """
 INSERT INTO log_offset (projection, stream, position) VALUES (%(projection)s, %(stream)s, -1)
 ON CONFLICT DO NOTHING
 """
-WHERE_TO = "SELECT position FROM log_offset WHERE projection = %(projection)s AND stream = %(stream)s"
-REWIND = "UPDATE log_offset SET position = -1 WHERE projection = %(projection)s AND stream = %(stream)s"
+WHERE_TO = "SELECT position, mark FROM log_offset WHERE projection = %(projection)s AND stream = %(stream)s"
+REWIND = """
+UPDATE log_offset SET position = -1, mark = NULL WHERE projection = %(projection)s AND stream = %(stream)s
+"""
+MISSED = "UPDATE log_offset SET gap = %(gap)s WHERE projection = %(projection)s AND stream = %(stream)s"
 LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0)) AS got"
 
 
@@ -58,7 +61,7 @@ class LogReader:
             except (LeaseLost, InfrastructureDown, Undeliverable, *CONNECTION_PROBLEMS) as problem:
                 log.warning("log.reader_interrupted", error=type(problem).__name__, **self._key)
             except psycopg.Error as problem:
-                if not infrastructure(problem):
+                if not infrastructure(problem) and not contention(problem):
                     raise
                 log.warning("log.reader_interrupted", error=type(problem).__name__, **self._key)
             await asyncio.sleep(0.5)
@@ -67,7 +70,7 @@ class LogReader:
         """Become the one reader, then read."""
         info = self._transactions.database.worker_info
         async with await AsyncConnection.connect(info, autocommit=True) as leader:
-            name = f"{self._transactions.database.schema}/{self._projector.name}/{self.stream}"
+            name = f"{self._transactions.database.path}/{self._projector.name}/{self.stream}"
             while not (await (await leader.execute(LOCK, (name,))).fetchone() or (False,))[0]:
                 await asyncio.sleep(1.0)
             async with self._transactions.database.worker() as connection:
@@ -75,49 +78,65 @@ class LogReader:
             async with await aio_pika.connect(
                 self._url, timeout=5, client_properties={"connection_name": name}
             ) as connection_to_log:
-                position = await self._position(connection_to_log)
+                position, mark = await self._position(connection_to_log)
                 channel = await connection_to_log.channel(publisher_confirms=False)
-                await self._read(channel, position)
+                await self._read(channel, position, mark)
 
-    async def _position(self, connection: aio_pika.abc.AbstractConnection) -> int:
-        """Where to go on from. A stream that ends before our offset was deleted and made again: start over."""
+    async def _position(self, connection: aio_pika.abc.AbstractConnection) -> tuple[int, str | None]:
+        """Where to go on from, and what lies there. A stream that ends before that was deleted and made again."""
         async with self._transactions.database.worker() as database:
             row = await (await database.execute(WHERE_TO, self._key)).fetchone()
-            position = int(row["position"]) if row else -1
-            end = await last_offset(connection, self.stream)
-            if position > end:
-                log.error("log.recreated", position=position, end=end, **self._key)
-                await database.execute(REWIND, self._key)
-                return -1
-        return position
+        position, mark = (int(row["position"]), row["mark"]) if row else (-1, None)
+        end = await last_offset(connection, self.stream)
+        if position > end:
+            await self._start_over(
+                f"the stream ended at {end}, before {position}, which had been read: it was made anew"
+            )
+            return -1, None
+        return position, mark
 
-    async def _read(self, channel: AbstractChannel, position: int) -> None:
+    async def _read(self, channel: AbstractChannel, position: int, mark: str | None) -> None:
         inbox: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
         channel.close_callbacks.add(lambda *_: inbox.put_nowait(None))
         await channel.set_qos(BATCH)
         queue = await channel.get_queue(self.stream, ensure=False)
-        offset: Any = position + 1 if position >= 0 else "first"
+        # The message that was read last comes once more, to be recognised.
+        offset: Any = position if position >= 0 else "first"
         await queue.consume(inbox.put, arguments={"x-stream-offset": offset})
         first = True
         size = 0
         while True:
             messages = await _batch(inbox, linger=size >= BUSY)
             size = len(messages)
-            fresh = [m for m in messages if _offset(m) > position]
-            if fresh and first:
-                self._check_history(position, _offset(fresh[0]))
+            if first:
+                await self._check_history(position, mark, messages[0])
                 first = False
+            fresh = [m for m in messages if _offset(m) > position]
             if fresh:
                 reads = [Read(_offset(m), dict(m.headers), m.body) for m in fresh]
                 await self._projector.apply(self.stream, position, reads)
                 position = reads[-1].offset
             await messages[-1].ack(multiple=True)
 
-    def _check_history(self, position: int, first: int) -> None:
-        """Retention may have taken what we had not read yet; a segment's own chunk takes one offset."""
-        if first > position + 2:
-            log.error("log.history_missing", position=position, first=first, **self._key)
-            self._projector.metrics.violations.labels("log_history_missing").inc()
+    async def _check_history(self, position: int, mark: str | None, first: AbstractIncomingMessage) -> None:
+        """Whether the log goes on where this projection stopped. A segment's own chunk takes one offset."""
+        offset = _offset(first)
+        if offset == position and mark is not None and mark != first.headers.get("ce-id"):
+            await self._start_over(f"another message lies at {position} than the one that was read: it was made anew")
+            raise LeaseLost("the stream is read from its start again")
+        if offset > position + 2:
+            await self._note_gap(f"offsets {position + 1} to {offset - 1} were no longer kept")
+
+    async def _start_over(self, gap: str) -> None:
+        async with self._transactions.database.worker() as database:
+            await database.execute(REWIND, self._key)
+        await self._note_gap(gap)
+
+    async def _note_gap(self, gap: str) -> None:
+        """History is missing: what came by in it is not known here. The owner's `resync`, then a rebuild, mend it."""
+        log.error("log.history_missing", gap=gap, **self._key)
+        async with self._transactions.database.worker() as database:
+            await database.execute(MISSED, self._key | {"gap": gap})
 
 
 def _offset(message: AbstractIncomingMessage) -> int:
@@ -142,6 +161,24 @@ async def _batch(
             raise ConnectionError("the log's channel was closed")
         messages.append(message)
     return messages
+
+
+async def first_offset(connection: aio_pika.abc.AbstractConnection, stream: str) -> int:
+    """The lowest offset that a stream still holds, or -1 when it is empty."""
+    found: asyncio.Queue[int] = asyncio.Queue()
+
+    async def remember(message: AbstractIncomingMessage) -> None:
+        found.put_nowait(_offset(message))
+
+    async with connection.channel(publisher_confirms=False) as channel:
+        await channel.set_qos(1)
+        queue = await channel.get_queue(stream, ensure=False)
+        await queue.consume(remember, arguments={"x-stream-offset": "first"})
+        try:
+            async with asyncio.timeout(PROBE * 4):
+                return await found.get()
+        except TimeoutError:
+            return -1
 
 
 async def last_offset(connection: aio_pika.abc.AbstractConnection, stream: str) -> int:

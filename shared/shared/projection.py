@@ -1,5 +1,6 @@
 """Turns what was read from a stream into one call of a projection's handler and one commit."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,20 +8,22 @@ from uuid import UUID
 
 import structlog
 
-from shared.bus import DEAD
-from shared.db import infrastructure
+from shared.bus import aside_name, log_of
+from shared.db import contention, infrastructure
 from shared.errors import LeaseLost
 from shared.events.base import DirectoryEvent, Envelope, Event, StateEvent
 from shared.messages import bodies, event_type
 from shared.personal import Vault
 from shared.publisher import Publisher
-from shared.retries import describe, fingerprint
+from shared.retries import describe
 from shared.telemetry import Metrics
 from shared.transaction import Transaction, Transactions
 
 log = structlog.get_logger()
 
 Handler = Callable[[Sequence[Event], Transaction], Awaitable[None]]
+
+SetAside = Callable[["Read"], Awaitable[None]]
 
 SEEN = """
 INSERT INTO directory_seen (school_id, versions)
@@ -30,6 +33,17 @@ ON CONFLICT (school_id) DO UPDATE SET versions = directory_seen.versions + exclu
 """
 
 
+# Who has applied a telling anew from its first to its last position has all that came before as well.
+COVERED = """
+UPDATE directory_seen s SET versions = s.versions + int8multirange(int8range(1, r.first))
+FROM unnest(%(schools)s::uuid[], %(firsts)s::bigint[], %(lasts)s::bigint[]) AS r(school_id, first, last)
+WHERE s.school_id = r.school_id AND s.versions @> int8range(r.first, r.last, '[]')
+"""
+
+CONTENTION_TRIES = 5
+CONTENTION_PAUSE = 0.3
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
     """One message of a stream."""
@@ -37,6 +51,12 @@ class Read:
     offset: int
     headers: dict[str, Any]
     body: bytes
+
+    @property
+    def mark(self) -> str | None:
+        """What tells this message from another at the same offset of a stream that was made anew."""
+        found = self.headers.get("ce-id")
+        return str(found) if found else None
 
 
 class Projector:
@@ -50,8 +70,8 @@ class Projector:
         *,
         transactions: Transactions,
         vault: Vault,
-        publisher: Publisher,
         metrics: Metrics,
+        set_aside: SetAside,
     ) -> None:
         self.name = name
         self.topics = frozenset(event.topic for event in events)
@@ -59,10 +79,10 @@ class Projector:
         self._handler = handler
         self._transactions = transactions
         self._vault = vault
-        self._publisher = publisher
+        self._set_aside = set_aside
 
     async def apply(self, stream: str, since: int, reads: Sequence[Read]) -> None:
-        """Commit a batch with its offset; a batch that fails is redone one by one, and what fails alone is dead."""
+        """Commit a batch with its offset; a batch that fails is redone one by one, what fails alone is set aside."""
         try:
             await self._commit(stream, since, reads)
         except LeaseLost:
@@ -76,18 +96,48 @@ class Projector:
                     await self.apply(stream, since, [read])
                     since = read.offset
                 return
-            await self._bury(reads[0], problem)
-            async with self._transactions.advance(self.name, stream, since, reads[0].offset):
-                pass
+            await self._again(stream, since, reads[0], problem)
+
+    async def _again(self, stream: str, since: int, read: Read, problem: Exception) -> None:
+        """Contention is not the event's fault; anything else takes it out of the others' way."""
+        for _ in range(CONTENTION_TRIES if contention(problem) else 0):
+            await asyncio.sleep(CONTENTION_PAUSE)
+            try:
+                await self._commit(stream, since, [read])
+            except LeaseLost:
+                raise
+            except Exception as next_problem:  # noqa: BLE001  # weighed once more
+                problem = next_problem
+                if not contention(problem):
+                    break
+            else:
+                return
+        if infrastructure(problem):
+            raise problem
+        log.error("projection.event_set_aside", projection=self.name, offset=read.offset, exc_info=problem)
+        await self._set_aside(read)
+        async with self._transactions.advance(self.name, stream, since, read.offset, read.mark):
+            pass
 
     async def _commit(self, stream: str, since: int, reads: Sequence[Read]) -> None:
         wanted = [read for read in reads if read.headers.get("ce-type") in self.topics]
         events = await self._decode(wanted)
-        async with self._transactions.advance(self.name, stream, since, reads[-1].offset) as tx:
-            await _remember_positions(tx, events)
-            if newest := _newest(events):
-                await self._handler(newest, tx)
+        last = reads[-1]
+        async with self._transactions.advance(self.name, stream, since, last.offset, last.mark) as tx:
+            await self._take(tx, events)
         self.metrics.projected.labels(self.name).inc(len(wanted))
+
+    async def take_alone(self, envelope: Envelope, body: bytes) -> None:
+        """Take an event that was set aside. Versions guard the order; the inbox guards against a second time."""
+        plain = (await bodies([body], self._vault))[0]
+        event = event_type(envelope).model_validate(plain)
+        async with self._transactions.handle(aside_name(self._transactions.service, self.name), envelope) as tx:
+            await self._take(tx, [event])
+
+    async def _take(self, tx: Transaction, events: Sequence[Event]) -> None:
+        await _remember_positions(tx, events)
+        if newest := _newest(events):
+            await self._handler(newest, tx)
 
     async def _decode(self, reads: Sequence[Read]) -> list[Event]:
         envelopes = [Envelope.read(read.headers) for read in reads]
@@ -97,16 +147,51 @@ class Projector:
             found.append(event_type(envelope).model_validate(body))
         return found
 
-    async def _bury(self, read: Read, problem: Exception) -> None:
-        """An event that this projection cannot take does not stop the others; it is kept and counted."""
-        log.error("projection.event_dead", projection=self.name, offset=read.offset, exc_info=problem)
-        headers = {name: value for name, value in read.headers.items() if not name.startswith("x-")} | {
-            "sc-queue": f"{self._transactions.service}.log.{self.name}",
-            "sc-error": describe(problem)[:500],
-            "sc-fingerprint": fingerprint(self.name, problem),
-        }
-        await self._publisher.publish(DEAD, "", read.body, headers)
-        self.metrics.violations.labels("projection_event_dead").inc()
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """What a service keeps from the log: its handler's name, the events it reads, and what takes them."""
+
+    name: str
+    events: tuple[type[Event], ...]
+    handler: Handler
+    tables: tuple[str, ...] = ()
+    """What it writes, if a rebuild may write it anew from the log."""
+
+    @property
+    def tells_positions(self) -> bool:
+        """Whether its events say which directory versions they bring."""
+        return any(issubclass(event, DirectoryEvent) for event in self.events)
+
+    @property
+    def streams(self) -> list[str]:
+        """The streams that hold its events."""
+        return sorted({log_of(event.topic) for event in self.events})
+
+    def projector(self, transactions: Transactions, vault: Vault, metrics: Metrics, set_aside: SetAside) -> Projector:
+        """What turns its messages into commits."""
+        return Projector(
+            self.name,
+            self.events,
+            self.handler,
+            transactions=transactions,
+            vault=vault,
+            metrics=metrics,
+            set_aside=set_aside,
+        )
+
+
+def to_the_tiers(queue: str, publisher: Publisher) -> SetAside:
+    """Sets an event aside into a queue of its projection's: tried at once, after each tier, then a dead letter.
+
+    An unknown major goes this way too: a newer replica may take it from there, and the events behind it do not wait.
+    """
+
+    async def set_aside(read: Read) -> None:
+        headers = {name: value for name, value in read.headers.items() if not name.startswith("x-")}
+        await publisher.publish("", queue, read.body, headers)
+
+    return set_aside
 
 
 def _newest(events: Sequence[Event]) -> list[Event]:
@@ -129,3 +214,12 @@ async def _remember_positions(tx: Transaction, events: Sequence[Event]) -> None:
     if pairs:
         schools, versions = zip(*pairs, strict=True)
         await tx.execute(SEEN, {"schools": list(schools), "versions": list(versions)})
+    told = {
+        (school, *span)
+        for event in events
+        if isinstance(event, DirectoryEvent)
+        for school, span in event.resync.items()
+    }
+    if told:
+        schools, firsts, lasts = zip(*told, strict=True)
+        await tx.execute(COVERED, {"schools": list(schools), "firsts": list(firsts), "lasts": list(lasts)})

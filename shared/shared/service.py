@@ -6,6 +6,7 @@ the topology follow from these lines.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
@@ -21,7 +22,7 @@ from shared.heartbeat import HeartbeatListener
 from shared.messages import bodies, event_type, parse
 from shared.outbox import Work
 from shared.personal import Vault, read_master_key
-from shared.projection import Projector
+from shared.projection import Projection, to_the_tiers
 from shared.runtime import Runtime
 from shared.settings import ServiceSettings, read_file
 from shared.sweeps import Sweep
@@ -58,6 +59,7 @@ class Service:
         self._routers: list[APIRouter] = []
         self.reads: dict[str, str] = {}
         """Topic → how this service takes it, `reaction` or `projection`; for the documentation."""
+        self.projections: dict[str, Projection] = {}
 
     def on(
         self,
@@ -89,24 +91,31 @@ class Service:
         *args: P.args,
         **dependencies: P.kwargs,
     ) -> None:
-        """Keep rows of this service's own in step with the log: newest state of each aggregate, in order."""
+        """Keep rows of this service's own in step with the log: newest state of each aggregate, in order.
+
+        What the handler cannot take goes the way of failed messages, through a queue of the projection's own.
+        """
 
         async def apply(facts: Sequence[Event], tx: Transaction) -> None:
             await handler(facts, tx, *args, **dependencies)
 
         name = getattr(handler, "__name__", type(handler).__name__)
-        projector = Projector(
-            name,
-            events,
-            apply,
-            transactions=self.transactions,
-            vault=self.vault,
-            publisher=self.runtime.publisher,
-            metrics=self.metrics,
+        aside = bus.aside(self.name, name)
+        projection = Projection(name, tuple(events), apply)
+        projector = projection.projector(
+            self.transactions, self.vault, self.metrics, to_the_tiers(aside.name, self.runtime.publisher)
         )
+        self.projections[name] = projection
         self.reads |= dict.fromkeys((event.topic for event in events), "projection")
-        for stream in sorted({bus.log_of(event.topic) for event in events}):
+        self._topology |= bus.Topology(queues=(aside,))
+        self.runtime.consume(aside.name, projector.take_alone, prefetch=self.settings.prefetch)
+        for stream in projection.streams:
             self.runtime.read(stream, projector)
+
+    def rebuilds(self, handler: Callable[..., Awaitable[None]], tables: Sequence[str]) -> None:
+        """A projection's handler writes these tables and reads no other: a rebuild may make them anew from the log."""
+        name = getattr(handler, "__name__", type(handler).__name__)
+        self.projections[name] = replace(self.projections[name], tables=tuple(tables))
 
     def work(
         self,

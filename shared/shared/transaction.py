@@ -21,7 +21,7 @@ INSERT INTO inbox (message_id, consumer) VALUES (%(message_id)s, %(consumer)s) O
 """
 
 ADVANCE = """
-UPDATE log_offset SET position = %(to)s, moved_at = clock_timestamp()
+UPDATE log_offset SET position = %(to)s, mark = %(mark)s, moved_at = clock_timestamp()
 WHERE projection = %(projection)s AND stream = %(stream)s AND position = %(since)s
 """
 
@@ -88,9 +88,14 @@ class Transactions:
             yield transaction
 
     @asynccontextmanager
-    async def advance(self, projection: str, stream: str, since: int, to: int) -> AsyncIterator[Transaction]:
-        """A projection's transaction; raises LeaseLost when another reader has moved the offset."""
-        values = {"projection": projection, "stream": stream, "since": since, "to": to}
+    async def advance(
+        self, projection: str, stream: str, since: int, to: int, mark: str | None
+    ) -> AsyncIterator[Transaction]:
+        """A projection's transaction; raises LeaseLost when another reader has moved the offset.
+
+        `mark` is the id of the message at the new offset, by which a stream that was made anew is told apart.
+        """
+        values = {"projection": projection, "stream": stream, "since": since, "to": to, "mark": mark}
         async with (
             self.database.worker() as connection,
             self._run(connection, "BEGIN;" + ADVANCE, values, None) as transaction,

@@ -78,9 +78,14 @@ class StateEvent(Event):
 
 
 class DirectoryEvent(StateEvent):
-    """State of the directory. `positions` is school → that school's gap-free directory version."""
+    """State of the directory. `positions` is school → that school's gap-free directory version.
+
+    `resync` is school → the first and last position of a telling anew of all that there is: who has applied all of
+    these positions has the state of everything before them too.
+    """
 
     positions: dict[UUID, int] = Field(default_factory=dict)
+    resync: dict[UUID, tuple[int, int]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
