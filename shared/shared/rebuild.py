@@ -36,6 +36,7 @@ MOVED = """
 UPDATE {schema}.log_offset SET position = %(position)s, mark = %(mark)s, gap = NULL, moved_at = clock_timestamp()
 WHERE projection = %(projection)s AND stream = %(stream)s
 """
+AGAIN = "UPDATE log_offset SET position = -1, mark = NULL WHERE projection = %(projection)s"
 UNCOVERED = """
 SELECT l.school_id FROM {schema}.directory_seen l LEFT JOIN {shadow}.directory_seen s USING (school_id)
 WHERE NOT coalesce(s.versions @> int8range(1, upper(l.versions)), false) ORDER BY 1
@@ -69,14 +70,31 @@ async def rebuild(
     untaken: list[Read] = []
     async with asyncio.timeout(patience), shadow.schema(admin_url, service.name, tables) as name:
         database = Database(service.settings.database_url.get_secret_value(), service.name, workers=4, shadow=name)
-        async with _reading(service, found, database, untaken):
+        async with _reading(service, found, database, untaken) as readers:
             while True:
+                for reader in readers:
+                    if reader.done():
+                        reader.result()
                 changed = await _swap(database, found, tables, name, untaken, force=force)
                 if changed is not None:
                     break
                 await asyncio.sleep(LOOK_SECONDS)
     log.info("projection.rebuilt", projection=projection, changed=changed, untaken=len(untaken))
     return Rebuilt(changed, len(untaken))
+
+
+async def rewind(service: Service, projection: str) -> None:
+    """Let the running reader read all of the log again, into the rows that are there: newer versions stay.
+
+    For a projection that shares its tables with other writers. Raises Refused and HistoryMissing.
+    """
+    found = service.projections.get(projection)
+    if found is None:
+        raise Refused(f"{service.name} projects {', '.join(service.projections) or 'nothing'}")
+    if late := await _starts_late(service.settings.amqp_url.get_secret_value(), found):
+        raise HistoryMissing(f"{', '.join(late)} no longer hold their start: {found.name} cannot be read again")
+    async with service.database.worker() as connection:
+        await connection.execute(AGAIN, {"projection": projection})
 
 
 def _able(service: Service) -> list[Projection]:
@@ -91,8 +109,10 @@ async def _starts_late(url: str, found: Projection) -> list[str]:
 
 
 @asynccontextmanager
-async def _reading(service: Service, found: Projection, database: Database, untaken: list[Read]) -> AsyncIterator[None]:
-    """Readers that fill the shadow until the body ends; a reader that fails ends the body with its error."""
+async def _reading(
+    service: Service, found: Projection, database: Database, untaken: list[Read]
+) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Readers that fill the shadow until the body ends; one that ends before that has failed."""
 
     async def note(read: Read) -> None:
         untaken.append(read)
@@ -105,13 +125,15 @@ async def _reading(service: Service, found: Projection, database: Database, unta
         stack.push_async_callback(database.close)
         await service.database.open()
         stack.push_async_callback(service.database.close)
-        group = await stack.enter_async_context(asyncio.TaskGroup())
-        readers = [group.create_task(LogReader(url, stream, transactions, projector).run()) for stream in found.streams]
+        readers = [
+            asyncio.create_task(LogReader(url, stream, transactions, projector).run()) for stream in found.streams
+        ]
         try:
-            yield
+            yield readers
         finally:
             for reader in readers:
                 reader.cancel()
+            await asyncio.gather(*readers, return_exceptions=True)
 
 
 async def _swap(
@@ -125,7 +147,7 @@ async def _swap(
     names = {"schema": sql.Identifier(database.schema), "shadow": sql.Identifier(name)}
 
     def statement(text: str) -> sql.Composed:
-        return sql.SQL(text).format(**names)  # type: ignore[arg-type]  # texts of this module
+        return sql.SQL(text).format(**names)
 
     key = {"projection": found.name}
     async with database.worker() as connection, connection.transaction():

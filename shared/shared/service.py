@@ -60,6 +60,7 @@ class Service:
         self.reads: dict[str, str] = {}
         """Topic → how this service takes it, `reaction` or `projection`; for the documentation."""
         self.projections: dict[str, Projection] = {}
+        self.resyncs: dict[str, Callable[[Transactions], Awaitable[int]]] = {}
 
     def on(
         self,
@@ -116,6 +117,10 @@ class Service:
         """A projection's handler writes these tables and reads no other: a rebuild may make them anew from the log."""
         name = getattr(handler, "__name__", type(handler).__name__)
         self.projections[name] = replace(self.projections[name], tables=tuple(tables))
+
+    def resync(self, name: str, tell: Callable[[Transactions], Awaitable[int]]) -> None:
+        """This service owns what `name` says and can tell all of its present state anew, for a log that starts late."""
+        self.resyncs[name] = tell
 
     def work(
         self,

@@ -70,7 +70,7 @@ async def take_over(connection: Connection, service: str, name: str, table: str)
         raise Refused(f"{service}.{table} has no primary key: it cannot be rebuilt")
     same = sql.SQL(" AND ").join(sql.SQL("l.{0} = gone.{0}").format(column) for column in key)
     comma = sql.SQL(", ")
-    update = sql.SQL("NOTHING")
+    update: sql.Composable = sql.SQL("NOTHING")
     if rest:
         pairs = comma.join(sql.SQL("{0} = excluded.{0}").format(column) for column in rest)
         update = sql.SQL("UPDATE SET {}").format(pairs)

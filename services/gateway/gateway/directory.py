@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from shared.events import CalendarChanged, PersonChanged, SchoolChanged, StudentChanged
+from shared.events import CalendarChanged, DirectoryEvent, PersonChanged, SchoolChanged, StudentChanged
 from shared.events.directory import (
     Closure,
     Contact,
@@ -91,8 +91,9 @@ WHERE (s.school_id, s.student_id) = (l.school_id, l.student_id)
 class Positions:
     """Gap-free directory versions of the schools that a batch of events touches."""
 
-    def __init__(self, since: Mapping[UUID, int]) -> None:
+    def __init__(self, since: Mapping[UUID, int], counts: Mapping[UUID, int]) -> None:
         self._next = {school: version + 1 for school, version in since.items()}
+        self.spans = {school: (version + 1, version + counts[school]) for school, version in since.items()}
 
     @classmethod
     async def reserve(cls, tx: Transaction, touched: Iterable[Iterable[UUID]]) -> "Positions":
@@ -102,10 +103,10 @@ class Positions:
             for school in set(schools):
                 counts[school] = counts.get(school, 0) + 1
         if not counts:
-            return cls({})
+            return cls({}, {})
         ordered = sorted(counts)
         rows = await tx.rows(RESERVE, {"schools": ordered, "counts": [counts[school] for school in ordered]})
-        return cls({row["school_id"]: row["since"] for row in rows})
+        return cls({row["school_id"]: row["since"] for row in rows}, counts)
 
     def take(self, schools: Iterable[UUID]) -> dict[UUID, int]:
         """The positions of one event."""
@@ -124,10 +125,12 @@ async def tell(
     people: Sequence[UUID] = (),
     left: Mapping[UUID, Iterable[UUID]] | None = None,
     students: Sequence[tuple[UUID, UUID]] = (),
+    whole: UUID | None = None,
 ) -> None:
     """Tell the present state of what a commit changed, its last statement: the schools' rows are locked from here on.
 
     `left`: person → schools that they have just left and that are to hear of it. `students` are (school, student).
+    `whole`: the school of which this is all that there is; whoever takes all of it needs nothing from before.
     """
     states = await tx.rows(STATES, {"people": list(people)}) if people else []
     pupils = await tx.rows(STUDENT_STATES, _pairs(students)) if students else []
@@ -138,16 +141,21 @@ async def tell(
     }
     alone = [*schools, *calendars, *(row["school_id"] for row in pupils)]
     positions = await Positions.reserve(tx, [*touched.values(), *([school] for school in alone)])
+    anew = {whole: positions.spans[whole]} if whole else {}
+
+    def say(event: DirectoryEvent) -> None:
+        tx.emit(event.model_copy(update={"resync": anew}) if anew else event)
+
     if schools:
         for row in await tx.rows(SCHOOLS, {"schools": list(schools)}):
-            tx.emit(_school(row, positions))
+            say(_school(row, positions))
     if calendars:
         for row in await tx.rows(CALENDARS, {"schools": list(calendars)}):
-            tx.emit(_calendar(row, positions))
+            say(_calendar(row, positions))
     for row in states:
-        tx.emit(_person(row, positions.take(touched[row["person_id"]])))
+        say(_person(row, positions.take(touched[row["person_id"]])))
     for row in pupils:
-        tx.emit(_student(row, positions))
+        say(_student(row, positions))
 
 
 def _school(row: Mapping[str, Any], positions: Positions) -> SchoolChanged:

@@ -4,7 +4,18 @@ import datetime as dt
 
 from fastapi import FastAPI
 
-from gateway import cancelling, classes, expiry, import_job, occasions, passwords, problems, projections, sessions
+from gateway import (
+    cancelling,
+    classes,
+    expiry,
+    import_job,
+    occasions,
+    passwords,
+    problems,
+    projections,
+    resync,
+    sessions,
+)
 from gateway.api import (
     access,
     directory,
@@ -62,6 +73,7 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     service = Service("gateway", settings, creates_keys=True)
     service.project((TaskChanged,), projections.remember_tasks)
     service.project((NotificationDue,), projections.remember_runs)
+    service.resync("directory", resync.tell_directory)
     service.on(TaskCancelRequested, cancelling.cancel_import)
     service.on(TasksExpiryDue, expiry.expire_results)
     service.on(AbsenceRecorded, occasions.announce)

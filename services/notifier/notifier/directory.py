@@ -7,6 +7,8 @@ from typing import Any
 from shared.events import Event, PersonChanged, SchoolChanged, StudentChanged
 from shared.transaction import Transaction
 
+TABLES = ("school", "person", "membership", "contact", "device", "preference", "student", "guardianship")
+
 SCHOOLS = """
 INSERT INTO school (school_id, name, timezone, language, active, mute_details, announces, quiet_starts, quiet_ends,
                     digest_at, office, version)

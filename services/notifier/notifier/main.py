@@ -5,7 +5,7 @@ from email.utils import parseaddr
 
 from prometheus_client import CollectorRegistry
 
-from notifier import api, composing, decisions_api, handlers, inbox_api, preview_api, templates_api
+from notifier import api, composing, decisions_api, directory, handlers, inbox_api, preview_api, templates_api
 from notifier.effects import Courier, Mail, Push
 from notifier.effects.fcm import FcmCourier
 from notifier.effects.recording import Unconfigured
@@ -70,6 +70,7 @@ def build(settings: Settings, providers: Couriers) -> Service:
     """The service, wired."""
     service = Service("notifier", settings)
     service.project(DIRECTORY, handlers.remember_directory)
+    service.rebuilds(handlers.remember_directory, directory.TABLES)
     service.on(NotificationRequested, handlers.plan)
     service.on(NotificationDue, handlers.plan)
     service.work(PlanPermit, handlers.plan_waiting, PLANNING)

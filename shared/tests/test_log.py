@@ -1,0 +1,217 @@
+"""Projections of a log that is not as it should be: what cannot be taken, streams made anew, history that is gone."""
+
+import uuid
+
+import aio_pika
+import psycopg
+import pytest
+
+from shared import bus
+from shared.errors import HistoryMissing, Refused
+from shared.events import Envelope
+from shared.events.directory import SchoolChanged
+from shared.rebuild import rebuild, rewind
+from shared.testing import Backing, declare, eventually, fresh_vhost, running
+
+STREAM = "school.log.directory"
+TABLE = """
+CREATE TABLE IF NOT EXISTS notifier.mirror (school_id uuid PRIMARY KEY, name text, version bigint);
+ALTER TABLE notifier.mirror OWNER TO notifier_owner;
+GRANT ALL ON notifier.mirror TO notifier_worker;
+"""
+MIRROR = """
+INSERT INTO mirror VALUES (%(school_id)s, %(name)s, %(version)s)
+ON CONFLICT (school_id) DO UPDATE SET name = excluded.name, version = excluded.version
+WHERE mirror.version < excluded.version
+"""
+ROWS = "SELECT school_id, name, version FROM mirror ORDER BY school_id"
+POISON = "poison"
+
+
+async def mirror(events, tx):
+    for event in events:
+        if event.name == POISON:
+            raise ValueError(POISON)
+        await tx.execute(MIRROR, {"school_id": event.school_id, "name": event.name, "version": event.version})
+
+
+@pytest.fixture
+def mirrored(spine, backing):
+    """Builds a service that mirrors schools; its virtual host is the test's own, where it may break the log."""
+    with psycopg.connect(backing.admin_url, autocommit=True) as connection:
+        connection.execute(TABLE)
+        connection.execute("TRUNCATE notifier.mirror, notifier.log_offset, notifier.directory_seen, notifier.outbox")
+    with fresh_vhost() as amqp:
+        spine.backing = Backing(backing.admin_url, amqp, backing.keys)
+
+        def build(**changes):
+            service = spine.build(**changes)
+            service.project((SchoolChanged,), mirror)
+            service.rebuilds(mirror, ["mirror"])
+            return service
+
+        yield build
+
+
+async def rows(service):
+    async with service.database.worker() as connection:
+        return await (await connection.execute(ROWS)).fetchall()
+
+
+async def names(service):
+    return {row["name"] for row in await rows(service)}
+
+
+async def gap(service):
+    async with service.database.worker() as connection:
+        return (await (await connection.execute("SELECT gap FROM log_offset")).fetchone())["gap"]
+
+
+def named(spine, name, version=1, school_id=None):
+    return spine.school(version, school_id).model_copy(update={"name": name})
+
+
+@pytest.mark.parametrize("kind", ["poison", "unknown major"])
+async def test_promise_07_and_13_what_a_projection_cannot_take_goes_through_the_tiers_and_stops_nobody(
+    spine, mirrored, kind
+):
+    # given
+    letters = []
+
+    async def keep(letter, tx):
+        letters.append(letter)
+
+    service = mirrored()
+    service.bury(keep)
+    await declare(spine.backing.amqp_url, service.topology())
+    async with running(service):
+        bad = named(spine, POISON if kind == "poison" else "new")
+        headers = Envelope.of(bad, "test").headers()
+        if kind == "unknown major":
+            headers["ce-dataschema"] = "urn:schoolconnect:school.changed:99"
+        # when
+        body = bad.model_dump_json().encode()
+        await service.runtime.publisher.publish("school.events", bad.topic, body, headers)
+        await spine.emit(service, named(spine, "first"), named(spine, "second"))
+        # then: the others do not wait for it
+        await eventually(lambda: names(service), lambda found: found == {"first", "second"})
+        assert letters == []
+
+        async def dead():
+            return letters
+
+        (letter,) = await eventually(dead, lambda found: len(found) == 1)
+        assert (letter.queue, letter.attempts) == ("notifier.log.mirror", 3)
+        assert letter.message_id == headers["ce-id"]
+        assert letter.error.startswith("ValueError" if kind == "poison" else "UnknownMajor")
+
+
+async def test_a_stream_that_was_made_anew_is_read_from_its_start_and_the_gap_is_known(spine, mirrored):
+    # given
+    service = mirrored()
+    await declare(spine.backing.amqp_url, service.topology())
+    async with running(service):
+        await spine.emit(service, named(spine, "before"))
+        await eventually(lambda: names(service), lambda found: found == {"before"})
+        assert await gap(service) is None
+    # when: the new stream has grown beyond the offset that had been read
+    async with await aio_pika.connect(spine.backing.amqp_url) as connection:
+        await (await connection.channel()).queue_delete(STREAM)
+    again = mirrored()
+    await declare(spine.backing.amqp_url, again.topology())
+    async with running(again):
+        facts = [named(spine, f"after {n}") for n in range(20)]
+        await spine.emit(again, *facts)
+        # then
+        wanted = {"before"} | {fact.name for fact in facts}
+        await eventually(lambda: names(again), lambda found: found == wanted)
+        await eventually(lambda: gap(again), lambda found: found and "made anew" in found)
+
+
+async def test_promise_12_a_rebuild_mends_what_is_wrong_and_leaves_the_rest_alone(spine, mirrored):
+    # given
+    service = mirrored()
+    await declare(spine.backing.amqp_url, service.topology())
+    async with running(service):
+        facts = [named(spine, f"school {n}") for n in range(50)]
+        await spine.emit(service, *facts)
+        await eventually(lambda: rows(service), lambda found: len(found) == len(facts))
+        right = await rows(service)
+        # when nothing is wrong
+        found = await rebuild(mirrored(), "mirror", spine.backing.admin_url)
+        assert found.changed == {"mirror": 0, "directory_seen": 0}
+        # when a row is wrong, one is missing, one is too many
+        async with service.database.worker() as connection:
+            await connection.execute("UPDATE mirror SET name = 'wrong' WHERE school_id = %s", (facts[0].school_id,))
+            await connection.execute("DELETE FROM mirror WHERE school_id = %s", (facts[1].school_id,))
+            await connection.execute("INSERT INTO mirror VALUES (gen_random_uuid(), 'nobody', 1)")
+        found = await rebuild(mirrored(), "mirror", spine.backing.admin_url)
+        # then
+        assert found.changed == {"mirror": 3, "directory_seen": 0}
+        assert await rows(service) == right
+        # and the live reader goes on
+        await spine.emit(service, named(spine, "later"))
+        await eventually(lambda: names(service), lambda seen: "later" in seen)
+        with psycopg.connect(spine.backing.admin_url) as admin:
+            assert admin.execute("SELECT to_regnamespace('notifier_shadow')").fetchone() == (None,)
+
+
+async def test_promise_12_reading_the_log_again_in_place_changes_nothing(spine, mirrored):
+    service = mirrored()
+    await declare(spine.backing.amqp_url, service.topology())
+    async with running(service):
+        identity = uuid.uuid4()
+        await spine.emit(service, *(named(spine, f"v{version}", version, identity) for version in (2, 3, 1)))
+        await eventually(lambda: names(service), lambda found: found == {"v3"})
+        before = await rows(service)
+        projected = service.metrics.projected.labels("mirror")
+        count = projected._value.get()
+        await rewind(service, "mirror")
+        await spine.emit(service, named(spine, "last"))
+
+        async def read_again():
+            return projected._value.get() - count
+
+        await eventually(read_again, lambda n: n >= 4)
+        assert [row for row in await rows(service) if row["name"] != "last"] == before
+
+
+async def test_promise_12_a_log_that_starts_too_late_is_refused_until_the_owner_tells_it_anew(spine, mirrored):
+    # given: a log so small that its start is dropped
+    service = mirrored()
+    small = bus.spine(log_bytes=60_000)
+    await declare(spine.backing.amqp_url, service.topology() | small)
+    school = uuid.uuid4()
+    async with running(service):
+        for version in range(1, 401, 40):
+            await spine.emit(service, *(named(spine, f"v{n}", n, school) for n in range(version, version + 40)))
+            await spine.outbox_drained(service)
+        await eventually(lambda: names(service), lambda found: found == {"v400"})
+        # when
+        with pytest.raises(HistoryMissing, match=str(school)):
+            await rebuild(mirrored(), "mirror", spine.backing.admin_url)
+        with pytest.raises(HistoryMissing):
+            await rewind(service, "mirror")
+        assert await names(service) == {"v400"}
+        # when
+        anew = [
+            named(spine, "v400", 400, school).model_copy(
+                update={"positions": {school: position}, "resync": {school: (401, 402)}}
+            )
+            for position in (402, 401)
+        ]
+        await spine.emit(service, *anew)
+        query = "SELECT count(*) FROM directory_seen WHERE versions = '{[1,403)}'"
+        await eventually(lambda: spine.count(service, query), lambda n: n == 1)
+        # then
+        found = await rebuild(mirrored(), "mirror", spine.backing.admin_url)
+        assert found.changed == {"mirror": 0, "directory_seen": 0}
+
+
+async def test_only_what_says_its_tables_is_rebuilt(spine, mirrored):
+    service = mirrored()
+    for name in ("nobody", "mirror"):
+        if name == "mirror":
+            service.rebuilds(mirror, [])
+        with pytest.raises(Refused, match="notifier can rebuild"):
+            await rebuild(service, name, spine.backing.admin_url)
