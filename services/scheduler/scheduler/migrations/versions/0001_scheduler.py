@@ -35,7 +35,7 @@ CREATE TABLE schedule (
     needs_calendar boolean NOT NULL DEFAULT false,
     calendar_version bigint NOT NULL DEFAULT 0,
     due_at timestamptz,
-    fire_until timestamptz NOT NULL DEFAULT 'infinity',
+    fire_until timestamptz NOT NULL DEFAULT '9999-12-31 00:00:00+00',
     headers text,
     data text,
     runs bigint NOT NULL DEFAULT 0,

@@ -1,0 +1,273 @@
+"""Decisions of the owner: 200, 409 `too_late`, 412; and tombstones for what is not known yet."""
+
+import asyncio
+import datetime as dt
+
+import pytest
+import pytest_asyncio
+from uuid_utils.compat import uuid7
+
+from scheduler import handlers
+from shared.events import NotificationDue, TaskCancelRequested
+from shared.events.rules import CronRule, OnceRule
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+HOUR = dt.timedelta(hours=1)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def school(scheduler):
+    return await scheduler.school()
+
+
+async def later(scheduler, school, hours=1, **changes):
+    return await scheduler.add(OnceRule(at=await scheduler.now() + hours * HOUR), school, **changes)
+
+
+async def test_promise_05_a_cancel_that_was_answered_200_means_that_nothing_fires(scheduler, school):
+    # given: due at this very moment, and replicas that fire
+    events = [await scheduler.add_due(school=school) for _ in range(40)]
+    # when
+    answers, *_ = await asyncio.gather(
+        asyncio.gather(*(scheduler.ask("DELETE", f"/{event.schedule_id}", school) for event in events)),
+        scheduler.fire(),
+        scheduler.fire(),
+    )
+    # then
+    for event, answer in zip(events, answers, strict=True):
+        told = await scheduler.told(event.schedule_id)
+        assert (answer.status_code, len(told)) in {(200, 0), (409, 1)}
+        if answer.status_code == 409:
+            detail = answer.json()["detail"]
+            assert (detail["code"], detail["state"]) == ("too_late", "done")
+            assert detail["notification_id"] == event.payload["notification_id"]
+
+
+async def test_seed_19_a_schedule_can_be_cancelled_and_says_so(scheduler, school):
+    # given
+    event = await later(scheduler, school)
+    # when: twice, as somebody does who has got no answer
+    for _ in range(2):
+        answer = await scheduler.ask("DELETE", f"/{event.schedule_id}", school)
+        assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
+    # then
+    await scheduler.set(event.schedule_id, due_at=await scheduler.now())
+    await scheduler.fire()
+    assert await scheduler.told(event.schedule_id) == []
+    states = [told["data"]["state"] for told in await scheduler.told(event.schedule_id, "schedule.changed")]
+    assert states == ["active", "cancelled"]
+    (task,) = await scheduler.told(event.payload["task_id"], "task.changed", "task_id")
+    assert task["data"]["state"] == "cancelled"
+
+
+@pytest.mark.parametrize(("verb", "state"), [("DELETE", "cancelled"), ("POST", "paused")])
+async def test_a_decision_before_the_intent_is_met_by_it(scheduler, school, verb, state):
+    # given
+    event = scheduler.request(OnceRule(at=await scheduler.now()), school)
+    path = f"/{event.schedule_id}" + ("/pause" if verb == "POST" else "")
+    # when
+    answer = await scheduler.ask(verb, path, school)
+    assert (answer.status_code, answer.json()["state"]) == (200, state)
+    assert (await scheduler.ask("GET", f"/{event.schedule_id}", school)).status_code == 404
+    async with scheduler.service.transactions.begin() as tx:
+        await handlers.take_up(event, tx)
+    # then
+    await scheduler.fire()
+    assert await scheduler.told(event.schedule_id) == []
+    seen = await scheduler.ask("GET", f"/{event.schedule_id}", school)
+    assert seen.json()["state"] == state
+    assert len(await scheduler.told(event.payload["task_id"], "task.changed", "task_id")) == (state == "cancelled")
+
+
+async def test_an_intent_that_comes_twice_is_taken_up_once(scheduler, school):
+    event = await later(scheduler, school)
+    await scheduler.ask("DELETE", f"/{event.schedule_id}", school)
+    async with scheduler.service.transactions.begin() as tx:
+        await handlers.take_up(event, tx)
+    assert (await scheduler.row(event.schedule_id))["state"] == "cancelled"
+
+
+async def test_a_change_needs_the_version_that_it_was_made_on(scheduler, school):
+    # given
+    event = await later(scheduler, school)
+    tag = (await scheduler.ask("GET", f"/{event.schedule_id}", school)).headers["etag"]
+    soon = (await scheduler.now() + 2 * HOUR).replace(microsecond=0)
+    body = {"rule": {"kind": "once", "at": soon.isoformat()}, "payload": {"title": "Changed"}}
+    # when
+    first = await scheduler.ask("PATCH", f"/{event.schedule_id}", school, headers={"If-Match": tag}, json=body)
+    second = await scheduler.ask("PATCH", f"/{event.schedule_id}", school, headers={"If-Match": tag}, json=body)
+    # then
+    assert (first.status_code, second.status_code) == (200, 412)
+    assert second.json()["detail"]["code"] == "stale"
+    assert dt.datetime.fromisoformat(first.json()["next_run"]) == soon
+    assert first.json()["message"]["title"] == "Changed"
+    # and what fires is what it was changed to, under the ids that it always had
+    await scheduler.set(event.schedule_id, due_at=await scheduler.now())
+    await scheduler.fire()
+    (told,) = await scheduler.told(event.schedule_id)
+    due = NotificationDue.model_validate(told["data"])
+    assert (due.title, due.body) == ("Changed", "A made-up text.")
+    assert str(due.notification_id) == event.payload["notification_id"]
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"rule": {"kind": "cron", "expression": "61 * * * *"}}, "minute: 61"),
+        ({"rule": {"kind": "cron", "expression": "* * * * *", "seconds": "*"}}, "once a minute"),
+        ({"timezone": "Europe/Nowhere"}, "not a time zone"),
+        ({"rule": {"kind": "once", "at": "2027-01-01T00:00:00Z"}}, "one send stays one"),
+    ],
+)
+async def test_a_change_to_a_bad_rule_is_refused_and_changes_nothing(scheduler, school, body, says):
+    event = await scheduler.add_repeating(school=school)
+    before = await scheduler.row(event.schedule_id)
+    answer = await scheduler.ask("PATCH", f"/{event.schedule_id}", school, json=body)
+    assert answer.status_code == 422
+    assert says in answer.json()["detail"]["errors"][0]["message"]
+    assert await scheduler.row(event.schedule_id) == before
+
+
+async def test_a_paused_schedule_rests_and_goes_on_with_its_next_tick(scheduler, school):
+    # given
+    event = await scheduler.add_repeating(school=school)
+    paused = await scheduler.ask("POST", f"/{event.schedule_id}/pause", school)
+    assert (paused.json()["state"], paused.json()["next_run"]) == ("paused", None)
+    # when: its time comes and goes
+    await scheduler.set(event.schedule_id, due_at=await scheduler.now() - HOUR)
+    await scheduler.fire()
+    resumed = await scheduler.ask("POST", f"/{event.schedule_id}/resume", school)
+    await scheduler.fire()
+    # then
+    assert resumed.json()["state"] == "active"
+    assert dt.datetime.fromisoformat(resumed.json()["next_run"]) > await scheduler.now()
+    assert await scheduler.told(event.schedule_id) == []
+
+
+async def test_a_single_send_that_was_paused_over_its_time_goes_out_when_it_is_resumed(scheduler, school):
+    event = await scheduler.add_due(school=school)
+    await scheduler.ask("POST", f"/{event.schedule_id}/pause", school)
+    await scheduler.fire()
+    assert await scheduler.told(event.schedule_id) == []
+    await scheduler.ask("POST", f"/{event.schedule_id}/resume", school)
+    await scheduler.fire()
+    assert len(await scheduler.told(event.schedule_id)) == 1
+
+
+async def test_run_now_runs_at_once_and_a_repeating_one_keeps_its_next_tick(scheduler, school):
+    # given
+    repeating = await scheduler.add_repeating(school=school)
+    single = await later(scheduler, school)
+    following = (await scheduler.row(repeating.schedule_id))["due_at"]
+    # when
+    for event in (repeating, single):
+        answer = await scheduler.ask("POST", f"/{event.schedule_id}/run-now", school)
+        assert (answer.status_code, answer.json()["runs"]) == (200, 1)
+    # then
+    for event in (repeating, single):
+        assert len(await scheduler.told(event.schedule_id)) == 1
+    row = await scheduler.row(repeating.schedule_id)
+    assert (row["state"], row["due_at"]) == ("active", following)
+    assert (await scheduler.row(single.schedule_id))["state"] == "done"
+    again = await scheduler.ask("POST", f"/{single.schedule_id}/run-now", school)
+    assert (again.status_code, again.json()["detail"]["code"]) == (409, "too_late")
+
+
+async def test_a_send_that_is_cancelled_as_a_task_is_cancelled_as_a_schedule(scheduler, school):
+    # given: the gateway gives a single run's task the id of its schedule
+    schedule = uuid7()
+    event = await later(scheduler, school, schedule_id=schedule, message={"task_id": str(schedule)})
+    wish = TaskCancelRequested(
+        task_id=schedule, school_id=school, kind="notification.send", requested_at=await scheduler.now()
+    )
+    # when
+    async with scheduler.service.transactions.begin() as tx:
+        await handlers.cancel_task(wish, tx)
+        await handlers.cancel_task(wish.model_copy(update={"task_id": uuid7()}), tx)
+    # then
+    assert (await scheduler.row(event.schedule_id))["state"] == "cancelled"
+
+
+async def test_seed_20_another_schools_schedule_is_not_there(scheduler, school):
+    event = await later(scheduler, school)
+    stranger = await scheduler.school()
+    before = await scheduler.row(event.schedule_id)
+    for method, path, body in (
+        ("GET", "", None),
+        ("DELETE", "", None),
+        ("PATCH", "", {"catch_up": "all"}),
+        ("POST", "/pause", None),
+        ("POST", "/resume", None),
+        ("POST", "/run-now", None),
+    ):
+        answer = await scheduler.ask(method, f"/{event.schedule_id}{path}", stranger, json=body)
+        assert answer.status_code in (404, 409), (method, path)
+    assert await scheduler.row(event.schedule_id) == before
+    listed = (await scheduler.ask("GET", "", stranger)).json()["items"]
+    assert str(event.schedule_id) not in {item["id"] for item in listed}
+
+
+async def test_the_list_is_in_the_schools_time_and_by_pages(scheduler):
+    # given
+    school = await scheduler.school("Australia/Lord_Howe")
+    events = [await later(scheduler, school, hours=n + 1) for n in range(3)]
+    # when
+    first = (await scheduler.ask("GET", "", school, params={"limit": 2})).json()
+    rest = (await scheduler.ask("GET", "", school, params={"limit": 2, "after": first["next"]})).json()
+    # then
+    items = first["items"] + rest["items"]
+    assert [item["id"] for item in items] == [str(event.schedule_id) for event in reversed(events)]
+    assert (first["timezone"], rest["next"]) == ("Australia/Lord_Howe", None)
+    assert {item["next_run"][-6:] for item in items} <= {"+11:00", "+10:30"}
+
+
+async def test_the_next_ten_runs_are_shown_before_anything_is_saved(scheduler):
+    # given
+    closed = {"closures": [{"name": "repairs", "starts": "2027-01-06", "ends": "2027-01-08"}]}
+    school = await scheduler.school("Europe/Berlin", closed)
+    rule = {"kind": "cron", "expression": "0 8 * * *", "starts": "2027-01-04", "skip_closed": True}
+    # when
+    shown = await scheduler.ask("POST", "/preview", school, json={"rule": rule})
+    # then
+    runs = shown.json()["runs"]
+    assert len(runs) == 10
+    assert runs[:3] == ["2027-01-04T08:00:00+01:00", "2027-01-05T08:00:00+01:00", "2027-01-11T08:00:00+01:00"]
+    bad = await scheduler.ask("POST", "/preview", school, json={"rule": rule | {"expression": "0 0 30 2 *"}})
+    assert (bad.status_code, bad.json()["detail"]["code"]) == (422, "invalid")
+
+
+async def test_a_changed_calendar_moves_what_depends_on_it(scheduler):
+    # given: two school days before a day, by a calendar without closures
+    school = await scheduler.school("UTC", {})
+    day = dt.date(2027, 6, 18)  # a Friday
+    once = await scheduler.add(OnceRule(on=day, time=dt.time(8), school_days_before=2), school, timezone="UTC")
+    daily = await scheduler.add(
+        CronRule(expression="0 8 * * *", starts=dt.date(2027, 6, 16), skip_closed=True), school, timezone="UTC"
+    )
+    assert (await scheduler.row(once.schedule_id))["due_at"].date() == dt.date(2027, 6, 16)
+    assert (await scheduler.row(daily.schedule_id))["due_at"].date() == dt.date(2027, 6, 16)
+    # when
+    closure = {"name": "heat", "starts": dt.date(2027, 6, 16), "ends": dt.date(2027, 6, 17)}
+    await scheduler.school("UTC", {"closures": [closure]}, version=2, school=school)
+    await handlers.follow_calendars(scheduler.service.transactions)
+    # then
+    assert (await scheduler.row(once.schedule_id))["due_at"].date() == dt.date(2027, 6, 14)
+    assert (await scheduler.row(daily.schedule_id))["due_at"].date() == dt.date(2027, 6, 18)
+
+
+async def test_a_tick_is_judged_by_the_calendar_of_the_moment(scheduler):
+    # given: armed for today, which has been closed since and nobody has looked at it yet
+    school = await scheduler.school("UTC", {"weekdays": [1, 2, 3, 4, 5, 6, 7]})
+    event = await scheduler.add(CronRule(expression="* * * * *", skip_closed=True), school, timezone="UTC")
+    now = await scheduler.now()
+    today = now.date()
+    closure = {"name": "snow", "starts": today, "ends": today + dt.timedelta(days=1)}
+    await scheduler.school("UTC", {"weekdays": [1, 2, 3, 4, 5, 6, 7], "closures": [closure]}, version=2, school=school)
+    # when
+    await scheduler.set(event.schedule_id, due_at=now.replace(second=0, microsecond=0))
+    await scheduler.fire()
+    # then
+    assert await scheduler.told(event.schedule_id) == []
+    row = await scheduler.row(event.schedule_id)
+    assert (row["due_at"].date(), row["last_outcome"]) == (today + dt.timedelta(days=2), "moved")

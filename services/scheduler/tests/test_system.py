@@ -1,0 +1,118 @@
+"""The system's own schedules: rows that are made once, kept, and told with what they are about."""
+
+import asyncio
+import datetime as dt
+
+import pytest
+
+from scheduler import domain, system
+from scheduler.system import DAILY, MONTHLY
+from shared.events import ReportsMonthlyDue, TasksExpiryDue
+from shared.recurrence import zone_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_they_are_made_once_whoever_makes_them_and_however_often(scheduler):
+    # given
+    school = await scheduler.school("America/New_York")
+    # when
+    await asyncio.gather(*(system.maintain(scheduler.service.transactions) for _ in range(4)))
+    assert await system.maintain(scheduler.service.transactions) == 0
+    # then
+    for chore in DAILY:
+        row = await scheduler.row(chore.id(None))
+        assert (row["state"], row["emits"], row["school_id"]) == ("active", chore.emits, None)
+    row = await scheduler.row(MONTHLY.id(school))
+    assert (row["state"], row["timezone"]) == ("active", "America/New_York")
+
+
+async def test_seed_18_months_are_reported_once_each_for_the_month_that_ended_by_the_schools_clock(scheduler):
+    # given: a school far east, whose month begins while it is still the old one in UTC; nobody was there for two months
+    school = await scheduler.school("Pacific/Auckland")
+    await system.maintain(scheduler.service.transactions)
+    schedule = MONTHLY.id(school)
+    now = await scheduler.now()
+    there = zone_of("Pacific/Auckland")
+    first = now.astimezone(there).replace(day=1, hour=5, minute=0, second=0, microsecond=0)
+    before = (first - dt.timedelta(days=2)).replace(day=1)
+    await scheduler.set(schedule, due_at=before)
+    # when
+    await scheduler.fire()
+    await scheduler.fire()
+    # then: none left out, none twice, never the current one
+    told = [
+        ReportsMonthlyDue.model_validate(row["data"]) for row in await scheduler.told(schedule, "reports.monthly_due")
+    ]
+    assert [due.due_at for due in told] == [before, first]
+    assert [due.month for due in told] == [
+        (tick - dt.timedelta(days=2)).date().replace(day=1) for tick in (before, first)
+    ]
+    assert told[0].ends_at == told[1].starts_at
+    assert (told[1].starts_at.astimezone(domain.zone_of("Pacific/Auckland")).hour, told[1].timezone) == (
+        0,
+        "Pacific/Auckland",
+    )
+    row = await scheduler.row(schedule)
+    assert row["due_at"] > now
+    assert (row["due_at"].astimezone(there).day, row["last_outcome"]) == (1, "ran")
+
+
+@pytest.mark.parametrize(
+    ("instant", "zone", "month", "starts", "ends"),
+    [
+        ("2026-04-01T03:00", "Europe/Berlin", "2026-03-01", "2026-02-28T23:00", "2026-03-31T22:00"),
+        ("2026-11-01T09:00", "America/New_York", "2026-10-01", "2026-10-01T04:00", "2026-11-01T04:00"),
+        ("2026-12-01T10:00", "America/New_York", "2026-11-01", "2026-11-01T04:00", "2026-12-01T05:00"),
+        ("2026-12-31T18:00", "Pacific/Auckland", "2026-12-01", "2026-11-30T11:00", "2026-12-31T11:00"),
+        ("2028-03-01T05:00", "UTC", "2028-02-01", "2028-02-01T00:00", "2028-03-01T00:00"),
+    ],
+)
+async def test_seed_18_a_month_has_the_bounds_of_the_schools_own_days(instant, zone, month, starts, ends):
+    def utc(text):
+        return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
+
+    found = domain.month_that_ended(utc(instant), zone)
+    assert found == domain.Month(dt.date.fromisoformat(month), utc(starts), utc(ends))
+
+
+async def test_a_school_that_moves_or_ends_takes_its_schedule_along(scheduler, admin):
+    # given
+    school = await scheduler.school("Europe/Berlin")
+    await system.maintain(scheduler.service.transactions)
+    berlin = (await scheduler.row(MONTHLY.id(school)))["due_at"]
+    # when
+    await scheduler.school("Australia/Lord_Howe", version=2, school=school)
+    await system.maintain(scheduler.service.transactions)
+    # then
+    assert (await scheduler.row(MONTHLY.id(school)))["due_at"] < berlin
+    # and when it ends, and begins anew
+    for active, state in ((False, "cancelled"), (True, "active")):
+        admin.execute("UPDATE scheduler.school SET active = %s WHERE school_id = %s", (active, school))
+        await system.maintain(scheduler.service.transactions)
+        assert (await scheduler.row(MONTHLY.id(school)))["state"] == state
+
+
+async def test_they_can_be_seen_and_only_administrators_pause_or_run_them(scheduler):
+    # given
+    school = await scheduler.school()
+    await system.maintain(scheduler.service.transactions)
+    expiry = next(chore for chore in DAILY if chore.emits == TasksExpiryDue.topic).id(None)
+    # when
+    page = (await scheduler.ask("GET", "", school, params={"system": True})).json()
+    # then
+    assert {item["emits"] for item in page["items"]} == {chore.emits for chore in (*DAILY, MONTHLY)}
+    for role, schedule, status in (
+        ("teacher", MONTHLY.id(school), 409),
+        ("school_admin", expiry, 409),
+        ("school_admin", MONTHLY.id(school), 200),
+        ("platform_admin", expiry, 200),
+    ):
+        answer = await scheduler.ask("POST", f"/{schedule}/run-now", school, role)
+        assert answer.status_code == status, (role, schedule)
+    refused = await scheduler.ask("DELETE", f"/{expiry}", school, "platform_admin")
+    assert (refused.status_code, refused.json()["detail"]["code"]) == (409, "conflict")
+    seen = (await scheduler.ask("GET", f"/{expiry}", school)).json()
+    assert (seen["last_run"]["outcome"], seen["runs"]) == ("ran", 1)
+    (told,) = await scheduler.told(expiry, "tasks.expiry_due")
+    assert seen["last_run"]["task_id"] == told["data"]["task_id"]
