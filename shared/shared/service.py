@@ -23,6 +23,7 @@ from shared.messages import bodies, event_type, parse
 from shared.outbox import Work
 from shared.personal import Vault, read_master_key
 from shared.projection import Projection, to_the_tiers
+from shared.reconciler import Reconciler
 from shared.runtime import Runtime
 from shared.settings import ServiceSettings, read_file
 from shared.sweeps import Sweep
@@ -54,7 +55,9 @@ class Service:
         self.vault = Vault(self.database, read_master_key(settings.vault_key_file), creates=creates_keys)
         self.verify_key = read_file("VERIFY_KEY_FILE", settings.verify_key_file)
         self.verifier = Verifier(self.verify_key)
+        self.reconciler = Reconciler(self.transactions, self.metrics, settings.reconcile)
         self.runtime = Runtime(self)
+        self.runtime.background(self.reconciler.run)
         self._topology = bus.spine() | bus.retries(name, settings.retry_tiers)
         self._routers: list[APIRouter] = []
         self.reads: dict[str, str] = {}
@@ -162,6 +165,10 @@ class Service:
             await chore(self.transactions, *args, **dependencies)
 
         self.runtime.background(Sweep(getattr(chore, "__name__", "sweep"), seconds, run, self.metrics).run)
+
+    def reconcile(self, name: str, statement: str) -> None:
+        """Count and export what breaks an invariant: a statement of one row, whose `violations` must be 0."""
+        self.reconciler.invariants[name] = statement
 
     def background(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Keep a coroutine running for as long as the service lives."""

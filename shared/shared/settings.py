@@ -42,6 +42,7 @@ class ServiceSettings(BaseSettings):
     retry_tiers: tuple[int, ...] = (5, 60, 600)
     heartbeat: float = 5.0
     drain: float = 20.0
+    reconcile: float = 60.0
 
     vault_key_file: Path
     verify_key_file: Path

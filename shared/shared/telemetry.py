@@ -94,6 +94,11 @@ class Metrics:
             ["projection"],
             registry=self.registry,
         )
+        self.outbox_age = Gauge(
+            "schoolconnect_outbox_oldest_seconds",
+            "Age of the oldest event that has not been published",
+            registry=self.registry,
+        )
         self.violations = Gauge(
             "schoolconnect_invariant_violations",
             "Rows that break a promise; must be 0",

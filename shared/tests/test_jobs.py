@@ -247,3 +247,25 @@ def test_limits_lie_below_the_brokers_patience():
         Limits(soft=LONGEST, grace=1)
     with pytest.raises(ValueError, match="missed beats"):
         Limits(lease=5, beat=2)
+
+
+async def test_rule_13_a_task_and_its_lease_that_disagree_are_counted(spine, work):
+    # given
+    service = spine.build()
+    await service.database.open()
+    task_id = await work.start()
+    before = await service.reconciler.count()
+    assert (before["ended_task_in_hand"], before["task_left_open"]) == (0, 0)
+    # when
+    async with work.transactions.begin() as tx:
+        await tx.execute("UPDATE task_track SET state = 'failed' WHERE task_id = %s", (task_id,))
+    # then
+    assert (await service.reconciler.count())["ended_task_in_hand"] == 1
+    async with work.transactions.begin() as tx:
+        await tx.execute("UPDATE task_track SET state = 'running' WHERE task_id = %s", (task_id,))
+        await tx.execute("UPDATE task_lease SET ended_at = now() - interval '1 hour' WHERE task_id = %s", (task_id,))
+    assert (await service.reconciler.count())["task_left_open"] == 1
+    assert service.metrics.violations.labels("task_left_open")._value.get() == 1
+    async with work.transactions.begin() as tx:
+        await tx.execute("DELETE FROM task_track WHERE task_id = %s", (task_id,))
+    await service.database.close()

@@ -9,6 +9,7 @@ from gateway import (
     classes,
     expiry,
     import_job,
+    invariants,
     occasions,
     passwords,
     problems,
@@ -85,6 +86,8 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     service.sweep(LAPSE_SECONDS, classes.end_lapsed)
     service.sweep(FORGET_SECONDS, passwords.forget_failures)
     service.sweep(FORGET_SECONDS, sessions.forget_sessions)
+    for name, statement in invariants.INVARIANTS.items():
+        service.reconcile(name, statement)
     service.hear(projections.Heard(service.transactions, limits or limits_of(settings)))
     service.bury(projections.keep_dead_letter)
     for router in (

@@ -5,7 +5,17 @@ from email.utils import parseaddr
 
 from prometheus_client import CollectorRegistry
 
-from notifier import api, composing, decisions_api, directory, handlers, inbox_api, preview_api, templates_api
+from notifier import (
+    api,
+    composing,
+    decisions_api,
+    directory,
+    handlers,
+    inbox_api,
+    invariants,
+    preview_api,
+    templates_api,
+)
 from notifier.effects import Courier, Mail, Push
 from notifier.effects.fcm import FcmCourier
 from notifier.effects.recording import Unconfigured
@@ -79,6 +89,8 @@ def build(settings: Settings, providers: Couriers) -> Service:
     service.work(DigestPermit, perform_digests, DIGESTS, providers.lines, settings.claim)
     service.sweep(TEND_SECONDS, handlers.tend, settings.directory_patience)
     service.sweep(ESCALATE_SECONDS, handlers.escalate)
+    for name, statement in invariants.INVARIANTS.items():
+        service.reconcile(name, statement)
     service.closing(providers.close)
     providers.measure(service.metrics.registry)
     service.serve(api.router)

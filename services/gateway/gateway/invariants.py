@@ -1,0 +1,18 @@
+"""What must never be found in the gateway's tables."""
+
+# A notification was accepted for now, and its owner has still not said a word about the task. Its event is neither on
+# its way nor among the failures: it is lost. An owner that has been away for that long shows here too, until it is back.
+UNHEARD = """
+SELECT count(*) AS violations FROM intent i JOIN task t USING (task_id)
+WHERE t.state = 'accepted' AND i.created_at < clock_timestamp() - interval '15 minutes'
+  AND NOT EXISTS (SELECT FROM schedule_intent s WHERE s.notification_id = i.notification_id)
+"""
+
+# An import without a task, or one that ended while its task did not.
+IMPORTS = """
+SELECT count(*) AS violations FROM import_job j LEFT JOIN task t USING (task_id)
+WHERE t.task_id IS NULL
+   OR (j.finished_at < clock_timestamp() - interval '15 minutes' AND t.state IN ('accepted', 'queued', 'running'))
+"""
+
+INVARIANTS = {"intent_unheard": UNHEARD, "import_left_open": IMPORTS}

@@ -1,0 +1,36 @@
+"""Promise 1 is counted: every number is 0 while sends run and end, and says so when a row is broken."""
+
+import pytest
+
+BREAKS = {
+    "planned_is_not_rows": "UPDATE notification SET planned = planned + 1",
+    "outstanding_is_not_open": "UPDATE notification SET outstanding = outstanding + 1, state = 'sending'",
+}
+
+
+async def test_promise_01_nothing_is_broken_while_a_send_is_planned_performed_and_over(house):
+    school = await house.add_school()
+    for name in ("ada", "bob"):
+        await house.add_person(school, mails=(f"{name}@example.org",), tokens=(f"token-{name}",))
+    await house.ask(school)
+    count = house.service.reconciler.count
+    while_open = await count()
+    assert set(BREAKS) < set(while_open)
+    assert not any(while_open.values())
+    await house.work()
+    assert not any((await count()).values())
+
+
+@pytest.mark.parametrize("invariant", BREAKS)
+async def test_promise_01_a_broken_row_is_counted_and_exported(house, invariant):
+    # given
+    school = await house.add_school()
+    await house.add_person(school, mails=("ada@example.org",))
+    await house.ask(school)
+    await house.work()
+    # when
+    await house.execute(BREAKS[invariant])
+    # then
+    found = await house.service.reconciler.count()
+    assert {name for name, violations in found.items() if violations} == {invariant}
+    assert house.service.metrics.violations.labels(invariant)._value.get() == 1
