@@ -38,6 +38,14 @@ def test_a_day_of_month_and_a_weekday_mean_either():
     ]
 
 
+def test_every_one_is_no_restriction():
+    assert days(CronRule(expression="0 8 */1 * fri"), "2026-11-05T12:00", 2) == [
+        "2026-11-06 Fri 08:00",
+        "2026-11-13 Fri 08:00",
+    ]
+    assert days(CronRule(expression="0 8 13 * */1"), "2026-11-05T12:00", 1) == ["2026-11-13 Fri 08:00"]
+
+
 @pytest.mark.parametrize(
     ("weekday", "first"),
     [("1", "Mon"), ("0", "Sun"), ("7", "Sun"), ("mon", "Mon"), ("SAT", "Sat"), ("5-7", "Fri"), ("fri-sun", "Fri")],
@@ -194,10 +202,10 @@ def fields(draw, name):
     if kind == "*":
         return "*"
     if kind == "step":
-        return f"*/{draw(st.integers(1, 6))}"
+        return f"*/{draw(st.integers(2, 6))}"  # croniter itself takes */1 now as any, now as one of a list
     if kind == "range":
         low, high = sorted((draw(numbers), draw(numbers)))
-        assume(low < high)
+        assume(low < high and (low, high) not in ((0, 6), (1, 31)))  # as with */1
         return f"{low}-{high}"
     if kind == "list":
         return ",".join(map(str, sorted(draw(st.sets(numbers, min_size=1, max_size=4)))))

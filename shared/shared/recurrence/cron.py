@@ -18,6 +18,7 @@ from apscheduler.triggers.cron import CronTrigger
 from shared.errors import RuleRefused
 
 FIELDS = 5
+EVERY = ("*", "*/1")
 LEAP_YEAR = 2028
 WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -79,10 +80,10 @@ def read_cron(expression: str, seconds: str = "0") -> Cron:
     by_day = {"day": "last" if days is None else _written(DAY, days)}
     by_weekday = {"day_of_week": ",".join(WEEKDAYS[number] for number in sorted(weekdays))}
     real = hour.startswith("*")
-    if weekday == "*":
+    if weekday in EVERY:
         _check_days(days, months)
         return Cron(CronTrigger(**by_day, **common), real)
-    if day == "*":
+    if day in EVERY:
         return Cron(CronTrigger(**by_weekday, **common), real)
     either = [CronTrigger(**by_weekday, **common)]
     if days is None or _comes(days, months):
