@@ -14,6 +14,7 @@ from notifier import (
     inbox_api,
     invariants,
     preview_api,
+    reach_api,
     templates_api,
 )
 from notifier.effects import Courier, Mail, Push
@@ -98,4 +99,5 @@ def build(settings: Settings, providers: Couriers) -> Service:
     service.serve(preview_api.router)
     service.serve(templates_api.router)
     service.serve(inbox_api.router)
+    service.serve(reach_api.router)
     return service
