@@ -21,6 +21,11 @@ ACCESS: dict[tuple[str, str], frozenset[Role]] = {
     ("POST", "/v1/notifications"): STAFF,
     ("GET", "/v1/notifications"): STAFF,
     ("GET", "/v1/notifications/{notification_id}"): STAFF,
+    ("POST", "/v1/notifications/{notification_id}/cancel"): STAFF,
+    ("POST", "/v1/notifications/{notification_id}/resend"): STAFF,
+    ("GET", "/v1/suppressions"): ADMINS | {"staff"},
+    ("POST", "/v1/suppressions"): ADMINS | {"staff"},
+    ("DELETE", "/v1/suppressions/{suppression_id}"): ADMINS | {"staff"},
     ("GET", "/v1/schedules"): STAFF,
     ("POST", "/v1/schedules/preview"): STAFF,
     ("GET", "/v1/schedules/{schedule_id}"): STAFF,
@@ -106,6 +111,8 @@ PUBLIC: frozenset[tuple[str, str]] = frozenset(
         ("POST", "/v1/sessions/refresh"),
         ("POST", "/v1/sessions/end"),
         ("POST", "/v1/invitations/accept"),
+        ("GET", "/unsubscribe/{token}"),
+        ("POST", "/unsubscribe/{token}"),
     }
 )
 """Routes for those who have no token yet; they are limited by address."""

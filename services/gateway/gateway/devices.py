@@ -6,6 +6,7 @@ from uuid import UUID
 
 from gateway import directory
 from gateway.problems import Problem
+from shared.events import DeviceInvalidated
 from shared.transaction import Transaction
 
 OWNERS = """
@@ -27,6 +28,13 @@ FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, token text, fid text, pla
 """
 
 REMOVE = "DELETE FROM device WHERE token = %(token)s AND person_id = %(person)s RETURNING token"
+
+# Who registered the token after the attempt, be it the same person, has it anew.
+DEAD = """
+DELETE FROM device WHERE person_id = %(person)s AND registered_at <= %(attempted)s
+  AND encode(sha256(convert_to(token, 'UTF8')), 'hex') = %(token)s
+RETURNING token
+"""
 
 
 async def owners(tx: Transaction, named: Sequence[tuple[UUID | None, str | None]]) -> list[UUID]:
@@ -59,3 +67,11 @@ async def remove(tx: Transaction, person: UUID, token: str) -> None:
     if await tx.row(REMOVE, {"person": person, "token": token}) is None:
         raise Problem(404, "not_found")
     await directory.tell(tx, people=[person])
+
+
+async def forget(event: DeviceInvalidated, tx: Transaction) -> None:
+    """Forget a device whose token the push provider no longer knows, unless it has been registered since."""
+    await tx.execute(directory.BUMP, {"people": [event.person_id]})
+    values = {"person": event.person_id, "token": event.token_sha256, "attempted": event.attempted_at}
+    if await tx.row(DEAD, values) is not None:
+        await directory.tell(tx, people=[event.person_id])

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from gateway import (
     cancelling,
     classes,
+    devices,
     expiry,
     import_job,
     invariants,
@@ -27,8 +28,10 @@ from gateway.api import (
     schedules,
     schools,
     status,
+    stopping,
     students,
     tasks,
+    unsubscribing,
 )
 from gateway.api import classes as class_routes
 from gateway.api import sessions as sign_in
@@ -44,6 +47,7 @@ from gateway.work import IMPORTS, ImportPermit
 from shared.events import (
     AbsenceRecorded,
     BehaviorRecorded,
+    DeviceInvalidated,
     NotificationDue,
     PaymentRecorded,
     TaskCancelRequested,
@@ -76,6 +80,7 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     service.project((NotificationDue,), projections.remember_runs)
     service.resync("directory", resync.tell_directory)
     service.on(TaskCancelRequested, cancelling.cancel_import)
+    service.on(DeviceInvalidated, devices.forget)
     service.on(TasksExpiryDue, expiry.expire_results)
     service.on(AbsenceRecorded, occasions.announce)
     service.on(BehaviorRecorded, occasions.announce)
@@ -103,6 +108,8 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
         directory.router,
         sign_in.router,
         access.router,
+        stopping.router,
+        unsubscribing.router,
         status.router,
     ):
         service.serve(router)

@@ -1,10 +1,11 @@
 """Decisions about notifications that exist, and whom a school no longer writes to; asked by the gateway."""
 
+import asyncio
 import datetime as dt
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from psycopg.errors import InsufficientPrivilege
 from pydantic import BaseModel, Field, StringConstraints
 
@@ -17,6 +18,11 @@ router = APIRouter(prefix="/v1", tags=["decisions"])
 
 Who = Annotated[Asked, Depends(asked)]
 Rows = Annotated[Transactions, Depends(transactions)]
+LOOKS, LOOK_SECONDS = 20, 0.1
+"""A change of the directory is here within milliseconds; when the log is behind, it is better asked for again."""
+CAUGHT_UP = """
+SELECT 1 FROM directory_seen WHERE school_id = %(school)s AND versions @> int8range(1, %(version)s, '[]')
+"""
 REFUSALS = {
     "expired": ("too_late", "It has expired; what is over is not sent again."),
     "not_ended": ("conflict", "It is still being sent, or it was cancelled; only what has ended can be sent again."),
@@ -33,10 +39,14 @@ class Cancelled(BaseModel):
 
 
 class ResendIn(BaseModel):
-    """The task of the new round; `unknown`: those as well of whom the provider never said anything."""
+    """The task of the new round; `unknown`: those as well of whom the provider never said anything.
+
+    `directory_version` is the school's when it was asked for: the new addresses have to be here.
+    """
 
     task_id: UUID
     unknown: bool = False
+    directory_version: int = 0
 
 
 class Resent(BaseModel):
@@ -104,6 +114,7 @@ async def cancel(notification_id: UUID, who: Who, database: Rows) -> Cancelled:
 @router.post("/notifications/{notification_id}/resend", status_code=202)
 async def resend(notification_id: UUID, body: ResendIn, who: Who, database: Rows) -> Resent:
     """Send it once more to those whom it failed to reach. The same task asked for again changes nothing."""
+    await _caught_up(database, who.school, body.directory_version)
     async with database.request(who.school) as tx:
         found = await resending.resend(tx, notification_id, body.task_id, silent=body.unknown)
     if found is None:
@@ -112,6 +123,15 @@ async def resend(notification_id: UUID, body: ResendIn, who: Who, database: Rows
         code, message = REFUSALS[found["refused"]]
         raise Declined(409, code, message, state=found["state"])
     return Resent(notification_id=notification_id, **found)
+
+
+async def _caught_up(database: Transactions, school: UUID, version: int) -> None:
+    for _ in range(LOOKS):
+        async with database.begin() as tx:
+            if version == 0 or await tx.row(CAUGHT_UP, {"school": school, "version": version}) is not None:
+                return
+        await asyncio.sleep(LOOK_SECONDS)
+    raise HTTPException(503, "the directory has not come this far yet", {"Retry-After": "5"})
 
 
 @router.get("/suppressions")

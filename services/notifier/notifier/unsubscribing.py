@@ -11,7 +11,7 @@ from notifier.settings import Settings
 from shared.personal import read_master_key
 from shared.transaction import Transaction
 
-PATH = "/v1/unsubscribe"
+PATH = "/unsubscribe"
 
 PUT = """
 INSERT INTO suppression AS s (school_id, channel, target, kind, reason, detail, active)

@@ -1,0 +1,136 @@
+"""Decisions about a notification that exists: stop it, send it again; and whom a school no longer writes to."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID, uuid5
+
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import BaseModel, ConfigDict, StringConstraints
+from uuid_utils.compat import uuid7
+
+from gateway.api.deps import Rows, Services, school_of
+from gateway.auth import ADMINS, Caller, Known
+from gateway.problems import Problem
+
+router = APIRouter(prefix="/v1", tags=["notifications"])
+
+INTENT = """
+SELECT i.school_id, t.created_by FROM intent i LEFT JOIN task t USING (task_id) WHERE i.notification_id = %(id)s
+"""
+VERSION = "SELECT directory_version FROM school WHERE school_id = %(school)s"
+OTHERS = ADMINS | {"staff"}
+"""Roles that decide about what somebody else, or an event, has asked for."""
+
+
+Address = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$", max_length=254)]
+
+
+class ResendIn(BaseModel):
+    """`unknown`: also to those of whom the provider never said whether it took it; they may get it twice."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    unknown: bool = False
+
+
+class SuppressionIn(BaseModel):
+    """An address that is not to be written to, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    school: str | None = None
+    address: Annotated[
+        str, StringConstraints(strip_whitespace=True, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$", max_length=254)
+    ]
+    reason: Literal["bounced", "complained"]
+    detail: Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")] | None = None
+
+
+@router.post("/notifications/{notification_id}/cancel")
+async def cancel(notification_id: UUID, caller: Known, rows: Rows, owners: Services) -> Response:
+    """Stop a notification at any moment: what is being sent ends by its outcome, everything else is cancelled.
+
+    409 `too_late` when it has ended. Stopped twice it is stopped once.
+    """
+    school = await _whose(notification_id, caller, rows, owners)
+    return await owners.decide("notifier", "POST", f"/v1/notifications/{notification_id}/cancel", caller, school)
+
+
+@router.post("/notifications/{notification_id}/resend", status_code=202)
+async def resend(
+    notification_id: UUID,
+    caller: Known,
+    rows: Rows,
+    owners: Services,
+    body: ResendIn | None = None,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
+) -> Response:
+    """Send it again, as a new task, to those only whom it failed to reach, at the addresses they have now.
+
+    The same Idempotency-Key gives the same task. 409 `too_late` when it has expired, `conflict` while it is still being
+    sent or when nobody failed.
+    """
+    school = await _whose(notification_id, caller, rows, owners)
+    task = uuid5(notification_id, f"{caller.name}:{idempotency_key}") if idempotency_key else uuid7()
+    async with rows.request(school) as tx:
+        found = await tx.row(VERSION, {"school": school})
+    version = found["directory_version"] if found else 0
+    wanted = {"task_id": str(task), "unknown": (body or ResendIn()).unknown, "directory_version": version}
+    path = f"/v1/notifications/{notification_id}/resend"
+    answer = await owners.decide("notifier", "POST", path, caller, school, wanted)
+    answer.headers["Location"] = f"/v1/tasks/{task}"
+    return answer
+
+
+async def _whose(notification_id: UUID, caller: Caller, rows: Rows, owners: Services) -> UUID:
+    """The school of a notification that the caller may decide about; 404 for anybody else's.
+
+    One that was asked for here is known from that moment on; one that an event or a schedule made, its owner knows.
+    """
+    async with rows.begin() if caller.everywhere else rows.request(caller.school) as tx:
+        row = await tx.row(INTENT, {"id": notification_id})
+    if row is None:
+        if caller.school is None:
+            raise Problem(404, "not_found")
+        found = await owners.get("notifier", f"/v1/notifications/{notification_id}", caller, caller.school)
+        if found.status_code == 404:  # noqa: PLR2004
+            raise Problem(404, "not_found")
+    owner: Any = row["created_by"] if row else None
+    if caller.role not in OTHERS and (caller.person is None or owner != caller.person):
+        raise Problem(403, "forbidden", "Only administrators and staff may decide about what somebody else has sent.")
+    school: UUID | None = row["school_id"] if row else caller.school
+    assert school is not None
+    return school
+
+
+@router.get("/suppressions")
+async def suppressions(
+    caller: Known,
+    rows: Rows,
+    owners: Services,
+    school: str | None = None,
+    reason: Literal["bounced", "complained", "unsubscribed"] | None = None,
+    after: Annotated[int | None, Query(ge=1)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    *,
+    lifted: bool = False,
+) -> Any:
+    """Whom a school does not write to, newest first; `lifted` shows also those it does again."""
+    where = await school_of(rows, caller, school)
+    asked = {"reason": reason, "after": after, "limit": limit, "lifted": lifted}
+    params = {name: value for name, value in asked.items() if value is not None}
+    return (await owners.get("notifier", "/v1/suppressions", caller, where, params)).json()
+
+
+@router.post("/suppressions", status_code=201)
+async def suppress(body: SuppressionIn, caller: Known, rows: Rows, owners: Services) -> Response:
+    """Write to an address no more: it bounced elsewhere, or its reader complained."""
+    where = await school_of(rows, caller, body.school)
+    wanted = body.model_dump(exclude={"school"})
+    return await owners.decide("notifier", "POST", "/v1/suppressions", caller, where, wanted)
+
+
+@router.delete("/suppressions/{suppression_id}", status_code=204)
+async def lift(suppression_id: int, caller: Known, rows: Rows, owners: Services, school: str | None = None) -> Response:
+    """Write there again."""
+    where = await school_of(rows, caller, school)
+    return await owners.decide("notifier", "DELETE", f"/v1/suppressions/{suppression_id}", caller, where)
