@@ -1,6 +1,7 @@
 """Starts a service's process: `python -m <service>` calls `serve(...)`."""
 
 import asyncio
+import socket
 
 import uvicorn
 import uvloop
@@ -8,6 +9,19 @@ from fastapi import FastAPI
 
 from shared.settings import ServiceSettings
 from shared.telemetry import configure_logs
+
+
+class Server(uvicorn.Server):
+    """Tells the service that it is to stop before waiting for answers to end: some have none of their own."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop taking connections, end streams, wait for the rest."""
+        self._app.state.service.runtime.stop_soon()
+        await super().shutdown(sockets)
 
 
 def serve(name: str, settings: ServiceSettings, app: FastAPI) -> None:
@@ -25,4 +39,4 @@ def serve(name: str, settings: ServiceSettings, app: FastAPI) -> None:
         server_header=False,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(uvicorn.Server(config).serve())
+        runner.run(Server(config, app).serve())

@@ -66,6 +66,7 @@ class Runtime:
         self._queues: list[str] = []
         self._backgrounds: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._closing: list[Callable[[], Awaitable[None]]] = []
+        self._stopping: list[Callable[[], None]] = []
         self._missing: list[str] | None = None
         self._consuming = False
 
@@ -119,6 +120,15 @@ class Runtime:
         """Call at the very end."""
         self._closing.append(close)
 
+    def stopping(self, stop: Callable[[], None]) -> None:
+        """Call as soon as the process is told to stop."""
+        self._stopping.append(stop)
+
+    def stop_soon(self) -> None:
+        """The process is told to stop: answers without an end come to one."""
+        for stop in self._stopping:
+            stop()
+
     async def not_ready(self) -> list[str]:
         """Why this service cannot do all of its work now; empty when it can."""
         reasons = []
@@ -148,6 +158,7 @@ class Runtime:
         try:
             yield
         finally:
+            self.stop_soon()
             await self._stop_consuming()
             # The publisher goes last: others may be in the middle of a call on its connection.
             await _end(tasks[1:])

@@ -19,6 +19,7 @@ from shared.errors import UnknownMajor
 from shared.events.base import Envelope, Event
 from shared.health import router as health_router
 from shared.heartbeat import HeartbeatListener
+from shared.listening import Listener
 from shared.messages import bodies, event_type, parse
 from shared.outbox import Work
 from shared.personal import Vault, read_master_key
@@ -151,6 +152,23 @@ class Service:
         """Be told of every worker's heartbeat."""
         listener = HeartbeatListener(self.settings.amqp_url.get_secret_value(), heard)
         self.runtime.background(listener.run)
+
+    def listen(
+        self,
+        events: Sequence[type[Event]],
+        heard: Callable[[Event, Envelope], Awaitable[None]],
+        interrupted: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Hear events as they pass, in every instance, for whoever is looking right now: nothing is kept.
+
+        `interrupted` is called whenever events may have passed unheard.
+        """
+        url = self.settings.amqp_url.get_secret_value()
+        self.runtime.background(Listener(url, events, self.vault, heard, interrupted).run)
+
+    def stopping(self, stop: Callable[[], None]) -> None:
+        """Be told at once that the process is to stop, while requests are still being answered."""
+        self.runtime.stopping(stop)
 
     def sweep(
         self,

@@ -19,7 +19,7 @@ from gateway import (
     sessions,
 )
 from gateway.api import (
-    access,
+    administration,
     directory,
     me,
     notifications,
@@ -34,6 +34,8 @@ from gateway.api import (
     unsubscribing,
 )
 from gateway.api import classes as class_routes
+from gateway.api import keys as api_keys
+from gateway.api import live as live_routes
 from gateway.api import sessions as sign_in
 from gateway.api.deps import Tools
 from gateway.body_limit import BodyLimit
@@ -42,12 +44,14 @@ from gateway.firebase import Firebase
 from gateway.forward import Owners
 from gateway.keys import Keys
 from gateway.limits import Limits, Rate
+from gateway.live import Hub
 from gateway.settings import Settings
 from gateway.work import IMPORTS, ImportPermit
 from shared.events import (
     AbsenceRecorded,
     BehaviorRecorded,
     DeviceInvalidated,
+    InboxChanged,
     NotificationDue,
     PaymentRecorded,
     TaskCancelRequested,
@@ -96,6 +100,7 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     service.hear(projections.Heard(service.transactions, limits or limits_of(settings)))
     service.bury(projections.keep_dead_letter)
     for router in (
+        live_routes.router,  # before /v1/tasks/{task_id}
         notifications.router,
         schedules.router,
         tasks.router,
@@ -107,9 +112,10 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
         me.router,
         directory.router,
         sign_in.router,
-        access.router,
         stopping.router,
         unsubscribing.router,
+        api_keys.router,
+        administration.router,
         status.router,
     ):
         service.serve(router)
@@ -120,6 +126,10 @@ def app(settings: Settings) -> FastAPI:
     """The public application: the service, its owners, its problems and its documentation."""
     limits = limits_of(settings)
     service = build(settings, limits)
+    hub = Hub(longest=60 * settings.access_minutes)
+    service.listen((TaskChanged, InboxChanged), hub.heard, hub.interrupted)
+    service.background(hub.run)
+    service.stopping(hub.stop)
     signing_key = read_file("SIGNING_KEY_FILE", settings.signing_key_file)
     owners = Owners(
         {
@@ -133,6 +143,7 @@ def app(settings: Settings) -> FastAPI:
     service.closing(owners.close)
     application = service.app()
     application.state.owners = owners
+    application.state.hub = hub
     application.state.tools = tools = _tools(service, settings, signing_key)
     service.closing(tools.firebase.close)
     application.add_middleware(BodyLimit, limit=settings.body_limit_bytes)

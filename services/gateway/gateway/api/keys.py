@@ -1,17 +1,16 @@
-"""`/v1/keys`, `/v1/administrators`, invitations, `/v1/audit`: who may, and what they did."""
+"""`/v1/keys`: API keys for programs."""
 
 import datetime as dt
-from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from uuid_utils.compat import uuid7
 
-from gateway import accounts, audit, keys
-from gateway.api.deps import Rows, SignInTools, school_of
-from gateway.auth import SCOPES, Caller, Known, SignedIn
+from gateway import keys
+from gateway.api.deps import Rows, SignInTools, school_of, seen_by
+from gateway.auth import SCOPES, Known, SignedIn
 from gateway.problems import Problem
 from shared.asking import NeededMatch, check_version, etag
 from shared.transaction import Transaction
@@ -74,64 +73,6 @@ class KeyPage(BaseModel):
     next: UUID | None
 
 
-class AdministratorIn(BaseModel):
-    """Somebody who is to administer the whole group."""
-
-    model_config = ConfigDict(extra="forbid")
-    given_name: Label
-    family_name: Label
-
-
-class Invitation(BaseModel):
-    """Shown this once: with `token` its person sets a name and a password (`POST /v1/invitations/accept`)."""
-
-    person_id: UUID
-    token: str
-    expires_at: dt.datetime
-
-
-class Administrator(BaseModel):
-    """Somebody who administers the whole group."""
-
-    person_id: UUID
-    given_name: str
-    family_name: str
-    since: dt.datetime
-
-
-class AdministratorPage(BaseModel):
-    """By id; pass `next` as `after` to go on."""
-
-    items: list[Administrator]
-    next: UUID | None
-
-
-class Act(BaseModel):
-    """One row of the audit. `action` is method and route, `subject` the ids in it, `status` what was answered."""
-
-    id: UUID
-    at: dt.datetime
-    school_id: UUID | None
-    person_id: UUID | None
-    role: str | None
-    key_id: UUID | None
-    action: str
-    subject: dict[str, Any]
-    status: int
-    code: str | None
-
-
-class ActPage(BaseModel):
-    """Newest first; pass `next` as `after` to go on."""
-
-    items: list[Act]
-    next: UUID | None
-
-
-def _seen_by(rows: Rows, caller: Caller) -> AbstractAsyncContextManager[Transaction]:
-    return rows.begin() if caller.everywhere else rows.request(caller.school)
-
-
 @router.post("/keys", status_code=201, response_model=NewKey)
 async def add_key(body: KeyIn, caller: SignedIn, rows: Rows, response: Response) -> dict[str, Any]:
     """Make a key. It can do no more than its maker."""
@@ -164,7 +105,7 @@ async def list_keys(
 ) -> dict[str, Any]:
     """Keys of the caller's school, or of all; `usable` leaves out those that are revoked or over."""
     values = {"school": caller.school, "usable": usable, "after": after, "limit": limit + 1}
-    async with _seen_by(rows, caller) as tx:
+    async with seen_by(rows, caller) as tx:
         found = await tx.rows(keys.PAGE, values)
     return {"items": found[:limit], "next": found[limit - 1]["id"] if len(found) > limit else None}
 
@@ -172,7 +113,7 @@ async def list_keys(
 @router.get("/keys/{key_id}", response_model=Key)
 async def read_key(key_id: UUID, caller: Known, rows: Rows, response: Response) -> dict[str, Any]:
     """One key, with its ETag."""
-    async with _seen_by(rows, caller) as tx:
+    async with seen_by(rows, caller) as tx:
         row = await _key(tx, key_id)
     response.headers["ETag"] = etag(row["version"])
     return row
@@ -189,7 +130,7 @@ async def change_key(
     response: Response,
 ) -> dict[str, Any]:
     """Rename a key or move its end. Needs If-Match."""
-    async with _seen_by(rows, caller) as tx:
+    async with seen_by(rows, caller) as tx:
         before = await _key(tx, key_id)
         check_version(version, before["version"])
         if before["revoked_at"] is not None:
@@ -204,7 +145,7 @@ async def change_key(
 @router.delete("/keys/{key_id}", status_code=204)
 async def revoke_key(key_id: UUID, caller: SignedIn, rows: Rows, tools: SignInTools) -> Response:
     """Revoke a key, at once here and within seconds on other gateways. Revoking again changes nothing."""
-    async with _seen_by(rows, caller) as tx:
+    async with seen_by(rows, caller) as tx:
         await _key(tx, key_id)
         await tx.execute(keys.REVOKE, {"id": key_id})
     tools.keys.forget(key_id)
@@ -216,70 +157,3 @@ async def _key(tx: Transaction, key_id: UUID) -> dict[str, Any]:
     if row is None:
         raise Problem(404, "not_found")
     return row
-
-
-@router.post("/people/{person_id}/invitations", status_code=201, response_model=Invitation)
-async def invite(person_id: UUID, caller: SignedIn, rows: Rows, request: Request) -> dict[str, Any]:
-    """A token with which a person sets a name and a password; also when they have forgotten theirs."""
-    async with rows.begin() as tx:
-        days = request.app.state.service.settings.invitation_days
-        return await accounts.invite(tx, caller, person_id, days)
-
-
-@router.post("/administrators", status_code=201, response_model=Invitation)
-async def add_administrator(body: AdministratorIn, caller: SignedIn, rows: Rows, request: Request) -> dict[str, Any]:
-    """A new administrator of the group, and the invitation to hand to them."""
-    async with rows.begin() as tx:
-        days = request.app.state.service.settings.invitation_days
-        invitation = await accounts.add_administrator(tx, body.given_name, body.family_name, days)
-    caller.trail.subject["person_id"] = str(invitation["person_id"])
-    return invitation
-
-
-@router.get("/administrators", response_model=AdministratorPage)
-async def administrators(_: Known, rows: Rows, after: UUID | None = None, limit: Limit = 50) -> dict[str, Any]:
-    """Who administers the group."""
-    async with rows.begin() as tx:
-        found = await tx.rows(accounts.ADMINISTRATORS, {"after": after, "limit": limit + 1})
-    return {"items": found[:limit], "next": found[limit - 1]["person_id"] if len(found) > limit else None}
-
-
-@router.delete("/administrators/{person_id}", status_code=204)
-async def remove_administrator(person_id: UUID, caller: SignedIn, rows: Rows) -> Response:
-    """Take the group's administration from somebody, never from oneself; their session ends at its next renewal."""
-    if person_id == caller.person:
-        raise Problem(409, "conflict", "Nobody removes themselves: another administrator can.")
-    async with rows.begin() as tx:
-        if await tx.row(accounts.REMOVE_ADMINISTRATOR, {"person": person_id}) is None:
-            raise Problem(404, "not_found")
-    return Response(status_code=204)
-
-
-@router.get("/audit", response_model=ActPage)
-async def audited(
-    caller: Known,
-    rows: Rows,
-    school: Annotated[str | None, Query(max_length=255)] = None,
-    person: UUID | None = None,
-    key: UUID | None = None,
-    action: Annotated[str | None, Query(max_length=200)] = None,
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
-    refused: bool = False,
-    after: UUID | None = None,
-    limit: Limit = 50,
-) -> dict[str, Any]:
-    """What was decided and administered at the caller's school, or anywhere; `refused`: only what was not done."""
-    where = None if caller.everywhere and school is None else await school_of(rows, caller, school)
-    values: dict[str, Any] = {
-        "school": where,
-        "person": person,
-        "key": key,
-        "action": action,
-        "since": since,
-        "until": until,
-    }
-    values |= {"refused": refused, "after": after, "limit": limit + 1}
-    async with _seen_by(rows, caller) as tx:
-        found = await audit.page(tx, values)
-    return {"items": found[:limit], "next": found[limit - 1]["id"] if len(found) > limit else None}

@@ -1,0 +1,146 @@
+"""A client's stream of server-sent events (HTML, 9.2): its mailbox, and the raw ASGI answer that empties it."""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+import structlog
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+log = structlog.get_logger()
+
+PING = b":\n\n"
+SEND_SECONDS = 10.0
+MOST_CHUNKS = 256
+MOST_BYTES = 256_000
+HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+def encoded(kind: str, data: Any, at: int | None = None) -> bytes:
+    """One server-sent event (HTML, 9.2.5); JSON holds no line ends."""
+    head = b"" if at is None else b"id: %d\n" % at
+    return head + b"event: %s\ndata: %s\n\n" % (kind.encode(), json.dumps(data, default=str).encode())
+
+
+def goodbye(reason: str) -> bytes:
+    """The last event of a stream: come back after a moment, not all at once."""
+    wait = random.randint(500, 3_000)  # noqa: S311  # spreads load, keeps no secret
+    return b"retry: %d\n" % wait + encoded("reconnect", {"reason": reason})
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What a client wants to hear of: tasks or a person's inbox, at one school or (None) at all."""
+
+    kind: str
+    school: UUID | None
+    person: UUID | None = None
+
+    def wants(self, school: UUID | None) -> bool:
+        """Whether something of that school is for them."""
+        return self.school is None or self.school == school
+
+
+class Client:
+    """One listener's mailbox."""
+
+    __slots__ = ("born", "chunks", "ended", "interest", "size", "wake")
+
+    def __init__(self, interest: Interest) -> None:
+        self.interest = interest
+        self.born = time.monotonic()
+        self.chunks: list[bytes] = []
+        self.size = 0
+        self.ended = False
+        self.wake = asyncio.Event()
+
+    def put(self, chunk: bytes) -> None:
+        """Hand something over; a full mailbox is emptied and closed instead."""
+        if self.ended:
+            return
+        if len(self.chunks) >= MOST_CHUNKS or self.size + len(chunk) > MOST_BYTES:
+            self.chunks.clear()
+            self.end("slow")
+            return
+        self.chunks.append(chunk)
+        self.size += len(chunk)
+        self.wake.set()
+
+    def end(self, reason: str | None) -> None:
+        """Let it go, with a last word unless it has gone itself."""
+        if self.ended:
+            return
+        if reason is not None:
+            self.chunks.append(goodbye(reason))
+        self.ended = True
+        self.wake.set()
+
+    def take(self) -> bytes:
+        """Everything that waits."""
+        found = b"".join(self.chunks)
+        self.chunks.clear()
+        self.size = 0
+        self.wake.clear()
+        return found
+
+
+class Joined(Protocol):
+    """Whoever fills the mailboxes."""
+
+    def join(self, client: Client) -> None:
+        """Take a client on."""
+
+    def leave(self, client: Client) -> None:
+        """Let a client go."""
+
+
+class EventStream(Response):
+    """A client's stream, as raw ASGI: one coroutine that sends and one that waits for the client to go."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, hub: Joined, interest: Interest, missed: Callable[[], Awaitable[list[bytes]]]) -> None:
+        super().__init__()
+        self._hub = hub
+        self._interest = interest
+        self._missed = missed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Join first, then look at what was missed: in between nothing can be lost."""
+        del scope
+        client = Client(self._interest)
+        self._hub.join(client)
+        watching = asyncio.create_task(_until_gone(receive, client))
+        try:
+            missed = await self._missed()
+            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+            await send({"type": "http.response.body", "body": b"".join([PING, *missed]), "more_body": True})
+            while True:
+                await client.wake.wait()
+                ended = client.ended
+                body = client.take()
+                async with asyncio.timeout(SEND_SECONDS):
+                    await send({"type": "http.response.body", "body": body, "more_body": not ended})
+                if ended:
+                    return
+        except TimeoutError:
+            log.info("live.dropped", kind=self._interest.kind)
+        finally:
+            self._hub.leave(client)
+            watching.cancel()
+
+
+async def _until_gone(receive: Receive, client: Client) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    client.end(None)
