@@ -41,10 +41,14 @@ WHERE position = ANY(%(positions)s) AND lease = %(lease)s
 
 
 class Work(BaseModel):
-    """A permit to go on with something; private to its service, carries ids and nothing else."""
+    """A permit to go on with something; private to its service, carries ids and nothing else.
+
+    `at_once`: how many a process performs at the same time, for each lane.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     name: ClassVar[str] = ""
+    at_once: ClassVar[int] = 2
 
     @property
     @abstractmethod

@@ -142,7 +142,7 @@ class Service:
         for name in lanes:
             queue = bus.lane(self.name, name)
             self._topology |= bus.Topology(queues=(queue,))
-            self.runtime.consume(queue.name, handle, prefetch=2, bounded=False)
+            self.runtime.consume(queue.name, handle, prefetch=permit.at_once, bounded=False)
 
     def bury(self, keep: Keep) -> None:
         """Keep the dead letters of every service; one service of the system does."""

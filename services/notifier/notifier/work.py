@@ -22,9 +22,13 @@ class PlanPermit(Work):
 
 
 class SendPermit(Work):
-    """The next deliveries of a notification on one channel may be sent."""
+    """The next deliveries of a notification on one channel may be sent.
+
+    Several at once, so that the small sends among them are not kept waiting: the line decides whose turn it is.
+    """
 
     name: ClassVar[str] = "notifier.send"
+    at_once: ClassVar[int] = 8
     notification_id: UUID
     channel: Literal["push", "mail"]
 
