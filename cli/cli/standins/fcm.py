@@ -30,10 +30,9 @@ from cli.standins.messages import (
     ERRORS,
     RETRY_LATER,
     UNAUTHENTICATED,
-    Accepted,
     ErrorAnswer,
     Invalid,
-    read,
+    Reader,
 )
 from cli.standins.page import Row
 from cli.standins.serving import HTTPProtocol, serve
@@ -42,6 +41,8 @@ log = structlog.get_logger()
 
 SEND = re.compile(r"/v1/projects/([^/]+)/messages:send")
 RATES = ("drop", "unavailable", "quota", "internal", "sender_id_mismatch", "third_party_auth")
+OUTCOMES = {None: "accepted", "drop": "dropped"}
+TAKEN = frozenset({None, "drop"})
 
 
 class Fcm:
@@ -52,7 +53,9 @@ class Fcm:
     def __init__(self, account: dict[str, str]) -> None:
         self.project = account["project_id"]
         self.send_path = f"/v1/projects/{self.project}/messages:send"
+        self.accepted = b'{\n  "name": "projects/%b/messages/0:%%d"\n}\n' % self.project.encode()
         self.grants = Grants(account)
+        self.read = Reader().read
         self.ledger = Ledger()
         self.refusals: Counter[str] = Counter()
         self.in_flight = self.max_in_flight = 0
@@ -60,48 +63,46 @@ class Fcm:
         self._set(FcmFaults())
 
     async def app(self, scope: Scope, protocol: HTTPProtocol) -> None:
-        """Route one request."""
-        if scope.method == "POST" and scope.path == self.send_path:
-            await self._send(scope, protocol)
-        elif scope.method == "POST" and scope.path == "/token":
+        """Route one request; the sends first, they come by the thousand."""
+        method, path = scope.method, scope.path
+        if path == self.send_path and method == "POST":
+            self.in_flight += 1
+            self.max_in_flight = max(self.max_in_flight, self.in_flight)
+            try:
+                content = await protocol()
+                if self.latency_s:
+                    await asyncio.sleep(self.latency_s)
+                self._send(scope, protocol, content)
+            finally:
+                self.in_flight -= 1
+        elif method == "POST" and path == "/token":
             await self._token(protocol)
-        elif scope.method == "POST" and SEND.fullmatch(scope.path):
+        elif method == "POST" and SEND.fullmatch(path):
             self._refuse(protocol, "permission_denied", DENIED)
         else:
             await control(self, scope, protocol)
 
-    async def _send(self, scope: Scope, protocol: HTTPProtocol) -> None:
-        self.in_flight += 1
-        self.clients.add(scope.client)
-        self.max_in_flight = max(self.max_in_flight, self.in_flight)
+    def _send(self, scope: Scope, protocol: HTTPProtocol, content: bytes) -> None:
+        client = scope.client
+        self.clients.add(client)
+        if not self.grants.admits(scope.headers.get("authorization")):
+            self._refuse(protocol, "unauthenticated", UNAUTHENTICATED)
+            return
         try:
-            content = await protocol()
-            if self.faults.latency_ms:
-                await asyncio.sleep(self.faults.latency_ms / 1000)
-            if not self.grants.admits(scope.headers.get("authorization")):
-                self._refuse(protocol, "unauthenticated", UNAUTHENTICATED)
-                return
-            try:
-                message = read(content)
-            except Invalid as problem:
-                self._refuse(protocol, "invalid_argument", problem.answer)
-                return
-            self._decide(scope, protocol, message, content)
-        finally:
-            self.in_flight -= 1
-
-    def _decide(self, scope: Scope, protocol: HTTPProtocol, message: Accepted, content: bytes) -> None:
-        fault = self.dice.draw()
-        if fault is None and self._dead(message.target):
+            target, tag = self.read(content)
+        except Invalid as problem:
+            self._refuse(protocol, "invalid_argument", problem.answer)
+            return
+        fault = self.dice.draw() if self.any_fault else None
+        if fault is None and self.any_dead and self._dead(target):
             fault = "unregistered"
-        outcome = {"drop": "dropped", None: "accepted"}.get(fault, fault or "")
         # A dropped message was taken, only its answer was lost: the device shows it, a repeat is a duplicate.
-        arrival = self.ledger.add(outcome, message.target, message.tag, content, delivered=fault in {None, "drop"})
+        outcome = OUTCOMES.get(fault) or str(fault)
+        ordinal = self.ledger.add(outcome, target, tag, content, delivered=fault in TAKEN)
         if fault is None:
-            name = f"projects/{self.project}/messages/0:{arrival.ordinal}"
-            protocol.response_bytes(200, JSON, b'{\n  "name": "%b"\n}\n' % name.encode())
+            protocol.response_bytes(200, JSON, self.accepted % ordinal)
         elif fault == "drop":
-            hang_up(scope.client)
+            hang_up(client)
             protocol.response_empty(500, [])
         else:
             later = fault in RETRY_LATER and self.faults.retry_after_s is not None
@@ -199,7 +200,10 @@ class Fcm:
 
     def _set(self, faults: FcmFaults) -> None:
         self.faults = faults
+        self.latency_s = faults.latency_ms / 1000
         self.dead_tokens = frozenset(faults.unregistered_tokens)
+        self.any_dead = bool(self.dead_tokens or faults.unregistered)
+        self.any_fault = any(getattr(faults, name) for name in RATES)
         self.dice = Dice(faults.seed, {name: getattr(faults, name) for name in RATES})
 
 

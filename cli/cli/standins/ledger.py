@@ -33,7 +33,7 @@ class Ledger:
         self.clear()
 
     def clear(self) -> None:
-        self.arrivals: deque[Arrival] = deque()
+        self.arrivals: deque[tuple[int, float, str, str, str, bytes]] = deque()
         self.bytes = 0
         self.total = 0
         self.duplicates = 0
@@ -42,23 +42,23 @@ class Ledger:
         self.recipients = _Memory()
         self.delivered = _Memory()
 
-    def add(self, outcome: str, recipient: str, tag: str, content: bytes, *, delivered: bool) -> Arrival:
-        """Note one message; `delivered` when the recipient would see it."""
+    def add(self, outcome: str, recipient: str, tag: str, content: bytes, *, delivered: bool) -> int:
+        """Note one message, `delivered` when the recipient would see it; its ordinal."""
         self.total += 1
         self.outcomes[outcome] += 1
-        arrival = Arrival(self.total, time.time(), outcome, recipient, tag, content)
-        self.arrivals.append(arrival)
+        # A bare tuple, an Arrival only when somebody looks: this is the way of every message.
+        self.arrivals.append((self.total, time.time(), outcome, recipient, tag, content))
         self.bytes += len(content)
         while len(self.arrivals) > KEPT or self.bytes > KEPT_BYTES:
-            self.bytes -= len(self.arrivals.popleft().content)
+            self.bytes -= len(self.arrivals.popleft()[-1])
         self.recipients.seen_before(hash(recipient))
         if delivered and tag and self.delivered.seen_before(hash((recipient, tag))):
             self._repeat((recipient, tag))
-        return arrival
+        return self.total
 
     def latest(self, limit: int, recipient: str | None = None) -> Iterator[Arrival]:
         """The newest first, at most `limit`, of one recipient if given."""
-        for arrival in reversed(self.arrivals):
+        for arrival in map(Arrival._make, reversed(self.arrivals)):
             if limit <= 0:
                 return
             if recipient is None or arrival.recipient == recipient:

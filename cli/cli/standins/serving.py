@@ -1,6 +1,7 @@
 """One HTTP server in this process and on this loop: one worker, so that counters are exact."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ App = Callable[[Scope, HTTPProtocol], Awaitable[None]]
 
 STREAMS = 100
 """Concurrent streams per HTTP/2 connection, as Google's front ends allow."""
+COLLECT_EVERY = 100_000
 
 
 async def serve(app: App, port: int, *, certs: Path | None = None, **facts: Any) -> None:
@@ -40,6 +42,10 @@ async def serve(app: App, port: int, *, certs: Path | None = None, **facts: Any)
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(each, server.stop)
+    # What is received is kept and full of nothing that the collector could free: looking through it again and again
+    # would cost more than the requests.
+    gc.freeze()
+    gc.set_threshold(COLLECT_EVERY)
     log.info("standin.starting", http_port=port, tls=certs is not None, **facts)
     await server.serve()
     log.info("standin.stopped", http_port=port)

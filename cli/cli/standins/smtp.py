@@ -77,8 +77,8 @@ class Smtp:
         # A dropped message was taken, only its reply was lost: the reader has it, so a repeat is a duplicate.
         outcome = "dropped" if dropped else "accepted"
         for recipient in recipients:
-            arrival = self.ledger.add(outcome, recipient, identity, content, delivered=True)
-        return None if dropped else b"250 2.0.0 Ok: queued as %d" % arrival.ordinal
+            ordinal = self.ledger.add(outcome, recipient, identity, content, delivered=True)
+        return None if dropped else b"250 2.0.0 Ok: queued as %d" % ordinal
 
     def stats(self) -> dict[str, Any]:
         """Counters since the start or the last `DELETE /received`; one mail to two people counts as two."""
