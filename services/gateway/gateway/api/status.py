@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-import swagger_ui_bundle
+import fastapi_offline
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
@@ -49,9 +49,9 @@ async def status(rows: Rows, owners: Services, request: Request) -> HTMLResponse
 
 def documentation(app: FastAPI) -> None:
     """Serve the API's documentation from a package's files."""
-    folder = Path(swagger_ui_bundle.__file__).parent / "vendor"
-    newest = max(folder.iterdir())
-    app.mount("/assets/swagger", StaticFiles(directory=newest), name="swagger")
+    # Swagger UI 5: what came before it shows nothing of OpenAPI 3.1.
+    folder = Path(fastapi_offline.__file__).parent / "static"
+    app.mount("/assets/swagger", StaticFiles(directory=folder), name="swagger")
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
@@ -60,5 +60,5 @@ def documentation(app: FastAPI) -> None:
             title="SchoolConnect API",
             swagger_js_url="/assets/swagger/swagger-ui-bundle.js",
             swagger_css_url="/assets/swagger/swagger-ui.css",
-            swagger_favicon_url="/assets/swagger/favicon-32x32.png",
+            swagger_favicon_url="/assets/swagger/favicon.png",
         )
