@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
@@ -63,9 +64,12 @@ def counters(contract: dict[str, Any]) -> str:
 
 
 def _broker(contract: dict[str, Any]) -> str:
+    # Whatever is printed ends in scrollback and logs: the password stays in stack.json, which only its owner reads.
     # A broker given by AMQP_URL has a page of its own, which it did not name.
-    page = contract["rabbitmq_management"]
-    return f"  broker    {page}/\n" if page else ""
+    page = urlsplit(contract["rabbitmq_management"])
+    if not page.hostname:
+        return ""
+    return f"  broker    {page.scheme}://{page.hostname}:{page.port}/            (sign-in in .local/stack.json)\n"
 
 
 def screen(contract: dict[str, Any]) -> str:

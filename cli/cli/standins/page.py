@@ -7,6 +7,7 @@ from typing import Any
 from jinja2 import Environment
 
 TEXT = 400
+ADDRESS = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,11 @@ class Row:
         return f"{dt.datetime.fromtimestamp(self.time, dt.UTC):%H:%M:%S.%f}"[:-3]
 
     @property
+    def short(self) -> str:
+        """The recipient; of a registration token its ends, which tell it from others."""
+        return self.recipient if len(self.recipient) <= ADDRESS else f"{self.recipient[:16]}…{self.recipient[-6:]}"
+
+    @property
     def excerpt(self) -> str:
         return self.text if len(self.text) <= TEXT else self.text[:TEXT] + "…"
 
@@ -35,29 +41,32 @@ TEMPLATE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).fr
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="refresh" content="5">
 <title>{{ name }}</title>
 <style>
-  body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem;
-    padding: 0 1rem; color: #1d2733; }
-  h1 { font-size: 1.4rem; }
-  dl { display: flex; flex-wrap: wrap; gap: .5rem 2rem; }
-  dt { font-size: .8rem; color: #51606f; }
-  dd { margin: 0; font-size: 1.2rem; font-variant-numeric: tabular-nums; }
+  :root { color-scheme: light dark; --line: #8884; --quiet: #51606f; --good: #157347; --bad: #b02a37; }
+  @media (prefers-color-scheme: dark) { :root { --quiet: #a9b4bf; --good: #4ccb8a; --bad: #ff8a94; } }
+  body { font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
+  h1 { font-size: 1.5rem; margin: 0; } p { margin: .25rem 0 1rem; }
+  dl { display: flex; flex-wrap: wrap; gap: .75rem; }
+  dl div { border: 1px solid var(--line); border-radius: .5rem; padding: .5rem .9rem; }
+  dt { font-size: .8rem; color: var(--quiet); }
+  dd { margin: 0; font-size: 1.3rem; font-weight: 600; font-variant-numeric: tabular-nums; }
   table { border-collapse: collapse; width: 100%; }
-  th { text-align: left; font-size: .8rem; color: #51606f; }
-  th, td { padding: .4rem .6rem .4rem 0; border-bottom: 1px solid #dde3ea; vertical-align: top; }
-  td { overflow-wrap: anywhere; } td.text { white-space: pre-line; }
-  td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
+  th { text-align: left; font-size: .8rem; color: var(--quiet); }
+  th, td { padding: .4rem .9rem .4rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+  td { overflow-wrap: break-word; } td.text { white-space: pre-line; min-width: 14rem; }
+  td.number, td.to { font-variant-numeric: tabular-nums; white-space: nowrap; }
+  .accepted { color: var(--good); } .other { color: var(--bad); }
 </style>
 </head>
 <body>
 <h1>{{ name }}</h1>
-<p>A local stand-in: nothing here reached a real person. Reload for news;
-<a href="/stats">/stats</a>, <a href="/received?limit=20">/received</a> and
-<a href="/faults">/faults</a> are JSON.</p>
+<p>A local stand-in that speaks the real protocol: nothing here reached a person. As JSON:
+<a href="/stats">/stats</a>, <a href="/received?limit=20">/received</a>, <a href="/faults">/faults</a>.</p>
 <dl>
 {% for key, value in figures %}
-<div><dt>{{ key }}</dt><dd>{{ value }}</dd></div>
+<div><dt>{{ key }}</dt><dd>{{ "{:,}".format(value) }}</dd></div>
 {% endfor %}
 </dl>
 {% if rows %}
@@ -66,8 +75,10 @@ TEMPLATE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).fr
 <th scope="col">Title</th><th scope="col">Text</th></tr></thead>
 <tbody>
 {% for row in rows %}
-<tr><td class="number">{{ row.ordinal }}</td><td class="number">{{ row.clock }}</td><td>{{ row.outcome }}</td>
-<td>{{ row.recipient }}</td><td>{{ row.title }}</td><td class="text">{{ row.excerpt }}</td></tr>
+<tr><td class="number">{{ row.ordinal }}</td><td class="number">{{ row.clock }}</td>
+<td class="{{ "accepted" if row.outcome == "accepted" else "other" }}">{{ row.outcome }}</td>
+<td class="to" title="{{ row.recipient }}">{{ row.short }}</td>
+<td>{{ row.title }}</td><td class="text">{{ row.excerpt }}</td></tr>
 {% endfor %}
 </tbody>
 </table>
