@@ -21,6 +21,18 @@ ACCESS: dict[tuple[str, str], frozenset[Role]] = {
     ("POST", "/v1/notifications"): STAFF,
     ("GET", "/v1/notifications"): STAFF,
     ("GET", "/v1/notifications/{notification_id}"): STAFF,
+    ("GET", "/v1/notifications/{notification_id}/reach"): STAFF,
+    ("GET", "/v1/notifications/{notification_id}/why/{person_id}"): EVERYBODY,
+    ("GET", "/v1/templates"): STAFF,
+    ("GET", "/v1/templates/{name}"): STAFF,
+    ("PUT", "/v1/templates/{name}"): ADMINS,
+    ("DELETE", "/v1/templates/{name}"): ADMINS,
+    ("POST", "/v1/templates/{name}/preview"): STAFF,
+    ("GET", "/v1/me/inbox"): EVERYBODY,
+    ("GET", "/v1/me/inbox/unread"): EVERYBODY,
+    ("POST", "/v1/me/inbox/read"): EVERYBODY,
+    ("POST", "/v1/me/inbox/{notification_id}/read"): EVERYBODY,
+    ("POST", "/v1/me/inbox/{notification_id}/acknowledge"): EVERYBODY,
     ("POST", "/v1/notifications/{notification_id}/cancel"): STAFF,
     ("POST", "/v1/notifications/{notification_id}/resend"): STAFF,
     ("GET", "/v1/suppressions"): ADMINS | {"staff"},
@@ -119,7 +131,16 @@ PUBLIC: frozenset[tuple[str, str]] = frozenset(
 )
 """Routes for those who have no token yet; they are limited by address."""
 
-UNAUDITED: frozenset[tuple[str, str]] = frozenset({("POST", "/v1/notifications"), ("PUT", "/v1/me/devices")})
+UNAUDITED: frozenset[tuple[str, str]] = frozenset(
+    {
+        ("POST", "/v1/notifications"),
+        ("PUT", "/v1/me/devices"),
+        ("POST", "/v1/me/inbox/read"),
+        ("POST", "/v1/me/inbox/{notification_id}/read"),
+        ("POST", "/v1/me/inbox/{notification_id}/acknowledge"),
+        ("POST", "/v1/templates/{name}/preview"),
+    }
+)
 """What changes something and is no act of administration: the task of a notification says who asked for it."""
 
 

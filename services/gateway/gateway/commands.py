@@ -14,6 +14,7 @@ from gateway.problems import Problem
 from gateway.work import ImportPermit
 from shared.events import Audience, NotificationRequested
 from shared.events.directory import Channel, Kind
+from shared.events.notifications import Escalation
 from shared.transaction import Transaction
 
 SCHOOL = "SELECT school_id, directory_version FROM school WHERE school_id = %(school)s AND active"
@@ -48,6 +49,9 @@ class SendCommand(BaseModel):
     channels: tuple[Channel, ...]
     urgent: bool
     expires_at: dt.datetime | None
+    template: str | None = None
+    variables: dict[str, str] = {}
+    escalation: Escalation | None = None
 
 
 async def request_notification(

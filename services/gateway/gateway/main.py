@@ -21,9 +21,11 @@ from gateway import (
 from gateway.api import (
     administration,
     directory,
+    inbox,
     me,
     notifications,
     people,
+    reach,
     records,
     schedules,
     schools,
@@ -31,6 +33,7 @@ from gateway.api import (
     stopping,
     students,
     tasks,
+    templates,
     unsubscribing,
 )
 from gateway.api import classes as class_routes
@@ -102,6 +105,9 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     for router in (
         live_routes.router,  # before /v1/tasks/{task_id}
         notifications.router,
+        reach.router,
+        templates.router,
+        inbox.router,
         schedules.router,
         tasks.router,
         schools.router,

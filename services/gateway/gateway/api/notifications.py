@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from gateway.api.deps import Rows, Services, school_of
+from gateway.api.message import MessageIn
 from gateway.auth import Known
 from gateway.commands import SendCommand, request_notification
 from gateway.problems import Problem
@@ -60,15 +61,13 @@ class AudienceIn(BaseModel):
         return self
 
 
-class NotificationIn(Timing):
+class NotificationIn(MessageIn, Timing):
     """What to tell whom, now or later. `data` goes to the app with the push; values are strings."""
 
     model_config = ConfigDict(extra="forbid")
 
     school: str | None = None
     type: Kind
-    title: Annotated[Text, StringConstraints(max_length=200)]
-    body: Annotated[Text, StringConstraints(max_length=10_000)]
     data: dict[Key, Value] = Field(default={}, max_length=DATA_LIMIT)
     audience: AudienceIn
     channels: list[Channel] = Field(default=["push", "mail", "inbox"], min_length=1)
@@ -115,6 +114,9 @@ async def send(
         channels=tuple(dict.fromkeys(body.channels)),
         urgent=body.urgent,
         expires_at=body.expires_at,
+        template=body.template,
+        variables=body.variables,
+        escalation=body.escalation.of_event() if body.escalation else None,
     )
     async with rows.request(school) as tx:
         if body.rule is not None:
