@@ -24,6 +24,9 @@ log = structlog.get_logger()
 SUSPICIOUS_DELIVERIES = 2
 """A message that was in hand this often when its consumer died is handled alone."""
 
+HELD = "held"
+"""The message has to be passed on, and the broker takes nothing now."""
+
 Handle = Callable[[Envelope, bytes], Awaitable[None]]
 
 
@@ -60,8 +63,13 @@ class Consumer:
         await self._turnstile.enter(alone=alone)
         self._metrics.in_flight.inc()
         try:
-            async with self._concurrency:
-                outcome = await self._settle(message)
+            while True:
+                async with self._concurrency:
+                    outcome = await self._settle(message)
+                if outcome != HELD:
+                    break
+                # Outside the semaphore: whoever has nothing to publish goes on.
+                await self._publisher.ready.wait()
         finally:
             self._metrics.in_flight.dec()
             await self._turnstile.leave(alone=alone)
@@ -77,6 +85,8 @@ class Consumer:
             except Exception as problem:
                 if not infrastructure(problem) and not isinstance(problem, InfrastructureDown):
                     raise
+                if not self._publisher.ready.is_set():
+                    return HELD
                 self._gate.close(problem)
             else:
                 return outcome

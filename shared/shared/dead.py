@@ -1,7 +1,7 @@
 """Takes dead letters: whatever they are, they are kept; nothing is ever rejected."""
 
 import datetime as dt
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,9 @@ from faststream.rabbit import RabbitMessage
 
 from shared.bus import ATTEMPT
 from shared.db import infrastructure
+from shared.errors import Refused
 from shared.gate import Gate
+from shared.outbox import Outgoing
 from shared.transaction import Transaction, Transactions
 
 log = structlog.get_logger()
@@ -52,6 +54,21 @@ class DeadLetter:
             headers={name: _plain(value) for name, value in headers.items() if not name.startswith("x-")},
             body=body,
         )
+
+
+async def give_back(tx: Transaction, queue: str, headers: Mapping[str, Any], body: bytes) -> None:
+    """Give a dead letter back to the queue that it died in, by the outbox of `tx`; attempts count from 0 again.
+
+    It keeps its id, so that a consumer which has handled it before does nothing. The broker's `x-*` headers stay behind
+    (an old `x-death` looks like a cycle), and so do our counts. Raises Refused for a body that is not text: nothing of
+    ours, and no consumer would read it.
+    """
+    try:
+        data = body.decode()
+    except UnicodeDecodeError as problem:
+        raise Refused("the body is not text: no consumer can read it; discard it") from problem
+    kept = {name: str(value) for name, value in headers.items() if not name.startswith(("x-", "sc-"))}
+    tx.outgoing.append(Outgoing("", queue, kept, data))
 
 
 def _text(value: object) -> str | None:

@@ -13,8 +13,15 @@ log = structlog.get_logger()
 class Gate:
     """Open while the infrastructure answers `probe`; closed by the first who meets trouble."""
 
-    def __init__(self, probe: Callable[[], Awaitable[None]], metrics: Metrics, longest: float = 5.0) -> None:
+    def __init__(
+        self,
+        probe: Callable[[], Awaitable[None]],
+        metrics: Metrics,
+        longest: float = 5.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._probe = probe
+        self._sleep = sleep
         self._metrics = metrics
         self._longest = longest
         self._open = asyncio.Event()
@@ -45,7 +52,7 @@ class Gate:
             self._closed.clear()
             pause = 0.1
             while not await self._answers():
-                await asyncio.sleep(pause)
+                await self._sleep(pause)
                 pause = min(pause * 2, self._longest)
             self._metrics.paused.set(0)
             self._open.set()

@@ -134,6 +134,13 @@ def _grants(connection: psycopg.Connection, service: str) -> None:
             "REVOKE INSERT, UPDATE, DELETE ON {schema}.alembic_version, {schema}.alembic_version_shared FROM {role}",
         ):
             connection.execute(sql.SQL(statement).format(schema=schema, role=role))
+    app = sql.Identifier(f"{service}_app")
+    for statement in (
+        # A request leaves what it has to tell; what others have left, sealed or not, is none of its business.
+        "REVOKE SELECT, UPDATE, DELETE ON {schema}.outbox FROM {app}",
+        "REVOKE ALL ON {schema}.inbox, {schema}.log_offset, {schema}.task_lease FROM {app}",
+    ):
+        connection.execute(sql.SQL(statement).format(schema=schema, app=app))
     worker = sql.Identifier(f"{service}_worker")
     rights = sql.SQL("SELECT, INSERT, UPDATE" if service == "gateway" else "SELECT")
     connection.execute(sql.SQL("GRANT USAGE ON SCHEMA vault TO {}").format(worker))

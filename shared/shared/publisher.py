@@ -6,7 +6,8 @@ confirmed and missing from the log: so after every (re)connect each stream is as
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import aio_pika
@@ -22,10 +23,22 @@ CONNECTION_PROBLEMS = (AMQPException, ConnectionError, OSError, RuntimeError, as
 """What aio-pika raises while the broker is away; RuntimeError comes from a channel that is being closed."""
 
 
+ALARM_SECONDS = 0.5
+"""How soon an alarm of the broker is noticed, and its end."""
+
+
 class Publisher:
     """Publishes with confirms while the broker is there; `ready` is set exactly then."""
 
-    def __init__(self, url: str, name: str, streams: Iterable[str], timeout: float = 8.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        streams: Iterable[str],
+        timeout: float = 8.0,
+        heard: Callable[[bool], None] = lambda _: None,
+    ) -> None:
+        """`heard` is told when an alarm of the broker blocks this connection, and when it is over."""
         self._url = url
         self._name = name
         self._streams = tuple(streams)
@@ -34,6 +47,8 @@ class Publisher:
         self.connection: AbstractConnection | None = None
         self._exchanges: dict[str, AbstractExchange] = {}
         self.ready = asyncio.Event()
+        self.blocked = False
+        self._heard = heard
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -50,6 +65,7 @@ class Publisher:
                 log.warning("publisher.away", error=type(problem).__name__, again_in=pause)
             finally:
                 self.ready.clear()
+                self._note(blocked=False)
                 self._channel = self.connection = None
                 self._exchanges = {}
             await asyncio.sleep(pause)
@@ -78,7 +94,36 @@ class Publisher:
         connection.close_callbacks.add(lambda *_: closed.set())
         if self._channel is not None:
             self._channel.close_callbacks.add(lambda *_: closed.set())
-        await closed.wait()
+        while not closed.is_set():
+            await self._heed_alarm(connection)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ALARM_SECONDS):
+                    await closed.wait()
+
+    async def _heed_alarm(self, connection: AbstractConnection) -> None:
+        """With a memory or disk alarm the broker says `connection.blocked` and reads nothing: it would pile up here."""
+        link = connection.transport.connection if connection.transport else None
+        blocked = False
+        if link is not None:
+            try:
+                # aiormq's `ready` returns at once, unless the broker has said that it takes nothing.
+                async with asyncio.timeout(0.05):
+                    await link.ready()
+            except TimeoutError:
+                blocked = True
+        if blocked == self.blocked:
+            return
+        self._note(blocked=blocked)
+        if blocked:
+            self.ready.clear()
+            log.error("broker.blocked", what_to_do="free memory or disk on the broker; nothing is lost meanwhile")
+        else:
+            self.ready.set()
+            log.info("broker.unblocked")
+
+    def _note(self, *, blocked: bool) -> None:
+        self.blocked = blocked
+        self._heard(blocked)
 
     async def publish(
         self,

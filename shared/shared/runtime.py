@@ -58,7 +58,9 @@ class Runtime:
         self.service = service
         self.worker = f"{service.name}@{socket.gethostname()}:{os.getpid()}"
         self._url = settings.amqp_url.get_secret_value()
-        self.publisher = Publisher(self._url, service.name, bus.LOGS, settings.publish_timeout)
+        self.publisher = Publisher(
+            self._url, service.name, bus.LOGS, settings.publish_timeout, service.metrics.blocked.set
+        )
         self.gate = Gate(self._database_answers, service.metrics)
         self._turnstile = Turnstile()
         self._concurrency = asyncio.Semaphore(settings.database_pool)
@@ -137,7 +139,9 @@ class Runtime:
                 await self._database_answers()
         except Exception as problem:  # noqa: BLE001  # whatever it is, it is the answer
             reasons.append(f"database: {type(problem).__name__}")
-        if not self.publisher.ready.is_set():
+        if self.publisher.blocked:
+            reasons.append("broker: a memory or disk alarm holds all publishing; free some on the broker")
+        elif not self.publisher.ready.is_set():
             reasons.append("broker: away")
         elif self._missing is None:
             reasons.append("broker: not looked at yet")

@@ -77,6 +77,11 @@ class Metrics:
             "schoolconnect_consumers_paused", "1 while infrastructure trouble holds all consumers",
             registry=self.registry,
         )  # fmt: skip
+        self.blocked = Gauge(
+            "schoolconnect_broker_blocked",
+            "1 while a memory or disk alarm of the broker holds all publishing",
+            registry=self.registry,
+        )
         self.published = Counter(
             "schoolconnect_outbox_published_total",
             "Outbox rows confirmed by the broker",

@@ -25,8 +25,10 @@ from psycopg import sql
 
 from shared import topology
 from shared.bus import Topology
+from shared.dead import DeadLetter
 from shared.migrate import migrate
 from shared.service import Service
+from shared.transaction import Transaction
 
 T = TypeVar("T")
 
@@ -120,6 +122,54 @@ async def running(service: Service) -> AsyncIterator[Service]:
     async with service.runtime.running():
         await eventually(service.runtime.not_ready, lambda reasons: reasons == [], within=30)
         yield service
+
+
+class FakeClock:
+    """Time that passes only when somebody sleeps; for what takes `sleep` as a parameter."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.sleeps: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass at once; everybody else gets a turn."""
+        self.now += seconds
+        self.sleeps.append(seconds)
+        await asyncio.sleep(0)
+
+
+class Recorder:
+    """A handler for tests: remembers what it was given, and fails as told.
+
+    `fails` is asked with each event and returns what to raise, or None.
+    """
+
+    def __init__(self, fails: Callable[[Any], BaseException | None] = lambda _: None) -> None:
+        self.seen: list[Any] = []
+        self._fails = fails
+
+    async def one(self, event: Any, _: Transaction) -> None:
+        """A reaction."""
+        self.seen.append(event)
+        if problem := self._fails(event):
+            raise problem
+
+    async def many(self, events: Sequence[Any], tx: Transaction) -> None:
+        """A projection."""
+        for event in events:
+            await self.one(event, tx)
+
+    async def keep(self, letter: DeadLetter, _: Transaction) -> None:
+        """A keeper of dead letters."""
+        self.seen.append(letter)
+
+    async def until(self, expected: Callable[[list[Any]], Any], *, within: float = 15.0) -> list[Any]:
+        """What was seen, once it is as expected."""
+
+        async def look() -> list[Any]:
+            return list(self.seen)
+
+        return await eventually(look, expected, within=within)
 
 
 async def eventually(look: Callable[[], Awaitable[T]], expected: Callable[[T], Any], *, within: float = 15.0) -> T:

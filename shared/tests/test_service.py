@@ -11,6 +11,7 @@ from shared.events import Envelope, PersonChanged, SchoolChanged
 from shared.events.directory import Contact
 from shared.personal import SEALED
 from shared.testing import declare, eventually, running
+from shared.tracking import known, track
 
 
 async def test_an_event_is_handled_once_and_leaves_the_outbox(spine):
@@ -190,6 +191,44 @@ async def test_a_request_without_a_school_raises(spine):
         await service.database.close()
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT data FROM outbox",
+        "DELETE FROM outbox",
+        "UPDATE outbox SET data = ''",
+        "SELECT * FROM inbox",
+        "SELECT * FROM log_offset",
+        "SELECT * FROM task_lease",
+    ],
+)
+async def test_a_request_leaves_events_in_the_outbox_and_reads_none(spine, statement):
+    service = spine.build()
+    await service.database.open()
+    try:
+        async with service.transactions.request(uuid.uuid4()) as tx:
+            tx.emit(spine.school())
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            async with service.transactions.request(uuid.uuid4()) as tx:
+                await tx.execute(statement)
+    finally:
+        await service.database.close()
+
+
+async def test_seed_20_a_request_sees_the_tasks_of_its_school_only(spine):
+    service = spine.build()
+    await service.database.open()
+    try:
+        school, task = uuid.uuid4(), uuid.uuid4()
+        async with service.transactions.request(school) as tx:
+            assert await track(tx, task, school_id=school, kind="file.process", state="queued")
+            assert await known(tx, task)
+        async with service.transactions.request(uuid.uuid4()) as tx:
+            assert await known(tx, task) is None
+    finally:
+        await service.database.close()
+
+
 async def test_personal_fields_travel_sealed_and_an_erased_person_cannot_be_read(spine):
     letters, seen = [], []
     person = uuid.uuid4()
@@ -213,7 +252,7 @@ async def test_personal_fields_travel_sealed_and_an_erased_person_cannot_be_read
         assert (first.given_name, first.contacts[0].address) == ("Canary", "canary@example.org")
         # when
         await writer.vault.erase(person)
-        reader.vault._cache.clear()
+        reader.vault.forget()
         await spine.emit(writer, fact(2))
         second = (await eventually(received, lambda events: len(events) == 2))[1]
         # then

@@ -1,7 +1,7 @@
 """What must never be found in the gateway's tables."""
 
-# A notification was accepted for now, and its owner has still not said a word about the task. Its event is neither on
-# its way nor among the failures: it is lost. An owner that has been away for that long shows here too, until it is back.
+# A notification was accepted for now, and its owner has still not said a word about the task: its event is lost, or
+# its owner has been away for that long.
 UNHEARD = """
 SELECT count(*) AS violations FROM intent i JOIN task t USING (task_id)
 WHERE t.state = 'accepted' AND i.created_at < clock_timestamp() - interval '15 minutes'

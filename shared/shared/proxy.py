@@ -1,0 +1,160 @@
+"""A TCP proxy for tests: between a service and its broker or database it cuts, black-holes, slows, raises an alarm.
+
+It knows AMQP 0-9-1 frames just well enough for the alarm: as RabbitMQ does, it tells a connection that publishes that
+it is blocked, and from then on reads nothing more from it; connections that only consume are left alone.
+"""
+
+import asyncio
+import contextlib
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+HEADER = b"AMQP\x00\x00\x09\x01"
+METHOD, END = 1, b"\xce"
+PUBLISH = struct.pack(">HH", 60, 40)
+BLOCKED = struct.pack(">HHB", 10, 60, 3) + b"low"
+UNBLOCKED = struct.pack(">HH", 10, 61)
+
+
+class Proxy:
+    """One proxy and its connections. Faults hold for those that are there and those to come, until taken back."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+        self._links: set[_Link] = set()
+        self._open = asyncio.Event()
+        self._open.set()
+        self.seconds = 0.0
+        self.alarm = False
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are."""
+        return len(self._links)
+
+    def cut(self) -> None:
+        """Reset every connection."""
+        for link in tuple(self._links):
+            link.reset()
+
+    def black_hole(self, *, on: bool) -> None:
+        """Take bytes and give none, in both directions, without a word; new connections are accepted and ignored."""
+        if on:
+            self._open.clear()
+        else:
+            self._open.set()
+
+    def slow(self, seconds: float) -> None:
+        """Hold each piece of data for that long."""
+        self.seconds = seconds
+
+    def block(self, *, on: bool) -> None:
+        """A memory or disk alarm of the broker."""
+        self.alarm = on
+        if not on:
+            for link in self._links:
+                link.unblock()
+
+    async def passed(self) -> None:
+        """Return when data may go on."""
+        if self.seconds:
+            await asyncio.sleep(self.seconds)
+        await self._open.wait()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection from its beginning to its end."""
+        try:
+            far_reader, far_writer = await asyncio.open_connection(self._host, self._port)
+        except OSError:
+            writer.transport.abort()
+            return
+        link = _Link(self, writer, far_writer)
+        self._links.add(link)
+        try:
+            await asyncio.wait(
+                {asyncio.ensure_future(link.up(reader)), asyncio.ensure_future(link.down(far_reader))},
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            self._links.discard(link)
+            link.reset()
+
+
+class _Link:
+    """One connection through the proxy."""
+
+    def __init__(self, proxy: Proxy, near: asyncio.StreamWriter, far: asyncio.StreamWriter) -> None:
+        self._proxy, self._near, self._far = proxy, near, far
+        self._unblocked = asyncio.Event()
+        self._unblocked.set()
+
+    def reset(self) -> None:
+        self._near.transport.abort()
+        self._far.transport.abort()
+
+    def unblock(self) -> None:
+        if not self._unblocked.is_set():
+            self._near.write(_frame(UNBLOCKED))
+            self._unblocked.set()
+
+    async def up(self, reader: asyncio.StreamReader) -> None:
+        """From the service; its first bytes tell whether it speaks AMQP."""
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            start = await reader.read(len(HEADER))
+            await self._send(self._far, start)
+            while start:
+                data = await (_read_frame(reader) if start == HEADER else reader.read(65_536))
+                if not data:
+                    return
+                if start == HEADER and self._proxy.alarm and data[0] == METHOD and data[7:11] == PUBLISH:
+                    self._near.write(_frame(BLOCKED))
+                    self._unblocked.clear()
+                await self._unblocked.wait()
+                await self._send(self._far, data)
+
+    async def down(self, reader: asyncio.StreamReader) -> None:
+        """To the service; whole frames, so that one of ours may come between. Only a broker's first byte is a 1."""
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            first = await reader.readexactly(1)
+            amqp = first[0] == METHOD
+            rest = await _read_frame(reader, first) if amqp else first
+            while rest:
+                await self._send(self._near, rest)
+                rest = await (_read_frame(reader) if amqp else reader.read(65_536))
+
+    async def _send(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        await self._proxy.passed()
+        writer.write(data)
+        await writer.drain()
+
+
+async def _read_frame(reader: asyncio.StreamReader, first: bytes = b"") -> bytes:
+    """Type, channel, size, payload, end (AMQP 0-9-1, 4.2.3)."""
+    head = first + await reader.readexactly(7 - len(first))
+    size = struct.unpack(">L", head[3:])[0]
+    return head + await reader.readexactly(size + 1)
+
+
+def _frame(payload: bytes) -> bytes:
+    return struct.pack(">BHL", METHOD, 0, len(payload)) + payload + END
+
+
+@asynccontextmanager
+async def proxied(url: str) -> AsyncIterator[tuple[str, Proxy]]:
+    """A proxy in front of the server in `url`, and the URL that leads through it."""
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    proxy = Proxy(parts.hostname, parts.port)
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    user = parts.netloc.rpartition("@")[0]
+    try:
+        yield urlunsplit(parts._replace(netloc=f"{user}@127.0.0.1:{port}" if user else f"127.0.0.1:{port}")), proxy
+    finally:
+        proxy.black_hole(on=False)
+        proxy.cut()
+        server.close()
+        await server.wait_closed()

@@ -1,0 +1,117 @@
+"""A name that is nobody's goes through everything: found in plain text nowhere, and after the erasure not at all."""
+
+import uuid
+
+import aio_pika
+import psycopg
+import pytest
+import structlog.testing
+
+from shared.errors import Reject
+from shared.events import Envelope, PersonChanged
+from shared.events.directory import Contact
+from shared.messages import bodies, event_type
+from shared.retries import trace
+from shared.testing import Recorder, declare, eventually, running
+
+CANARY = "Kanarienvogel"
+STREAM = "school.log.directory"
+TEXTS = """
+SELECT table_schema, table_name, column_name FROM information_schema.columns
+WHERE table_schema IN ('notifier', 'gateway', 'vault') AND data_type IN ('text', 'jsonb', 'bytea', 'ARRAY')
+"""
+
+
+async def tap(channel, person, offset):
+    """Every message about a person that a stream holds, as it lies there."""
+    found = []
+    queue = await channel.get_queue(STREAM)
+
+    async def take(message):
+        await message.ack()
+        if message.headers.get("ce-subject") == str(person):
+            found.append(message)
+
+    await channel.set_qos(100)
+    await queue.consume(take, arguments={"x-stream-offset": offset})
+    return found
+
+
+def plaintexts(admin):
+    """Columns of the system's own tables in which the canary can be read."""
+    places = []
+    for schema, table, column in admin.execute(TEXTS).fetchall():
+        query = f'SELECT count(*) FROM "{schema}"."{table}" t WHERE position(%s IN (t."{column}")::text) > 0'
+        if admin.execute(query, (CANARY,)).fetchone()[0]:
+            places.append((schema, table, column))
+    return places
+
+
+@pytest.fixture
+def logged():
+    with structlog.testing.capture_logs() as facts:
+        yield facts
+
+
+def line(facts):
+    """One line of the log, its exception as `configure_logs` shows it."""
+    return str({key: trace(value) if isinstance(value, BaseException) else value for key, value in facts.items()})
+
+
+async def test_promise_14_a_canary_is_read_in_no_queue_log_dead_letter_or_log_line_and_by_nobody_once_erased(
+    spine, logged
+):
+    # given: a person, told to a consumer that takes it, one that fails with it, and the log
+    person = uuid.uuid4()
+    takes, letters = Recorder(), Recorder()
+    fails = Recorder(lambda event: Reject(f"{type(event).__name__} refused") if event.version == 2 else None)
+    writer = spine.build("gateway", creates_keys=True)
+    writer.bury(letters.keep)
+    reader = spine.build()
+    reader.on(PersonChanged, fails.one)
+    reader.project((PersonChanged,), takes.many)
+    await declare(spine.backing.amqp_url, writer.topology(), reader.topology())
+
+    def fact(version):
+        contact = Contact(kind="mail", address=f"{CANARY}@example.org")
+        return PersonChanged(
+            person_id=person, version=version, given_name=CANARY, family_name=CANARY, contacts=(contact,)
+        )
+
+    async with running(writer), running(reader), await aio_pika.connect(spine.backing.amqp_url) as connection:
+        channel = await connection.channel()
+        copies = await channel.declare_queue(exclusive=True)
+        await copies.bind("school.events", "#")
+        # when
+        await spine.emit(writer, fact(1), fact(2))
+        await takes.until(lambda seen: seen and seen[-1].version == 2)
+        (letter,) = await letters.until(len)
+        assert takes.seen[-1].given_name == CANARY, "who may read it reads it"
+        kept = await tap(await connection.channel(), person, "first")
+
+        async def both():
+            return kept
+
+        await eventually(both, lambda found: len(found) == 2)
+        queued = [await copies.get() for _ in range(2)]
+        # then
+        travelled = [*(m.body for m in kept), *(m.body for m in queued), letter.body]
+        travelled += [str(m.headers).encode() for m in (*kept, *queued)] + [str(letter.headers).encode()]
+        assert len(travelled) == 10
+        assert not any(CANARY.encode() in text for text in travelled)
+        await spine.outbox_drained(writer)
+        with psycopg.connect(spine.backing.admin_url) as admin:
+            assert plaintexts(admin) == []
+        # when
+        await writer.vault.erase(person)
+        reader.vault.forget()
+        # then: nobody opens what was kept
+        for message in kept:
+            envelope = Envelope.read(message.headers)
+            (plain,) = await bodies([message.body], reader.vault)
+            read = event_type(envelope).model_validate(plain)
+            assert (read.given_name, read.family_name, read.contacts) == (None, None, ())
+        (plain,) = await bodies([letter.body], reader.vault)
+        assert CANARY not in str(plain)
+    assert "message.dead" in [facts["event"] for facts in logged]
+    assert CANARY not in "".join(line(facts) for facts in logged)

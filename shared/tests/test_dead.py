@@ -1,0 +1,131 @@
+"""What ends as a dead letter, what does not, and the way back."""
+
+import asyncio
+import datetime as dt
+import json
+import uuid
+from dataclasses import dataclass, field
+
+import aio_pika
+import psycopg
+import pytest
+
+from shared.bus import DELIVERY_LIMIT
+from shared.consumer import Consumer
+from shared.dead import DeadLetter, give_back
+from shared.errors import Refused
+from shared.events import Envelope, SchoolChanged
+from shared.gate import Gate, Turnstile
+from shared.publisher import Publisher
+from shared.telemetry import Metrics
+from shared.testing import FakeClock, Recorder, declare, eventually, running
+
+QUEUE = "notifier.school.changed"
+OUTAGE = 12 * 60.0
+
+
+async def test_rule_07_a_delivery_limit_death_is_kept_and_an_operator_gives_it_back(spine):
+    # given: a message that was in hand at 21 crashes
+    schools, letters = Recorder(), Recorder()
+    service = spine.build()
+    service.on(SchoolChanged, schools.one)
+    service.bury(letters.keep)
+    await declare(spine.backing.amqp_url, service.topology())
+    fact = spine.school()
+    async with await aio_pika.connect(spine.backing.amqp_url) as connection:
+        channel = await connection.channel()
+        queue = await channel.get_queue(QUEUE)
+        exchange = await channel.get_exchange("school.events")
+        body = fact.model_dump_json().encode()
+        await exchange.publish(aio_pika.Message(body, headers=Envelope.of(fact, "test").headers()), fact.topic)
+        for _ in range(DELIVERY_LIMIT + 1):
+            found = await eventually(lambda: queue.get(fail=False), lambda message: message is not None)
+            await found.nack(requeue=True)
+    async with running(service):
+        (letter,) = await letters.until(len)
+        assert (letter.queue, letter.error) == (QUEUE, "the broker gave it up: delivery_limit")
+        assert json.loads(letter.body)["school_id"] == str(fact.school_id)
+        assert schools.seen == []
+        # when
+        for turn in ("once", "again"):
+            async with service.transactions.begin() as tx:
+                await give_back(tx, letter.queue, letter.headers | {"x-death": "old", "sc-attempt": 3}, letter.body)
+            await schools.until(len)
+            await spine.outbox_drained(service)
+            assert len(letters.seen) == 1, turn
+        # then: the inbox knows the second
+        duplicates = service.metrics.handled.labels(QUEUE, "duplicate")
+        await eventually(lambda: asyncio.sleep(0, duplicates._value.get()), lambda n: n == 1)
+        assert [event.school_id for event in schools.seen] == [fact.school_id]
+
+
+async def test_what_is_not_text_has_no_way_back(spine):
+    letter = DeadLetter.of({}, b"\xff\xfe", dt.datetime.now(dt.UTC))
+    service = spine.build()
+    await service.database.open()
+    async with service.transactions.begin() as tx:
+        with pytest.raises(Refused, match="not text"):
+            await give_back(tx, letter.queue, letter.headers, letter.body)
+        assert tx.outgoing == []
+    await service.database.close()
+
+
+@dataclass
+class Held:
+    """A message in a consumer's hand."""
+
+    body: bytes
+    headers: dict
+    acks: int = 0
+
+    async def ack(self):
+        self.acks += 1
+
+
+@dataclass
+class Away:
+    """A database that cannot be reached until the clock says so."""
+
+    clock: FakeClock
+    asked: list = field(default_factory=list)
+
+    async def answer(self, *_):
+        self.asked.append(self.clock.now)
+        if self.clock.now < OUTAGE:
+            raise psycopg.OperationalError("connection refused")
+
+
+async def test_rule_16_twelve_minutes_without_a_database_are_no_dead_letter_and_burn_no_attempt():
+    # given
+    clock, metrics = FakeClock(), Metrics()
+    database, handled = Away(clock), Away(clock)
+    gate = Gate(database.answer, metrics, sleep=clock.sleep)
+    publisher = Publisher("amqp://127.0.0.1:1/", "test", ())
+    publisher.ready.set()
+    publisher.publish = pytest.fail
+    consumer = Consumer(
+        "notifier",
+        QUEUE,
+        handled.answer,
+        publisher=publisher,
+        gate=gate,
+        turnstile=Turnstile(),
+        metrics=metrics,
+        tiers=(5, 60, 600),
+        concurrency=asyncio.Semaphore(8),
+    )
+    fact = SchoolChanged(school_id=uuid.uuid4(), name="Demo", timezone="UTC", version=1)
+    messages = [
+        Held(fact.model_dump_json().encode(), Envelope.of(fact, "test").headers() | {"sc-attempt": "3"})
+        for _ in range(50)
+    ]
+    probing = asyncio.create_task(gate.run())
+    # when
+    await asyncio.wait_for(asyncio.gather(*(consumer(message) for message in messages)), 10)
+    # then
+    probing.cancel()
+    assert clock.now >= OUTAGE
+    assert [message.acks for message in messages] == [1] * 50
+    assert metrics.handled.labels(QUEUE, "done")._value.get() == 50
+    assert max(clock.sleeps) == 5.0, "back within five seconds of the database"
+    assert len([at for at in handled.asked if at < OUTAGE]) <= 8, "nobody hammers a database that is away"
