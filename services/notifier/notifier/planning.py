@@ -47,7 +47,10 @@ UPDATE notification n SET state = 'failed', completed_at = clock_timestamp(),
     error = format('the directory of this school was not complete after %%s s: version %%s was asked for, %%s are here',
                    %(seconds)s::int, n.directory_version,
                    coalesce((SELECT s.versions::text FROM directory_seen s WHERE s.school_id = n.school_id), 'none'))
-WHERE n.state = 'waiting' AND n.received_at < clock_timestamp() - make_interval(secs => %(seconds)s)
+WHERE n.state = 'waiting' AND n.directory_version > 0 AND NOT EXISTS (
+      SELECT FROM directory_seen s WHERE s.school_id = n.school_id
+        AND s.versions @> int8range(1, n.directory_version, '[]'))
+  AND n.received_at < clock_timestamp() - make_interval(secs => %(seconds)s)
 RETURNING n.notification_id, n.school_id, n.task_id, n.error
 """
 

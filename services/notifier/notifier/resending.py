@@ -16,7 +16,7 @@ SILENT_STATES = ("failed", "unknown")
 REOPEN = """
 UPDATE notification n SET state = 'sending', round = round + 1, task_id = %(task_id)s, completed_at = NULL,
     told_at = clock_timestamp()
-WHERE n.notification_id = %(notification_id)s AND n.state = 'completed'
+WHERE n.notification_id = %(notification_id)s AND n.state = 'completed' AND n.retracted_at IS NULL
   AND (n.expires_at IS NULL OR n.expires_at > clock_timestamp())
   AND EXISTS (SELECT FROM delivery d WHERE d.notification_id = n.notification_id AND d.channel <> 'inbox'
               GROUP BY d.person_id, d.channel
@@ -25,6 +25,7 @@ RETURNING n.*
 """
 FOUND = """
 SELECT n.state, n.round, n.planned, n.task_id, n.expires_at <= clock_timestamp() AS expired,
+       n.retracted_at IS NOT NULL AS corrected,
        EXISTS (SELECT FROM task_track t WHERE t.task_id = %(task_id)s) AS repeated
 FROM notification n WHERE n.notification_id = %(notification_id)s
 """
@@ -34,7 +35,7 @@ async def resend(tx: Transaction, notification_id: UUID, task_id: UUID, *, silen
     """Plan the next round under its own task; None for an unknown notification.
 
     {"round", "task_id", "planned"} of the new round, or of nothing new where this task has been opened before
-    ({"repeated": True}), or {"refused": why, "state"}: `expired`, `not_ended`, `nobody_failed`.
+    ({"repeated": True}), or {"refused": why, "state"}: `expired`, `corrected`, `not_ended`, `nobody_failed`.
     """
     ids = {"notification_id": notification_id, "task_id": task_id}
     found = await tx.row(FOUND, ids)
@@ -46,7 +47,8 @@ async def resend(tx: Transaction, notification_id: UUID, task_id: UUID, *, silen
     notification = await tx.row(REOPEN, ids | {"states": states})
     if notification is None:
         ended = found["state"] == "completed"
-        why = "expired" if found["expired"] else "nobody_failed" if ended else "not_ended"
+        over = "corrected" if found["corrected"] else "expired" if found["expired"] else None
+        why = over or ("nobody_failed" if ended else "not_ended")
         return {"refused": why, "state": found["state"]}
     channels = [channel for channel in notification["channels"] if channel != "inbox"]
     values = planning.parameters(notification) | {"group_id": None, "channels": channels, "states": states}

@@ -194,3 +194,14 @@ async def test_another_schools_record_of_the_same_name_is_another(desk, pair):
     desk.school = await desk.house.add_school()
     await desk.house.receive(correction(desk))
     assert set((await desk.told(first.notification_id)).values()) == {"pending"}
+
+
+async def test_what_was_corrected_is_not_sent_again(desk, pair):
+    desk.house.mail._answer = lambda _: Outcome("permanent", "no")
+    first = recorded(desk, pair)
+    await desk.house.receive(first)
+    await desk.house.work()
+    await desk.house.receive(correction(desk))
+    path = f"/v1/notifications/{first.notification_id}/resend"
+    answer = await desk.ask("POST", path, json={"task_id": str(desk.school), "directory_version": 0})
+    assert (answer.status_code, answer.json()["detail"]["code"]) == (409, "too_late")
