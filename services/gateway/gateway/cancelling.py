@@ -4,7 +4,7 @@ import datetime as dt
 from uuid import UUID
 
 from gateway.auth import ADMINS, Caller
-from gateway.import_job import KIND as IMPORT
+from gateway.import_run import KIND as IMPORT
 from gateway.problems import Problem
 from shared.events import FINAL, TaskCancelRequested
 from shared.tracking import track
@@ -16,6 +16,7 @@ TASK = (
 MARK = "UPDATE task SET cancel_requested_at = %(now)s WHERE task_id = %(id)s"
 # A running import looks before each of its commits whether the job is still its own: what is in by then stays in.
 STOP_IMPORT = """
+WITH over AS (DELETE FROM import_part WHERE task_id = %(id)s)
 UPDATE import_job SET finished_at = clock_timestamp(), content = NULL
 WHERE task_id = %(id)s AND finished_at IS NULL RETURNING task_id
 """

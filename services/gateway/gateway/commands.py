@@ -2,12 +2,13 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import UUID
 
 from pydantic import BaseModel
 from uuid_utils.compat import uuid7
 
+from gateway import import_upload
 from gateway.auth import Caller
 from gateway.idempotency import answered
 from gateway.problems import Problem
@@ -34,7 +35,7 @@ WITH opened AS (
     INSERT INTO task (task_id, kind, state, created_by)
     VALUES (%(task)s, 'import.oneroster', 'accepted', %(person)s)
 )
-INSERT INTO import_job (task_id, content) VALUES (%(task)s, %(content)s)
+INSERT INTO import_job (task_id) VALUES (%(task)s)
 """
 
 
@@ -97,9 +98,10 @@ async def _all_members(tx: Transaction, people: Sequence[UUID]) -> None:
         raise Problem(422, "unknown_people", people=[str(person) for person in unknown])
 
 
-async def request_import(tx: Transaction, caller: Caller, content: bytes) -> UUID:
+async def request_import(tx: Transaction, caller: Caller, upload: BinaryIO) -> UUID:
     """Commit an uploaded roster with the permit to import it; returns the task."""
     task = uuid7()
-    await tx.execute(OPEN_IMPORT, {"task": task, "person": caller.person, "content": content})
+    await tx.execute(OPEN_IMPORT, {"task": task, "person": caller.person})
+    await import_upload.keep(tx, task, upload)
     tx.permit(ImportPermit(task_id=task), "imports")
     return task

@@ -8,6 +8,7 @@ from gateway import (
     cancelling,
     classes,
     devices,
+    directory_bulk,
     expiry,
     import_job,
     invariants,
@@ -94,6 +95,7 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     service.on(PaymentRecorded, occasions.announce)
     service.work(ImportPermit, import_job.run, IMPORTS)
     service.sweep(RESUME_SECONDS, import_job.resume_forsaken)
+    service.sweep(RESUME_SECONDS, directory_bulk.tell_rest)
     service.sweep(FORGET_SECONDS, projections.forget_workers)
     service.sweep(LAPSE_SECONDS, classes.end_lapsed)
     service.sweep(FORGET_SECONDS, passwords.forget_failures)

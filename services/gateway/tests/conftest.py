@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from uuid_utils.compat import uuid7
 
-from gateway import import_job
+from gateway import import_job, import_upload
 from gateway.main import app, build
 from gateway.settings import Settings
 from gateway.work import ImportPermit
@@ -26,14 +26,19 @@ from shared.tokens import Claims, sign
 AWAY = "http://127.0.0.1:1"
 """Nobody listens there: an owner that is away."""
 HOLD = "ALTER TABLE gateway.outbox ALTER leased_until SET DEFAULT 'infinity'"
+COMMON = "sourcedId,status,dateLastModified,"
 COLUMNS = {
-    "orgs": "sourcedId,status,dateLastModified,name,type,identifier,parentSourcedId",
+    "orgs": "name,type,identifier,parentSourcedId",
+    "academicSessions": "title,type,startDate,endDate,parentSourcedId,schoolYear",
+    "courses": "title,courseCode,grades,orgSourcedId",
+    "classes": "title,grades,courseSourcedId,classCode,classType,schoolSourcedId,termSourcedIds",
     "users": (
-        "sourcedId,status,dateLastModified,enabledUser,orgSourcedIds,role,username,userIds,givenName,familyName,"
+        "enabledUser,orgSourcedIds,role,username,userIds,givenName,familyName,"
         "middleName,identifier,email,sms,phone,agentSourcedIds,grades,password"
     ),
+    "roles": "userSourcedId,roleType,role,beginDate,endDate,orgSourcedId",
+    "enrollments": "classSourcedId,schoolSourcedId,userSourcedId,role,primary,beginDate,endDate",
 }
-ABSENT = ("academicSessions", "classes", "courses", "enrollments")
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,8 @@ class Gateway:
         """An uploaded roster; its task."""
         task = uuid4()
         async with self.service.transactions.begin() as tx:
-            await tx.execute("INSERT INTO import_job (task_id, content) VALUES (%s, %s)", (task, content))
+            await tx.execute("INSERT INTO import_job (task_id) VALUES (%s)", (task,))
+            await import_upload.keep(tx, task, io.BytesIO(content))
         return task
 
     async def run_import(self, task):
@@ -169,20 +175,25 @@ def person():
 
 @pytest.fixture(scope="session")
 def roster():
-    """Packs schools and rows of users.csv as a complete OneRoster 1.1 zip."""
+    """Packs schools, rows of users.csv and rows of other files as a OneRoster zip; a file without rows is absent."""
 
-    def make(schools, people):
+    def make(schools, people, *, version="1.1", mode="bulk", **more):
         orgs = [{"sourcedId": name, "name": name.title(), "type": "school"} for name in schools]
-        lines = ["propertyName,value", "manifest.version,1.0", "oneroster.version,1.1"]
-        lines += [f"file.{name},absent" for name in ABSENT] + ["file.orgs,bulk", "file.users,bulk"]
+        files = {"orgs": orgs, "users": people} | more
+        if mode == "delta":
+            files = {name: [{"status": "active", **row} for row in rows] for name, rows in files.items() if rows}
+        lines = ["propertyName,value", "manifest.version,1.0", f"oneroster.version,{version}"]
+        lines += [f"file.{name},{mode if name in files else 'absent'}" for name in COLUMNS]
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("manifest.csv", "\n".join(lines) + "\n")
-            for name, rows in (("orgs", orgs), ("users", people)):
+            for name, rows in files.items():
                 text = io.StringIO()
-                writer = csv.DictWriter(text, COLUMNS[name].split(","), restval="", lineterminator="\n")
+                columns = (COMMON + COLUMNS[name]).split(",")
+                default = {"dateLastModified": "2026-09-01T10:00:00Z"} if mode == "delta" else {}
+                writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
                 writer.writeheader()
-                writer.writerows(rows)
+                writer.writerows(default | row for row in rows)
                 archive.writestr(f"{name}.csv", text.getvalue())
         return out.getvalue()
 

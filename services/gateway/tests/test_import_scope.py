@@ -1,9 +1,6 @@
 """An upload speaks for its own schools: nobody elsewhere is ended, nobody who moved stays behind."""
 
 import asyncio
-import csv
-import io
-import zipfile
 from uuid import uuid4
 
 import pytest
@@ -15,13 +12,6 @@ from gateway.work import ImportPermit
 from shared.events import Envelope
 from shared.testing import Backing, fresh_database, write_keys
 
-COLUMNS = {
-    "orgs": "sourcedId,status,dateLastModified,name,type,identifier,parentSourcedId",
-    "users": (
-        "sourcedId,status,dateLastModified,enabledUser,orgSourcedIds,role,username,userIds,givenName,familyName,"
-        "middleName,identifier,email,sms,phone,agentSourcedIds,grades,password"
-    ),
-}
 ACTIVE = """
 SELECT p.sourced_id, o.sourced_id AS school FROM membership m JOIN person p USING (person_id)
 JOIN school o USING (school_id) WHERE p.active AND (m.ends IS NULL OR m.ends > current_date) ORDER BY 1, 2
@@ -36,38 +26,6 @@ SELECT o.directory_version AS version,
       WHERE key = o.school_id::text) AS told
 FROM school o
 """
-
-
-def person(name, school, role="guardian", agents="", grade=""):
-    return {
-        "sourcedId": name,
-        "enabledUser": "true",
-        "orgSourcedIds": school,
-        "role": role,
-        "username": name,
-        "givenName": name.title(),
-        "familyName": "Demo",
-        "email": f"{name}@example.org",
-        "agentSourcedIds": agents,
-        "grades": grade,
-    }
-
-
-def roster(schools, people):
-    orgs = [{"sourcedId": name, "name": name.title(), "type": "school"} for name in schools]
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        names = ("academicSessions", "classes", "courses", "enrollments")
-        lines = ["propertyName,value", "manifest.version,1.0", "oneroster.version,1.1"]
-        lines += [f"file.{name},absent" for name in names] + ["file.orgs,bulk", "file.users,bulk"]
-        archive.writestr("manifest.csv", "\n".join(lines) + "\n")
-        for name, rows in (("orgs", orgs), ("users", people)):
-            text = io.StringIO()
-            writer = csv.DictWriter(text, COLUMNS[name].split(","), restval="", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-            archive.writestr(f"{name}.csv", text.getvalue())
-    return out.getvalue()
 
 
 @pytest.fixture
@@ -86,6 +44,7 @@ async def gateway(tmp_path):
 async def imported(transactions, content):
     task = uuid4()
     async with transactions.begin() as tx:
+        # as the release before committed its uploads: with the job's own row
         await tx.execute("INSERT INTO import_job (task_id, content) VALUES (%s, %s)", (task, content))
     permit = ImportPermit(task_id=task)
     await import_job.run(permit, Envelope.of_work(permit.name, permit.subject, "test"), transactions)
@@ -98,7 +57,7 @@ async def found(transactions, query):
         return [tuple(row.values()) for row in await tx.rows(query)]
 
 
-async def test_a_new_school_ends_nobody_elsewhere(gateway):
+async def test_a_new_school_ends_nobody_elsewhere(gateway, roster, person):
     # given
     assert await imported(gateway, roster(["north"], [person("ada", "north"), person("bo", "north")])) == "succeeded"
     # when
@@ -107,7 +66,7 @@ async def test_a_new_school_ends_nobody_elsewhere(gateway):
     assert await found(gateway, ACTIVE) == [("ada", "north"), ("bo", "north"), ("cy", "south")]
 
 
-async def test_who_is_missing_from_a_complete_roster_is_ended_and_can_come_back(gateway):
+async def test_who_is_missing_from_a_complete_roster_is_ended_and_can_come_back(gateway, roster, person):
     everybody = roster(["north"], [person("ada", "north"), person("bo", "north", "student", "ada", "07")])
     await imported(gateway, everybody)
     # when
@@ -122,7 +81,7 @@ async def test_who_is_missing_from_a_complete_roster_is_ended_and_can_come_back(
     assert await found(gateway, STUDENTS) == [("bo", "north")]
 
 
-async def test_a_student_who_moves_is_no_student_of_the_old_school(gateway):
+async def test_a_student_who_moves_is_no_student_of_the_old_school(gateway, roster, person):
     schools = ["north", "south"]
     await imported(gateway, roster(schools, [person("ada", "north"), person("bo", "north", "student", "ada", "07")]))
     # when
@@ -131,7 +90,7 @@ async def test_a_student_who_moves_is_no_student_of_the_old_school(gateway):
     assert await found(gateway, STUDENTS) == [("bo", "south")]
 
 
-async def test_a_repeat_emits_nothing(gateway):
+async def test_a_repeat_emits_nothing(gateway, roster, person):
     content = roster(["north"], [person("ada", "north"), person("bo", "north", "student", "ada", "07")])
     await imported(gateway, content)
     query = "SELECT count(*) FROM outbox WHERE routing_key <> 'task.changed'"
@@ -140,7 +99,7 @@ async def test_a_repeat_emits_nothing(gateway):
     assert await found(gateway, query) == before
 
 
-async def test_directory_versions_have_no_gap_under_concurrent_writers(gateway):
+async def test_directory_versions_have_no_gap_under_concurrent_writers(gateway, roster, person):
     names = [f"person-{n}" for n in range(60)]
     uploads = [roster([f"school-{s}"], [person(f"{n}-{s}", f"school-{s}") for n in names]) for s in range(3)]
     # when

@@ -6,12 +6,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from gateway import devices
+from gateway import devices, import_upload
 from gateway.api.deps import Rows
 from gateway.api.me import DeviceIn
 from gateway.auth import Known
 from gateway.commands import request_import
-from gateway.problems import Problem
 
 router = APIRouter(prefix="/v1", tags=["directory"])
 
@@ -64,15 +63,9 @@ async def register_many(body: DevicesIn, _: Known, rows: Rows) -> dict[str, int]
 async def import_roster(request: Request, response: Response, caller: Known, rows: Rows) -> dict[str, str]:
     """Import a OneRoster 1.1 or 1.2 CSV zip, given as the body."""
     limit = request.app.state.service.settings.import_limit_bytes
-    content = bytearray()
-    async for part in request.stream():
-        content += part
-        if len(content) > limit:
-            raise Problem(413, "too_large", f"At most {limit} bytes.")
-    if not content:
-        raise Problem(422, "roster_refused", "The body is empty; it must be a zip.")
-    async with rows.begin() as tx:
-        task = await request_import(tx, caller, bytes(content))
+    with await import_upload.receive(request.stream(), limit) as upload:
+        async with rows.begin() as tx:
+            task = await request_import(tx, caller, upload)
     response.headers["Location"] = f"/v1/tasks/{task}"
     return {"task_id": str(task), "state": "accepted"}
 

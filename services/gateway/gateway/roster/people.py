@@ -53,7 +53,7 @@ class People:
         self._placed: dict[str, list[Membership]] = {}
         self._agents: dict[str, tuple[str, ...]] = {}
         self._students: set[str] = set()
-        self._guardians: set[str] = set()
+        self._guardians: dict[str, str] = {}
         self._guardians_of: dict[str, dict[str, None]] = {}
         for person, memberships in roles.records(self._role):
             self._placed.setdefault(person, []).extend(memberships)
@@ -71,6 +71,13 @@ class People:
         for student, guardians in self._guardians_of.items():
             for guardian in guardians:
                 yield Guardianship(student, guardian)
+
+    @property
+    def student_count(self) -> int:
+        return len(self._students)
+
+    def relationship(self, guardian: str) -> str:
+        return self._guardians.get(guardian, "guardian")
 
     def _person(self, sourced_id: str, status: Status, values: Row) -> Person:
         enabled, given, family = values[:3]
@@ -142,8 +149,9 @@ class People:
     def _remember(self, person: Person) -> None:
         if isinstance(person, Student):
             self._students.add(person.sourced_id)
-        if self._is(person.memberships, "guardian"):
-            self._guardians.add(person.sourced_id)
+        for membership in person.memberships:
+            if membership.role == "guardian":
+                self._guardians[person.sourced_id] = membership.source_role
 
     def _loose(self) -> Iterator[Role]:
         """Role rows of people who are not in users.csv; of people whom nobody knows they are rejected."""

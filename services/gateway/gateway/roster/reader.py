@@ -74,13 +74,41 @@ class Roster:
         """Ids of the file's rejected rows: their records have not disappeared and must not be ended."""
         return frozenset(self._rejections.ids.get(file, ()))
 
-    def term_schools(self) -> dict[str, tuple[str, ...]]:
-        """Which schools use a term, told from their classes: OneRoster's sessions belong to no school."""
-        found: dict[str, dict[str, None]] = {}
+    @property
+    def student_count(self) -> int:
+        """Students among them, for progress."""
+        return self._people.student_count
+
+    @property
+    def enrolment_count(self) -> int:
+        """Rows of enrollments.csv, for progress."""
+        return self._enrolments.lines
+
+    def relationship(self, guardian: str) -> str:
+        """What a guardian is, in OneRoster's word: parent, guardian or relative."""
+        return self._people.relationship(guardian)
+
+    def terms_by_school(self) -> dict[str, list[Term]]:
+        """OneRoster's sessions belong to no school: told from the classes that use them or a session below them.
+
+        A session that no class uses is every school's of this upload.
+        """
+        active = {term.sourced_id: term for term in self.terms if term.status is Status.ACTIVE}
+        users: dict[str, set[str]] = {}
         for school_class in self.classes:
-            for term in school_class.terms:
-                found.setdefault(term, {})[school_class.school] = None
-        return {term: tuple(schools) for term, schools in found.items()}
+            for name in school_class.terms:
+                at: str | None = name
+                seen: set[str] = set()
+                while at in active and at not in seen:
+                    seen.add(at)
+                    users.setdefault(at, set()).add(school_class.school)
+                    at = active[at].parent
+        everywhere = {org.sourced_id for org in self.orgs if org.is_school and org.status is Status.ACTIVE}
+        found: dict[str, list[Term]] = {school: [] for school in sorted(everywhere)} if active else {}
+        for name, term in active.items():
+            for school in sorted(users.get(name, everywhere)):
+                found.setdefault(school, []).append(term)
+        return found
 
     def close(self) -> None:
         self._archive.close()

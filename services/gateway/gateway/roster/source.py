@@ -44,8 +44,7 @@ class Source:
         self._rejections = rejections
         must = ("sourcedId", *needs) if mode is Mode.BULK else (*COMMON, *needs)
         self._table = Table(archive, name, Columns(names=(*COMMON, *needs, *reads), required=must))
-        if mode is not Mode.ABSENT:
-            self._table.check()
+        self.lines = 0 if mode is Mode.ABSENT else self._table.check()
 
     def __contains__(self, sourced_id: str) -> bool:
         """True for an id another row may refer to."""

@@ -43,13 +43,14 @@ class Table:
         self.name = name
         self.columns = columns
 
-    def check(self) -> None:
-        """Reads the file through once: whatever refuses it comes before any of its rows is used."""
+    def check(self) -> int:
+        """Reads the file through once: whatever refuses it comes before any row is used. The lines."""
         with self._archive.open(self.name) as stream:
             self._header(stream)
             lines = sum(piece.count(b"\n") for piece in iter(lambda: stream.read(BUFFER), b""))
         if lines > self._archive.limits.rows:
             raise RosterRefused("too_many_rows", f"{self.name} has more than {self._archive.limits.rows} rows")
+        return lines
 
     def rows(self, rejections: Rejections | None) -> Iterator[tuple[int, Row]]:
         """Line and stripped values. With rejections=None, on a second reading, bad rows are passed over."""

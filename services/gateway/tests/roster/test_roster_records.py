@@ -35,7 +35,10 @@ def test_a_1_1_roster_gives_organisations_terms_and_classes(pack):
         assert [(c.sourced_id, c.school, c.terms, c.grades) for c in roster.classes] == [
             ("math-7a", "north", ("term",), ("07",))
         ]
-        assert roster.term_schools() == {"term": ("north",)}
+        assert {school: [t.sourced_id for t in terms] for school, terms in roster.terms_by_school().items()} == {
+            "north": ["year", "term"],
+            "south": [],
+        }
         assert roster.rejected == ()
 
 

@@ -1,0 +1,77 @@
+"""Students of a roster into the directory: grade and guardians, set-based."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from gateway import directory
+from gateway.import_people import digest
+from gateway.import_study import count
+from shared.transaction import Transaction
+
+# New guardians only: what a school has said of custody, billing and emergencies is not in any roster.
+STUDENTS = """
+WITH incoming AS MATERIALIZED (
+    SELECT coalesce(r.school_id, x.school_id) AS school_id, p.person_id AS student_id, r.grade,
+           decode(r.digest, 'hex') AS digest, r.guardians
+    FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, sourced_id text, grade text, digest text, guardians jsonb)
+    JOIN person p USING (sourced_id)
+    LEFT JOIN student x ON r.school_id IS NULL AND x.student_id = p.person_id AND x.active
+    WHERE coalesce(r.school_id, x.school_id) IS NOT NULL
+), changed AS (
+    INSERT INTO student AS s (school_id, student_id, grade, active, digest, told)
+    SELECT school_id, student_id, grade, true, digest, false FROM incoming ORDER BY school_id, student_id
+    ON CONFLICT (school_id, student_id) DO UPDATE SET grade = excluded.grade, active = true, told = false,
+        digest = excluded.digest, version = s.version + 1
+    WHERE s.digest IS DISTINCT FROM excluded.digest OR NOT s.active
+    RETURNING s.school_id, s.student_id
+), pair AS MATERIALIZED (
+    SELECT c.school_id, c.student_id, p.person_id AS guardian_id, g.place, g.item ->> 1 AS relationship
+    FROM changed c JOIN incoming i USING (school_id, student_id)
+    CROSS JOIN jsonb_array_elements(i.guardians) WITH ORDINALITY AS g(item, place)
+    JOIN person p ON p.sourced_id = g.item ->> 0
+), dropped AS (
+    DELETE FROM guardianship g USING changed c
+    WHERE %(complete)s AND (g.school_id, g.student_id) = (c.school_id, c.student_id) AND NOT EXISTS (
+        SELECT FROM pair p WHERE (p.school_id, p.student_id, p.guardian_id)
+                               = (g.school_id, g.student_id, g.guardian_id))
+), added AS (
+    INSERT INTO guardianship (school_id, student_id, guardian_id, relationship, rank, custody, billing)
+    SELECT school_id, student_id, guardian_id, relationship, place, relationship <> 'relative',
+           relationship <> 'relative' FROM pair
+    ON CONFLICT (school_id, student_id, guardian_id) DO UPDATE SET rank = excluded.rank,
+        relationship = excluded.relationship
+)
+SELECT count(*) AS n FROM changed
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pupil:
+    """A student, with guardians as (sourcedId, relationship), the first to be asked first.
+
+    `school` is None where changes do not say at which school: at all where they are a student already.
+    """
+
+    school: UUID | None
+    sourced_id: str
+    grade: str | None
+    guardians: tuple[tuple[str, str], ...]
+
+
+async def write(tx: Transaction, chunk: Sequence[Pupil], *, complete: bool) -> int:
+    """Write students with grade and guardians, everybody being there by now; returns how many changed.
+
+    `complete`: the upload names every guardian; else those that it does not name stay.
+    """
+    rows = [
+        {
+            "school_id": each.school,
+            "sourced_id": each.sourced_id,
+            "grade": each.grade,
+            "guardians": each.guardians,
+            "digest": digest([each.grade, each.guardians]),
+        }
+        for each in chunk
+    ]
+    return await count(tx, STUDENTS, {"complete": complete} | directory.rows(rows))
