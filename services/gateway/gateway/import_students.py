@@ -20,7 +20,10 @@ WITH incoming AS MATERIALIZED (
     WHERE coalesce(r.school_id, x.school_id) IS NOT NULL
 ), changed AS (
     INSERT INTO student AS s (school_id, student_id, grade, active, digest, told)
-    SELECT school_id, student_id, grade, true, digest, false FROM incoming ORDER BY school_id, student_id
+    SELECT i.school_id, i.student_id, i.grade, true, i.digest, false FROM incoming i WHERE NOT EXISTS (
+        SELECT FROM student o WHERE (o.school_id, o.student_id, o.digest) = (i.school_id, i.student_id, i.digest)
+          AND o.active)
+    ORDER BY i.school_id, i.student_id
     ON CONFLICT (school_id, student_id) DO UPDATE SET grade = excluded.grade, active = true, told = false,
         digest = excluded.digest, version = s.version + 1
     WHERE s.digest IS DISTINCT FROM excluded.digest OR NOT s.active

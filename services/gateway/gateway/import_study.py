@@ -97,7 +97,11 @@ WITH incoming AS MATERIALIZED (
     ORDER BY c.class_id, p.person_id, r.role, r.ends DESC NULLS FIRST
 ), changed AS (
     INSERT INTO enrolment AS e (class_id, person_id, role, school_id, sourced_id, leads, starts, ends, lapsed)
-    SELECT * FROM incoming ORDER BY class_id, person_id, role
+    SELECT i.* FROM incoming i WHERE NOT EXISTS (
+        SELECT FROM enrolment o WHERE (o.class_id, o.person_id, o.role) = (i.class_id, i.person_id, i.role)
+          AND (o.sourced_id, o.leads, o.starts, o.ends, o.lapsed)
+              IS NOT DISTINCT FROM (i.sourced_id, i.leads, i.starts, i.ends, i.lapsed))
+    ORDER BY i.class_id, i.person_id, i.role
     ON CONFLICT (class_id, person_id, role) DO UPDATE SET sourced_id = excluded.sourced_id, leads = excluded.leads,
         starts = excluded.starts, ends = excluded.ends, lapsed = excluded.lapsed
     WHERE (e.sourced_id, e.leads, e.starts, e.ends, e.lapsed)
