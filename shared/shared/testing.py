@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, LiteralString, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -80,14 +80,19 @@ def fresh_database(services: Sequence[str], server: str | None = None) -> Iterat
     """URL of a new, migrated database, dropped afterwards."""
     server = server or os.environ["TEST_DATABASE_URL"]
     name = f"test_{uuid4().hex[:12]}"
+    # A connection each: the server may be killed in between, that is what some tests are about.
+    _execute(server, "CREATE DATABASE {}", name)
+    try:
+        url = urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+        migrate(url, {service: service_url(url, service) for service in services})
+        yield url
+    finally:
+        _execute(server, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+def _execute(server: str, statement: LiteralString, name: str) -> None:
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        try:
-            url = urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
-            migrate(url, {service: service_url(url, service) for service in services})
-            yield url
-        finally:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
 
 
 @contextmanager

@@ -1,0 +1,138 @@
+"""How late a run is with many pending, how fast a backlog is released, how fast schedules are added.
+
+The scheduler runs in this process on uvloop, as in production; due times are the database's, on this machine.
+"""
+
+import asyncio
+import contextlib
+import datetime as dt
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from benchmarks import schedules
+from benchmarks.harness import Lab, Report
+from scheduler import store
+from scheduler.arming import armed
+from scheduler.firing import fire_single
+from shared.recurrence import SchoolCalendar
+from shared.service import Service
+from shared.testing import Backing, eventually, running
+
+REPLICAS = 2
+CLAIM = 500
+LOOK = 0.002
+SECOND = dt.timedelta(seconds=1)
+
+
+class Turns:
+    """The longest time that the loop gave nobody else a turn, in milliseconds."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Watch while it lasts."""
+        task = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _watch(self) -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(LOOK)
+            self.longest = max(self.longest, (time.perf_counter() - before - LOOK) * 1000)
+
+
+async def run(lab: Lab, report: Report) -> None:
+    """p99 ≤ 250 ms late with 100,000 pending; ≥ 15,000/s released; ≥ 1,500/s added; no turn over 50 ms."""
+    turns = Turns()
+    with lab.backing(schedules.SERVICES) as backing:
+        await schedules.prepare(backing)
+        service = schedules.service_on(backing)
+        await service.database.open()
+        try:
+            added = await _add(service, lab.size(6000, 100))
+            report.at_least("added one by one", added, "schedules/s", 1500)
+            lab.say(f"added one by one: {added:,.0f}/s")
+            async with turns.watched():
+                released = await _release(service, backing, lab.size(100_000, 2000))
+            report.at_least("backlog released", released, "schedules/s", 15_000)
+            lab.say(f"backlog released: {released:,.0f}/s")
+        finally:
+            await service.database.close()
+    with lab.backing(schedules.SERVICES) as backing:
+        await schedules.prepare(backing)
+        pending, singles, ticking = lab.size(100_000, 1000), lab.size(600, 20), lab.size(20, 3)
+        service = schedules.service_on(backing)
+        async with running(service), schedules.taking(backing.amqp_url) as taken, turns.watched():
+            await _settle(service, backing, pending)
+            await _quiet(service, backing, taken, singles, ticking, lab.size(30, 3))
+        report.told("pending", pending, "schedules")
+        report.told("measured", len(taken.runs), "runs")
+        report.exactly(
+            "promise 06: fired before its time", sum(r["fired"] < r["due"] for r in taken.runs.values()), "", 0
+        )
+        report.told("due → taken off the queue, p50", taken.late(50) * 1000, "ms")
+        report.at_most("promise 06: due → taken off the queue, p99", taken.late(99) * 1000, "ms", 250)
+    report.at_most("longest turn of the loop", turns.longest, "ms", 50)
+
+
+async def _add(service: Service, count: int) -> float:
+    """One statement and one commit each, on one connection, armed as a request would be."""
+    due = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+    events = [schedules.once(due) for _ in range(count)]
+    async with service.database.worker() as connection:
+        started = time.perf_counter()
+        for event in events:
+            row = store.new_row(event, None) | {"calendar_version": 0}
+            values = store.written(row | armed(row, due, SchoolCalendar()))
+            await connection.execute(store.TAKE_UP, values)
+        return count / (time.perf_counter() - started)
+
+
+async def _release(service: Service, backing: Backing, count: int) -> float:
+    """All due at once; replicas claim them side by side. Released: fired, and its message in the outbox, committed."""
+    template = schedules.once(dt.datetime.now(dt.UTC) + dt.timedelta(days=1))
+    await schedules.add(service, backing, [template])
+    due = "clock_timestamp() - interval '1 minute' + n * interval '1 microsecond'"
+    await asyncio.to_thread(schedules.grow, backing.admin_url, template.schedule_id, count, due)
+    started = time.perf_counter()
+    released = sum(await asyncio.gather(*(_replica(service) for _ in range(REPLICAS))))
+    assert released == count, f"{released} of {count} released"
+    return count / (time.perf_counter() - started)
+
+
+async def _replica(service: Service) -> int:
+    released = 0
+    while claimed := await fire_single(service.transactions, CLAIM):
+        released += claimed
+    return released
+
+
+async def _settle(service: Service, backing: Backing, pending: int) -> None:
+    template = schedules.once(dt.datetime.now(dt.UTC) + dt.timedelta(days=1))
+    await schedules.add(service, backing, [template])
+    due = "clock_timestamp() + interval '1 day' + n * interval '1 second'"
+    await asyncio.to_thread(schedules.grow, backing.admin_url, template.schedule_id, pending, due)
+
+
+async def _quiet(
+    service: Service, backing: Backing, taken: schedules.Taken, singles: int, ticking: int, seconds: int
+) -> None:
+    """Single runs spread over `seconds`, and some that tick each second beside them."""
+    start = dt.datetime.now(dt.UTC) + 2 * SECOND
+    events = [schedules.once(start + n * seconds / singles * SECOND) for n in range(singles)]
+    await schedules.add(service, backing, events)
+    await schedules.add(service, backing, [schedules.every_second() for _ in range(ticking)])
+    await asyncio.sleep(seconds + 2)
+
+    async def missing() -> int:
+        return sum(not runs for runs in taken.of(event.schedule_id for event in events).values())
+
+    await eventually(missing, lambda n: n == 0, within=30)
