@@ -69,6 +69,12 @@ class Timing(BaseModel):
         return self
 
     @property
+    def only_limits(self) -> bool:
+        """Whether something is said about a time that is not there."""
+        limits = {"timezone", "catch_up", "max_age_minutes", "expires_after_minutes"}
+        return self.rule is None and bool(limits & self.model_fields_set)
+
+    @property
     def rule(self) -> Rule | None:
         """The rule as the scheduler knows it; None for now."""
         if self.repeat is not None:

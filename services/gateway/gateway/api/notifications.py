@@ -12,7 +12,7 @@ from gateway.api.message import MessageIn
 from gateway.auth import Known
 from gateway.commands import SendCommand, request_notification
 from gateway.problems import Problem
-from gateway.scheduling import later_of, request_schedule
+from gateway.scheduling import invalid, later_of, request_schedule
 from gateway.timing import Timing
 from shared.events import Audience
 from shared.events.directory import Channel, Kind, Role
@@ -118,6 +118,8 @@ async def send(
         variables=body.variables,
         escalation=body.escalation.of_event() if body.escalation else None,
     )
+    if body.only_limits:
+        raise invalid("deliver_at", "give deliver_at or repeat, or leave out what is about later times")
     async with rows.request(school) as tx:
         if body.rule is not None:
             later = later_of(command, body)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from gateway.api.deps import Rows, Services, school_of
 from gateway.api.notifications import DATA_LIMIT, AudienceIn, Key, Text, Value, audience_of
 from gateway.auth import ADMINS, Caller, Known
+from gateway.calling_off import call_off
 from gateway.commands import check_audience
 from gateway.forward import Owners
 from gateway.problems import Problem
@@ -132,10 +133,9 @@ async def change(
 
 @router.delete("/{schedule_id}")
 async def cancel(schedule_id: UUID, caller: Known, rows: Rows, owners: Services, if_match: IfMatch = None) -> Response:
-    """It never runs again. A single send that has come due is asked back from the notifier."""
+    """It never runs again. A single send that has come due already is asked back from the notifier."""
     which = await _mine(rows, caller, owners, schedule_id)
-    path = f"/v1/schedules/{schedule_id}"
-    return await owners.decide("scheduler", "DELETE", path, caller, which.school, if_match=if_match)
+    return await call_off(owners, caller, which.school, schedule_id, which.notification_id, if_match)
 
 
 @router.post("/{schedule_id}/pause")

@@ -9,6 +9,7 @@ from uuid_utils.compat import uuid7
 
 from gateway.api.deps import Rows, Services, school_of
 from gateway.auth import ADMINS, Caller, Known
+from gateway.calling_off import call_off, schedule_of
 from gateway.problems import Problem
 
 router = APIRouter(prefix="/v1", tags=["notifications"])
@@ -52,6 +53,9 @@ async def cancel(notification_id: UUID, caller: Known, rows: Rows, owners: Servi
     409 `too_late` when it has ended. Stopped twice it is stopped once.
     """
     school = await _whose(notification_id, caller, rows, owners)
+    schedule = await schedule_of(rows, school, notification_id)
+    if schedule is not None:
+        return await call_off(owners, caller, school, schedule, notification_id)
     return await owners.decide("notifier", "POST", f"/v1/notifications/{notification_id}/cancel", caller, school)
 
 

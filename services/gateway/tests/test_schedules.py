@@ -1,0 +1,250 @@
+"""Asking for something later: accepted at once and whoever is away, refused with the reason, decided by its owner."""
+
+import datetime as dt
+from uuid import uuid4
+
+import httpx
+import pytest
+import pytest_asyncio
+from uuid_utils.compat import uuid7
+
+from gateway import expiry, projections
+from gateway.forward import Owners
+from shared.events import NotificationDue, ScheduleRequested, TasksExpiryDue
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+BODY = {"type": "general", "title": "Excursion", "body": "At eight.", "audience": {"school": True}}
+SOON = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=2)).replace(microsecond=0)
+WEEKLY = {"kind": "cron", "expression": "0 8 * * mon"}
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def school(gateway):
+    return await gateway.add_school()
+
+
+async def ask(gateway, school, headers=None, role="staff", person=None, **timing):
+    return await gateway.ask("POST", "/v1/notifications", role, school, person or uuid4(), headers, json=BODY | timing)
+
+
+async def emitted(gateway, schedule):
+    rows = await gateway.rows("SELECT data::jsonb AS data FROM outbox WHERE routing_key = 'schedule.requested'")
+    (found,) = [row["data"] for row in rows if row["data"]["schedule_id"] == schedule]
+    return ScheduleRequested.model_validate(found)
+
+
+async def test_a_single_send_is_accepted_with_all_its_ids_while_the_scheduler_is_away(gateway, school):
+    # when
+    answer = await ask(gateway, school, deliver_at=SOON.isoformat(), expires_after_minutes=30)
+    # then
+    ids = answer.json()
+    assert (answer.status_code, ids["state"]) == (202, "accepted")
+    assert answer.headers["location"] == f"/v1/schedules/{ids['schedule_id']}"
+    event = await emitted(gateway, ids["schedule_id"])
+    assert (event.rule.at, event.timezone, event.school_id) == (SOON, "UTC", school)
+    assert event.payload["notification_id"] == ids["notification_id"]
+    assert event.payload["expires_after_seconds"] == 1800
+    task = await gateway.ask("GET", f"/v1/tasks/{ids['task_id']}", "staff", school, uuid4())
+    assert (task.json()["state"], task.json()["kind"]) == ("accepted", "notification.send")
+
+
+async def test_a_payload_makes_a_notification(gateway, school):
+    """What the scheduler adds when it fires is all that is missing."""
+    answer = await ask(gateway, school, repeat=WEEKLY, timezone="Europe/Berlin")
+    event = await emitted(gateway, answer.json()["schedule_id"])
+    assert answer.json().keys() == {"id", "schedule_id", "state"}
+    assert (event.rule.expression, event.timezone, event.catch_up) == ("0 8 * * mon", "Europe/Berlin", "once")
+    ids = {name: uuid4() for name in ("schedule_id", "notification_id", "task_id", "school_id")}
+    moment = {"directory_version": 1, "requested_at": SOON, "due_at": SOON}
+    due = NotificationDue(**event.payload, **ids, **moment)
+    assert (due.title, due.audience.school, due.channels) == ("Excursion", True, ("push", "mail", "inbox"))
+
+
+@pytest.mark.parametrize(
+    ("timing", "rule"),
+    [
+        ({"deliver_at": "2030-03-31T02:30:00"}, {"on": "2030-03-31", "time": "02:30:00", "school_days_before": 0}),
+        (
+            {"deliver_at": {"on": "2030-06-01", "time": "08:00", "school_days_before": 2}},
+            {"on": "2030-06-01", "time": "08:00:00", "school_days_before": 2},
+        ),
+        (
+            {"repeat": {"kind": "calendar", "unit": "month", "time": "08:00", "starts": "2030-01-31", "day": "last"}},
+            {"unit": "month", "every": 1, "day": "last"},
+        ),
+        ({"repeat": WEEKLY | {"term": "any", "skip_closed": True}}, {"term": "any", "skip_closed": True}),
+    ],
+)
+async def test_times_can_be_said_as_people_say_them(gateway, school, timing, rule):
+    answer = await ask(gateway, school, **timing)
+    assert answer.status_code == 202, answer.text
+    event = await emitted(gateway, answer.json()["schedule_id"])
+    assert rule.items() <= event.rule.model_dump(mode="json").items()
+
+
+@pytest.mark.parametrize(
+    ("timing", "says"),
+    [
+        ({"repeat": WEEKLY | {"expression": "61 * * * *"}}, "minute: 61 is not between 0 and 59"),
+        ({"repeat": WEEKLY | {"expression": "* * * * * *"}}, "once a minute is the most"),
+        ({"repeat": WEEKLY | {"seconds": "*"}}, "pattern"),
+        ({"repeat": WEEKLY | {"expression": "0 0 30 2 *"}}, "it never comes"),
+        ({"repeat": WEEKLY | {"until": "2020-01-01"}}, "never comes due"),
+        ({"repeat": WEEKLY, "timezone": "Europe/Berlni"}, "did you mean Europe/Berlin"),
+        ({"repeat": WEEKLY, "deliver_at": SOON.isoformat()}, "not both"),
+        ({"repeat": WEEKLY, "expires_at": "2030-01-01T00:00:00Z"}, "expires_after_minutes"),
+        ({"repeat": {"kind": "second"}}, "cron"),
+        ({"repeat": {"kind": "calendar", "unit": "second", "time": "08:00", "starts": "2030-01-01"}}, "day"),
+        ({"deliver_at": "2020-01-01T00:00:00Z"}, "over already"),
+        ({"deliver_at": "0001-01-01T00:00:00+14:00"}, "is not between"),
+        ({"deliver_at": "9999-12-31T23:59:59-14:00"}, "is not between"),
+        ({"deliver_at": SOON.isoformat(), "expires_at": (SOON - dt.timedelta(hours=1)).isoformat()}, "over before"),
+        ({"timezone": "Europe/Berlin"}, "deliver_at or repeat"),
+    ],
+)
+async def test_what_cannot_be_is_refused_with_the_reason_and_nothing_is_left(gateway, school, timing, says):
+    answer = await ask(gateway, school, **timing)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+    assert says in answer.text
+    assert await gateway.one("SELECT count(*) FROM schedule_intent WHERE school_id = %s", (school,)) == 0
+
+
+async def test_promise_08_the_same_key_asks_for_one_schedule(gateway, school):
+    headers, person = {"Idempotency-Key": uuid4().hex}, uuid4()
+    first = await ask(gateway, school, headers, person=person, repeat=WEEKLY)
+    again = await ask(gateway, school, headers, person=person, repeat=WEEKLY)
+    other = await ask(gateway, school, headers, person=person, repeat=WEEKLY | {"expression": "0 9 * * mon"})
+    now = await ask(gateway, school, headers, person=person)
+    assert first.json() == again.json()
+    assert first.headers["location"] == again.headers["location"]
+    assert (other.status_code, now.status_code) == (409, 409)
+    assert await gateway.one("SELECT count(*) FROM schedule_intent WHERE school_id = %s", (school,)) == 1
+
+
+async def test_seed_22_nobody_of_another_school_is_scheduled_for(gateway, school):
+    stranger = await gateway.add_person(await gateway.add_school())
+    answer = await ask(gateway, school, repeat=WEEKLY, audience={"people": [str(stranger)]})
+    assert (answer.status_code, answer.json()["people"]) == (422, [str(stranger)])
+
+
+class Scripted(Owners):
+    """Owners that answer as they are told, over the real client."""
+
+    def __init__(self, key, script):
+        super().__init__({"scheduler": "http://scheduler", "notifier": "http://notifier"}, key)
+        self.asked = []
+        self._script = script
+        self._clients = {
+            name: httpx.AsyncClient(base_url=f"http://{name}", transport=httpx.MockTransport(self._answer))
+            for name in self._clients
+        }
+
+    def _answer(self, request):
+        self.asked.append((request.url.host, request.method, request.url.path))
+        status, body = self._script[request.url.host, request.method]
+        return httpx.Response(status, json=body, headers={"ETag": '"4"'})
+
+
+@pytest.fixture
+def owners(gateway):
+    """Puts scripted owners into the application; the real ones come back afterwards."""
+    state = gateway.client._transport.app.state
+    real = state.owners
+
+    def put(**script):
+        state.owners = Scripted(gateway.key, {tuple(name.split("_")): answer for name, answer in script.items()})
+        return state.owners
+
+    yield put
+    state.owners = real
+
+
+async def test_a_schedule_is_accepted_while_its_owner_has_not_heard_of_it(gateway, school, owners):
+    owners(scheduler_GET=(404, {"detail": "unknown"}))
+    schedule = (await ask(gateway, school, repeat=WEEKLY)).json()["schedule_id"]
+    seen = await gateway.ask("GET", f"/v1/schedules/{schedule}", "staff", school, uuid4())
+    assert (seen.status_code, seen.json()["state"]) == (200, "accepted")
+    nowhere = await gateway.ask("GET", f"/v1/schedules/{uuid4()}", "staff", school, uuid4())
+    assert nowhere.status_code == 404
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/pause")])
+async def test_seed_20_another_schools_schedule_does_not_exist(gateway, school, owners, method, path):
+    asked = owners(scheduler_GET=(404, {"detail": "unknown"})).asked
+    schedule = (await ask(gateway, school, repeat=WEEKLY)).json()["schedule_id"]
+    elsewhere = await gateway.add_school()
+    answer = await gateway.ask(method, f"/v1/schedules/{schedule}{path}", "school_admin", elsewhere, uuid4(), json={})
+    assert answer.status_code == 404
+    assert {verb for _, verb, _ in asked} == {"GET"}
+
+
+async def test_only_who_asked_for_it_and_administrators_decide(gateway, school, owners):
+    owners(scheduler_POST=(200, {"state": "paused"}))
+    person = uuid4()
+    schedule = (await ask(gateway, school, role="teacher", person=person, repeat=WEEKLY)).json()["schedule_id"]
+    for role, who, status in (("teacher", uuid4(), 403), ("teacher", person, 200), ("school_admin", uuid4(), 200)):
+        answer = await gateway.ask("POST", f"/v1/schedules/{schedule}/pause", role, school, who)
+        assert answer.status_code == status
+    assert answer.headers["etag"] == '"4"'
+
+
+async def test_calling_a_single_send_off_asks_the_scheduler_and_then_the_notifier(gateway, school, owners):
+    # given
+    late = {"detail": {"code": "too_late", "message": "It is done already.", "state": "done"}}
+    asked = owners(scheduler_DELETE=(409, late), notifier_POST=(200, {"state": "cancelled"})).asked
+    ids = (await ask(gateway, school, deliver_at=SOON.isoformat())).json()
+    # when: by its schedule, or by its notification
+    for method, path in (
+        ("DELETE", f"/v1/schedules/{ids['schedule_id']}"),
+        ("POST", f"/v1/notifications/{ids['notification_id']}/cancel"),
+    ):
+        asked.clear()
+        answer = await gateway.ask(method, path, "school_admin", school, uuid4())
+        # then
+        assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
+        assert asked == [
+            ("scheduler", "DELETE", f"/v1/schedules/{ids['schedule_id']}"),
+            ("notifier", "POST", f"/v1/notifications/{ids['notification_id']}/cancel"),
+        ]
+    # a repeating one has no notification of its own to ask back
+    weekly = (await ask(gateway, school, repeat=WEEKLY)).json()["schedule_id"]
+    answer = await gateway.ask("DELETE", f"/v1/schedules/{weekly}", "school_admin", school, uuid4())
+    assert (answer.status_code, answer.json()["code"]) == (409, "too_late")
+
+
+async def test_a_run_of_a_schedule_can_be_looked_up_like_any_send(gateway, school):
+    # given
+    ids = {name: uuid7() for name in ("schedule_id", "notification_id", "task_id")}
+    moment = {"directory_version": 1, "requested_at": SOON, "due_at": SOON}
+    due = NotificationDue(
+        **ids, **moment, school_id=school, kind="general", audience={"school": True}, channels=("inbox",)
+    )
+    # when: told twice
+    for _ in range(2):
+        async with gateway.service.transactions.begin() as tx:
+            await projections.remember_runs([due], tx)
+    # then
+    found = await gateway.rows("SELECT * FROM intent WHERE notification_id = %s", (ids["notification_id"],))
+    assert [(row["school_id"], row["task_id"]) for row in found] == [(school, ids["task_id"])]
+
+
+async def test_results_of_tasks_expire_and_say_how_many_they_were(gateway, school):
+    # given
+    old, new, open_ = uuid7(), uuid7(), uuid7()
+    for task, state, days in ((old, "succeeded", 31), (new, "failed", 29), (open_, "running", 90)):
+        await gateway.rows(
+            "INSERT INTO task (task_id, school_id, kind, state, result, changed_at) VALUES (%s, %s, 'demo', %s, '{}',"
+            " clock_timestamp() - make_interval(days => %s)) RETURNING task_id",
+            (task, school, state, days),
+        )
+    event = TasksExpiryDue(schedule_id=uuid4(), task_id=uuid7(), due_at=SOON)
+    # when
+    async with gateway.service.transactions.begin() as tx:
+        await expiry.expire_results(event, tx)
+    # then
+    left = await gateway.rows("SELECT task_id FROM task WHERE school_id = %s AND result IS NOT NULL", (school,))
+    assert {row["task_id"] for row in left} == {new, open_}
+    rows = await gateway.rows("SELECT data::jsonb AS data FROM outbox WHERE routing_key = 'task.changed'")
+    (told,) = [row["data"] for row in rows if row["data"]["task_id"] == str(event.task_id)]
+    assert (told["state"], told["result"]["expired"] >= 1) == ("succeeded", True)
