@@ -2,14 +2,16 @@
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import TypeVar
 
 import httpx
 
 from cli.demo import reconcile, school
-from cli.demo.api import DemoFailed, Gateway, Message, Sent, Task
+from cli.demo.api import DemoFailed, Gateway, Sent, Task
+from cli.demo.day import Key, Scene, scenes, whole_school
+from cli.demo.office import Office
 from cli.demo.show import Report, Screen
 from cli.demo.stack import Stack, received
 
@@ -20,7 +22,6 @@ SENT_WITHIN = 300.0
 # An SMTP answer and its counter are a moment apart; so are a commit and the progress it publishes.
 COUNTERS_WITHIN = 15.0
 POLL = 0.25
-GRADE_AT, ALL_AT, ONE_AT = (each.sourced_id for each in school.SCHOOLS)
 
 T = TypeVar("T")
 
@@ -29,14 +30,15 @@ def main(stack: Stack) -> int:
     """Plays the whole demo; 0 if everything reconciles."""
     screen = Screen()
     try:
-        with closing(_sign_in(stack)) as gateway:
+        with closing(_sign_in(stack)) as office:
             group = school.build()
-            _import(gateway, screen, group)
-            _register(gateway, screen, group)
-            result = _send(stack, gateway, screen, _day(gateway, group))
+            _import(office, screen, group)
+            _register(office, screen, group)
+            played, result = _play(stack, office, screen, scenes(group))
     except (DemoFailed, httpx.HTTPError) as error:
         screen.say(f"The demo stopped: {error}")
         return 1
+    screen.day(played)
     screen.table(result)
     screen.say(reconcile.summary(result))
     return 0 if result.reconciles else 1
@@ -48,16 +50,20 @@ def first_run(stack: Stack, screen: Screen | None = None) -> str:
     Raises DemoFailed or httpx.HTTPError when it cannot be done.
     """
     shown = screen or Screen()
-    with closing(_sign_in(stack)) as gateway:
+    with closing(_sign_in(stack)) as office:
         group = school.build()
-        _import(gateway, shown, group)
-        _register(gateway, shown, group)
-        welcome = _whole_school(gateway, "Welcome", "Everything you see here is made up.")
-        return reconcile.summary(_send(stack, gateway, shown, {"Telling a school": welcome}))
+        _import(office, shown, group)
+        _register(office, shown, group)
+        _, result = _play(stack, office, shown, [Scene("Telling a school", _welcome)])
+        return reconcile.summary(result)
 
 
-def _sign_in(stack: Stack) -> Gateway:
-    return Gateway(stack["gateway"], lambda: stack["token"](ROLE))
+def _welcome(office: Office, key: Key) -> list[str]:
+    return [office.send(whole_school(office, "Welcome", "Everything you see here is made up."), key())]
+
+
+def _sign_in(stack: Stack) -> Office:
+    return Office(stack["gateway"], lambda: stack["token"](ROLE))
 
 
 def _import(gateway: Gateway, screen: Screen, group: school.DemoGroup) -> None:
@@ -86,38 +92,27 @@ def _register(gateway: Gateway, screen: Screen, group: school.DemoGroup) -> None
             report(min(1.0, (start + CHUNK) / len(devices)))
 
 
-def _day(gateway: Gateway, group: school.DemoGroup) -> dict[str, Message]:
-    person = group.families[ONE_AT][0]
-    excursion = "Grade 7 goes to the made-up museum on Friday."
-    meeting = "See you on Thursday at four in the made-up staff room."
-    grade = Message(gateway.school(GRADE_AT), "general", "Excursion", excursion, {"grade": "07"})
-    alone = {"people": [gateway.person(person)]}
-    return {
-        "Telling grade 7": grade,
-        "Telling a school": _whole_school(gateway, "Snow day", "All demo schools of the harbour stay closed."),
-        "Telling one person": Message(gateway.school(ONE_AT), "general", "Your appointment", meeting, alone),
-    }
-
-
-def _whole_school(gateway: Gateway, title: str, body: str) -> Message:
-    return Message(gateway.school(ALL_AT), "general", title, body, {"school": True})
-
-
-def _send(stack: Stack, gateway: Gateway, screen: Screen, messages: dict[str, Message]) -> reconcile.Balance:
+def _play(
+    stack: Stack, office: Office, screen: Screen, day: Sequence[Scene]
+) -> tuple[list[tuple[str, list[Sent]]], reconcile.Balance]:
+    """Each scene with what became of its notifications, and whether all of it agrees with what the stand-ins got."""
     before = received(stack)
-    ids = []
-    for title, message in messages.items():
-        with screen.step(title) as report:
-            ids.append(gateway.send(message, _key()))
-            _wait_for_deliveries(gateway, ids[-1], report)
+    ids: dict[str, list[str]] = {}
+    for scene in day:
+        with screen.step(scene.title) as report:
+            ids[scene.title] = scene.act(office, _key)
+            for each in ids[scene.title]:
+                _wait_for_deliveries(office, each, report)
 
-    def look() -> reconcile.Balance:
-        return reconcile.balance([gateway.notification(each) for each in ids], before, received(stack))
+    def look() -> tuple[list[tuple[str, list[Sent]]], reconcile.Balance]:
+        played = [(title, [office.notification(each) for each in found]) for title, found in ids.items()]
+        sent = [each for _, found in played for each in found]
+        return played, reconcile.balance(sent, before, received(stack))
 
     until = time.monotonic() + COUNTERS_WITHIN
-    while not (result := look()).reconciles and time.monotonic() < until:
+    while not (seen := look())[1].reconciles and time.monotonic() < until:
         time.sleep(POLL)
-    return result
+    return seen
 
 
 def _wait_for_deliveries(gateway: Gateway, notification: str, report: Report) -> Sent:
