@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from notifier import directory, escalation, holding, retraction, stopping, store
+from notifier import directory, escalation, forgetting, holding, retraction, stopping, store
 from notifier.work import PlanPermit
 from shared.events import DirectoryEvent, Envelope, Event, NotificationIntent, TaskCancelRequested
 from shared.tracking import ended, track
@@ -74,3 +74,9 @@ async def escalate(transactions: Transactions) -> None:
     """Ask the next people about what nobody has read in time."""
     async with transactions.begin() as tx:
         await escalation.go_on(tx)
+
+
+async def forget(transactions: Transactions) -> None:
+    """Take out what is left of people who were erased."""
+    async with transactions.begin() as tx:
+        await forgetting.forget(tx)

@@ -32,6 +32,7 @@ from shared.service import Service
 
 TEND_SECONDS = 1.0
 ESCALATE_SECONDS = 1.0
+FORGET_SECONDS = 60.0
 
 
 class Couriers:
@@ -90,6 +91,7 @@ def build(settings: Settings, providers: Couriers) -> Service:
     service.work(DigestPermit, perform_digests, DIGESTS, providers.lines, settings.claim)
     service.sweep(TEND_SECONDS, handlers.tend, settings.directory_patience)
     service.sweep(ESCALATE_SECONDS, handlers.escalate)
+    service.sweep(FORGET_SECONDS, handlers.forget)
     for name, statement in invariants.INVARIANTS.items():
         service.reconcile(name, statement)
     service.closing(providers.close)
