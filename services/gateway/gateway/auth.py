@@ -19,6 +19,7 @@ ACCESS: dict[tuple[str, str], frozenset[Role]] = {
     ("POST", "/v1/devices:bulk"): frozenset({"platform_admin"}),
     ("PUT", "/v1/me/devices"): EVERYBODY,
     ("POST", "/v1/notifications"): STAFF,
+    ("POST", "/v1/notifications:preview"): STAFF,
     ("GET", "/v1/notifications"): STAFF,
     ("GET", "/v1/notifications/{notification_id}"): STAFF,
     ("GET", "/v1/notifications/{notification_id}/reach"): STAFF,
@@ -134,6 +135,7 @@ PUBLIC: frozenset[tuple[str, str]] = frozenset(
 UNAUDITED: frozenset[tuple[str, str]] = frozenset(
     {
         ("POST", "/v1/notifications"),
+        ("POST", "/v1/notifications:preview"),
         ("PUT", "/v1/me/devices"),
         ("POST", "/v1/me/inbox/read"),
         ("POST", "/v1/me/inbox/{notification_id}/read"),

@@ -1,9 +1,12 @@
 """Cancelling a task: asked for here, decided by the owner of its kind. The gateway itself owns imports."""
 
 import datetime as dt
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from gateway.auth import ADMINS, Caller
+from gateway.group_sends import KIND as GROUP
 from gateway.import_run import KIND as IMPORT
 from gateway.problems import Problem
 from shared.events import FINAL, TaskCancelRequested
@@ -14,6 +17,11 @@ TASK = (
     "SELECT school_id, kind, state, epoch, created_by, cancel_requested_at FROM task WHERE task_id = %(id)s FOR UPDATE"
 )
 MARK = "UPDATE task SET cancel_requested_at = %(now)s WHERE task_id = %(id)s"
+CHILDREN = """
+UPDATE task SET cancel_requested_at = %(now)s
+WHERE parent_id = %(id)s AND state NOT IN ('succeeded', 'failed', 'cancelled') AND cancel_requested_at IS NULL
+RETURNING task_id, school_id, kind, epoch
+"""
 # A running import looks before each of its commits whether the job is still its own: what is in by then stays in.
 STOP_IMPORT = """
 WITH over AS (DELETE FROM import_part WHERE task_id = %(id)s)
@@ -35,15 +43,22 @@ async def request_cancel(tx: Transaction, caller: Caller, task_id: UUID) -> None
         return
     now = dt.datetime.now(dt.UTC)
     await tx.execute(MARK, {"id": task_id, "now": now})
-    tx.emit(
-        TaskCancelRequested(
-            task_id=task_id,
-            school_id=task["school_id"],
-            kind=task["kind"],
-            epoch=task["epoch"],
-            requested_by=caller.person,
-            requested_at=now,
-        )
+    if task["kind"] == GROUP:
+        # Nobody owns a parent: its children are stopped, and it ends with the last of them.
+        for child in await tx.rows(CHILDREN, {"id": task_id, "now": now}):
+            tx.emit(_wish(caller, child, now))
+        return
+    tx.emit(_wish(caller, task | {"task_id": task_id}, now))
+
+
+def _wish(caller: Caller, task: Mapping[str, Any], now: dt.datetime) -> TaskCancelRequested:
+    return TaskCancelRequested(
+        task_id=task["task_id"],
+        school_id=task["school_id"],
+        kind=task["kind"],
+        epoch=task["epoch"],
+        requested_by=caller.person,
+        requested_at=now,
     )
 
 

@@ -1,14 +1,14 @@
 """Intents: rows and outbox in one commit, then 202. Nothing here talks to the broker."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, BinaryIO
 from uuid import UUID
 
 from pydantic import BaseModel
 from uuid_utils.compat import uuid7
 
-from gateway import import_upload
+from gateway import audiences, import_upload
 from gateway.auth import Caller
 from gateway.idempotency import answered
 from gateway.problems import Problem
@@ -19,14 +19,10 @@ from shared.events.notifications import Escalation
 from shared.transaction import Transaction
 
 SCHOOL = "SELECT school_id, directory_version FROM school WHERE school_id = %(school)s AND active"
-MEMBERS = """
-SELECT DISTINCT person_id FROM membership
-WHERE school_id = (SELECT bound_school()) AND person_id = ANY(%(people)s)
-"""
 OPEN = """
 WITH opened AS (
-    INSERT INTO task (task_id, school_id, kind, state, created_by)
-    VALUES (%(task)s, %(school)s, 'notification.send', 'accepted', %(person)s)
+    INSERT INTO task (task_id, school_id, kind, state, created_by, parent_id)
+    VALUES (%(task)s, %(school)s, 'notification.send', 'accepted', %(person)s, %(group)s)
 )
 INSERT INTO intent (notification_id, school_id, task_id) VALUES (%(notification)s, %(school)s, %(task)s)
 """
@@ -64,38 +60,48 @@ async def request_notification(
     before = await answered(tx, caller, school, key, command.model_dump(mode="json"), answer)
     if before is not None:
         return before
-    if command.expires_at is not None and command.expires_at <= dt.datetime.now(dt.UTC):
-        raise Problem(422, "invalid", errors=[{"loc": ["body", "expires_at"], "code": "past", "message": "is over"}])
+    refuse_past(command)
     row = await tx.row(SCHOOL, {"school": school})
     if row is None:
         raise Problem(404, "unknown_school")
-    await check_audience(tx, command.audience)
-    await tx.execute(OPEN, {"task": task, "notification": notification, "school": school, "person": caller.person})
+    await audiences.check(tx, school, command.audience)
+    if not await audiences.anybody(tx, school, command.audience):
+        raise Problem(422, "empty_audience")
+    await emit_send(tx, caller, row, notification, task, command, dt.datetime.now(dt.UTC))
+    return answer
+
+
+async def emit_send(
+    tx: Transaction,
+    caller: Caller,
+    school: Mapping[str, Any],
+    notification: UUID,
+    task: UUID,
+    command: SendCommand,
+    now: dt.datetime,
+    group: UUID | None = None,
+) -> None:
+    """Open the task of a send to one `school` (its id and directory version) and tell the notifier of it."""
+    ids = {"task": task, "notification": notification, "school": school["school_id"], "group": group}
+    await tx.execute(OPEN, ids | {"person": caller.person})
     tx.emit(
         NotificationRequested(
             notification_id=notification,
             task_id=task,
-            school_id=school,
-            directory_version=row["directory_version"],
+            school_id=school["school_id"],
+            directory_version=school["directory_version"],
             requested_by=caller.person,
-            requested_at=dt.datetime.now(dt.UTC),
+            requested_at=now,
+            group_id=group,
             **{name: getattr(command, name) for name in SendCommand.model_fields},
         )
     )
-    return answer
 
 
-async def check_audience(tx: Transaction, audience: Audience) -> None:
-    """422 for people who are none of the school's."""
-    if audience.people is not None:
-        await _all_members(tx, audience.people)
-
-
-async def _all_members(tx: Transaction, people: Sequence[UUID]) -> None:
-    rows = await tx.rows(MEMBERS, {"people": list(people)})
-    unknown = sorted(set(people) - {row["person_id"] for row in rows})
-    if unknown:
-        raise Problem(422, "unknown_people", people=[str(person) for person in unknown])
+def refuse_past(command: SendCommand) -> None:
+    """422 for what is over before it begins."""
+    if command.expires_at is not None and command.expires_at <= dt.datetime.now(dt.UTC):
+        raise Problem(422, "invalid", errors=[{"loc": ["body", "expires_at"], "code": "past", "message": "is over"}])
 
 
 async def request_import(tx: Transaction, caller: Caller, upload: BinaryIO) -> UUID:

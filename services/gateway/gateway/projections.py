@@ -7,6 +7,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from gateway import group_sends
 from gateway.limits import Limits
 from shared.dead import DeadLetter
 from shared.events import Event, NotificationDue, TaskChanged
@@ -46,6 +47,7 @@ async def remember_tasks(events: Sequence[Event], tx: Transaction) -> None:
     """Keep the newest state of every task."""
     tasks = [e.model_dump(mode="json") for e in events if isinstance(e, TaskChanged)]
     await tx.execute(TASKS, {"rows": json.dumps(tasks)})
+    await group_sends.gather(tx, [task["task_id"] for task in tasks])
 
 
 async def remember_runs(events: Sequence[Event], tx: Transaction) -> None:

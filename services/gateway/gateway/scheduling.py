@@ -6,8 +6,9 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from gateway import audiences
 from gateway.auth import Caller
-from gateway.commands import SendCommand, check_audience
+from gateway.commands import SendCommand
 from gateway.idempotency import answered
 from gateway.problems import Problem
 from gateway.timing import Timing
@@ -78,7 +79,7 @@ async def request_schedule(
     check_rule(command.rule, timezone)
     if command.expires_at is not None:
         _check_expiry(command, timezone)
-    await check_audience(tx, command.audience)
+    await audiences.check(tx, school, command.audience)
     values = {
         "schedule": schedule,
         "school": school,

@@ -141,7 +141,13 @@ async def test_a_wrong_question_is_a_problem(gateway, path):
 
 
 async def test_all_that_is_wrong_is_listed_at_once(gateway):
-    body = GOOD | {"type": CANARY, "title": "", "channels": [], "extra": CANARY, "audience": {"people": [CANARY]}}
+    body = GOOD | {
+        "type": CANARY,
+        "title": CANARY * 50,
+        "channels": [],
+        "extra": CANARY,
+        "audience": {"people": [CANARY]},
+    }
     # when
     problem = check(await gateway.ask("POST", "/v1/notifications", json=body))
     # then

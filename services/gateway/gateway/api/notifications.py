@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from gateway import audiences, group_sends
 from gateway.api.deps import Rows, Services, school_of
 from gateway.api.message import MessageIn
 from gateway.auth import Known
@@ -15,7 +16,7 @@ from gateway.problems import Problem
 from gateway.scheduling import invalid, later_of, request_schedule
 from gateway.timing import Timing
 from shared.events import Audience
-from shared.events.directory import Channel, Kind, Role
+from shared.events.directory import Channel, Kind, Responsibility, Role
 
 router = APIRouter(prefix="/v1", tags=["notifications"])
 
@@ -37,26 +38,35 @@ def _in_utc(moment: dt.datetime) -> dt.datetime:
         raise ValueError(msg) from None
 
 
+SchoolName = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=NO_NUL)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 INTENT = "SELECT task_id, school_id FROM intent WHERE notification_id = %(id)s"
 
 
 class AudienceIn(BaseModel):
-    """Exactly one of `people`, `grade` and `school`."""
+    """Exactly one of `people`, `grade`, `school`, `classes` and `students`.
+
+    Guardians are those of the students meant, with the `responsibility` asked for; somebody who answers for several
+    children is told once.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     people: list[UUID] | None = Field(default=None, min_length=1, max_length=PEOPLE_LIMIT)
-    grade: Annotated[str, StringConstraints(min_length=1, max_length=10, pattern=NO_NUL)] | None = None
+    grade: Annotated[str, StringConstraints(min_length=1, max_length=16, pattern=NO_NUL)] | None = None
     school: bool = False
+    classes: list[UUID] | None = Field(default=None, min_length=1, max_length=500)
+    students: list[UUID] | None = Field(default=None, min_length=1, max_length=PEOPLE_LIMIT)
     roles: list[Role] = Field(default=["guardian"], min_length=1)
+    responsibility: Responsibility = "any"
 
     @model_validator(mode="after")
     def one_of_them(self) -> Self:
         """An audience that names nobody, or two kinds of people, is a mistake."""
-        if (self.people is not None) + (self.grade is not None) + self.school != 1:
-            msg = "name exactly one of people, grade and school"
+        named = (self.people, self.grade, self.school or None, self.classes, self.students)
+        if sum(each is not None for each in named) != 1:
+            msg = "name exactly one of people, grade, school, classes and students"
             raise ValueError(msg)
         return self
 
@@ -67,6 +77,7 @@ class NotificationIn(MessageIn, Timing):
     model_config = ConfigDict(extra="forbid")
 
     school: str | None = None
+    schools: list[SchoolName] | None = Field(default=None, min_length=1, max_length=500)
     type: Kind
     data: dict[Key, Value] = Field(default={}, max_length=DATA_LIMIT)
     audience: AudienceIn
@@ -74,15 +85,51 @@ class NotificationIn(MessageIn, Timing):
     urgent: bool = False
     expires_at: Moment | None = None
 
+    @model_validator(mode="after")
+    def several_schools_at_once(self) -> Self:
+        """Ids belong to one school, and so does a local time."""
+        audience = self.audience
+        if self.schools is not None and (
+            self.school is not None or self.rule is not None or not (audience.school or audience.grade)
+        ):
+            msg = "with schools: no school, no deliver_at or repeat, and an audience of school or grade"
+            raise ValueError(msg)
+        return self
+
+
+class PreviewIn(BaseModel):
+    """A notification as far as it decides who is reached."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    school: str | None = None
+    type: Kind
+    audience: AudienceIn
+    channels: list[Channel] = Field(default=["push", "mail", "inbox"], min_length=1)
+    urgent: bool = False
+
+
+class AtSchool(BaseModel):
+    """One school's part of a send to several."""
+
+    school_id: UUID
+    notification_id: UUID
+    task_id: UUID
+
 
 class Accepted(BaseModel):
-    """The intent is safe; `task_id` tells how it goes on. What comes later has a `schedule_id`."""
+    """The intent is safe; `task_id` tells how it goes on. What comes later has a `schedule_id`.
+
+    A send to several schools has `notifications`, one a school; nobody is meant at `empty_schools`.
+    """
 
     id: UUID
     notification_id: UUID | None = None
     task_id: UUID | None = None
     schedule_id: UUID | None = None
     state: str
+    notifications: list[AtSchool] | None = None
+    empty_schools: list[UUID] | None = None
 
 
 def audience_of(body: AudienceIn) -> Audience:
@@ -91,7 +138,10 @@ def audience_of(body: AudienceIn) -> Audience:
         people=tuple(dict.fromkeys(body.people)) if body.people else None,
         grade=body.grade,
         school=body.school,
+        classes=tuple(dict.fromkeys(body.classes)) if body.classes else None,
+        students=tuple(dict.fromkeys(body.students)) if body.students else None,
         roles=tuple(body.roles),
+        responsibility=body.responsibility,
     )
 
 
@@ -104,7 +154,6 @@ async def send(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> dict[str, Any]:
     """Ask for people to be told, now, later or again and again. Answered once it cannot be lost any more."""
-    school = await school_of(rows, caller, body.school)
     command = SendCommand(
         kind=body.type,
         title=body.title,
@@ -120,6 +169,14 @@ async def send(
     )
     if body.only_limits:
         raise invalid("deliver_at", "give deliver_at or repeat, or leave out what is about later times")
+    if body.schools is not None:
+        if not caller.everywhere:
+            raise Problem(403, "forbidden", "Only the group's administrators send to several schools.")
+        async with rows.begin() as tx:
+            answer = await group_sends.request(tx, caller, list(dict.fromkeys(body.schools)), command, idempotency_key)
+        response.headers["Location"] = f"/v1/tasks/{answer['task_id']}"
+        return answer
+    school = await school_of(rows, caller, body.school)
     async with rows.request(school) as tx:
         if body.rule is not None:
             later = later_of(command, body)
@@ -129,6 +186,25 @@ async def send(
         answer = await request_notification(tx, caller, school, command, idempotency_key)
     response.headers["Location"] = f"/v1/tasks/{answer['task_id']}"
     return answer
+
+
+@router.post("/notifications:preview")
+async def preview(body: PreviewIn, caller: Known, rows: Rows, owners: Services) -> Response:
+    """Whom it would reach, counted by channel and language, and who cannot be reached. Nothing is sent or kept.
+
+    Answered by the notifier with the statements that plan a send, so that it cannot say something else than happens.
+    """
+    school = await school_of(rows, caller, body.school)
+    audience = audience_of(body.audience)
+    async with rows.request(school) as tx:
+        await audiences.check(tx, school, audience)
+    asked = {
+        "audience": audience.model_dump(mode="json"),
+        "kind": body.type,
+        "channels": list(dict.fromkeys(body.channels)),
+        "urgent": body.urgent,
+    }
+    return await owners.decide("notifier", "POST", "/v1/notifications:preview", caller, school, asked)
 
 
 @router.get("/notifications/{notification_id}")

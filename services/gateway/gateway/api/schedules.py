@@ -8,11 +8,11 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from gateway import audiences
 from gateway.api.deps import Rows, Services, school_of
 from gateway.api.notifications import DATA_LIMIT, AudienceIn, Key, Text, Value, audience_of
 from gateway.auth import ADMINS, Caller, Known
 from gateway.calling_off import call_off
-from gateway.commands import check_audience
 from gateway.forward import Owners
 from gateway.problems import Problem
 from gateway.scheduling import SCHOOL
@@ -110,7 +110,7 @@ async def change(
     async with rows.request(which.school) as tx:
         if body.audience is not None:
             audience = audience_of(body.audience)
-            await check_audience(tx, audience)
+            await audiences.check(tx, which.school, audience)
             message["audience"] = audience.model_dump(mode="json")
         row = await tx.row(SCHOOL, {"school": which.school})
     if row is None:
