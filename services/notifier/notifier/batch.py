@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 
 from notifier import aftermath, sending, store
-from notifier.domain import PATIENT, Tries, Verdict, judge
+from notifier.domain import Tries, Verdict, judge
 from notifier.effects import Outcome
 from notifier.lines import FLUSH_RESULTS, Line
 from shared.db import infrastructure
@@ -95,8 +95,7 @@ class Batch:
         finally:
             self.line.called()
         luck = random.random()  # noqa: S311  # spreads retries, not a secret
-        counts = outcome.kind not in PATIENT
-        tries = Tries(unit.tries.attempts, unit.tries.spent + counts)
+        tries = Tries(unit.tries.attempts, unit.tries.silent + (outcome.kind == "unknown"))
         verdict = judge(outcome.kind, outcome.reason, tries, outcome.retry_after, luck)
         self.results.put_nowait(Result(unit, outcome, verdict))
 
@@ -175,5 +174,4 @@ def _values(lease: UUID, results: list[Result]) -> dict[str, Any]:
         "outcomes": [result.outcome.kind for _, result in rows],
         "providers": [result.outcome.provider_id for _, result in rows],
         "due_in": [result.verdict.due_in for _, result in rows],
-        "counts": [result.outcome.kind not in PATIENT for _, result in rows],
     }

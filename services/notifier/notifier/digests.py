@@ -36,7 +36,7 @@ def _unit(
     rows: Sequence[Mapping[str, Any]], notifications: Mapping[UUID, Mapping[str, Any]], template: Template, turn: int
 ) -> Unit:
     first = rows[0]
-    tries = Tries(max(row["attempts"] for row in rows), max(row["spent"] for row in rows))
+    tries = Tries(max(row["attempts"] for row in rows), max(row["silent"] for row in rows))
     ids = tuple(row["delivery_id"] for row in rows)
     items = [notifications[row["notification_id"]] for row in rows]
     if len(items) == 1:

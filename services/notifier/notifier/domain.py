@@ -27,8 +27,10 @@ STARTS: frozenset[DeliveryState] = frozenset({"pending", "held", "accepted", "su
 
 FINAL = frozenset(state for state, onward in MOVES.items() if onward <= {"read"})
 
-MAX_ATTEMPTS = 10
-"""With the backoff below, about a quarter of an hour of trying: longer than a provider's usual bad minutes."""
+MOST_SILENT = 10
+"""Calls that were never answered: each may have been taken, so a mail may arrive as often."""
+MAX_ATTEMPTS = 200
+"""Refusals for now: with the backoff below, more than a day. What must not come late has an expiry."""
 MAX_PATIENCE = 1440
 CONFIG_SECONDS = 60.0
 """Wrong credentials are nobody's message's fault: once a minute, for about a day, until somebody mends them."""
@@ -39,7 +41,7 @@ OutcomeKind = Literal[
     "accepted", "transient", "throttled", "permanent", "bounced", "token_dead", "config", "unknown", "withheld"
 ]
 PATIENT: frozenset[OutcomeKind] = frozenset({"throttled", "config", "withheld"})
-"""What does not count against a delivery: the provider asks for patience, or the fault is ours."""
+"""What is not held against a delivery: the provider asks for patience, or the fault is ours."""
 UNWELL: frozenset[OutcomeKind] = frozenset({"transient", "throttled", "config", "unknown"})
 """What says that the provider, or our standing with it, is unwell; anything else says that it works."""
 SURE_BOUNCE = re.compile(r"smtp_5\d\d_5\.(1\.(1|2|3|6|10)|2\.1)")
@@ -49,10 +51,10 @@ UNSURE_BOUNCES = 3
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """How often a provider has been called for a delivery, this time included, and how many of these count."""
+    """How often a provider has been called for a delivery, and how often it never answered, this time included."""
 
     attempts: int
-    spent: int
+    silent: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,8 @@ def judge(kind: OutcomeKind, reason: str, tries: Tries, retry_after: float | Non
     """A provider answered. `luck` in [0, 1) spreads the retries.
 
     Retry-After is a floor, never a ceiling (RFC 9110 section 10.2.3). An answer that never came is tried again,
-    because a repeat replaces what the person sees; a delivery that ended in silence is `unknown`. Throttling and our
-    own configuration use up no attempt, but not even they are waited for without end.
+    because a repeat replaces what the person sees; a delivery that ended in silence is `unknown`. An outage of a day
+    loses nothing, throttling and our own configuration are waited for longer, but nothing is waited for without end.
     """
     if kind == "accepted":
         return Verdict("accepted")
@@ -77,9 +79,11 @@ def judge(kind: OutcomeKind, reason: str, tries: Tries, retry_after: float | Non
         return Verdict("failed", reason)
     if kind == "withheld":
         return Verdict("pending", reason, retry_after or 0.0)
-    if tries.attempts >= MAX_PATIENCE or (kind not in PATIENT and tries.spent >= MAX_ATTEMPTS):
+    if kind == "unknown" and tries.silent >= MOST_SILENT:
+        return Verdict("unknown", reason)
+    if tries.attempts >= (MAX_PATIENCE if kind in PATIENT else MAX_ATTEMPTS):
         return Verdict("unknown" if kind == "unknown" else "failed", reason)
-    pause = CONFIG_SECONDS * (0.5 + luck) if kind == "config" else backoff(max(tries.spent, 1), luck)
+    pause = CONFIG_SECONDS * (0.5 + luck) if kind == "config" else backoff(tries.attempts, luck)
     return Verdict("pending", reason, max(retry_after or 0.0, pause))
 
 
@@ -94,7 +98,7 @@ def suppresses(reason: str, times: int) -> bool:
 
 def backoff(attempts: int, luck: float) -> float:
     """Seconds to wait after attempt number `attempts`: between half of a doubling ceiling and all of it."""
-    ceiling = min(LONGEST_SECONDS, BASE_SECONDS * 2 ** (attempts - 1))
+    ceiling = min(LONGEST_SECONDS, BASE_SECONDS * 2 ** min(attempts - 1, 10))
     return float(ceiling) * (0.5 + luck / 2)
 
 

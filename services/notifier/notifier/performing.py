@@ -34,7 +34,7 @@ async def perform(
     urgent = notification["urgent"]
     served = notification["round_planned"] - notification["outstanding"]
     units = [
-        Unit(notification, row, (row["delivery_id"],), Tries(row["attempts"], row["spent"]), served + nth)
+        Unit(notification, row, (row["delivery_id"],), Tries(row["attempts"], row["silent"]), served + nth)
         for nth, row in enumerate(rows)
     ]
 

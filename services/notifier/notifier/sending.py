@@ -74,7 +74,7 @@ JUDGED = """, judged AS (
     INSERT INTO attempt (delivery_id, number, school_id)
     SELECT delivery_id, attempts, school_id FROM moved WHERE state = 'sending'
 )
-SELECT m.delivery_id, m.notification_id, m.school_id, m.person_id, m.address, m.digest, m.attempts, m.spent, m.state,
+SELECT m.delivery_id, m.notification_id, m.school_id, m.person_id, m.address, m.digest, m.attempts, m.silent, m.state,
        m.changed_at AS claimed_at, v.fid, p.language
 FROM moved m
 LEFT JOIN device v ON %(channel)s = 'push' AND v.token = m.address
@@ -90,13 +90,13 @@ CLAIM_DIGESTS = DUE_DIGESTS + JUDGED
 OUTCOMES = """
 WITH result AS (
     SELECT * FROM unnest(%(ids)s::bigint[], %(states)s::text[], %(reasons)s::text[], %(outcomes)s::text[],
-                         %(providers)s::text[], %(due_in)s::float8[], %(counts)s::boolean[])
-        AS r(delivery_id, state, reason, outcome, provider_id, due_in, counts)
+                         %(providers)s::text[], %(due_in)s::float8[])
+        AS r(delivery_id, state, reason, outcome, provider_id, due_in)
 ), moved AS (
     UPDATE delivery d SET state = r.state, reason = r.reason, provider_id = coalesce(r.provider_id, d.provider_id),
         due_at = CASE WHEN r.state = 'pending' THEN statement_timestamp() + make_interval(secs => r.due_in)
                       ELSE d.due_at END,
-        attempts = d.attempts - (r.outcome = 'withheld')::int, spent = d.spent + r.counts::int,
+        attempts = d.attempts - (r.outcome = 'withheld')::int, silent = d.silent + (r.outcome = 'unknown')::int,
         lease = NULL, leased_until = NULL, changed_at = clock_timestamp()
     FROM result r WHERE d.delivery_id = r.delivery_id AND d.lease = %(lease)s AND d.state = 'sending'
     RETURNING d.delivery_id, d.notification_id, d.attempts, d.state, r.outcome, r.reason
@@ -148,7 +148,7 @@ WITH lost AS (
     LIMIT 5000 FOR UPDATE SKIP LOCKED
 ), moved AS (
     UPDATE delivery d SET
-        state = CASE WHEN d.spent + 1 >= %(most)s THEN 'unknown' ELSE 'pending' END, spent = d.spent + 1,
+        state = CASE WHEN d.silent + 1 >= %(most)s THEN 'unknown' ELSE 'pending' END, silent = d.silent + 1,
         reason = 'no_outcome', due_at = statement_timestamp(), lease = NULL, leased_until = NULL,
         changed_at = clock_timestamp()
     FROM lost WHERE d.delivery_id = lost.delivery_id

@@ -8,7 +8,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from notifier import escalation, inbox, planning, rendering, retraction, sending
-from notifier.domain import MAX_ATTEMPTS, lane
+from notifier.domain import MOST_SILENT, lane
 from notifier.work import PlanPermit, SendPermit
 from shared.events import NotificationCompleted, NotificationIntent, NotificationPlanned, TaskState
 from shared.tracking import track
@@ -187,7 +187,7 @@ async def settle_stopped(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> 
 
 async def expire_attempts(tx: Transaction) -> int:
     """Give back what dead workers held; returns how many notifications were touched."""
-    rows = await tx.rows(sending.EXPIRED, {"most": MAX_ATTEMPTS})
+    rows = await tx.rows(sending.EXPIRED, {"most": MOST_SILENT})
     for row in rows:
         if row["finished"]:
             await settle(tx, row["notification_id"], row["finished"])

@@ -130,8 +130,8 @@ class House:
 
     async def work(self, rounds: int = 50) -> None:
         """Perform every permit there is, those that follow included; then what the sweep would give."""
+        await self.execute(SPENT)
         for _ in range(rounds):
-            await self.execute(SPENT)
             await handlers.tend(self.service.transactions, self.settings.directory_patience)
             permits = await self.rows(PERMITS)
             if not permits:

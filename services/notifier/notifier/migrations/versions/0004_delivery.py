@@ -12,11 +12,11 @@ def upgrade() -> None:
     op.execute(
         """
 ALTER TABLE delivery
-    ADD COLUMN spent integer NOT NULL DEFAULT 0,
+    ADD COLUMN silent integer NOT NULL DEFAULT 0,
     ADD COLUMN digest uuid,
     ADD COLUMN released_at timestamptz;
 COMMENT ON COLUMN delivery.attempts IS 'calls to the provider';
-COMMENT ON COLUMN delivery.spent IS 'those of them that count: not throttling, not our own configuration';
+COMMENT ON COLUMN delivery.silent IS 'those of them that were never answered: each may have been taken';
 COMMENT ON COLUMN delivery.digest IS 'goes out together with the other rows of this digest';
 COMMENT ON COLUMN delivery.released_at IS 'when quiet hours let it go';
 CREATE INDEX ix_delivery_held ON delivery (due_at) WHERE state = 'held';
