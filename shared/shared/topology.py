@@ -1,5 +1,8 @@
 """Puts a Topology on a broker, checks that it is there, and says what the broker should be set to."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import structlog
 from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractConnection
@@ -7,20 +10,36 @@ from aio_pika.exceptions import ChannelClosed
 
 from shared.bus import Queue, Topology
 from shared.errors import Refused
+from shared.limits import LONGEST
 
 log = structlog.get_logger()
 OLDEST = (3, 10)
+NEEDED = ("publisher_confirms", "basic.nack", "consumer_cancel_notify", "connection.blocked")
+CONSUMER_TIMEOUT_MS = int((LONGEST + 300) * 1000)
+"""Above the longest task, which holds its message to the end (`limits.LONGEST`)."""
 
 
 def check_broker(connection: AbstractConnection) -> None:
-    """Refuse a broker that lacks streams or at-least-once dead letters; both came with RabbitMQ 3.10."""
-    properties = getattr(connection.transport, "connection", None)
-    offered = getattr(properties, "server_properties", {}) or {}
+    """Refuse a broker that cannot do what is needed; say what it should be set to where that cannot be seen."""
+    link = getattr(connection.transport, "connection", None)
+    version = judge(getattr(link, "server_properties", {}) or {})
+    log.info("broker.checked", version=version, set_consumer_timeout_ms=f"at least {CONSUMER_TIMEOUT_MS}")
+
+
+def judge(offered: Mapping[str, Any]) -> str:
+    """The version of a broker, from what it says when one connects; raises Refused.
+
+    Streams and at-least-once dead letters both came with RabbitMQ 3.10. Its `consumer_timeout` is told to nobody: the
+    default of 30 minutes is right, a lower one would take long work away from whoever is at it.
+    """
     version = _text(offered.get("version"))
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if numbers < OLDEST:
         raise Refused(f"RabbitMQ {version or 'of unknown version'} found; 3.10 or newer is needed for streams")
-    log.info("broker.checked", version=version)
+    able = offered.get("capabilities") or {}
+    if missing := [name for name in NEEDED if not able.get(name)]:
+        raise Refused(f"the broker at AMQP_URL does not offer {', '.join(missing)}; is it RabbitMQ, without a proxy?")
+    return version
 
 
 def _text(value: object) -> str:

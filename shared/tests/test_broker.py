@@ -5,13 +5,16 @@ import dataclasses
 from typing import ClassVar
 
 import aio_pika
+import pytest
 import pytest_asyncio
 
+from shared.errors import Refused
 from shared.events import Envelope
 from shared.events.directory import SchoolChanged
 from shared.outbox import Work
 from shared.proxy import proxied
 from shared.testing import declare, eventually, running
+from shared.topology import judge
 
 QUEUE = "notifier.school.changed"
 POISON = "poison"
@@ -138,3 +141,24 @@ async def test_rule_06_forty_permits_for_a_queue_that_is_missing_wait_for_it(spi
         await eventually(lambda: asyncio.sleep(0, sorted(set(done))), lambda found: found == list(range(40)), within=30)
         await spine.outbox_drained(again)
     assert len(done) == 40
+
+
+CAPABLE = dict.fromkeys(("publisher_confirms", "basic.nack", "consumer_cancel_notify", "connection.blocked"), True)
+
+
+@pytest.mark.parametrize("version", ["3.10.8", b"3.13.7", "4.1.2"])
+def test_a_broker_that_can_do_it_all_is_taken(version):
+    assert judge({"version": version, "capabilities": CAPABLE}) in ("3.10.8", "3.13.7", "4.1.2")
+
+
+@pytest.mark.parametrize(
+    ("offered", "says"),
+    [
+        ({"version": "3.9.29", "capabilities": CAPABLE}, "3.10 or newer"),
+        ({}, "unknown version"),
+        ({"version": "4.0.1", "capabilities": CAPABLE | {"connection.blocked": False}}, "connection.blocked"),
+    ],
+)
+def test_a_broker_that_lacks_something_is_refused_by_name(offered, says):
+    with pytest.raises(Refused, match=says):
+        judge(offered)
