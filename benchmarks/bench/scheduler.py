@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from benchmarks import schedules
@@ -60,8 +60,7 @@ async def run(lab: Lab, report: Report) -> None:
             added = await _add(service, lab.size(6000, 100))
             report.at_least("added one by one", added, "schedules/s", 1500)
             lab.say(f"added one by one: {added:,.0f}/s")
-            async with turns.watched():
-                released = await _release(service, backing, lab.size(100_000, 2000))
+            released = await _release(service, backing, lab.size(100_000, 2000), turns)
             report.at_least("backlog released", released, "schedules/s", 15_000)
             lab.say(f"backlog released: {released:,.0f}/s")
         finally:
@@ -70,9 +69,12 @@ async def run(lab: Lab, report: Report) -> None:
         await schedules.prepare(backing)
         pending, singles, ticking = lab.size(100_000, 1000), lab.size(600, 20), lab.size(20, 3)
         service = schedules.service_on(backing)
-        async with running(service), schedules.taking(backing.amqp_url) as taken, turns.watched():
+        async with running(service), schedules.taking(backing.amqp_url) as taken:
             await _settle(service, backing, pending)
-            await _quiet(service, backing, taken, singles, ticking, lab.size(30, 3))
+            missing = await _add_quiet(service, backing, taken, singles, ticking, lab.size(30, 3))
+            async with turns.watched():
+                await asyncio.sleep(lab.size(30, 3) + 2)
+                await eventually(missing, lambda n: n == 0, within=30)
         report.told("pending", pending, "schedules")
         report.told("measured", len(taken.runs), "runs")
         report.exactly(
@@ -96,14 +98,15 @@ async def _add(service: Service, count: int) -> float:
         return count / (time.perf_counter() - started)
 
 
-async def _release(service: Service, backing: Backing, count: int) -> float:
+async def _release(service: Service, backing: Backing, count: int, turns: Turns) -> float:
     """All due at once; replicas claim them side by side. Released: fired, and its message in the outbox, committed."""
     template = schedules.once(dt.datetime.now(dt.UTC) + dt.timedelta(days=1))
     await schedules.add(service, backing, [template])
     due = "clock_timestamp() - interval '1 minute' + n * interval '1 microsecond'"
     await asyncio.to_thread(schedules.grow, backing.admin_url, template.schedule_id, count, due)
     started = time.perf_counter()
-    released = sum(await asyncio.gather(*(_replica(service) for _ in range(REPLICAS))))
+    async with turns.watched():
+        released = sum(await asyncio.gather(*(_replica(service) for _ in range(REPLICAS))))
     assert released == count, f"{released} of {count} released"
     return count / (time.perf_counter() - started)
 
@@ -122,17 +125,16 @@ async def _settle(service: Service, backing: Backing, pending: int) -> None:
     await asyncio.to_thread(schedules.grow, backing.admin_url, template.schedule_id, pending, due)
 
 
-async def _quiet(
+async def _add_quiet(
     service: Service, backing: Backing, taken: schedules.Taken, singles: int, ticking: int, seconds: int
-) -> None:
-    """Single runs spread over `seconds`, and some that tick each second beside them."""
-    start = dt.datetime.now(dt.UTC) + 2 * SECOND
+) -> Callable[[], Awaitable[int]]:
+    """Single runs spread over `seconds`, and some that tick each second beside them; counts those not taken yet."""
+    start = dt.datetime.now(dt.UTC) + 3 * SECOND
     events = [schedules.once(start + n * seconds / singles * SECOND) for n in range(singles)]
     await schedules.add(service, backing, events)
     await schedules.add(service, backing, [schedules.every_second() for _ in range(ticking)])
-    await asyncio.sleep(seconds + 2)
 
     async def missing() -> int:
         return sum(not runs for runs in taken.of(event.schedule_id for event in events).values())
 
-    await eventually(missing, lambda n: n == 0, within=30)
+    return missing

@@ -21,6 +21,7 @@ from psycopg.rows import dict_row
 from benchmarks import schedules
 from benchmarks.harness import Lab, Report
 from cli.local.ports import pick
+from cli.local.supervisor import StartFailed
 from cli.system import python
 from shared.events import ScheduleRequested
 from shared.testing import Backing, eventually
@@ -34,7 +35,7 @@ PATIENCE = 180
 
 STOP = "UPDATE scheduler.schedule SET state = 'cancelled' WHERE schedule_id = ANY(%s) RETURNING schedule_id"
 LEFT = """
-SELECT (SELECT count(*) FROM scheduler.schedule WHERE state = 'active')
+SELECT (SELECT count(*) FROM scheduler.schedule WHERE state = 'active' AND emits = 'notification.due')
      + (SELECT count(*) FROM scheduler.outbox) AS n
 """
 STATES = "SELECT schedule_id, state FROM scheduler.schedule"
@@ -173,8 +174,7 @@ async def _faults(lab: Lab, kills: int, crashes: int, until: float) -> int:
     for nth in range(kills):
         await asyncio.sleep(pause * lab.dice.uniform(0.3, 0.9))
         if nth % (kills // crashes) == kills // crashes // 2:
-            lab.fleet.kill("postgres")
-            await lab.fleet.again("postgres")
+            await _crash(lab)
         alive = [name for name in REPLICAS if name in lab.fleet.running]
         name = lab.dice.choice(alive)
         lab.fleet.kill(name)
@@ -182,6 +182,17 @@ async def _faults(lab: Lab, kills: int, crashes: int, until: float) -> int:
         again.add(asyncio.create_task(_again(lab, name)))
     await asyncio.gather(*again)
     return died
+
+
+async def _crash(lab: Lab) -> None:
+    """The database's postmaster is killed and started again; it refuses while a backend of before is still there."""
+    lab.fleet.kill("postgres")
+    for _ in range(20):
+        try:
+            return await lab.fleet.again("postgres")
+        except StartFailed:
+            await asyncio.sleep(0.5)
+    return await lab.fleet.again("postgres")
 
 
 async def _again(lab: Lab, name: str) -> None:

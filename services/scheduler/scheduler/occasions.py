@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -117,12 +117,20 @@ def outgoing(run: Run, event: Event, now: dt.datetime) -> Outgoing:
 
 def headers(run: Run, event: Event) -> dict[str, str]:
     """The envelope without its time."""
-    envelope = replace(
-        Envelope.of(event, SOURCE),
+    envelope = Envelope(
         id=run.id,
+        type=event.topic,
+        source=SOURCE,
+        time=run.due_at,
+        subject=event.subject,
+        major=event.major,
+        school_id=event.school,
+        task_id=event.task,
         correlation_id=run.schedule["correlation_id"] or run.schedule["schedule_id"],
     )
-    return {name: value for name, value in envelope.headers().items() if name != TIME}
+    found = envelope.headers()
+    del found[TIME]
+    return found
 
 
 def _seal(event: Event) -> UUID | None:
