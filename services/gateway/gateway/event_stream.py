@@ -109,8 +109,14 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, hub: Joined, interest: Interest, missed: Callable[[], Awaitable[list[bytes]]]) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        hub: Joined,
+        interest: Interest,
+        missed: Callable[[], Awaitable[list[bytes]]],
+        status_code: int = 200,  # FastAPI reads the default for the API's description
+    ) -> None:
+        super().__init__(status_code=status_code)
         self._hub = hub
         self._interest = interest
         self._missed = missed
