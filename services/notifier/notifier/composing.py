@@ -25,7 +25,7 @@ ADDRESS = re.compile(r"[^@.]+(\.[^@.]+)*@[^@.]+(\.[^@.]+)*")
 SEVEN_BIT = SMTP.clone(cte_type="7bit")
 """Every server takes it; what is beyond ASCII travels encoded."""
 LINK = re.compile(r"https://[A-Za-z0-9._~:/@%+-]+")
-LONGEST_PUSH_BODY = 1500
+LONGEST_PUSH_TITLE, LONGEST_PUSH_BODY = 400, 1500
 """Bytes: a push is a hint, the whole text is in the app, and FCM takes 4,096 bytes with title and data."""
 SPECIALS = frozenset('<>()[]:;,"\\')
 
@@ -115,7 +115,7 @@ def push(notification: Mapping[str, Any], delivery: Mapping[str, Any], now: dt.d
     return Push(
         token=delivery["address"],
         fid=delivery["fid"],
-        title=_one_line(title),
+        title=_shortened(_one_line(title), LONGEST_PUSH_TITLE),
         body=_shortened(body, LONGEST_PUSH_BODY),
         data={**notification["data"], **own},
         tag=identity,

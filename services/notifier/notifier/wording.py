@@ -1,7 +1,7 @@
 """From a template and its variables to words, in a language: pure, and bounded by construction.
 
 A template is Jinja without loops, calls, attributes and arithmetic (`SOUND`): its time is linear in its length, and
-what it makes is cut off at `LIMITS`. The environment is a sandbox nevertheless.
+what it makes is refused beyond `RENDERED`. The environment is a sandbox nevertheless.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,7 +34,9 @@ SOUND = (
     nodes.Not,
 )
 LIMITS = {"title": 200, "body": 10_000, "html": 50_000, "push_title": 200, "push_body": 1000}
-"""Characters of each part, as written and as rendered."""
+"""Characters of each part, as written."""
+RENDERED = {part: max(2 * most, 600) for part, most in LIMITS.items()}
+"""Characters of each part with its variables in it: a long name in a title is no reason to tell nobody."""
 ENGLISH = "en"
 
 
@@ -138,8 +140,8 @@ def _render(part: str, source: str, values: Mapping[str, object]) -> str:
     try:
         for piece in _compiled(source, part == "html").generate(values):
             length += len(piece)
-            if length > LIMITS[part]:
-                raise Unrenderable(f"{part}: is longer than {LIMITS[part]} characters")
+            if length > RENDERED[part]:
+                raise Unrenderable(f"{part}: is longer than {RENDERED[part]} characters")
             pieces.append(piece)
     except wording_filters.Misfit as problem:
         raise Unrenderable(f"{part}: {problem}") from problem

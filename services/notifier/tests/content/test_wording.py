@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier import builtin
-from notifier.wording import LIMITS, Texts, Unrenderable, direction, languages, render, unsound, used
+from notifier.wording import RENDERED, Texts, Unrenderable, direction, languages, render, unsound, used
 from notifier.wording_html import unsound_html
 
 NAMES = sorted(builtin.VARIABLES)
@@ -99,9 +99,14 @@ def test_variables_are_escaped_in_html_and_stay_as_they_are_in_text(value):
 
 
 def test_what_a_template_makes_is_bounded():
-    with pytest.raises(Unrenderable, match="longer than 10000"):
+    with pytest.raises(Unrenderable, match="longer than 20000"):
         said("{{ x }}" * 100, {"x": "y" * 1000})
-    assert len(said("{{ x }}" * 9, {"x": "y" * 1000}).body) <= LIMITS["body"]
+    assert len(said("{{ x }}" * 9, {"x": "y" * 1000}).body) <= RENDERED["body"]
+
+
+def test_a_long_name_is_no_reason_to_tell_nobody():
+    found = builtin.texts("absence")["en"]
+    assert render(found, builtin.SAMPLE | {"student": "A" * 255, "school": "S" * 255}, "en", "UTC").title
 
 
 def test_a_missing_variable_is_named():
