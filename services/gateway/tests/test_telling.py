@@ -45,6 +45,7 @@ async def test_who_must_be_reached_reaches_the_notifier(gateway):
         WORDS | {"variables": {"a": "b"}},
         {"template": "Not a name"},
         BY_TEMPLATE | {"variables": {"report": 7}},
+        WORDS | {"data": {"a": "ü" * 1000}},
         WORDS | {"escalation": {"steps": []}},
         WORDS | {"escalation": {"steps": ["telegram"]}},
         WORDS | {"escalation": {"after_minutes": 0}},

@@ -12,7 +12,10 @@ Words = Annotated[str, StringConstraints(strip_whitespace=True, pattern=NO_NUL)]
 TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
 Variable = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
 Value = Annotated[str, StringConstraints(max_length=1000, pattern=NO_NUL)]
+Key = Annotated[str, StringConstraints(max_length=100, pattern=NO_NUL)]
 DAY_MINUTES = 1440
+DATA_BYTES = 1900
+"""FCM takes 4,096 bytes with title, body and our own ids: what is more would be accepted here and never arrive."""
 
 
 class EscalationIn(Strict):
@@ -34,6 +37,7 @@ class MessageIn(BaseModel):
     """Either `title` and `body`, or a `template` of the school with its `variables`.
 
     With `escalation` somebody must be reached; it is in the inbox then, because reading it there ends the matter.
+    `data` goes to the app with the push: strings, in all no more than 1,900 bytes.
     """
 
     title: Annotated[Words, StringConstraints(max_length=200)] = ""
@@ -41,6 +45,15 @@ class MessageIn(BaseModel):
     template: TemplateName | None = None
     variables: dict[Variable, Value] = Field(default={}, max_length=50)
     escalation: EscalationIn | None = None
+    data: dict[Key, Value] = Field(default={}, max_length=50)
+
+    @model_validator(mode="after")
+    def fits_into_a_push(self) -> Self:
+        """Keys and values, in UTF-8."""
+        if sum(len(key.encode()) + len(value.encode()) for key, value in self.data.items()) > DATA_BYTES:
+            msg = f"data is longer than {DATA_BYTES} bytes, which no push can carry"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def says_something(self) -> Self:

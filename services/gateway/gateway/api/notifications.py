@@ -72,14 +72,13 @@ class AudienceIn(BaseModel):
 
 
 class NotificationIn(MessageIn, Timing):
-    """What to tell whom, now or later. `data` goes to the app with the push; values are strings."""
+    """What to tell whom, now or later."""
 
     model_config = ConfigDict(extra="forbid")
 
     school: str | None = None
     schools: list[SchoolName] | None = Field(default=None, min_length=1, max_length=500)
     type: Kind
-    data: dict[Key, Value] = Field(default={}, max_length=DATA_LIMIT)
     audience: AudienceIn
     channels: list[Channel] = Field(default=["push", "mail", "inbox"], min_length=1)
     urgent: bool = False
