@@ -49,8 +49,8 @@ async def _request(tx: Transaction, event: Record, now: Saying, what: Tell, scho
     origin = f"{now.record}:{event.record_id}"
     notification = uuid5(event.record_id, f"{event.version}/{what.to}")
     task = uuid5(event.record_id, f"{event.version}/{what.to}/task")
-    values = {"task": task, "notification": notification, "school": event.school_id, "person": event.recorded_by}
-    await tx.execute(OPEN, values)
+    values = {"task": task, "notification": notification, "school": event.school_id, "group": None}
+    await tx.execute(OPEN, values | {"person": event.recorded_by})
     tx.emit(
         NotificationRequested(
             notification_id=notification,
