@@ -1,5 +1,6 @@
 """What the documents say about the code is what the code says."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,9 +8,12 @@ import pytest
 
 from cli.builds import BUILDS
 from cli.event_table import table
-from gateway.auth import ACCESS
+from cli.openapi import text as owners_text
+from gateway.auth import ACCESS, PUBLIC
 from gateway.main import app
+from gateway.problems import CODES
 from gateway.settings import Settings
+from shared.asyncapi import document
 from shared.events import Event
 from shared.testing import Backing, write_keys
 
@@ -45,7 +49,54 @@ def test_personal_fields_have_a_default_that_means_erased():
 def test_every_public_route_says_who_may_use_it(environment):
     paths = app(Settings()).openapi()["paths"]
     public = {(method.upper(), path) for path, methods in paths.items() if path.startswith("/v1") for method in methods}
-    assert public == set(ACCESS)
+    assert public == set(ACCESS) | {route for route in PUBLIC if route[1].startswith("/v1")}
+
+
+def test_every_operation_is_described_in_full(environment):
+    spec = app(Settings()).openapi()
+    operations = {
+        f"{method} {path}": each for path, methods in spec["paths"].items() for method, each in methods.items()
+    }
+    names = [each["operationId"] for each in operations.values()]
+    assert len(names) == len(set(names))
+    assert all(re.fullmatch(r"[a-z_0-9]+", name) for name in names)
+    for name, each in operations.items():
+        assert each.get("tags"), name
+        assert each.get("description"), name
+        if "/v1/" not in name:
+            continue
+        assert {"429", "503"} <= set(each["responses"]), name
+        for status, response in each["responses"].items():
+            if status.startswith("2") and status != "204":
+                (content,) = response["content"].values()
+                assert set(content["schema"]) - {"title"}, f"{name} {status}"
+
+
+def test_every_intent_takes_an_idempotency_key(environment):
+    for path, methods in app(Settings()).openapi()["paths"].items():
+        for method, each in methods.items():
+            if "202" in each["responses"] and method == "post" and not path.endswith(("/cancel", "/erase")):
+                assert "idempotency-key" in {p["name"].lower() for p in each.get("parameters", ())}, path
+
+
+def test_the_owners_answers_are_described_as_they_are(environment):
+    written = (ROOT / "services/gateway/gateway/owners.json").read_text()
+    assert written == owners_text({name: build() for name, build in BUILDS.items()}), "run `python -m cli.openapi`"
+
+
+def test_every_problem_is_in_the_documents():
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", (ROOT / "docs/api.md").read_text(), re.MULTILINE))
+    assert rows == CODES
+
+
+def test_every_event_is_in_the_asyncapi_document():
+    found = document()
+    assert set(found["channels"]) == {topic for topic, _ in Event.known}
+    text = json.dumps(found)
+    for name in re.findall(r'"#/components/schemas/(\w+)"', text):
+        assert name in found["components"]["schemas"]
+    for message in found["components"]["messages"].values():
+        assert message["summary"]
 
 
 def test_files_stay_short():

@@ -1,6 +1,7 @@
 """Intents: rows and outbox in one commit, then 202. Nothing here talks to the broker."""
 
 import datetime as dt
+import hashlib
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 from uuid import UUID
@@ -33,6 +34,10 @@ WITH opened AS (
 )
 INSERT INTO import_job (task_id) VALUES (%(task)s)
 """
+
+
+GROUP = UUID(int=0)
+"""Stands for the school of what belongs to none."""
 
 
 class SendCommand(BaseModel):
@@ -104,10 +109,17 @@ def refuse_past(command: SendCommand) -> None:
         raise Problem(422, "invalid", errors=[{"loc": ["body", "expires_at"], "code": "past", "message": "is over"}])
 
 
-async def request_import(tx: Transaction, caller: Caller, upload: BinaryIO) -> UUID:
-    """Commit an uploaded roster with the permit to import it; returns the task."""
+async def request_import(tx: Transaction, caller: Caller, upload: BinaryIO, key: str | None) -> dict[str, Any]:
+    """Commit an uploaded roster with the permit to import it; the answer, the same for the same key and content."""
     task = uuid7()
+    answer = {"task_id": str(task), "state": "accepted"}
+    if key is not None:
+        digest = hashlib.file_digest(upload, "sha256").hexdigest()
+        upload.seek(0)
+        request = {"route": "imports/oneroster", "sha256": digest}
+        if (before := await answered(tx, caller, GROUP, key, request, answer)) is not None:
+            return before
     await tx.execute(OPEN_IMPORT, {"task": task, "person": caller.person})
     await import_upload.keep(tx, task, upload)
     tx.permit(ImportPermit(task_id=task), "imports")
-    return task
+    return answer

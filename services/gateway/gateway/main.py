@@ -9,6 +9,7 @@ from gateway import (
     classes,
     devices,
     directory_bulk,
+    documentation,
     expiry,
     import_job,
     invariants,
@@ -161,6 +162,7 @@ def app(settings: Settings) -> FastAPI:
     )
     problems.install(application)
     status.documentation(application)
+    documentation.install(application)
     return application
 
 

@@ -1,9 +1,9 @@
 """Devices of many people, and roster imports: what the group's administrators bring in."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from gateway import devices, import_upload
@@ -11,6 +11,13 @@ from gateway.api.deps import Rows
 from gateway.api.me import DeviceIn
 from gateway.auth import Known
 from gateway.commands import request_import
+
+ZIP = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
 
 router = APIRouter(prefix="/v1", tags=["directory"])
 
@@ -59,15 +66,28 @@ async def register_many(body: DevicesIn, _: Known, rows: Rows) -> dict[str, int]
         return {"registered": await devices.register(tx, owners, wanted)}
 
 
-@router.post("/imports/oneroster", status_code=202)
-async def import_roster(request: Request, response: Response, caller: Known, rows: Rows) -> dict[str, str]:
+class ImportAccepted(BaseModel):
+    """The roster is safe; `task_id` tells how its import goes on."""
+
+    task_id: UUID
+    state: Literal["accepted"]
+
+
+@router.post("/imports/oneroster", status_code=202, response_model=ImportAccepted, openapi_extra=ZIP)
+async def import_roster(
+    request: Request,
+    response: Response,
+    caller: Known,
+    rows: Rows,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
+) -> dict[str, Any]:
     """Import a OneRoster 1.1 or 1.2 CSV zip, given as the body."""
     limit = request.app.state.service.settings.import_limit_bytes
     with await import_upload.receive(request.stream(), limit) as upload:
         async with rows.begin() as tx:
-            task = await request_import(tx, caller, upload)
-    response.headers["Location"] = f"/v1/tasks/{task}"
-    return {"task_id": str(task), "state": "accepted"}
+            answer = await request_import(tx, caller, upload, idempotency_key)
+    response.headers["Location"] = f"/v1/tasks/{answer['task_id']}"
+    return answer
 
 
 @router.get("/imports/{task_id}/rejected")

@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from gateway.api.deps import Rows, school_of, seen_by
 from gateway.auth import Known, KnownPerson
@@ -41,7 +41,7 @@ def _hub(request: Request) -> Hub:
 Live = Annotated[Hub, Depends(_hub)]
 
 
-@router.get("/tasks/events", tags=["tasks"], response_class=EventStream, responses=STREAM)
+@router.get("/tasks/events", tags=["tasks"], response_class=Response, responses=STREAM)
 async def task_events(
     caller: Known,
     rows: Rows,
@@ -70,7 +70,7 @@ async def task_events(
     return EventStream(hub, interest, missed)
 
 
-@router.get("/me/inbox/events", tags=["inbox"], response_class=EventStream, responses=STREAM)
+@router.get("/me/inbox/events", tags=["inbox"], response_class=Response, responses=STREAM)
 async def inbox_events(caller: KnownPerson, hub: Live, last_event_id: LastEvent = None) -> EventStream:
     """Changes of the caller's inbox: `inbox`, with `notification_id` and `reason` (`added`, `read`), perhaps twice.
     `reset`: something may have been missed, list the inbox anew. `reconnect`: come back.

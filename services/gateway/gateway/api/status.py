@@ -12,6 +12,7 @@ from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader
 
 from gateway.api.deps import Rows, Services
+from shared import asyncapi
 
 router = APIRouter(include_in_schema=False)
 pages = Environment(loader=PackageLoader("gateway"), autoescape=True)
@@ -47,11 +48,32 @@ async def status(rows: Rows, owners: Services, request: Request) -> HTMLResponse
     return HTMLResponse(page)
 
 
+def _kind(facts: dict[str, Any]) -> str:
+    """A schema's type in a word or two."""
+    if "$ref" in facts:
+        return str(facts["$ref"]).rpartition("/")[2]
+    if "anyOf" in facts:
+        return " or ".join(_kind(each) for each in facts["anyOf"])
+    if facts.get("type") == "array":
+        return f"list of {_kind(facts.get('items', {}))}"
+    return str(facts.get("format") or facts.get("type") or "anything")
+
+
 def documentation(app: FastAPI) -> None:
     """Serve the API's documentation from a package's files."""
     # Swagger UI 5: what came before it shows nothing of OpenAPI 3.1.
     folder = Path(fastapi_offline.__file__).parent / "static"
     app.mount("/assets/swagger", StaticFiles(directory=folder), name="swagger")
+
+    described = asyncapi.document()
+
+    @app.get("/asyncapi.json", include_in_schema=False)
+    async def events() -> dict[str, Any]:
+        return described
+
+    @app.get("/docs/events", include_in_schema=False)
+    async def event_docs() -> HTMLResponse:
+        return HTMLResponse(pages.get_template("events.html").render(document=described, kind=_kind))
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
