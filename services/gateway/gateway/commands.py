@@ -1,7 +1,6 @@
 """Intents: rows and outbox in one commit, then 202. Nothing here talks to the broker."""
 
 import datetime as dt
-import hashlib
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 from uuid import UUID
@@ -114,9 +113,7 @@ async def request_import(tx: Transaction, caller: Caller, upload: BinaryIO, key:
     task = uuid7()
     answer = {"task_id": str(task), "state": "accepted"}
     if key is not None:
-        digest = hashlib.file_digest(upload, "sha256").hexdigest()
-        upload.seek(0)
-        request = {"route": "imports/oneroster", "sha256": digest}
+        request = {"route": "imports/oneroster", "sha256": import_upload.digest(upload)}
         if (before := await answered(tx, caller, GROUP, key, request, answer)) is not None:
             return before
     await tx.execute(OPEN_IMPORT, {"task": task, "person": caller.person})

@@ -3,6 +3,7 @@
 Whatever its size, a part is all that is ever in memory, and no transaction waits for a slow sender.
 """
 
+import hashlib
 import tempfile
 from collections.abc import AsyncIterator
 from typing import BinaryIO, cast
@@ -39,6 +40,15 @@ async def _spool(stream: AsyncIterator[bytes], limit: int, file: BinaryIO) -> No
     if not taken:
         raise Problem(422, "roster_refused", "The body is empty; it must be a zip.")
     file.seek(0)
+
+
+def digest(file: BinaryIO) -> str:
+    """SHA-256 of an upload."""
+    sha256 = hashlib.sha256()
+    while part := file.read(PART):
+        sha256.update(part)
+    file.seek(0)
+    return sha256.hexdigest()
 
 
 async def keep(tx: Transaction, task: UUID, file: BinaryIO) -> None:
