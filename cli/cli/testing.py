@@ -8,9 +8,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
-from cli.backing import choice
+from cli.backing import choice, packages
 from cli.backing.choice import Backing
 from cli.layout import ROOT, Layout, layout
+from cli.local import faketime
 from cli.local.foreground import until_stopped
 from cli.local.ports import pick
 from cli.local.processes import Ledger, started
@@ -18,6 +19,7 @@ from cli.local.specs import Spec
 from cli.local.supervisor import Supervisor
 from cli.removal import remove, remove_stale_tests
 from cli.screen import say
+from shared.errors import Refused
 
 OF_THE_CALLER = ("AMQP_URL", "DATABASE_URL", "RABBITMQ_MANAGEMENT_URL")
 """Never handed on: tests make and drop databases and virtual hosts, which is nobody's server to bear but ours."""
@@ -63,8 +65,22 @@ async def install(supervisor: Supervisor) -> None:
         await supervisor.start([step])
 
 
+async def _install_faketime(supervisor: Supervisor) -> None:
+    """What moves a process's clock. Where it cannot be installed the tests that need it fail, saying so."""
+    if faketime.library() is not None:
+        return
+    try:
+        step = await packages.spec([faketime.PACKAGE])
+    except Refused as refusal:
+        say(f"{refusal}\nThe tests of a wall clock that jumps will fail without it.")
+        return
+    say(f"Installing {faketime.PACKAGE} from this machine's packages")
+    await supervisor.start([step])
+
+
 async def _test(own: Layout, supervisor: Supervisor, arguments: Sequence[str]) -> int:
     await install(supervisor)
+    await _install_faketime(supervisor)
     backing = await asyncio.to_thread(choice.choose, own, pick(choice.PORTS), {})
     # Killed in the end: nobody reads their data any more, and an orderly stop takes seconds.
     await supervisor.start([replace(spec, stop_signal=signal.SIGKILL) for spec in backing.specs])

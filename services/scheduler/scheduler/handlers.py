@@ -18,7 +18,7 @@ async def take_up(event: ScheduleRequested, tx: Transaction) -> None:
     if row is None:
         return
     if row["state"] == "cancelled":
-        await store.end_task(tx, row, "cancelled")
+        await store.end_task(tx, row | {"payload": event.payload}, "cancelled")
     store.tell(tx, row)
 
 

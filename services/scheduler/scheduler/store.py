@@ -32,7 +32,7 @@ ON CONFLICT (schedule_id) DO UPDATE SET emits = excluded.emits, version = s.vers
     needs_calendar = excluded.needs_calendar, calendar_version = excluded.calendar_version, due_at = excluded.due_at,
     fire_until = excluded.fire_until, headers = excluded.headers, data = excluded.data, changed_at = clock_timestamp()
 WHERE s.rule IS NULL AND s.school_id = excluded.school_id
-RETURNING *
+RETURNING schedule_id, school_id, emits, state, version, timezone, due_at, changed_at
 """
 SCHOOL = "SELECT timezone, calendar, calendar_version, seen FROM school WHERE school_id = %(school)s"
 NOW = "SELECT clock_timestamp() AS now"
