@@ -18,6 +18,11 @@ UPDATE person SET sourced_id = %(sourced_id)s, given_name = '', family_name = ''
 WHERE person_id = %(person)s
 """
 FORGET = (
+    "DELETE FROM refresh_token WHERE person_id = %(person)s",
+    "DELETE FROM invitation WHERE person_id = %(person)s",
+    "DELETE FROM administrator WHERE person_id = %(person)s",
+    "DELETE FROM account_name WHERE person_id = %(person)s",
+    "DELETE FROM account WHERE person_id = %(person)s",
     "DELETE FROM contact WHERE person_id = %(person)s",
     "DELETE FROM device WHERE person_id = %(person)s",
     "DELETE FROM preference WHERE person_id = %(person)s",

@@ -45,7 +45,13 @@ async def test_promise_14_an_erased_person_leaves_no_plaintext_and_does_not_come
     who, school = found["id"], found["memberships"][0]["school_id"]
     device = {"token": f"{CANARY}-token", "platform": "web"}
     assert (await gateway.ask("PUT", "/v1/me/devices", "student", school, who, json=device)).status_code == 200
-    assert {"person", "contact", "device", "outbox"} <= set(plain(admin))
+    admin.execute("INSERT INTO gateway.account (person_id, firebase_uid) VALUES (%s, %s)", (who, f"{CANARY}-uid"))
+    admin.execute("INSERT INTO gateway.account_name VALUES (%s, %s)", (f"{CANARY}-name", who))
+    absence = {"student_id": who, "day": "2026-11-02", "reason": f"{CANARY} flu"}
+    recorded = await gateway.ask("POST", "/v1/absences", "staff", school, json=absence)
+    assert recorded.status_code == 201
+    held = {"person", "contact", "device", "outbox", "account", "account_name", "record"}
+    assert held <= set(plain(admin))
     # when
     assert (await gateway.ask("DELETE", f"/v1/people/{who}")).status_code == 204
     # then

@@ -1,0 +1,84 @@
+"""A whole roster: how long until 100,000 people are in, with the relay at work beside it, and until all is published.
+
+The gateway runs in this process, as in production: the importer, the relay and the loop share one core.
+"""
+
+import asyncio
+import io
+import resource
+import time
+from typing import Any
+from uuid import UUID, uuid4
+
+from benchmarks import rosters
+from benchmarks.harness import Lab, Report
+from gateway import import_upload
+from gateway.main import build
+from gateway.settings import Settings
+from gateway.work import ImportPermit
+from shared.service import Service
+from shared.testing import declare, running
+
+STATE = "SELECT finished_at IS NOT NULL AS over FROM import_job WHERE task_id = %s"
+LEFT = "SELECT count(*) AS n FROM outbox"
+FOUND = """
+SELECT (SELECT count(*) FROM person) AS people, (SELECT count(*) FROM student WHERE told) AS students,
+       (SELECT count(*) FROM enrolment) AS enrolments, (SELECT sum(directory_version) FROM school) AS positions,
+       (SELECT count(*) FROM import_rejection) AS rejected
+"""
+KIB = 1024
+
+
+async def run(lab: Lab, report: Report) -> None:
+    """100,000 people with classes and guardians in ≤ 60 s; the same again in ≤ 20 s; memory ≤ 250 MB more."""
+    people = lab.size(100_000, 400)
+    upload = rosters.pack(people)
+    with lab.backing(["gateway"]) as backing:
+        environment: dict[str, Any] = {name.lower(): value for name, value in backing.environment("gateway").items()}
+        service = build(Settings(**environment))
+        await declare(backing.amqp_url, service.topology())
+        async with running(service):
+            before = _peak()
+            first = await _imported(service, upload)
+            lab.say(f"{people:,} people imported in {first:.1f} s")
+            published = first + await _drained(service)
+            report.at_most(f"{people:,} people imported, relay beside it", first, "s", 60)
+            report.told("… and every event confirmed by the broker", published, "s")
+            report.at_most("memory of the process at its peak, more than before", _peak() - before, "MB", 250)
+            report.at_most("the same upload again, nothing changed", await _imported(service, upload), "s", 20)
+            found = (await _rows(service, FOUND))[0]
+            pupils = rosters.students(people)
+            report.exactly("people", found["people"], "", people)
+            report.exactly("students told of, once each", found["students"], "", pupils)
+            report.exactly("rows rejected", found["rejected"], "", 0)
+            # A position for each school, calendar, person and student; each belongs to one school here.
+            report.exactly("positions given", found["positions"], "", people + pupils + 2 * rosters.SCHOOLS)
+
+
+async def _imported(service: Service, upload: bytes) -> float:
+    """Seconds from the commit of an upload to the commit that ends its import."""
+    task = uuid4()
+    async with service.transactions.begin() as tx:
+        await tx.execute("INSERT INTO import_job (task_id) VALUES (%s)", (task,))
+        await import_upload.keep(tx, task, io.BytesIO(upload))
+        tx.permit(ImportPermit(task_id=task), "imports")
+    started = time.perf_counter()
+    while not (await _rows(service, STATE, task))[0]["over"]:
+        await asyncio.sleep(0.1)
+    return time.perf_counter() - started
+
+
+async def _drained(service: Service) -> float:
+    started = time.perf_counter()
+    while (await _rows(service, LEFT))[0]["n"]:
+        await asyncio.sleep(0.2)
+    return time.perf_counter() - started
+
+
+async def _rows(service: Service, query: str, *values: UUID) -> list[dict[str, Any]]:
+    async with service.transactions.begin() as tx:
+        return await tx.rows(query, values or None)
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB
