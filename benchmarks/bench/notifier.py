@@ -1,0 +1,114 @@
+"""How fast people are told, what that costs, and that one school's bulk holds up nobody else.
+
+The peer is the seed as its author meant it (Django and Celery): `PEER_DIR` names its folder; its `bench.sh` installs,
+runs and stops what it needs. Bounds: more people a second and more sends a CPU-second than the peer; an urgent notice
+of another school is later by ≤ 1 s (p99) during a bulk of 50,000, and a bulk takes ≤ 2 times its own time alone.
+"""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from benchmarks import telling
+from benchmarks.harness import Lab, Report
+from cli.system import System
+
+CHANNELS = ("push", "mail")
+PEER_CASE = {"bulks": 1, "email": True, "latency_ms": 0}
+PEER_SECONDS = 1800.0
+APART = 0.1
+
+
+async def run(lab: Lab, report: Report) -> None:
+    """Throughput beside the peer's, then fairness."""
+    async with lab.system(("gateway", "notifier"), LOG_LEVEL="WARNING") as system:
+        await _throughput(lab, report, system)
+        await _fairness(lab, report, system)
+    peer = await _peer(lab)
+    for row in report.rows:
+        if row.name in ("people told a second", "sends a CPU-second of the notifier"):
+            name = "users_per_s" if row.name.startswith("people") else "sends_per_worker_cpu_s"
+            report.times_peer(f"{row.name}, beside Celery", row.value or 0.0, peer.get(name), 2)
+
+
+async def _throughput(lab: Lab, report: Report, system: System) -> None:
+    people = lab.size(1_000, 100)
+    school = telling.add_school(system, people)
+    await telling.tell(system, school)  # connections and caches are warm in what counts
+    runs = [await telling.tell(system, school) for _ in range(lab.size(5, 1))]
+    best = sorted(runs, key=lambda each: each.seconds)[len(runs) // 2]
+    report.told("people of a bulk, push and mail", people, "")
+    report.told("people told a second", people / best.seconds, "people/s")
+    report.told("sends a CPU-second of the notifier", 2 * people / best.cpu, "sends")
+    seen = [telling.counts(system, each.notification) for each in runs]
+    wrong = sum(each != {channel: {"accepted": people} for channel in CHANNELS} for each in seen)
+    report.exactly("promise 01: bulks that do not add up", wrong, "", 0)
+
+
+async def _fairness(lab: Lab, report: Report, system: System) -> None:
+    big, small, notices = lab.size(50_000, 600), lab.size(2_000, 60), lab.size(100, 5)
+    crowd, other, one = (telling.add_school(system, n) for n in (big, small, 1))
+    alone = [await telling.tell(system, other) for _ in range(lab.size(3, 1))]
+    own = sorted(each.seconds for each in alone)[len(alone) // 2]
+    quiet = await _urgent(system, one, notices)
+    # when the big one is under way
+    bulk = asyncio.create_task(telling.tell(system, crowd))
+    await asyncio.sleep(lab.size(5, 1))
+    beside = await telling.tell(system, other)
+    busy = await _urgent(system, one, notices)
+    report.told("bulk still under way afterwards", float(not bulk.done()), "")
+    told = await bulk
+    report.told("bulk beside which it is measured", big, "people")
+    report.told("that bulk", big / told.seconds, "people/s")
+    for channel in CHANNELS:
+        late = _p99(busy[channel]) - _p99(quiet[channel])
+        report.told(f"urgent notice alone, {channel}, p99", 1000 * _p99(quiet[channel]), "ms")
+        report.at_most(f"urgent notice later by, {channel}, p99", max(0.0, late), "s", 1.0)
+    report.told(f"bulk of {small} alone", own, "s")
+    report.at_most("the same beside the big one", beside.seconds / own, "× its own time", 2.0)
+    lost = sum(big - telling.counts(system, told.notification)[channel].get("accepted", 0) for channel in CHANNELS)
+    report.exactly("promise 01: of the big bulk not accepted", lost, "", 0)
+    twice = sum(system.stats(name)["duplicates"] for name in ("fcm", "smtp"))
+    report.exactly("promise 02: anything twice", twice, "", 0)
+
+
+async def _urgent(system: System, school: UUID, notices: int) -> dict[str, list[float]]:
+    """Delays of urgent notices to one person, by channel."""
+    sent = []
+    for _ in range(notices):
+        sent.append(await telling.send(system, school, urgent=True))
+        await asyncio.sleep(APART)
+    for _ in range(200):
+        found = {channel: telling.delays(system, sent, channel) for channel in CHANNELS}
+        if all(len(each) == notices for each in found.values()):
+            return found
+        await asyncio.sleep(0.2)
+    raise AssertionError("an urgent notice was not told within 40 s")
+
+
+def _p99(values: list[float]) -> float:
+    return values[min(len(values) - 1, int(len(values) * 0.99))]
+
+
+async def _peer(lab: Lab) -> dict[str, Any]:
+    """The peer's best figures for one bulk of 1,000 people, push and mail; empty without a peer."""
+    if lab.peer is None or not lab.full:
+        return {}
+    folder = lab.layout.folder / "peer"
+    folder.mkdir(parents=True, exist_ok=True)
+    lab.say("the peer installs itself and runs")
+    environment = os.environ | {"RUN_DIR": str(folder / "run"), "VENV": str(folder / "venv")}
+    command = (str(lab.peer / "bench.sh"), "--cases", "1000:1:push+email:0", "--json", str(folder / "result.json"))
+    process = await asyncio.create_subprocess_exec(*command, env=environment)
+    async with asyncio.timeout(PEER_SECONDS):
+        if await process.wait() != 0:
+            raise RuntimeError("the peer's bench.sh failed; its README says what it needs")
+    return _best(folder / "result.json")
+
+
+def _best(result: Path) -> dict[str, Any]:
+    rows = [row for row in json.loads(result.read_text()) if PEER_CASE.items() <= row.items()]
+    return {name: max(row[name] for row in rows) for name in ("users_per_s", "sends_per_worker_cpu_s")}
