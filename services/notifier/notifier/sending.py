@@ -101,7 +101,7 @@ WITH result AS (
     FROM result r WHERE d.delivery_id = r.delivery_id AND d.lease = %(lease)s AND d.state = 'sending'
     RETURNING d.delivery_id, d.notification_id, d.attempts, d.state, r.outcome, r.reason
 ), tried AS (
-    UPDATE attempt a SET outcome = m.outcome, reason = m.reason, ended_at = clock_timestamp()
+    UPDATE attempt a SET outcome = m.outcome, reason = m.reason, ended_at = statement_timestamp()
     FROM moved m WHERE a.delivery_id = m.delivery_id AND a.number = m.attempts AND m.outcome <> 'withheld'
 ), withheld AS (
     DELETE FROM attempt a USING moved m

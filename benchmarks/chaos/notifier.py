@@ -1,0 +1,88 @@
+"""Every fault that providers are known for, at 5 % each, on one bulk: it adds up, and nobody is told twice.
+
+UNAVAILABLE, QUOTA_EXCEEDED with Retry-After and UNREGISTERED at FCM; 451 and 550 at the mail server. Dice are seeded.
+"""
+
+import asyncio
+from typing import LiteralString
+
+from benchmarks import telling
+from benchmarks.harness import Lab, Report
+from cli.system import System
+from shared.testing import eventually
+
+RETRY_AFTER = 3
+RATE = 0.05
+
+# Between a QUOTA_EXCEEDED's answer and the next call for the same delivery: never less than it asked for.
+EARLY: LiteralString = """
+SELECT count(*) AS n FROM notifier.attempt a
+JOIN notifier.attempt b ON b.delivery_id = a.delivery_id AND b.number = a.number + 1
+WHERE a.outcome IN ('throttled', 'transient') AND a.reason IN ('QUOTA_EXCEEDED', 'UNAVAILABLE')
+  AND b.started_at < a.ended_at + make_interval(secs => %s)
+"""
+WAITED: LiteralString = """
+SELECT count(*) AS n FROM notifier.attempt WHERE reason = 'QUOTA_EXCEEDED'
+"""
+ROWS: LiteralString = """
+SELECT count(*) AS n, count(DISTINCT (person_id, channel, address, round)) AS rows FROM notifier.delivery
+WHERE notification_id = %s
+"""
+OUTCOMES: LiteralString = """
+SELECT d.channel, a.outcome, count(*) AS n FROM notifier.attempt a JOIN notifier.delivery d USING (delivery_id)
+WHERE d.notification_id = %s GROUP BY 1, 2
+"""
+INVALIDATED: LiteralString = """
+SELECT count(*) AS n FROM notifier.attempt WHERE outcome = 'token_dead'
+"""
+
+
+async def run(lab: Lab, report: Report) -> None:
+    """Promises 1 and 2 under faults of the providers."""
+    people = lab.size(5_000, 150)
+    async with lab.system(("gateway", "notifier"), LOG_LEVEL="WARNING") as system:
+        school = telling.add_school(system, people)
+        faults = {"unavailable": RATE, "quota": RATE, "unregistered": RATE, "retry_after_s": RETRY_AFTER}
+        system.faults("fcm", seed=lab.seed, **faults)
+        system.faults("smtp", seed=lab.seed, defer=RATE, reject=RATE)
+        told = await telling.tell(system, school)
+        await _counters_at_rest(system)
+        _judge(report, system, told, people)
+
+
+async def _counters_at_rest(system: System) -> None:
+    """Every event that followed has left the outbox."""
+
+    async def left() -> int:
+        rows = await asyncio.to_thread(system.rows, "SELECT count(*) AS n FROM notifier.outbox")
+        return int(rows[0]["n"])
+
+    await eventually(left, lambda n: n == 0, within=30)
+
+
+def _judge(report: Report, system: System, told: telling.Told, people: int) -> None:
+    counts = telling.counts(system, told.notification)
+    calls = {name: system.stats(name) for name in ("fcm", "smtp")}
+    attempts: dict[str, dict[str, int]] = {}
+    for row in system.rows(OUTCOMES, told.notification):
+        attempts.setdefault(row["channel"], {})[row["outcome"]] = row["n"]
+    report.told("people, push and mail", people, "")
+    report.told("told in", told.seconds, "s")
+    for channel, standin in (("push", "fcm"), ("mail", "smtp")):
+        states, made = counts[channel], attempts[channel]
+        report.told(f"{channel}: accepted", states.get("accepted", 0), "")
+        report.told(f"{channel}: failed for good", states.get("failed", 0), "")
+        report.told(f"{channel}: refused for now", made.get("transient", 0) + made.get("throttled", 0), "calls")
+        missing = people - states.get("accepted", 0) - states.get("failed", 0)
+        report.exactly(f"promise 01: {channel}, people without an end", missing, "", 0)
+        off = abs(calls[standin]["sent"] - states.get("accepted", 0))
+        report.exactly(f"promise 01: {channel}, accepted here and at the provider differ by", off, "", 0)
+        over = max(0, calls[standin]["calls_total"] - sum(made.values()))
+        report.exactly(f"promise 02: {channel}, calls beyond attempts", over, "", 0)
+        report.exactly(f"promise 02: {channel}, told twice", calls[standin]["duplicates"], "", 0)
+    rows = system.rows(ROWS, told.notification)[0]
+    report.exactly("promise 01: rows beyond one for each address", rows["n"] - rows["rows"], "", 0)
+    report.at_least("QUOTA_EXCEEDED met", system.rows(WAITED)[0]["n"], "calls", 1)
+    report.exactly("Retry-After: calls before it was over", system.rows(EARLY, RETRY_AFTER)[0]["n"], "", 0)
+    dead = system.rows(INVALIDATED)[0]["n"] - counts["push"].get("failed", 0)
+    report.exactly("dead tokens and pushes that failed differ by", abs(dead), "", 0)
