@@ -1,0 +1,144 @@
+"""Promise 13: the previous commit's code runs on this schema, because a deployment always has both for a while.
+
+"Previous" is the newest commit whose migrations are the first of ours, unchanged, and not all of them: the newest code
+that did not know this schema. A shallow clone does not hold it; then this is skipped, and says so.
+"""
+
+import asyncio
+import io
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cli import tokens
+from cli.builds import BUILDS
+from cli.services import NAMES
+from cli.system import System
+from shared.testing import Backing, declare, eventually, fresh_database, fresh_vhost, write_keys
+
+ROOT = Path(__file__).resolve().parents[1]
+ABSENT = ("academicSessions", "classes", "courses", "enrollments")
+USERS = """sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName,email
+ada,true,north,guardian,ada,Ada,Demo,ada@example.org
+bob,true,north,guardian,bob,Bob,Demo,bob@example.org
+"""
+STATES = "SELECT state, count(*) AS n FROM notifier.delivery GROUP BY 1"
+
+
+def git(*arguments):
+    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, check=False)
+    return done.stdout if done.returncode == 0 else None
+
+
+def revisions(commit):
+    """Migration files of a commit and what is in them."""
+    listed = git("ls-tree", "-r", commit, "--", "services", "shared") or b""
+    entries = (line.split(None, 3) for line in listed.decode().splitlines())
+    return {(path, blob) for _, _, blob, path in entries if "/versions/0" in path}
+
+
+def commit_before():
+    """The newest commit whose migrations are some, not all, of the present ones; None where history does not reach."""
+    present = revisions("HEAD")
+    for commit in (git("rev-list", "--max-count=400", "HEAD", "--", "*/versions/0*.py") or b"").decode().split():
+        found = revisions(f"{commit}^")
+        if found and found < present:
+            return f"{commit}^"
+    return None
+
+
+@pytest.fixture(scope="module")
+def previous(tmp_path_factory):
+    """A folder with the previous code."""
+    commit = commit_before()
+    packed = git("archive", commit, "shared", "services") if commit else None
+    if packed is None:
+        pytest.skip("no previous commit here: not a git clone, or a shallow one (`git fetch --unshallow`)")
+    folder = tmp_path_factory.mktemp("previous")
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture
+def system(tmp_path):
+    """The whole system on the present schema; services are started by the test."""
+    write_keys(tmp_path / "keys")
+    with fresh_database(NAMES) as database, fresh_vhost() as amqp:
+        found = System(Backing(database, amqp, tmp_path / "keys"), tmp_path)
+        with pytest.MonkeyPatch.context() as patch:
+            asyncio.run(found.start_standins())
+            for name, value in found.environment("gateway").items():
+                patch.setenv(name, value)
+            asyncio.run(declare(amqp, *(build().topology() for build in BUILDS.values())))
+        try:
+            yield found
+        finally:
+            asyncio.run(found.stop())
+
+
+def imported_from(path):
+    """Where a process with this PYTHONPATH has its gateway from."""
+    which = [sys.executable, "-c", "import gateway; print(gateway.__file__)"]
+    return subprocess.run(which, env={"PYTHONPATH": path}, capture_output=True, text=True, check=True).stdout
+
+
+def roster():
+    manifest = ["propertyName,value", "manifest.version,1.0", "oneroster.version,1.1", "file.orgs,bulk"]
+    manifest += ["file.users,bulk", *(f"file.{name},absent" for name in ABSENT)]
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("manifest.csv", "\n".join(manifest) + "\n")
+        archive.writestr("orgs.csv", "sourcedId,name,type\nnorth,North,school\n")
+        archive.writestr("users.csv", USERS)
+    return out.getvalue()
+
+
+async def walk(system, expected):
+    """A roster in, a send out: through both services, their rows, and the log."""
+    token = tokens.make(system.backing.keys / "signing.pem", "platform_admin")
+    with closing(httpx.Client(base_url=system.url, headers={"Authorization": f"Bearer {token}"}, timeout=30)) as api:
+        task = api.post("/v1/imports/oneroster", content=roster()).raise_for_status().json()["task_id"]
+
+        async def imported():
+            return api.get(f"/v1/tasks/{task}").raise_for_status().json()["state"]
+
+        await eventually(imported, lambda state: state == "succeeded", within=30)
+        send = {
+            "school": "north",
+            "type": "general",
+            "title": "Hello",
+            "body": "Made up.",
+            "audience": {"school": True},
+        }
+        api.post("/v1/notifications", json=send | {"channels": ["mail"]}).raise_for_status()
+
+        async def told():
+            return {row["state"]: row["n"] for row in system.rows(STATES)}
+
+        await eventually(told, lambda found: found == {"accepted": expected}, within=30)
+
+
+async def test_promise_13_the_previous_code_runs_on_this_schema_and_this_code_goes_on_from_there(system, previous):
+    # given
+    old = os.pathsep.join(str(previous / part) for part in ("shared", "services/gateway", "services/notifier"))
+    assert imported_from(old).startswith(str(previous)), "the test must not run this code by mistake"
+    # when
+    system.extra["PYTHONPATH"] = old
+    await system.start("gateway", "notifier")
+    # then
+    await walk(system, 2)
+    # when
+    for name in ("gateway", "notifier"):
+        system.kill(name)
+    del system.extra["PYTHONPATH"]
+    await system.start("gateway", "notifier")
+    # then
+    await walk(system, 4)
