@@ -1,6 +1,6 @@
 """Builds the scheduler: what time triggers happens on time, once, whoever dies. Read `build` to know the service."""
 
-from scheduler import api, handlers, system
+from scheduler import api, handlers, invariants, system
 from scheduler.firing import Firing
 from scheduler.settings import Settings
 from shared.events import CalendarChanged, ScheduleRequested, SchoolChanged, StudentChanged, TaskCancelRequested
@@ -20,5 +20,7 @@ def build(settings: Settings) -> Service:
     service.sweep(settings.maintain_every, system.maintain)
     service.sweep(FOLLOW_SECONDS, handlers.follow_calendars)
     service.sweep(FORGET_SECONDS, handlers.forget, settings.keep_days)
+    for name, statement in invariants.INVARIANTS.items():
+        service.reconcile(name, statement)
     service.serve(api.router)
     return service

@@ -6,6 +6,7 @@ import datetime as dt
 import pytest
 
 from scheduler import domain, system
+from scheduler.invariants import INVARIANTS
 from scheduler.system import DAILY, MONTHLY
 from shared.events import ReportsMonthlyDue, TasksExpiryDue
 from shared.recurrence import zone_of
@@ -116,3 +117,20 @@ async def test_they_can_be_seen_and_only_administrators_pause_or_run_them(schedu
     assert (seen["last_run"]["outcome"], seen["runs"]) == ("ran", 1)
     (told,) = await scheduler.told(expiry, "tasks.expiry_due")
     assert seen["last_run"]["task_id"] == told["data"]["task_id"]
+
+
+async def test_what_must_never_be_found_is_found_when_it_is_there(scheduler):
+    async def violations():
+        async with scheduler.service.transactions.begin() as tx:
+            found = {name: await tx.row(statement) for name, statement in INVARIANTS.items()}
+        return {name: row["violations"] for name, row in found.items()}
+
+    # given
+    await scheduler.fire()
+    event = await scheduler.add_due(seconds_ago=-3600)
+    assert await violations() == {"schedule_overdue": 0, "schedule_unarmed": 0}
+    # when
+    await scheduler.set(event.schedule_id, due_at=await scheduler.now() - dt.timedelta(minutes=6), headers=None)
+    # then
+    assert await violations() == {"schedule_overdue": 1, "schedule_unarmed": 1}
+    await scheduler.set(event.schedule_id, state="cancelled")
