@@ -17,4 +17,22 @@ WHERE n.state IN ('sending', 'completed') AND {RECENT}
                           AND d.state IN ('pending', 'held', 'sending'))
 """  # noqa: S608  # our own condition
 
-INVARIANTS = {"planned_is_not_rows": PLANNED, "outstanding_is_not_open": OUTSTANDING}
+# What was taken back is not sent: a retry that was put off for longest is stopped by its claim within this time.
+CORRECTED = """
+SELECT count(*) AS violations FROM notification n JOIN delivery d USING (notification_id)
+WHERE n.retracted_at BETWEEN clock_timestamp() - interval '1 day' AND clock_timestamp() - interval '15 minutes'
+  AND d.state IN ('pending', 'held')
+"""
+
+# Somebody must be reached, and nobody is being asked.
+UNASKED = """
+SELECT count(*) AS violations FROM escalation
+WHERE state = 'open' AND due_at < clock_timestamp() - interval '5 minutes'
+"""
+
+INVARIANTS = {
+    "planned_is_not_rows": PLANNED,
+    "outstanding_is_not_open": OUTSTANDING,
+    "corrected_is_open": CORRECTED,
+    "must_reach_is_not_asked": UNASKED,
+}

@@ -5,7 +5,7 @@ import datetime as dt
 
 import pytest
 
-from notifier import handlers
+from notifier import handlers, invariants
 from notifier.escalation import next_move
 from shared.events.directory import Guardian
 from shared.events.notifications import Escalation
@@ -165,6 +165,14 @@ async def test_named_people_have_a_case_each(family):
     await family.wait()
     await family.wait()
     assert {person for person, _ in (await family.asked())[2]} == {family.second}
+
+
+async def test_a_case_that_nobody_takes_on_is_counted(family):
+    count = invariants.INVARIANTS["must_reach_is_not_asked"]
+    await family.tell()
+    assert await family.desk.house.rows(count) == [{"violations": 0}]
+    await family.desk.house.execute("UPDATE escalation SET due_at = clock_timestamp() - interval '6 minutes'")
+    assert await family.desk.house.rows(count) == [{"violations": 1}]
 
 
 async def test_two_replicas_and_a_restart_ask_once(family):

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from notifier import invariants
 from notifier.effects import Outcome
 from shared.testing import eventually
 
@@ -194,6 +195,14 @@ async def test_another_schools_record_of_the_same_name_is_another(desk, pair):
     desk.school = await desk.house.add_school()
     await desk.house.receive(correction(desk))
     assert set((await desk.told(first.notification_id)).values()) == {"pending"}
+
+
+async def test_what_was_corrected_and_is_open_still_is_counted(desk, pair):
+    count = invariants.INVARIANTS["corrected_is_open"]
+    await desk.house.receive(recorded(desk, pair))
+    assert await desk.house.rows(count) == [{"violations": 0}]
+    await desk.house.execute("UPDATE notification SET retracted_at = clock_timestamp() - interval '1 hour'")
+    assert await desk.house.rows(count) == [{"violations": 2}]
 
 
 async def test_what_was_corrected_is_not_sent_again(desk, pair):
