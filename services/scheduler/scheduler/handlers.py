@@ -6,13 +6,19 @@ from collections.abc import Sequence
 from scheduler import decisions, store
 from scheduler.decisions import Which
 from shared.events import CalendarChanged, DirectoryEvent, Event, ScheduleRequested, SchoolChanged, TaskCancelRequested
+from shared.events.rules import OnceRule
+from shared.tracking import track
 from shared.transaction import Transaction, Transactions
 
 
 async def take_up(event: ScheduleRequested, tx: Transaction) -> None:
     """Arm what was asked for. Where it was decided about before it was known, that decision holds."""
     if not event.payload:
-        return  # its texts were erased on the way: there is nothing left to say
+        # Erased on the way: there is nothing left to say. A single run's task bears the schedule's id.
+        if isinstance(event.rule, OnceRule):
+            erased = "its texts were erased before it came due"
+            await track(tx, event.schedule_id, school_id=event.school_id, kind=store.KIND, state="failed", error=erased)
+        return
     cause = tx.cause
     row = await store.take_up(tx, event, (cause.correlation_id or cause.id) if cause else None)
     if row is None:

@@ -88,6 +88,16 @@ async def test_an_intent_that_comes_twice_is_taken_up_once(scheduler, school):
     assert (await scheduler.row(event.schedule_id))["state"] == "cancelled"
 
 
+async def test_texts_that_were_erased_on_the_way_leave_nothing_to_send_and_say_so(scheduler, school):
+    event = await later(scheduler, school)
+    erased = event.model_copy(update={"schedule_id": uuid7(), "payload": {}})
+    async with scheduler.service.transactions.begin() as tx:
+        await handlers.take_up(erased, tx)
+    assert await scheduler.row(erased.schedule_id) is None
+    (task,) = await scheduler.told(erased.schedule_id, "task.changed", "task_id")
+    assert task["data"]["state"] == "failed"
+
+
 async def test_a_change_needs_the_version_that_it_was_made_on(scheduler, school):
     # given
     event = await later(scheduler, school)
