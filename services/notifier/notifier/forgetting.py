@@ -4,6 +4,7 @@ The event of an erased person is a blank one, inactive, without a name or an add
 takes what they were told at, and what was told about them, out of the tables: nothing of it is needed to deliver.
 """
 
+from notifier import stopping, store
 from shared.transaction import Transaction
 
 AT_ONCE = 50
@@ -17,8 +18,8 @@ WHERE NOT p.active AND coalesce(p.given_name, '') = '' AND coalesce(p.family_nam
 ORDER BY p.person_id LIMIT %(limit)s
 """
 
-# What was told about a student: by its record, corrections included, or because it named nobody else. Whatever of it
-# is still pending is stopped by the next claim.
+# What was told about a student: by its record, corrections included, or because it named nobody else. What of it is
+# open is stopped; what a worker holds at this moment, by its next claim.
 WORDS = """
 WITH about AS (
     SELECT n.notification_id, n.school_id, n.origin FROM notification n
@@ -36,6 +37,7 @@ WITH about AS (
 UPDATE notification n SET title = '', body = '', data = '{}', variables = '{}',
     retracted_at = coalesce(n.retracted_at, clock_timestamp())
 FROM meant WHERE n.notification_id = meant.notification_id
+RETURNING n.notification_id
 """
 
 # Where they were told. What is open ends as "inactive" at its claim first, and is looked at again.
@@ -66,6 +68,10 @@ async def forget(tx: Transaction) -> int:
     people = [row["person_id"] for row in await tx.rows(ERASED, {"limit": AT_ONCE})]
     if people:
         values = {"people": people, "ids": [str(person) for person in people]}
-        for statement in (WORDS, ADDRESSES, CHOICES, DONE):
+        for row in await tx.rows(WORDS, values):
+            stopped = await tx.row(stopping.DELIVERIES, row)
+            if stopped and stopped["n"]:
+                await store.settle(tx, row["notification_id"], stopped["n"])
+        for statement in (ADDRESSES, CHOICES, DONE):
             await tx.execute(statement, values)
     return len(people)

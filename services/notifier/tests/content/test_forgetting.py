@@ -68,7 +68,9 @@ async def test_what_is_pending_about_an_erased_student_is_not_sent(desk):
     guardian = await desk.person()
     student = await desk.student(guardian)
     sent = await about(desk, student, guardian)
+    await desk.house.execute("UPDATE delivery SET state = 'held' WHERE channel = 'mail'")
     await erase(desk, student)
+    assert await desk.state(sent) == "completed"
     await desk.house.work()
     assert desk.house.mail.sent == desk.house.push.sent == []
     assert {state for (_, channel), state in (await desk.told(sent)).items() if channel != "inbox"} == {"cancelled"}
