@@ -27,6 +27,7 @@ from shared.testing import Backing, declare
 
 QUEUE = reaction("notifier", NotificationDue.topic)
 AGES = 10**6
+SOME = 500
 SCHOOL = uuid7()
 SERVICES = ("gateway", "scheduler")
 """Whose schemas there have to be: the gateway's for the keys that it alone may make."""
@@ -84,9 +85,10 @@ async def keys(backing: Backing, events: Iterable[ScheduleRequested]) -> None:
 async def add(service: Service, backing: Backing, events: Sequence[ScheduleRequested]) -> None:
     """Write schedules below the API."""
     await keys(backing, events)
-    async with service.transactions.begin() as tx:
-        for event in events:
-            await store.take_up(tx, event)
+    for start in range(0, len(events), SOME):
+        async with service.transactions.begin() as tx:
+            for event in events[start : start + SOME]:
+                await store.take_up(tx, event)
 
 
 async def publish(url: str, events: Iterable[ScheduleRequested]) -> None:

@@ -1,8 +1,8 @@
 """Three schedulers under kill -9 and a database that crashes: every run once, none early, none after its cancel.
 
-Single runs are asked for over the bus; cancels and changes are decisions over HTTP, put to any replica; schedules that
-tick every second are written below the API. What comes due is taken off the notifier's queue by message id, as an inbox
-does.
+A tenth of the single runs is asked for over the bus while replicas die, the others and those that tick every second are
+written below the API; cancels and changes are decisions over HTTP, put to any replica. What comes due is taken off the
+notifier's queue by message id, as an inbox does.
 """
 
 import asyncio
@@ -109,16 +109,18 @@ async def run(lab: Lab, report: Report) -> None:
         await service.database.open()
         try:
             await replicas.start()
-            begin = dt.datetime.now(dt.UTC) + lab.size(20, 4) * SECOND
+            begin = dt.datetime.now(dt.UTC) + lab.size(75, 5) * SECOND
             events = [schedules.once(begin + n * seconds / count * SECOND) for n in range(count)]
             lab.dice.shuffle(events)
             ticks = [schedules.every_second() for _ in range(ticking)]
-            await schedules.keys(backing, events)
+            await schedules.add(service, backing, events[count // 10 :])
+            lab.say(f"{len(events):,} single runs, the first due in {begin.timestamp() - time.time():.0f} s")
             async with schedules.taking(backing.amqp_url) as taken:
+                await schedules.keys(backing, events)
                 await schedules.add(service, backing, ticks)
                 answers = Answers()
                 asked = asyncio.gather(
-                    schedules.publish(backing.amqp_url, events),
+                    schedules.publish(backing.amqp_url, events[: count // 10]),
                     *(_decide(lab, replicas, answers, events[n::ASKERS], begin, seconds) for n in range(ASKERS)),
                 )
                 died = await _faults(lab, kills, crashes, (begin + seconds * SECOND).timestamp())
