@@ -32,8 +32,8 @@ SELECT uuid7(), 'person' || n, 'Given', 'Family' || n %% 4001 FROM generate_seri
 """,
     """
 INSERT INTO membership (person_id, school_id, role, grade)
-SELECT p.person_id, s.school_id, CASE WHEN p.n %% 2 = 0 THEN 'student' ELSE 'guardian' END,
-       CASE WHEN p.n %% 2 = 0 THEN lpad((p.n / 2 %% 12 + 1)::text, 2, '0') END
+SELECT p.person_id, s.school_id, CASE WHEN p.n / %(schools)s %% 2 = 0 THEN 'student' ELSE 'guardian' END,
+       CASE WHEN p.n / %(schools)s %% 2 = 0 THEN lpad((p.n / %(schools)s / 2 %% 12 + 1)::text, 2, '0') END
 FROM (SELECT person_id, row_number() OVER () AS n FROM person) p
 JOIN (SELECT school_id, row_number() OVER () AS n FROM school) s ON s.n = p.n %% %(schools)s + 1
 """,
@@ -50,9 +50,9 @@ CROSS JOIN (VALUES (1, 'absence', 'absent'), (2, 'absence', 'late')) AS k(n, kin
 """,
     """
 INSERT INTO task (task_id, school_id, kind, state)
-SELECT uuid7(), s.school_id, 'notification.send', CASE WHEN n %% 1000 = 0 THEN 'failed' ELSE 'succeeded' END
-FROM generate_series(1, %(rows)s) n
-JOIN (SELECT school_id, row_number() OVER () AS n FROM school) s ON s.n = n %% %(schools)s + 1
+SELECT uuid7(), s.school_id, 'notification.send', CASE WHEN g.n %% 1000 = 0 THEN 'failed' ELSE 'succeeded' END
+FROM generate_series(1, %(rows)s) AS g(n)
+JOIN (SELECT school_id, row_number() OVER () AS n FROM school) s ON s.n = g.n %% %(schools)s + 1
 """,
     "ANALYZE",
 )
