@@ -32,6 +32,8 @@ SECOND = dt.timedelta(seconds=1)
 ASKERS = 8
 LIVE = "/health/live"
 PATIENCE = 180
+BACK = 5.0
+"""Seconds that a service may take until it works again after its database is back (promise 15)."""
 
 STOP = "UPDATE scheduler.schedule SET state = 'cancelled' WHERE schedule_id = ANY(%s) RETURNING schedule_id"
 LEFT = """
@@ -123,11 +125,13 @@ async def run(lab: Lab, report: Report) -> None:
                     schedules.publish(backing.amqp_url, events[: count // 10]),
                     *(_decide(lab, replicas, answers, events[n::ASKERS], begin, seconds) for n in range(ASKERS)),
                 )
-                died = await _faults(lab, kills, crashes, (begin + seconds * SECOND).timestamp())
+                outages = await _faults(lab, kills, crashes, (begin + seconds * SECOND).timestamp())
                 await asked
                 await _drained(backing, ticks)
-                report.told("killed with -9", died, "schedulers")
+                report.told("killed with -9", kills, "schedulers")
+                report.told("crashed and started again", len(outages), "databases")
                 _judge(report, backing, taken, events, ticks, answers)
+                _judge_lateness(report, taken, outages)
         finally:
             await replicas.close()
             await service.database.close()
@@ -168,22 +172,26 @@ def _note_cancel(answers: Answers, schedule: UUID, response: httpx.Response | No
         answers.too_late.add(schedule)
 
 
-async def _faults(lab: Lab, kills: int, crashes: int, until: float) -> int:
-    """Kill a scheduler every few seconds, the database now and then; each is started again at once."""
-    died = 0
+async def _faults(lab: Lab, kills: int, crashes: int, until: float) -> list[tuple[float, float]]:
+    """Kill a scheduler every few seconds, the database now and then; each is started again at once.
+
+    Returns when the database was away: from and to, in seconds since the epoch.
+    """
+    outages = []
     pause = (until - time.time()) / kills
     again: set[asyncio.Task[None]] = set()
     for nth in range(kills):
         await asyncio.sleep(pause * lab.dice.uniform(0.3, 0.9))
         if nth % (kills // crashes) == kills // crashes // 2:
+            since = time.time()
             await _crash(lab)
+            outages.append((since, time.time()))
         alive = [name for name in REPLICAS if name in lab.fleet.running]
         name = lab.dice.choice(alive)
         lab.fleet.kill(name)
-        died += 1
         again.add(asyncio.create_task(_again(lab, name)))
     await asyncio.gather(*again)
-    return died
+    return outages
 
 
 async def _crash(lab: Lab) -> None:
@@ -249,8 +257,19 @@ def _judge(
     report.exactly("promise 05: fired early", early, "runs", 0)
     report.told("ticks and single runs", len(taken.runs), "runs")
     report.told("repeats on the wire, dropped by their id", taken.repeats, "messages")
+
+
+def _judge_lateness(report: Report, taken: schedules.Taken, outages: Sequence[tuple[float, float]]) -> None:
+    """Promise 6 is about replicas that die. While the database is away nobody can fire; it is told apart."""
+
+    def away(run: dict[str, Any]) -> bool:
+        due = run["due"].timestamp()
+        return any(since - 1 <= due <= back + BACK for since, back in outages)
+
+    served = schedules.Taken({ident: run for ident, run in taken.runs.items() if not away(run)})
     report.told("due → taken off the queue, p50", taken.late(50) * 1000, "ms")
-    report.at_most("promise 06: due → taken off the queue, p99", taken.late(99), "s", 5)
+    report.told("the same, p99, runs due while the database was away included", taken.late(99), "s")
+    report.at_most("promise 06: due → taken off the queue, p99 while replicas die", served.late(99), "s", 5)
 
 
 def _gaps(taken: schedules.Taken, ticks: Sequence[ScheduleRequested]) -> int:
