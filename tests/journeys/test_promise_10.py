@@ -10,7 +10,8 @@ from shared.testing import eventually
 
 MAILED = """
 SELECT extract(epoch FROM a.ended_at - n.requested_at)::float AS seconds
-FROM notifier.notification n JOIN notifier.delivery d USING (notification_id) JOIN notifier.attempt a USING (delivery_id)
+FROM notifier.notification n
+JOIN notifier.delivery d USING (notification_id) JOIN notifier.attempt a USING (delivery_id)
 WHERE d.notification_id = %s AND d.channel = 'mail' AND a.outcome = 'accepted' ORDER BY 1
 """
 OPEN = """
