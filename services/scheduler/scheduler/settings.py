@@ -12,8 +12,8 @@ class Settings(ServiceSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     port: int = 8004
-    publish_timeout: float = 2.5
-    relay_lease: float = 3.0
+    publish_timeout: float = 3.5
+    relay_lease: float = 4.0
     """Shorter than elsewhere: what a killed replica was about to publish is on its way again within the promised 5 s.
     Published twice, it has the same id."""
     claim: int = Field(default=500, ge=1, le=5000, description="single runs released by one commit")
