@@ -7,7 +7,6 @@ row-level security is forced, and a request that names no school raises instead 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import UUID
 
 import psycopg
 from psycopg import AsyncClientCursor, AsyncConnection, sql
@@ -102,11 +101,6 @@ class Database:
         """An autocommit connection that sees every school."""
         async with self.workers.connection() as connection:
             yield connection
-
-
-async def bind_school(connection: Connection, school: UUID) -> None:
-    """Bind the rest of this transaction to one school."""
-    await connection.execute("SELECT set_config('app.school_id', %s, true)", (str(school),))
 
 
 def literal(connection: Connection, query: str, values: dict[str, Any] | None = None) -> sql.SQL:

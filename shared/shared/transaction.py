@@ -11,7 +11,7 @@ from psycopg import AsyncCursor, sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow
 
-from shared.db import Connection, Database, bind_school, literal
+from shared.db import Connection, Database, literal
 from shared.errors import LeaseLost, NoSchool
 from shared.events.base import Envelope, Event
 from shared.outbox import PUT, Outgoing, Work, of_event, of_work, parameters
@@ -24,6 +24,10 @@ ADVANCE = """
 UPDATE log_offset SET position = %(to)s, mark = %(mark)s, moved_at = clock_timestamp()
 WHERE projection = %(projection)s AND stream = %(stream)s AND position = %(since)s
 """
+
+
+BEGIN = "BEGIN"
+BEGIN_BOUND = "BEGIN;SELECT set_config('app.school_id', %(school)s, true)"
 
 
 class Duplicate(Exception):
@@ -108,10 +112,8 @@ class Transactions:
         try:
             async with (
                 self.database.requests.connection() as connection,
-                self._run(connection, "BEGIN", None, cause) as transaction,
+                self._run(connection, *_bound(school), cause) as transaction,
             ):
-                if school is not None:
-                    await bind_school(connection, school)
                 yield transaction
         except psycopg.errors.RaiseException as problem:
             if "app.school_id" in str(problem):
@@ -145,9 +147,14 @@ async def _commit(connection: Connection, outgoing: list[Outgoing]) -> None:
         await connection.execute("COMMIT")
 
 
+def _bound(school: UUID | None) -> tuple[str, dict[str, Any] | None]:
+    """How a request's transaction begins: with its school bound in the same round trip."""
+    return (BEGIN, None) if school is None else (BEGIN_BOUND, {"school": str(school)})
+
+
 def _check_began(began: AsyncCursor[DictRow], start: str) -> None:
     """The guard that shared the round trip with BEGIN must have touched its row."""
-    if start == "BEGIN":
+    if start in (BEGIN, BEGIN_BOUND):
         return
     began.nextset()
     if began.rowcount == 0:
