@@ -80,7 +80,7 @@ class Absence:
         today = dt.datetime.now(ZoneInfo(LINDEN.timezone)).date()
 
         def record() -> None:
-            self._record = office.record_absence(place, office.student(place, "05"), today, key())
+            self._record = office.record_absence(place, office.student(place, "05", today), today, key())
 
         with _announcing(office, place):
             return _new(office, place, record)

@@ -15,13 +15,19 @@ class Office(Gateway):
         self._call("PATCH", f"/v1/schools/{school}", json=changes)
         return {name: before[name] for name in changes}
 
-    def student(self, school: str, grade: str) -> str:
-        """Somebody of a grade."""
-        asked = {"school": school, "grade": grade, "limit": 1}
-        items = self._call("GET", "/v1/students", params=asked).json()["items"]
-        if not items:
-            raise DemoFailed(f"there is no student of grade {grade}")
-        return str(items[0]["id"])
+    def student(self, school: str, grade: str, day: dt.date) -> str:
+        """Somebody of a grade of whom nothing was recorded that day, not even by mistake: the demo may run again."""
+        asked: dict[str, Any] = {"school": school, "limit": 200}
+        students = self._call("GET", "/v1/students", params=asked | {"grade": grade}).json()["items"]
+        days = {"since": day.isoformat(), "until": day.isoformat()}
+        known: set[str] = set()
+        for withdrawn in ("true", "false"):
+            page = self._call("GET", "/v1/absences", params=asked | days | {"withdrawn": withdrawn}).json()
+            known |= {str(each["student_id"]) for each in page["items"]}
+        found = next((str(each["id"]) for each in students if str(each["id"]) not in known), None)
+        if found is None:
+            raise DemoFailed(f"there is no student of grade {grade} left who was there")
+        return found
 
     def record_absence(self, school: str, student: str, day: dt.date, key: str) -> str:
         """The record's id."""

@@ -37,7 +37,9 @@ def test_the_parser_takes_all_of_it(group):
         assert {org.timezone for org in roster.orgs if org.is_school} == {
             *("Europe/Berlin", "America/New_York", "Europe/Istanbul")
         }
-        assert all(len(schools) == 1 for schools in roster.term_schools().values())
+        assert {name: len(terms) for name, terms in roster.terms_by_school().items()} == {
+            each.sourced_id: 3 for each in school.SCHOOLS
+        }
 
 
 def test_there_are_enough_students_each_with_one_or_two_guardians(group, people):
