@@ -100,12 +100,14 @@ class Ground:
         self.backing = backing
         self.url = backing.amqp_url
 
-    async def prepare(self) -> None:
-        """Tables, and the topology of a service that reacts."""
+    async def prepare(self, service: Service | None = None) -> None:
+        """Tables, and the topology of `service`, or of one that reacts and projects as usual."""
         configure_logs("bench", "ERROR", "json")
         await self.admin(TABLES)
-        service = self.service()
-        service.on(NotificationCompleted, react)
+        if service is None:
+            service = self.service()
+            service.on(NotificationCompleted, react)
+            service.project((TaskChanged,), project)
         await declare(self.url, service.topology())
 
     def service(self) -> Service:

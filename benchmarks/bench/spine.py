@@ -156,9 +156,9 @@ class Chain:
 
     async def prepare(self) -> Service:
         """The service with a handler for each of the two events."""
-        await self.ground.prepare()
         self.service.on(NotificationCompleted, react)
         self.service.project((TaskChanged,), self._project)
+        await self.ground.prepare(self.service)
         return self.service
 
     async def _project(self, events: Sequence[Event], tx: Transaction) -> None:

@@ -23,7 +23,12 @@ ADDRESSES = """
 SELECT count(DISTINCT lower(c.address)) AS n FROM gateway.contact c JOIN gateway.membership m USING (person_id)
 JOIN gateway.person p USING (person_id)
 WHERE c.kind = 'mail' AND m.role = 'guardian' AND p.active AND (m.ends IS NULL OR m.ends > current_date)
+  AND NOT EXISTS (SELECT FROM gateway.preference f WHERE f.person_id = p.person_id AND f.kind = 'general'
+                    AND f.channel = 'mail' AND NOT f.wanted)
+  AND NOT EXISTS (SELECT FROM notifier.suppression s WHERE s.active AND s.channel = 'mail'
+                    AND s.kind IN ('', 'general') AND lower(s.target) IN (lower(c.address), p.person_id::text))
 """
+"""Other journeys of the same system may have made somebody opt out, or an address bounce."""
 
 
 async def ask(system, method, path, **more):

@@ -40,7 +40,7 @@ async def completed(system, notification):
 
 
 async def test_a_bulk_is_stopped_in_the_middle_and_no_call_is_made_after_that(system):
-    system.faults("fcm", latency_ms=300)
+    system.faults("fcm", latency_ms=900)
     try:
         with closing(system.api()) as api:
             everybody = message(api.school(school.SCHOOLS[1].sourced_id))
@@ -62,7 +62,7 @@ async def test_a_bulk_is_stopped_in_the_middle_and_no_call_is_made_after_that(sy
             await eventually(sending, lambda n: n == 0, within=30)
             sent = system.stats("fcm")["calls_total"]
             told = counts(system, notification)["push"]
-            assert told["cancelled"] > 500
+            assert told["cancelled"] >= answer.json()["cancelled"]
             assert set(told) <= {"accepted", "cancelled", "suppressed"}
             # then: nothing more comes, and a second stop is the same
             assert (await asyncio.to_thread(api._client.post, path)).status_code == 200

@@ -35,6 +35,7 @@ WHERE ((NOT %(system)s AND school_id = %(school)s AND emits = 'notification.due'
   AND (%(after)s::uuid IS NULL OR schedule_id < %(after)s)
 ORDER BY schedule_id DESC LIMIT %(limit)s
 """  # noqa: S608  # our own column list
+UTC = "UTC"
 ZONE = "SELECT timezone FROM school WHERE school_id = %(school)s"
 
 Who = Annotated[Asked, Depends(asked)]
@@ -64,8 +65,9 @@ def _local(moment: dt.datetime | None, zone: str) -> str | None:
     return moment.astimezone(zone_of(zone)).isoformat() if moment else None
 
 
-def _shown(row: DictRow, zone: str) -> dict[str, Any]:
-    """A schedule as people see it; times of runs in the school's timezone."""
+def _shown(row: DictRow, school_zone: str | None) -> dict[str, Any]:
+    """A schedule as people see it; times of runs in the school's timezone, or its own while the school is not known."""
+    zone = school_zone or row["timezone"] or UTC
     payload = row["payload"] or {}
     message = {name: value for name, value in payload.items() if name not in ("notification_id", "task_id")}
     return {
@@ -97,9 +99,9 @@ def _shown(row: DictRow, zone: str) -> dict[str, Any]:
     }
 
 
-async def _zone(tx: Transaction, school: UUID) -> str:
+async def _zone(tx: Transaction, school: UUID) -> str | None:
     row = await tx.row(ZONE, {"school": school})
-    return (row and row["timezone"]) or "UTC"
+    return row["timezone"] if row else None
 
 
 @router.get("")
@@ -117,7 +119,7 @@ async def listing(
         found = await tx.rows(PAGE, values)
         zone = await _zone(tx, who.school)
     items = [_shown(row, zone) for row in found[:limit]]
-    return {"items": items, "timezone": zone, "next": items[-1]["id"] if len(found) > limit else None}
+    return {"items": items, "timezone": zone or UTC, "next": items[-1]["id"] if len(found) > limit else None}
 
 
 @router.post("/preview")
@@ -127,7 +129,7 @@ async def preview(body: Previewed, who: Who, rows: Rows) -> dict[str, Any]:
         zone = await _zone(tx, who.school)
         school, _ = await store.school_of(tx, who.school)
         now = await store.now(tx)
-    timezone = body.timezone or zone
+    timezone = body.timezone or zone or UTC
     try:
         check(body.rule, timezone, now)
     except RuleRefused as refusal:
