@@ -8,7 +8,7 @@ import structlog
 from psycopg.rows import DictRow
 
 from shared.db import Database, infrastructure
-from shared.errors import InfrastructureDown, SchoolConnectError, Undeliverable
+from shared.errors import InfrastructureDown, Undeliverable
 from shared.outbox import DONE, FAILED, LEASE
 from shared.personal import Vault, personal_fields, seal
 from shared.publisher import Publisher
@@ -79,24 +79,32 @@ class Relay:
         self._metrics.published.inc(len(done))
         return len(rows)
 
-    async def _encode(self, rows: list[DictRow]) -> list[bytes]:
-        """Bodies as they travel: personal fields sealed, the rest as committed."""
+    async def _encode(self, rows: list[DictRow]) -> list[bytes | None]:
+        """Bodies as they travel: personal fields sealed, the rest as committed. None where the subject has no key:
+
+        such a fact must not travel in plain, and must not keep others from travelling. Only the gateway makes subjects.
+        """
         subjects: set[UUID] = {row["sealed_for"] for row in rows if row["sealed_for"]}
         keys = await self._vault.keys(subjects) if subjects else {}
-        bodies = []
+        bodies: list[bytes | None] = []
         for row in rows:
             subject = row["sealed_for"]
             if subject is None:
                 bodies.append(row["data"].encode())
                 continue
             if subject not in keys:
-                raise SchoolConnectError("personal fields without a key: only the gateway may create subjects")
+                bodies.append(None)
+                continue
             headers = json.loads(row["headers"])
             fields = personal_fields(headers["ce-type"], int(headers["ce-dataschema"].rpartition(":")[2]))
             bodies.append(json.dumps(seal(json.loads(row["data"]), fields, subject, keys[subject])).encode())
         return bodies
 
-    async def _send(self, row: DictRow, body: bytes) -> bool:
+    async def _send(self, row: DictRow, body: bytes | None) -> bool:
+        if body is None:
+            self._metrics.publish_failed.labels("keyless").inc()
+            log.error("outbox.keyless", key=row["routing_key"], subject=str(row["sealed_for"]))
+            return False
         try:
             await self._publisher.publish(row["exchange"], row["routing_key"], body, json.loads(row["headers"]))
         except (Undeliverable, InfrastructureDown) as problem:

@@ -1,6 +1,7 @@
 """What is recorded of students, kind by kind: the fields, the day they count for, and which guardians may read them."""
 
 import datetime as dt
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,9 +18,9 @@ class Facts(Strict):
     """The facts of a record; a correction gives all of them anew."""
 
     @property
+    @abstractmethod
     def day(self) -> dt.date:
         """The day that the record counts for."""
-        raise NotImplementedError
 
     @property
     def sought(self) -> str | None:
