@@ -90,7 +90,7 @@ async def run(
     finally:
         # Grandchildren that outlived their parent are still in its group.
         _signal(process, signal.SIGKILL)
-        await process.wait()
+        await _gone(process)
     return Ended(code.result(), out.result(), err.result())
 
 
@@ -118,9 +118,20 @@ async def _stop(process: asyncio.subprocess.Process, grace: float) -> None:
     _signal(process, signal.SIGTERM)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(grace):
-            await process.wait()
+            await _gone(process)
             return
     log.warning("child.killed", pid=process.pid, grace=grace)
+
+
+async def _gone(process: asyncio.subprocess.Process) -> None:
+    """Wait for the end. `wait` alone would hang on a full pipe that nobody reads: what is left in them is dropped."""
+    await asyncio.gather(process.wait(), _drop(process.stdout), _drop(process.stderr))
+
+
+async def _drop(stream: asyncio.StreamReader | None) -> None:
+    assert stream is not None
+    while await stream.read(65_536):
+        pass
 
 
 def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
