@@ -155,8 +155,16 @@ class Taken:
 
     def late(self, percent: float) -> float:
         """Seconds from due to taken off the queue, at a percentile."""
-        ordered = sorted(run["late"] for run in self.runs.values())
-        return float(ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]) if ordered else 0.0
+        return _at(percent, (run["late"] for run in self.runs.values()))
+
+    def fired_late(self, percent: float) -> float:
+        """Seconds from due to fired, by the database's clock, at a percentile."""
+        return _at(percent, ((run["fired"] - run["due"]).total_seconds() for run in self.runs.values()))
+
+
+def _at(percent: float, values: Iterable[float]) -> float:
+    ordered = sorted(values)
+    return float(ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]) if ordered else 0.0
 
 
 @asynccontextmanager

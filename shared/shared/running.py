@@ -1,6 +1,7 @@
 """Starts a service's process: `python -m <service>` calls `serve(...)`."""
 
 import asyncio
+import gc
 import socket
 
 import uvicorn
@@ -24,6 +25,12 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def settle() -> None:
+    """Set apart what was loaded for good: looking at it again takes the collector 0.1 s, in which nothing else runs."""
+    gc.collect()
+    gc.freeze()
+
+
 def serve(name: str, settings: ServiceSettings, app: FastAPI) -> None:
     """Serve until SIGINT or SIGTERM; then drain within `settings.drain` seconds."""
     configure_logs(name, settings.log_level, settings.log_format)
@@ -38,5 +45,6 @@ def serve(name: str, settings: ServiceSettings, app: FastAPI) -> None:
         http="httptools",
         server_header=False,
     )
+    settle()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(Server(config, app).serve())

@@ -179,6 +179,17 @@ async def test_seed_20_another_schools_schedule_does_not_exist(gateway, school, 
     assert {verb for _, verb, _ in asked} == {"GET"}
 
 
+async def test_one_send_stays_one_and_nobody_has_to_be_asked_for_that(gateway, school, owners):
+    asked = owners().asked
+    weekly = (await ask(gateway, school, repeat=WEEKLY)).json()["schedule_id"]
+    once = (await ask(gateway, school, deliver_at=SOON.isoformat())).json()["schedule_id"]
+    for schedule, change in ((weekly, {"deliver_at": SOON.isoformat()}), (once, {"repeat": WEEKLY})):
+        path = f"/v1/schedules/{schedule}"
+        answer = await gateway.ask("PATCH", path, "school_admin", school, uuid4(), json=change)
+        assert (answer.status_code, "one send stays one" in answer.text) == (422, True)
+    assert asked == []
+
+
 async def test_only_who_asked_for_it_and_administrators_decide(gateway, school, owners):
     owners(scheduler_POST=(200, {"state": "paused"}))
     person = uuid4()

@@ -36,7 +36,6 @@ WHERE ((NOT %(system)s AND school_id = %(school)s AND emits = 'notification.due'
 ORDER BY schedule_id DESC LIMIT %(limit)s
 """  # noqa: S608  # our own column list
 UTC = "UTC"
-ZONE = "SELECT timezone FROM school WHERE school_id = %(school)s"
 
 Who = Annotated[Asked, Depends(asked)]
 Rows = Annotated[Transactions, Depends(transactions)]
@@ -99,11 +98,6 @@ def _shown(row: DictRow, school_zone: str | None) -> dict[str, Any]:
     }
 
 
-async def _zone(tx: Transaction, school: UUID) -> str | None:
-    row = await tx.row(ZONE, {"school": school})
-    return row["timezone"] if row else None
-
-
 @router.get("")
 async def listing(
     who: Who,
@@ -117,7 +111,7 @@ async def listing(
     values = {"school": who.school, "system": system, "state": state, "after": after, "limit": limit + 1}
     async with rows.request(who.school) as tx:
         found = await tx.rows(PAGE, values)
-        zone = await _zone(tx, who.school)
+        zone = await store.zone(tx, who.school)
     items = [_shown(row, zone) for row in found[:limit]]
     return {"items": items, "timezone": zone or UTC, "next": items[-1]["id"] if len(found) > limit else None}
 
@@ -126,7 +120,7 @@ async def listing(
 async def preview(body: Previewed, who: Who, rows: Rows) -> dict[str, Any]:
     """The next runs of a rule before it is saved, by the school's calendar as it is known now."""
     async with rows.request(who.school) as tx:
-        zone = await _zone(tx, who.school)
+        zone = await store.zone(tx, who.school)
         school, _ = await store.school_of(tx, who.school)
         now = await store.now(tx)
     timezone = body.timezone or zone or UTC
@@ -144,7 +138,7 @@ async def read(schedule_id: UUID, who: Who, rows: Rows, response: Response) -> d
     """One schedule; its version is the ETag."""
     async with rows.request(who.school) as tx:
         row = await tx.row(ONE, {"id": schedule_id, "school": who.school})
-        zone = await _zone(tx, who.school)
+        zone = await store.zone(tx, who.school)
     if row is None or row["rule"] is None:
         raise HTTPException(404, "no such schedule in this school")
     response.headers["ETag"] = etag(row["version"])
@@ -168,7 +162,7 @@ async def _decide(
     which = Which(schedule_id, who.school, who.role in ("platform_admin", "school_admin"), expected)
     async with _deciding(who, rows) as tx:
         row = await decide(tx, which)
-        zone = await _zone(tx, who.school)
+        zone = await store.zone(tx, who.school)
     response.headers["ETag"] = etag(row["version"])
     return _shown(row, zone)
 

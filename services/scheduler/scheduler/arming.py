@@ -11,7 +11,7 @@ from scheduler.occasions import EXPIRES_AFTER, Run, prepared
 from shared.events import NotificationDue
 from shared.events.directory import CalendarChanged
 from shared.events.rules import OnceRule, Rule
-from shared.recurrence import SchoolCalendar, next_run
+from shared.recurrence import SchoolCalendar, next_occasion, next_run, over_until
 
 RULE: TypeAdapter[Rule] = TypeAdapter(Rule)
 EVER = dt.datetime.min.replace(tzinfo=dt.UTC)
@@ -44,8 +44,32 @@ def armed(row: DictRow, after: dt.datetime, school: SchoolCalendar) -> dict[str,
     rule = rule_of(row)
     once = isinstance(rule, OnceRule)
     simple = once and not rule.needs_calendar and row["emits"] == NotificationDue.topic
-    due = next_run(rule, row["timezone"], EVER if once else after, school)
-    return at(row | {"simple": simple, "needs_calendar": rule.needs_calendar}, due)
+    until = over(row, rule, after, school)
+    if isinstance(rule, OnceRule) or until is None:
+        due = next_run(rule, row["timezone"], EVER if once else after, school)
+    else:
+        due = next_occasion(rule, row["timezone"], until, school)
+    columns = {"simple": simple, "needs_calendar": rule.needs_calendar, "over_until": until}
+    return columns | at(row | columns, due)
+
+
+def moved(row: DictRow, after: dt.datetime, school: SchoolCalendar) -> dict[str, Any]:
+    """Columns for the next run by a calendar that has changed: one that it moves into the past is late, not lost.
+
+    The first occasion that has not run yet, where occasions are counted; else the first run later than `after`.
+    """
+    rule = rule_of(row)
+    if isinstance(rule, OnceRule) or row["over_until"] is None:
+        return armed(row, after, school)
+    return at(row, next_occasion(rule, row["timezone"], row["over_until"], school))
+
+
+def over(row: DictRow, rule: Rule, after: dt.datetime, school: SchoolCalendar) -> dt.datetime | None:
+    """Up to where occasions have had their run by `after`; None for rules that no calendar moves."""
+    if isinstance(rule, OnceRule) or not rule.school_days_before:
+        return None
+    until = over_until(rule, row["timezone"], after, school)
+    return max(until, row.get("over_until") or until)
 
 
 def at(row: DictRow, due: dt.datetime | None) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Decisions about schedules: taken under the row's lock, so that firing and deciding never overlap.
 
 A cancel that was answered 200 means that nothing fires any more; one that comes after the run is told `too_late`. For
-an id that is not known yet a cancel or a pause leaves a tombstone, which the intent meets when it arrives.
+an id that is not known yet a decision leaves a tombstone, with what is wished of the schedule; the intent meets it.
 """
 
-from collections.abc import Sequence
+import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -12,15 +12,18 @@ from uuid import UUID
 from psycopg.rows import DictRow
 
 from scheduler import store
-from scheduler.arming import armed, at, rule_of
+from scheduler.arming import RULE, armed, at
 from scheduler.occasions import Run, event_of, outgoing
 from shared.asking import Declined, check_version
-from shared.errors import RuleRefused
+from shared.errors import Reject, RuleRefused
 from shared.events import NotificationDue
-from shared.recurrence import check
+from shared.recurrence import check, zone_of
 from shared.transaction import Transaction
 
 OPEN = ("active", "paused")
+MOVES = frozenset({"rule", "timezone"})
+"""Changes that make another next run."""
+KIND_STAYS = "one send stays one, a repeating one stays repeating: cancel it and ask anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +48,16 @@ async def cancel(tx: Transaction, which: Which) -> DictRow:
     row = await _lock(tx, which, otherwise="cancelled")
     if row["state"] == "cancelled":
         return row
-    _check(row, which, OPEN)
+    _check(row, which)
     _check_own(row)
     await store.end_task(tx, row, "cancelled")
-    return await store.write(tx, row | {"state": "cancelled"} | at(row, None))
+    return await store.write(tx, row | {"state": "cancelled", "wish": None} | at(row, None))
 
 
 async def cancel_if_open(tx: Transaction, which: Which) -> None:
-    """Cancel it where there is still something to cancel; nothing else is remembered."""
+    """Cancel it where there is still something to cancel."""
     row = await tx.row(store.LOCK, which.values)
-    if row is not None and row["rule"] is not None and row["state"] in OPEN:
+    if row is None or row["state"] in OPEN:
         await cancel(tx, which)
 
 
@@ -63,7 +66,7 @@ async def pause(tx: Transaction, which: Which) -> DictRow:
     row = await _lock(tx, which, otherwise="paused")
     if row["state"] == "paused":
         return row
-    _check(row, which, OPEN)
+    _check(row, which)
     return await store.write(tx, row | {"state": "paused"})
 
 
@@ -72,39 +75,78 @@ async def resume(tx: Transaction, which: Which) -> DictRow:
     row = await _lock(tx, which)
     if row["state"] == "active":
         return row
-    _check(row, which, OPEN)
+    _check(row, which)
     row = row | {"state": "active"}
-    if not store.repeats(row):
+    if row["rule"] is None or not store.repeats(row):
         return await store.write(tx, row)
-    return await store.write(tx, await _rearmed(tx, row))
+    return await store.write(tx, await _rearmed(tx, row, await store.now(tx)))
 
 
 async def change(tx: Transaction, which: Which, changes: dict[str, Any]) -> DictRow:
     """Another rule, timezone, policy or message; raises 422 where they do not go together, 409 once it has ended."""
     row = await _lock(tx, which)
-    _check(row, which, OPEN)
+    _check(row, which)
     _check_own(row)
-    repeated = store.repeats(row)
-    row = row | changes | {"payload": row["payload"] | (changes.get("payload") or {})}
-    if store.repeats(row) != repeated:
-        raise _invalid("rule", "one send stays one, a repeating one stays repeating: cancel it and ask anew")
-    if {"rule", "timezone"} & changes.keys():
-        try:
-            check(rule_of(row), row["timezone"], await store.now(tx))
-        except RuleRefused as refusal:
-            raise _invalid(refusal.field, refusal.reason) from None
-        row = await _rearmed(tx, row)
-    elif row["due_at"] is not None:
-        row = row | at(row, row["due_at"])
-    return await store.write(tx, row)
+    moment = await store.now(tx)
+    if row["rule"] is None:
+        return await _wish_changes(tx, row, changes, moment)
+    changed = _merged(row, changes)
+    if store.repeats(changed) != store.repeats(row):
+        raise _invalid("rule", KIND_STAYS)
+    if MOVES & changes.keys():
+        _check_rule(changed["rule"], changed["timezone"], moment)
+    return await store.write(tx, await _changed(tx, changed, changes, moment))
 
 
 async def run_now(tx: Transaction, which: Which) -> DictRow:
     """One run at once. A single run is moved forward and done with; a repeating one keeps its next tick."""
     row = await _lock(tx, which)
-    _check(row, which, OPEN)
+    _check(row, which)
+    if row["rule"] is None:
+        return await store.write(tx, row | {"wish": (row["wish"] or {}) | {"run_now": True}})
+    return await store.write(tx, await _ran(tx, row))
+
+
+async def fulfil(tx: Transaction, schedule_id: UUID) -> None:
+    """The intent has come: what was decided before is done now, in the commit that takes it up.
+
+    Raises Reject for a change that does not go with it.
+    """
+    row = await tx.row(store.WHOLE, {"id": schedule_id})
+    assert row is not None
+    wish, row = row["wish"], row | {"wish": None}
+    if changes := wish.get("changes"):
+        changed = _merged(row, changes)
+        if store.repeats(changed) != store.repeats(row):
+            raise Reject(KIND_STAYS)
+        row = await _changed(tx, changed, changes, dt.datetime.fromisoformat(wish["at"]))
+    await store.write(tx, await _ran(tx, row) if wish.get("run_now") else row)
+
+
+async def _wish_changes(tx: Transaction, row: DictRow, changes: dict[str, Any], moment: dt.datetime) -> DictRow:
+    """Keep changes on a tombstone, over those of before; the zone of its rule may not be known yet."""
+    wish = row["wish"] or {}
+    changes = _merged(wish.get("changes") or {}, changes)
+    zone = changes.get("timezone") or await store.zone(tx, row["school_id"]) or "UTC"
+    _check_rule(changes.get("rule"), zone, moment)
+    return await store.write(tx, row | {"wish": wish | {"changes": changes, "at": moment.isoformat()}})
+
+
+def _merged(row: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A row with changes; of the message, those parts that they name."""
+    return row | changes | {"payload": (row.get("payload") or {}) | (changes.get("payload") or {})}
+
+
+async def _changed(tx: Transaction, row: DictRow, changes: dict[str, Any], moment: dt.datetime) -> DictRow:
+    """A changed row, armed for what it is now: by another rule from `moment` on."""
+    if MOVES & changes.keys():
+        return await _rearmed(tx, row | {"over_until": None}, moment)
+    return row if row["due_at"] is None else row | at(row, row["due_at"])
+
+
+async def _ran(tx: Transaction, row: DictRow) -> DictRow:
+    """A row after a run at this moment, which is put into the outbox."""
     moment = await store.now(tx)
-    single = not store.repeats(row)
     run = Run(row, f"now:{row['version'] + 1}", moment)
     school = await tx.row(store.SCHOOL, {"school": row["school_id"]})
     seen = max(row["directory_version"], school["seen"] if school else 0)
@@ -117,25 +159,23 @@ async def run_now(tx: Transaction, which: Which) -> DictRow:
         "last_task_id": run.task_id,
         "last_notification_id": run.notification_id,
     }
-    return await store.write(tx, row | {"state": "done"} | at(row, None) if single else row)
+    return row if store.repeats(row) else row | {"state": "done"} | at(row, None)
 
 
-async def _rearmed(tx: Transaction, row: DictRow) -> DictRow:
+async def _rearmed(tx: Transaction, row: DictRow, moment: dt.datetime) -> DictRow:
     school, version = await store.school_of(tx, row["school_id"])
-    return row | {"calendar_version": version} | armed(row, await store.now(tx), school)
+    return row | {"calendar_version": version} | armed(row, moment, school)
 
 
-async def _lock(tx: Transaction, which: Which, otherwise: str | None = None) -> DictRow:
+async def _lock(tx: Transaction, which: Which, otherwise: str = "active") -> DictRow:
     """The row, locked; for an unknown id its tombstone in the state of `otherwise`. 404 for anybody else's."""
     row = await tx.row(store.LOCK, which.values)
-    if row is None and otherwise is not None:
+    if row is None:
         row = await tx.row(store.TOMBSTONE, which.values | {"state": otherwise})
         # Written by somebody else since we looked: now it can be locked.
         row = row or await tx.row(store.LOCK, which.values)
     if row is None:
-        raise Declined(404 if otherwise else 409, "not_found" if otherwise else "conflict", _UNKNOWN)
-    if row["rule"] is None and otherwise is None:
-        raise Declined(409, "conflict", _UNKNOWN, state=row["state"])
+        raise Declined(404, "not_found")
     return row
 
 
@@ -145,15 +185,23 @@ def _check_own(row: DictRow) -> None:
         raise Declined(409, "conflict", "It is the system's own: it can be paused, resumed and run now.")
 
 
+def _check_rule(rule: dict[str, Any] | None, timezone: str, moment: dt.datetime) -> None:
+    """422 that says why a rule or a timezone cannot be."""
+    try:
+        if rule is None:
+            zone_of(timezone)
+        else:
+            check(RULE.validate_python(rule), timezone, moment)
+    except RuleRefused as refusal:
+        raise _invalid(refusal.field, refusal.reason) from None
+
+
 def _invalid(field: str, reason: str) -> Declined:
     return Declined(422, "invalid", errors=[{"loc": ["body", field], "code": "rule", "message": reason}])
 
 
-_UNKNOWN = "The scheduler has not heard of it yet; try again in a moment."
-
-
-def _check(row: DictRow, which: Which, states: Sequence[str]) -> None:
-    if row["state"] not in states:
+def _check(row: DictRow, which: Which) -> None:
+    if row["state"] not in OPEN:
         more = {"notification_id": str(row["last_notification_id"])} if row["last_notification_id"] else {}
         raise Declined(409, "too_late", f"It is {row['state']} already.", state=row["state"], **more)
     check_version(which.expected, row["version"])

@@ -13,9 +13,10 @@ import structlog
 from psycopg.rows import DictRow
 
 from scheduler import domain, store
-from scheduler.arming import armed, at, calendar_of, latest_of, rule_of
+from scheduler.arming import at, calendar_of, latest_of, moved, over, rule_of
 from scheduler.occasions import Run, event_of, outgoing
 from shared.db import infrastructure
+from shared.events.rules import Rule
 from shared.recurrence import SchoolCalendar, is_over
 from shared.transaction import Transaction, Transactions
 
@@ -66,13 +67,13 @@ FROM (
 """
 TURNED = """
 UPDATE schedule s SET state = r.state, due_at = r.due_at, fire_until = r.fire_until, runs = s.runs + r.ran,
-    last_due_at = r.last_due_at, last_run_at = coalesce(r.last_run_at, s.last_run_at), last_outcome = r.last_outcome,
-    last_task_id = coalesce(r.last_task_id, s.last_task_id), version = s.version + 1,
-    last_notification_id = coalesce(r.last_notification_id, s.last_notification_id),
+    over_until = r.over_until, last_due_at = r.last_due_at, last_outcome = r.last_outcome,
+    last_run_at = coalesce(r.last_run_at, s.last_run_at), last_task_id = coalesce(r.last_task_id, s.last_task_id),
+    last_notification_id = coalesce(r.last_notification_id, s.last_notification_id), version = s.version + 1,
     calendar_version = greatest(s.calendar_version, r.calendar_version), changed_at = clock_timestamp()
 FROM jsonb_to_recordset(%(rows)s) AS r(schedule_id uuid, state text, due_at timestamptz, fire_until timestamptz,
-    ran bigint, last_due_at timestamptz, last_run_at timestamptz, last_outcome text, last_task_id uuid,
-    last_notification_id uuid, calendar_version bigint)
+    over_until timestamp, ran bigint, last_due_at timestamptz, last_run_at timestamptz, last_outcome text,
+    last_task_id uuid, last_notification_id uuid, calendar_version bigint)
 WHERE s.schedule_id = r.schedule_id
 """
 NEXT = """
@@ -149,28 +150,20 @@ async def take_turns(transactions: Transactions, limit: int = TURNS) -> int:
 
 async def _turn(tx: Transaction, row: DictRow, moment: dt.datetime) -> dict[str, Any]:
     rule, school = rule_of(row), calendar_of(row["calendar"])
-    turn = domain.take_turn(
-        rule,
-        row["timezone"],
-        row["due_at"],
-        moment,
-        policy=row["catch_up"],
-        latest=latest_of(row),
-        school=school,
-    )
-    if row["needs_calendar"] and row["calendar_version"] < (row["calendar_known"] or 0):
-        turn = _by_todays_calendar(row, moment, school) or turn
+    turn = _decided(row, rule, moment, school)
     runs = [Run(row, domain.tick_name(tick), tick) for tick in turn.runs]
     for run in runs:
         event = event_of(run, max(row["directory_version"], row["seen"]))
         tx.outgoing.append(outgoing(run, event, moment))
-    over = turn.then is None and is_over(rule, row["timezone"], moment)
-    if over and not runs:
+    ended = turn.then is None and is_over(rule, row["timezone"], moment)
+    if ended and not runs:
         await store.end_task(tx, row, "failed", "it came due while nobody could send it, and is of no use any more")
     last = runs[-1] if runs else None
+    done = moment if turn.then is None else min(moment, turn.then - MICROSECOND)
     return at(row, turn.then) | {
         "schedule_id": row["schedule_id"],
-        "state": row["state"] if not over else "done" if row["runs"] or runs else "expired",
+        "state": row["state"] if not ended else "done" if row["runs"] or runs else "expired",
+        "over_until": over(row, rule, done, school),
         "ran": len(runs),
         "last_due_at": last.due_at if last else row["due_at"],
         "last_run_at": moment if last else None,
@@ -181,9 +174,13 @@ async def _turn(tx: Transaction, row: DictRow, moment: dt.datetime) -> dict[str,
     }
 
 
-def _by_todays_calendar(row: DictRow, moment: dt.datetime, school: SchoolCalendar) -> domain.Turn | None:
-    """The calendar has changed since this tick was armed: where the tick has moved, it is armed anew."""
-    tick = armed(row, row["due_at"] - MICROSECOND, school)["due_at"]
-    if tick is not None and tick <= moment:
-        return None
-    return domain.Turn((), "moved", tick)
+def _decided(row: DictRow, rule: Rule, moment: dt.datetime, school: SchoolCalendar) -> domain.Turn:
+    """What it does now. Where the calendar has changed since this tick was armed, the tick may have moved."""
+    due_at: dt.datetime | None = row["due_at"]
+    if row["needs_calendar"] and row["calendar_version"] < (row["calendar_known"] or 0):
+        due_at = moved(row, row["due_at"] - MICROSECOND, school)["due_at"]
+    if due_at is None or due_at > moment:
+        return domain.Turn((), "moved", due_at)
+    return domain.take_turn(
+        rule, row["timezone"], due_at, moment, policy=row["catch_up"], latest=latest_of(row), school=school
+    )

@@ -18,10 +18,14 @@ async def take_up(event: ScheduleRequested, tx: Transaction) -> None:
         if isinstance(event.rule, OnceRule):
             erased = "its texts were erased before it came due"
             await track(tx, event.schedule_id, school_id=event.school_id, kind=store.KIND, state="failed", error=erased)
+        await tx.execute(store.BURY, {"id": event.schedule_id})
         return
     cause = tx.cause
     row = await store.take_up(tx, event, (cause.correlation_id or cause.id) if cause else None)
     if row is None:
+        return
+    if row["wish"] is not None:
+        await decisions.fulfil(tx, event.schedule_id)
         return
     if row["state"] == "cancelled":
         await store.end_task(tx, row | {"payload": event.payload}, "cancelled")

@@ -7,7 +7,7 @@ from uuid import UUID
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from scheduler.arming import armed, calendar_of, rule_of
+from scheduler.arming import armed, calendar_of, moved, rule_of
 from shared.events import ScheduleChanged, ScheduleRequested
 from shared.recurrence import SchoolCalendar
 from shared.tracking import track
@@ -20,21 +20,25 @@ KIND = "notification.send"
 TAKE_UP = """
 INSERT INTO schedule AS s (schedule_id, school_id, emits, state, rule, timezone, catch_up, max_age_seconds, payload,
                            directory_version, requested_by, requested_at, correlation_id, simple, needs_calendar,
-                           calendar_version, due_at, fire_until, headers, data)
+                           calendar_version, over_until, due_at, fire_until, headers, data)
 VALUES (%(schedule_id)s, %(school_id)s, %(emits)s, %(state)s, %(rule)s, %(timezone)s, %(catch_up)s,
         %(max_age_seconds)s, %(payload)s, %(directory_version)s, %(requested_by)s, %(requested_at)s,
-        %(correlation_id)s, %(simple)s, %(needs_calendar)s, %(calendar_version)s, %(due_at)s, %(fire_until)s,
-        %(headers)s, %(data)s)
+        %(correlation_id)s, %(simple)s, %(needs_calendar)s, %(calendar_version)s, %(over_until)s, %(due_at)s,
+        %(fire_until)s, %(headers)s, %(data)s)
 ON CONFLICT (schedule_id) DO UPDATE SET emits = excluded.emits, version = s.version + 1, rule = excluded.rule,
     timezone = excluded.timezone, catch_up = excluded.catch_up, max_age_seconds = excluded.max_age_seconds,
     payload = excluded.payload, directory_version = excluded.directory_version, requested_by = excluded.requested_by,
     requested_at = excluded.requested_at, correlation_id = excluded.correlation_id, simple = excluded.simple,
-    needs_calendar = excluded.needs_calendar, calendar_version = excluded.calendar_version, due_at = excluded.due_at,
-    fire_until = excluded.fire_until, headers = excluded.headers, data = excluded.data, changed_at = clock_timestamp()
+    needs_calendar = excluded.needs_calendar, calendar_version = excluded.calendar_version,
+    over_until = excluded.over_until, due_at = excluded.due_at, fire_until = excluded.fire_until,
+    headers = excluded.headers, data = excluded.data, changed_at = clock_timestamp()
 WHERE s.rule IS NULL AND s.school_id = excluded.school_id
-RETURNING schedule_id, school_id, emits, state, version, timezone, due_at, changed_at
+RETURNING schedule_id, school_id, emits, state, version, timezone, due_at, changed_at, wish
 """
+WHOLE = "SELECT * FROM schedule WHERE schedule_id = %(id)s"
+BURY = "DELETE FROM schedule WHERE schedule_id = %(id)s AND rule IS NULL"
 SCHOOL = "SELECT timezone, calendar, calendar_version, seen FROM school WHERE school_id = %(school)s"
+ZONE = "SELECT timezone FROM school WHERE school_id = %(school)s"
 NOW = "SELECT clock_timestamp() AS now"
 LOCK = """
 SELECT * FROM schedule WHERE schedule_id = %(id)s
@@ -53,7 +57,8 @@ UPDATE schedule SET state = %(state)s, version = version + 1, rule = %(rule)s, t
     calendar_version = %(calendar_version)s, due_at = %(due_at)s, fire_until = %(fire_until)s, headers = %(headers)s,
     data = %(data)s, runs = %(runs)s, last_due_at = %(last_due_at)s, last_run_at = %(last_run_at)s,
     last_outcome = %(last_outcome)s, last_task_id = %(last_task_id)s,
-    last_notification_id = %(last_notification_id)s, changed_at = clock_timestamp()
+    last_notification_id = %(last_notification_id)s, wish = %(wish)s, over_until = %(over_until)s,
+    changed_at = clock_timestamp()
 WHERE schedule_id = %(schedule_id)s
 RETURNING *
 """
@@ -87,7 +92,7 @@ LIMIT 50 FOR UPDATE OF s SKIP LOCKED
 """
 FORGET = """
 DELETE FROM schedule WHERE schedule_id IN (
-    SELECT schedule_id FROM schedule WHERE state IN ('done', 'expired', 'cancelled')
+    SELECT schedule_id FROM schedule WHERE (state IN ('done', 'expired', 'cancelled') OR rule IS NULL)
       AND changed_at < clock_timestamp() - make_interval(days => %(days)s) LIMIT 1000 FOR UPDATE SKIP LOCKED)
 """
 
@@ -98,6 +103,12 @@ async def now(tx: Transaction) -> dt.datetime:
     assert row is not None
     moment: dt.datetime = row["now"]
     return moment
+
+
+async def zone(tx: Transaction, school: UUID | None) -> str | None:
+    """The timezone of a school; None while it is not known."""
+    row = await tx.row(ZONE, {"school": school})
+    return row["timezone"] if row else None
 
 
 async def school_of(tx: Transaction, school: UUID | None) -> tuple[SchoolCalendar, int]:
@@ -121,7 +132,7 @@ async def take_up(tx: Transaction, event: ScheduleRequested, correlation: UUID |
 
 def written(row: DictRow) -> DictRow:
     """A row as parameters of a statement."""
-    return row | {name: None if row[name] is None else Jsonb(row[name]) for name in ("rule", "payload")}
+    return row | {name: Jsonb(row[name]) for name in ("rule", "payload", "wish") if row.get(name) is not None}
 
 
 async def write(tx: Transaction, row: DictRow) -> DictRow:
@@ -159,14 +170,14 @@ async def end_task(tx: Transaction, row: DictRow, state: Any, error: str | None 
 async def follow_calendars(tx: Transaction) -> int:
     """Arm again what was armed by an older calendar; returns how many were.
 
-    Counted from the last run, so that a tick which the change has moved into the past is late, not lost.
+    Counted from the last run, or the last occasion: what the change has moved into the past is late, not lost.
     """
     moment = await now(tx)
     rows = await tx.rows(OUTDATED, {"now": moment})
     for row in rows:
         school, version = await school_of(tx, row["school_id"])
         since = row["last_due_at"] or row["requested_at"] or moment
-        await write(tx, row | {"calendar_version": version} | armed(row, since, school))
+        await write(tx, row | {"calendar_version": version} | moved(row, since, school))
     return len(rows)
 
 

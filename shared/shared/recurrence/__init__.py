@@ -1,7 +1,17 @@
 """When a rule comes due next: pure and synchronous. The gateway refuses bad rules with it, the scheduler runs by it."""
 
-from shared.recurrence.runs import check, is_over, next_run, upcoming
+from shared.recurrence.runs import check, is_over, next_occasion, next_run, over_until, upcoming
 from shared.recurrence.school import SchoolCalendar
 from shared.recurrence.zones import instants, zone_of
 
-__all__ = ["SchoolCalendar", "check", "instants", "is_over", "next_run", "upcoming", "zone_of"]
+__all__ = [
+    "SchoolCalendar",
+    "check",
+    "instants",
+    "is_over",
+    "next_occasion",
+    "next_run",
+    "over_until",
+    "upcoming",
+    "zone_of",
+]

@@ -25,7 +25,7 @@ def next_run(rule: Rule, timezone: str, after: dt.datetime, school: SchoolCalend
     if isinstance(rule, OnceRule):
         instant = _once(rule, zone, school)
         return instant if instant is not None and instant > after else None
-    since = after.astimezone(zone).replace(tzinfo=None, fold=0)
+    since = _over(rule, _local(after, zone), school)
     if changes_near(after, zone):
         since -= NEAR
     real = isinstance(rule, CronRule) and read_cron(rule.expression, rule.seconds).real
@@ -44,6 +44,23 @@ def next_run(rule: Rule, timezone: str, after: dt.datetime, school: SchoolCalend
             # Around a change of the clocks a later local time can be the earlier instant.
             last = tick + NEAR
     return best
+
+
+def over_until(rule: CronRule | CalendarRule, timezone: str, after: dt.datetime, school: SchoolCalendar) -> dt.datetime:
+    """The local time up to which all occasions of a rule have had their run by `after`, on a school's calendar.
+
+    An occasion is the rule's own local time; its run comes `school_days_before` it. The calendar may move a run, never
+    make an occasion run again: whoever keeps this and goes on with `next_occasion` runs each occasion once.
+    """
+    return _over(rule, _local(after, zone_of(timezone)), school)
+
+
+def next_occasion(
+    rule: CronRule | CalendarRule, timezone: str, over: dt.datetime, school: SchoolCalendar
+) -> dt.datetime | None:
+    """The run of the first occasion later than the local time `over`, even if the run would have been before now."""
+    found = _next_day(rule, over, school)
+    return None if found is None else instants(found[0], zone_of(timezone))[0]
 
 
 def upcoming(
@@ -106,6 +123,28 @@ def _check_interval(rule: CalendarRule) -> None:
     _check_local(rule.time)
     if rule.day is not None and rule.unit != "month":
         raise RuleRefused("day", "a day of month goes with months only")
+
+
+def _local(instant: dt.datetime, zone: ZoneInfo) -> dt.datetime:
+    return instant.astimezone(zone).replace(tzinfo=None, fold=0)
+
+
+def _over(rule: CronRule | CalendarRule, now: dt.datetime, school: SchoolCalendar) -> dt.datetime:
+    """The last local time of the rule whose run is not later than the local time `now`; at least that.
+
+    Taken day by day: every day of a rule has the same times.
+    """
+    if not rule.school_days_before:
+        return now
+    over = since = now
+    while (found := _next_day(rule, since, school)) is not None and found[0].date() <= now.date():
+        day = found[1].date()
+        since = dt.datetime.combine(day, dt.time.max)
+        if found[0].date() < now.date():
+            over = since
+        elif found[0].time() <= now.time():
+            over = dt.datetime.combine(day, now.time())
+    return over
 
 
 def _once(rule: OnceRule, zone: ZoneInfo, school: SchoolCalendar) -> dt.datetime | None:

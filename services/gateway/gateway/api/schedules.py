@@ -15,9 +15,10 @@ from gateway.auth import ADMINS, Caller, Known
 from gateway.calling_off import call_off
 from gateway.forward import Owners
 from gateway.problems import Problem
-from gateway.scheduling import SCHOOL
+from gateway.scheduling import SCHOOL, invalid
 from gateway.timing import Timing, Zone
 from shared.events.directory import Channel
+from shared.events.rules import OnceRule
 from shared.transaction import Transactions
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
@@ -106,6 +107,7 @@ async def change(
 ) -> Response:
     """Another time, timezone, policy or message; with If-Match only if nobody else has changed it since."""
     which = await _mine(rows, caller, owners, schedule_id)
+    _check_kind(which, body)
     message = body.model_dump(mode="json", exclude_none=True, include={"title", "body", "data", "channels", "urgent"})
     async with rows.request(which.school) as tx:
         if body.audience is not None:
@@ -189,6 +191,14 @@ async def _mine(rows: Transactions, caller: Caller, owners: Owners, schedule_id:
     if caller.role not in ADMINS and (caller.person is None or which.created_by != caller.person):
         raise Problem(403, "forbidden", "Only administrators may decide about what somebody else has asked for.")
     return which
+
+
+def _check_kind(which: Which, body: ScheduleChange) -> None:
+    """Refused here, so that a change never waits for an intent that it does not go with."""
+    once = which.notification_id is not None
+    if which.accepted and body.rule is not None and isinstance(body.rule, OnceRule) != once:
+        where = "repeat" if once else "deliver_at"
+        raise invalid(where, "one send stays one, a repeating one stays repeating: cancel it and ask anew")
 
 
 async def _with_results(rows: Transactions, items: list[dict[str, Any]]) -> None:
