@@ -1,5 +1,7 @@
 """The statements of must-reach: cases, who is asked next, and how they end."""
 
+from notifier.guardians_sql import OF_THE_SCHOOL
+
 OPEN = """
 WITH pupil AS (
     SELECT s.student_id FROM student s
@@ -32,7 +34,8 @@ SELECT %(notification_id)s, about, person_id, %(school_id)s, 'first' FROM asked
 ON CONFLICT DO NOTHING
 """
 
-# `read` is asked again here: an item may have been read by somebody who was asked about the case only afterwards.
+# `read` is asked again here: an item may have been read by somebody who was asked about the case only afterwards, or at
+# another school of the group, which told it to them for all.
 DUE = """
 SELECT e.notification_id, e.about, e.school_id, e.step, n.escalation, n.audience,
     n.state IN ('cancelled', 'failed') OR n.retracted_at IS NOT NULL AS over,
@@ -40,7 +43,7 @@ SELECT e.notification_id, e.about, e.school_id, e.step, n.escalation, n.audience
     EXISTS (SELECT FROM escalation_person p JOIN inbox_item i USING (person_id)
             JOIN notification m ON m.notification_id = i.notification_id
             WHERE p.notification_id = e.notification_id AND p.about = e.about AND i.read_at IS NOT NULL
-              AND coalesce(m.escalates, m.notification_id) = e.notification_id) AS read
+              AND (coalesce(m.escalates, m.notification_id) = e.notification_id OR m.group_id = n.group_id)) AS read
 FROM escalation e JOIN notification n USING (notification_id)
 WHERE e.state = 'open' AND e.due_at <= clock_timestamp()
 ORDER BY e.due_at LIMIT %(limit)s FOR UPDATE OF e SKIP LOCKED
@@ -76,14 +79,13 @@ WHERE p.notification_id = %(notification_id)s AND p.about = ANY(%(abouts)s)
                     AND d.person_id = p.person_id AND d.channel = 'mail')
 """,
     # The lowest rank that was not asked yet; of a person who is no student, a guardian of the same students.
-    "next_guardian": """
+    "next_guardian": f"""
 WITH next AS (
     SELECT DISTINCT ON (c.about) c.about, g.guardian_id AS person_id
     FROM unnest(%(abouts)s::uuid[]) AS c(about)
     JOIN guardianship mine ON mine.school_id = %(school_id)s AND c.about IN (mine.student_id, mine.guardian_id)
     JOIN guardianship g ON g.school_id = %(school_id)s AND g.student_id = mine.student_id
-    WHERE CASE %(responsibility)s WHEN 'custody' THEN g.custody WHEN 'billing' THEN g.billing
-               WHEN 'emergency' THEN g.emergency WHEN 'care' THEN g.custody OR g.emergency ELSE true END
+    WHERE {OF_THE_SCHOOL}
       AND NOT EXISTS (SELECT FROM escalation_person p WHERE p.notification_id = %(notification_id)s
                         AND p.about = c.about AND p.person_id = g.guardian_id)
     ORDER BY c.about, g.rank, g.guardian_id
@@ -93,7 +95,7 @@ WITH next AS (
     ON CONFLICT DO NOTHING
 )
 SELECT about, person_id FROM next
-""",
+""",  # noqa: S608  # constants of our own
     "office": """
 WITH next AS (
     SELECT c.about, o.person_id

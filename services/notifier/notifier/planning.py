@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from notifier.guardians_sql import OF_THE_SCHOOL
 from shared.transaction import Transaction
 
 # A tombstone meets its intent here: the row is filled in and stays cancelled.
@@ -54,7 +55,7 @@ WHERE n.state = 'waiting' AND n.directory_version > 0 AND NOT EXISTS (
 RETURNING n.notification_id, n.school_id, n.task_id, n.error
 """
 
-AUDIENCE = """
+AUDIENCE = f"""
 WITH pupil AS (
     SELECT s.student_id FROM student s
     WHERE s.school_id = %(school_id)s
@@ -64,16 +65,15 @@ WITH pupil AS (
     SELECT g.student_id, g.guardian_id,
            row_number() OVER (PARTITION BY g.student_id ORDER BY g.rank, g.guardian_id) AS nth
     FROM pupil JOIN guardianship g ON g.school_id = %(school_id)s AND g.student_id = pupil.student_id
-    WHERE 'guardian' = ANY(%(roles)s)
-      AND CASE %(responsibility)s WHEN 'custody' THEN g.custody WHEN 'billing' THEN g.billing
-               WHEN 'emergency' THEN g.emergency WHEN 'care' THEN g.custody OR g.emergency ELSE true END
+    WHERE 'guardian' = ANY(%(roles)s) AND {OF_THE_SCHOOL}
 ), audience AS (
     (SELECT m.person_id FROM membership m
      WHERE m.school_id = %(school_id)s AND m.person_id = ANY(%(people)s::uuid[])
      UNION
      SELECT m.person_id FROM membership m
      WHERE %(whole_school)s AND m.school_id = %(school_id)s AND m.role = ANY(%(roles)s)
-       AND (m.starts IS NULL OR m.starts <= current_date) AND (m.ends IS NULL OR m.ends > current_date)
+       AND (m.starts IS NULL OR m.starts <= (SELECT school_today(%(school_id)s)))
+       AND (m.ends IS NULL OR m.ends > (SELECT school_today(%(school_id)s)))
      UNION
      SELECT a.guardian_id FROM answering a WHERE a.nth = 1 OR NOT %(first_guardian)s
      UNION
@@ -83,7 +83,7 @@ WITH pupil AS (
     EXCEPT
     SELECT t.person_id FROM told(%(school_id)s, %(except_told)s, %(origin_version)s) t
 )
-"""
+"""  # noqa: S608  # constants of our own
 
 # Audience → people by channels → addresses, each with the reason why it will not be sent where it will not, and with
 # the moment until which quiet hours hold it.
@@ -200,12 +200,15 @@ FROM judged GROUP BY person_id HAVING bool_and(reason IS NOT NULL) ORDER BY pers
 """
 )
 
-# What was just planned is taken back: there are no words for it.
+# What was just planned is taken back: there are no words for it. Other schools of a group tell whom it had taken.
 REFUSE = """
 WITH forgotten AS (
     DELETE FROM inbox_item WHERE notification_id = %(notification_id)s
 ), taken_back AS (
     DELETE FROM delivery WHERE notification_id = %(notification_id)s
+), left_to_others AS (
+    DELETE FROM group_address g USING notification n
+    WHERE n.notification_id = %(notification_id)s AND g.group_id = n.group_id AND g.notification_id = n.notification_id
 )
 UPDATE notification SET state = 'failed', completed_at = clock_timestamp(), error = %(error)s
 WHERE notification_id = %(notification_id)s

@@ -31,6 +31,7 @@ OUTCOMES = {
     "unknown": "no answer came; it may have been taken",
     None: "no answer has come yet",
 }
+LEFT = "they do not belong to the school any more"
 DUTIES = {
     "custody": ("custody",),
     "billing": ("billing",),
@@ -60,7 +61,7 @@ def not_in_audience(audience: Mapping[str, Any], facts: Mapping[str, Any], today
         return [] if facts["person_id"] in audience["people"] else ["they are not among the people who were named"]
     if audience.get("school"):
         return _whole_school(audience, facts["roles"], today)
-    return _of_students(audience, facts)
+    return _of_students(audience, facts, today)
 
 
 def _whole_school(audience: Mapping[str, Any], roles: Sequence[Mapping[str, Any]], today: dt.date) -> list[str]:
@@ -68,13 +69,13 @@ def _whole_school(audience: Mapping[str, Any], roles: Sequence[Mapping[str, Any]
     if not meant:
         return [f"it is for {_listed(audience['roles'])}; they are {_listed(sorted({r['role'] for r in roles}))}"]
     if all(_past(each, today) for each in meant):
-        return ["they do not belong to the school any more"]
+        return [LEFT]
     if all(_past(each, today) or _to_come(each, today) for each in meant):
         return ["they do not belong to the school yet"]
     return []
 
 
-def _of_students(audience: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str]:
+def _of_students(audience: Mapping[str, Any], facts: Mapping[str, Any], today: dt.date) -> list[str]:
     """A grade's, classes' or students' guardians, or the students themselves."""
     own = facts["student"]
     if own is not None and _meant(audience, own):
@@ -84,12 +85,18 @@ def _of_students(audience: Mapping[str, Any], facts: Mapping[str, Any]) -> list[
         return [f"they answer for no student {_named(audience)}"]
     if "guardian" not in audience["roles"]:
         return ["it is for the students themselves, not for guardians"]
+    if any(each["role"] == "guardian" and _past(each, today) for each in facts["roles"]):
+        return [LEFT]
+    return _by_duty(audience, theirs, first_only=facts["first_only"])
+
+
+def _by_duty(audience: Mapping[str, Any], theirs: Sequence[Mapping[str, Any]], *, first_only: bool) -> list[str]:
     duty = audience.get("responsibility") or "any"
     wanted = DUTIES.get(duty, ())
     fit = [each for each in theirs if not wanted or any(each[name] for name in wanted)]
     if not fit:
         return [f"it is for guardians with {' or '.join(wanted)}, which they do not have for this student"]
-    if facts["first_only"] and all(each["nth"] > 1 for each in fit):
+    if first_only and all(each["nth"] > 1 for each in fit):
         return ["another guardian is asked first; they are asked when that one does not read it in time"]
     return []
 

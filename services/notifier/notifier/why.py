@@ -39,8 +39,9 @@ async def explain(tx: Transaction, notification_id: UUID, person: UUID) -> dict[
 
 
 async def _missing(tx: Transaction, notice: Row, person: UUID, deliveries: list[Row]) -> list[str]:
-    """Why the person is not among those who are meant; nothing where they are, or where nobody was planned yet."""
-    if deliveries or notice["state"] in ("waiting", "failed"):
+    """Why the person is not among those who are meant; nothing where they are, or where nobody was planned."""
+    never_planned = notice["state"] == "cancelled" and notice["planned"] == 0
+    if deliveries or never_planned or notice["state"] in ("waiting", "failed"):
         return []
     audience = notice["audience"]
     values = {

@@ -1,5 +1,7 @@
 """What is known of one notification and one person: the statements behind `why`."""
 
+from notifier.guardians_sql import OF_THE_BOUND_SCHOOL
+
 # The notification itself, and those of its must-reach steps that the person is on.
 NOTICES = """
 SELECT n.* FROM notification n
@@ -36,15 +38,13 @@ WHERE p.notification_id = %(notification_id)s AND p.person_id = %(person)s ORDER
 ROLES = """
 SELECT role, starts, ends FROM membership WHERE person_id = %(person)s AND school_id = (SELECT bound_school())
 """
-STUDENTS = """
-SELECT s.student_id, s.grade, s.classes, s.active, g.custody, g.billing, g.emergency,
-    (SELECT count(*) FROM guardianship o WHERE o.school_id = g.school_id AND o.student_id = g.student_id
-       AND (o.rank, o.guardian_id) <= (g.rank, g.guardian_id)
-       AND CASE %(responsibility)s WHEN 'custody' THEN o.custody WHEN 'billing' THEN o.billing
-               WHEN 'emergency' THEN o.emergency WHEN 'care' THEN o.custody OR o.emergency ELSE true END) AS nth
-FROM guardianship g JOIN student s USING (school_id, student_id)
-WHERE g.guardian_id = %(person)s AND g.school_id = (SELECT bound_school())
-"""
+STUDENTS = f"""
+SELECT s.student_id, s.grade, s.classes, s.active, mine.custody, mine.billing, mine.emergency,
+    (SELECT count(*) FROM guardianship g WHERE g.school_id = mine.school_id AND g.student_id = mine.student_id
+       AND (g.rank, g.guardian_id) <= (mine.rank, mine.guardian_id) AND {OF_THE_BOUND_SCHOOL}) AS nth
+FROM guardianship mine JOIN student s USING (school_id, student_id)
+WHERE mine.guardian_id = %(person)s AND mine.school_id = (SELECT bound_school())
+"""  # noqa: S608  # constants of our own
 SELF = """
 SELECT student_id, grade, classes, active FROM student
 WHERE student_id = %(person)s AND school_id = (SELECT bound_school())
@@ -52,5 +52,5 @@ WHERE student_id = %(person)s AND school_id = (SELECT bound_school())
 TOLD = """
 SELECT %(person)s IN (SELECT person_id FROM told((SELECT bound_school()), %(told)s, %(version)s)) AS told,
        %(person)s IN (SELECT person_id FROM told((SELECT bound_school()), %(except_told)s, %(version)s)) AS except_told,
-       current_date AS today
+       school_today((SELECT bound_school())) AS today
 """

@@ -134,6 +134,22 @@ async def test_a_group_tells_an_address_once_even_at_the_same_moment(house):
     assert rows == [{"reason": "same_address", "n": 6}, {"reason": None, "n": 2}]
 
 
+async def test_a_school_that_cannot_say_it_takes_no_address_from_the_others(house):
+    """Its own words for it are gone, or lack a variable: another school of the group tells them then."""
+    # given
+    schools = [await house.add_school() for _ in range(2)]
+    for school in schools:
+        await house.add_person(school, mails=(ADA,))
+    group = uuid4()
+    # when
+    refused = await house.ask(schools[0], channels=("mail",), group_id=group, title="", body="", template="nowhere")
+    sent = await house.ask(schools[1], channels=("mail",), group_id=group)
+    await house.work()
+    # then
+    assert (await house.task(refused))["state"] == "failed"
+    assert await house.states(sent) == {"mail": {"accepted": 1}}
+
+
 async def test_a_dead_token_is_told_of_and_no_other(open_house):
     house = await open_house(push=lambda push: Outcome("token_dead" if push.token == "dead" else "accepted", "gone"))
     school = await house.add_school()

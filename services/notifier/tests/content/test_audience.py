@@ -1,10 +1,12 @@
 """Who is meant: classes, grades, students and their guardians, each person once."""
 
+import datetime as dt
 import uuid
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from shared.events.directory import Guardian
+from shared.events.directory import Guardian, Membership
 
 
 async def test_guardians_of_a_class_are_told_once_for_all_their_children(desk):
@@ -60,6 +62,26 @@ async def test_of_a_student_who_has_left_only_what_names_them_is_told(desk):
     assert await desk.people(await desk.plan({"students": (student,)})) == {mother}
 
 
+async def test_a_guardian_whom_the_school_has_let_go_is_told_of_no_student(desk):
+    """As when a court says so: the end of the membership is what a school can say by hand."""
+    # given
+    today = dt.datetime.now(ZoneInfo("Europe/Berlin")).date()
+    over = Membership(school_id=desk.school, role="guardian", ends=today)
+    gone, stranger, mother = (
+        await desk.person(memberships=(over,)),
+        await desk.person(memberships=()),
+        await desk.person(),
+    )
+    student = await desk.student(gone, stranger, mother, grade="07")
+    # when
+    named = await desk.plan({"students": (student,)}, channels=("inbox",))
+    graded = await desk.plan({"grade": "07"}, channels=("inbox",))
+    # then
+    assert await desk.people(named) == await desk.people(graded) == {stranger, mother}
+    answer = await desk.ask("GET", f"/v1/notifications/{graded}/why/{gone}")
+    assert "belong to the school any more" in answer.json()["because"]
+
+
 async def test_another_schools_students_and_people_are_not_meant(desk):
     here, there = desk.school, uuid.uuid4()
     mother = await desk.person()
@@ -85,3 +107,25 @@ async def test_told_are_those_whom_a_provider_took_it_for(desk):
     # then
     assert await desk.people(correction) == {told}
     assert await desk.people(others) == {unreachable}
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+async def test_who_belongs_to_a_school_is_told_by_its_own_date(desk, zone):
+    """At any moment at least one of these zones has another date than UTC."""
+    # given
+    await desk.open(timezone=zone)
+    today, day = dt.datetime.now(ZoneInfo(zone)).date(), dt.timedelta(days=1)
+    spans = {"first": (today, None), "last": (None, today + day), "not yet": (today + day, None), "over": (None, today)}
+    people = {
+        name: await desk.person(
+            memberships=(Membership(school_id=desk.school, role="teacher", starts=starts, ends=ends),)
+        )
+        for name, (starts, ends) in spans.items()
+    }
+    # when
+    sent = await desk.plan({"school": True, "roles": ("teacher",)}, channels=("inbox",))
+    # then
+    assert await desk.people(sent) == {people["first"], people["last"]}
+    for name, words in (("not yet", "belong to the school yet"), ("over", "belong to the school any more")):
+        answer = await desk.ask("GET", f"/v1/notifications/{sent}/why/{people[name]}")
+        assert words in answer.json()["because"]

@@ -4,10 +4,11 @@ import asyncio
 import datetime as dt
 
 import pytest
+from uuid_utils.compat import uuid7
 
 from notifier import handlers, invariants
 from notifier.escalation import next_move
-from shared.events.directory import Guardian
+from shared.events.directory import Guardian, Membership
 from shared.events.notifications import Escalation
 
 LATER = "UPDATE escalation SET due_at = due_at - interval '16 minutes' WHERE state = 'open'"
@@ -181,6 +182,26 @@ async def test_two_replicas_and_a_restart_ask_once(family):
     await asyncio.gather(*(handlers.escalate(family.desk.house.service.transactions) for _ in range(4)))
     await family.desk.house.work()
     assert len(await family.asked()) == 2
+
+
+async def test_who_has_read_it_at_one_school_of_a_group_is_reached_at_all_of_them(house):
+    """An address is told once across a group: at the second school there is nothing for them to read."""
+    # given
+    schools, group = [await house.add_school(), await house.add_school()], uuid7()
+    memberships = tuple(Membership(school_id=school, role="guardian") for school in schools)
+    parent = await house.add_person(schools[0], memberships=memberships, mails=("p@example.org",))
+    asked = {"channels": ("mail", "inbox"), "group_id": group, "escalation": Escalation(steps=("office",))}
+    first, second = [await house.ask(school, **asked) for school in schools]
+    assert (await house.states(second))["inbox"] == {"suppressed": 1}
+    # when
+    path = f"/v1/inbox/{first}/read"
+    answer = await house.http(schools[0], "POST", path, role="guardian", person=parent)
+    assert answer.status_code == 200
+    await house.execute(LATER)
+    await handlers.escalate(house.service.transactions)
+    # then
+    cases = await house.rows("SELECT notification_id, state FROM escalation")
+    assert {row["notification_id"]: row["state"] for row in cases} == {first: "reached", second: "reached"}
 
 
 async def test_a_correction_stops_it_and_reaches_everybody_who_was_asked(family, desk):

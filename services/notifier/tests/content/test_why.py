@@ -162,3 +162,16 @@ def test_why_somebody_is_not_in_an_audience(audience, facts, reason):
     }
     found = not_in_audience(audience, base | {k: v for k, v in facts.items() if k in base}, TODAY)
     assert found == [] if reason is None else reason in found[0]
+
+
+async def test_what_was_stopped_before_anybody_was_meant_says_so(desk):
+    """Nobody was left out of an audience that was never looked for."""
+    # given: the directory has not come far enough, and it is stopped meanwhile
+    person = await desk.person()
+    sent = await desk.plan({"people": (person,)}, directory_version=1_000_000)
+    assert (await desk.ask("POST", f"/v1/notifications/{sent}/cancel")).status_code == 200
+    # when
+    verdict, because, timeline = await why(desk, sent, person)
+    # then
+    assert (verdict, because) == ("not_told", "it was stopped before anybody was told")
+    assert whats(timeline) == ["asked", "received"]
