@@ -14,7 +14,7 @@ from notifier import aftermath, sending, store
 from notifier.domain import Tries, Verdict, judge
 from notifier.effects import Outcome
 from notifier.lines import FLUSH_RESULTS, Line
-from shared.db import infrastructure
+from shared.db import contention, infrastructure
 from shared.events import Envelope
 from shared.transaction import Transaction, Transactions
 
@@ -118,7 +118,10 @@ class Batch:
         return found
 
     async def _recorded(self, results: list[Result]) -> bool:
-        """Commit some outcomes; False while the database is away: they are kept, for a provider was called for them."""
+        """Commit some outcomes; False while the database is away, or busy with the same rows.
+
+        They are kept: a provider was called for each of them, and what is lost here is sent a second time.
+        """
         values = _values(self.lease, results)
         try:
             async with self.transactions.begin(self.cause) as tx:
@@ -134,7 +137,7 @@ class Batch:
                 if not self.expected:
                     await self.go_on(tx)
         except Exception as problem:
-            if not infrastructure(problem):
+            if not (infrastructure(problem) or contention(problem)):
                 raise
             log.warning("outcomes.held", outcomes=len(results), error=type(problem).__name__)
             return False
@@ -158,7 +161,7 @@ class Batch:
                         await self.permitted(tx)
                         renewed = loop.time()
             except Exception as problem:
-                if not infrastructure(problem):
+                if not (infrastructure(problem) or contention(problem)):
                     raise
                 log.warning("lease.not_renewed", error=type(problem).__name__)
 

@@ -177,6 +177,9 @@ WHERE w.permitted_until < clock_timestamp() AND EXISTS (
 RETURNING w.school_id, w.channel
 """
 
+# Nothing of it will be sent any more; a resend opens its windows anew.
+CLOSE = "DELETE FROM release WHERE notification_id = %(notification_id)s"
+
 PERMITTED = """
 UPDATE release SET permitted_until = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE notification_id = %(notification_id)s AND channel = %(channel)s

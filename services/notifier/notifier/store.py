@@ -119,7 +119,10 @@ async def settle(
     ended = row["ended"] and state in ("completed", "cancelled")
     if not (ended or tell or row["tell"]) or state == "failed":
         return state
-    counts = await count(tx, notification_id) if ended else None
+    counts = None
+    if ended:
+        await tx.execute(sending.CLOSE, {"notification_id": notification_id})
+        counts = await count(tx, notification_id)
     running: TaskState = "retrying" if row["warning"] else "running"
     ending: TaskState = "succeeded" if state == "completed" else "cancelled"
     await track(

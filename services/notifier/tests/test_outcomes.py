@@ -1,0 +1,89 @@
+"""What a provider answered is kept until it is committed; what has ended leaves nothing to look through."""
+
+from contextlib import asynccontextmanager
+
+import psycopg
+import pytest
+from uuid_utils.compat import uuid7
+
+from notifier.batch import Batch, Unit
+from notifier.domain import Tries
+from notifier.effects import Outcome
+from shared.events import Envelope
+
+MAILS = tuple(f"p{n}@example.org" for n in range(3))
+
+
+class Contended:
+    """Transactions of which the first few come at a bad moment, as PostgreSQL says it."""
+
+    def __init__(self, transactions, problem, times=2):
+        self._transactions, self._problem, self.left = transactions, problem, times
+
+    @asynccontextmanager
+    async def begin(self, cause=None):
+        async with self._transactions.begin(cause) as tx:
+            yield tx
+            if self.left:
+                self.left -= 1
+                raise self._problem("a bad moment")
+
+
+@pytest.mark.parametrize(
+    "problem", [psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled]
+)
+async def test_an_answer_outlives_a_commit_that_came_at_a_bad_moment(house, problem):
+    """Lost, it would be asked for again: everybody of the batch would get it twice."""
+    # given
+    school = await house.add_school()
+    for mail in MAILS:
+        await house.add_person(school, mails=(mail,))
+    notification = await house.ask(school, channels=("mail",))
+    lease = uuid7()
+    rows = await house.rows(
+        "UPDATE delivery SET state = 'sending', lease = %s, leased_until = now() + interval '1 minute', attempts = 1"
+        " WHERE notification_id = %s RETURNING *, NULL AS fid, NULL AS language",
+        (lease, notification),
+    )
+    (about,) = await house.rows(
+        "SELECT n.*, 'en' AS school_language, NULL AS words FROM notification n WHERE notification_id = %s",
+        (notification,),
+    )
+    units = [Unit(about, row, (row["delivery_id"],), Tries(1, 0), nth) for nth, row in enumerate(rows)]
+    contended = Contended(house.service.transactions, problem)
+
+    async def nothing(_):
+        pass
+
+    cause = Envelope.of_work("notifier.send", str(notification), "test")
+    batch = Batch(house.providers.lines["mail"], contended, cause, lease, units, nothing, nothing)
+    # when
+    await batch.run(None)
+    # then
+    assert contended.left == 0
+    assert sorted(mail.recipient for mail in house.mail.sent) == sorted(MAILS)
+    assert await house.states(notification) == {"mail": {"accepted": len(MAILS)}}
+
+
+async def test_what_has_ended_leaves_no_window_to_look_through(open_house):
+    """Every second, every replica looks at all windows for one whose permit was lost."""
+    # given
+    house = await open_house(mail=lambda _: Outcome("permanent", "smtp_554"))
+    school = await house.add_school()
+    await house.add_person(school, mails=(MAILS[0],))
+    windows = "SELECT count(*) AS n FROM release"
+    # when
+    ended, stopped = [await house.ask(school, channels=("mail",)) for _ in range(2)]
+    assert await house.rows(windows) == [{"n": 2}]
+    await house.http(school, "POST", f"/v1/notifications/{stopped}/cancel")
+    await house.work()
+    # then
+    assert await house.rows(windows) == [{"n": 0}]
+    # when: once more to whom it failed to reach
+    house.mail._answer = None
+    await house.http(school, "POST", f"/v1/notifications/{ended}/resend", json={"task_id": str(uuid7())})
+    assert await house.rows(windows) == [{"n": 1}]
+    await house.work()
+    # then
+    assert (await house.states(ended))["mail"] == {"failed": 1, "accepted": 1}
+    assert await house.rows(windows) == [{"n": 0}]
