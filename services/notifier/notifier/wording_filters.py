@@ -79,14 +79,18 @@ def _locale(context: Context) -> Locale:
 
 def _moment(context: Context, value: str) -> dt.datetime:
     zone = cast(ZoneInfo, context.resolve(ZONE))
-    found: dt.datetime = _parsed(dt.datetime.fromisoformat, value, "moment")
-    return found.astimezone(zone) if found.tzinfo else found.replace(tzinfo=zone)
+
+    def there(text: str) -> dt.datetime:
+        found = dt.datetime.fromisoformat(text)
+        return found.astimezone(zone) if found.tzinfo else found.replace(tzinfo=zone)
+
+    return cast(dt.datetime, _parsed(there, value, "moment"))
 
 
 def _parsed(parse: Any, value: str, what: str) -> Any:
     try:
         return parse(value)
-    except ValueError as problem:
+    except (ValueError, OverflowError) as problem:  # the calendar's ends are not there in every zone
         raise Misfit(f"a variable is not a {what} (ISO 8601)") from problem
 
 

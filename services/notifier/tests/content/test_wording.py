@@ -162,3 +162,12 @@ def test_directions():
 
 def test_what_a_template_needs_is_known():
     assert used(texts("{% if a %}{{ b | date }}{% endif %}", html="<p>{{ c }}</p>")) == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("at", "zone"),
+    [("0001-01-01T00:00:00+00:00", "America/New_York"), ("9999-12-31T23:59:59+00:00", "Pacific/Kiritimati")],
+)
+def test_a_moment_that_no_calendar_holds_there_is_said_to_be_none(at, zone):
+    with pytest.raises(Unrenderable, match="not a moment"):
+        render(texts("{{ at | moment }}"), {"at": at}, "en", zone)
