@@ -20,6 +20,7 @@ ON CONFLICT DO NOTHING RETURNING class_id
 LOCK = """
 SELECT version, active FROM school_class WHERE class_id = %(class_id)s AND school_id = %(school)s FOR NO KEY UPDATE
 """
+AT_ONCE = 500
 FIELDS = ("title", "code", "kind", "grades", "active")
 PUPILS = """
 SELECT s.school_id, s.student_id FROM enrolment e
@@ -28,7 +29,8 @@ WHERE e.class_id = ANY(%(classes)s) AND e.role = 'student' AND NOT e.lapsed
 """
 ENROL = """
 INSERT INTO enrolment AS e (class_id, person_id, role, school_id, leads, starts, ends, lapsed)
-SELECT %(class_id)s, r.person_id, r.role, %(school)s, r.leads, r.starts, r.ends, coalesce(r.ends <= current_date, false)
+SELECT %(class_id)s, r.person_id, r.role, %(school)s, r.leads, r.starts, r.ends,
+       r.ends IS NOT NULL AND r.ends <= school_today(%(school)s)
 FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, role text, leads boolean, starts date, ends date)
 ORDER BY r.person_id, r.role
 ON CONFLICT (class_id, person_id, role) DO UPDATE SET leads = excluded.leads, starts = excluded.starts,
@@ -36,14 +38,15 @@ ON CONFLICT (class_id, person_id, role) DO UPDATE SET leads = excluded.leads, st
 """
 STUDENTS = "SELECT student_id FROM student WHERE school_id = %(school)s AND student_id = ANY(%(people)s)"
 WITHDRAW = """
-UPDATE enrolment SET ends = current_date, lapsed = true
+UPDATE enrolment SET ends = school_today(school_id), lapsed = true
 WHERE class_id = %(class_id)s AND person_id = %(person)s AND role = %(role)s AND NOT lapsed RETURNING person_id
 """
-# In batches: a term's end is every enrolment's.
+# In batches: a term's end is every enrolment's. No school is more than a day ahead of UTC, where the index is read.
 LAPSE = """
 WITH over AS (
-    SELECT class_id, person_id, role FROM enrolment WHERE NOT lapsed AND ends <= current_date
-    ORDER BY ends LIMIT 500 FOR UPDATE SKIP LOCKED
+    SELECT class_id, person_id, role FROM enrolment
+    WHERE NOT lapsed AND ends <= current_date + 1 AND ends <= school_today(school_id)
+    ORDER BY ends LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 UPDATE enrolment e SET lapsed = true FROM over o
 WHERE (e.class_id, e.person_id, e.role) = (o.class_id, o.person_id, o.role)
@@ -104,11 +107,14 @@ async def withdraw(tx: Transaction, school: UUID, class_id: UUID, person: UUID, 
 
 async def end_lapsed(transactions: Transactions) -> None:
     """Tell of students whose enrolment ended by its date, which no request and no import says."""
-    async with transactions.begin() as tx:
-        rows = await tx.rows(LAPSE)
-        pupils = sorted({(row["school_id"], row["person_id"]) for row in rows if row["role"] == "student"})
-        await directory.bump_students(tx, pupils)
-        await directory.tell(tx, students=pupils)
+    ended = AT_ONCE
+    while ended == AT_ONCE:
+        async with transactions.begin() as tx:
+            rows = await tx.rows(LAPSE, {"limit": AT_ONCE})
+            pupils = sorted({(row["school_id"], row["person_id"]) for row in rows if row["role"] == "student"})
+            await directory.bump_students(tx, pupils)
+            await directory.tell(tx, students=pupils)
+        ended = len(rows)
 
 
 async def _hold_pupils(tx: Transaction, class_id: UUID) -> list[tuple[UUID, UUID]]:

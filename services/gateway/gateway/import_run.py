@@ -9,7 +9,7 @@ from uuid import UUID
 
 from gateway import directory_bulk, import_people, import_students, import_study
 from gateway.import_students import Pupil
-from gateway.roster import Mode, Person, Rejected, Roster, Status, Student
+from gateway.roster import Guardianship, Mode, Person, Rejected, Roster, Status, Student
 from shared.errors import LeaseLost
 from shared.events import Envelope
 from shared.tracking import track
@@ -71,6 +71,8 @@ class Import:
         await self._chunks(iter(self._roster.roles), self._roles)
         await self._enrolments()
         await self._chunks(iter(self._pupils), self._students)
+        # Changes may name children of a guardian who are known from before and not in the upload themselves.
+        await self._chunks((g for g in self._roster.guardianships if g.student not in self._named), self._guardians)
         await self._end()
         await self._tell_students()
         await self._conclude()
@@ -154,6 +156,9 @@ class Import:
         self._counts["students"] += await import_students.write(tx, chunk, complete=self._complete_people)
         await self._tell(tx, len(chunk))
 
+    async def _guardians(self, tx: Transaction, chunk: Sequence[Guardianship]) -> None:
+        self._counts["students"] += await import_students.write_guardians(tx, chunk, self._roster.relationship)
+
     async def _end(self) -> None:
         everywhere = not self._complete_people
         doomed = self._doomed
@@ -182,14 +187,7 @@ class Import:
             await tx.execute(REJECTED, _complaints(self._task_id, rejected))
             total, result = self._total, dict(self._counts)
             await track(
-                tx,
-                self._task_id,
-                school_id=None,
-                kind=KIND,
-                state="succeeded",
-                done=total,
-                total=total,
-                result=result,
+                tx, self._task_id, school_id=None, kind=KIND, state="succeeded", done=total, total=total, result=result
             )
 
     async def _chunks(self, items: Iterator[T], write: Callable[[Transaction, Sequence[T]], Awaitable[None]]) -> None:

@@ -42,7 +42,7 @@ RETURNING school_id
 """
 # A term that is over is history, which a new year's roster does not repeat.
 DROP_TERMS = """
-DELETE FROM term WHERE school_id = ANY(%(schools)s) AND ends >= current_date
+DELETE FROM term WHERE school_id = ANY(%(schools)s) AND ends >= school_today(school_id)
   AND (sourced_id = ANY(%(gone)s) OR %(complete)s AND NOT (sourced_id = ANY(%(kept)s)))
 RETURNING school_id
 """
@@ -90,7 +90,7 @@ SELECT count(*) AS n FROM changed
 ENROLMENTS = f"""
 WITH incoming AS MATERIALIZED (
     SELECT DISTINCT ON (c.class_id, p.person_id, r.role) c.class_id, p.person_id, r.role, c.school_id, r.sourced_id,
-           r.leads, r.starts, r.ends, coalesce(r.ends <= current_date, false) AS lapsed
+           r.leads, r.starts, r.ends, r.ends IS NOT NULL AND r.ends <= school_today(c.school_id) AS lapsed
     FROM jsonb_to_recordset(%(rows)s) AS r(sourced_id text, school_class text, person text, role text, leads boolean,
                                            starts date, ends date)
     JOIN school_class c ON c.sourced_id = r.school_class JOIN person p ON p.sourced_id = r.person
@@ -114,7 +114,8 @@ SELECT e.sourced_id FROM enrolment e WHERE e.school_id = ANY(%(schools)s) AND e.
 """
 END_ENROLMENTS = f"""
 WITH changed AS (
-    UPDATE enrolment SET ends = current_date, lapsed = true WHERE sourced_id = ANY(%(ids)s) AND NOT lapsed
+    UPDATE enrolment SET ends = school_today(school_id), lapsed = true
+    WHERE sourced_id = ANY(%(ids)s) AND NOT lapsed
     RETURNING school_id, person_id, role
 {PUPILS}
 """  # noqa: S608  # our own statements

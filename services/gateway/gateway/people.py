@@ -9,7 +9,7 @@ from psycopg import sql
 from gateway import directory
 from gateway.problems import Problem
 from shared.asking import check_version
-from shared.transaction import Transaction
+from shared.transaction import Transaction, Transactions
 
 ADD = """
 INSERT INTO person (person_id, sourced_id, given_name, family_name, language, timezone, quiet_starts, quiet_ends)
@@ -22,9 +22,9 @@ LOCK = """
 SELECT p.version, p.erased_at FROM person p WHERE p.person_id = %(person)s
   AND (%(school)s::uuid IS NULL OR EXISTS (
       SELECT FROM membership m WHERE m.person_id = p.person_id AND m.school_id = %(school)s
-        AND (m.ends IS NULL OR m.ends > current_date OR NOT EXISTS (
+        AND (m.ends IS NULL OR m.ends > school_today(m.school_id) OR NOT EXISTS (
             SELECT FROM membership o WHERE o.person_id = p.person_id AND o.school_id <> m.school_id
-              AND (o.ends IS NULL OR o.ends > current_date)))))
+              AND (o.ends IS NULL OR o.ends > school_today(o.school_id))))))
 FOR NO KEY UPDATE
 """
 FIELDS = ("given_name", "family_name", "language", "timezone", "active", "quiet_starts", "quiet_ends")
@@ -38,14 +38,15 @@ ON CONFLICT (person_id, school_id, role) DO UPDATE SET grade = excluded.grade, s
     ends = excluded.ends
 """
 LEAVE = """
-UPDATE membership SET ends = current_date
-WHERE person_id = %(person)s AND school_id = %(school)s AND role = %(role)s AND (ends IS NULL OR ends > current_date)
+UPDATE membership SET ends = school_today(school_id)
+WHERE person_id = %(person)s AND school_id = %(school)s AND role = %(role)s
+  AND (ends IS NULL OR ends > school_today(school_id))
 RETURNING person_id
 """
 # A student is one as long as there is a current membership that says so.
 STUDENT = """
 INSERT INTO student AS s (school_id, student_id, grade, active)
-SELECT m.school_id, m.person_id, m.grade, p.active AND (m.ends IS NULL OR m.ends > current_date)
+SELECT m.school_id, m.person_id, m.grade, p.active AND (m.ends IS NULL OR m.ends > school_today(m.school_id))
 FROM membership m JOIN person p USING (person_id)
 WHERE m.person_id = %(person)s AND m.role = 'student' AND (%(school)s::uuid IS NULL OR m.school_id = %(school)s)
 ORDER BY m.school_id
@@ -54,6 +55,19 @@ ON CONFLICT (school_id, student_id) DO UPDATE SET grade = excluded.grade, active
 WHERE (s.grade, s.active) IS DISTINCT FROM (excluded.grade, excluded.active)
 RETURNING school_id, student_id
 """
+# Looked for within a fortnight, by which time some gateway has been up; the rest of history is not read again.
+LAPSED = """
+WITH over AS (
+    SELECT s.school_id, s.student_id FROM membership m
+    JOIN student s ON (s.school_id, s.student_id) = (m.school_id, m.person_id)
+    WHERE m.role = 'student' AND m.ends BETWEEN current_date - 14 AND current_date + 1
+      AND m.ends <= school_today(m.school_id) AND s.active
+    ORDER BY s.school_id, s.student_id LIMIT %(limit)s FOR NO KEY UPDATE OF s SKIP LOCKED
+)
+UPDATE student s SET active = false, version = s.version + 1 FROM over o
+WHERE (s.school_id, s.student_id) = (o.school_id, o.student_id) RETURNING s.school_id, s.student_id
+"""
+AT_ONCE = 500
 DROP_CONTACTS = "DELETE FROM contact WHERE person_id = %(person)s"
 CONTACTS = """
 INSERT INTO contact (person_id, kind, address)
@@ -121,6 +135,16 @@ async def leave(tx: Transaction, person: UUID, school: UUID, role: str) -> None:
     if await tx.row(LEAVE, {"person": person, "school": school, "role": role}) is None:
         raise Problem(404, "not_found")
     await _told(tx, person, await _students(tx, person, school))
+
+
+async def end_lapsed(transactions: Transactions) -> None:
+    """Tell of students whose membership ended by its date, which no request and no import says."""
+    ended = AT_ONCE
+    while ended == AT_ONCE:
+        async with transactions.begin() as tx:
+            rows = await tx.rows(LAPSED, {"limit": AT_ONCE})
+            await directory.tell(tx, students=[(row["school_id"], row["student_id"]) for row in rows])
+        ended = len(rows)
 
 
 async def replace_contacts(

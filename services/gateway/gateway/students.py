@@ -13,7 +13,7 @@ LOCK = """
 SELECT version FROM student WHERE school_id = %(school)s AND student_id = %(student)s FOR NO KEY UPDATE
 """
 MEMBERS = """
-SELECT m.person_id, bool_or(m.ends IS NULL OR m.ends > current_date) AS here
+SELECT m.person_id, bool_or(m.ends IS NULL OR m.ends > school_today(m.school_id)) AS here
 FROM membership m WHERE m.school_id = %(school)s AND m.person_id = ANY(%(people)s) GROUP BY m.person_id
 """
 DROP_GUARDIANS = "DELETE FROM guardianship WHERE school_id = %(school)s AND student_id = %(student)s"

@@ -20,6 +20,13 @@ STUDENTS = """
 SELECT p.sourced_id, o.sourced_id AS school FROM student s JOIN person p ON p.person_id = s.student_id
 JOIN school o USING (school_id) WHERE s.active ORDER BY 1, 2
 """
+GUARDIANS = """
+SELECT p.sourced_id, relationship, rank, custody FROM guardianship g JOIN person p ON p.person_id = g.guardian_id
+ORDER BY rank
+"""
+TOLD = """
+SELECT array_agg((data::jsonb) ORDER BY (data::jsonb) ->> 'version') FROM outbox WHERE routing_key = 'student.changed'
+"""
 POSITIONS = """
 SELECT o.directory_version AS version,
     (SELECT array_agg(value::bigint ORDER BY value::bigint) FROM outbox b, jsonb_each_text((b.data::jsonb)->'positions')
@@ -79,6 +86,20 @@ async def test_who_is_missing_from_a_complete_roster_is_ended_and_can_come_back(
     # then
     assert await found(gateway, ACTIVE) == [("ada", "north"), ("bo", "north")]
     assert await found(gateway, STUDENTS) == [("bo", "north")]
+
+
+async def test_a_new_guardian_names_children_who_are_here_already(gateway, roster, person):
+    """The student's own row has not changed, so that changes do not bring it."""
+    # given
+    await imported(gateway, roster(["north"], [person("ada", "north"), person("bo", "north", "student", "ada", "07")]))
+    content = roster([], [person("cy", "north", "relative", "bo")], mode="delta")
+    # when
+    assert await imported(gateway, content) == "succeeded"
+    assert await imported(gateway, content) == "succeeded"
+    # then
+    assert await found(gateway, GUARDIANS) == [("ada", "guardian", 1, True), ("cy", "relative", 2, False)]
+    ((told,),) = await found(gateway, TOLD)
+    assert [len(event["guardians"]) for event in told] == [1, 2]
 
 
 async def test_a_student_who_moves_is_no_student_of_the_old_school(gateway, roster, person):

@@ -58,7 +58,7 @@ SELECT {FIELDS} FROM page JOIN person p USING (person_id) ORDER BY p.person_id
 CHOICES = {
     "role": "m.role = %(role)s",
     "grade": "m.grade = %(grade)s",
-    "active": "(m.ends IS NULL OR m.ends > current_date) = %(active)s",
+    "active": "(m.ends IS NULL OR m.ends > school_today(m.school_id)) = %(active)s",
     "after": "m.person_id > %(after)s",
     "sourced_id": "m.person_id = (SELECT p.person_id FROM person p WHERE p.sourced_id = %(sourced_id)s)",
 }
