@@ -9,21 +9,24 @@ from uuid_utils.compat import uuid7
 from gateway.auth import Caller
 from gateway.keys import digest
 from gateway.problems import Problem
-from shared.transaction import Transaction
+from shared.transaction import Transaction, Transactions
 
 BY_NAME = """
 SELECT a.person_id, a.hash FROM account_name n JOIN account a USING (person_id) JOIN person p USING (person_id)
 WHERE n.name = %(name)s AND p.active
 """
 BY_PERSON = "SELECT person_id, hash FROM account WHERE person_id = %(person)s"
-# An address that two people share names neither of them.
+# An address that two people share names neither of them. Nobody becomes staff by an address: others write it down,
+# whose role may be lower, or another school's. Staff link their Firebase user once they have signed in.
 BY_FIREBASE = """
 SELECT person_id FROM account JOIN person USING (person_id) WHERE firebase_uid = %(uid)s AND active
 UNION ALL
 SELECT (array_agg(DISTINCT c.person_id))[1] FROM contact c JOIN person p USING (person_id)
 WHERE c.kind = 'mail' AND lower(c.address) = %(email)s AND p.active
   AND NOT EXISTS (SELECT FROM account WHERE firebase_uid = %(uid)s)
-HAVING count(DISTINCT c.person_id) = 1
+HAVING count(DISTINCT c.person_id) = 1 AND NOT bool_or(
+    EXISTS (SELECT FROM administrator a WHERE a.person_id = c.person_id)
+    OR EXISTS (SELECT FROM membership m WHERE m.person_id = c.person_id AND m.role NOT IN ('guardian', 'student')))
 """
 # By the school's own date: a membership begins and ends at its midnight.
 MEMBERSHIPS = """
@@ -51,6 +54,7 @@ USE_INVITATION = """
 UPDATE invitation SET used_at = clock_timestamp()
 WHERE hash = %(hash)s AND used_at IS NULL AND expires_at > clock_timestamp() RETURNING person_id
 """
+FORGET_INVITATIONS = "DELETE FROM invitation WHERE expires_at < clock_timestamp() - interval '30 days'"
 OTHER_INVITATIONS = "UPDATE invitation SET used_at = clock_timestamp() WHERE person_id = %(person)s AND used_at IS NULL"
 GIVE_HASH = """
 INSERT INTO account (person_id, hash) VALUES (%(person)s, %(hash)s)
@@ -127,6 +131,12 @@ async def accept(tx: Transaction, token: str, name: str, hashed: str) -> UUID:
     if await tx.row(SET_NAME, values) is None:
         raise Problem(422, "invalid", errors=[wrong])
     return person
+
+
+async def forget_invitations(rows: Transactions) -> None:
+    """Drop those that have long been over."""
+    async with rows.begin() as tx:
+        await tx.execute(FORGET_INVITATIONS)
 
 
 async def link(tx: Transaction, person: UUID, uid: str) -> None:

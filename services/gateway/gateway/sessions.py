@@ -37,6 +37,14 @@ UPDATE refresh_token SET revoked_at = clock_timestamp() WHERE person_id = %(pers
 FORGET = "DELETE FROM refresh_token WHERE expires_at < clock_timestamp() - interval '30 days'"
 
 
+class Reused(Problem):
+    """A refresh token came a second time; `person` is whose it was."""
+
+    def __init__(self, person: UUID) -> None:
+        super().__init__(401, "unauthenticated", "The refresh token was used before: the session has ended everywhere.")
+        self.person = person
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """As what, and where, somebody wants to sign in, if they say."""
@@ -96,13 +104,9 @@ class Sessions:
                 same = Wish(row["school_id"], row["role"])
                 return await self.open(tx, row["person_id"], same if wish == Wish() else wish, row["family"])
             reused = await tx.row(REVOKE_REUSED, {"hash": digest(token)})
-        raise Problem(
-            401,
-            "unauthenticated",
-            "The refresh token was used before: the session has ended everywhere."
-            if reused
-            else "The refresh token is unknown or over.",
-        )
+        if reused is not None:
+            raise Reused(reused["person_id"])
+        raise Problem(401, "unauthenticated", "The refresh token is unknown or over.")
 
     async def end(self, token: str) -> None:
         """Sign out: the family ends; an access token goes on until its minutes are over."""

@@ -6,6 +6,9 @@ import psycopg
 import pytest
 import pytest_asyncio
 
+from gateway import sessions
+from gateway.keys import digest
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CANARY = "canary-77ac"
@@ -82,6 +85,24 @@ async def test_sign_ins_are_kept_whether_they_succeed_or_not_and_no_name_is(gate
     (act,) = found.json()["items"]
     assert (act["status"], act["code"], act["subject"]) == (401, "unauthenticated", {"by": "password"})
     assert CANARY not in found.text
+
+
+async def test_a_refresh_token_in_two_hands_is_kept(gateway, school):
+    """Somebody's session was stolen, or its app is wrong: both want to be known."""
+    # given
+    person = await gateway.add_person(school, "staff")
+    token = uuid4().hex
+    values = {"hash": digest(token), "family": uuid4(), "person": person, "role": "staff", "school": school}
+    async with gateway.service.transactions.begin() as tx:
+        await tx.execute(sessions.OPEN, values | {"seconds": 60})
+    # when
+    for status in (200, 401):
+        answer = await gateway.client.post("/v1/sessions/refresh", json={"refresh_token": token})
+        assert answer.status_code == status
+    # then
+    found = await gateway.ask("GET", "/v1/audit", params={"person": str(person)})
+    (act,) = found.json()["items"]
+    assert (act["action"], act["status"], act["code"]) == ("POST /v1/sessions/refresh", 401, "unauthenticated")
 
 
 @pytest.mark.parametrize("statement", ["UPDATE audit SET status = 200", "DELETE FROM audit", "TRUNCATE audit"])

@@ -117,6 +117,31 @@ async def test_an_address_that_is_unverified_unknown_or_shared_signs_nobody_in(f
         assert (await sign_in(firebase, token(google[1], sub=uuid4().hex, **claims))).status_code == 401
 
 
+@pytest.mark.parametrize("role", ["school_admin", "staff", "teacher", "platform_admin"])
+async def test_an_address_alone_makes_nobody_staff(firebase, google, role):
+    """Whoever may write down somebody's address could otherwise become them; staff link their Firebase user first."""
+    # given: a clerk gives somebody with a higher role an address of the clerk's own
+    address, uid = f"{uuid4().hex}@example.org", uuid4().hex
+    school = await firebase.add_school()
+    person = await firebase.add_person(school, "guardian" if role == "platform_admin" else role)
+    if role == "platform_admin":
+        await firebase.rows("INSERT INTO administrator (person_id) VALUES (%s) RETURNING person_id", (person,))
+    body = {"contacts": [{"kind": "mail", "address": address}]}
+    path = f"/v1/people/{person}/contacts"
+    assert (await firebase.ask("PUT", path, "staff", school, uuid4(), json=body)).status_code == 200
+    # when
+    theirs = token(google[1], sub=uid, email=address, email_verified=True)
+    # then
+    assert (await sign_in(firebase, theirs)).status_code == 401
+    # when: they say themselves that this is their Firebase user
+    link = {"firebase_token": theirs}
+    asked = ("PUT", "/v1/me/firebase", "guardian", school, person)
+    assert (await firebase.ask(*asked, json=link)).status_code == 204
+    # then
+    answer = await firebase.client.post("/v1/sessions", json=link | {"role": role})
+    assert (answer.status_code, answer.json()["role"]) == (200, role)
+
+
 async def test_a_linked_user_signs_in_without_an_address_and_belongs_to_one_person(firebase, google):
     (school, person), (_, other), uid = (
         await known(firebase, "a@example.org"),

@@ -11,7 +11,7 @@ from gateway.api.deps import Rows, SignInTools
 from gateway.auth import KnownPerson
 from gateway.passwords import Password
 from gateway.problems import Problem
-from gateway.sessions import Wish
+from gateway.sessions import Reused, Wish
 from shared.events.directory import Role
 
 router = APIRouter(prefix="/v1", tags=["sign-in"])
@@ -148,9 +148,15 @@ async def _by_firebase(token: str, rows: Rows, tools: SignInTools) -> UUID:
 
 
 @router.post("/sessions/refresh", response_model=Session)
-async def refresh(body: Renewal, tools: SignInTools) -> dict[str, Any]:
+async def refresh(body: Renewal, rows: Rows, tools: SignInTools) -> dict[str, Any]:
     """Both tokens anew. A refresh token that comes a second time ends its session everywhere."""
-    return await tools.sessions.renew(body.refresh_token, Wish(body.school, body.role))
+    try:
+        return await tools.sessions.renew(body.refresh_token, Wish(body.school, body.role))
+    except Reused as problem:
+        await audit.note(
+            rows, "POST /v1/sessions/refresh", status=problem.status, code=problem.code, person=problem.person
+        )
+        raise
 
 
 @router.post("/sessions/end", status_code=204)
