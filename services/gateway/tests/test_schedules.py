@@ -200,6 +200,17 @@ async def test_only_who_asked_for_it_and_administrators_decide(gateway, school, 
     assert answer.headers["etag"] == '"4"'
 
 
+@pytest.mark.parametrize(
+    "data", [{"text": "x" * 1000, "more": "x" * 1000}, {"from": "x"}, {"type": "x"}], ids=lambda data: next(iter(data))
+)
+async def test_a_change_brings_no_data_that_no_push_could_carry(gateway, school, owners, data):
+    asked = owners(scheduler_PATCH=(200, {})).asked
+    schedule = (await ask(gateway, school, repeat=WEEKLY)).json()["schedule_id"]
+    path = f"/v1/schedules/{schedule}"
+    answer = await gateway.ask("PATCH", path, "school_admin", school, uuid4(), json={"data": data})
+    assert (answer.status_code, answer.json()["code"], asked) == (422, "invalid", [])
+
+
 async def test_calling_a_single_send_off_asks_the_scheduler_and_then_the_notifier(gateway, school, owners):
     # given
     late = {"detail": {"code": "too_late", "message": "It is done already.", "state": "done"}}

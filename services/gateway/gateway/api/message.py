@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, StringConstraints, model_validator
 
 from gateway.api.fields import NO_NUL, Strict
 from shared.events.notifications import Escalation
@@ -16,6 +16,27 @@ Key = Annotated[str, StringConstraints(max_length=100, pattern=NO_NUL)]
 DAY_MINUTES = 1440
 DATA_BYTES = 1900
 """FCM takes 4,096 bytes with title, body and our own ids: what is more would be accepted here and never arrive."""
+OURS = frozenset({"notification_id", "school_id", "type"})
+RESERVED = ("google", "gcm")
+"""With `from` and `message_type`, what FCM keeps for itself (REST v1, Message.data): it refuses the whole push."""
+
+
+def _carried(data: dict[str, str]) -> dict[str, str]:
+    """Data that every push can carry."""
+    if not OURS.isdisjoint(data):
+        msg = f"we set {', '.join(sorted(OURS))} ourselves: take other names"
+        raise ValueError(msg)
+    if any(name in ("from", "message_type") or name.startswith(RESERVED) for name in data):
+        msg = "FCM keeps some names for itself: from, message_type, and what begins with google or gcm"
+        raise ValueError(msg)
+    if sum(len(key.encode()) + len(value.encode()) for key, value in data.items()) > DATA_BYTES:
+        msg = f"is longer than {DATA_BYTES} bytes, which no push can carry"
+        raise ValueError(msg)
+    return data
+
+
+Data = Annotated[dict[Key, Value], Field(max_length=50), AfterValidator(_carried)]
+"""What the app gets with a push: keys and values, no more than 1,900 bytes of UTF-8 in all."""
 
 
 class EscalationIn(Strict):
@@ -45,15 +66,7 @@ class MessageIn(BaseModel):
     template: TemplateName | None = None
     variables: dict[Variable, Value] = Field(default={}, max_length=50)
     escalation: EscalationIn | None = None
-    data: dict[Key, Value] = Field(default={}, max_length=50)
-
-    @model_validator(mode="after")
-    def fits_into_a_push(self) -> Self:
-        """Keys and values, in UTF-8."""
-        if sum(len(key.encode()) + len(value.encode()) for key, value in self.data.items()) > DATA_BYTES:
-            msg = f"data is longer than {DATA_BYTES} bytes, which no push can carry"
-            raise ValueError(msg)
-        return self
+    data: Data = {}
 
     @model_validator(mode="after")
     def says_something(self) -> Self:

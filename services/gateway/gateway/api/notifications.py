@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from gateway import audiences, group_sends
-from gateway.api.deps import Rows, Services, school_of
+from gateway.api.deps import Rows, Services, school_of, seen_by
 from gateway.api.message import MessageIn
 from gateway.auth import Known
 from gateway.commands import SendCommand, request_notification
@@ -21,13 +21,10 @@ from shared.events.directory import Channel, Kind, Responsibility, Role
 router = APIRouter(prefix="/v1", tags=["notifications"])
 
 PEOPLE_LIMIT = 10_000
-DATA_LIMIT = 50
 
 # PostgreSQL's texts hold no NUL: taken here, it would only fail in the notifier, after the 202.
 NO_NUL = r"^[^\x00]*$"
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=NO_NUL)]
-Key = Annotated[str, StringConstraints(max_length=100, pattern=NO_NUL)]
-Value = Annotated[str, StringConstraints(max_length=1000, pattern=NO_NUL)]
 
 
 def _in_utc(moment: dt.datetime) -> dt.datetime:
@@ -218,8 +215,7 @@ async def read(notification_id: UUID, caller: Known, rows: Rows, owners: Service
 
 async def _intent(rows: Rows, caller: Known, notification_id: UUID) -> dict[str, Any]:
     """The intent, within the caller's school; anybody else's does not exist."""
-    opened = rows.begin() if caller.everywhere else rows.request(caller.school)
-    async with opened as tx:
+    async with seen_by(rows, caller) as tx:
         row = await tx.row(INTENT, {"id": notification_id})
     if row is None:
         raise Problem(404, "not_found")

@@ -9,8 +9,9 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from gateway import audiences
-from gateway.api.deps import Rows, Services, school_of
-from gateway.api.notifications import DATA_LIMIT, AudienceIn, Key, Text, Value, audience_of
+from gateway.api.deps import Rows, Services, school_of, seen_by
+from gateway.api.message import Data
+from gateway.api.notifications import AudienceIn, Text, audience_of
 from gateway.auth import ADMINS, Caller, Known
 from gateway.calling_off import call_off
 from gateway.forward import Owners
@@ -35,7 +36,7 @@ class ScheduleChange(Timing):
 
     title: Annotated[Text, StringConstraints(max_length=200)] | None = None
     body: Annotated[Text, StringConstraints(max_length=10_000)] | None = None
-    data: dict[Key, Value] | None = Field(default=None, max_length=DATA_LIMIT)
+    data: Data | None = None
     audience: AudienceIn | None = None
     channels: list[Channel] | None = Field(default=None, min_length=1)
     urgent: bool | None = None
@@ -168,8 +169,7 @@ async def _post(
 
 async def _which(rows: Transactions, caller: Caller, schedule_id: UUID, school: str | None = None) -> Which:
     """Whose schedule it is: as asked for here, else (the system's own) the caller's or the named school."""
-    opened = rows.begin() if caller.everywhere else rows.request(caller.school)
-    async with opened as tx:
+    async with seen_by(rows, caller) as tx:
         row = await tx.row(INTENT, {"id": schedule_id})
     if row is not None:
         return Which(
