@@ -24,7 +24,7 @@ INSERT INTO record (record_id, school_id, student_id, kind, day, status, facts, 
 SELECT record_id, %(school)s, student_id, %(kind)s, day, status, facts, %(by)s
 FROM jsonb_to_recordset(%(rows)s) AS r(record_id uuid, student_id uuid, day date, status text, facts jsonb)
 ORDER BY student_id, day
-ON CONFLICT DO NOTHING RETURNING record_id, student_id, facts, version, withdrawn, recorded_by, recorded_at
+ON CONFLICT DO NOTHING RETURNING record_id, student_id, facts, version, withdrawn, recorded_by, changed_at
 """
 LOCK = """
 SELECT version, withdrawn FROM record
@@ -35,7 +35,7 @@ UPDATE record SET day = coalesce(%(day)s, day), status = coalesce(%(status)s, st
     facts = coalesce(%(facts)s::jsonb, facts), withdrawn = %(withdrawn)s, version = version + 1,
     recorded_by = %(by)s, changed_at = clock_timestamp()
 WHERE record_id = %(record)s
-RETURNING record_id, student_id, facts, version, withdrawn, recorded_by, recorded_at
+RETURNING record_id, student_id, facts, version, withdrawn, recorded_by, changed_at
 """
 
 
@@ -120,7 +120,8 @@ def _event(kind: Kind, school: UUID, version: int, row: Mapping[str, Any]) -> Re
         **shared,
         "school_id": school,
         "directory_version": version,
-        "recorded_at": row["recorded_at"],
+        # This version's time: a correction is news from when it is made, not from when it was first got wrong.
+        "recorded_at": row["changed_at"],
     }
     match kind:
         case "behavior":

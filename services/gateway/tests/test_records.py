@@ -233,3 +233,22 @@ async def test_lists_go_on_by_key_and_filter(house):
     assert [item["facts"]["day"] for item in late] == ["2026-10-03"]
     bad = await house.ask("GET", "/v1/absences", params={"after": "bm9uc2Vuc2U"})
     assert (bad.status_code, bad.json()["code"]) == (422, "invalid")
+
+
+async def test_a_correction_says_when_it_was_made(house):
+    """By the first version's time, a correction a day later would be over before anybody was told of it."""
+    # given
+    student = await house.add("student")
+    (record,) = (await house.record("absences", student)).json()["ids"]
+    async with house.gateway.service.transactions.begin() as tx:
+        earlier = "UPDATE record SET recorded_at = recorded_at - interval '2 days' WHERE record_id = %s"
+        await tx.execute(earlier, (record,))
+    # when
+    path = f"/v1/absences/{record}"
+    answer = await house.ask("PUT", path, json=BODIES["absences"] | {"status": "excused"}, headers={"If-Match": '"1"'})
+    withdrawn = await house.ask("DELETE", path, headers={"If-Match": '"2"'})
+    assert (answer.status_code, withdrawn.status_code) == (200, 200)
+    # then
+    first, *corrections = await house.facts("absences", record)
+    assert len(corrections) == 2
+    assert all(each["recorded_at"] > first["recorded_at"] for each in corrections)

@@ -9,7 +9,10 @@ from shared.events.base import Personal, StateEvent
 
 
 class RecordEvent(StateEvent):
-    """State of one record of one student. `directory_version` is the school's at its commit."""
+    """State of one record of one student. `directory_version` is the school's at its commit.
+
+    `recorded_by` and `recorded_at` are of this version: who said so, and when.
+    """
 
     record_id: UUID
     school_id: UUID
