@@ -22,20 +22,22 @@ OWN = ("id", "subject", "schoolid", "time")
 """Attributes that differ from event to event."""
 
 # Positions as in `directory.RESERVE`: the schools' rows are locked in the order of ids, and last.
-PEOPLE = """
-WITH about AS MATERIALIZED (
-    SELECT DISTINCT m.person_id, m.school_id FROM membership m WHERE m.person_id = ANY(%(people)s)
-), counted AS (
-    SELECT school_id, count(*) AS n FROM about GROUP BY school_id
+RESERVED = """counted AS (
+    SELECT school_id, count(*) AS n FROM told GROUP BY school_id
 ), locked AS (
     SELECT s.school_id FROM school s JOIN counted USING (school_id) ORDER BY s.school_id FOR NO KEY UPDATE OF s
 ), reserved AS (
     UPDATE school s SET directory_version = s.directory_version + c.n
     FROM counted c JOIN locked l USING (school_id) WHERE s.school_id = c.school_id
     RETURNING s.school_id, s.directory_version - c.n AS since
-), numbered AS (
+)"""
+
+PEOPLE = f"""
+WITH told AS MATERIALIZED (
+    SELECT DISTINCT m.person_id, m.school_id FROM membership m WHERE m.person_id = ANY(%(people)s)
+), {RESERVED}, numbered AS (
     SELECT a.person_id, a.school_id, row_number() OVER (PARTITION BY a.school_id ORDER BY a.person_id) AS nth
-    FROM about a
+    FROM told a
 ), placed AS (
     SELECT n.person_id, jsonb_object_agg(n.school_id, r.since + n.nth) AS positions
     FROM numbered n JOIN reserved r USING (school_id) GROUP BY n.person_id
@@ -49,7 +51,7 @@ SELECT %(exchange)s, %(topic)s,
         'timezone', p.timezone, 'given_name', p.given_name, 'family_name', p.family_name,
         'quiet', CASE WHEN p.quiet_starts IS NOT NULL
                       THEN jsonb_build_object('starts', p.quiet_starts, 'ends', p.quiet_ends) END,
-        'positions', coalesce(l.positions, '{}'),
+        'positions', coalesce(l.positions, '{{}}'),
         'memberships', (SELECT coalesce(jsonb_agg(jsonb_build_object(
             'school_id', m.school_id, 'role', m.role, 'grade', m.grade, 'starts', m.starts, 'ends', m.ends)
             ORDER BY m.school_id, m.role), '[]') FROM membership m WHERE m.person_id = p.person_id),
@@ -63,25 +65,17 @@ SELECT %(exchange)s, %(topic)s,
             FROM preference f WHERE f.person_id = p.person_id))::text,
     p.person_id
 FROM person p LEFT JOIN placed l USING (person_id) WHERE p.person_id = ANY(%(people)s) ORDER BY p.person_id
-"""
+"""  # noqa: S608  # our own statement
 
-STUDENTS = """
+STUDENTS = f"""
 WITH due AS MATERIALIZED (
     SELECT school_id, student_id FROM student WHERE NOT told
     ORDER BY school_id, student_id LIMIT %(limit)s FOR NO KEY UPDATE
-), marked AS MATERIALIZED (
+), told AS MATERIALIZED (
     UPDATE student s SET told = true FROM due d WHERE (s.school_id, s.student_id) = (d.school_id, d.student_id)
     RETURNING s.*
-), counted AS (
-    SELECT school_id, count(*) AS n FROM marked GROUP BY school_id
-), locked AS (
-    SELECT s.school_id FROM school s JOIN counted USING (school_id) ORDER BY s.school_id FOR NO KEY UPDATE OF s
-), reserved AS (
-    UPDATE school s SET directory_version = s.directory_version + c.n
-    FROM counted c JOIN locked l USING (school_id) WHERE s.school_id = c.school_id
-    RETURNING s.school_id, s.directory_version - c.n AS since
-), numbered AS (
-    SELECT m.*, row_number() OVER (PARTITION BY m.school_id ORDER BY m.student_id) AS nth FROM marked m
+), {RESERVED}, numbered AS (
+    SELECT m.*, row_number() OVER (PARTITION BY m.school_id ORDER BY m.student_id) AS nth FROM told m
 )
 INSERT INTO outbox (exchange, routing_key, headers, data)
 SELECT %(exchange)s, %(topic)s,
@@ -99,7 +93,7 @@ SELECT %(exchange)s, %(topic)s,
             ORDER BY g.rank, g.guardian_id), '[]')
             FROM guardianship g WHERE g.school_id = s.school_id AND g.student_id = s.student_id))::text
 FROM numbered s JOIN reserved r USING (school_id) ORDER BY s.school_id, s.student_id
-"""
+"""  # noqa: S608  # our own statement
 
 
 async def people(tx: Transaction, changed: Sequence[UUID]) -> None:

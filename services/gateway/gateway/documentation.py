@@ -22,7 +22,7 @@ key for programs (`POST /v1/keys`).
 - **Limits**: `RateLimit-*` in every answer; 429 says in `Retry-After` when to go on.
 - **Problems** are RFC 9457 with a stable `code`; 503 says in `Retry-After` when to try again.
 """
-DEAD_END = "#/components/responses/"
+RESPONSES = "#/components/responses/"
 STATUS_OF = {
     "400": "The request cannot be read.",
     "401": "No valid token or key.",
@@ -124,7 +124,7 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
     for status in sorted(statuses):
         if path.startswith("/health") or path == "/metrics":
             continue
-        operation["responses"][status] = {"$ref": f"{DEAD_END}Problem{status}"}
+        operation["responses"][status] = {"$ref": f"{RESPONSES}Problem{status}"}
     if path == "/health/ready":
         operation["responses"]["503"] = operation["responses"]["200"] | {"description": "Not ready: why."}
 

@@ -3,20 +3,17 @@
 import datetime as dt
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 from gateway import audiences
 from gateway.auth import Caller
-from gateway.commands import SendCommand, emit_send, refuse_past
+from gateway.commands import GROUP, SendCommand, emit_send, refuse_past
 from gateway.idempotency import answered
 from gateway.problems import Problem
 from shared.transaction import Transaction
 
 KIND = "notification.group"
-WHOLE_GROUP = UUID(int=0)
-"""Where the idempotency keys of requests are kept that are about no one school."""
 SCHOOLS = """
 SELECT school_id, school_id::text AS id, sourced_id, directory_version FROM school
 WHERE active AND (school_id::text = ANY(%(names)s) OR sourced_id = ANY(%(names)s)) ORDER BY school_id
@@ -76,7 +73,7 @@ async def request(
         "empty_schools": [send["school"]["id"] for send in sends if send not in full],
     }
     content = {"schools": sorted(names), "send": command.model_dump(mode="json")}
-    before = await answered(tx, caller, WHOLE_GROUP, key, content, answer)
+    before = await answered(tx, caller, GROUP, key, content, answer)
     if before is not None:
         return before
     refuse_past(command)

@@ -8,6 +8,7 @@ from uuid_utils.compat import uuid7
 
 from gateway import audiences
 from gateway.auth import Caller
+from gateway.commands import OPEN as OPEN_SEND
 from gateway.commands import SendCommand
 from gateway.idempotency import answered
 from gateway.problems import Problem
@@ -24,14 +25,6 @@ SELECT school_id, directory_version, timezone FROM school WHERE school_id = %(sc
 OPEN = """
 INSERT INTO schedule_intent (schedule_id, school_id, notification_id, created_by)
 VALUES (%(schedule)s, %(school)s, %(notification)s, %(person)s)
-"""
-# A single run is a send like any other, only later: its task and its notification can be asked for from now on.
-OPEN_SEND = """
-WITH opened AS (
-    INSERT INTO task (task_id, school_id, kind, state, created_by)
-    VALUES (%(task)s, %(school)s, 'notification.send', 'accepted', %(person)s)
-)
-INSERT INTO intent (notification_id, school_id, task_id) VALUES (%(notification)s, %(school)s, %(task)s)
 """
 OF_THE_RUN = frozenset(
     {"schedule_id", "notification_id", "task_id", "school_id", "directory_version", "requested_by", "requested_at",
@@ -87,8 +80,8 @@ async def request_schedule(
         "notification": ids.get("notification_id"),
     }
     await tx.execute(OPEN, values)
-    if once:
-        await tx.execute(OPEN_SEND, values | {"task": schedule})
+    if once:  # a send like any other, only later: its task and its notification can be asked for from now on
+        await tx.execute(OPEN_SEND, values | {"task": schedule, "group": None})
     tx.emit(
         ScheduleRequested(
             schedule_id=schedule,

@@ -5,19 +5,15 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from gateway import accounts, audit
 from gateway.api.deps import Rows, school_of, seen_by
+from gateway.api.fields import Label, Limit
 from gateway.auth import Known, SignedIn
 from gateway.problems import Problem
 
 router = APIRouter(prefix="/v1", tags=["access"])
-
-Limit = Annotated[int, Query(ge=1, le=200)]
-Label = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")
-]
 
 
 class AdministratorIn(BaseModel):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from gateway import devices, import_upload
 from gateway.api.deps import Rows
+from gateway.api.fields import Limit
 from gateway.api.me import DeviceIn
 from gateway.auth import Known
 from gateway.commands import request_import
@@ -25,7 +26,6 @@ REJECTED = """
 SELECT number, file, line, "column", reason, scope FROM import_rejection
 WHERE task_id = %(task)s AND number > %(after)s ORDER BY number LIMIT %(limit)s
 """
-Limit = Annotated[int, Query(ge=1, le=200)]
 
 
 class Named(BaseModel):

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from typing import Annotated, Any, Self
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import Query
@@ -16,6 +15,7 @@ NO_NUL = r"^[^\x00]*$"
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=ONE_LINE)]
 Prose = Annotated[str, StringConstraints(max_length=5000, pattern=NO_NUL)]
+Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=ONE_LINE)]
 Code = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=ONE_LINE)]
 Grade = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=ONE_LINE)]
 SourcedId = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=ONE_LINE)]
@@ -94,8 +94,3 @@ class Until(Strict):
 def columns_of(quiet: QuietIn | QuietHours | None) -> dict[str, Any]:
     """Quiet hours as the two columns that hold them."""
     return {"quiet_starts": quiet.starts if quiet else None, "quiet_ends": quiet.ends if quiet else None}
-
-
-def unique(ids: list[UUID]) -> list[UUID]:
-    """Each id once, in the order named."""
-    return list(dict.fromkeys(ids))

@@ -4,12 +4,13 @@ import datetime as dt
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from uuid_utils.compat import uuid7
 
 from gateway import keys
 from gateway.api.deps import Rows, SignInTools, school_of, seen_by
+from gateway.api.fields import Label, Limit
 from gateway.auth import SCOPES, Known, SignedIn
 from gateway.problems import Problem
 from shared.asking import NeededMatch, check_version, etag
@@ -17,10 +18,6 @@ from shared.transaction import Transaction
 
 router = APIRouter(prefix="/v1", tags=["access"])
 
-Limit = Annotated[int, Query(ge=1, le=200)]
-Label = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")
-]
 Scope = Literal[SCOPES]  # type: ignore[valid-type]
 
 

@@ -1,7 +1,7 @@
-"""`/v1/schools`: settings and calendars."""
+"""`/v1/schools`: settings."""
 
 import datetime as dt
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from gateway import schools
 from gateway.api.deps import Rows, seen_by
-from gateway.api.fields import Language, Limit, LocalTime, Name, QuietIn, SourcedId, Span, Strict, Timezone, columns_of
+from gateway.api.fields import Language, Limit, LocalTime, Name, QuietIn, SourcedId, Strict, Timezone, columns_of
 from gateway.auth import Caller, Known
 from gateway.problems import Problem
 from shared.asking import IfMatch, etag
@@ -31,14 +31,6 @@ WHERE (%(school)s::uuid IS NULL OR school_id = %(school)s) AND (%(sourced)s::tex
   AND (%(active)s::boolean IS NULL OR active = %(active)s) AND (%(after)s::uuid IS NULL OR school_id > %(after)s)
 ORDER BY school_id LIMIT %(limit)s
 """  # noqa: S608  # our own column list
-CALENDAR = """
-SELECT s.school_id, coalesce(c.weekdays, '{1,2,3,4,5}') AS weekdays, coalesce(c.version, 1) AS version,
-    (SELECT coalesce(jsonb_agg(to_jsonb(t) - 'school_id' ORDER BY t.starts, t.ends, t.name), '[]')
-       FROM term t WHERE t.school_id = s.school_id) AS terms,
-    (SELECT coalesce(jsonb_agg(to_jsonb(x) - 'school_id' ORDER BY x.starts, x.ends, x.name), '[]')
-       FROM closure x WHERE x.school_id = s.school_id) AS closures
-FROM school s LEFT JOIN calendar c USING (school_id) WHERE s.school_id = %(school)s
-"""
 
 
 class SettingsIn(Strict):
@@ -109,52 +101,6 @@ class SchoolPage(BaseModel):
     next: UUID | None
 
 
-class TermIn(Span):
-    """A stretch of the school year. Told of are terms and semesters, else grading periods, else school years."""
-
-    kind: Literal["term", "semester", "gradingPeriod", "schoolYear"] = "term"
-
-
-class TermOut(TermIn):
-    """A term; `sourced_id` is the roster's."""
-
-    term_id: UUID
-    sourced_id: str | None
-
-
-class ClosureOut(Span):
-    """Days without school."""
-
-    closure_id: UUID
-
-
-class CalendarIn(Strict):
-    """Parts that are left out stay as they are; a part that is given replaces what was there."""
-
-    weekdays: list[Annotated[int, Field(ge=1, le=7)]] | None = Field(default=None, min_length=1, max_length=7)
-    terms: list[TermIn] | None = Field(default=None, max_length=100)
-    closures: list[Span] | None = Field(default=None, max_length=400)
-
-    @model_validator(mode="after")
-    def told_apart(self) -> Self:
-        """Schedules name a term; two of one name and kind would be a guess."""
-        names = [(term.name, term.kind) for term in self.terms or ()]
-        if len(set(names)) < len(names):
-            msg = "two terms of one kind have the same name"
-            raise ValueError(msg)
-        return self
-
-
-class Calendar(BaseModel):
-    """ISO weekdays with school (1 is Monday), terms and closures; `version` is its ETag."""
-
-    school_id: UUID
-    weekdays: list[int]
-    terms: list[TermOut]
-    closures: list[ClosureOut]
-    version: int
-
-
 @router.get("")
 async def listing(
     caller: Known,
@@ -186,7 +132,7 @@ async def create(body: SchoolIn, _: Known, rows: Rows, response: Response) -> Sc
 async def read(school_id: UUID, caller: Known, rows: Rows, response: Response) -> School:
     """One school."""
     async with seen_by(rows, caller) as tx:
-        return await _answer(tx, _ours(caller, school_id), response)
+        return await _answer(tx, ours(caller, school_id), response)
 
 
 @router.patch("/{school_id}")
@@ -195,46 +141,11 @@ async def change(
 ) -> School:
     """Change settings; with If-Match only if nobody else has meanwhile."""
     async with seen_by(rows, caller) as tx:
-        await schools.change(tx, _ours(caller, school_id), expected, body.columns())
+        await schools.change(tx, ours(caller, school_id), expected, body.columns())
         return await _answer(tx, school_id, response)
 
 
-@router.get("/{school_id}/calendar")
-async def calendar(school_id: UUID, caller: Known, rows: Rows, response: Response) -> Calendar:
-    """School days, terms and closures."""
-    async with seen_by(rows, caller) as tx:
-        return await _calendar(tx, _ours(caller, school_id), response)
-
-
-@router.put("/{school_id}/calendar")
-async def replace_calendar(
-    school_id: UUID, body: CalendarIn, caller: Known, rows: Rows, expected: IfMatch, response: Response
-) -> Calendar:
-    """Replace the parts of the calendar that are given."""
-    terms = [term.model_dump() for term in body.terms] if body.terms is not None else None
-    closures = [closure.model_dump() for closure in body.closures] if body.closures is not None else None
-    days = sorted(set(body.weekdays)) if body.weekdays is not None else None
-    async with seen_by(rows, caller) as tx:
-        await schools.replace_calendar(tx, _ours(caller, school_id), expected, days, terms, closures)
-        return await _calendar(tx, school_id, response)
-
-
-@router.post("/{school_id}/closures", status_code=201)
-async def close(school_id: UUID, body: Span, caller: Known, rows: Rows, response: Response) -> Calendar:
-    """Close the school for some days; what is scheduled for school days moves with it."""
-    async with seen_by(rows, caller) as tx:
-        await schools.close(tx, _ours(caller, school_id), uuid7(), body.name, body.starts, body.ends)
-        return await _calendar(tx, school_id, response)
-
-
-@router.delete("/{school_id}/closures/{closure_id}", status_code=204)
-async def reopen(school_id: UUID, closure_id: UUID, caller: Known, rows: Rows) -> None:
-    """Take a closure back."""
-    async with seen_by(rows, caller) as tx:
-        await schools.reopen(tx, _ours(caller, school_id), closure_id)
-
-
-def _ours(caller: Caller, school: UUID) -> UUID:
+def ours(caller: Caller, school: UUID) -> UUID:
     """Another school's does not exist for whoever belongs to one."""
     if not caller.everywhere and caller.school != school:
         raise Problem(404, "not_found")
@@ -249,11 +160,3 @@ async def _answer(tx: Transaction, school: UUID, response: Response, *, created:
     if created:
         response.headers["Location"] = f"/v1/schools/{school}"
     return School(**row)
-
-
-async def _calendar(tx: Transaction, school: UUID, response: Response) -> Calendar:
-    row = await tx.row(CALENDAR, {"school": school})
-    if row is None:
-        raise Problem(404, "not_found")
-    response.headers["ETag"] = etag(row["version"])
-    return Calendar(**row)

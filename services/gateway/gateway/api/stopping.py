@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from uuid_utils.compat import uuid7
 
-from gateway.api.deps import Rows, Services, school_of
+from gateway.api.deps import Rows, Services, school_of, seen_by
 from gateway.auth import ADMINS, Caller, Known
 from gateway.calling_off import call_off, schedule_of
 from gateway.problems import Problem
@@ -39,9 +39,7 @@ class SuppressionIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     school: str | None = None
-    address: Annotated[
-        str, StringConstraints(strip_whitespace=True, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$", max_length=254)
-    ]
+    address: Address
     reason: Literal["bounced", "complained"]
     detail: Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")] | None = None
 
@@ -90,7 +88,7 @@ async def _whose(notification_id: UUID, caller: Caller, rows: Rows, owners: Serv
 
     One that was asked for here is known from that moment on; one that an event or a schedule made, its owner knows.
     """
-    async with rows.begin() if caller.everywhere else rows.request(caller.school) as tx:
+    async with seen_by(rows, caller) as tx:
         row = await tx.row(INTENT, {"id": notification_id})
     if row is None:
         if caller.school is None:
