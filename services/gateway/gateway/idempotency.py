@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from gateway.auth import Caller
 from gateway.problems import Problem
-from shared.transaction import Transaction
+from shared.transaction import Transaction, Transactions
 
 # The key's row is written first: a concurrent request with the same key waits here and then finds the answer.
 REMEMBER = """
@@ -19,6 +19,13 @@ VALUES (%(school)s, %(asker)s, %(key)s, %(request)s, %(answer)s) ON CONFLICT DO 
 RECALL = """
 SELECT request, answer FROM idempotency_key
 WHERE school_id = %(school)s AND asker = %(asker)s AND key = %(key)s
+"""
+KEPT_DAYS = 7
+AT_ONCE = 10_000
+FORGET = """
+DELETE FROM idempotency_key WHERE ctid = ANY (ARRAY (
+    SELECT ctid FROM idempotency_key WHERE created_at < clock_timestamp() - make_interval(days => %(days)s)
+    LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
 """
 
 
@@ -40,3 +47,11 @@ async def answered(
         raise Problem(409, "idempotency_conflict")
     found: dict[str, Any] = before["answer"]
     return found
+
+
+async def forget_keys(rows: Transactions) -> None:
+    """Drop keys that are older than they are remembered: nobody asks the same again after so long."""
+    forgotten = AT_ONCE
+    while forgotten == AT_ONCE:
+        async with rows.begin() as tx:
+            forgotten = (await tx.execute(FORGET, {"days": KEPT_DAYS, "limit": AT_ONCE})).rowcount

@@ -5,16 +5,19 @@ import datetime as dt
 from fastapi import FastAPI
 
 from gateway import (
+    accounts,
     cancelling,
     classes,
     devices,
     directory_bulk,
     documentation,
     expiry,
+    idempotency,
     import_job,
     invariants,
     occasions,
     passwords,
+    people,
     problems,
     projections,
     resync,
@@ -22,11 +25,11 @@ from gateway import (
 )
 from gateway.api import (
     administration,
+    calendars,
     directory,
     inbox,
     me,
     notifications,
-    people,
     reach,
     records,
     schedules,
@@ -41,6 +44,7 @@ from gateway.api import (
 from gateway.api import classes as class_routes
 from gateway.api import keys as api_keys
 from gateway.api import live as live_routes
+from gateway.api import people as people_routes
 from gateway.api import sessions as sign_in
 from gateway.api.deps import Tools
 from gateway.body_limit import BodyLimit
@@ -99,6 +103,9 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     service.sweep(RESUME_SECONDS, directory_bulk.tell_rest)
     service.sweep(FORGET_SECONDS, projections.forget_workers)
     service.sweep(LAPSE_SECONDS, classes.end_lapsed)
+    service.sweep(FORGET_SECONDS, people.end_lapsed)
+    service.sweep(FORGET_SECONDS, idempotency.forget_keys)
+    service.sweep(FORGET_SECONDS, accounts.forget_invitations)
     service.sweep(FORGET_SECONDS, passwords.forget_failures)
     service.sweep(FORGET_SECONDS, sessions.forget_sessions)
     for name, statement in invariants.INVARIANTS.items():
@@ -114,7 +121,8 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
         schedules.router,
         tasks.router,
         schools.router,
-        people.router,
+        calendars.router,
+        people_routes.router,
         students.router,
         class_routes.router,
         *records.routers,

@@ -7,6 +7,8 @@ from uuid import uuid4
 
 import pytest
 
+from gateway import accounts, idempotency
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BODY = {"type": "general", "title": "Closed", "body": "Snow", "audience": {"school": True}}
@@ -86,6 +88,29 @@ async def test_promise_08_an_answer_stays_the_same_after_the_request_has_expired
     again = await send(gateway, school, body, key, person)
     # then
     assert (again.status_code, again.content) == (202, first.content)
+
+
+async def test_keys_are_remembered_for_a_week_and_invitations_until_they_are_over(gateway):
+    # given
+    school, person = await gateway.add_school(), uuid4()
+    old, new = uuid4().hex, uuid4().hex
+    for key in (old, new):
+        assert (await send(gateway, school, BODY, key, person)).status_code == 202
+    guest = await gateway.add_person(school)
+    for _ in range(2):
+        await gateway.ask("POST", f"/v1/people/{guest}/invitations")
+    async with gateway.service.transactions.begin() as tx:
+        await tx.execute("UPDATE idempotency_key SET created_at = now() - interval '8 days' WHERE key = %s", (old,))
+        (first, _) = await tx.rows("SELECT hash FROM invitation WHERE person_id = %s", (guest,))
+        past = "UPDATE invitation SET expires_at = now() - interval '31 days' WHERE hash = %s"
+        await tx.execute(past, (first["hash"],))
+    # when
+    await idempotency.forget_keys(gateway.service.transactions)
+    await accounts.forget_invitations(gateway.service.transactions)
+    # then
+    kept = await gateway.rows("SELECT key FROM idempotency_key WHERE school_id = %s", (school,))
+    assert [row["key"] for row in kept] == [new]
+    assert await gateway.one("SELECT count(*) FROM invitation WHERE person_id = %s", (guest,)) == 1
 
 
 async def test_promise_01_accepted_is_task_intent_and_fact(gateway):

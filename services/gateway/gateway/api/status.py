@@ -1,6 +1,8 @@
 """The status page at `/` and the documentation at `/docs`; nothing on them comes from elsewhere."""
 
 import asyncio
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +31,30 @@ ORDER BY service, worker
 """
 
 
+MADE_SECONDS = 3.0
+
+
+@dataclass(slots=True)
+class Lately:
+    """The page as it was last made: it counts all people, and whoever comes by may ask for it without end."""
+
+    page: str = ""
+    until: float = 0.0
+    making: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
 @router.get("/", response_class=HTMLResponse)
 async def status(rows: Rows, owners: Services, request: Request) -> HTMLResponse:
-    """Counts and states only: no names, no texts, readable without signing in."""
+    """Counts and states only: no names, no texts, readable without signing in; a few seconds old at most."""
+    lately: Lately = request.app.state.status
+    async with lately.making:
+        if time.monotonic() >= lately.until:
+            lately.page = await _made(rows, owners, request)
+            lately.until = time.monotonic() + MADE_SECONDS
+    return HTMLResponse(lately.page)
+
+
+async def _made(rows: Rows, owners: Services, request: Request) -> str:
     names = sorted(owners.urls)
     answers, reasons = await asyncio.gather(
         asyncio.gather(*(owners.ready(name) for name in names)), request.app.state.service.runtime.not_ready()
@@ -44,8 +67,7 @@ async def status(rows: Rows, owners: Services, request: Request) -> HTMLResponse
         figures = await tx.row(FIGURES)
         tasks = await tx.rows(TASKS)
         workers = await tx.rows(WORKERS)
-    page = pages.get_template("status.html").render(services=services, figures=figures, tasks=tasks, workers=workers)
-    return HTMLResponse(page)
+    return pages.get_template("status.html").render(services=services, figures=figures, tasks=tasks, workers=workers)
 
 
 def _kind(facts: dict[str, Any]) -> str:
@@ -61,6 +83,7 @@ def _kind(facts: dict[str, Any]) -> str:
 
 def documentation(app: FastAPI) -> None:
     """Serve the API's documentation from a package's files."""
+    app.state.status = Lately()
     # Swagger UI 5: what came before it shows nothing of OpenAPI 3.1.
     folder = Path(fastapi_offline.__file__).parent / "static"
     app.mount("/assets/swagger", StaticFiles(directory=folder), name="swagger")
