@@ -24,6 +24,7 @@ OPEN = ("active", "paused")
 MOVES = frozenset({"rule", "timezone"})
 """Changes that make another next run."""
 KIND_STAYS = "one send stays one, a repeating one stays repeating: cancel it and ask anew"
+OVER_BEFORE = "it would be over before it is sent: cancel it and ask anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,10 @@ async def change(tx: Transaction, which: Which, changes: dict[str, Any]) -> Dict
         raise _invalid("rule", KIND_STAYS)
     if MOVES & changes.keys():
         _check_rule(changed["rule"], changed["timezone"], moment)
-    return await store.write(tx, await _changed(tx, changed, changes, moment))
+    changed = await _changed(tx, changed, changes, moment)
+    if changed["due_at"] is not None and changed["fire_until"] < changed["due_at"]:
+        raise _invalid("expires_at", OVER_BEFORE)
+    return await store.write(tx, changed)
 
 
 async def run_now(tx: Transaction, which: Which) -> DictRow:
