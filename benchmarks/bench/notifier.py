@@ -39,10 +39,10 @@ async def _throughput(lab: Lab, report: Report, system: System) -> None:
     school = telling.add_school(system, people)
     await telling.tell(system, school)  # connections and caches are warm in what counts
     runs = [await telling.tell(system, school) for _ in range(lab.size(5, 1))]
-    best = sorted(runs, key=lambda each: each.seconds)[len(runs) // 2]
+    middle = sorted(runs, key=lambda each: each.seconds)[len(runs) // 2]
     report.told("people of a bulk, push and mail", people, "")
-    report.told("people told a second", people / best.seconds, "people/s")
-    report.told("sends a CPU-second of the notifier", 2 * people / best.cpu, "sends")
+    report.told("people told a second", people / middle.seconds, "people/s")
+    report.told("sends a CPU-second of the notifier", 2 * people / middle.cpu, "sends")
     seen = [telling.counts(system, each.notification) for each in runs]
     wrong = sum(each != {channel: {"accepted": people} for channel in CHANNELS} for each in seen)
     report.exactly("promise 01: bulks that do not add up", wrong, "", 0)
@@ -59,7 +59,7 @@ async def _fairness(lab: Lab, report: Report, system: System) -> None:
     await asyncio.sleep(lab.size(5, 1))
     beside = await telling.tell(system, other)
     busy = await _urgent(system, one, notices)
-    report.told("bulk still under way afterwards", float(not bulk.done()), "")
+    report.at_least("bulk still under way afterwards", float(not bulk.done()), "", 1)
     told = await bulk
     report.told("bulk beside which it is measured", big, "people")
     report.told("that bulk", big / told.seconds, "people/s")

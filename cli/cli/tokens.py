@@ -27,7 +27,7 @@ def of_a_person(signing_key: Path, gateway: str, role: Role, school: str) -> str
     try:
         with httpx.Client(base_url=gateway, headers=bearer, timeout=PATIENCE, trust_env=False) as client:
             place = _school(client, school)
-            wanted: dict[str, str | int] = {"school": str(place), "role": role, "limit": 1}
+            wanted: dict[str, str | int] = {"school": str(place), "role": role, "active": "true", "limit": 1}
             people = client.get("/v1/people", params=wanted).raise_for_status().json()["items"]
     except httpx.HTTPError as problem:
         raise Refused(f"the gateway does not say who is at {school!r}: {problem}") from problem

@@ -17,8 +17,10 @@ from cli.layout import Layout, write_private
 from cli.local.keys import SIGNING
 from cli.screen import say
 
+# What follows up on a must-reach send, and what was cancelled before it was heard of, nobody has asked for.
 COUNTS = """
-SELECT (SELECT count(*) FROM gateway.intent) AS intents, (SELECT count(*) FROM notifier.notification) AS received,
+SELECT (SELECT count(*) FROM gateway.intent) AS intents,
+       (SELECT count(*) FROM notifier.notification WHERE escalates IS NULL AND NOT tombstone) AS received,
        (SELECT count(*) FROM notifier.delivery) AS planned,
        (SELECT count(*) FROM notifier.delivery WHERE state IN ('accepted', 'read')) AS accepted,
        (SELECT count(*) FROM notifier.delivery WHERE state = 'suppressed') AS suppressed,

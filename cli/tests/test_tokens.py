@@ -23,7 +23,7 @@ class Directory(BaseHTTPRequestHandler):
         if asked.path == "/v1/schools":
             items = [{"id": str(SCHOOL)}] if query == {"sourced_id": "school-linden"} else []
         else:
-            known = {"school": str(SCHOOL), "role": "guardian", "limit": "1"}
+            known = {"school": str(SCHOOL), "role": "guardian", "active": "true", "limit": "1"}
             items = [{"id": str(PERSON)}] if query == known else []
         self.send_response(200)
         self.end_headers()
