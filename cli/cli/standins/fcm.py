@@ -8,9 +8,7 @@ import argparse
 import asyncio
 import datetime as dt
 import json
-import os
 import re
-import socket
 from collections import Counter
 from email.utils import format_datetime
 from pathlib import Path
@@ -19,9 +17,9 @@ from zlib import crc32
 
 import structlog
 import uvloop
-from granian.rsgi import Scope
 
-from cli.standins.control import JSON, control
+from cli.standins.control import control
+from cli.standins.exchange import JSON, Exchange
 from cli.standins.faults import Dice, FcmFaults
 from cli.standins.grants import GrantRefused, Grants, answer
 from cli.standins.ledger import Ledger
@@ -35,7 +33,7 @@ from cli.standins.messages import (
     Reader,
 )
 from cli.standins.page import Row
-from cli.standins.serving import HTTPProtocol, serve
+from cli.standins.serving import serve
 
 log = structlog.get_logger()
 
@@ -62,36 +60,34 @@ class Fcm:
         self.clients: set[str] = set()
         self._set(FcmFaults())
 
-    async def app(self, scope: Scope, protocol: HTTPProtocol) -> None:
+    def app(self, exchange: Exchange) -> None:
         """Route one request; the sends first, they come by the thousand."""
-        method, path = scope.method, scope.path
+        method, path = exchange.head.method, exchange.head.path
         if path == self.send_path and method == "POST":
             self.in_flight += 1
             self.max_in_flight = max(self.max_in_flight, self.in_flight)
-            try:
-                content = await protocol()
-                if self.latency_s:
-                    await asyncio.sleep(self.latency_s)
-                self._send(scope, protocol, content)
-            finally:
-                self.in_flight -= 1
+            if self.latency_s:
+                asyncio.get_running_loop().call_later(self.latency_s, self._send, exchange)
+            else:
+                self._send(exchange)
         elif method == "POST" and path == "/token":
-            await self._token(protocol)
+            self._token(exchange)
         elif method == "POST" and SEND.fullmatch(path):
-            self._refuse(protocol, "permission_denied", DENIED)
+            self._refuse(exchange, "permission_denied", DENIED)
         else:
-            await control(self, scope, protocol)
+            control(self, exchange)
 
-    def _send(self, scope: Scope, protocol: HTTPProtocol, content: bytes) -> None:
-        client = scope.client
-        self.clients.add(client)
-        if not self.grants.admits(scope.headers.get("authorization")):
-            self._refuse(protocol, "unauthenticated", UNAUTHENTICATED)
+    def _send(self, exchange: Exchange) -> None:
+        self.in_flight -= 1
+        self.clients.add(exchange.client)
+        if not self.grants.admits(exchange.head.authorization):
+            self._refuse(exchange, "unauthenticated", UNAUTHENTICATED)
             return
+        content = exchange.content
         try:
             target, tag = self.read(content)
         except Invalid as problem:
-            self._refuse(protocol, "invalid_argument", problem.answer)
+            self._refuse(exchange, "invalid_argument", problem.answer)
             return
         fault = self.dice.draw() if self.any_fault else None
         if fault is None and self.any_dead and self._dead(target):
@@ -100,30 +96,28 @@ class Fcm:
         outcome = OUTCOMES.get(fault) or str(fault)
         ordinal = self.ledger.add(outcome, target, tag, content, delivered=fault in TAKEN)
         if fault is None:
-            protocol.response_bytes(200, JSON, self.accepted % ordinal)
+            exchange.answer(200, self.accepted % ordinal)
         elif fault == "drop":
-            hang_up(client)
-            protocol.response_empty(500, [])
+            exchange.hang_up()
         else:
             later = fault in RETRY_LATER and self.faults.retry_after_s is not None
-            headers = [*JSON, ("retry-after", self._retry_after())] if later else JSON
-            protocol.response_bytes(ERRORS[fault].status, headers, ERRORS[fault].body)
+            headers = (*JSON, ("retry-after", self._retry_after())) if later else JSON
+            exchange.answer(ERRORS[fault].status, ERRORS[fault].body, headers)
 
-    async def _token(self, protocol: HTTPProtocol) -> None:
-        form = await protocol()
+    def _token(self, exchange: Exchange) -> None:
         try:
             granted = self.grants.grant(
-                form, lifetime_s=self.faults.token_lifetime_s, refused=self.faults.refuse_grants
+                exchange.content, lifetime_s=self.faults.token_lifetime_s, refused=self.faults.refuse_grants
             )
         except GrantRefused as problem:
             self.refusals["grant_refused"] += 1
-            protocol.response_bytes(400, JSON, answer(problem.answer))
+            exchange.answer(400, answer(problem.answer))
         else:
-            protocol.response_bytes(200, JSON, answer(granted))
+            exchange.answer(200, answer(granted))
 
-    def _refuse(self, protocol: HTTPProtocol, outcome: str, refusal: ErrorAnswer) -> None:
+    def _refuse(self, exchange: Exchange, outcome: str, refusal: ErrorAnswer) -> None:
         self.refusals[outcome] += 1
-        protocol.response_bytes(refusal.status, JSON, refusal.body)
+        exchange.answer(refusal.status, refusal.body)
 
     def _dead(self, token: str) -> bool:
         # A share of the token space, not of the calls: a token once dead must stay dead.
@@ -205,24 +199,6 @@ class Fcm:
         self.any_dead = bool(self.dead_tokens or faults.unregistered)
         self.any_fault = any(getattr(faults, name) for name in RATES)
         self.dice = Dice(faults.seed, {name: getattr(faults, name) for name in RATES})
-
-
-def hang_up(client: str) -> None:
-    """Close the TCP connection of `client` ("host:port"): the server itself only knows how to answer."""
-    for entry in Path("/proc/self/fd").iterdir():
-        try:
-            if not entry.is_socket():
-                continue
-            copy = socket.socket(fileno=os.dup(int(entry.name)))
-        except OSError:
-            continue  # closed since the listing
-        with copy:
-            try:
-                host, port = copy.getpeername()[:2]
-            except (OSError, ValueError):
-                continue  # a listening or a local socket
-            if f"{host}:{port}" == client:
-                copy.shutdown(socket.SHUT_RDWR)
 
 
 def main() -> None:

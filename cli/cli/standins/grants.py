@@ -53,9 +53,9 @@ class Grants:
         self.issued += 1
         return {"access_token": token, "expires_in": lifetime_s, "token_type": "Bearer"}
 
-    def admits(self, authorization: str | None) -> bool:
+    def admits(self, authorization: str) -> bool:
         """Whether the header carries a bearer token of ours that has not expired."""
-        if authorization is None or not authorization.startswith("Bearer "):
+        if not authorization.startswith("Bearer "):
             return False
         return self.expiries.get(authorization[7:], 0.0) > time.time()
 

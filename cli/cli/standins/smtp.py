@@ -16,13 +16,13 @@ from typing import Any
 
 import structlog
 import uvloop
-from granian.rsgi import Scope
 
 from cli.standins.control import control
+from cli.standins.exchange import Exchange
 from cli.standins.faults import Dice, SmtpFaults
 from cli.standins.ledger import Arrival, Ledger
 from cli.standins.page import Row
-from cli.standins.serving import HTTPProtocol, serve
+from cli.standins.serving import serve
 from cli.standins.smtp_session import Session
 
 log = structlog.get_logger()
@@ -136,9 +136,9 @@ class Smtp:
         self.refusals.clear()
         self.connections = self.max_connections = len(self.sessions)
 
-    async def app(self, scope: Scope, protocol: HTTPProtocol) -> None:
+    def app(self, exchange: Exchange) -> None:
         """The HTTP side."""
-        await control(self, scope, protocol)
+        control(self, exchange)
 
     def _set(self, faults: SmtpFaults) -> None:
         self.faults = faults
