@@ -8,4 +8,5 @@ import reports
 import scheduler
 import shared
 
+pytest_plugins = ["cli.standins.fixtures"]
 PACKAGES = (cli, files, gateway, notifier, reports, scheduler, shared)

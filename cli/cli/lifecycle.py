@@ -59,7 +59,7 @@ async def _start(layout: Layout, supervisor: Supervisor) -> None:
     await supervisor.start(planned.specs)
     say(f"{len(planned.contract['services'])} services ready after {time.monotonic() - began:.1f} s")
     await asyncio.to_thread(welcome.first_run, layout, planned.contract)
-    say(await asyncio.to_thread(welcome.screen, planned.contract))
+    say(await asyncio.to_thread(welcome.screen, layout, planned.contract))
     # Written last: whoever finds it finds everything ready.
     stack.write_contract(layout, planned.contract)
 

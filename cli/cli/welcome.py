@@ -1,6 +1,7 @@
 """The first screen: where everything is, who may sign in, something to copy, and that it adds up."""
 
 import json
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,11 +47,11 @@ def first_run(layout: Layout, contract: dict[str, Any]) -> None:
     if layout.welcomed.exists():
         return
     try:
-        line = play.first_run(demo_stack(layout, contract))
+        line, made = play.first_run(demo_stack(layout, contract))
     except (DemoFailed, httpx.HTTPError) as problem:
         say(f"The demo school could not be imported ({problem}); the system runs without it.")
         return
-    write_private(layout.welcomed, json.dumps({"counters": line}).encode())
+    write_private(layout.welcomed, json.dumps({"counters": line, "accounts": [asdict(each) for each in made]}).encode())
 
 
 def counters(contract: dict[str, Any]) -> str:
@@ -74,7 +75,14 @@ def _broker(contract: dict[str, Any]) -> str:
     return f"  broker    {page.scheme}://{page.hostname}:{page.port}/            (sign-in in .local/stack.json)\n"
 
 
-def screen(contract: dict[str, Any]) -> str:
+def _sign_ins(layout: Layout, gateway: str) -> str:
+    """Those that the first run made. They open made-up data on this machine, so they may be shown."""
+    found = json.loads(layout.welcomed.read_text()).get("accounts", []) if layout.welcomed.exists() else []
+    rows = [f"  {each['role']:<16} {each['name']:<22} {each['password']}" for each in found]
+    return "\n".join([f"Sign in with name and password (POST {gateway}/v1/sessions):", *rows, ""]) if rows else ""
+
+
+def screen(layout: Layout, contract: dict[str, Any]) -> str:
     """What is printed once everything is ready."""
     gateway, first = contract["gateway"], SCHOOLS[0].sourced_id
     return f"""
@@ -85,10 +93,9 @@ SchoolConnect is running.
   push      {contract["fcm"]}/            (stand-in for FCM; its certificate is this machine's own)
   mail      {contract["mail"]["http"]}/            (stand-in for a mail server)
 {_broker(contract)}
-Sign in (tokens last 15 minutes):
-  platform administrator   make token ROLE=platform_admin
-  school administrator     make token ROLE=school_admin SCHOOL={first}
-  guardian                 make token ROLE=guardian SCHOOL={first}
+{_sign_ins(layout, gateway)}A token for a shell, good for 15 minutes:
+  make token ROLE=platform_admin
+  make token ROLE=school_admin SCHOOL={first}          (or staff, teacher, guardian, student)
 
 Tell a grade:
   curl -sS {gateway}/v1/notifications -H "Authorization: Bearer $(make -s token ROLE=platform_admin)" \\

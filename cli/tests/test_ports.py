@@ -1,7 +1,10 @@
 import json
 import socket
+import subprocess
+import sys
 
 from cli.local.ports import FALLBACK, PREFERRED, free, pick, pick_stable
+from cli.standins.trial import free_port
 
 
 def test_a_taken_port_is_passed_over():
@@ -26,3 +29,29 @@ def test_a_remembered_port_that_was_taken_meanwhile_is_replaced_by_another(tmp_p
         found = pick_stable(path, ["gateway"])
     assert found["gateway"] != number
     assert json.loads(path.read_text()) == found
+
+
+START = """
+import json, sys
+from cli.local.ports import pick
+print(json.dumps(pick(["gateway", "amqp"], json.loads(sys.argv[1]))), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_stacks_that_start_at_the_same_moment_choose_different_ports():
+    # given several that have chosen, none of which listens yet
+    wanted = {"gateway": free_port(), "amqp": free_port()}
+    command = [sys.executable, "-c", START, json.dumps({name: [port] for name, port in wanted.items()})]
+    starting = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(4)]
+    try:
+        chosen = [json.loads(each.stdout.readline()) for each in starting]
+    finally:
+        for each in starting:
+            each.communicate()
+    # then no port is anybody else's
+    ports = [port for each in chosen for port in each.values()]
+    assert len(set(ports)) == len(ports)
+    # and one that went without using its own leaves them to the next
+    again = subprocess.run(command, input=b"", capture_output=True, check=True)
+    assert json.loads(again.stdout) == wanted

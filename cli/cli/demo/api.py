@@ -139,6 +139,27 @@ class Gateway:
     def school(self, sourced_id: str) -> str:
         return self._only("/v1/schools", sourced_id)
 
+    def first(self, role: str, school: str) -> str:
+        """The id of somebody with this role at a school."""
+        asked: dict[str, Any] = {"school": school, "role": role, "limit": 1}
+        items = self._call("GET", "/v1/people", params=asked).json()["items"]
+        if not items:
+            raise DemoFailed(f"nobody at {school} is a {role}")
+        return str(items[0]["id"])
+
+    def administrator(self, given: str, family: str) -> str:
+        """Add an administrator of the whole group; the invitation's token."""
+        content = {"given_name": given, "family_name": family}
+        return str(self._call("POST", "/v1/administrators", json=content).json()["token"])
+
+    def invitation(self, person: str) -> str:
+        """Invite somebody of the roster; the invitation's token."""
+        return str(self._call("POST", f"/v1/people/{person}/invitations").json()["token"])
+
+    def accept(self, token: str, name: str, password: str) -> None:
+        """Set name and password of the one who was invited."""
+        self._call("POST", "/v1/invitations/accept", json={"token": token, "name": name, "password": password})
+
     def _only(self, path: str, sourced_id: str) -> str:
         items = self._call("GET", path, params={"sourced_id": sourced_id}).json()["items"]
         if len(items) != 1:

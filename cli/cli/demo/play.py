@@ -9,6 +9,7 @@ from typing import TypeVar
 import httpx
 
 from cli.demo import reconcile, school
+from cli.demo.accounts import Account, accounts
 from cli.demo.api import DemoFailed, Gateway, Sent, Task
 from cli.demo.day import Key, Scene, scenes, whole_school
 from cli.demo.office import Office
@@ -44,8 +45,8 @@ def main(stack: Stack) -> int:
     return 0 if result.reconciles else 1
 
 
-def first_run(stack: Stack, screen: Screen | None = None) -> str:
-    """Imports the demo school, sends one bulk notification; returns the line of counters.
+def first_run(stack: Stack, screen: Screen | None = None) -> tuple[str, list[Account]]:
+    """Imports the demo school, sends one bulk notification; returns the line of counters and who can sign in.
 
     Raises DemoFailed or httpx.HTTPError when it cannot be done.
     """
@@ -55,7 +56,7 @@ def first_run(stack: Stack, screen: Screen | None = None) -> str:
         _import(office, shown, group)
         _register(office, shown, group)
         _, result = _play(stack, office, shown, [Scene("Telling a school", _welcome)])
-        return reconcile.summary(result)
+        return reconcile.summary(result), accounts(office)
 
 
 def _welcome(office: Office, key: Key) -> list[str]:

@@ -1,4 +1,9 @@
-"""Ports: the ones of last time when they are free, else others, none from the range of outgoing connections."""
+"""Ports: the ones of last time when they are free, else others, none from the range of outgoing connections.
+
+Between the choice of a port and the moment when its server listens, another stack may look as well and find it free.
+So whoever chooses one claims it first: by an abstract socket of that name, which only one process of the machine can
+have, of whatever user, and which ends with it.
+"""
 
 import errno
 import json
@@ -29,6 +34,35 @@ FALLBACK = range(18_000, 32_000)
 """Below Linux's default range for outgoing connections (32768 and up), which could take a port at any moment."""
 
 
+CLAIMS = 200
+"""So many are held, those of the last starts: a port that listens needs no claim."""
+
+
+class Claims:
+    """The ports that this process has chosen."""
+
+    def __init__(self) -> None:
+        self.held: dict[int, socket.socket] = {}
+
+    def take(self, port: int) -> bool:
+        """Whether the port is claimed by this process now."""
+        if port in self.held:
+            return True
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            claim.bind(f"\0schoolconnect-port-{port}")
+        except OSError:
+            claim.close()
+            return False
+        self.held[port] = claim
+        if len(self.held) > CLAIMS:
+            self.held.pop(next(iter(self.held))).close()
+        return True
+
+
+claims = Claims()
+
+
 def free(port: int) -> bool:
     """Whether nothing listens on `port` of this machine's loopback addresses."""
     for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
@@ -44,12 +78,13 @@ def free(port: int) -> bool:
 
 
 def pick(names: Iterable[str], wanted: Mapping[str, Sequence[int]] | None = None) -> dict[str, int]:
-    """A free port for each name: the first free one of `wanted`, else any from FALLBACK."""
+    """A free port for each name: the first free one of `wanted`, else any from FALLBACK. Nobody else picks it now."""
     found: dict[str, int] = {}
     for name in names:
         first = (wanted or {}).get(name, ())
-        tries = (*first, *random.sample(FALLBACK, 200))
-        port = next((each for each in tries if each not in found.values() and free(each)), None)
+        others = (each for each in random.sample(FALLBACK, 200) if each not in claims.held)
+        tries = (each for each in (*first, *others) if each not in found.values())
+        port = next((each for each in tries if free(each) and claims.take(each)), None)
         if port is None:
             raise Refused(f"no free port for {name} between {FALLBACK.start} and {FALLBACK.stop}")
         found[name] = port

@@ -1,7 +1,4 @@
-"""The providers' stand-ins as real processes, one of each for the whole run; every test begins without faults.
-
-`house` is the notifier on a database of its own: no relay and no consumers, a test performs its permits.
-"""
+"""`house` is the notifier on a database of its own: no relay and no consumers, a test performs its permits."""
 
 import sys
 from pathlib import Path
@@ -14,7 +11,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from house import House
 
-from cli.standins import trial
 from notifier.effects.fcm import FcmCourier
 from notifier.effects.smtp import SmtpCourier
 from shared.testing import Backing, fresh_database, write_keys
@@ -25,30 +21,6 @@ TRUNCATE notification, delivery, attempt, release, inbox_item, outbox, inbox, ta
 """
 NOBODY = "amqp://127.0.0.1:1/"
 """No broker: what a house emits stays in its outbox."""
-
-
-@pytest.fixture(scope="session")
-def fcm_process(tmp_path_factory):
-    with trial.fcm(tmp_path_factory.mktemp("fcm")) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def smtp_process():
-    with trial.smtp() as running:
-        yield running
-
-
-@pytest.fixture
-def fcm(fcm_process):
-    fcm_process.clear()
-    return fcm_process
-
-
-@pytest.fixture
-def smtp(smtp_process):
-    smtp_process.clear()
-    return smtp_process
 
 
 @pytest.fixture
