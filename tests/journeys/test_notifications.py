@@ -8,6 +8,7 @@ import zipfile
 from contextlib import closing
 
 import aio_pika
+import psycopg
 
 from cli.demo import school
 from cli.demo.api import Message
@@ -111,6 +112,34 @@ async def test_nobody_is_missed_while_the_projection_lags(system):
         await completed(system, notification)
     # then
     assert counts(system, notification) == {"mail": {"accepted": 1}, "inbox": {"accepted": 1}}
+
+
+async def test_nobody_is_missed_while_the_projection_is_paused_and_resumed(system):
+    newcomer = f"paused-{uuid.uuid4().hex[:8]}"
+    where = school.SCHOOLS[0].sourced_id
+    with closing(system.api()) as api, psycopg.connect(system.backing.admin_url) as pausing:
+        # given: a notifier whose projection can commit nothing, while it takes requests as ever
+        pausing.execute("LOCK TABLE notifier.log_offset IN EXCLUSIVE MODE")
+        await system.finished(api.import_roster(delta(newcomer, where), newcomer))
+        person = api.person(newcomer)
+        # when: a whole school is told right after the import
+        notification = api.send(message(api, channels=("inbox",)), newcomer)
+
+        async def taken():
+            found = system.rows("SELECT state FROM notifier.notification WHERE notification_id = %s", notification)
+            return [each["state"] for each in found]
+
+        await eventually(taken, lambda seen: seen == ["waiting"], within=30)
+        await asyncio.sleep(2)  # twice what a sweep takes: it plans nothing yet
+        assert await taken() == ["waiting"]
+        assert counts(system, notification) == {}
+        # and the projection goes on
+        pausing.rollback()
+        await completed(system, notification)
+    # then: the newcomer is among those told, with everybody else
+    told = system.rows("SELECT person_id FROM notifier.delivery WHERE notification_id = %s", notification)
+    assert person in {str(each["person_id"]) for each in told}
+    assert len(told) > 1_000
 
 
 async def test_a_canary_is_found_in_no_plaintext_of_logs_and_queues(system):

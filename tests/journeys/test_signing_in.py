@@ -19,4 +19,4 @@ def test_the_first_screens_accounts_sign_in_with_their_roles(system):
         assert [each["role"] for each in sessions] == ["platform_admin", "school_admin", "guardian"]
         for each in sessions:
             bearer = {"Authorization": f"Bearer {each['access_token']}"}
-            assert client.get("/v1/me", headers=bearer).status_code == 200
+            assert client.get("/v1/me/preferences", headers=bearer).status_code == 200
