@@ -7,6 +7,7 @@ have, of whatever user, and which ends with it.
 
 import errno
 import json
+import os
 import random
 import socket
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +43,7 @@ class Claims:
     """The ports that this process has chosen."""
 
     def __init__(self) -> None:
-        self.held: dict[int, socket.socket] = {}
+        self.held: dict[int, int] = {}
 
     def take(self, port: int) -> bool:
         """Whether the port is claimed by this process now."""
@@ -54,9 +55,10 @@ class Claims:
         except OSError:
             claim.close()
             return False
-        self.held[port] = claim
+        # As a bare descriptor: the end of the process closes it, and nobody before.
+        self.held[port] = claim.detach()
         if len(self.held) > CLAIMS:
-            self.held.pop(next(iter(self.held))).close()
+            os.close(self.held.pop(next(iter(self.held))))
         return True
 
 
