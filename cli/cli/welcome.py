@@ -79,7 +79,7 @@ def _sign_ins(layout: Layout, gateway: str) -> str:
     """Those that the first run made. They open made-up data on this machine, so they may be shown."""
     found = json.loads(layout.welcomed.read_text()).get("accounts", []) if layout.welcomed.exists() else []
     rows = [f"  {each['role']:<16} {each['name']:<22} {each['password']}" for each in found]
-    return "\n".join([f"Sign in with name and password (POST {gateway}/v1/sessions):", *rows, ""]) if rows else ""
+    return "\n".join([f"Sign in with name and password (POST {gateway}/v1/sessions):", *rows, "", ""]) if rows else ""
 
 
 def screen(layout: Layout, contract: dict[str, Any]) -> str:

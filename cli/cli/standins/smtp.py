@@ -24,6 +24,7 @@ from cli.standins.ledger import Arrival, Ledger
 from cli.standins.page import Row
 from cli.standins.serving import serve
 from cli.standins.smtp_session import Session
+from cli.standins.smtp_wire import Wire
 
 log = structlog.get_logger()
 
@@ -47,18 +48,18 @@ class Smtp:
         self.tls = tls
         self.implicit_tls = implicit_tls
         self.credentials = credentials
-        self.sessions: set[Session] = set()
+        self.sessions: set[Wire] = set()
         self.connections = self.max_connections = 0
         self.refusals: Counter[str] = Counter()
         self.ledger = Ledger()
         self._set(SmtpFaults())
 
-    def opened(self, session: Session) -> None:
+    def opened(self, session: Wire) -> None:
         self.sessions.add(session)
         self.connections += 1
         self.max_connections = max(self.max_connections, len(self.sessions))
 
-    def closed(self, session: Session) -> None:
+    def closed(self, session: Wire) -> None:
         self.sessions.discard(session)
 
     def refusal(self, recipient: str) -> bytes | None:

@@ -7,9 +7,9 @@ import asyncio
 import binascii
 import hmac
 import re
-import ssl
 from base64 import b64decode
-from typing import Protocol, cast
+
+from cli.standins.smtp_wire import Mailbox, Wire
 
 SIZE_LIMIT = 10 * 1024 * 1024
 LINE_LIMIT = 2048
@@ -19,70 +19,21 @@ PARAMETERS = re.compile(rb"(SIZE=\d{1,18}|BODY=(7BIT|8BITMIME)|SMTPUTF8)$", re.I
 END = b"\r\n.\r\n"
 
 
-class Mailbox(Protocol):
-    """What a session asks of the sink behind it."""
-
-    tls: ssl.SSLContext | None
-    implicit_tls: bool
-    credentials: tuple[str, str] | None
-
-    @property
-    def down(self) -> bool: ...
-    @property
-    def latency_s(self) -> float: ...
-    def opened(self, session: "Session") -> None: ...
-    def closed(self, session: "Session") -> None: ...
-    def refusal(self, recipient: str) -> bytes | None: ...
-    def take(self, recipients: list[str], content: bytes) -> bytes | None:
-        """Keep a message; the reply, or None to hang up without one."""
-
-
-class Session(asyncio.Protocol):
+class Session(Wire):
     """One connection. Only CRLF ends a line: with a bare LF something could be smuggled in."""
 
-    transport: asyncio.Transport
     sender: bytes | None
     recipients: list[str]
 
     def __init__(self, mailbox: Mailbox) -> None:
-        self.mailbox = mailbox
-        self.buffer = bytearray()
-        self.replies: list[bytes] = []
-        self.secured = mailbox.implicit_tls
+        super().__init__(mailbox)
         self.trusted = mailbox.credentials is None
-        self.greeted = self.in_data = self.in_auth = self.held = self.ended = False
+        self.in_data = self.in_auth = False
         self.scanned = 0
         self._forget()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports do not derive from asyncio.Transport, they only behave like one.
-        self.transport = cast("asyncio.Transport", transport)
-        self.mailbox.opened(self)
-        if not self.mailbox.down:  # else 421 is the greeting (RFC 5321 section 3.1)
-            self._reply(b"220 localhost ESMTP stand-in")
-        self._proceed()
-
-    def connection_lost(self, _problem: Exception | None) -> None:
-        self.ended = True
-        self.mailbox.closed(self)
-
-    def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        if not self.held:
-            self._proceed()
-
-    def _proceed(self) -> None:
-        while not (self.held or self.ended):
-            if self.mailbox.down:
-                self._reply(b"421 4.3.2 localhost is going down")
-                self.ended = True
-            elif not (self._data() if self.in_data else self._line()):
-                break
-        if self.replies and not self.transport.is_closing():
-            self.transport.write(b"".join(self.replies))
-        self.replies.clear()
-        if self.ended:
-            self.transport.close()
+    def _next(self) -> bool:
+        return self._data() if self.in_data else self._line()
 
     def _line(self) -> bool:
         end = self.buffer.find(b"\r\n")
@@ -231,29 +182,6 @@ class Session(asyncio.Protocol):
         known = "\0".join(self.mailbox.credentials or ("", "")).encode()
         self.trusted = hmac.compare_digest(known, user + b"\0" + password)
         self._reply(b"235 2.7.0 Welcome" if self.trusted else b"535 5.7.8 Authentication credentials invalid")
-
-    def _secure(self, context: ssl.SSLContext) -> None:
-        # What came in the clear behind STARTTLS is dropped: it may be an attacker's (RFC 3207, section 6).
-        self.buffer.clear()
-        self.held, self.greeted = True, False
-        self.transport.pause_reading()
-        self.transport.write(b"220 2.0.0 Ready to start TLS\r\n")
-        self.upgrade = asyncio.ensure_future(self._upgrade(context))
-
-    async def _upgrade(self, context: ssl.SSLContext) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            secured = await loop.start_tls(self.transport, self, context, server_side=True)
-        except OSError:
-            secured = None
-        if secured is None:
-            self.transport.abort()
-            return
-        self.transport, self.secured, self.held = secured, True, False
-        self._proceed()
-
-    def _reply(self, line: bytes) -> None:
-        self.replies.append(line + b"\r\n")
 
     def _forget(self) -> None:
         self.sender = None
