@@ -50,6 +50,13 @@ WHERE n.notification_id = ANY(%s::uuid[]) AND d.channel = %s AND a.outcome = 'ac
 GROUP BY n.notification_id, n.requested_at
 """
 
+ALL_TOLD: LiteralString = """
+SELECT extract(epoch FROM a.ended_at - n.requested_at)::float AS seconds
+FROM notifier.notification n JOIN notifier.delivery d USING (notification_id)
+JOIN notifier.attempt a USING (delivery_id)
+WHERE n.notification_id = %s AND d.channel = %s AND a.outcome = 'accepted' ORDER BY 1
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -118,3 +125,13 @@ def delays(system: System, notifications: Sequence[str], channel: str) -> list[f
     """Seconds from the request to the provider's answer, for each notification of one person, in order."""
     rows: list[dict[str, Any]] = system.rows(FIRST_TOLD, list(notifications), channel)
     return sorted(row["seconds"] for row in rows)
+
+
+async def all_told(system: System, notification: str, channel: str, people: int) -> list[float]:
+    """Seconds from the request to each person's answer on one channel, in order, once all have one."""
+
+    async def look() -> list[float]:
+        rows = await asyncio.to_thread(system.rows, ALL_TOLD, notification, channel)
+        return [row["seconds"] for row in rows]
+
+    return await eventually(look, lambda seen: len(seen) >= people, within=WITHIN)

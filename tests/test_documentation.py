@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.builds import BUILDS
-from cli.event_table import table
+from cli.event_table import emitters, table
 from cli.openapi import text as owners_text
 from gateway.auth import ACCESS, PUBLIC
 from gateway.main import app
@@ -38,6 +38,11 @@ def test_the_event_table_is_true(environment):
 def test_every_event_is_emitted_and_taken_or_says_that_it_is_for_the_log_only(environment):
     rows = table({name: build() for name, build in BUILDS.items()})
     assert "nobody" not in rows
+
+
+def test_who_emits_an_event_is_no_longer_said_to_be_awaited():
+    awaited = {event.__name__: event.awaited_from for event in Event.known.values() if event.awaited_from}
+    assert [name for name, service in awaited.items() if name in emitters(service)] == []
 
 
 def test_personal_fields_have_a_default_that_means_erased():

@@ -1,9 +1,12 @@
 """Every fault that providers are known for, at 5 % each, on one bulk: it adds up, and nobody is told twice.
 
 UNAVAILABLE, QUOTA_EXCEEDED with Retry-After and UNREGISTERED at FCM; 451 and 550 at the mail server. Dice are seeded.
+Before that an FCM that answers after ten seconds: what it does to mail, by the database's own times.
 """
 
 import asyncio
+from contextlib import closing
+from statistics import median
 from typing import LiteralString
 
 from benchmarks import telling
@@ -13,6 +16,7 @@ from shared.testing import eventually
 
 RETRY_AFTER = 3
 RATE = 0.05
+SLOW_MS = 10_000
 
 # Between a QUOTA_EXCEEDED's answer and the next call for the same delivery: never less than it asked for.
 EARLY: LiteralString = """
@@ -38,8 +42,10 @@ SELECT count(*) AS n FROM notifier.attempt WHERE outcome = 'token_dead'
 
 
 async def run(lab: Lab, report: Report) -> None:
-    """Promises 1 and 2 under faults of the providers."""
+    """Promises 1, 2 and 10 under faults of the providers."""
     people = lab.size(5_000, 150)
+    async with lab.system(("gateway", "notifier"), LOG_LEVEL="WARNING") as system:
+        await _slow_push(lab, report, system)
     async with lab.system(("gateway", "notifier"), LOG_LEVEL="WARNING") as system:
         school = telling.add_school(system, people)
         faults = {"unavailable": RATE, "quota": RATE, "unregistered": RATE, "retry_after_s": RETRY_AFTER}
@@ -48,6 +54,36 @@ async def run(lab: Lab, report: Report) -> None:
         told = await telling.tell(system, school)
         await _counters_at_rest(system)
         _judge(report, system, told, people)
+
+
+async def _slow_push(lab: Lab, report: Report, system: System) -> None:
+    """Promise 10: the mails of a bulk while no push of it is answered, beside the same bulk with a quick FCM."""
+    people = lab.size(2_000, 100)
+    school = telling.add_school(system, people)
+    await telling.tell(system, school)  # connections and caches are warm in what counts
+
+    async def mailed() -> tuple[str, float]:
+        notification = await telling.send(system, school)
+        seconds = await telling.all_told(system, notification, "mail", people)
+        return notification, seconds[min(people - 1, int(people * 0.99))]
+
+    quick, slow, answered = [], [], 0
+    for _ in range(lab.size(3, 1)):
+        notification, seconds = await mailed()
+        quick.append(seconds)
+        with closing(system.api()) as api:
+            await telling.ended(api, notification)
+            system.faults("fcm", latency_ms=SLOW_MS)
+            notification, seconds = await mailed()
+            slow.append(seconds)
+            answered += telling.counts(system, notification)["push"].get("accepted", 0)
+            system.faults("fcm", latency_ms=0)
+            api._client.post(f"/v1/notifications/{notification}/cancel").raise_for_status()  # noqa: SLF001
+            await telling.ended(api, notification)
+    report.told("mails of a bulk, p99, quick FCM", median(quick), "s")
+    report.told("mails of a bulk, p99, FCM at 10 s", median(slow), "s")
+    report.at_most("promise 10: mail, p99 with FCM at 10 s", median(slow) / median(quick), "× its own", 2.0)
+    report.told("pushes answered before the last mail", answered, "")
 
 
 async def _counters_at_rest(system: System) -> None:

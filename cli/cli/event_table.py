@@ -43,6 +43,7 @@ def table(services: Mapping[str, Service]) -> str:
     for event in sorted(Event.known.values(), key=lambda e: (log_of(e.topic), e.topic)):
         by = [name for name in services if event.__name__ in made[name]]
         takers = [f"{name} ({how[event.topic]})" for name, how in _reads(services) if event.topic in how]
+        by = by or ([f"{event.awaited_from} (to come)"] if event.awaited_from else [])
         taken = ", ".join(takers) or ("log only" if event.log_only else "nobody")
         rows.append(f"| `{event.topic}` | `{log_of(event.topic)}` | {', '.join(by) or 'nobody'} | {taken} |")
     return "\n".join([HEAD, *rows])

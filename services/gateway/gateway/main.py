@@ -20,6 +20,7 @@ from gateway import (
     people,
     problems,
     projections,
+    report_news,
     resync,
     sessions,
 )
@@ -63,6 +64,7 @@ from shared.events import (
     InboxChanged,
     NotificationDue,
     PaymentRecorded,
+    ReportReady,
     TaskCancelRequested,
     TaskChanged,
     TasksExpiryDue,
@@ -98,6 +100,7 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     service.on(AbsenceRecorded, occasions.announce)
     service.on(BehaviorRecorded, occasions.announce)
     service.on(PaymentRecorded, occasions.announce)
+    service.on(ReportReady, report_news.tell_of_report)
     service.work(ImportPermit, import_job.run, IMPORTS)
     service.sweep(RESUME_SECONDS, import_job.resume_forsaken)
     service.sweep(RESUME_SECONDS, directory_bulk.tell_rest)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-from shared.events import AbsenceRecorded, BehaviorRecorded, PaymentRecorded
+from shared.events import AbsenceRecorded, Audience, BehaviorRecorded, PaymentRecorded, ReportReady
 from shared.events.directory import Kind, Occasion, Responsibility
 
 Record = AbsenceRecorded | BehaviorRecorded | PaymentRecorded
@@ -143,3 +143,19 @@ def _payment(record: PaymentRecorded) -> Saying:
         },
         happened=record.paid_on if received else None,
     )
+
+
+def readers(report: ReportReady, *, announced: bool, requester_answers: bool) -> dict[str, Audience]:
+    """Who is told that a report is ready, each under a name of its own: whoever asked for it, and whom it is for.
+
+    A student's is for the guardians with custody, any other one for the school's administration. `announced`: the
+    school lets reports be told; whoever asked is told in any case. `requester_answers`: who asked is one of the others.
+    """
+    found = {}
+    if announced and report.student_id is not None:
+        found["guardians"] = Audience(students=(report.student_id,), responsibility="custody")
+    elif announced:
+        found["administration"] = Audience(school=True, roles=("school_admin",))
+    if report.requested_by is not None and not (found and requester_answers):
+        found["requester"] = Audience(people=(report.requested_by,))
+    return found

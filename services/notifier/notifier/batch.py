@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 
 from notifier import aftermath, sending, store
-from notifier.domain import Tries, Verdict, judge
+from notifier.domain import PATIENT, Tries, Verdict, judge
 from notifier.effects import Outcome
 from notifier.lines import FLUSH_RESULTS, Line
 from shared.db import contention, infrastructure
@@ -40,6 +40,11 @@ class Unit:
     ids: tuple[int, ...]
     tries: Tries
     turn: int
+
+
+def tries_of(rows: Sequence[Mapping[str, Any]]) -> Tries:
+    """What was tried so far for claimed rows that go out as one."""
+    return Tries(*(max(row[count] for row in rows) for count in ("attempts", "silent", "patient")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,11 @@ class Batch:
         finally:
             self.line.called()
         luck = random.random()  # noqa: S311  # spreads retries, not a secret
-        tries = Tries(unit.tries.attempts, unit.tries.silent + (outcome.kind == "unknown"))
+        tries = Tries(
+            unit.tries.attempts,
+            unit.tries.silent + (outcome.kind == "unknown"),
+            unit.tries.patient + (outcome.kind in PATIENT),
+        )
         verdict = judge(outcome.kind, outcome.reason, tries, outcome.retry_after, luck)
         self.results.put_nowait(Result(unit, outcome, verdict))
 
@@ -177,4 +186,5 @@ def _values(lease: UUID, results: list[Result]) -> dict[str, Any]:
         "outcomes": [result.outcome.kind for _, result in rows],
         "providers": [result.outcome.provider_id for _, result in rows],
         "due_in": [result.verdict.due_in for _, result in rows],
+        "patient": sorted(PATIENT - {"withheld"}),
     }

@@ -2,14 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
 import structlog
 
 from notifier import composing
-from notifier.batch import Unit
-from notifier.domain import Tries
+from notifier.batch import Unit, tries_of
 from notifier.templates import Template
 from notifier.wording import Unrenderable
 
@@ -25,7 +25,7 @@ MANY_KINDS = "all"
 def units(
     rows: Iterable[Mapping[str, Any]], notifications: Mapping[UUID, Mapping[str, Any]], template: Template
 ) -> list[Unit]:
-    """One unit for each digest among claimed rows; what is left alone in its digest goes out as itself."""
+    """One unit for each digest among claimed rows."""
     groups: dict[UUID, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         groups[row["digest"]].append(row)
@@ -36,34 +36,50 @@ def _unit(
     rows: Sequence[Mapping[str, Any]], notifications: Mapping[UUID, Mapping[str, Any]], template: Template, turn: int
 ) -> Unit:
     first = rows[0]
-    tries = Tries(max(row["attempts"] for row in rows), max(row["silent"] for row in rows))
     ids = tuple(row["delivery_id"] for row in rows)
     items = [notifications[row["notification_id"]] for row in rows]
-    if len(items) == 1:
-        return Unit(items[0], first, ids, tries, turn)
-    # Number 0: a repeat has the same Message-ID even where one of its items has been stopped meanwhile.
-    return Unit(compose(items, first, template), {**first, "delivery_id": 0}, ids, tries, turn)
+    # A digest stays the one that it is, under number 0: a repeat replaces what may have arrived before, even where all
+    # but one of its items have been stopped meanwhile.
+    return Unit(compose(items, first, template), {**first, "delivery_id": 0}, ids, tries_of(rows), turn)
 
 
 def compose(items: Sequence[Mapping[str, Any]], delivery: Mapping[str, Any], template: Template) -> dict[str, Any]:
-    """A notification that stands for several; a locked screen shows no more of each than it would by itself."""
+    """A notification that stands for several; a locked screen shows no more of each than it would by itself.
+
+    The last one that is left of several reads as it would by itself.
+    """
     kinds = {item["kind"] for item in items}
     expiries = [item["expires_at"] for item in items]
-    said = [composing.words_for(item, delivery) for item in items]
-    language = delivery["language"] or items[0]["school_language"] or "en"
-    spoken, title, body = _words(items, [f"{each.title}\n{each.body}" for each in said], language, template)
-    screen = "\n".join(": ".join(composing.shown(item, delivery)) for item in items)
-    words = {"title": title, "body": body, "html": None, "push_title": title, "push_body": screen, "spoken": spoken}
+    words = _alone(items[0], delivery) if len(items) == 1 else _together(items, delivery, template)
     return {
         **items[0],
         "notification_id": delivery["digest"],
         "kind": kinds.pop() if len(kinds) == 1 else MANY_KINDS,
         "words": {delivery["language"]: words},
         "mute_details": False,
-        "data": {"digest": ",".join(str(item["notification_id"]) for item in items[:MOST_NAMED])},
+        "data": {
+            **(items[0]["data"] if len(items) == 1 else {}),
+            "digest": ",".join(str(item["notification_id"]) for item in items[:MOST_NAMED]),
+        },
         "expires_at": None if None in expiries else max(expiries),
         "urgent": False,
     }
+
+
+def _alone(item: Mapping[str, Any], delivery: Mapping[str, Any]) -> dict[str, str | None]:
+    said = composing.words_for(item, delivery)
+    title, body = composing.shown(item, delivery)
+    return {**asdict(said), "push_title": title, "push_body": body, "spoken": said.language}
+
+
+def _together(
+    items: Sequence[Mapping[str, Any]], delivery: Mapping[str, Any], template: Template
+) -> dict[str, str | None]:
+    said = [composing.words_for(item, delivery) for item in items]
+    language = delivery["language"] or items[0]["school_language"] or "en"
+    spoken, title, body = _words(items, [f"{each.title}\n{each.body}" for each in said], language, template)
+    screen = "\n".join(": ".join(composing.shown(item, delivery)) for item in items)
+    return {"title": title, "body": body, "html": None, "push_title": title, "push_body": screen, "spoken": spoken}
 
 
 def _words(

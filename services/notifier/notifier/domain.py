@@ -51,10 +51,22 @@ UNSURE_BOUNCES = 3
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """How often a provider has been called for a delivery, and how often it never answered, this time included."""
+    """How often a provider has been called for a delivery, this time included, and what came of it.
+
+    `silent` calls were never answered; `patient` ones are not held against it. Each kind has a bound of its own.
+    """
 
     attempts: int
-    silent: int
+    silent: int = 0
+    patient: int = 0
+
+    def of(self, kind: OutcomeKind) -> tuple[int, int]:
+        """How often it ended as this time, and how often it may."""
+        if kind in PATIENT:
+            return self.patient, MAX_PATIENCE
+        if kind == "unknown":
+            return self.silent, MOST_SILENT
+        return self.attempts - self.silent - self.patient, MAX_ATTEMPTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +91,10 @@ def judge(kind: OutcomeKind, reason: str, tries: Tries, retry_after: float | Non
         return Verdict("failed", reason)
     if kind == "withheld":
         return Verdict("pending", reason, retry_after or 0.0)
-    if kind == "unknown" and tries.silent >= MOST_SILENT:
-        return Verdict("unknown", reason)
-    if tries.attempts >= (MAX_PATIENCE if kind in PATIENT else MAX_ATTEMPTS):
+    spent, most = tries.of(kind)
+    if spent >= most:
         return Verdict("unknown" if kind == "unknown" else "failed", reason)
-    pause = CONFIG_SECONDS * (0.5 + luck) if kind == "config" else backoff(tries.attempts, luck)
+    pause = CONFIG_SECONDS * (0.5 + luck) if kind == "config" else backoff(spent, luck)
     return Verdict("pending", reason, max(retry_after or 0.0, pause))
 
 
@@ -97,8 +108,8 @@ def suppresses(reason: str, times: int) -> bool:
 
 
 def backoff(attempts: int, luck: float) -> float:
-    """Seconds to wait after attempt number `attempts`: between half of a doubling ceiling and all of it."""
-    ceiling = min(LONGEST_SECONDS, BASE_SECONDS * 2 ** min(attempts - 1, 10))
+    """Seconds to wait after so many attempts of a kind: between half of a doubling ceiling and all of it."""
+    ceiling = min(LONGEST_SECONDS, BASE_SECONDS * 2 ** min(max(attempts, 1) - 1, 10))
     return float(ceiling) * (0.5 + luck / 2)
 
 

@@ -9,17 +9,22 @@ AT_ONCE = 5000
 
 # One replica at a time, so that the items of a person are not divided between two digests.
 TURN = "SELECT pg_try_advisory_xact_lock(hashtext('notifier.digest')) AS mine"
+# What may have arrived already is not told as part of something new. `released_at` is when it was to be let go: a
+# claim that comes late asks whether it is night again.
 LET_GO = """
 WITH keys AS MATERIALIZED (
-    SELECT gen_random_uuid() AS digest, school_id, person_id, channel, address, count(*) AS items FROM delivery
+    SELECT gen_random_uuid() AS digest, school_id, person_id, channel, address,
+           count(*) FILTER (WHERE silent = 0) AS items
+    FROM delivery
     WHERE state = 'held' AND due_at <= statement_timestamp()
     GROUP BY school_id, person_id, channel, address LIMIT %(limit)s
 ), due AS (
     SELECT d.delivery_id, k.digest, k.items FROM delivery d JOIN keys k USING (school_id, person_id, channel, address)
     WHERE d.state = 'held' AND d.due_at <= statement_timestamp() ORDER BY d.delivery_id FOR UPDATE OF d
 ), moved AS (
-    UPDATE delivery d SET state = 'pending', reason = NULL, digest = CASE WHEN due.items > 1 THEN due.digest END,
-        due_at = statement_timestamp(), released_at = statement_timestamp(), changed_at = clock_timestamp()
+    UPDATE delivery d SET state = 'pending', reason = NULL,
+        digest = CASE WHEN d.silent > 0 THEN d.digest WHEN due.items > 1 THEN due.digest END,
+        due_at = statement_timestamp(), released_at = d.due_at, changed_at = clock_timestamp()
     FROM due WHERE d.delivery_id = due.delivery_id AND d.state = 'held'
     RETURNING d.school_id, d.channel, d.digest
 ), windows AS (

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from uuid import uuid4
 
 from notifier import digests, sending, store, templates
-from notifier.batch import LEASE_SECONDS, Batch, Unit
-from notifier.domain import Tries, lane
+from notifier.batch import LEASE_SECONDS, Batch, Unit, tries_of
+from notifier.domain import lane
 from notifier.lines import Line
 from notifier.work import DigestPermit, SendPermit
 from shared.events import Envelope
@@ -34,8 +34,7 @@ async def perform(
     urgent = notification["urgent"]
     served = notification["round_planned"] - notification["outstanding"]
     units = [
-        Unit(notification, row, (row["delivery_id"],), Tries(row["attempts"], row["silent"]), served + nth)
-        for nth, row in enumerate(rows)
+        Unit(notification, row, (row["delivery_id"],), tries_of([row]), served + nth) for nth, row in enumerate(rows)
     ]
 
     async def go_on(tx: Transaction) -> None:

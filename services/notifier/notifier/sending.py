@@ -27,7 +27,8 @@ WITH chosen AS MATERIALIZED (
 """
 
 # Judged once more against what is true now: stopped, expired, opted out meanwhile, address moved on, night begun.
-# What quiet hours let go within the last hour is not held again: the time of a digest may itself be quiet.
+# What quiet hours let go within the last hour is not held again: the time of a digest may itself be quiet. What may
+# have arrived stays in its digest, so that a repeat replaces it.
 JUDGED = """, judged AS (
     SELECT due.delivery_id, CASE
         WHEN n.state = 'cancelled' OR n.retracted_at IS NOT NULL THEN 'cancelled'
@@ -63,7 +64,7 @@ JUDGED = """, judged AS (
         state = r.state,
         reason = CASE WHEN r.state = 'held' THEN 'quiet_hours' ELSE r.stop END,
         due_at = CASE WHEN r.state = 'held' THEN r.quiet_until ELSE d.due_at END,
-        digest = CASE WHEN r.state = 'held' THEN NULL ELSE d.digest END,
+        digest = CASE WHEN r.state = 'held' AND d.silent = 0 THEN NULL ELSE d.digest END,
         attempts = d.attempts + (r.state = 'sending')::int,
         lease = CASE WHEN r.state = 'sending' THEN %(lease)s::uuid END,
         leased_until = CASE WHEN r.state = 'sending' THEN clock_timestamp() + make_interval(secs => %(seconds)s) END,
@@ -74,8 +75,8 @@ JUDGED = """, judged AS (
     INSERT INTO attempt (delivery_id, number, school_id)
     SELECT delivery_id, attempts, school_id FROM moved WHERE state = 'sending'
 )
-SELECT m.delivery_id, m.notification_id, m.school_id, m.person_id, m.address, m.digest, m.attempts, m.silent, m.state,
-       m.changed_at AS claimed_at, v.fid, p.language
+SELECT m.delivery_id, m.notification_id, m.school_id, m.person_id, m.address, m.digest, m.attempts, m.silent, m.patient,
+       m.state, m.changed_at AS claimed_at, v.fid, p.language
 FROM moved m
 LEFT JOIN device v ON %(channel)s = 'push' AND v.token = m.address
 LEFT JOIN person p ON p.person_id = m.person_id
@@ -97,6 +98,7 @@ WITH result AS (
         due_at = CASE WHEN r.state = 'pending' THEN statement_timestamp() + make_interval(secs => r.due_in)
                       ELSE d.due_at END,
         attempts = d.attempts - (r.outcome = 'withheld')::int, silent = d.silent + (r.outcome = 'unknown')::int,
+        patient = d.patient + (r.outcome = ANY(%(patient)s::text[]))::int,
         lease = NULL, leased_until = NULL, changed_at = clock_timestamp()
     FROM result r WHERE d.delivery_id = r.delivery_id AND d.lease = %(lease)s AND d.state = 'sending'
     RETURNING d.delivery_id, d.notification_id, d.attempts, d.state, r.outcome, r.reason

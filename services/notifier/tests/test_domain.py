@@ -29,7 +29,12 @@ from notifier.domain import (
 KINDS = st.sampled_from(get_args(OutcomeKind))
 LUCK = st.floats(0, 1, exclude_max=True)
 WAIT = st.none() | st.floats(0, 86_400)
-TRIES = st.builds(lambda silent, others: Tries(silent + others, silent), st.integers(1, 50), st.integers(0, 2000))
+TRIES = st.builds(
+    lambda silent, patient, others: Tries(silent + patient + others, silent, patient),
+    st.integers(0, 50),
+    st.integers(0, 2000),
+    st.integers(0, 300),
+).filter(lambda tries: tries.attempts > 0)
 ANSWER = st.tuples(KINDS.filter(lambda kind: kind not in PATIENT), WAIT, LUCK)
 
 
@@ -43,7 +48,7 @@ def test_retry_after_is_a_floor(kind, tries, wait, luck):
     verdict = judge(kind, "why", tries, wait, luck)
     if verdict.state == "pending":
         assert verdict.due_in >= wait
-        assert kind in ("config", "withheld") or verdict.due_in >= backoff(tries.attempts, luck)
+        assert kind in ("config", "withheld") or verdict.due_in >= backoff(tries.of(kind)[0], luck)
     else:
         assert verdict.due_in == 0
 
@@ -51,7 +56,8 @@ def test_retry_after_is_a_floor(kind, tries, wait, luck):
 @given(answers=st.lists(ANSWER, min_size=1, max_size=8))
 def test_attempts_end(answers):
     state, silent = "pending", 0
-    for attempts, (kind, wait, luck) in zip(range(1, MAX_ATTEMPTS + 1), itertools.cycle(answers), strict=False):
+    most = MAX_ATTEMPTS + MOST_SILENT
+    for attempts, (kind, wait, luck) in zip(range(1, most), itertools.cycle(answers), strict=False):
         silent += kind == "unknown"
         state = judge(kind, "why", Tries(attempts, silent), wait, luck).state
         if state != "pending":
@@ -72,21 +78,27 @@ def test_silence_ends_as_unknown_and_a_refusal_as_failed(wait, luck):
 
 
 @given(luck=LUCK)
-def test_refusals_for_now_are_tried_for_a_day_and_without_counting_silence(luck):
+def test_refusals_for_now_are_tried_for_a_day(luck):
     assert sum(backoff(attempts, 0.0) for attempts in range(1, MAX_ATTEMPTS)) > 12 * 3600
-    assert judge("transient", "r", Tries(MAX_ATTEMPTS - 1, MOST_SILENT), None, luck).state == "pending"
 
 
-@pytest.mark.parametrize("kind", ["config", "throttled"])
-@given(silent=st.integers(0, 50), luck=LUCK)
-def test_neither_throttling_nor_our_configuration_uses_up_attempts(kind, silent, luck):
-    assert judge(kind, "r", Tries(MAX_PATIENCE - 1, silent), None, luck).state == "pending"
-    assert judge(kind, "r", Tries(MAX_PATIENCE, silent), None, luck).state == "failed"
+@given(kind=st.sampled_from(("transient", "unknown", "throttled", "config")), tries=TRIES, luck=LUCK)
+def test_a_kind_of_answer_uses_up_nothing_of_another_ones(kind, tries, luck):
+    spent, most = tries.of(kind)
+    verdict = judge(kind, "r", tries, None, luck)
+    assert (verdict.state == "pending") == (spent < most)
+    assert verdict.state in ("pending", "unknown" if kind == "unknown" else "failed")
+
+
+@given(luck=LUCK)
+def test_a_day_of_wrong_credentials_leaves_all_attempts_and_the_shortest_wait(luck):
+    after = Tries(MAX_PATIENCE, silent=0, patient=MAX_PATIENCE - 1)
+    assert judge("transient", "r", after, None, luck) == judge("transient", "r", Tries(1), None, luck)
 
 
 @given(luck=LUCK)
 def test_wrong_credentials_are_asked_about_once_a_minute(luck):
-    assert judge("config", "r", Tries(1, 0), None, luck).due_in >= CONFIG_SECONDS / 2
+    assert judge("config", "r", Tries(1, 0, 1), None, luck).due_in >= CONFIG_SECONDS / 2
 
 
 @given(attempts=st.integers(1, 1000), luck=LUCK)

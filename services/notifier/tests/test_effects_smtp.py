@@ -73,7 +73,7 @@ async def scripted(**replies):
     await server.wait_closed()
 
 
-async def test_connections_are_few_and_used_again(smtp):
+async def test_seed_28_connections_are_few_and_used_again(smtp):
     async with courier(url(smtp), connections=3) as mails:
         outcomes = await asyncio.gather(*(mails.send(mail(n)) for n in range(30)))
     assert {each.kind for each in outcomes} == {"accepted"}

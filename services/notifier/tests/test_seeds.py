@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 from notifier import handlers
 from notifier.effects import Outcome
 from notifier.effects.fcm import PAYLOAD_BYTES, payload_bytes
+from notifier.lines import FLUSH_RESULTS
 from notifier.performing import perform
 from notifier.work import SendPermit
 from shared.events import Envelope, SchoolChanged
@@ -37,8 +38,8 @@ async def permit(house, notification, channel="mail"):
     return SendPermit(notification_id=notification, channel=channel), Envelope.of_work("x", "x", "test")
 
 
-async def perform_one(house, notification):
-    work, cause = await permit(house, notification)
+async def perform_one(house, notification, channel="mail"):
+    work, cause = await permit(house, notification, channel)
     await perform(work, cause, house.service.transactions, house.providers.lines, house.settings.claim)
 
 
@@ -118,6 +119,32 @@ async def test_seed_08_sent_to_nobody_is_not_called_sent(house):
     await house.add_person(school, mails=("ada@example.org",))
     planned = await house.ask(school, channels=("mail",))
     assert await house.states(planned) == {"mail": {"pending": 1}}
+
+
+async def test_seed_10_a_worker_that_is_gone_at_push_51_of_200_leaves_nobody_untold(open_house):
+    """The same with a real kill -9: tests/journeys/test_notifications.py."""
+    calls, workers = [], []
+
+    def answer(push):
+        calls.append(push)
+        if len(calls) == 51:
+            workers[0].cancel()
+        return Outcome("accepted")
+
+    house = await open_house(push=answer)
+    school = await class_of(house, 200)
+    notification = await house.ask(school, channels=("push",))
+    workers.append(asyncio.create_task(perform_one(house, notification, "push")))
+    with pytest.raises(asyncio.CancelledError):
+        await workers[0]
+    # when its lease has run out
+    await house.execute("UPDATE delivery SET leased_until = clock_timestamp() WHERE state = 'sending'")
+    await house.work()
+    # then everybody is told, and what may have come twice replaces itself
+    assert await house.states(notification) == {"push": {"accepted": 200}}
+    assert {push.token for push in calls} == {f"t{n}" for n in range(200)}
+    assert len({push.tag for push in calls}) == 1
+    assert len(calls) <= 200 + house.settings.push_concurrency + FLUSH_RESULTS
 
 
 async def test_seed_11_a_title_with_a_newline_and_an_endless_body_go_out(house):

@@ -20,6 +20,7 @@ from shared.events.records import (
     PaymentRecorded,
     RemarkRecorded,
 )
+from shared.events.reports import ReportReady
 from shared.events.schedules import (
     FilesCleanupDue,
     NotificationDue,
@@ -57,6 +58,7 @@ __all__ = [
     "PersonChanged",
     "Personal",
     "RemarkRecorded",
+    "ReportReady",
     "ReportsCleanupDue",
     "ReportsMonthlyDue",
     "RunDue",

@@ -30,6 +30,8 @@ class Event(BaseModel):
     topic: ClassVar[str] = ""
     major: ClassVar[int] = 1
     log_only: ClassVar[bool] = False
+    awaited_from: ClassVar[str | None] = None
+    """The service that will emit it one day: it is part of the vocabulary, and reacted to, before that."""
     personal: ClassVar[frozenset[str]] = frozenset()
     known: ClassVar[dict[tuple[str, int], type["Event"]]] = {}
 
