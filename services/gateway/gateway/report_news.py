@@ -52,9 +52,8 @@ async def tell_of_report(event: ReportReady, tx: Transaction) -> None:
                 origin_version=1,
                 template="report_ready",
                 variables={
-                    "report": event.name,
+                    "report": ", ".join(filter(None, (event.name, school["given_name"]))),
                     "period": event.period,
-                    "student": school["given_name"] or "",
                 },
                 data={"record": "report", "record_id": str(event.report_id)},
             )

@@ -65,7 +65,7 @@ async def test_whoever_asked_is_told_whatever_the_school_lets_be_told(desk):
     (asked,) = await some.asked()
     assert asked["audience"]["people"] == [str(person)]
     assert (asked["template"], asked["kind"]) == ("report_ready", "academic")
-    assert asked["variables"] == {"report": "Monthly report", "period": "November 2026", "student": ""}
+    assert asked["variables"] == {"report": "Monthly report", "period": "November 2026"}
     assert asked["data"] == {"record": "report", "record_id": str(some.report)}
 
 
@@ -91,7 +91,7 @@ async def test_a_students_report_is_for_the_guardians_with_custody_and_nobody_he
     asked = await some.asked()
     assert asked[0]["audience"]["students"] == [str(student)]
     assert asked[0]["audience"]["responsibility"] == "custody"
-    assert asked[0]["variables"]["student"] == "Ada"
+    assert asked[0]["variables"]["report"] == "Monthly report, Ada"
     # then who asked hears of it once: among the others with custody, by themselves without
     assert [each["audience"]["people"] for each in asked[1:]] == ([] if custody else [[str(guardian)]])
 

@@ -44,6 +44,8 @@ class Unit:
 
 def tries_of(rows: Sequence[Mapping[str, Any]]) -> Tries:
     """What was tried so far for claimed rows that go out as one."""
+    if len(rows) == 1:
+        return Tries(rows[0]["attempts"], rows[0]["silent"], rows[0]["patient"])
     return Tries(*(max(row[count] for row in rows) for count in ("attempts", "silent", "patient")))
 
 

@@ -6,7 +6,7 @@ from importlib import resources
 
 from notifier.wording import Texts, languages
 
-VERSION = 2
+VERSION = 1
 """Counts up with every change of the words; a school's own versions begin at 1 and are counted apart."""
 COMMON = ("school",)
 """Every template may use these; the notifier fills them in."""
@@ -22,7 +22,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
         ("behavior", "behavior_changed", "behavior_withdrawn"),
         ("student", "day", "category", "severity", "description"),
     ),
-    "report_ready": ("report", "period", "student"),
+    "report_ready": ("report", "period"),
     "digest": ("count", "items"),
 }
 """What the sender of each gives, always all of it, empty where there is nothing to say."""

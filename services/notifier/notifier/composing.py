@@ -5,6 +5,7 @@ import hmac
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
@@ -21,13 +22,17 @@ from notifier.wording import direction
 Send = Callable[[Mapping[str, Any], Mapping[str, Any]], Awaitable[Outcome]]
 LONGEST_ADDRESS = 254
 """RFC 5321 section 4.5.3.1.3, without the angle brackets."""
-ADDRESS = re.compile(r"[^@.]+(\.[^@.]+)*@[^@.]+(\.[^@.]+)*")
+ATOM = r'[^@. <>()\[\]:;,"\\]+'
+DOTTED = rf"{ATOM}(?:\.{ATOM})*"
+ADDRESS = re.compile(f"{DOTTED}@{DOTTED}")
 SEVEN_BIT = SMTP.clone(cte_type="7bit")
 """Every server takes it; what is beyond ASCII travels encoded."""
 LINK = re.compile(r"https://[A-Za-z0-9._~:/@%+-]+")
 LONGEST_PUSH_TITLE, LONGEST_PUSH_BODY = 400, 1500
 """Bytes: a push is a hint, the whole text is in the app, and FCM takes 4,096 bytes with title and data."""
-SPECIALS = frozenset('<>()[]:;,"\\')
+LOOKS = "font:16px/1.5 system-ui,sans-serif;max-width:38em;margin:0 auto;padding:16px"
+HEADING = "font-size:20px;line-height:1.3"
+"""Inline, because mail programs drop style sheets; no colours, so that a dark screen stays dark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ class OneClick:
         return hmac.compare_digest(self._signature(what).encode(), signature.encode())
 
     def _signature(self, what: str) -> str:
-        return hmac.new(self.key, what.encode(), "sha256").hexdigest()
+        return hmac.digest(self.key, what.encode(), "sha256").hex()
 
 
 def pushes(courier: Courier[Push]) -> Send:
@@ -70,14 +75,17 @@ def pushes(courier: Courier[Push]) -> Send:
 
 def mails(courier: Courier[Mail], sender: str, unsubscribe: OneClick | None = None) -> Send:
     """Sends deliveries of the mail channel; with `unsubscribe` every mail carries its one-click link."""
+    if len(sender.splitlines()) != 1:
+        raise ValueError("the sender is one line")
+    domain = parseaddr(sender)[1].rpartition("@")[2]
 
     async def send(notification: Mapping[str, Any], delivery: Mapping[str, Any]) -> Outcome:
         address = delivery["address"]
         if not usable(address):
             return Outcome("permanent", "address_not_usable")
         said = words_for(notification, delivery)
-        template = rendered(said, sender, notification["notification_id"])
-        return await courier.send(Mail(address, own_headers(notification, delivery, sender, unsubscribe) + template))
+        template = rendered(said, notification["school_name"] or "", sender, notification["notification_id"])
+        return await courier.send(Mail(address, own_headers(notification, delivery, domain, unsubscribe) + template))
 
     return send
 
@@ -87,15 +95,14 @@ def usable(address: str) -> bool:
 
     Addresses beyond ASCII are for the courier: its server takes them or not (RFC 6531).
     """
-    plain = address.isprintable() and not any(each.isspace() or each in SPECIALS for each in address)
-    return plain and len(address.encode()) <= LONGEST_ADDRESS and ADDRESS.fullmatch(address) is not None
+    whole = address.isprintable() and ADDRESS.fullmatch(address) is not None
+    return whole and len(address.encode()) <= LONGEST_ADDRESS
 
 
 def own_headers(
-    notification: Mapping[str, Any], delivery: Mapping[str, Any], sender: str, unsubscribe: OneClick | None
+    notification: Mapping[str, Any], delivery: Mapping[str, Any], domain: str, unsubscribe: OneClick | None
 ) -> bytes:
     """The lines that differ from mail to mail; a repeat has the same Message-ID."""
-    domain = parseaddr(sender)[1].rpartition("@")[2]
     lines = [
         f"To: {delivery['address']}",
         f"Message-ID: <{notification['notification_id']}.{delivery['delivery_id']}@{domain}>",
@@ -163,10 +170,13 @@ def words_for(notification: Mapping[str, Any], delivery: Mapping[str, Any]) -> S
 
 
 @lru_cache(maxsize=64)
-def rendered(said: Said, sender: str, _notification_id: UUID) -> bytes:
-    """The mail of a notification but for its own headers, which go in front; rendered once. CRLF line ends, 7 bit."""
+def rendered(said: Said, school: str, sender: str, _notification_id: UUID) -> bytes:
+    """The mail of a notification but for its own headers, which go in front; rendered once. CRLF line ends, 7 bit.
+
+    It comes from the school, by name, at the sender's address.
+    """
     message = EmailMessage(policy=SEVEN_BIT)
-    message["From"] = sender
+    message["From"] = Address(_one_line(school), addr_spec=parseaddr(sender)[1]) if school else sender
     message["Subject"] = _one_line(said.title)
     message["Date"] = format_datetime(dt.datetime.now(dt.UTC))
     message["Auto-Submitted"] = "auto-generated"
@@ -182,8 +192,9 @@ def page(said: Said) -> str:
     paragraphs = "".join(f"<p>{escape(part).replace(chr(10), '<br>')}</p>" for part in said.body.split("\n\n"))
     language = f' lang="{escape(said.language)}" dir="{direction(said.language)}"' if said.language else ' dir="auto"'
     return (
-        f'<!doctype html><html{language}><head><meta charset="utf-8"></head><body{language}>'
-        f"<h1>{escape(said.title)}</h1>{said.html or paragraphs}</body></html>"
+        f'<!doctype html><html{language}><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width"></head><body{language} style="{LOOKS}">'
+        f'<h1 style="{HEADING}">{escape(said.title)}</h1>{said.html or paragraphs}</body></html>'
     )
 
 

@@ -38,6 +38,7 @@ LIMITS = {"title": 200, "body": 10_000, "html": 50_000, "push_title": 200, "push
 RENDERED = {part: max(2 * most, 600) for part, most in LIMITS.items()}
 """Characters of each part with its variables in it: a long name in a title is no reason to tell nobody."""
 ENGLISH = "en"
+UNMARKED = dict.fromkeys(map(ord, (wording_filters.FSI, wording_filters.PDI)))
 
 
 class Unrenderable(Exception):
@@ -73,7 +74,9 @@ class Words:
 
 
 def _environment(*, html: bool) -> SandboxedEnvironment:
-    environment = SandboxedEnvironment(autoescape=html, undefined=StrictUndefined, trim_blocks=False)
+    environment = SandboxedEnvironment(
+        autoescape=html, undefined=StrictUndefined, trim_blocks=False, finalize=wording_filters.isolated
+    )
     environment.globals.clear()
     environment.tests.clear()
     environment.filters.clear()
@@ -125,14 +128,19 @@ def render(texts: Texts, variables: Mapping[str, str], language: str, timezone: 
         raise Unrenderable(f"variables are missing: {', '.join(missing)}")
     values = {**variables, LOCALE: locale_of(language), ZONE: ZoneInfo(timezone)}
     made = {part: _render(part, source, values) for part, source in texts.parts.items()}
-    title = " ".join(made["title"].split())
+    title = _one_line(made["title"])
     return Words(
         title=title,
         body=made["body"].strip(),
         html=made.get("html"),
-        push_title=" ".join(made.get("push_title", title).split()),
+        push_title=_one_line(made.get("push_title", title)),
         push_body=made.get("push_body", made["body"]).strip(),
     )
+
+
+def _one_line(text: str) -> str:
+    """A title: no line breaks, and none of the marks that not every list of titles understands."""
+    return " ".join(text.translate(UNMARKED).split())
 
 
 def _render(part: str, source: str, values: Mapping[str, object]) -> str:

@@ -3,6 +3,7 @@
 import datetime as dt
 from decimal import Decimal, InvalidOperation
 from typing import Any, cast
+from unicodedata import bidirectional
 from zoneinfo import ZoneInfo
 
 from babel import Locale
@@ -14,6 +15,11 @@ from jinja2.runtime import Context
 LOCALE, ZONE = " locale", " zone"
 """Names that no template can write."""
 LENGTHS = ("short", "medium", "long", "full")
+
+
+FSI, PDI = "\u2068", "\u2069"
+"""First strong isolate and its end (Unicode UAX 9): what stands between them reorders nothing around it."""
+LEFT, RIGHT = frozenset({"L"}), frozenset({"R", "AL"})
 
 
 class Misfit(Exception):
@@ -53,6 +59,19 @@ def money(context: Context, value: str, currency: str) -> str:
 def number(context: Context, value: str) -> str:
     """A number with the locale's separators."""
     return format_decimal(_number(value), locale=_locale(context))
+
+
+@pass_context
+def isolated(context: Context, value: Any) -> Any:
+    """What a variable says, line by line, set apart where it runs against the direction of the words around it."""
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value
+    against = LEFT if _locale(context).text_direction == "rtl" else RIGHT
+    return "\n".join(f"{FSI}{line}{PDI}" if _runs(line, against) else line for line in value.split("\n"))
+
+
+def _runs(line: str, directions: frozenset[str]) -> bool:
+    return any(bidirectional(each) in directions for each in line)
 
 
 def default(value: Any, other: str = "") -> Any:

@@ -166,7 +166,27 @@ async def test_a_sender_with_a_line_break_is_refused():
 
 async def test_a_html_body_is_escaped_and_keeps_its_lines():
     html = read(await mailed(title="<b>", body="a\nb & c\n\nd")).get_body(("html",)).get_content()
-    assert "<h1>&lt;b&gt;</h1><p>a<br>b &amp; c</p><p>d</p>" in html
+    assert ">&lt;b&gt;</h1><p>a<br>b &amp; c</p><p>d</p>" in html
+
+
+@pytest.mark.parametrize(
+    ("school", "shown"),
+    [
+        ("Hill School", "Hill School <school@example.org>"),
+        ('École "Ö", Linden\r\nBcc: x@example.org', None),
+        ("", SENDER),
+        (None, SENDER),
+    ],
+)
+async def test_a_mail_comes_from_the_school_by_name(school, shown):
+    mail = read(await mailed(school_name=school))
+    (sender,) = mail["From"].addresses
+    assert sender.addr_spec == "school@example.org"
+    assert mail["Bcc"] is None
+    if shown:
+        assert str(mail["From"]) == shown
+    else:
+        assert sender.display_name == 'École "Ö", Linden Bcc: x@example.org'
 
 
 async def pushed(person=None, **other):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier import builtin
-from notifier.wording import RENDERED, Texts, Unrenderable, direction, languages, render, unsound, used
+from notifier.wording import RENDERED, UNMARKED, Texts, Unrenderable, direction, languages, render, unsound, used
 from notifier.wording_html import unsound_html
 
 NAMES = sorted(builtin.VARIABLES)
@@ -92,7 +92,7 @@ def test_html_for_mail_is_taken():
 @given(st.text(max_size=200))
 def test_variables_are_escaped_in_html_and_stay_as_they_are_in_text(value):
     words = said("{{ student }}|", {"student": value}, html="<p>{{ student }}</p>")
-    assert words.body == f"{value}|".strip()
+    assert words.body.translate(UNMARKED) == f"{value}|".strip().translate(UNMARKED)
     inner = words.html.removeprefix("<p>").removesuffix("</p>")
     assert "<" not in inner
     assert '"' not in inner
@@ -158,6 +158,22 @@ def test_languages_fall_back_from_the_person_to_the_school_to_english():
 
 def test_directions():
     assert [direction(tag) for tag in ("ar", "he", "en", "tlh")] == ["rtl", "rtl", "ltr", "ltr"]
+
+
+@pytest.mark.parametrize(
+    ("language", "value", "shown"),
+    [
+        ("ar", "Hill School (demo).", "\u2068Hill School (demo).\u2069"),
+        ("ar", "one\n\ntwo 2", "\u2068one\u2069\n\n\u2068two 2\u2069"),
+        ("ar", "12:30", "12:30"),
+        ("en", "Hill School", "Hill School"),
+        ("en", "\u0633\u0627\u0631\u0629", "\u2068\u0633\u0627\u0631\u0629\u2069"),
+    ],
+)
+def test_what_runs_the_other_way_reorders_nothing_around_it(language, value, shown):
+    words = said("{{ v }}{% if v == 'x' %}y{% endif %}", {"v": value}, language, html="<p>{{ v }}</p>")
+    assert words.body == shown
+    assert words.html == f"<p>{shown}</p>"
 
 
 def test_what_a_template_needs_is_known():
