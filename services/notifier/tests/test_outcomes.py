@@ -46,7 +46,8 @@ async def test_an_answer_outlives_a_commit_that_came_at_a_bad_moment(house, prob
         (lease, notification),
     )
     (about,) = await house.rows(
-        "SELECT n.*, 'en' AS school_language, NULL AS words FROM notification n WHERE notification_id = %s",
+        "SELECT n.*, 'en' AS school_language, NULL AS school_name, NULL AS words FROM notification n"
+        " WHERE notification_id = %s",
         (notification,),
     )
     units = [Unit(about, row, (row["delivery_id"],), Tries(1, 0), nth) for nth, row in enumerate(rows)]
