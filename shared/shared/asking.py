@@ -19,7 +19,7 @@ class Asked(Claims):
     school: UUID
 
 
-def asked(request: Request, authorization: Annotated[str, Header()] = "") -> Asked:
+async def asked(request: Request, authorization: Annotated[str, Header()] = "") -> Asked:
     """Claims of the caller; 401 without a valid internal token that names a school."""
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
@@ -31,7 +31,7 @@ def asked(request: Request, authorization: Annotated[str, Header()] = "") -> Ask
         raise HTTPException(401, str(problem), {"WWW-Authenticate": "Bearer"}) from problem
 
 
-def transactions(request: Request) -> Transactions:
+async def transactions(request: Request) -> Transactions:
     """The service's transactions."""
     found: Transactions = request.app.state.service.transactions
     return found
@@ -55,7 +55,7 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
-def expected_version(if_match: Annotated[str | None, Header(max_length=100)] = None) -> int | None:
+async def expected_version(if_match: Annotated[str | None, Header(max_length=100)] = None) -> int | None:
     """The version that If-Match names; None when it is missing or `*`. One that is no version of ours is stale."""
     if if_match is None or if_match.strip() == "*":
         return None
@@ -65,9 +65,9 @@ def expected_version(if_match: Annotated[str | None, Header(max_length=100)] = N
     return int(number)
 
 
-def needed_version(if_match: Annotated[str | None, Header(max_length=100)] = None) -> int:
+async def needed_version(if_match: Annotated[str | None, Header(max_length=100)] = None) -> int:
     """The version that If-Match names; 428 when it is missing."""
-    version = expected_version(if_match)
+    version = await expected_version(if_match)
     if version is None:
         raise Declined(428, "precondition_needed")
     return version

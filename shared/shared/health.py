@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 router = APIRouter(tags=["health"])
 
 
-def _runtime(request: Request) -> Any:
+async def _runtime(request: Request) -> Any:
     return request.app.state.service.runtime
 
 

@@ -67,11 +67,14 @@ class Outgoing:
     sealed_for: UUID | None = None
 
 
-def of_event(event: Event, source: str, cause: Envelope | None) -> Outgoing:
-    """The row that publishes an event; raises LookupError for a topic that no stream keeps."""
+def of_event(event: Event, source: str, cause: Envelope | None, *, without: set[str] | None = None) -> Outgoing:
+    """The row that publishes an event; raises LookupError for a topic that no stream keeps.
+
+    `without`: fields that only the statement knows which inserts the row; it adds them to `data`.
+    """
     envelope = Envelope.of(event, source, cause)
     sealed_for = event.sealed_for if event.personal else None
-    return Outgoing(EVENTS, event.topic, envelope.headers(), event.model_dump_json(), sealed_for)
+    return Outgoing(EVENTS, event.topic, envelope.headers(), event.model_dump_json(exclude=without), sealed_for)
 
 
 def of_work(work: Work, service: str, lane: str, cause: Envelope | None) -> Outgoing:

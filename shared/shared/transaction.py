@@ -29,6 +29,9 @@ WHERE projection = %(projection)s AND stream = %(stream)s AND position = %(since
 BEGIN = "BEGIN"
 BEGIN_BOUND = "BEGIN;SELECT set_config('app.school_id', %(school)s, true)"
 
+# `set_config(…, true)` does not outlive a statement of its own: it has to be part of the one that it is for.
+BOUND = "WITH bound AS MATERIALIZED (SELECT set_config('app.school_id', %(school)s, true)::uuid AS school_id)"
+
 
 class Duplicate(Exception):
     """This consumer has handled this message before; there is nothing to do."""
@@ -119,6 +122,18 @@ class Transactions:
             if "app.school_id" in str(problem):
                 raise NoSchool(str(problem).splitlines()[0]) from problem
             raise
+
+    async def at_once(self, school: UUID, query: str, values: dict[str, Any]) -> list[DictRow]:
+        """A request's whole transaction as one statement, outbox rows included; returns what it returns.
+
+        `query` goes on from BOUND: it takes everything from `bound`, so that no tenant's table is read before it. It
+        does all that a returned row stands for or nothing of it.
+        """
+        async with self.database.requests.connection() as connection:
+            found = await (await connection.execute(BOUND + query, {"school": str(school), **values})).fetchall()
+        if found:
+            self.left_outgoing.set()
+        return found
 
     @asynccontextmanager
     async def _run(

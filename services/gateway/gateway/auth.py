@@ -209,7 +209,7 @@ def reach(caller: Caller) -> dict[str, UUID]:
     return {narrowed: caller.person}
 
 
-def caller(request: Request) -> Caller:
+async def caller(request: Request) -> Caller:
     """The caller whom the door has let in for exactly this route."""
     route, found = request.scope.get("admitted", (None, None))
     if found is None or route != (request.method, request.scope["route"].path):
@@ -218,14 +218,14 @@ def caller(request: Request) -> Caller:
     return admitted
 
 
-def person(admitted: Annotated[Caller, Depends(caller)]) -> Caller:
+async def person(admitted: Annotated[Caller, Depends(caller)]) -> Caller:
     """The caller, who is a person and not a program."""
     if admitted.person is None:
         raise Problem(403, "forbidden", "This token belongs to no person.")
     return admitted
 
 
-def signed_in(admitted: Annotated[Caller, Depends(caller)]) -> Caller:
+async def signed_in(admitted: Annotated[Caller, Depends(caller)]) -> Caller:
     """The caller, who came with a token and not with a key: a key makes no keys and opens nobody's account."""
     if admitted.key is not None:
         raise Problem(403, "forbidden", "This is not for API keys.")

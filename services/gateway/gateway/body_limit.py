@@ -22,8 +22,8 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        refusal = Problem(413, "too_large", f"At most {self._limit} bytes.").response()
         if not announced.isdigit() or int(announced) > self._limit:
+            refusal = Problem(413, "too_large", f"At most {self._limit} bytes.").response()
             await refusal(scope, receive, send)
             return
         taken = 0

@@ -89,17 +89,30 @@ async def emit_send(
     """Open the task of a send to one `school` (its id and directory version) and tell the notifier of it."""
     ids = {"task": task, "notification": notification, "school": school["school_id"], "group": group}
     await tx.execute(OPEN, ids | {"person": caller.person})
-    tx.emit(
-        NotificationRequested(
-            notification_id=notification,
-            task_id=task,
-            school_id=school["school_id"],
-            directory_version=school["directory_version"],
-            requested_by=caller.person,
-            requested_at=now,
-            group_id=group,
-            **{name: getattr(command, name) for name in SendCommand.model_fields},
-        )
+    event = requested(caller, school["school_id"], notification, task, command, now, school["directory_version"], group)
+    tx.emit(event)
+
+
+def requested(
+    caller: Caller,
+    school: UUID,
+    notification: UUID,
+    task: UUID,
+    command: SendCommand,
+    now: dt.datetime,
+    directory_version: int = 0,
+    group: UUID | None = None,
+) -> NotificationRequested:
+    """What the notifier is told of a send."""
+    return NotificationRequested(
+        notification_id=notification,
+        task_id=task,
+        school_id=school,
+        directory_version=directory_version,
+        requested_by=caller.person,
+        requested_at=now,
+        group_id=group,
+        **{name: getattr(command, name) for name in SendCommand.model_fields},
     )
 
 

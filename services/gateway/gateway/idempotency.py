@@ -38,15 +38,20 @@ async def answered(
     """
     if key is None:
         return None
-    digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).digest()
-    values = {"school": school, "asker": caller.name, "key": key, "request": digest, "answer": Jsonb(answer)}
+    asked = digest(request)
+    values = {"school": school, "asker": caller.name, "key": key, "request": asked, "answer": Jsonb(answer)}
     if await tx.row(REMEMBER, values) is not None:
         return None
     before = await tx.row(RECALL, values)
-    if before is None or bytes(before["request"]) != digest:
+    if before is None or bytes(before["request"]) != asked:
         raise Problem(409, "idempotency_conflict")
     found: dict[str, Any] = before["answer"]
     return found
+
+
+def digest(request: Any) -> bytes:
+    """What tells one request from another under the same key."""
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).digest()
 
 
 async def forget_keys(rows: Transactions) -> None:

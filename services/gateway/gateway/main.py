@@ -35,6 +35,7 @@ from gateway.api import (
     records,
     schedules,
     schools,
+    sending,
     status,
     stopping,
     students,
@@ -52,6 +53,7 @@ from gateway.body_limit import BodyLimit
 from gateway.door import Door
 from gateway.firebase import Firebase
 from gateway.forward import Owners
+from gateway.intake import Intake
 from gateway.keys import Keys
 from gateway.limits import Limits, Rate
 from gateway.live import Hub
@@ -117,6 +119,7 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     service.bury(projections.keep_dead_letter)
     for router in (
         live_routes.router,  # before /v1/tasks/{task_id}
+        sending.router,
         notifications.router,
         reach.router,
         templates.router,
@@ -164,6 +167,7 @@ def app(settings: Settings) -> FastAPI:
     application = service.app()
     application.state.owners = owners
     application.state.hub = hub
+    application.state.intake = Intake(service.transactions)
     application.state.tools = tools = _tools(service, settings, signing_key)
     service.closing(tools.firebase.close)
     application.add_middleware(BodyLimit, limit=settings.body_limit_bytes)

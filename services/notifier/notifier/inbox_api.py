@@ -60,7 +60,7 @@ class ReadAll(BaseModel):
     up_to: int | None = Field(default=None, ge=1)
 
 
-def _person(who: Who) -> UUID:
+async def _person(who: Who) -> UUID:
     if who.person is None:
         raise Declined(404, "not_found", "This token is of no person, and only people have inboxes.")
     return who.person

@@ -10,6 +10,7 @@ from fastapi import Depends, Query, Request
 from gateway.auth import Caller, Known
 from gateway.firebase import Firebase
 from gateway.forward import Owners
+from gateway.intake import Intake
 from gateway.keys import Keys
 from gateway.passwords import Failures, Passwords
 from gateway.problems import Problem
@@ -28,23 +29,31 @@ class Tools:
     keys: Keys
 
 
-def _transactions(request: Request) -> Transactions:
+async def transactions(request: Request) -> Transactions:
+    """The service's transactions."""
     found: Transactions = request.app.state.service.transactions
     return found
 
 
-def _owners(request: Request) -> Owners:
+async def _owners(request: Request) -> Owners:
     found: Owners = request.app.state.owners
     return found
 
 
-def _tools(request: Request) -> Tools:
+async def intake(request: Request) -> Intake:
+    """Where sends are taken in."""
+    found: Intake = request.app.state.intake
+    return found
+
+
+async def _tools(request: Request) -> Tools:
     found: Tools = request.app.state.tools
     return found
 
 
-Rows = Annotated[Transactions, Depends(_transactions)]
+Rows = Annotated[Transactions, Depends(transactions)]
 Services = Annotated[Owners, Depends(_owners)]
+Sends = Annotated[Intake, Depends(intake)]
 SignInTools = Annotated[Tools, Depends(_tools)]
 
 SCHOOL_BY_SOURCED_ID = "SELECT school_id FROM school WHERE sourced_id = %(name)s"

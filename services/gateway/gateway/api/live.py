@@ -33,7 +33,7 @@ LastEvent = Annotated[
 ]
 
 
-def _hub(request: Request) -> Hub:
+async def _hub(request: Request) -> Hub:
     found: Hub = request.app.state.hub
     return found
 

@@ -1,19 +1,17 @@
-"""`/v1/notifications`: ask for people to be told, and see what became of it."""
+"""`/v1/notifications`: whom it would reach, and see what became of it."""
 
 import datetime as dt
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from gateway import audiences, group_sends
+from gateway import audiences
 from gateway.api.deps import Rows, Services, school_of, seen_by
 from gateway.api.message import MessageIn
 from gateway.auth import Known
-from gateway.commands import SendCommand, request_notification
 from gateway.problems import Problem
-from gateway.scheduling import invalid, later_of, request_schedule
 from gateway.timing import Timing
 from shared.events import Audience
 from shared.events.directory import Channel, Kind, Responsibility, Role
@@ -139,49 +137,6 @@ def audience_of(body: AudienceIn) -> Audience:
         roles=tuple(body.roles),
         responsibility=body.responsibility,
     )
-
-
-@router.post("/notifications", status_code=202, response_model=Accepted, response_model_exclude_none=True)
-async def send(
-    body: NotificationIn,
-    response: Response,
-    caller: Known,
-    rows: Rows,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
-) -> dict[str, Any]:
-    """Ask for people to be told, now, later or again and again. Answered once it cannot be lost any more."""
-    command = SendCommand(
-        kind=body.type,
-        title=body.title,
-        body=body.body,
-        data=body.data,
-        audience=audience_of(body.audience),
-        channels=tuple(dict.fromkeys(body.channels)),
-        urgent=body.urgent,
-        expires_at=body.expires_at,
-        template=body.template,
-        variables=body.variables,
-        escalation=body.escalation.of_event() if body.escalation else None,
-    )
-    if body.only_limits:
-        raise invalid("deliver_at", "give deliver_at or repeat, or leave out what is about later times")
-    if body.schools is not None:
-        if not caller.everywhere:
-            raise Problem(403, "forbidden", "Only the group's administrators send to several schools.")
-        async with rows.begin() as tx:
-            answer = await group_sends.request(tx, caller, list(dict.fromkeys(body.schools)), command, idempotency_key)
-        response.headers["Location"] = f"/v1/tasks/{answer['task_id']}"
-        return answer
-    school = await school_of(rows, caller, body.school)
-    async with rows.request(school) as tx:
-        if body.rule is not None:
-            later = later_of(command, body)
-            answer = await request_schedule(tx, caller, school, later, idempotency_key)
-            response.headers["Location"] = f"/v1/schedules/{answer['schedule_id']}"
-            return answer
-        answer = await request_notification(tx, caller, school, command, idempotency_key)
-    response.headers["Location"] = f"/v1/tasks/{answer['task_id']}"
-    return answer
 
 
 @router.post("/notifications:preview")
