@@ -18,15 +18,21 @@ from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel
 from uuid_utils.compat import uuid7
 
+# The gateway's own tables, with their indexes and without their policies: the same rows are written.
 TABLES = """
-CREATE TABLE IF NOT EXISTS bare_task (task_id uuid PRIMARY KEY, school_id uuid, kind text, state text);
-CREATE TABLE IF NOT EXISTS bare_intent (notification_id uuid PRIMARY KEY, school_id uuid, task_id uuid);
-CREATE TABLE IF NOT EXISTS bare_outbox (position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, data text);
+CREATE TABLE IF NOT EXISTS bare_task (LIKE gateway.task INCLUDING ALL);
+CREATE TABLE IF NOT EXISTS bare_intent (LIKE gateway.intent INCLUDING ALL);
+CREATE TABLE IF NOT EXISTS bare_outbox (LIKE gateway.outbox INCLUDING ALL);
 """
 WRITE = """
-WITH t AS (INSERT INTO bare_task VALUES (%(task)s, %(school)s, 'notification.send', 'accepted')),
-     i AS (INSERT INTO bare_intent VALUES (%(notification)s, %(school)s, %(task)s))
-INSERT INTO bare_outbox (data) VALUES (%(data)s)
+WITH t AS (
+    INSERT INTO bare_task (task_id, school_id, kind, state)
+    VALUES (%(task)s, %(school)s, 'notification.send', 'accepted')
+), i AS (
+    INSERT INTO bare_intent (notification_id, school_id, task_id) VALUES (%(notification)s, %(school)s, %(task)s)
+)
+INSERT INTO bare_outbox (exchange, routing_key, headers, data)
+VALUES ('school.events', 'notification.requested', '{}', %(data)s)
 """
 
 

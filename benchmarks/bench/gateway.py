@@ -1,19 +1,18 @@
 """The door: POST /v1/notifications beside a bare FastAPI endpoint with one CTE, and live streams that are idle.
 
 The gateway runs as its own process, with sign-in, idempotency and row-level security, and nobody takes what it
-publishes; the bare endpoint as another, on the same PostgreSQL. One client in this process asks both in turn.
+publishes; the bare endpoint as another, on the same PostgreSQL. One client in this process asks both in turn. With
+PEER_DIR two gateways are measured beside the peer's two processes, by the peer's own client.
 """
 
 import asyncio
 import datetime as dt
-import json
 import os
 import re
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections import defaultdict
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
@@ -21,18 +20,19 @@ from uuid import UUID, uuid4
 import httpx
 import psycopg
 
+from benchmarks import posting
 from benchmarks.harness import Lab, Report
+from benchmarks.peer import peer_of
 from cli.local.ports import pick
-from cli.system import System
+from cli.system import System, python
 from shared.testing import eventually
 from shared.tokens import Claims, sign
 
-CONNECTIONS = 32
 STREAMS = 2_000
 SETTLE_SECONDS = 30
-PEER_SECONDS = "8"
-
-Request = Callable[[], bytes]
+TURNS = 3
+SECONDS_EACH = 8
+LEFT = "SELECT count(*) AS n FROM gateway.outbox"
 
 
 async def run(lab: Lab, report: Report) -> None:
@@ -49,6 +49,7 @@ async def run(lab: Lab, report: Report) -> None:
         finally:
             bare.terminate()
             bare.wait()
+        await _beside_the_peer(lab, report, system, token, person)
         await _streams(lab, report, system, url, token)
 
 
@@ -83,86 +84,66 @@ async def _up(url: str) -> None:
 
 
 async def _posts(lab: Lab, report: Report, url: str, port: int, token: str, person: UUID) -> None:
-    body = json.dumps(
-        {
-            "type": "payment",
-            "title": "Fees due",
-            "body": "Term fees are due on Friday.",
-            "data": {"k": "v"},
-            "audience": {"people": [str(person)]},
-        }
-    ).encode()
+    """One process of ours and one of the bare endpoint, asked in turn by this one."""
+    content, rates, delays = posting.body(person), _Rates(), list[float]()
+    gateway_port, count = urlsplit(url).port or 0, lab.size(3_000, 60)
 
     def ours() -> bytes:
-        return _request(body, f"Authorization: Bearer {token}\r\nIdempotency-Key: {uuid4()}\r\n")
+        return posting.request(content, f"Authorization: Bearer {token}\r\nIdempotency-Key: {uuid4()}\r\n")
 
-    def anonymous() -> bytes:
-        return _request(body, "")
-
-    rates: dict[str, list[float]] = {"ours": [], "bare": []}
-    delays: list[float] = []
-    gateway_port = urlsplit(url).port or 0
-    count = lab.size(3_000, 60)
     for turn in range(lab.size(5, 1)):
         for which in ("bare", "ours") if turn % 2 else ("ours", "bare"):
-            target, request = (gateway_port, ours) if which == "ours" else (port, anonymous)
-            rate, took = await _load(target, request, count)
-            rates[which].append(rate)
-            delays += took if which == "ours" else []
+            if which == "ours":
+                rate, took = await posting.load(gateway_port, ours, count)
+                delays += took
+            else:
+                rate, _ = await posting.load(port, lambda: posting.request(content), count)
+            rates.add(which, rate)
             lab.say(f"{which}: {rate:,.0f}/s")
-    mine, theirs = statistics.median(rates["ours"]), statistics.median(rates["bare"])
-    report.told("bare endpoint with one CTE", theirs, "requests/s")
-    report.told("POST /v1/notifications", mine, "requests/s")
+    report.told("bare endpoint with one CTE", rates.median("bare"), "requests/s")
+    report.told("POST /v1/notifications", rates.median("ours"), "requests/s")
     report.told("POST /v1/notifications, p99", sorted(delays)[len(delays) * 99 // 100] * 1000, "ms")
-    report.at_least("POST / bare", mine / theirs, "×", 0.7)
-    report.times_peer(
-        "POST / the peer's", mine, await asyncio.to_thread(_peer, lab.peer) if lab.peer and lab.full else None, 5.0
-    )
+    report.at_least("POST / bare", rates.median("ours") / rates.median("bare"), "×", 0.7)
 
 
-def _request(body: bytes, headers: str) -> bytes:
-    head = f"POST /v1/notifications HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{headers}"
-    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+class _Rates(defaultdict[str, list[float]]):
+    """Requests per second, by who answered."""
+
+    def __init__(self) -> None:
+        super().__init__(list)
+
+    def add(self, which: str, rate: float) -> None:
+        self[which].append(rate)
+
+    def median(self, which: str) -> float:
+        return statistics.median(self[which])
 
 
-async def _load(port: int, request: Request, count: int) -> tuple[float, list[float]]:
-    """Requests per second over 32 connections, and how long each took; anything but 202 ends the run."""
-    took: list[float] = []
-
-    async def ask(times: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for _ in range(times):
-            began = time.perf_counter()
-            writer.write(request())
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
-            answer = await reader.readexactly(int(length[1]) if length else 0)
-            if b" 202 " not in head.partition(b"\r\n")[0]:
-                raise AssertionError((head + answer).decode())
-            took.append(time.perf_counter() - began)
-        writer.close()
-
-    each = max(1, count // CONNECTIONS)
-    await asyncio.gather(*(ask(max(1, each // 10)) for _ in range(CONNECTIONS)))  # warm
-    took.clear()
-    began = time.perf_counter()
-    await asyncio.gather(*(ask(each) for _ in range(CONNECTIONS)))
-    return each * CONNECTIONS / (time.perf_counter() - began), took
-
-
-def _peer(folder: Path) -> float:
-    """What the peer accepts without sign-in, by its own script (it needs wrk)."""
-    output = subprocess.run(
-        [str(folder / "api.sh")],
-        env=os.environ | {"SECONDS_EACH": PEER_SECONDS},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    found = re.search(r"accept: (\d+) req/s", output)
-    if found is None:
-        raise AssertionError(f"the peer says {output!r}")
-    return float(found[1])
+async def _beside_the_peer(lab: Lab, report: Report, system: System, token: str, person: UUID) -> None:
+    """Two processes each, as the peer's script starts them, asked in turn by wrk over 32 connections."""
+    if lab.peer is None or not lab.full:
+        report.times_peer("POST / the peer's", 0, None, 5)
+        return
+    second = pick(("second",))["second"]
+    environment = system.environment("gateway") | {"PORT": str(second)}
+    ready = f"http://127.0.0.1:{second}/health/ready"
+    await system.fleet.start(python("gateway-2", ("gateway",), environment, ready))
+    ports, content, rates = (urlsplit(system.url).port or 0, second), posting.body(person), _Rates()
+    async with peer_of(lab.peer) as peer:
+        for _ in range(TURNS):
+            said = await peer.run("api.sh", SECONDS_EACH=str(SECONDS_EACH))
+            found = re.search(r"accept: (\d+) req/s .* not 2xx (\d+)", said)
+            if found is None or found[2] != "0":
+                raise AssertionError(f"the peer says {said!r}")
+            rates.add("peer", float(found[1]))
+            rates.add("ours", await posting.wrk(ports, content, token, SECONDS_EACH))
+            lab.say(f"peer: {rates['peer'][-1]:,.0f}/s, ours: {rates['ours'][-1]:,.0f}/s")
+            # What is still to be published is not the next turn's to bear.
+            await eventually(lambda: asyncio.to_thread(system.rows, LEFT), lambda rows: rows[0]["n"] == 0, within=120)
+    await system.fleet.stop("gateway-2")
+    report.told("the peer's POST, two processes", rates.median("peer"), "requests/s")
+    report.told("POST /v1/notifications, two processes", rates.median("ours"), "requests/s")
+    report.times_peer("POST / the peer's", rates.median("ours"), rates.median("peer"), 5)
 
 
 async def _streams(lab: Lab, report: Report, system: System, url: str, token: str) -> None:

@@ -32,7 +32,7 @@ FIND = "SELECT subject, wrapped FROM vault.key WHERE subject = ANY(%s)"
 CREATE = """
 INSERT INTO vault.key (subject, wrapped)
 SELECT * FROM unnest(%(subjects)s::uuid[], %(wrapped)s::bytea[])
-ON CONFLICT (subject) DO NOTHING
+ON CONFLICT (subject) DO NOTHING RETURNING subject
 """
 
 ERASE = """
@@ -93,12 +93,16 @@ class Vault:
     async def _fetch(self, subjects: list[UUID]) -> dict[UUID, AESGCM | None]:
         async with self._database.worker() as connection:
             rows = await (await connection.execute(FIND, (subjects,))).fetchall()
+            made: dict[UUID, AESGCM | None] = {}
             absent = sorted(set(subjects) - {row["subject"] for row in rows})
             if absent and self._creates:
-                wrapped = [self._wrap(subject, AESGCM.generate_key(256)) for subject in absent]
-                await connection.execute(CREATE, {"subjects": absent, "wrapped": wrapped})
-                rows += await (await connection.execute(FIND, (absent,))).fetchall()
-        return {row["subject"]: self._unwrap(row["subject"], row["wrapped"]) for row in rows}
+                keys = {subject: AESGCM.generate_key(256) for subject in absent}
+                wrapped = [self._wrap(subject, key) for subject, key in keys.items()]
+                created = await connection.execute(CREATE, {"subjects": absent, "wrapped": wrapped})
+                made = {row["subject"]: AESGCM(keys[row["subject"]]) for row in await created.fetchall()}
+                if raced := [subject for subject in absent if subject not in made]:
+                    rows += await (await connection.execute(FIND, (raced,))).fetchall()
+        return made | {row["subject"]: self._unwrap(row["subject"], row["wrapped"]) for row in rows}
 
     def _wrap(self, subject: UUID, key: bytes) -> bytes:
         nonce = os.urandom(NONCE_BYTES)

@@ -35,7 +35,8 @@ class Plain(APIRoute):
 
         async def handle(request: Request) -> Response:
             key = request.headers.get("idempotency-key")
-            if request.headers.get("content-type") != "application/json" or not (key is None or _plain(key)):
+            kind = request.headers.get("content-type", "").partition(";")[0]
+            if kind != "application/json" or not (key is None or _plain(key)):
                 return await usual(request)
             try:
                 body = NotificationIn.model_validate_json(await request.body())
