@@ -118,8 +118,8 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     service.hear(projections.Heard(service.transactions, limits or limits_of(settings)))
     service.bury(projections.keep_dead_letter)
     for router in (
+        sending.router,  # the busiest route is found first
         live_routes.router,  # before /v1/tasks/{task_id}
-        sending.router,
         notifications.router,
         reach.router,
         templates.router,
