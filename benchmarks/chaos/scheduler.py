@@ -104,14 +104,14 @@ class Replicas:
 async def run(lab: Lab, report: Report) -> None:
     """Promises 5 and 6: fired + cancelled = created, no tick missing; p99 ≤ 5 s late while replicas die."""
     count, ticking, kills = lab.size(20_000, 300), lab.size(20, 3), lab.size(32, 3)
-    crashes, seconds = lab.size(3, 1), lab.size(100, 10)
+    crashes, seconds = lab.size(3, 1), lab.size(100, 7)
     with lab.backing(schedules.SERVICES) as backing:
         await schedules.prepare(backing)
         service, replicas = schedules.service_on(backing), Replicas(lab, backing)
         await service.database.open()
         try:
             await replicas.start()
-            begin = dt.datetime.now(dt.UTC) + lab.size(75, 5) * SECOND
+            begin = dt.datetime.now(dt.UTC) + lab.size(75, 4) * SECOND
             events = [schedules.once(begin + n * seconds / count * SECOND) for n in range(count)]
             lab.dice.shuffle(events)
             await schedules.add(service, backing, events[count // 10 :])

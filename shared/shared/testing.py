@@ -5,12 +5,14 @@ starts them). Nothing sleeps for luck: `eventually` waits for a condition and sa
 """
 
 import asyncio
+import atexit
 import base64
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, LiteralString, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -77,22 +79,41 @@ def write_keys(folder: Path) -> None:
 
 @contextmanager
 def fresh_database(services: Sequence[str], server: str | None = None) -> Iterator[str]:
-    """URL of a new, migrated database, dropped afterwards."""
+    """URL of a new, migrated database, dropped afterwards: a copy of the first one that this process has migrated."""
     server = server or os.environ["TEST_DATABASE_URL"]
+    template = _template(server, tuple(services))
     name = f"test_{uuid4().hex[:12]}"
     # A connection each: the server may be killed in between, that is what some tests are about.
-    _execute(server, "CREATE DATABASE {}", name)
+    _execute(server, "CREATE DATABASE {} TEMPLATE {}", name, template)
     try:
-        url = urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
-        migrate(url, {service: service_url(url, service) for service in services})
-        yield url
+        yield _url(server, name)
     finally:
         _execute(server, "DROP DATABASE {} WITH (FORCE)", name)
 
 
-def _execute(server: str, statement: LiteralString, name: str) -> None:
+@cache
+def _template(server: str, services: tuple[str, ...]) -> str:
+    """A migrated database that nobody writes to, for as long as the process lives: a copy is made ten times sooner."""
+    name = f"template_{uuid4().hex[:12]}"
+    _execute(server, "CREATE DATABASE {}", name)
+    atexit.register(_forget, server, name)
+    url = _url(server, name)
+    migrate(url, {service: service_url(url, service) for service in services})
+    return name
+
+
+def _forget(server: str, name: str) -> None:
+    with suppress(psycopg.OperationalError):  # the server may have ended before, with all it had
+        _execute(server, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+def _url(server: str, database: str) -> str:
+    return urlunsplit(urlsplit(server)._replace(path=f"/{database}"))
+
+
+def _execute(server: str, statement: LiteralString, *names: str) -> None:
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
 @contextmanager

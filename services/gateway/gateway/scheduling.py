@@ -110,13 +110,19 @@ def check_rule(rule: Rule, timezone: str) -> None:
     try:
         check(rule, timezone, dt.datetime.now(dt.UTC))
     except RuleRefused as refusal:
-        raise invalid(refusal.field, refusal.reason) from None
+        raise invalid(asked_as(rule, refusal.field), refusal.reason) from None
+
+
+def asked_as(rule: Rule | None, field: str) -> str:
+    """The part of a request that a field of its rule was in."""
+    if rule is None or field in ("timezone", "expires_at"):
+        return field
+    return "deliver_at" if isinstance(rule, OnceRule) else "repeat"
 
 
 def invalid(field: str, reason: str) -> Problem:
     """A problem of one field."""
-    where = field if field == "timezone" else "repeat" if field == "expression" else field
-    return Problem(422, "invalid", reason, errors=[{"loc": ["body", where], "code": "rule", "message": reason}])
+    return Problem(422, "invalid", reason, errors=[{"loc": ["body", field], "code": "rule", "message": reason}])
 
 
 def _check_expiry(command: ScheduleCommand, timezone: str) -> None:

@@ -30,7 +30,7 @@ class CronIn(CronRule):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     expression: Expression
-    seconds: Annotated[str, Field(pattern="^0$")] = "0"
+    seconds: Annotated[str, StringConstraints(max_length=10)] = "0"
     term: TermName | None = None
 
 

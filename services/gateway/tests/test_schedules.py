@@ -6,11 +6,9 @@ from uuid import uuid4
 import httpx
 import pytest
 import pytest_asyncio
-from uuid_utils.compat import uuid7
 
-from gateway import expiry, projections
 from gateway.forward import Owners
-from shared.events import NotificationDue, ScheduleRequested, TasksExpiryDue
+from shared.events import NotificationDue, ScheduleRequested
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -88,7 +86,7 @@ async def test_times_can_be_said_as_people_say_them(gateway, school, timing, rul
     [
         ({"repeat": WEEKLY | {"expression": "61 * * * *"}}, "minute: 61 is not between 0 and 59"),
         ({"repeat": WEEKLY | {"expression": "* * * * * *"}}, "once a minute is the most"),
-        ({"repeat": WEEKLY | {"seconds": "*"}}, "pattern"),
+        ({"repeat": WEEKLY | {"seconds": "*"}}, "once a minute is the most"),
         ({"repeat": WEEKLY | {"expression": "0 0 30 2 *"}}, "it never comes"),
         ({"repeat": WEEKLY | {"until": "2020-01-01"}}, "never comes due"),
         ({"repeat": WEEKLY, "timezone": "Europe/Berlni"}, "did you mean Europe/Berlin"),
@@ -107,6 +105,8 @@ async def test_what_cannot_be_is_refused_with_the_reason_and_nothing_is_left(gat
     answer = await ask(gateway, school, **timing)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
     assert says in answer.text
+    said = {error["loc"][1] for error in answer.json()["errors"] if error["code"] == "rule"}
+    assert said <= {"deliver_at", "repeat", "timezone", "expires_at"}
     assert await gateway.one("SELECT count(*) FROM schedule_intent WHERE school_id = %s", (school,)) == 0
 
 
@@ -190,6 +190,19 @@ async def test_one_send_stays_one_and_nobody_has_to_be_asked_for_that(gateway, s
     assert asked == []
 
 
+@pytest.mark.parametrize(("field", "where"), [("expression", "repeat"), ("timezone", "timezone")])
+async def test_what_the_owner_refuses_is_said_of_what_was_asked(gateway, school, owners, field, where):
+    error = {"loc": ["body", field], "code": "rule", "message": "minute: 61 is not between 0 and 59"}
+    refusal = (422, {"detail": {"code": "invalid", "message": error["message"], "errors": [error]}})
+    owners(scheduler_POST=refusal, scheduler_PATCH=refusal)
+    schedule = (await ask(gateway, school, repeat=WEEKLY)).json()["schedule_id"]
+    for method, path in (("POST", "preview"), ("PATCH", schedule)):
+        body = {"repeat": WEEKLY}
+        answer = await gateway.ask(method, f"/v1/schedules/{path}", "school_admin", school, uuid4(), json=body)
+        assert (answer.status_code, answer.json()["detail"]) == (422, error["message"])
+        assert answer.json()["errors"] == [error | {"loc": ["body", where]}]
+
+
 async def test_only_who_asked_for_it_and_administrators_decide(gateway, school, owners):
     owners(scheduler_POST=(200, {"state": "paused"}))
     person = uuid4()
@@ -209,6 +222,18 @@ async def test_a_change_brings_no_data_that_no_push_could_carry(gateway, school,
     path = f"/v1/schedules/{schedule}"
     answer = await gateway.ask("PATCH", path, "school_admin", school, uuid4(), json={"data": data})
     assert (answer.status_code, answer.json()["code"], asked) == (422, "invalid", [])
+
+
+async def test_the_groups_administrators_decide_about_the_systems_own(gateway, school, owners):
+    # given: nobody has asked for it here
+    asked = owners(scheduler_GET=(200, {"state": "active"}), scheduler_POST=(200, {"state": "paused"})).asked
+    path = f"/v1/schedules/{uuid4()}/pause"
+    # then: bound to no school, they name the one whose eyes they look with
+    unbound = await gateway.ask("POST", path, "platform_admin")
+    assert (unbound.status_code, unbound.json()["code"]) == (400, "school_needed")
+    answer = await gateway.ask("POST", path, "platform_admin", params={"school": str(school)})
+    assert (answer.status_code, answer.json()["state"]) == (200, "paused")
+    assert asked[-1] == ("scheduler", "POST", path)
 
 
 async def test_calling_a_single_send_off_asks_the_scheduler_and_then_the_notifier(gateway, school, owners):
@@ -233,40 +258,3 @@ async def test_calling_a_single_send_off_asks_the_scheduler_and_then_the_notifie
     weekly = (await ask(gateway, school, repeat=WEEKLY)).json()["schedule_id"]
     answer = await gateway.ask("DELETE", f"/v1/schedules/{weekly}", "school_admin", school, uuid4())
     assert (answer.status_code, answer.json()["code"]) == (409, "too_late")
-
-
-async def test_a_run_of_a_schedule_can_be_looked_up_like_any_send(gateway, school):
-    # given
-    ids = {name: uuid7() for name in ("schedule_id", "notification_id", "task_id")}
-    moment = {"directory_version": 1, "requested_at": SOON, "due_at": SOON}
-    due = NotificationDue(
-        **ids, **moment, school_id=school, kind="general", audience={"school": True}, channels=("inbox",)
-    )
-    # when: told twice
-    for _ in range(2):
-        async with gateway.service.transactions.begin() as tx:
-            await projections.remember_runs([due], tx)
-    # then
-    found = await gateway.rows("SELECT * FROM intent WHERE notification_id = %s", (ids["notification_id"],))
-    assert [(row["school_id"], row["task_id"]) for row in found] == [(school, ids["task_id"])]
-
-
-async def test_results_of_tasks_expire_and_say_how_many_they_were(gateway, school):
-    # given
-    old, new, open_ = uuid7(), uuid7(), uuid7()
-    for task, state, days in ((old, "succeeded", 31), (new, "failed", 29), (open_, "running", 90)):
-        await gateway.rows(
-            "INSERT INTO task (task_id, school_id, kind, state, result, changed_at) VALUES (%s, %s, 'demo', %s, '{}',"
-            " clock_timestamp() - make_interval(days => %s)) RETURNING task_id",
-            (task, school, state, days),
-        )
-    event = TasksExpiryDue(schedule_id=uuid4(), task_id=uuid7(), due_at=SOON)
-    # when
-    async with gateway.service.transactions.begin() as tx:
-        await expiry.expire_results(event, tx)
-    # then
-    left = await gateway.rows("SELECT task_id FROM task WHERE school_id = %s AND result IS NOT NULL", (school,))
-    assert {row["task_id"] for row in left} == {new, open_}
-    rows = await gateway.rows("SELECT data::jsonb AS data FROM outbox WHERE routing_key = 'task.changed'")
-    (told,) = [row["data"] for row in rows if row["data"]["task_id"] == str(event.task_id)]
-    assert (told["state"], told["result"]["expired"] >= 1) == ("succeeded", True)

@@ -1,5 +1,6 @@
 """Reads of schedules and decisions about them; asked by the gateway with an internal token, within one school."""
 
+import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -12,9 +13,10 @@ from pydantic import BaseModel, Field
 
 from scheduler import decisions, store
 from scheduler.decisions import Which
-from shared.asking import Asked, Declined, IfMatch, asked, etag, transactions
+from shared.asking import Asked, IfMatch, asked, etag, transactions
 from shared.errors import RuleRefused
 from shared.events.rules import CatchUp, Rule
+from shared.events.schedules import ScheduleState
 from shared.recurrence import check, upcoming, zone_of
 from shared.transaction import Transaction, Transactions
 
@@ -103,7 +105,7 @@ async def listing(
     who: Who,
     rows: Rows,
     system: bool = False,
-    state: Annotated[str | None, Query(max_length=20)] = None,
+    state: ScheduleState | None = None,
     after: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> dict[str, Any]:
@@ -127,9 +129,9 @@ async def preview(body: Previewed, who: Who, rows: Rows) -> dict[str, Any]:
     try:
         check(body.rule, timezone, now)
     except RuleRefused as refusal:
-        where = ["body", refusal.field]
-        raise Declined(422, "invalid", errors=[{"loc": where, "code": "rule", "message": refusal.reason}]) from None
-    runs = upcoming(body.rule, timezone, now, body.count, school)
+        raise decisions.invalid(refusal.field, refusal.reason) from None
+    # In a thread: many runs of a rule that follows the calendar may take a while, and others are not to wait for it.
+    runs = await asyncio.to_thread(upcoming, body.rule, timezone, now, body.count, school)
     return {"timezone": timezone, "runs": [_local(run, timezone) for run in runs]}
 
 

@@ -93,12 +93,12 @@ async def change(tx: Transaction, which: Which, changes: dict[str, Any]) -> Dict
         return await _wish_changes(tx, row, changes, moment)
     changed = _merged(row, changes)
     if store.repeats(changed) != store.repeats(row):
-        raise _invalid("rule", KIND_STAYS)
+        raise invalid("rule", KIND_STAYS)
     if MOVES & changes.keys():
         _check_rule(changed["rule"], changed["timezone"], moment)
     changed = await _changed(tx, changed, changes, moment)
     if changed["due_at"] is not None and changed["fire_until"] < changed["due_at"]:
-        raise _invalid("expires_at", OVER_BEFORE)
+        raise invalid("expires_at", OVER_BEFORE)
     return await store.write(tx, changed)
 
 
@@ -197,11 +197,12 @@ def _check_rule(rule: dict[str, Any] | None, timezone: str, moment: dt.datetime)
         else:
             check(RULE.validate_python(rule), timezone, moment)
     except RuleRefused as refusal:
-        raise _invalid(refusal.field, refusal.reason) from None
+        raise invalid(refusal.field, refusal.reason) from None
 
 
-def _invalid(field: str, reason: str) -> Declined:
-    return Declined(422, "invalid", errors=[{"loc": ["body", field], "code": "rule", "message": reason}])
+def invalid(field: str, reason: str) -> Declined:
+    """A refusal of one field."""
+    return Declined(422, "invalid", reason, errors=[{"loc": ["body", field], "code": "rule", "message": reason}])
 
 
 def _check(row: DictRow, which: Which) -> None:

@@ -19,8 +19,8 @@ LATEST: dict[Kind, dt.timedelta] = {
 """How late a notification of a kind may still be sent. Safety ("closed today") is about its day and ends with it."""
 GRACE = dt.timedelta(seconds=60)
 """Later than this, a tick counts as missed where the policy is to skip."""
-MOST = 50
-"""Ticks caught up in one commit; the next claim goes on with the rest."""
+MOST = 10
+"""Ticks of one schedule caught up in one commit; the next claim goes on with the rest."""
 FIRST_LOOK = dt.timedelta(minutes=2)
 WIDER = 8
 DAY = dt.timedelta(days=1)

@@ -143,7 +143,10 @@ async def take_turns(transactions: Transactions, limit: int = TURNS) -> int:
         if not rows:
             return 0
         moment = await store.now(tx)
-        turned = [await _turn(tx, row, moment) for row in rows]
+        turned = []
+        for row in rows:
+            turned.append(await _turn(tx, row, moment))
+            await asyncio.sleep(0)  # a rule may take a millisecond for each tick: others have their turn in between
         await tx.execute(TURNED, {"rows": json.dumps(turned, default=str)})
     return len(rows)
 

@@ -1,30 +1,33 @@
 """`/v1/schedules`: what will be sent, when; changed, paused, cancelled or run now by decision of the scheduler."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from gateway import audiences
-from gateway.api.deps import Rows, Services, school_of, seen_by
+from gateway.api.deps import InSchool, Rows, Services, school_of, seen_by
 from gateway.api.message import Data
 from gateway.api.notifications import AudienceIn, Text, audience_of
 from gateway.auth import ADMINS, Caller, Known
 from gateway.calling_off import call_off
 from gateway.forward import Owners
 from gateway.problems import Problem
-from gateway.scheduling import SCHOOL, invalid
+from gateway.scheduling import SCHOOL, asked_as, invalid
 from gateway.timing import Timing, Zone
 from shared.events.directory import Channel
-from shared.events.rules import OnceRule
+from shared.events.rules import OnceRule, Rule
+from shared.events.schedules import ScheduleState
 from shared.transaction import Transactions
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
 
-INTENT = "SELECT school_id, notification_id, created_by FROM schedule_intent WHERE schedule_id = %(id)s"
+INTENT = "SELECT school_id AS school, notification_id, created_by FROM schedule_intent WHERE schedule_id = %(id)s"
 TASKS = "SELECT task_id, state, result, error FROM task WHERE task_id = ANY(%(ids)s)"
 IfMatch = Annotated[str | None, Header(max_length=100)]
 
@@ -52,25 +55,56 @@ class PreviewIn(Timing):
 class Which(BaseModel):
     """A schedule that the caller may see: its school, and who asked for it where that was a person."""
 
+    id: UUID
     school: UUID
     notification_id: UUID | None = None
     created_by: UUID | None = None
     accepted: bool
 
+    @property
+    def path(self) -> str:
+        """Where its owner answers for it."""
+        return f"/v1/schedules/{self.id}"
+
+
+async def _which(schedule_id: UUID, caller: Known, rows: Rows, school: str | None = None) -> Which:
+    """Whose schedule it is: as asked for here, else (the system's own) the caller's or the named school."""
+    async with seen_by(rows, caller) as tx:
+        row = await tx.row(INTENT, {"id": schedule_id})
+    if row is not None:
+        return Which(id=schedule_id, accepted=True, **row)
+    return Which(id=schedule_id, school=await school_of(rows, caller, school), accepted=False)
+
+
+Seen = Annotated[Which, Depends(_which)]
+
+
+async def _mine(which: Seen, caller: Known, owners: Services) -> Which:
+    """A schedule that the caller may decide about: their own, or any for administrators. 404 for what is not there."""
+    if not which.accepted:
+        response = await owners.get("scheduler", which.path, caller, which.school)
+        if response.status_code == 404:  # noqa: PLR2004
+            raise Problem(404, "not_found")
+    if caller.role not in ADMINS and (caller.person is None or which.created_by != caller.person):
+        raise Problem(403, "forbidden", "Only administrators may decide about what somebody else has asked for.")
+    return which
+
+
+Mine = Annotated[Which, Depends(_mine)]
+
 
 @router.get("")
 async def listing(
+    where: InSchool,
     caller: Known,
     rows: Rows,
     owners: Services,
-    school: str | None = None,
     system: bool = False,
-    state: Annotated[str | None, Query(max_length=20)] = None,
+    state: ScheduleState | None = None,
     after: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Any:
     """Schedules of a school, newest first, or the `system`'s own; `next` goes on as `after`. Times are the school's."""
-    where = await school_of(rows, caller, school)
     params = {"system": system, "limit": limit, "state": state, "after": after and str(after)}
     given = {name: value for name, value in params.items() if value is not None}
     page = (await owners.get("scheduler", "/v1/schedules", caller, where, given)).json()
@@ -85,18 +119,18 @@ async def preview(body: PreviewIn, caller: Known, rows: Rows, owners: Services) 
     if body.rule is None:
         raise Problem(422, "invalid", "Give deliver_at or repeat.", errors=[])
     asked = {"rule": body.rule.model_dump(mode="json"), "timezone": body.timezone, "count": body.count}
-    return await owners.decide("scheduler", "POST", "/v1/schedules/preview", caller, where, asked)
+    with _as_asked(body.rule):
+        return await owners.decide("scheduler", "POST", "/v1/schedules/preview", caller, where, asked)
 
 
 @router.get("/{schedule_id}")
-async def read(schedule_id: UUID, caller: Known, rows: Rows, owners: Services, school: str | None = None) -> Response:
+async def read(which: Seen, caller: Known, rows: Rows, owners: Services) -> Response:
     """One schedule with its next and last run; `accepted` while the scheduler has not heard of it."""
-    which = await _which(rows, caller, schedule_id, school)
-    response = await owners.get("scheduler", f"/v1/schedules/{schedule_id}", caller, which.school)
+    response = await owners.get("scheduler", which.path, caller, which.school)
     if response.status_code == 404:  # noqa: PLR2004
         if not which.accepted:
             raise Problem(404, "not_found")
-        return JSONResponse({"id": str(schedule_id), "school_id": str(which.school), "state": "accepted"})
+        return JSONResponse({"id": str(which.id), "school_id": str(which.school), "state": "accepted"})
     found = response.json()
     await _with_results(rows, [found])
     return JSONResponse(found, headers={"ETag": response.headers["etag"]})
@@ -104,10 +138,9 @@ async def read(schedule_id: UUID, caller: Known, rows: Rows, owners: Services, s
 
 @router.patch("/{schedule_id}")
 async def change(
-    schedule_id: UUID, body: ScheduleChange, caller: Known, rows: Rows, owners: Services, if_match: IfMatch = None
+    which: Mine, body: ScheduleChange, caller: Known, rows: Rows, owners: Services, if_match: IfMatch = None
 ) -> Response:
     """Another time, timezone, policy or message; with If-Match only if nobody else has changed it since."""
-    which = await _mine(rows, caller, owners, schedule_id)
     _check_kind(which, body)
     message = body.model_dump(mode="json", exclude_none=True, include={"title", "body", "data", "channels", "urgent"})
     async with rows.request(which.school) as tx:
@@ -130,75 +163,57 @@ async def change(
         "directory_version": row["directory_version"],
     }
     given = {name: value for name, value in changes.items() if value is not None}
-    path = f"/v1/schedules/{schedule_id}"
-    return await owners.decide("scheduler", "PATCH", path, caller, which.school, given, if_match=if_match)
+    with _as_asked(body.rule):
+        return await owners.decide("scheduler", "PATCH", which.path, caller, which.school, given, if_match=if_match)
 
 
 @router.delete("/{schedule_id}")
-async def cancel(schedule_id: UUID, caller: Known, rows: Rows, owners: Services, if_match: IfMatch = None) -> Response:
+async def cancel(which: Mine, caller: Known, owners: Services, if_match: IfMatch = None) -> Response:
     """It never runs again. A single send that has come due already is asked back from the notifier."""
-    which = await _mine(rows, caller, owners, schedule_id)
-    return await call_off(owners, caller, which.school, schedule_id, which.notification_id, if_match)
+    return await call_off(owners, caller, which.school, which.id, which.notification_id, if_match)
 
 
 @router.post("/{schedule_id}/pause")
-async def pause(schedule_id: UUID, caller: Known, rows: Rows, owners: Services, if_match: IfMatch = None) -> Response:
+async def pause(which: Mine, caller: Known, owners: Services, if_match: IfMatch = None) -> Response:
     """Not until it is resumed."""
-    return await _post(schedule_id, "pause", caller, rows, owners, if_match)
+    return await _post(which, "pause", caller, owners, if_match)
 
 
 @router.post("/{schedule_id}/resume")
-async def resume(schedule_id: UUID, caller: Known, rows: Rows, owners: Services, if_match: IfMatch = None) -> Response:
+async def resume(which: Mine, caller: Known, owners: Services, if_match: IfMatch = None) -> Response:
     """Go on: with the next tick from now, or a single send at its time."""
-    return await _post(schedule_id, "resume", caller, rows, owners, if_match)
+    return await _post(which, "resume", caller, owners, if_match)
 
 
 @router.post("/{schedule_id}/run-now")
-async def run_now(schedule_id: UUID, caller: Known, rows: Rows, owners: Services, if_match: IfMatch = None) -> Response:
+async def run_now(which: Mine, caller: Known, owners: Services, if_match: IfMatch = None) -> Response:
     """One run at once; a repeating schedule keeps its next tick."""
-    return await _post(schedule_id, "run-now", caller, rows, owners, if_match)
+    return await _post(which, "run-now", caller, owners, if_match)
 
 
-async def _post(
-    schedule_id: UUID, verb: str, caller: Caller, rows: Transactions, owners: Owners, if_match: str | None
-) -> Response:
-    which = await _mine(rows, caller, owners, schedule_id)
-    path = f"/v1/schedules/{schedule_id}/{verb}"
+async def _post(which: Which, verb: str, caller: Caller, owners: Owners, if_match: str | None) -> Response:
+    path = f"{which.path}/{verb}"
     return await owners.decide("scheduler", "POST", path, caller, which.school, if_match=if_match)
 
 
-async def _which(rows: Transactions, caller: Caller, schedule_id: UUID, school: str | None = None) -> Which:
-    """Whose schedule it is: as asked for here, else (the system's own) the caller's or the named school."""
-    async with seen_by(rows, caller) as tx:
-        row = await tx.row(INTENT, {"id": schedule_id})
-    if row is not None:
-        return Which(
-            school=row["school_id"],
-            notification_id=row["notification_id"],
-            created_by=row["created_by"],
-            accepted=True,
-        )
-    return Which(school=await school_of(rows, caller, school), accepted=False)
-
-
-async def _mine(rows: Transactions, caller: Caller, owners: Owners, schedule_id: UUID) -> Which:
-    """A schedule that the caller may decide about: their own, or any for administrators. 404 for what is not there."""
-    which = await _which(rows, caller, schedule_id)
-    if not which.accepted:
-        response = await owners.get("scheduler", f"/v1/schedules/{schedule_id}", caller, which.school)
-        if response.status_code == 404:  # noqa: PLR2004
-            raise Problem(404, "not_found")
-    if caller.role not in ADMINS and (caller.person is None or which.created_by != caller.person):
-        raise Problem(403, "forbidden", "Only administrators may decide about what somebody else has asked for.")
-    return which
+@contextmanager
+def _as_asked(rule: Rule | None) -> Iterator[None]:
+    """What the owner refuses of a rule's fields is said of the field that the caller gave."""
+    try:
+        yield
+    except Problem as refusal:
+        for error in refusal.more.get("errors", []):
+            error["loc"] = ["body", asked_as(rule, error["loc"][-1])]
+        raise
 
 
 def _check_kind(which: Which, body: ScheduleChange) -> None:
     """Refused here, so that a change never waits for an intent that it does not go with."""
     once = which.notification_id is not None
     if which.accepted and body.rule is not None and isinstance(body.rule, OnceRule) != once:
-        where = "repeat" if once else "deliver_at"
-        raise invalid(where, "one send stays one, a repeating one stays repeating: cancel it and ask anew")
+        raise invalid(
+            asked_as(body.rule, "kind"), "one send stays one, a repeating one stays repeating: cancel it and ask anew"
+        )
 
 
 async def _with_results(rows: Transactions, items: list[dict[str, Any]]) -> None:
