@@ -26,6 +26,15 @@ REGISTER = """
 UPDATE device d SET person_id = r.person_id, fid = r.fid, platform = r.platform, registered_at = clock_timestamp()
 FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, token text, fid text, platform text) WHERE d.token = r.token
 """
+# Each is called with every notification, so that nobody has them without end.
+MOST = 20
+OLDEST = """
+DELETE FROM device WHERE token IN (
+    SELECT token FROM (
+        SELECT token, row_number() OVER (PARTITION BY person_id ORDER BY registered_at DESC, token) AS nth
+        FROM device WHERE person_id = ANY(%(people)s)) AS theirs
+    WHERE nth > %(most)s)
+"""
 
 REMOVE = "DELETE FROM device WHERE token = %(token)s AND person_id = %(person)s RETURNING token"
 
@@ -49,12 +58,16 @@ async def owners(tx: Transaction, named: Sequence[tuple[UUID | None, str | None]
 
 
 async def register(tx: Transaction, people: Sequence[UUID], devices: Sequence[dict[str, Any]]) -> int:
-    """Give each device to its person, the last one named, and tell of everybody who gained or lost one."""
+    """Give each device to its person, the last one named, and tell of everybody who gained or lost one.
+
+    Of more than `MOST` of one person's, those that were registered longest ago are forgotten.
+    """
     last = {device["token"]: device | {"person_id": p} for p, device in zip(people, devices, strict=True)}
     rows = directory.rows(list(last.values()))
     await tx.execute(APPEAR, rows)
     lost = await tx.rows(LOSERS, {"tokens": list(last)})
     await tx.execute(REGISTER, rows)
+    await tx.execute(OLDEST, {"people": list(people), "most": MOST})
     touched = sorted({*people, *(row["person_id"] for row in lost)})
     await tx.execute(directory.BUMP, {"people": touched})
     await directory.tell(tx, people=touched)

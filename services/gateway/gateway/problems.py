@@ -95,11 +95,16 @@ BY_STATUS = {
     428: "precondition_needed",
     429: "rate_limited",
 }
+BY_ROUTER = {"Not Found": "There is no such route.", "Method Not Allowed": CODES["method_not_allowed"]}
+"""What the router says, in our words."""
 
 
 def readable(errors: Sequence[Any]) -> list[dict[str, Any]]:
-    """Errors of pydantic without the values that were sent."""
-    return [{"loc": [str(p) for p in e["loc"]], "code": e["type"], "message": e["msg"]} for e in errors]
+    """Errors of pydantic without the values that were sent, and ours without pydantic's preface."""
+    return [
+        {"loc": [str(p) for p in e["loc"]], "code": e["type"], "message": e["msg"].removeprefix("Value error, ")}
+        for e in errors
+    ]
 
 
 async def _problem(_: Request, problem: Exception) -> JSONResponse:
@@ -120,7 +125,7 @@ async def _declined(_: Request, problem: Exception) -> JSONResponse:
 async def _http(_: Request, problem: Exception) -> JSONResponse:
     assert isinstance(problem, HTTPException)
     code = BY_STATUS.get(problem.status_code, "bad_request")
-    response = Problem(problem.status_code, code, str(problem.detail)).response()
+    response = Problem(problem.status_code, code, BY_ROUTER.get(str(problem.detail), str(problem.detail))).response()
     response.headers.update(problem.headers or {})
     return response
 

@@ -57,6 +57,21 @@ async def test_of_two_owners_in_one_request_the_last_has_the_token(gateway):
     assert [(await told(gateway, person))[-1] for person in people] == [[], [], [], [], [token]]
 
 
+async def test_nobody_has_devices_without_end(gateway):
+    """Each of them is called with every notification."""
+    school, name = await gateway.add_school(), uuid4().hex
+    ada, bo = await gateway.add_person(school), await gateway.add_person(school)
+    tokens = [f"{name}-{n:02}" for n in range(devices.MOST + 2)]
+    # when
+    await gateway.ask("POST", "/v1/devices:bulk", json={"devices": [device(bo, f"{name}-bo")]})
+    for token in tokens:
+        body = {"token": token, "platform": "android"}
+        assert (await gateway.ask("PUT", "/v1/me/devices", "guardian", school, ada, json=body)).status_code == 200
+    # then
+    assert (await told(gateway, ada))[-1] == tokens[2:]
+    assert await owner(gateway, f"{name}-bo") == bo
+
+
 async def test_seed_22_unknown_owners_are_listed_and_nobody_gets_a_device(gateway):
     school, token, unknown = await gateway.add_school(), uuid4().hex, uuid4()
     ada = await gateway.add_person(school)

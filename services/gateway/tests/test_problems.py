@@ -108,6 +108,7 @@ def check(answer):
     assert (problem["title"], problem["status"]) == (CODES[problem["code"]], answer.status_code)
     assert problem["type"] == f"urn:schoolconnect:problem:{problem['code']}"
     assert CANARY not in answer.text
+    assert "Value error" not in answer.text
     return problem
 
 
@@ -161,7 +162,8 @@ async def test_all_that_is_wrong_is_listed_at_once(gateway):
 
 @pytest.mark.parametrize("path", ["/nowhere", "/v1", "/v1/", "/v1/task", f"/v1/tasks/{uuid4()}/more", "/docs/x"])
 async def test_an_unknown_route_is_a_problem(gateway, path):
-    assert check(await gateway.ask("GET", path))["code"] == "not_found"
+    problem = check(await gateway.ask("GET", path))
+    assert (problem["code"], problem["detail"]) == ("not_found", "There is no such route.")
 
 
 @pytest.mark.parametrize(
@@ -170,6 +172,7 @@ async def test_an_unknown_route_is_a_problem(gateway, path):
 async def test_a_wrong_method_is_a_problem_that_says_which_are_right(gateway, method, path):
     answer = await gateway.ask(method, path)
     assert (answer.status_code, check(answer)["code"]) == (405, "method_not_allowed")
+    assert answer.json()["detail"] == CODES["method_not_allowed"]
     assert answer.headers["allow"]
 
 

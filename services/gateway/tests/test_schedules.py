@@ -110,6 +110,15 @@ async def test_what_cannot_be_is_refused_with_the_reason_and_nothing_is_left(gat
     assert await gateway.one("SELECT count(*) FROM schedule_intent WHERE school_id = %s", (school,)) == 0
 
 
+async def test_a_refusal_names_the_field_that_was_sent(gateway, school):
+    past = await ask(gateway, school, deliver_at="2020-01-01T00:00:00Z")
+    never = await ask(gateway, school, repeat=WEEKLY | {"until": "2020-01-01"})
+    assert [answer.json()["errors"][0]["loc"] for answer in (past, never)] == [
+        ["body", "deliver_at"],
+        ["body", "repeat"],
+    ]
+
+
 async def test_promise_08_the_same_key_asks_for_one_schedule(gateway, school):
     headers, person = {"Idempotency-Key": uuid4().hex}, uuid4()
     first = await ask(gateway, school, headers, person=person, repeat=WEEKLY)
