@@ -26,7 +26,7 @@ SELECT 1 FROM directory_seen WHERE school_id = %(school)s AND versions @> int8ra
 REFUSALS = {
     "expired": ("too_late", "It has expired; what is over is not sent again."),
     "corrected": ("too_late", "Its record was corrected since; what it says is not true any more."),
-    "not_ended": ("conflict", "It is still being sent, or it was cancelled; only what has ended can be sent again."),
+    "not_ended": ("conflict", "Only what was sent to its end can be sent again; `state` says how this one stands."),
     "nobody_failed": ("conflict", "There is nobody whom it failed to reach."),
 }
 
