@@ -59,6 +59,7 @@ def conninfo(url: str, schema: str, role: str, statement_timeout_ms: int, path: 
             "lock_timeout": 10_000,
             "idle_in_transaction_session_timeout": 60_000,
             "timezone": "UTC",
+            "log_parameter_max_length_on_error": 0,
         }.items()
     )
     return make_conninfo(
@@ -104,7 +105,10 @@ class Database:
 
 
 def literal(connection: Connection, query: str, values: dict[str, Any] | None = None) -> sql.SQL:
-    """`query` with values bound on the client, so that several statements can share one round trip."""
+    """`query` with values bound on the client, so that several statements can share one round trip.
+
+    Never with what is personal: PostgreSQL writes the text of a statement that fails or is slow into its log.
+    """
     cursor: AsyncClientCursor[DictRow] = AsyncClientCursor(connection)
     return sql.SQL(cursor.mogrify(query, values))
 

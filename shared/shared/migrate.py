@@ -66,8 +66,17 @@ def migrate(admin_url: str, services: dict[str, str]) -> int:
             engine.dispose()
         for service in services:
             _grants(connection, service)
+        _warn(connection)
     log.info("database.migrated", revisions=applied, schemas=len(services) + 1)
     return applied
+
+
+def _warn(connection: psycopg.Connection) -> None:
+    """Say what of the server's own settings lets personal fields into its log; only its administrator can change it."""
+    wanted = {"log_parameter_max_length": "0", "log_error_verbosity": "terse"}
+    found = connection.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(wanted),)).fetchall()
+    if unset := [f"{name} = {wanted[name]}" for name, setting in found if setting != wanted[name]]:
+        log.warning("database.may_log_personal_fields", set_on_the_server=unset)
 
 
 def _roles(connection: psycopg.Connection, schema: str) -> None:
@@ -88,7 +97,9 @@ def _login(connection: psycopg.Connection, service: str, url: str) -> None:
         # Altered as well: a password that was changed in the environment is the one that services come with.
         verb = sql.SQL("CREATE" if row is None else "ALTER")
         statement = sql.SQL("{} ROLE {} LOGIN PASSWORD {}")
-        connection.execute(statement.format(verb, sql.Identifier(login), sql.Literal(password)))
+        # Hashed here (RFC 5803), as psql's \password does: many servers log such statements.
+        hashed = connection.pgconn.encrypt_password(password.encode(), login.encode(), b"scram-sha-256").decode()
+        connection.execute(statement.format(verb, sql.Identifier(login), sql.Literal(hashed)))
         for kind in ("app", "worker"):
             grant = sql.SQL("GRANT {} TO {}")
             connection.execute(grant.format(sql.Identifier(f"{service}_{kind}"), sql.Identifier(login)))

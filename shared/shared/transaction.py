@@ -155,8 +155,14 @@ class Transactions:
 
 
 async def _commit(connection: Connection, outgoing: list[Outgoing]) -> None:
-    """The outbox rows share a round trip with COMMIT."""
-    if outgoing:
+    """The outbox rows share a round trip with COMMIT, unless some are about a person.
+
+    Statements that share one hold their values as text, and PostgreSQL writes the text of what fails into its log.
+    """
+    if any(row.sealed_for for row in outgoing):
+        await connection.execute(PUT, parameters(outgoing))
+        await connection.execute("COMMIT")
+    elif outgoing:
         await connection.execute(literal(connection, PUT, parameters(outgoing)) + sql.SQL(";COMMIT"))
     else:
         await connection.execute("COMMIT")

@@ -34,6 +34,9 @@ SETTINGS = {
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %q%a ",
     "log_min_duration_statement": "2s",
+    # Values, and rows that break a constraint, may be about people: statements are logged without them.
+    "log_parameter_max_length": "0",
+    "log_error_verbosity": "terse",
     "log_destination": "stderr",
     "logging_collector": "off",
 }
