@@ -18,6 +18,8 @@ from shared.transaction import Transaction, Transactions
 log = structlog.get_logger()
 
 MOST_ATTEMPTS = 1_000_000
+UNKNOWN = "unknown"
+"""The queue of a letter that does not say where it died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ class DeadLetter:
     @classmethod
     def of(cls, headers: dict[str, Any], body: bytes, now: dt.datetime) -> "DeadLetter":
         """Read what our consumers wrote, or what the broker says of a message that it gave up itself."""
-        queue = _plain(headers.get("sc-queue") or headers.get("x-first-death-queue") or "unknown")
-        reason = _plain(headers.get("x-first-death-reason") or "unknown")
+        queue = _plain(headers.get("sc-queue") or headers.get("x-first-death-queue") or UNKNOWN)
+        reason = _plain(headers.get("x-first-death-reason") or UNKNOWN)
         return cls(
             message_id=_text(headers.get("ce-id")),
             type=_text(headers.get("ce-type")),

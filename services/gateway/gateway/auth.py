@@ -85,6 +85,7 @@ ACCESS: dict[tuple[str, str], frozenset[Role]] = {
     ("POST", "/v1/me/devices:remove"): EVERYBODY,
     ("GET", "/v1/workers"): frozenset({"platform_admin"}),
     ("GET", "/v1/failures"): frozenset({"platform_admin"}),
+    ("POST", "/v1/failures/{failure_id}/retry"): frozenset({"platform_admin"}),
     ("GET", "/v1/tasks/events"): STAFF,
     ("GET", "/v1/me/inbox/events"): EVERYBODY,
     ("GET", "/v1/audit"): ADMINS,

@@ -12,6 +12,7 @@ from gateway import (
     directory_bulk,
     documentation,
     expiry,
+    failures,
     idempotency,
     import_job,
     invariants,
@@ -44,6 +45,7 @@ from gateway.api import (
     unsubscribing,
 )
 from gateway.api import classes as class_routes
+from gateway.api import failures as failure_routes
 from gateway.api import keys as api_keys
 from gateway.api import live as live_routes
 from gateway.api import people as people_routes
@@ -116,7 +118,7 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     for name, statement in invariants.INVARIANTS.items():
         service.reconcile(name, statement)
     service.hear(projections.Heard(service.transactions, limits or limits_of(settings)))
-    service.bury(projections.keep_dead_letter)
+    service.bury(failures.keep)
     for router in (
         sending.router,  # the busiest route is found first
         live_routes.router,  # before /v1/tasks/{task_id}
@@ -126,6 +128,7 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
         inbox.router,
         schedules.router,
         tasks.router,
+        failure_routes.router,
         schools.router,
         calendars.router,
         people_routes.router,

@@ -1,15 +1,13 @@
-"""What the gateway keeps of what others tell: tasks from the log, workers from their beats, dead letters."""
+"""What the gateway keeps of what others tell: tasks from the log, workers from their beats."""
 
 import json
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
 from gateway import group_sends
 from gateway.limits import Limits
-from shared.dead import DeadLetter
 from shared.events import Event, NotificationDue, TaskChanged
 from shared.transaction import Transaction, Transactions
 
@@ -34,13 +32,6 @@ INSERT INTO worker (worker, service, facts) VALUES (%(worker)s, %(service)s, %(f
 ON CONFLICT (worker) DO UPDATE SET facts = excluded.facts, seen_at = clock_timestamp()
 """
 FORGET_WORKERS = "DELETE FROM worker WHERE seen_at < clock_timestamp() - interval '1 hour'"
-KEEP = """
-INSERT INTO failure (school_id, message_id, queue, type, error, fingerprint, attempts, first_failed, last_failed,
-                     headers, body)
-VALUES (%(school_id)s, %(message_id)s, %(queue)s, %(type)s, %(error)s, %(fingerprint)s, %(attempts)s,
-        %(first_failed)s, %(last_failed)s, %(headers)s, %(body)s)
-ON CONFLICT DO NOTHING
-"""
 
 
 async def remember_tasks(events: Sequence[Event], tx: Transaction) -> None:
@@ -79,30 +70,3 @@ async def forget_workers(transactions: Transactions) -> None:
     """Forget workers that have been silent for an hour."""
     async with transactions.begin() as tx:
         await tx.execute(FORGET_WORKERS)
-
-
-async def keep_dead_letter(letter: DeadLetter, tx: Transaction) -> None:
-    """Keep a failure as it came."""
-    await tx.execute(
-        KEEP,
-        {
-            "school_id": _uuid(letter.school_id),
-            "message_id": letter.message_id,
-            "queue": letter.queue,
-            "type": letter.type,
-            "error": letter.error,
-            "fingerprint": letter.fingerprint,
-            "attempts": letter.attempts,
-            "first_failed": letter.first_failed,
-            "last_failed": letter.last_failed,
-            "headers": Jsonb(letter.headers),
-            "body": letter.body,
-        },
-    )
-
-
-def _uuid(text: str | None) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        return None

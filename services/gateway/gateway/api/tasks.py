@@ -1,4 +1,4 @@
-"""`/v1/tasks`, `/v1/workers`, `/v1/failures`: what is going on."""
+"""`/v1/tasks`, `/v1/workers`: what is going on."""
 
 import datetime as dt
 from typing import Annotated, Any
@@ -30,11 +30,6 @@ WORKERS = """
 SELECT worker, service, seen_at, facts,
        seen_at < clock_timestamp() - make_interval(secs => 3 * (facts->>'every_seconds')::float8) AS stale
 FROM worker ORDER BY service, worker
-"""
-FAILURES = """
-SELECT failure_id AS id, school_id, message_id, queue, type, error, fingerprint, attempts, first_failed, last_failed
-FROM failure WHERE (%(after)s::bigint IS NULL OR failure_id < %(after)s)
-ORDER BY failure_id DESC LIMIT %(limit)s
 """
 
 
@@ -113,17 +108,3 @@ async def workers(_: Known, rows: Rows) -> dict[str, Any]:
     """Who is working; `stale` after three missed beats."""
     async with rows.begin() as tx:
         return {"items": await tx.rows(WORKERS)}
-
-
-@router.get("/failures")
-async def failures(
-    _: Known,
-    rows: Rows,
-    after: Annotated[int | None, Query(ge=1)] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> dict[str, Any]:
-    """Messages that failed for good, newest first; personal fields stay sealed."""
-    async with rows.begin() as tx:
-        found = await tx.rows(FAILURES, {"after": after, "limit": limit + 1})
-    items = found[:limit]
-    return {"items": items, "next": items[-1]["id"] if len(found) > limit else None}

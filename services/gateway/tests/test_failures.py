@@ -1,0 +1,123 @@
+"""What failed for good is kept once, and an operator gives it back: it is handled, or it is a failure again."""
+
+import asyncio
+import datetime as dt
+import hashlib
+from uuid import uuid4
+
+import aio_pika
+import pytest
+
+from gateway import failures
+from shared.dead import DeadLetter
+from shared.events import DeviceInvalidated, Envelope
+from shared.testing import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+QUEUE = "gateway.device.invalidated"
+KEPT = "SELECT * FROM failure WHERE message_id = %s"
+
+
+def invalidated(person=None, token="t"):
+    sha = hashlib.sha256(token.encode()).hexdigest()
+    when = dt.datetime.now(dt.UTC)
+    return DeviceInvalidated(school_id=uuid4(), person_id=person or uuid4(), token_sha256=sha, attempted_at=when)
+
+
+async def buried(gateway, headers, body, queue=QUEUE):
+    """A letter that the gateway has kept; its row."""
+    letter = DeadLetter.of(headers | {"sc-queue": queue, "sc-attempt": 4}, body, dt.datetime.now(dt.UTC))
+    async with gateway.service.transactions.begin() as tx:
+        await failures.keep(letter, tx)
+    (row,) = await gateway.rows(KEPT, (headers["ce-id"],))
+    return row
+
+
+def retry(gateway, failure, **who):
+    return gateway.ask("POST", f"/v1/failures/{failure}/retry", **who)
+
+
+async def test_what_is_given_back_once_mended_is_handled_and_cannot_be_given_back_again(live):
+    # given: a device's end that failed
+    school, token, operator = await live.add_school(), uuid4().hex, uuid4()
+    person = await live.add_person(school)
+    await live.ask("PUT", "/v1/me/devices", "guardian", school, person, json={"token": token, "platform": "web"})
+    fact = invalidated(person, token)
+    row = await buried(live, Envelope.of(fact, "test").headers(), fact.model_dump_json().encode())
+    # when
+    answer = await retry(live, row["failure_id"], person=operator)
+    # then
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["given_back_by"], answer.json()["deaths"]) == (str(operator), 1)
+    assert "body" not in answer.json()
+    await eventually(
+        lambda: live.one("SELECT count(*) FROM device WHERE token = %s", (token,)), lambda devices: devices == 0
+    )
+    again = await retry(live, row["failure_id"])
+    assert (again.status_code, again.json()["code"], again.json()["state"]) == (409, "too_late", "given_back")
+    # and it is known who did that
+    acts = (await live.ask("GET", "/v1/audit", params={"person": str(operator)})).json()["items"]
+    assert [(act["action"], act["subject"]) for act in acts] == [
+        ("POST /v1/failures/{failure_id}/retry", {"failure_id": str(row["failure_id"])})
+    ]
+
+
+async def test_what_dies_again_is_one_failure_and_open_again(live):
+    # given: a message that nobody can read
+    headers = Envelope.of(invalidated(), "test").headers()
+    async with await aio_pika.connect(live.backing.amqp_url) as connection:
+        channel = await connection.channel()
+        await channel.default_exchange.publish(aio_pika.Message(b"no json", headers=headers), QUEUE)
+    found = await eventually(lambda: live.rows(KEPT, (headers["ce-id"],)), len)
+    # when
+    assert (await retry(live, found[0]["failure_id"])).status_code == 200
+
+    # then
+    async def deaths():
+        return [(row["deaths"], row["given_back_at"]) for row in await live.rows(KEPT, (headers["ce-id"],))]
+
+    await eventually(deaths, lambda seen: seen == [(2, None)])
+    listed = (await live.ask("GET", "/v1/failures", params={"limit": 200})).json()["items"]
+    assert [each["deaths"] for each in listed if each["message_id"] == headers["ce-id"]] == [2]
+    assert (await retry(live, found[0]["failure_id"])).status_code == 200
+
+
+async def test_a_letter_that_comes_twice_is_kept_once_and_stays_given_back(live):
+    # given
+    fact = invalidated()
+    headers = Envelope.of(fact, "test").headers() | {"sc-last-failed": "2026-01-01T00:00:00+00:00"}
+    row = await buried(live, headers, fact.model_dump_json().encode())
+    await retry(live, row["failure_id"])
+    # when
+    same = await buried(live, headers, fact.model_dump_json().encode())
+    # then
+    assert (same["failure_id"], same["deaths"]) == (row["failure_id"], 1)
+    assert same["given_back_at"] is not None
+
+
+@pytest.mark.parametrize(("body", "queue", "says"), [(b"\xff", QUEUE, "not text"), (b"{}", "unknown", "which queue")])
+async def test_what_has_no_way_back_says_why_and_stays(live, body, queue, says):
+    row = await buried(live, Envelope.of(invalidated(), "test").headers(), body, queue)
+    # when
+    answer = await retry(live, row["failure_id"])
+    # then
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert says in answer.json()["detail"]
+    (after,) = await live.rows(KEPT, (row["message_id"],))
+    assert after["given_back_at"] is None
+
+
+@pytest.mark.parametrize(("failure", "status"), [(2**62, 404), (0, 422), (2**70, 422), ("x", 422)])
+async def test_a_failure_that_is_not_there_is_not_found(live, failure, status):
+    assert (await retry(live, failure)).status_code == status
+
+
+async def test_of_many_who_give_it_back_at_once_one_does(live):
+    # given
+    fact = invalidated()
+    row = await buried(live, Envelope.of(fact, "test").headers(), fact.model_dump_json().encode())
+    # when
+    answers = await asyncio.gather(*(retry(live, row["failure_id"]) for _ in range(8)))
+    # then
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 7
