@@ -1,16 +1,20 @@
-"""`python -m cli.history`: an owner tells its state anew, a projection is rebuilt from the log or reads it again.
+"""`python -m cli.history`: what the log is good for afterwards.
+
+An owner tells its state anew, a projection is rebuilt or reads it again, a queue is given what it missed.
 
 Runs beside the service, with the same environment; `rebuild` also needs MIGRATION_DATABASE_URL, which may make schemas.
 """
 
 import argparse
 import asyncio
+import datetime as dt
 import os
 import sys
 from collections.abc import Sequence
 
 from cli.builds import BUILDS
 from cli.screen import complain, say
+from shared.backfill import backfill
 from shared.errors import HistoryMissing, Refused
 from shared.rebuild import rebuild, rewind
 from shared.service import Service
@@ -34,10 +38,14 @@ def _parser() -> argparse.ArgumentParser:
         ("resync", "an owner tells all of its present state anew"),
         ("rebuild", "a projection is made anew in shadow tables and swapped in"),
         ("rewind", "a projection reads all of the log again, into the rows that are there"),
+        ("backfill", "a reaction's queue is given what the log has of its topic; what was handled before is not again"),
     ):
         verb = verbs.add_parser(name, help=text, description=text)
         verb.add_argument("service", choices=sorted(BUILDS))
-        if name != "resync":
+        if name == "backfill":
+            verb.add_argument("topic")
+            verb.add_argument("--since", type=dt.datetime.fromisoformat, help="an instant: 2026-11-25T08:00:00+00:00")
+        elif name != "resync":
             verb.add_argument("projection")
         if name == "rebuild":
             verb.add_argument("--force", action="store_true", help="even if the log starts late or holds poison")
@@ -52,6 +60,12 @@ async def _run(options: argparse.Namespace, service: Service) -> None:
         found = await rebuild(service, options.projection, admin, force=options.force)
         for table, rows in found.changed.items():
             say(f"{table}: {rows} rows were wrong" if rows else f"{table}: right as it was")
+        return
+    if options.verb == "backfill":
+        if service.reads.get(options.topic) != "reaction":
+            raise Refused(f"{service.name} does not react to {options.topic}")
+        url = service.settings.amqp_url.get_secret_value()
+        say(f"{await backfill(url, service.name, options.topic, options.since)} messages given to the queue")
         return
     await service.database.open()
     try:

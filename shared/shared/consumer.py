@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -23,6 +24,8 @@ log = structlog.get_logger()
 
 SUSPICIOUS_DELIVERIES = 2
 """A message that was in hand this often when its consumer died is handled alone."""
+
+SUSPICIOUS_PAUSE = 0.25
 
 HELD = "held"
 """The message has to be passed on, and the broker takes nothing now."""
@@ -60,6 +63,9 @@ class Consumer:
         """Settle one message. Cancelled on the way (shutdown), it stays with the broker."""
         started = time.perf_counter()
         alone = int(message.headers.get("x-delivery-count", 0)) >= SUSPICIOUS_DELIVERIES
+        if alone:
+            # In no order: else those that lie behind the one that kills would never be handled before it kills again.
+            await asyncio.sleep(random.uniform(0, SUSPICIOUS_PAUSE))  # noqa: S311  # no secret
         await self._turnstile.enter(alone=alone)
         self._metrics.in_flight.inc()
         try:

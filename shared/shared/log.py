@@ -111,16 +111,16 @@ class LogReader:
             if first:
                 await self._check_history(position, mark, messages[0])
                 first = False
-            fresh = [m for m in messages if _offset(m) > position]
+            fresh = [m for m in messages if offset_of(m) > position]
             if fresh:
-                reads = [Read(_offset(m), dict(m.headers), m.body) for m in fresh]
+                reads = [Read(offset_of(m), dict(m.headers), m.body) for m in fresh]
                 await self._projector.apply(self.stream, position, reads)
                 position = reads[-1].offset
             await messages[-1].ack(multiple=True)
 
     async def _check_history(self, position: int, mark: str | None, first: AbstractIncomingMessage) -> None:
         """Whether the log goes on where this projection stopped. A segment's own chunk takes one offset."""
-        offset = _offset(first)
+        offset = offset_of(first)
         if offset == position and mark is not None and mark != first.headers.get("ce-id"):
             await self._start_over(f"another message lies at {position} than the one that was read: it was made anew")
             raise LeaseLost("the stream is read from its start again")
@@ -139,7 +139,8 @@ class LogReader:
             await database.execute(MISSED, self._key | {"gap": gap})
 
 
-def _offset(message: AbstractIncomingMessage) -> int:
+def offset_of(message: AbstractIncomingMessage) -> int:
+    """Where a message lies in its stream."""
     return int(str(message.headers["x-stream-offset"]))
 
 
@@ -168,7 +169,7 @@ async def first_offset(connection: aio_pika.abc.AbstractConnection, stream: str)
     found: asyncio.Queue[int] = asyncio.Queue()
 
     async def remember(message: AbstractIncomingMessage) -> None:
-        found.put_nowait(_offset(message))
+        found.put_nowait(offset_of(message))
 
     async with connection.channel(publisher_confirms=False) as channel:
         await channel.set_qos(1)
@@ -187,7 +188,7 @@ async def last_offset(connection: aio_pika.abc.AbstractConnection, stream: str) 
 
     async def remember(message: AbstractIncomingMessage) -> None:
         await message.ack()
-        found.put_nowait(_offset(message))
+        found.put_nowait(offset_of(message))
 
     highest = -1
     async with connection.channel(publisher_confirms=False) as channel:

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import aio_pika
 import structlog
+from aio_pika.abc import AbstractConnection
 from faststream.middlewares import AckPolicy
 from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitQueue
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 WATCH_SECONDS = 5.0
+LOOK_SECONDS = 0.5
 STOP_SECONDS = 1.0
 STOP_ATTEMPTS = 3
 RELAYS = 2
@@ -205,23 +208,32 @@ class Runtime:
             os._exit(70)
 
     async def _watch(self) -> None:
-        """Start consuming once all that this service needs is on the broker, and keep looking."""
+        """Start consuming once all that this service needs is on the broker, and keep looking.
+
+        Over a connection of its own: an alarm of the broker stops whatever the publisher's is asked.
+        """
+        name = f"{self.service.name}-watch"
         while True:
-            await self.publisher.ready.wait()
-            connection = self.publisher.connection
             try:
-                if connection is not None:
-                    self._missing = await topology.missing(connection, self.service.topology())
-                    if self._missing:
-                        log.error("topology.missing", queues=self._missing)
-                    elif not self._consuming:
-                        topology.check_broker(connection)
-                        await self._broker.start()
-                        self._consuming = True
-                        log.info("service.consuming", queues=len(self._queues))
+                async with await aio_pika.connect(
+                    self._url, timeout=5, client_properties={"connection_name": name}
+                ) as connection:
+                    while not connection.is_closed:
+                        await self._look(connection)
+                        await asyncio.sleep(WATCH_SECONDS if self._consuming and not self._missing else LOOK_SECONDS)
             except CONNECTION_PROBLEMS as problem:
                 log.warning("broker.away", error=type(problem).__name__)
-            await asyncio.sleep(WATCH_SECONDS if self._consuming else 0.5)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _look(self, connection: AbstractConnection) -> None:
+        self._missing = await topology.missing(connection, self.service.topology())
+        if self._missing:
+            log.error("topology.missing", queues=self._missing)
+        elif not self._consuming:
+            topology.check_broker(connection)
+            await self._broker.start()
+            self._consuming = True
+            log.info("service.consuming", queues=len(self._queues))
 
     async def _stop_consuming(self) -> None:
         if not self._consuming:

@@ -1,6 +1,7 @@
 """Puts a Topology on a broker, checks that it is there, and says what the broker should be set to."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -14,16 +15,21 @@ from shared.limits import LONGEST
 
 log = structlog.get_logger()
 OLDEST = (3, 10)
+LIMITS_ALL = 4
 NEEDED = ("publisher_confirms", "basic.nack", "consumer_cancel_notify", "connection.blocked")
 CONSUMER_TIMEOUT_MS = int((LONGEST + 300) * 1000)
 """Above the longest task, which holds its message to the end (`limits.LONGEST`)."""
 
 
-def check_broker(connection: AbstractConnection) -> None:
-    """Refuse a broker that cannot do what is needed; say what it should be set to where that cannot be seen."""
+def check_broker(connection: AbstractConnection) -> str:
+    """Refuse a broker that cannot do what is needed; say what it should be set to where that cannot be seen.
+
+    Returns its version.
+    """
     link = getattr(connection.transport, "connection", None)
     version = judge(getattr(link, "server_properties", {}) or {})
     log.info("broker.checked", version=version, set_consumer_timeout_ms=f"at least {CONSUMER_TIMEOUT_MS}")
+    return version
 
 
 def judge(offered: Mapping[str, Any]) -> str:
@@ -48,20 +54,41 @@ def _text(value: object) -> str:
 
 async def declare(connection: AbstractConnection, topology: Topology) -> None:
     """Declare everything; what exists with other arguments is refused, naming what to do."""
-    check_broker(connection)
+    version = check_broker(connection)
     async with connection.channel() as channel:
         for exchange in topology.exchanges:
             await channel.declare_exchange(exchange.name, ExchangeType(exchange.kind), durable=True)
     for queue in topology.queues:
+        await _declare(connection, queue, version)
+    log.info("topology.declared", exchanges=len(topology.exchanges), queues=len(topology.queues))
+
+
+async def _declare(connection: AbstractConnection, queue: Queue, version: str) -> None:
+    """A queue as it is meant; one that was made before the broker was upgraded is taken as it is, and told."""
+    meant = _as_meant(queue, version)
+    refusals = []
+    for each in (meant, queue) if meant is not queue else (queue,):
         try:
             async with connection.channel() as channel:
-                await _declare_queue(channel, queue)
+                await _declare_queue(channel, each)
         except ChannelClosed as problem:
-            raise Refused(
-                f"queue {queue.name} exists with other arguments ({problem.args[-1]}); "
-                "drain and delete it, then run the topology step again"
-            ) from problem
-    log.info("topology.declared", exchanges=len(topology.exchanges), queues=len(topology.queues))
+            refusals.append(problem)
+        else:
+            if refusals:
+                log.warning("queue.limited", queue=queue.name, what_to_do="give it a policy with delivery-limit -1")
+            return
+    raise Refused(
+        f"queue {queue.name} exists with other arguments ({refusals[-1].args[-1]}); "
+        "drain and delete it, then run the topology step again"
+    ) from refusals[-1]
+
+
+def _as_meant(queue: Queue, version: str) -> Queue:
+    """From RabbitMQ 4 on a quorum queue without a limit has one of 20, and drops what was in hand at 21 crashes."""
+    limited = "x-delivery-limit" in queue.arguments or queue.arguments.get("x-queue-type") != "quorum"
+    if limited or int(version.partition(".")[0]) < LIMITS_ALL:
+        return queue
+    return replace(queue, arguments=queue.arguments | {"x-delivery-limit": -1})
 
 
 async def _declare_queue(channel: AbstractChannel, queue: Queue) -> None:

@@ -7,7 +7,10 @@ from typing import ClassVar
 import aio_pika
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
+from shared import topology
+from shared.bus import Queue
 from shared.errors import Refused
 from shared.events import Envelope
 from shared.events.directory import SchoolChanged
@@ -141,6 +144,22 @@ async def test_rule_06_forty_permits_for_a_queue_that_is_missing_wait_for_it(spi
         await eventually(lambda: asyncio.sleep(0, sorted(set(done))), lambda found: found == list(range(40)), within=30)
         await spine.outbox_drained(again)
     assert len(done) == 40
+
+
+async def test_a_queue_from_before_the_brokers_upgrade_is_taken_and_one_that_is_otherwise_is_refused(spine):
+    # given
+    async with await aio_pika.connect(spine.backing.amqp_url) as connection:
+        channel = await connection.channel()
+        quorum = {"x-queue-type": "quorum"}
+        await channel.declare_queue("before", durable=True, arguments=quorum)
+        # when
+        with capture_logs() as facts:
+            await topology._declare(connection, Queue("before", quorum), "4.0.5")
+        # then
+        assert [(fact["event"], fact["queue"]) for fact in facts] == [("queue.limited", "before")]
+        with pytest.raises(Refused, match=r"before exists with other arguments .* delete it"):
+            await topology._declare(connection, Queue("before", quorum | {"x-message-ttl": 1000}), "4.0.5")
+        await channel.queue_delete("before")
 
 
 CAPABLE = dict.fromkeys(("publisher_confirms", "basic.nack", "consumer_cancel_notify", "connection.blocked"), True)

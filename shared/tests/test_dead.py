@@ -10,7 +10,7 @@ import aio_pika
 import psycopg
 import pytest
 
-from shared.bus import DELIVERY_LIMIT
+from shared.bus import DEAD, DELIVERY_LIMIT
 from shared.consumer import Consumer
 from shared.dead import DeadLetter, give_back
 from shared.errors import Refused
@@ -59,6 +59,22 @@ async def test_rule_07_a_delivery_limit_death_is_kept_and_an_operator_gives_it_b
         assert [event.school_id for event in schools.seen] == [fact.school_id]
 
 
+async def test_rule_07_a_dead_letter_outlives_any_number_of_keepers_that_crash(spine):
+    """RabbitMQ 4 gives every quorum queue a limit of 20 that sets none: what is over it would be dropped."""
+    await declare(spine.backing.amqp_url, spine.build().topology())
+    async with await aio_pika.connect(spine.backing.amqp_url) as connection:
+        channel = await connection.channel()
+        queue = await channel.get_queue(DEAD)
+        await queue.purge()
+        await channel.default_exchange.publish(aio_pika.Message(b"a letter"), DEAD)
+        for _ in range(2 * DELIVERY_LIMIT):
+            found = await eventually(lambda: queue.get(fail=False), lambda message: message is not None)
+            await found.nack(requeue=True)
+        found = await eventually(lambda: queue.get(fail=False), lambda message: message is not None)
+        assert found.body == b"a letter"
+        await found.ack()
+
+
 async def test_what_is_not_text_has_no_way_back(spine):
     letter = DeadLetter.of({}, b"\xff\xfe", dt.datetime.now(dt.UTC))
     service = spine.build()
@@ -68,6 +84,30 @@ async def test_what_is_not_text_has_no_way_back(spine):
             await give_back(tx, letter.queue, letter.headers, letter.body)
         assert tx.outgoing == []
     await service.database.close()
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [("ce-type", "school.sold"), ("ce-dataschema", "urn:schoolconnect:school.changed:99")],
+)
+async def test_promise_13_an_unknown_type_or_major_takes_the_tiers_and_is_kept_with_its_fingerprint(
+    spine, header, value
+):
+    # given
+    schools, letters = Recorder(), Recorder()
+    async with spine.running(lambda s: s.on(SchoolChanged, schools.one), lambda s: s.bury(letters.keep)) as service:
+        fact = spine.school()
+        headers = Envelope.of(fact, "test").headers() | {header: value}
+        # when
+        body = fact.model_dump_json().encode()
+        await service.runtime.publisher.publish("", QUEUE, body, headers)
+        # then: a newer replica had the time of all tiers to take it
+        (letter,) = await letters.until(lambda seen: [each for each in seen if each.message_id == headers["ce-id"]])
+    assert (letter.attempts, letter.queue, letter.body) == (3, QUEUE, body)
+    assert letter.error.startswith("UnknownMajor")
+    assert len(letter.fingerprint) == 16
+    assert letter.first_failed < letter.last_failed
+    assert schools.seen == []
 
 
 @dataclass

@@ -102,7 +102,7 @@ async def test_one_worker_at_a_time_for_as_long_as_the_lease_is_renewed(work):
     assert await work.state(task_id) == "succeeded"
 
 
-async def test_a_worker_that_was_given_up_is_stopped_and_commits_nothing(work):
+async def test_rule_04_a_worker_that_was_given_up_is_stopped_and_commits_nothing(work):
     # given: two workers, because the first one's lease was over
     task_id = await work.start()
 

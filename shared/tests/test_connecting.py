@@ -1,0 +1,133 @@
+"""What a service makes sure of before it takes anything on, and what it does when that is taken from it."""
+
+import asyncio
+import contextlib
+from typing import ClassVar
+
+import aio_pika
+import pytest
+
+from shared.bus import EVENTS, LOGS
+from shared.events import Envelope, SchoolChanged
+from shared.outbox import Work
+from shared.proxy import proxied
+from shared.publisher import Publisher
+from shared.testing import Recorder, declare, eventually, running
+
+QUEUE = "notifier.school.changed"
+LANE = "notifier.work.errands"
+
+
+class Errand(Work):
+    name: ClassVar[str] = "notifier.errand"
+    number: int
+
+    @property
+    def subject(self):
+        return str(self.number)
+
+
+@contextlib.asynccontextmanager
+async def connected(url):
+    async with await aio_pika.connect(url) as connection:
+        yield await connection.channel()
+
+
+async def send(channel, *facts):
+    exchange = await channel.get_exchange(EVENTS)
+    for fact in facts:
+        headers = Envelope.of(fact, "test").headers()
+        await exchange.publish(aio_pika.Message(fact.model_dump_json().encode(), headers=headers), fact.topic)
+
+
+async def test_a_publisher_is_ready_only_when_every_stream_has_answered_and_asks_again_after_each_connect(spine):
+    # given: a stream that is not there
+    late = "school.log.late"
+    async with proxied(spine.backing.amqp_url) as (url, proxy), connected(spine.backing.amqp_url) as channel:
+        await declare(spine.backing.amqp_url, spine.build().topology())
+        publisher = Publisher(url, "test", (*LOGS, late))
+        running_on = asyncio.create_task(publisher.run())
+        try:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(publisher.ready.wait(), 1.0)
+            # when
+            await channel.declare_queue(late, durable=True, arguments={"x-queue-type": "stream"})
+            # then
+            await asyncio.wait_for(publisher.ready.wait(), 10)
+            # and after a loss of the connection it is asked again
+            await channel.queue_delete(late)
+            proxy.cut()
+            await eventually(lambda: asyncio.sleep(0, publisher.connection), lambda found: found is None)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(publisher.ready.wait(), 1.5)
+            await channel.declare_queue(late, durable=True, arguments={"x-queue-type": "stream"})
+            await asyncio.wait_for(publisher.ready.wait(), 10)
+        finally:
+            running_on.cancel()
+            await asyncio.gather(running_on, return_exceptions=True)
+            await channel.queue_delete(late)
+
+
+async def test_a_binding_that_was_lost_is_made_again_before_the_service_is_ready(spine):
+    # given
+    schools = Recorder()
+    service = spine.build()
+    service.on(SchoolChanged, schools.one)
+    await declare(spine.backing.amqp_url, service.topology())
+    async with connected(spine.backing.amqp_url) as channel:
+        await (await channel.get_queue(QUEUE)).unbind(EVENTS, SchoolChanged.topic)
+        # when
+        async with running(service):
+            fact = spine.school()
+            await send(channel, fact)
+            # then
+            await schools.until(lambda seen: [each.school_id for each in seen] == [fact.school_id])
+
+
+async def test_a_service_that_starts_under_an_alarm_takes_what_lies_in_its_queues(spine):
+    # given: something to take and something to publish, and a broker that takes nothing
+    schools = Recorder()
+    async with proxied(spine.backing.amqp_url) as (url, proxy), connected(spine.backing.amqp_url) as channel:
+        service = spine.build(amqp_url=url)
+        service.on(SchoolChanged, schools.one)
+        await declare(spine.backing.amqp_url, service.topology())
+        await service.database.open()
+        await spine.emit(service, *(spine.school() for _ in range(5)))
+        await service.database.close()
+        facts = [spine.school() for _ in range(50)]
+        await send(channel, *facts)
+        proxy.block(on=True)
+        # when
+        again = spine.build(amqp_url=url)
+        again.on(SchoolChanged, schools.one)
+        async with again.runtime.running():
+            # then
+            wanted = {fact.school_id for fact in facts}
+            await schools.until(lambda seen: wanted <= {each.school_id for each in seen})
+            await eventually(again.runtime.not_ready, lambda reasons: any("alarm" in reason for reason in reasons))
+            proxy.block(on=False)
+            await eventually(again.runtime.not_ready, lambda reasons: reasons == [])
+            await spine.outbox_drained(again)
+
+
+async def test_rule_06_a_queue_that_was_deleted_and_made_again_is_taken_from_by_who_is_running(spine):
+    # given
+    done = []
+
+    async def perform(permit, cause, transactions):
+        done.append(permit.number)
+
+    async with spine.running(lambda s: s.work(Errand, perform, ["errands"])) as service:
+        async with connected(spine.backing.amqp_url) as channel:
+            await channel.queue_delete(LANE)
+        async with service.transactions.begin() as tx:
+            for number in range(40):
+                tx.permit(Errand(number=number), "errands")
+        unroutable = service.metrics.publish_failed.labels("unroutable")
+        await eventually(lambda: asyncio.sleep(0, unroutable._value.get()), lambda n: n >= 40)
+        # when
+        await declare(spine.backing.amqp_url, service.topology())
+        # then
+        await eventually(lambda: asyncio.sleep(0, sorted(set(done))), lambda found: found == list(range(40)), within=40)
+        await spine.outbox_drained(service)
+    assert len(done) == 40
