@@ -21,6 +21,7 @@ from shared.testing import eventually
 CHUNK = 1_000
 WITHIN = 180.0
 STANDIN = {"push": "fcm", "mail": "smtp"}
+TIMES = {"push": 5, "mail": 3}
 TITLE, TEXT = "Snow day", "All demo schools stay closed today. See you on Monday."
 
 
@@ -37,7 +38,7 @@ class Spent:
 
 
 async def run(lab: Lab, report: Report) -> None:
-    """FCM's and the mail server's stand-in take ≥ 3 times as much a CPU-second as the notifier sends in one."""
+    """FCM's stand-in takes ≥ 5 times, the mail server's ≥ 3 times as much a CPU-second as the notifier sends in one."""
     async with lab.system(("gateway", "notifier")) as system:
         await _populate(system)
         with closing(system.api()) as api:
@@ -51,7 +52,7 @@ async def run(lab: Lab, report: Report) -> None:
                 report.told(f"{channel}: messages measured", spent.messages, "")
                 report.told(f"{channel}: notifier", ours, "messages a CPU-second")
                 report.told(f"{channel}: {standin} stand-in", theirs, "messages a CPU-second")
-                report.at_least(f"{channel}: stand-in / notifier", theirs / ours, "×", 3)
+                report.at_least(f"{channel}: stand-in / notifier", theirs / ours, "×", TIMES[channel])
                 stats = system.stats(standin)
                 report.exactly(f"{channel}: duplicates seen by the stand-in", stats["duplicates"], "", 0)
 
