@@ -74,7 +74,7 @@ def message(event: Event) -> Message:
 async def react(event: NotificationCompleted, tx: Transaction) -> None:
     """The usual handler: a row and an event."""
     values = {"notification_id": event.notification_id, "school_id": event.school_id, "task_id": event.task_id}
-    await tx.execute(KEEP, values)
+    tx.write(KEEP, values)
     tx.emit(fact(event.task_id, event.school_id))
 
 

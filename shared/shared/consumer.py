@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
-from faststream.rabbit import RabbitMessage
 
 from shared.bus import ATTEMPT, DEAD, retry_name
 from shared.db import infrastructure
@@ -17,6 +16,7 @@ from shared.events.base import Envelope
 from shared.gate import Gate, Turnstile
 from shared.publisher import Publisher
 from shared.retries import Again, decide, describe, fingerprint
+from shared.subscriber import Message
 from shared.telemetry import Metrics
 from shared.transaction import Duplicate
 
@@ -27,14 +27,11 @@ SUSPICIOUS_DELIVERIES = 2
 
 SUSPICIOUS_PAUSE = 0.25
 
-HELD = "held"
-"""The message has to be passed on, and the broker takes nothing now."""
-
 Handle = Callable[[Envelope, bytes], Awaitable[None]]
 
 
 class Consumer:
-    """One queue's way of settling messages; FastStream calls it with each message."""
+    """One queue's way of settling messages."""
 
     def __init__(
         self,
@@ -47,7 +44,6 @@ class Consumer:
         turnstile: Turnstile,
         metrics: Metrics,
         tiers: tuple[int, ...],
-        concurrency: asyncio.Semaphore,
     ) -> None:
         self.service = service
         self.queue = queue
@@ -57,9 +53,8 @@ class Consumer:
         self._turnstile = turnstile
         self._metrics = metrics
         self._tiers = tiers
-        self._concurrency = concurrency
 
-    async def __call__(self, message: RabbitMessage) -> None:
+    async def __call__(self, message: Message) -> None:
         """Settle one message. Cancelled on the way (shutdown), it stays with the broker."""
         started = time.perf_counter()
         alone = int(message.headers.get("x-delivery-count", 0)) >= SUSPICIOUS_DELIVERIES
@@ -69,35 +64,31 @@ class Consumer:
         await self._turnstile.enter(alone=alone)
         self._metrics.in_flight.inc()
         try:
-            while True:
-                async with self._concurrency:
-                    outcome = await self._settle(message)
-                if outcome != HELD:
-                    break
-                # Outside the semaphore: whoever has nothing to publish goes on.
-                await self._publisher.ready.wait()
+            outcome = await self._settle(message)
         finally:
             self._metrics.in_flight.dec()
             await self._turnstile.leave(alone=alone)
         self._metrics.handled.labels(self.queue, outcome).inc()
         self._metrics.seconds.labels(self.queue).observe(time.perf_counter() - started)
 
-    async def _settle(self, message: RabbitMessage) -> str:
+    async def _settle(self, message: Message) -> str:
         while True:
             await self._gate.passed()
             try:
                 outcome = await self._try(message)
-                await message.ack()
+                message.ack()
             except Exception as problem:
                 if not infrastructure(problem) and not isinstance(problem, InfrastructureDown):
                     raise
-                if not self._publisher.ready.is_set():
-                    return HELD
-                self._gate.close(problem)
+                if self._publisher.ready.is_set():
+                    self._gate.close(problem)
+                else:
+                    # Perhaps this one only has to be passed on: whoever has nothing to publish goes on.
+                    await self._publisher.ready.wait()
             else:
                 return outcome
 
-    async def _try(self, message: RabbitMessage) -> str:
+    async def _try(self, message: Message) -> str:
         """Handle once; a failure that is the message's own is passed on to a tier or the dead letters."""
         try:
             envelope = Envelope.read(message.headers)
@@ -118,7 +109,7 @@ class Consumer:
             return await self._pass_on(message, problem)
         return "done"
 
-    async def _pass_on(self, message: RabbitMessage, problem: Exception) -> str:
+    async def _pass_on(self, message: Message, problem: Exception) -> str:
         attempts = int(message.headers.get(ATTEMPT, 0)) + 1
         now = dt.datetime.now(dt.UTC).isoformat()
         headers: dict[str, Any] = {name: value for name, value in message.headers.items() if not name.startswith("x-")}

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from faststream.rabbit import RabbitMessage
 
 from shared.bus import ATTEMPT
 from shared.db import infrastructure
 from shared.errors import Refused
 from shared.gate import Gate
 from shared.outbox import Outgoing
+from shared.subscriber import Message
 from shared.transaction import Transaction, Transactions
 
 log = structlog.get_logger()
@@ -98,14 +98,14 @@ Keep = Callable[[DeadLetter, Transaction], Awaitable[None]]
 
 
 class Undertaker:
-    """FastStream calls it with each dead letter; it acknowledges what has been kept."""
+    """Is given each dead letter; it acknowledges what has been kept."""
 
     def __init__(self, keep: Keep, transactions: Transactions, gate: Gate) -> None:
         self._keep = keep
         self._transactions = transactions
         self._gate = gate
 
-    async def __call__(self, message: RabbitMessage) -> None:
+    async def __call__(self, message: Message) -> None:
         """Keep one; through trouble of the database it waits with the message in hand."""
         letter = DeadLetter.of(dict(message.headers), message.body, dt.datetime.now(dt.UTC))
         while True:
@@ -113,7 +113,7 @@ class Undertaker:
             try:
                 async with self._transactions.begin() as tx:
                     await self._keep(letter, tx)
-                await message.ack()
+                message.ack()
             except Exception as problem:
                 if not infrastructure(problem):
                     raise

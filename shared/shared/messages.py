@@ -34,3 +34,9 @@ async def bodies(raw: Sequence[bytes], vault: Vault) -> list[dict[str, Any]]:
     subjects = [sealed_subject(body) for body in sealed]
     keys = await vault.keys(found) if (found := {s for s in subjects if s}) else {}
     return [unseal(body, keys.get(who) if who else None) for body, who in zip(sealed, subjects, strict=True)]
+
+
+async def read(envelope: Envelope, body: bytes, vault: Vault) -> Event:
+    """The fact in one message; raises Malformed, UnknownMajor, or pydantic's ValidationError."""
+    known = event_type(envelope)
+    return known.model_validate((await bodies([body], vault))[0])

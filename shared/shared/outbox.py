@@ -21,16 +21,23 @@ SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(exchange text, routing_key text,
 """
 
 # Leased rows are skipped, so that replicas share the work and a stalled broker holds no transaction open.
+# Nobody is told of a lease, nor of a row that is gone: these two need not wait for the disk. What a crash of the
+# database undoes is a row that travels once more under the same id, which changes nothing.
 LEASE = """
-UPDATE outbox SET leased_until = clock_timestamp() + make_interval(secs => %(lease_seconds)s), lease = %(lease)s
-WHERE position IN (
+WITH unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
+free AS MATERIALIZED (
     SELECT position FROM outbox WHERE leased_until < clock_timestamp()
     ORDER BY position LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
-RETURNING position, exchange, routing_key, headers, data, sealed_for, failures
+UPDATE outbox o SET leased_until = clock_timestamp() + make_interval(secs => %(lease_seconds)s), lease = %(lease)s
+FROM unhurried, free WHERE o.position = free.position
+RETURNING o.position, exchange, routing_key, headers, data, sealed_for, failures
 """
 
-DONE = "DELETE FROM outbox WHERE position = ANY(%(positions)s)"
+DONE = """
+WITH unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
+DELETE FROM outbox USING unhurried WHERE position = ANY(%(positions)s)
+"""
 
 # Filtered by lease: a relay whose lease has run out must not shorten another's.
 FAILED = """

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 
-from shared.bus import aside_name, log_of
+from shared.bus import log_of
 from shared.db import contention, infrastructure
 from shared.errors import LeaseLost
 from shared.events.base import DirectoryEvent, Envelope, Event, StateEvent
@@ -127,12 +127,9 @@ class Projector:
             await self._take(tx, events)
         self.metrics.projected.labels(self.name).inc(len(wanted))
 
-    async def take_alone(self, envelope: Envelope, body: bytes) -> None:
+    async def take_alone(self, event: Event, tx: Transaction) -> None:
         """Take an event that was set aside. Versions guard the order; the inbox guards against a second time."""
-        plain = (await bodies([body], self._vault))[0]
-        event = event_type(envelope).model_validate(plain)
-        async with self._transactions.handle(aside_name(self._transactions.service, self.name), envelope) as tx:
-            await self._take(tx, [event])
+        await self._take(tx, [event])
 
     async def _take(self, tx: Transaction, events: Sequence[Event]) -> None:
         await _remember_positions(tx, events)

@@ -7,24 +7,43 @@ confirmed and missing from the log: so after every (re)connect each stream is as
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, DeliveryMode
+from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import AMQPException, DeliveryError, PublishError
+from aiormq.abc import ChannelFrame
+from aiormq.channel import Channel
 
 from shared.errors import InfrastructureDown, Undeliverable
+from shared.frames import Outbound, publishing
 
 log = structlog.get_logger()
 
 CONNECTION_PROBLEMS = (AMQPException, ConnectionError, OSError, RuntimeError, asyncio.TimeoutError)
 """What aio-pika raises while the broker is away; RuntimeError comes from a channel that is being closed."""
 
-
 ALARM_SECONDS = 0.5
 """How soon an alarm of the broker is noticed, and its end."""
+
+LONGEST_IDENTITY = 60
+"""Characters: the property holds 255 bytes."""
+
+Confirmation = asyncio.Future[Any]
+Failure = Undeliverable | InfrastructureDown
+
+
+async def underlying(channel: AbstractChannel) -> Channel:
+    """The channel below aio-pika's, which wraps nothing and keeps its books in the open."""
+    below = await channel.get_underlay_channel()
+    if not isinstance(below, Channel):
+        msg = f"aio-pika's channel stands on {type(below).__name__}, not on aiormq's"
+        raise TypeError(msg)
+    return below
 
 
 class Publisher:
@@ -43,9 +62,9 @@ class Publisher:
         self._name = name
         self._streams = tuple(streams)
         self._timeout = timeout
-        self._channel: AbstractChannel | None = None
+        self._channel: Channel | None = None
+        self._lost = asyncio.Event()
         self.connection: AbstractConnection | None = None
-        self._exchanges: dict[str, AbstractExchange] = {}
         self.ready = asyncio.Event()
         self.blocked = False
         self._heard = heard
@@ -60,21 +79,24 @@ class Publisher:
                 ) as connection:
                     await self._listen(connection)
                     pause = 0.2
-                    await self._until_closed(connection)
+                    await self._until_lost(connection)
             except CONNECTION_PROBLEMS as problem:
                 log.warning("publisher.away", error=type(problem).__name__, again_in=pause)
             finally:
                 self.ready.clear()
                 self._note(blocked=False)
                 self._channel = self.connection = None
-                self._exchanges = {}
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5.0)
 
     async def _listen(self, connection: AbstractConnection) -> None:
         for stream in self._streams:
             await self._until_it_answers(connection, stream)
-        self._channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+        self._lost = asyncio.Event()
+        channel.close_callbacks.add(lambda *_: self._lost.set())
+        connection.close_callbacks.add(lambda *_: self._lost.set())
+        self._channel = await underlying(channel)
         self.connection = connection
         self.ready.set()
         log.info("publisher.ready", streams=len(self._streams))
@@ -89,16 +111,12 @@ class Publisher:
                 log.warning("stream.silent", stream=stream, error=type(problem).__name__)
                 await asyncio.sleep(0.2)
 
-    async def _until_closed(self, connection: AbstractConnection) -> None:
-        closed = asyncio.Event()
-        connection.close_callbacks.add(lambda *_: closed.set())
-        if self._channel is not None:
-            self._channel.close_callbacks.add(lambda *_: closed.set())
-        while not closed.is_set():
+    async def _until_lost(self, connection: AbstractConnection) -> None:
+        while not self._lost.is_set():
             await self._heed_alarm(connection)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ALARM_SECONDS):
-                    await closed.wait()
+                    await self._lost.wait()
 
     async def _heed_alarm(self, connection: AbstractConnection) -> None:
         """With a memory or disk alarm the broker says `connection.blocked` and reads nothing: it would pile up here."""
@@ -126,42 +144,77 @@ class Publisher:
         self._heard(blocked)
 
     async def publish(
-        self,
-        exchange: str,
-        routing_key: str,
-        body: bytes,
-        headers: Mapping[str, Any],
-        *,
-        mandatory: bool = True,
+        self, exchange: str, routing_key: str, body: bytes, headers: Mapping[str, Any], *, mandatory: bool = True
     ) -> None:
         """Return once the broker has confirmed that the message is safe in every queue it was routed to.
 
         Raises Undeliverable when it was returned, refused, or not confirmed in time (then it may have arrived: publish
         the same id again), and InfrastructureDown while there is no connection.
         """
+        (problem,) = await self.publish_all([Outbound(exchange, routing_key, body, headers, mandatory)])
+        if problem is not None:
+            raise problem
+
+    async def publish_all(self, messages: Sequence[Outbound]) -> list[Failure | None]:
+        """What kept each message from being confirmed; None for those that are safe. Raises as `publish` does."""
         channel = self._channel
         if channel is None or not self.ready.is_set():
             raise InfrastructureDown("the broker is away")
-        message = aio_pika.Message(
-            body,
-            headers=dict(headers),
-            content_type="application/json",
-            message_id=headers.get("ce-id"),
-            delivery_mode=DeliveryMode.PERSISTENT,
-        )
         try:
-            target = await self._exchange(channel, exchange)
-            await target.publish(message, routing_key, mandatory=mandatory, timeout=self._timeout)
-        except PublishError as problem:
-            raise Undeliverable("unroutable") from problem
-        except DeliveryError as problem:
-            raise Undeliverable("refused") from problem
-        except TimeoutError as problem:
-            raise Undeliverable("unconfirmed") from problem
+            async with asyncio.timeout(self._timeout):
+                confirmations = await self._write(channel, messages)
         except CONNECTION_PROBLEMS as problem:
             raise InfrastructureDown(type(problem).__name__) from problem
+        await asyncio.wait(confirmations, timeout=self._timeout)
+        return [_failure(confirmation) for confirmation in confirmations]
 
-    async def _exchange(self, channel: AbstractChannel, name: str) -> AbstractExchange:
-        if name not in self._exchanges:
-            self._exchanges[name] = await channel.get_exchange(name, ensure=False) if name else channel.default_exchange
-        return self._exchanges[name]
+    async def _write(self, channel: Channel, messages: Sequence[Outbound]) -> list[Confirmation]:
+        """All of them in one write. As aiormq's `basic_publish` does for one, with what it keeps to match confirms."""
+        named = [(_identity(message), message) for message in messages]
+        most, number = channel.max_content_size, channel.number
+        payload = b"".join([publishing(number, message, identity, most) for identity, message in named])
+        async with channel.lock:
+            first = channel.delivery_tag + 1
+            confirmations: list[Confirmation] = [channel.create_future() for _ in named]
+            for tag, ((identity, _), confirmation) in enumerate(zip(named, confirmations, strict=True), first):
+                channel.confirmations[tag] = confirmation
+                channel.message_id_delivery_tag[identity] = tag
+                confirmation.add_done_callback(partial(_forget, channel, identity, tag))
+            channel.delivery_tag += len(named)
+            try:
+                await channel.write_queue.put(ChannelFrame(payload=payload, should_close=False))
+            except BaseException:
+                # Nothing has been sent, and nobody else has counted on meanwhile.
+                channel.delivery_tag -= len(named)
+                for tag, confirmation in enumerate(confirmations, first):
+                    channel.confirmations.pop(tag, None)
+                    confirmation.cancel()
+                raise
+        return confirmations
+
+
+def _identity(message: Outbound) -> str:
+    """What a returned message is known by: its event's id, if there is a proper one."""
+    given = message.headers.get("ce-id")
+    return given if isinstance(given, str) and len(given) <= LONGEST_IDENTITY else uuid4().hex
+
+
+def _forget(channel: Channel, identity: str, tag: int, _: Confirmation) -> None:
+    if channel.message_id_delivery_tag.get(identity) == tag:
+        del channel.message_id_delivery_tag[identity]
+
+
+def _failure(confirmation: Confirmation) -> Failure | None:
+    if not confirmation.done():
+        confirmation.cancel()
+        return Undeliverable("unconfirmed")
+    if confirmation.cancelled():
+        return InfrastructureDown("the channel was closed")
+    problem = confirmation.exception()
+    if problem is None:
+        return None
+    if isinstance(problem, PublishError):
+        return Undeliverable("unroutable")
+    if isinstance(problem, DeliveryError):
+        return Undeliverable("refused")
+    return InfrastructureDown(type(problem).__name__)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from uuid import UUID, uuid4
 
 import structlog
@@ -9,6 +10,7 @@ from psycopg.rows import DictRow
 
 from shared.db import Database, infrastructure
 from shared.errors import InfrastructureDown, Undeliverable
+from shared.frames import Outbound
 from shared.outbox import DONE, FAILED, LEASE
 from shared.personal import Vault, personal_fields, seal
 from shared.publisher import Publisher
@@ -16,9 +18,16 @@ from shared.telemetry import Metrics
 
 log = structlog.get_logger()
 
+BUSY = 3
+"""Wait LINGER for more only after a batch of at least this many: a lone row goes out at once."""
+LINGER = 0.004
+
 
 class Relay:
-    """Leases a batch, publishes it in parallel, deletes what was confirmed. Runs in every process of a service."""
+    """Leases a batch, publishes it in parallel, deletes what was confirmed. Runs in every process of a service.
+
+    Run it several times: one looks for rows while the others wait for their confirms.
+    """
 
     def __init__(
         self,
@@ -40,44 +49,70 @@ class Relay:
         self._batch = batch
         self._lease_seconds = lease_seconds
         self._sweep_seconds = sweep_seconds
+        self._turn = asyncio.Lock()
+        self._last = batch
 
     async def run(self) -> None:
         """Carry rows until cancelled; woken after each commit that left some, and by a sweep."""
         while True:
             try:
-                await self._publisher.ready.wait()
-                self._wake.clear()
-                while await self.round() == self._batch:
-                    pass
-                async with asyncio.timeout(self._sweep_seconds):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+                async with self._turn:
+                    lease, rows = await self._next()
+                await self._carry(lease, rows)
             except Exception as problem:
                 if not infrastructure(problem):
                     raise
                 log.warning("relay.database_away", error=type(problem).__name__)
                 await asyncio.sleep(self._sweep_seconds)
 
-    async def round(self) -> int:
-        """Carry one batch; returns how many rows were leased."""
+    async def _next(self) -> tuple[UUID, list[DictRow]]:
+        """The next batch; empty when a sweep finds nothing."""
+        if self._last < self._batch:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._sweep_seconds):
+                    await self._wake.wait()
+            if self._last >= BUSY:
+                await asyncio.sleep(LINGER)
+        await self._publisher.ready.wait()
+        self._wake.clear()
         lease = uuid4()
         async with self._database.worker() as connection:
             values = {"lease": lease, "limit": self._batch, "lease_seconds": self._lease_seconds}
             rows = await (await connection.execute(LEASE, values)).fetchall()
+        self._last = len(rows)
+        return lease, rows
+
+    async def _carry(self, lease: UUID, rows: list[DictRow]) -> None:
         if not rows:
-            return 0
+            return
         bodies = await self._encode(rows)
-        sent = await asyncio.gather(*(self._send(row, body) for row, body in zip(rows, bodies, strict=True)))
-        done = [row["position"] for row, ok in zip(rows, sent, strict=True) if ok]
-        failed = [row["position"] for row, ok in zip(rows, sent, strict=True) if not ok]
+        sealed = [(row, body) for row, body in zip(rows, bodies, strict=True) if body is not None]
+        kept = {row["position"] for row, body in zip(rows, bodies, strict=True) if body is None}
+        for (row, _), reason in zip(sealed, await self._publish(sealed), strict=True):
+            if reason is not None:
+                kept.add(row["position"])
+                self._metrics.publish_failed.labels(reason).inc()
+                log.warning("outbox.not_published", key=row["routing_key"], reason=reason, failures=row["failures"] + 1)
+        done = [row["position"] for row in rows if row["position"] not in kept]
         async with self._database.worker() as connection:
             if done:
                 await connection.execute(DONE, {"positions": done})
-            if failed:
-                await connection.execute(FAILED, {"positions": failed, "lease": lease})
+            if kept:
+                await connection.execute(FAILED, {"positions": list(kept), "lease": lease})
         self._metrics.published.inc(len(done))
-        return len(rows)
+
+    async def _publish(self, sealed: list[tuple[DictRow, bytes]]) -> list[str | None]:
+        """Why each has not arrived, in one word; None for those that are safe."""
+        if not sealed:
+            return []
+        messages = [
+            Outbound(row["exchange"], row["routing_key"], body, json.loads(row["headers"])) for row, body in sealed
+        ]
+        try:
+            failures = await self._publisher.publish_all(messages)
+        except InfrastructureDown:
+            return ["away"] * len(messages)
+        return [None if f is None else str(f) if isinstance(f, Undeliverable) else "away" for f in failures]
 
     async def _encode(self, rows: list[DictRow]) -> list[bytes | None]:
         """Bodies as they travel: personal fields sealed, the rest as committed. None where the subject has no key:
@@ -93,23 +128,11 @@ class Relay:
                 bodies.append(row["data"].encode())
                 continue
             if subject not in keys:
+                self._metrics.publish_failed.labels("keyless").inc()
+                log.error("outbox.keyless", key=row["routing_key"], subject=str(subject))
                 bodies.append(None)
                 continue
             headers = json.loads(row["headers"])
             fields = personal_fields(headers["ce-type"], int(headers["ce-dataschema"].rpartition(":")[2]))
             bodies.append(json.dumps(seal(json.loads(row["data"]), fields, subject, keys[subject])).encode())
         return bodies
-
-    async def _send(self, row: DictRow, body: bytes | None) -> bool:
-        if body is None:
-            self._metrics.publish_failed.labels("keyless").inc()
-            log.error("outbox.keyless", key=row["routing_key"], subject=str(row["sealed_for"]))
-            return False
-        try:
-            await self._publisher.publish(row["exchange"], row["routing_key"], body, json.loads(row["headers"]))
-        except (Undeliverable, InfrastructureDown) as problem:
-            reason = str(problem) if isinstance(problem, Undeliverable) else "away"
-            self._metrics.publish_failed.labels(reason).inc()
-            log.warning("outbox.not_published", key=row["routing_key"], reason=reason, failures=row["failures"] + 1)
-            return False
-        return True

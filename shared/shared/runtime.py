@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractConnection
-from faststream.middlewares import AckPolicy
-from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitQueue
 
 from shared import bus, topology
 from shared.consumer import Consumer, Handle
@@ -22,6 +20,7 @@ from shared.log import LogReader
 from shared.projection import Projector
 from shared.publisher import CONNECTION_PROBLEMS, Publisher
 from shared.relay import Relay
+from shared.subscriber import Subscriber, Subscription
 
 if TYPE_CHECKING:
     from shared.service import Service
@@ -34,11 +33,6 @@ STOP_SECONDS = 1.0
 STOP_ATTEMPTS = 3
 RELAYS = 2
 """Batches on their way at once: one is leased while the other waits for confirms."""
-
-
-async def _as_it_is(message: RabbitMessage) -> RabbitMessage:
-    """Decoder that leaves the message alone: parsing is the consumer's, so that a malformed body is settled too."""
-    return message
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:
@@ -66,20 +60,17 @@ class Runtime:
         )
         self.gate = Gate(self._database_answers, service.metrics)
         self._turnstile = Turnstile()
-        self._concurrency = asyncio.Semaphore(settings.database_pool)
-        self._broker = RabbitBroker(self._url, apply_types=False, logger=None, graceful_timeout=settings.drain)
-        self._queues: list[str] = []
+        self.places = asyncio.Semaphore(settings.database_pool)
+        """A handler holds a database connection throughout: no more run at once than there are."""
+        self._subscriber = Subscriber(self._url, service.name)
         self._backgrounds: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._closing: list[Callable[[], Awaitable[None]]] = []
         self._stopping: list[Callable[[], None]] = []
         self._missing: list[str] | None = None
         self._consuming = False
 
-    def consume(self, queue: str, handle: Handle, *, prefetch: int, bounded: bool = True) -> None:
-        """Take messages from a queue that the topology step has made.
-
-        `bounded`: the handler holds a database connection throughout, so no more run at once than there are.
-        """
+    def consume(self, queue: str, handle: Handle, *, prefetch: int) -> None:
+        """Take messages from a queue that the topology step has made."""
         service = self.service
         consumer = Consumer(
             service.name,
@@ -90,28 +81,13 @@ class Runtime:
             turnstile=self._turnstile,
             metrics=service.metrics,
             tiers=service.settings.retry_tiers,
-            concurrency=self._concurrency if bounded else asyncio.Semaphore(prefetch),
         )
-        self._subscribe(queue, consumer, prefetch)
+        self._subscriber.subscriptions.append(Subscription(queue, consumer, prefetch))
 
     def bury(self, keep: Keep) -> None:
         """Take the dead letters of every service."""
-        self._subscribe(bus.DEAD, Undertaker(keep, self.service.transactions, self.gate), prefetch=10)
-
-    def _subscribe(self, queue: str, settle: Callable[[RabbitMessage], Awaitable[None]], prefetch: int) -> None:
-        async def take(message: RabbitMessage) -> None:
-            await settle(message)
-
-        subscriber = self._broker.subscriber(
-            RabbitQueue(queue, declare=False, durable=True),
-            ack_policy=AckPolicy.MANUAL,
-            channel=Channel(prefetch_count=prefetch),
-            decoder=_as_it_is,
-            no_reply=True,
-            title=queue,
-        )
-        subscriber(take)
-        self._queues.append(queue)
+        undertaker = Undertaker(keep, self.service.transactions, self.gate)
+        self._subscriber.subscriptions.append(Subscription(bus.DEAD, undertaker, prefetch=10))
 
     def read(self, stream: str, projector: Projector) -> None:
         """Read a stream into a projection."""
@@ -192,6 +168,7 @@ class Runtime:
             self.publisher.run,
             self.gate.run,
             self._watch,
+            self._subscriber.run,
             heartbeat.run,
             *([relay.run] * RELAYS),
             *self._backgrounds,
@@ -231,16 +208,15 @@ class Runtime:
             log.error("topology.missing", queues=self._missing)
         elif not self._consuming:
             topology.check_broker(connection)
-            await self._broker.start()
+            self._subscriber.begin()
             self._consuming = True
-            log.info("service.consuming", queues=len(self._queues))
+            log.info("service.consuming", queues=len(self._subscriber.subscriptions))
 
     async def _stop_consuming(self) -> None:
         if not self._consuming:
             return
         try:
-            async with asyncio.timeout(self.service.settings.drain + 2):
-                await self._broker.stop()
+            await self._subscriber.stop(self.service.settings.drain)
         except (TimeoutError, *CONNECTION_PROBLEMS) as problem:
             log.warning("drain.cut_short", error=type(problem).__name__)
 

@@ -20,7 +20,7 @@ from shared.events.base import Envelope, Event
 from shared.health import router as health_router
 from shared.heartbeat import HeartbeatListener
 from shared.listening import Listener
-from shared.messages import bodies, event_type, parse
+from shared.messages import parse, read
 from shared.outbox import Work
 from shared.personal import Vault, read_master_key
 from shared.projection import Projection, to_the_tiers
@@ -29,6 +29,7 @@ from shared.runtime import Runtime
 from shared.settings import ServiceSettings, read_file
 from shared.sweeps import Sweep
 from shared.telemetry import Metrics
+from shared.together import Take, Together
 from shared.tokens import Verifier
 from shared.transaction import Transaction, Transactions
 
@@ -78,16 +79,20 @@ class Service:
         self._topology |= bus.Topology(queues=(queue,))
         self.reads[event.topic] = "reaction"
 
-        async def handle(envelope: Envelope, body: bytes) -> None:
-            known = event_type(envelope)
-            if not issubclass(known, event):
-                raise UnknownMajor(f"{self.name} reacts to {event.__name__}, not to {known.__name__}")
-            plain = (await bodies([body], self.vault))[0]
-            fact = known.model_validate(plain)
-            async with self.transactions.handle(queue.name, envelope) as tx:
-                await handler(fact, tx, *args, **dependencies)
+        async def take(fact: Event, tx: Transaction) -> None:
+            if not isinstance(fact, event):
+                raise UnknownMajor(f"{self.name} reacts to {event.__name__}, not to {type(fact).__name__}")
+            await handler(fact, tx, *args, **dependencies)
 
-        self.runtime.consume(queue.name, handle, prefetch=self.settings.prefetch)
+        self._take(queue.name, take)
+
+    def _take(self, queue: str, take: Take) -> None:
+        together = Together(queue, take, self.transactions, self.runtime.places, most=self.settings.prefetch // 2)
+
+        async def handle(envelope: Envelope, body: bytes) -> None:
+            await together.take(envelope, await read(envelope, body, self.vault))
+
+        self.runtime.consume(queue, handle, prefetch=self.settings.prefetch)
 
     def project(
         self,
@@ -113,7 +118,7 @@ class Service:
         self.projections[name] = projection
         self.reads |= dict.fromkeys((event.topic for event in events), "projection")
         self._topology |= bus.Topology(queues=(aside,))
-        self.runtime.consume(aside.name, projector.take_alone, prefetch=self.settings.prefetch)
+        self._take(aside.name, projector.take_alone)
         for stream in projection.streams:
             self.runtime.read(stream, projector)
 
@@ -142,7 +147,7 @@ class Service:
         for name in lanes:
             queue = bus.lane(self.name, name)
             self._topology |= bus.Topology(queues=(queue,))
-            self.runtime.consume(queue.name, handle, prefetch=permit.at_once, bounded=False)
+            self.runtime.consume(queue.name, handle, prefetch=permit.at_once)
 
     def bury(self, keep: Keep) -> None:
         """Keep the dead letters of every service; one service of the system does."""

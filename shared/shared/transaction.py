@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -17,17 +20,17 @@ from shared.events.base import Envelope, Event
 from shared.outbox import PUT, Outgoing, Work, of_event, of_work, parameters
 
 INBOX = """
-INSERT INTO inbox (message_id, consumer) VALUES (%(message_id)s, %(consumer)s) ON CONFLICT DO NOTHING
+INSERT INTO inbox (message_id, consumer)
+SELECT unnest(%(ids)s::uuid[]), %(consumer)s ORDER BY 1 ON CONFLICT DO NOTHING RETURNING message_id
 """
+NOT_HANDLED = "DELETE FROM inbox WHERE message_id = ANY(%(ids)s) AND consumer = %(consumer)s"
 
 ADVANCE = """
 UPDATE log_offset SET position = %(to)s, mark = %(mark)s, moved_at = clock_timestamp()
-WHERE projection = %(projection)s AND stream = %(stream)s AND position = %(since)s
+WHERE projection = %(projection)s AND stream = %(stream)s AND position = %(since)s RETURNING position
 """
 
-
-BEGIN = "BEGIN"
-BEGIN_BOUND = "BEGIN;SELECT set_config('app.school_id', %(school)s, true)"
+BIND = "SELECT set_config('app.school_id', %(school)s, true)"
 
 # `set_config(…, true)` does not outlive a statement of its own: it has to be part of the one that it is for.
 BOUND = "WITH bound AS MATERIALIZED (SELECT set_config('app.school_id', %(school)s, true)::uuid AS school_id)"
@@ -37,18 +40,65 @@ class Duplicate(Exception):
     """This consumer has handled this message before; there is nothing to do."""
 
 
+@dataclass(slots=True)
+class Commit:
+    """What one commit holds, of one transaction or of several that commit together."""
+
+    connection: Connection
+    outgoing: list[Outgoing] = field(default_factory=list)
+    writes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    async def write(self) -> None:
+        """Run what has been put off; repeats of one statement share a round trip."""
+        writes, self.writes = self.writes, []
+        async with self.connection.cursor() as cursor:
+            for query, repeats in groupby(writes, key=itemgetter(0)):
+                values = [each for _, each in repeats]
+                if len(values) == 1:
+                    await cursor.execute(query, values[0])
+                else:
+                    await cursor.executemany(query, values)
+
+    async def finish(self) -> None:
+        """Commit, with the outbox rows in the same round trip unless some are about a person.
+
+        Statements that share one hold their values as text, and PostgreSQL writes the text of what fails into its log.
+        """
+        if self.writes:
+            await self.write()
+        if self.connection.info.transaction_status is TransactionStatus.INERROR:
+            # COMMIT would roll back and say nothing.
+            raise psycopg.errors.InFailedSqlTransaction("a statement failed, and whoever ran it went on")
+        if any(row.sealed_for for row in self.outgoing):
+            await self.connection.execute(PUT, parameters(self.outgoing))
+            await self.connection.execute("COMMIT")
+        elif self.outgoing:
+            put = literal(self.connection, PUT, parameters(self.outgoing))
+            await self.connection.execute(put + sql.SQL(";COMMIT"))
+        else:
+            await self.connection.execute("COMMIT")
+
+
 class Transaction:
     """An open transaction: statements, facts to `emit`, `permit`s to give; all of it commits or none."""
 
-    def __init__(self, connection: Connection, service: str, cause: Envelope | None = None) -> None:
-        self.connection = connection
+    def __init__(self, commit: Commit, service: str, cause: Envelope | None) -> None:
         self.cause = cause
-        self.outgoing: list[Outgoing] = []
+        self._commit = commit
         self._service = service
 
-    async def execute(self, query: str, values: dict[str, Any] | Sequence[Any] | None = None) -> AsyncCursor[DictRow]:
-        """Run one statement."""
-        return await self.connection.execute(query, values)
+    @property
+    def outgoing(self) -> list[Outgoing]:
+        """What the commit leaves in the outbox."""
+        return self._commit.outgoing
+
+    async def execute(
+        self, query: str | sql.Composed, values: dict[str, Any] | Sequence[Any] | None = None
+    ) -> AsyncCursor[DictRow]:
+        """Run one statement now."""
+        if self._commit.writes:
+            await self._commit.write()
+        return await self._commit.connection.execute(query, values)
 
     async def rows(self, query: str, values: dict[str, Any] | Sequence[Any] | None = None) -> list[DictRow]:
         """All rows of a statement."""
@@ -57,6 +107,13 @@ class Transaction:
     async def row(self, query: str, values: dict[str, Any] | Sequence[Any] | None = None) -> DictRow | None:
         """The first row of a statement, or None."""
         return await (await self.execute(query, values)).fetchone()
+
+    def write(self, query: str, values: dict[str, Any]) -> None:
+        """Run a statement whose result nobody asks for: with the commit, or before the next `execute`.
+
+        If it fails, so does the commit. Handlers of many messages that only write share its round trip.
+        """
+        self._commit.writes.append((query, values))
 
     def emit(self, event: Event) -> None:
         """Publish a fact once this transaction has committed."""
@@ -78,21 +135,22 @@ class Transactions:
     @asynccontextmanager
     async def begin(self, cause: Envelope | None = None) -> AsyncIterator[Transaction]:
         """A worker's transaction without an inbox row: sweeps, claims, outcomes."""
-        async with (
-            self.database.worker() as connection,
-            self._run(connection, "BEGIN", None, cause) as transaction,
-        ):
-            yield transaction
+        async with self.database.worker() as connection, self._run(connection) as (_, commit):
+            yield Transaction(commit, self.service, cause)
 
     @asynccontextmanager
-    async def handle(self, consumer: str, cause: Envelope) -> AsyncIterator[Transaction]:
-        """A handler's transaction; raises Duplicate when `consumer` has committed this message before."""
-        values = {"message_id": cause.id, "consumer": consumer}
-        async with (
-            self.database.worker() as connection,
-            self._run(connection, "BEGIN;" + INBOX, values, cause) as transaction,
-        ):
-            yield transaction
+    async def handle(self, consumer: str, causes: Sequence[Envelope]) -> AsyncIterator[dict[UUID, Transaction]]:
+        """Handlers' transactions by message id, in one commit; none for what `consumer` has committed before.
+
+        Whoever handles a message takes it out of the dict: what is left there at the end counts as not handled.
+        """
+        values = {"ids": [cause.id for cause in causes], "consumer": consumer}
+        async with self.database.worker() as connection, self._run(connection, INBOX, values) as (new, commit):
+            ids = {row["message_id"] for row in new}
+            left = {c.id: Transaction(commit, self.service, c) for c in causes if c.id in ids}
+            yield left
+            if left:
+                await connection.execute(NOT_HANDLED, {"ids": list(left), "consumer": consumer})
 
     @asynccontextmanager
     async def advance(
@@ -103,21 +161,21 @@ class Transactions:
         `mark` is the id of the message at the new offset, by which a stream that was made anew is told apart.
         """
         values = {"projection": projection, "stream": stream, "since": since, "to": to, "mark": mark}
-        async with (
-            self.database.worker() as connection,
-            self._run(connection, "BEGIN;" + ADVANCE, values, None) as transaction,
-        ):
-            yield transaction
+        async with self.database.worker() as connection, self._run(connection, ADVANCE, values) as (moved, commit):
+            if not moved:
+                raise LeaseLost("another reader has moved the offset")
+            yield Transaction(commit, self.service, None)
 
     @asynccontextmanager
     async def request(self, school: UUID | None, cause: Envelope | None = None) -> AsyncIterator[Transaction]:
         """An HTTP request's transaction: it sees one school; a tenant's table without one raises NoSchool."""
+        bound = (BIND, {"school": str(school)}) if school is not None else ()
         try:
             async with (
                 self.database.requests.connection() as connection,
-                self._run(connection, *_bound(school), cause) as transaction,
+                self._run(connection, *bound) as (_, commit),
             ):
-                yield transaction
+                yield Transaction(commit, self.service, cause)
         except psycopg.errors.RaiseException as problem:
             if "app.school_id" in str(problem):
                 raise NoSchool(str(problem).splitlines()[0]) from problem
@@ -137,46 +195,26 @@ class Transactions:
 
     @asynccontextmanager
     async def _run(
-        self, connection: Connection, start: str, values: dict[str, Any] | None, cause: Envelope | None
-    ) -> AsyncIterator[Transaction]:
-        """One round trip to begin, one to commit; whatever goes wrong in between rolls back."""
-        transaction = Transaction(connection, self.service, cause)
+        self, connection: Connection, first: str | None = None, values: dict[str, Any] | None = None
+    ) -> AsyncIterator[tuple[list[DictRow], Commit]]:
+        """One round trip to begin, `first` included, one to commit; whatever goes wrong in between rolls back."""
+        commit = Commit(connection)
         try:
-            began = await connection.execute(literal(connection, start, values))
-            _check_began(began, start)
-            yield transaction
-            await _commit(connection, transaction.outgoing)
+            yield await _begin(connection, first, values), commit
+            await commit.finish()
         except BaseException:
             if connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
                 await connection.execute("ROLLBACK")
             raise
-        if transaction.outgoing:
+        if commit.outgoing:
             self.left_outgoing.set()
 
 
-async def _commit(connection: Connection, outgoing: list[Outgoing]) -> None:
-    """The outbox rows share a round trip with COMMIT, unless some are about a person.
-
-    Statements that share one hold their values as text, and PostgreSQL writes the text of what fails into its log.
-    """
-    if any(row.sealed_for for row in outgoing):
-        await connection.execute(PUT, parameters(outgoing))
-        await connection.execute("COMMIT")
-    elif outgoing:
-        await connection.execute(literal(connection, PUT, parameters(outgoing)) + sql.SQL(";COMMIT"))
-    else:
-        await connection.execute("COMMIT")
-
-
-def _bound(school: UUID | None) -> tuple[str, dict[str, Any] | None]:
-    """How a request's transaction begins: with its school bound in the same round trip."""
-    return (BEGIN, None) if school is None else (BEGIN_BOUND, {"school": str(school)})
-
-
-def _check_began(began: AsyncCursor[DictRow], start: str) -> None:
-    """The guard that shared the round trip with BEGIN must have touched its row."""
-    if start in (BEGIN, BEGIN_BOUND):
-        return
+async def _begin(connection: Connection, first: str | None, values: dict[str, Any] | None) -> list[DictRow]:
+    """What the first statement found; it shares the round trip."""
+    if first is None:
+        await connection.execute("BEGIN")
+        return []
+    began = await connection.execute(literal(connection, f"BEGIN;{first}", values))
     began.nextset()
-    if began.rowcount == 0:
-        raise Duplicate if INBOX in start else LeaseLost("another reader has moved the offset")
+    return await began.fetchall()

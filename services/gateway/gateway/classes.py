@@ -74,7 +74,7 @@ async def change(tx: Transaction, school: UUID, class_id: UUID, expected: int | 
         sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in names
     )
     query = sql.SQL("UPDATE school_class SET version = version + 1, {} WHERE class_id = {}")
-    await tx.connection.execute(query.format(assigned, sql.Placeholder("class_id")), {"class_id": class_id, **facts})
+    await tx.execute(query.format(assigned, sql.Placeholder("class_id")), {"class_id": class_id, **facts})
     await directory.tell(tx, students=pupils)
 
 

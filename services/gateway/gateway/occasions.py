@@ -37,20 +37,20 @@ async def announce(event: Record, tx: Transaction) -> None:
     announced = school["active"] and now.occasion in school["announces"]
     tells = tell(now, before["said"], before["digest"], event.recorded_at.date(), announced=announced)
     for each in tells:
-        await _request(tx, event, now, each, school)
+        _request(tx, event, now, each, school)
     kept = (
         {"said": now.statement, "digest": now.digest} if tells else {"said": before["said"], "digest": before["digest"]}
     )
-    await tx.execute(AFTER, ids | kept | {"version": event.version})
+    tx.write(AFTER, ids | kept | {"version": event.version})
 
 
-async def _request(tx: Transaction, event: Record, now: Saying, what: Tell, school: dict[str, Any]) -> None:
+def _request(tx: Transaction, event: Record, now: Saying, what: Tell, school: dict[str, Any]) -> None:
     """One notification; its ids follow from the record's version, so that a repeat would be the same."""
     origin = f"{now.record}:{event.record_id}"
     notification = uuid5(event.record_id, f"{event.version}/{what.to}")
     task = uuid5(event.record_id, f"{event.version}/{what.to}/task")
     values = {"task": task, "notification": notification, "school": event.school_id, "group": None}
-    await tx.execute(OPEN, values | {"person": event.recorded_by})
+    tx.write(OPEN, values | {"person": event.recorded_by})
     tx.emit(
         NotificationRequested(
             notification_id=notification,

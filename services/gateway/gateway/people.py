@@ -116,7 +116,7 @@ async def change(
         sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in names
     )
     query = sql.SQL("UPDATE person SET {} WHERE person_id = {}").format(assigned, sql.Placeholder("person"))
-    await tx.connection.execute(query, {"person": person, **facts})
+    await tx.execute(query, {"person": person, **facts})
     await _told(tx, person, await _students(tx, person) if "active" in facts else ())
 
 

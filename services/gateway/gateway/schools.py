@@ -83,7 +83,7 @@ async def change(tx: Transaction, school: UUID, expected: int | None, settings: 
     statement = sql.SQL("UPDATE school SET version = version + 1{}{} WHERE school_id = {}")
     clause = sql.SQL(", ") if names else sql.SQL("")
     query = statement.format(clause, sql.SQL(", ").join(assigned), sql.Placeholder("school"))
-    await tx.connection.execute(query, {"school": school, **settings})
+    await tx.execute(query, {"school": school, **settings})
     await directory.tell(tx, schools=[school])
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 from uuid import UUID
@@ -157,7 +158,7 @@ class Envelope:
         return {PREFIX + name: str(value) for name, value in found.items() if value is not None}
 
     @classmethod
-    def read(cls, headers: dict[str, Any]) -> Self:
+    def read(cls, headers: Mapping[str, Any]) -> Self:
         """The envelope in AMQP headers; raises Malformed naming the attribute that is missing or wrong."""
         try:
             return cls(

@@ -1,0 +1,87 @@
+"""What the broker is told of settled messages, and queues that come and go."""
+
+import asyncio
+import uuid
+
+import aio_pika
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.events import NotificationCompleted, SchoolChanged
+from shared.subscriber import Acks
+from shared.testing import declare, eventually
+
+
+class Broker:
+    """Keeps what it waits for; as RabbitMQ, it takes `multiple` to mean all up to this tag."""
+
+    def __init__(self, tags):
+        self.waits_for = set(tags)
+        self.frames = 0
+
+    async def basic_ack(self, tag, *, multiple):
+        await asyncio.sleep(0)
+        assert tag in self.waits_for, "an unknown delivery tag closes the channel"
+        self.waits_for -= {each for each in self.waits_for if each <= tag} if multiple else {tag}
+        self.frames += 1
+
+
+@given(st.permutations(range(1, 21)), st.integers(0, 20), st.sets(st.integers(0, 20)))
+async def test_exactly_what_is_settled_is_acknowledged(order, count, pauses):
+    # given
+    broker = Broker(order)
+    acks = Acks(broker)
+    for tag in sorted(order):
+        acks.taken(tag)
+    # when
+    for turn, tag in enumerate(order[:count]):
+        acks.settled(tag)
+        if turn in pauses:
+            await asyncio.sleep(0)
+    if acks.saying:
+        await acks.saying
+    # then
+    assert broker.waits_for == set(order[count:])
+
+
+async def test_many_settled_in_order_take_one_frame():
+    broker = Broker(range(1, 51))
+    acks = Acks(broker)
+    for tag in range(1, 51):
+        acks.taken(tag)
+    for tag in range(1, 51):
+        acks.settled(tag)
+    await acks.saying
+    assert (broker.waits_for, broker.frames) == (set(), 1)
+
+
+async def test_a_queue_that_is_deleted_keeps_no_other_from_its_messages_and_is_taken_from_again(spine):
+    # given
+    seen = []
+
+    async def remember(event, tx):
+        seen.append(event.subject)
+
+    def register(service):
+        service.on(SchoolChanged, remember)
+        service.on(NotificationCompleted, remember)
+
+    async def subjects():
+        return seen
+
+    async with spine.running(register) as service:
+        async with await aio_pika.connect(spine.backing.amqp_url) as connection:
+            channel = await connection.channel()
+            await channel.queue_delete("notifier.notification.completed")
+        # when
+        fact = spine.school()
+        await spine.emit(service, fact)
+        await eventually(subjects, lambda found: fact.subject in found)
+        await declare(spine.backing.amqp_url, service.topology())
+        # then
+        query = "SELECT count(*) FROM outbox"
+        await eventually(lambda: spine.count(service, query), lambda n: n == 0)
+        ids = {name: uuid.uuid4() for name in ("notification_id", "school_id", "task_id")}
+        other = NotificationCompleted(**ids, counts={})
+        await spine.emit(service, other)
+        await eventually(subjects, lambda found: other.subject in found)

@@ -1,0 +1,241 @@
+"""Messages of one consumer in one commit, on the real database: each is handled once and fails by itself."""
+
+import asyncio
+import uuid
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from shared.errors import InfrastructureDown, Reject
+from shared.events import Envelope
+from shared.together import Together
+from shared.transaction import Duplicate
+
+
+@pytest.fixture
+def consumer():
+    return f"notifier.test.{uuid.uuid4().hex[:8]}"
+
+
+@asynccontextmanager
+async def together(spine, consumer, handler, most=25):
+    service = spine.build()
+    await service.database.open()
+    try:
+        yield Together(consumer, handler, service.transactions, asyncio.Semaphore(4), most=most), service
+    finally:
+        await service.database.close()
+
+
+def messages(spine, count):
+    facts = [spine.school() for _ in range(count)]
+    return [(Envelope.of(fact, "test"), fact) for fact in facts]
+
+
+async def take_all(group, given):
+    return await asyncio.gather(*(group.take(*each) for each in given), return_exceptions=True)
+
+
+async def kept(service, consumer):
+    """How many inbox rows there are, and how many transactions wrote them."""
+    query = "SELECT count(*), count(DISTINCT xmin::text) AS commits FROM inbox WHERE consumer = %s"
+    async with service.database.worker() as connection:
+        row = await (await connection.execute(query, (consumer,))).fetchone()
+    return row["count"], row["commits"]
+
+
+async def test_what_waits_is_handled_in_few_commits(spine, consumer):
+    # given
+    seen = []
+
+    async def remember(event, tx):
+        seen.append((event.school_id, tx.cause.school_id))
+        tx.emit(event)
+
+    async with together(spine, consumer, remember) as (group, service):
+        given = messages(spine, 100)
+        # when
+        outcomes = await take_all(group, given)
+        # then
+        assert outcomes == [None] * 100
+        assert sorted(seen) == sorted((fact.school_id, fact.school_id) for _, fact in given)
+        rows, commits = await kept(service, consumer)
+        assert rows == 100
+        assert commits <= 10
+        query = "SELECT count(*) FROM outbox WHERE headers::jsonb ->> 'ce-causationid' = ANY(%s)"
+        assert await spine.count(service, query, [str(envelope.id) for envelope, _ in given]) == 100
+
+
+@pytest.mark.parametrize("problem", [Reject("no"), ValueError("secret"), psycopg.errors.UniqueViolation()])
+async def test_promise_07_one_that_fails_is_told_and_the_others_commit_once(spine, consumer, problem):
+    # given
+    given = messages(spine, 25)
+    bad = given[12][1]
+    runs = []
+
+    async def handle(event, tx):
+        if event is bad:
+            runs.append(event)
+            raise problem
+        await tx.execute("SELECT 1")
+        tx.emit(event)
+
+    async with together(spine, consumer, handle) as (group, service):
+        # when
+        outcomes = await take_all(group, given)
+        # then
+        assert outcomes == [None] * 12 + [problem] + [None] * 12
+        assert len(runs) == 1
+        assert (await kept(service, consumer))[0] == 24
+        query = "SELECT count(*) FROM outbox WHERE headers::jsonb ->> 'ce-causationid' = ANY(%s)"
+        assert await spine.count(service, query, [str(envelope.id) for envelope, _ in given]) == 24
+
+
+async def test_a_failure_of_the_commit_is_sought_one_by_one(spine, consumer):
+    # given: what the outbox refuses
+    given = messages(spine, 10)
+    bad = given[3][1]
+
+    async def handle(event, tx):
+        tx.emit(event)
+        if event is bad:
+            tx.outgoing.append(replace(tx.outgoing[-1], data="\x00"))
+
+    async with together(spine, consumer, handle) as (group, service):
+        # when
+        outcomes = await take_all(group, given)
+        # then
+        assert [isinstance(outcome, psycopg.DataError) for outcome in outcomes] == [fact is bad for _, fact in given]
+        assert (await kept(service, consumer))[0] == 9
+
+
+async def test_contention_is_nobodys_fault(spine, consumer):
+    # given: the first try meets a deadlock
+    tries = []
+
+    async def handle(event, tx):
+        tries.append(event)
+        if len(tries) == 2:
+            raise psycopg.errors.DeadlockDetected
+
+    async with together(spine, consumer, handle) as (group, service):
+        assert await take_all(group, messages(spine, 5)) == [None] * 5
+        assert (await kept(service, consumer))[0] == 5
+
+
+async def test_promise_03_rule_16_trouble_of_the_infrastructure_is_told_to_all(spine, consumer):
+    async def handle(event, tx):
+        raise InfrastructureDown("away")
+
+    async with together(spine, consumer, handle) as (group, service):
+        outcomes = await take_all(group, messages(spine, 5))
+        assert {type(outcome) for outcome in outcomes} == {InfrastructureDown}
+        assert (await kept(service, consumer))[0] == 0
+
+
+async def test_a_repeat_is_not_handled_whether_in_one_group_or_later(spine, consumer):
+    seen = []
+
+    async def remember(event, tx):
+        seen.append(event)
+
+    async with together(spine, consumer, remember) as (group, _):
+        one = messages(spine, 1)
+        first = await take_all(group, one * 3)
+        again = await take_all(group, one)
+        outcomes = [type(outcome) for outcome in first + again]
+        assert sorted(outcomes, key=str) == sorted([type(None), *[Duplicate] * 3], key=str)
+        assert len(seen) == 1
+
+
+async def test_slow_work_is_done_side_by_side_and_commits_one_by_one(spine, consumer):
+    # given
+    running, most_at_once = 0, 0
+
+    async def work(event, tx):
+        nonlocal running, most_at_once
+        running += 1
+        most_at_once = max(running, most_at_once)
+        await asyncio.sleep(0.06)
+        running -= 1
+
+    async with together(spine, consumer, work) as (group, service):
+        # when
+        assert await take_all(group, messages(spine, 20)) == [None] * 20
+        # then
+        rows, commits = await kept(service, consumer)
+        assert rows == 20
+        assert commits >= 19
+        assert most_at_once > 1
+
+
+async def test_a_statement_that_failed_unheeded_commits_nothing(spine, consumer):
+    async def swallow(event, tx):
+        try:
+            await tx.execute("SELECT 1 / 0")
+        except psycopg.errors.DivisionByZero:
+            return
+
+    async with together(spine, consumer, swallow) as (group, service):
+        outcomes = await take_all(group, messages(spine, 1))
+        assert [type(outcome) for outcome in outcomes] == [psycopg.errors.InFailedSqlTransaction]
+        assert (await kept(service, consumer))[0] == 0
+
+
+async def test_who_has_gone_away_keeps_nobody_waiting(spine, consumer):
+    # given
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def wait(event, tx):
+        begun.set()
+        await go.wait()
+
+    async with together(spine, consumer, wait) as (group, service):
+        (one, *others) = messages(spine, 3)
+        gone = asyncio.create_task(group.take(*one))
+        await begun.wait()
+        rest = asyncio.create_task(take_all(group, others))
+        await asyncio.sleep(0)
+        # when
+        gone.cancel()
+        go.set()
+        # then: its commit is not undone, and a redelivery will find it
+        assert await rest == [None, None]
+        assert (await kept(service, consumer))[0] == 3
+
+
+async def test_what_is_only_written_is_there_for_whoever_reads_and_shares_a_round_trip(spine, consumer):
+    # given
+    write = "INSERT INTO inbox (message_id, consumer) VALUES (%(id)s, %(consumer)s)"
+    counts = []
+
+    async def handle(event, tx):
+        tx.write(write, {"id": event.school_id, "consumer": f"{consumer}/written"})
+        if len(counts) < 2:
+            row = await tx.row("SELECT count(*) FROM inbox WHERE consumer = %s", (f"{consumer}/written",))
+            counts.append(row["count"])
+
+    async with together(spine, consumer, handle) as (group, service):
+        # when
+        assert await take_all(group, messages(spine, 25)) == [None] * 25
+        # then
+        assert counts == [1, 2]
+        assert (await kept(service, f"{consumer}/written"))[0] == 25
+
+
+async def test_a_write_that_fails_fails_its_message_alone(spine, consumer):
+    # given
+    given = messages(spine, 10)
+    bad = given[7][1]
+
+    async def handle(event, tx):
+        tx.write("SELECT 1 / %(by)s", {"by": 0 if event is bad else 1})
+
+    async with together(spine, consumer, handle) as (group, service):
+        # when
+        outcomes = await take_all(group, given)
+        # then
+        assert [type(outcome) for outcome in outcomes].index(psycopg.errors.DivisionByZero) == 7
+        assert (await kept(service, consumer))[0] == 9
