@@ -52,9 +52,17 @@ class Together:
     """One consumer's handler and what waits for it."""
 
     def __init__(
-        self, consumer: str, handler: Take, transactions: Transactions, places: asyncio.Semaphore, *, most: int
+        self,
+        consumer: str,
+        handler: Take,
+        transactions: Transactions,
+        places: asyncio.Semaphore,
+        *,
+        most: int,
+        turn_seconds: float = TURN_SECONDS,
     ) -> None:
         """`places`: how many transactions run at once in this process; `most`: messages in one of them."""
+        self._turn_seconds = turn_seconds
         self._consumer = consumer
         self._handler = handler
         self._transactions = transactions
@@ -99,31 +107,33 @@ class Together:
 
     async def _commit(self, group: list[_Waiting]) -> None:
         clock = asyncio.get_running_loop().time
-        began = clock()
+        slow = False
         handled, repeats = [], []
-        at: _Waiting | None = None
+        at: tuple[_Waiting, Transaction] | None = None
         try:
             async with self._transactions.handle(self._consumer, [each.envelope for each in group]) as left:
+                # The handlers' time alone: a busy database is no reason for more commits.
+                began = clock()
                 for each in group:
                     transaction = left.pop(each.envelope.id, None)
                     if transaction is None:
                         repeats.append(each)
                         continue
-                    at = each
+                    at = each, transaction
                     await asyncio.create_task(self._handler(each.fact, transaction), context=each.context)
                     at = None
                     handled.append(each)
-                    if clock() - began > TURN_SECONDS:
+                    if slow := clock() - began > self._turn_seconds:
                         break
         except Exception as problem:  # noqa: BLE001  # handed to whoever brought the message
-            self._put_out(group, at, problem)
+            self._put_out(group, at[0] if at and not at[1].writing else None, problem)
             return
         for each in handled:
             each.end()
         for each in repeats:
             each.end(Duplicate())
         self._waiting.extendleft(reversed(group[len(handled) + len(repeats) :]))
-        self._size = max(len(handled), 1) if clock() - began > TURN_SECONDS else min(self._size * 2, self._most)
+        self._size = len(handled) if slow else min(self._size * 2, self._most)
 
     def _put_out(self, group: list[_Waiting], at: _Waiting | None, problem: Exception) -> None:
         """Nothing has committed. Who failed by itself (`at`) is told; the others are done again, one by one."""

@@ -47,10 +47,12 @@ class Commit:
     connection: Connection
     outgoing: list[Outgoing] = field(default_factory=list)
     writes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    writing: bool = False
 
     async def write(self) -> None:
-        """Run what has been put off; repeats of one statement share a round trip."""
+        """Run what has been put off; repeats of one statement share a round trip. `writing` stays set if it fails."""
         writes, self.writes = self.writes, []
+        self.writing = True
         async with self.connection.cursor() as cursor:
             for query, repeats in groupby(writes, key=itemgetter(0)):
                 values = [each for _, each in repeats]
@@ -58,6 +60,7 @@ class Commit:
                     await cursor.execute(query, values[0])
                 else:
                     await cursor.executemany(query, values)
+        self.writing = False
 
     async def finish(self) -> None:
         """Commit, with the outbox rows in the same round trip unless some are about a person.
@@ -91,6 +94,11 @@ class Transaction:
     def outgoing(self) -> list[Outgoing]:
         """What the commit leaves in the outbox."""
         return self._commit.outgoing
+
+    @property
+    def writing(self) -> bool:
+        """Whether what had been put off is being run: what fails then may be another's of the same commit."""
+        return self._commit.writing
 
     async def execute(
         self, query: str | sql.Composed, values: dict[str, Any] | Sequence[Any] | None = None
