@@ -74,7 +74,10 @@ class Service:
         *args: P.args,
         **dependencies: P.kwargs,
     ) -> None:
-        """React to an event: one at a time, exactly one commit each, from a queue of this service's own."""
+        """React to an event from a queue of this service's own: once, its effects in one commit with its inbox row.
+
+        Events that wait together are handled one after the other and commit together; one that fails, fails alone.
+        """
         queue = bus.reaction(self.name, event.topic)
         self._topology |= bus.Topology(queues=(queue,))
         self.reads[event.topic] = "reaction"
