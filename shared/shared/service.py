@@ -90,7 +90,8 @@ class Service:
         self._take(queue.name, take)
 
     def _take(self, queue: str, take: Take) -> None:
-        together = Together(queue, take, self.transactions, self.runtime.places, most=self.settings.prefetch // 2)
+        runtime, most = self.runtime, self.settings.prefetch // 2
+        together = Together(queue, take, self.transactions, runtime.places, runtime.gate, most=most)
 
         async def handle(envelope: Envelope, body: bytes) -> None:
             await together.take(envelope, await read(envelope, body, self.vault))

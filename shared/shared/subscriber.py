@@ -116,26 +116,29 @@ class Subscriber:
                     self._url, timeout=5, client_properties={"connection_name": f"{self._name}-consumer"}
                 ) as connection:
                     pause = 0.2
+                    gone = asyncio.Event()
+                    connection.close_callbacks.add(lambda *_, gone=gone: gone.set())
                     async with asyncio.TaskGroup() as each:
                         for subscription in self.subscriptions:
-                            each.create_task(self._keep(connection, subscription))
+                            each.create_task(self._keep(connection, subscription, gone))
             except CONNECTION_PROBLEMS as problem:
                 log.warning("subscriber.away", error=type(problem).__name__, again_in=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5.0)
 
-    async def _keep(self, connection: AbstractConnection, subscription: Subscription) -> None:
-        """Take from one queue for as long as there is a connection; a queue that is gone keeps no other from it."""
-        while not connection.is_closed:
+    async def _keep(self, connection: AbstractConnection, subscription: Subscription, gone: asyncio.Event) -> None:
+        """Take from one queue until the connection is `gone`; a queue that is missing keeps no other from it."""
+        while not gone.is_set():
             try:
                 await self._consume(connection, subscription)
             except CONNECTION_PROBLEMS as problem:
                 log.warning("consumer.interrupted", queue=subscription.queue, error=type(problem).__name__)
-            await asyncio.sleep(PAUSE)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PAUSE):
+                    await gone.wait()
 
     async def _consume(self, connection: AbstractConnection, subscription: Subscription) -> None:
         await self._begun.wait()
-
         lost = asyncio.Event()
         async with connection.channel(publisher_confirms=False) as outer:
             outer.close_callbacks.add(lambda *_: lost.set())

@@ -14,6 +14,7 @@ from typing import Any
 from shared.db import contention, infrastructure
 from shared.errors import InfrastructureDown
 from shared.events.base import Envelope, Event
+from shared.gate import Gate
 from shared.transaction import Duplicate, Transaction, Transactions
 
 Take = Callable[[Event, Transaction], Coroutine[Any, Any, None]]
@@ -57,6 +58,7 @@ class Together:
         handler: Take,
         transactions: Transactions,
         places: asyncio.Semaphore,
+        gate: Gate,
         *,
         most: int,
         turn_seconds: float = TURN_SECONDS,
@@ -67,6 +69,7 @@ class Together:
         self._handler = handler
         self._transactions = transactions
         self._places = places
+        self._gate = gate
         self._most = max(most, 1)
         self._size = self._most
         self._waiting: deque[_Waiting] = deque()
@@ -94,6 +97,8 @@ class Together:
     async def _turn(self, group: list[_Waiting]) -> None:
         try:
             async with self._places:
+                # Who waited for a place while the database went away does not ask it.
+                await self._gate.passed()
                 # Groups that touch the same rows touch them in the same order, so that they do not wait in a circle.
                 wanted = sorted((each for each in group if not each.outcome.done()), key=lambda each: each.order)
                 if wanted:

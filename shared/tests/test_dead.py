@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import json
 import uuid
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aio_pika
@@ -16,9 +17,12 @@ from shared.dead import DeadLetter, give_back
 from shared.errors import Refused
 from shared.events import Envelope, SchoolChanged
 from shared.gate import Gate, Turnstile
+from shared.messages import read
 from shared.publisher import Publisher
 from shared.telemetry import Metrics
 from shared.testing import FakeClock, Recorder, declare, eventually, running
+from shared.together import Together
+from shared.transaction import Commit, Transaction
 
 QUEUE = "notifier.school.changed"
 OUTAGE = 12 * 60.0
@@ -118,7 +122,7 @@ class Held:
     headers: dict
     acks: int = 0
 
-    async def ack(self):
+    def ack(self):
         self.acks += 1
 
 
@@ -134,6 +138,11 @@ class Away:
         if self.clock.now < OUTAGE:
             raise psycopg.OperationalError("connection refused")
 
+    @asynccontextmanager
+    async def handle(self, _, causes):
+        await self.answer()
+        yield {cause.id: Transaction(Commit(None), "notifier", cause) for cause in causes}
+
 
 async def test_rule_16_twelve_minutes_without_a_database_are_no_dead_letter_and_burn_no_attempt():
     # given
@@ -143,16 +152,20 @@ async def test_rule_16_twelve_minutes_without_a_database_are_no_dead_letter_and_
     publisher = Publisher("amqp://127.0.0.1:1/", "test", ())
     publisher.ready.set()
     publisher.publish = pytest.fail
+    together = Together(QUEUE, Recorder().one, handled, asyncio.Semaphore(8), gate, most=25)
+
+    async def handle(envelope, body):
+        await together.take(envelope, await read(envelope, body, None))
+
     consumer = Consumer(
         "notifier",
         QUEUE,
-        handled.answer,
+        handle,
         publisher=publisher,
         gate=gate,
         turnstile=Turnstile(),
         metrics=metrics,
         tiers=(5, 60, 600),
-        concurrency=asyncio.Semaphore(8),
     )
     fact = SchoolChanged(school_id=uuid.uuid4(), name="Demo", timezone="UTC", version=1)
     messages = [

@@ -4,7 +4,7 @@ import asyncio
 import uuid
 
 import aio_pika
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.events import NotificationCompleted, SchoolChanged
@@ -26,6 +26,7 @@ class Broker:
         self.frames += 1
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.permutations(range(1, 21)), st.integers(0, 20), st.sets(st.integers(0, 20)))
 async def test_exactly_what_is_settled_is_acknowledged(order, count, pauses):
     # given

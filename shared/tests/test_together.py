@@ -24,8 +24,9 @@ async def together(spine, consumer, handler, turn_seconds=60):
     service = spine.build()
     await service.database.open()
     try:
-        places = asyncio.Semaphore(4)
-        yield Together(consumer, handler, service.transactions, places, most=25, turn_seconds=turn_seconds), service
+        places, gate = asyncio.Semaphore(4), service.runtime.gate
+        given = Together(consumer, handler, service.transactions, places, gate, most=25, turn_seconds=turn_seconds)
+        yield given, service
     finally:
         await service.database.close()
 
@@ -134,6 +135,26 @@ async def test_promise_03_rule_16_trouble_of_the_infrastructure_is_told_to_all(s
         outcomes = await take_all(group, messages(spine, 5))
         assert {type(outcome) for outcome in outcomes} == {InfrastructureDown}
         assert (await kept(service, consumer))[0] == 0
+
+
+async def test_rule_16_who_waits_for_a_place_asks_nothing_of_a_database_that_is_away(spine, consumer):
+    # given
+    asked = []
+
+    async def remember(event, tx):
+        asked.append(event)
+
+    async with together(spine, consumer, remember) as (group, service):
+        gate = service.runtime.gate
+        gate.close(psycopg.OperationalError("away"))
+        # when
+        waiting = asyncio.create_task(take_all(group, messages(spine, 5)))
+        await asyncio.sleep(0.1)
+        # then
+        assert asked == []
+        probing = asyncio.create_task(gate.run())
+        assert await waiting == [None] * 5
+        probing.cancel()
 
 
 async def test_a_repeat_is_not_handled_whether_in_one_group_or_later(spine, consumer):
