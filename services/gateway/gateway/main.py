@@ -120,8 +120,8 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     service.hear(projections.Heard(service.transactions, limits or limits_of(settings)))
     service.bury(failures.keep)
     for router in (
-        sending.router,  # the busiest route is found first
         live_routes.router,  # before /v1/tasks/{task_id}
+        sending.router,
         notifications.router,
         reach.router,
         templates.router,
@@ -168,6 +168,7 @@ def app(settings: Settings) -> FastAPI:
     )
     service.closing(owners.close)
     application = service.app()
+    application.router.routes.insert(0, sending.ShortWay())
     application.state.owners = owners
     application.state.hub = hub
     application.state.intake = Intake(service.transactions)

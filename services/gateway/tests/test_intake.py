@@ -128,3 +128,19 @@ async def test_nothing_is_left_over_when_all_are_answered(gateway, staff):
     school = await gateway.add_school()
     await asyncio.gather(*(intake.send(staff, school, command(Audience(school=True)), None) for _ in range(20)))
     assert intake.idle
+
+
+@pytest.mark.parametrize("deliver_at", [None, "2040-05-05T07:00:00Z"])
+async def test_the_short_way_and_fastapis_answer_alike(gateway, deliver_at):
+    school, asker = await gateway.add_school(), uuid4()
+    body = {"type": "general", "title": "Closed", "body": "Snow", "audience": {"school": True}}
+    content = json.dumps(body | ({"deliver_at": deliver_at} if deliver_at else {}))
+    # when: FastAPI takes both for JSON, the short way only what everybody sends
+    answers = []
+    for kind in ("application/json; charset=utf-8", "application/vnd.school+json", "application/json"):
+        headers = {"Idempotency-Key": "one", "Content-Type": kind}
+        answers.append(await gateway.ask("POST", "/v1/notifications", "staff", school, asker, headers, content=content))
+    # then
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({(answer.content, answer.headers["location"]) for answer in answers}) == 1
+    assert [answer.headers["content-type"] for answer in answers] == ["application/json"] * 3
