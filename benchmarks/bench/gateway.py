@@ -41,6 +41,9 @@ async def run(lab: Lab, report: Report) -> None:
         url = system.url
         school, person = await asyncio.to_thread(_school, system.backing.admin_url)
         token = sign(system.backing.keys.joinpath("signing.pem").read_bytes(), _claims(school), dt.timedelta(hours=1))
+        await _streams(
+            lab, report, system, url, token
+        )  # before any load: what that leaves free would hide their memory
         port = pick(("bare",))["bare"]
         bare = subprocess.Popen([sys.executable, "-m", "benchmarks.bare", system.backing.admin_url, str(port)])  # noqa: ASYNC220  # it only starts
         try:
@@ -50,7 +53,6 @@ async def run(lab: Lab, report: Report) -> None:
             bare.terminate()
             bare.wait()
         await _beside_the_peer(lab, report, system, token, person)
-        await _streams(lab, report, system, url, token)
 
 
 def _claims(school: UUID) -> Claims:
