@@ -24,8 +24,13 @@ from shared.frames import Outbound, publishing
 
 log = structlog.get_logger()
 
-CONNECTION_PROBLEMS = (AMQPException, ConnectionError, OSError, RuntimeError, asyncio.TimeoutError)
-"""What aio-pika raises while the broker is away; RuntimeError comes from a channel that is being closed."""
+CONNECTION_PROBLEMS = (
+    AMQPException, ConnectionError, OSError, RuntimeError, StopAsyncIteration, asyncio.TimeoutError,
+)  # fmt: skip
+"""What aio-pika raises while the broker is away.
+
+RuntimeError comes from a channel that is being closed, StopAsyncIteration from a broker that ends while it greets.
+"""
 
 ALARM_SECONDS = 0.5
 """How soon an alarm of the broker is noticed, and its end."""

@@ -3,15 +3,17 @@
 import asyncio
 import contextlib
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 import aio_pika
 import pytest
+from aiormq.connection import FrameReceiver
 
 from shared.bus import EVENTS, LOGS
 from shared.events import Envelope, SchoolChanged
 from shared.outbox import Work
 from shared.proxy import proxied
-from shared.publisher import Publisher
+from shared.publisher import CONNECTION_PROBLEMS, Publisher
 from shared.testing import Recorder, declare, eventually, running
 
 QUEUE = "notifier.school.changed"
@@ -66,6 +68,44 @@ async def test_a_publisher_is_ready_only_when_every_stream_has_answered_and_asks
             running_on.cancel()
             await asyncio.gather(running_on, return_exceptions=True)
             await channel.queue_delete(late)
+
+
+@pytest.mark.parametrize("frames", [0, 1, 2])
+async def test_promise_15_a_broker_that_dies_while_it_greets_ends_no_service(spine, frames):
+    # given: a broker that is cut after so many of its first frames
+    parts = urlsplit(spine.backing.amqp_url)
+    greeted = []
+
+    async def greet(reader, writer):
+        far_reader, far_writer = await asyncio.open_connection(parts.hostname, parts.port)
+        for _ in range(frames):
+            far_writer.write(await reader.read(65_536))
+            writer.write(await far_reader.read(65_536))
+            await writer.drain()
+        greeted.append(frames)
+        writer.close()
+        far_writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    user = parts.netloc.rpartition("@")[0]
+    publisher = Publisher(parts._replace(netloc=f"{user}@127.0.0.1:{port}").geturl(), "test", ())
+    trying = asyncio.create_task(publisher.run())
+    async with server:
+        # when
+        await eventually(lambda: asyncio.sleep(0, len(greeted)), lambda times: times >= 3)
+        # then: it tries again, and again
+        assert not trying.done()
+        trying.cancel()
+        await asyncio.gather(trying, return_exceptions=True)
+
+
+async def test_promise_15_a_broker_that_is_gone_before_it_greets_is_trouble_of_the_connection():
+    """Seen when a broker was killed under load: the part that connected ended, and its process with it."""
+    reader = asyncio.StreamReader()
+    reader.feed_eof()
+    with pytest.raises(CONNECTION_PROBLEMS):
+        await FrameReceiver(reader).get_frame()
 
 
 async def test_a_binding_that_was_lost_is_made_again_before_the_service_is_ready(spine):
