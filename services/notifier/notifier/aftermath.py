@@ -6,6 +6,7 @@ Dead tokens are told of, addresses that bounce are left alone, and whoever waits
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
+from uuid import UUID
 
 from notifier import store
 from notifier.domain import UNSURE_BOUNCES, suppresses
@@ -56,10 +57,21 @@ async def follow(tx: Transaction, line: Line, answers: Sequence[tuple[Sent, Outc
                 "most": UNSURE_BOUNCES,
             },
         )
-    if line.refused:
-        refused = {u.delivery["notification_id"] for u, outcome in answers if outcome.kind in ("config", "withheld")}
-        for notification in sorted(refused):
-            await store.warn(tx, notification, line.refused)
+    for notification, warning in sorted(_refusals(line, answers).items()):
+        await store.warn(tx, notification, warning)
+
+
+def _refusals(line: Line, answers: Sequence[tuple[Sent, Outcome]]) -> dict[UUID, str]:
+    """Of which notifications our configuration keeps something back, and nothing of them was taken just now."""
+    taken = {unit.delivery["notification_id"] for unit, outcome in answers if outcome.kind == "accepted"}
+    found = {}
+    for unit, outcome in answers:
+        notification = unit.delivery["notification_id"]
+        if outcome.kind == "config":
+            found[notification] = line.refusal(outcome.reason)
+        elif outcome.kind == "withheld" and line.refused:
+            found[notification] = line.refused
+    return {notification: warning for notification, warning in found.items() if notification not in taken}
 
 
 def _invalidated(delivery: Mapping[str, Any]) -> DeviceInvalidated:

@@ -82,9 +82,11 @@ class Line:
     @property
     def refused(self) -> str | None:
         """What the provider refuses us for, in words for whoever looks at a task; None unless it does."""
-        if not (self.breaker.is_open and self.breaker.config):
-            return None
-        return f"{self.channel}: the provider refuses our configuration ({self.breaker.reason}); nothing is lost"
+        return self.refusal(self.breaker.reason) if self.breaker.is_open and self.breaker.config else None
+
+    def refusal(self, reason: str) -> str:
+        """The same of one answer, long before it is certain that every call would be answered so."""
+        return f"{self.channel}: the provider refuses our configuration ({reason}); nothing is lost"
 
     def waits(self) -> float:
         """Seconds for which the provider is left alone; 0 when it may be called."""

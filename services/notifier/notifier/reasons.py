@@ -31,6 +31,8 @@ OUTCOMES = {
     "unknown": "no answer came; it may have been taken",
     None: "no answer has come yet",
 }
+FINALLY = {outcome: OUTCOMES[outcome] for outcome in ("permanent", "bounced", "token_dead")}
+GIVEN_UP = "the provider did not take it for as long as it was tried"
 LEFT = "they do not belong to the school any more"
 DUTIES = {
     "custody": ("custody",),
@@ -40,9 +42,13 @@ DUTIES = {
 }
 
 
-def sentence(reason: str | None) -> str:
-    """What a reason's code means; a provider's own code stays as it is."""
-    return REASONS.get(reason or "", reason or "")
+def sentence(reason: str | None, outcome: str | None = None) -> str:
+    """What a reason's code means; of a provider's own code, what its last answer came to for a delivery that failed."""
+    if reason is None or reason in REASONS:
+        return REASONS.get(reason or "", "")
+    if outcome is None:
+        return reason
+    return f"{FINALLY.get(outcome, GIVEN_UP)} ({reason})"
 
 
 def not_in_audience(audience: Mapping[str, Any], facts: Mapping[str, Any], today: dt.date) -> list[str]:

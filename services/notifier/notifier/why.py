@@ -114,7 +114,7 @@ def _deliveries(rows: list[Row]) -> Iterator[Moment]:
             yield _moment(row["changed_at"], "again", "it will be tried again", due_at=row["due_at"], **facts)
         elif row["state"] in ENDED:
             also = {"same_as": row["same_as"]} if row["same_as"] else {}
-            text = sentence(row["reason"]) or row["state"]
+            text = sentence(row["reason"], row["outcome"]) or row["state"]
             yield _moment(row["changed_at"], row["state"], text, reason=row["reason"], **facts, **also)
 
 

@@ -14,6 +14,7 @@ ORDER BY n.escalates IS NOT NULL, n.requested_at
 DELIVERIES = """
 SELECT d.delivery_id, d.notification_id, d.channel, d.state, d.reason, d.attempts, d.round, d.due_at, d.changed_at,
     d.released_at, d.digest,
+    (SELECT a.outcome FROM attempt a WHERE a.delivery_id = d.delivery_id ORDER BY a.number DESC LIMIT 1) AS outcome,
     CASE WHEN d.reason = 'same_address' THEN (
         SELECT o.person_id FROM delivery o
         WHERE o.notification_id = d.notification_id AND o.channel = d.channel AND lower(o.address) = lower(d.address)

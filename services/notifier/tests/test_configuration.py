@@ -35,6 +35,18 @@ async def test_a_config_error_alerts_and_burns_no_attempts(open_house):
     assert (task["state"], task["error"]) == ("succeeded", None)
 
 
+async def test_the_first_such_answer_is_told_of_at_once(open_house):
+    """A single message would be refused for minutes before the provider is left alone."""
+    house = await open_house(push=lambda _: Outcome("config", "SENDER_ID_MISMATCH"))
+    school = await house.add_school()
+    await house.add_person(school, tokens=("a-token",))
+    notification = await house.ask(school, channels=("push",))
+    await house.work()
+    task = await house.task(notification)
+    assert task["state"] == "retrying"
+    assert "push: the provider refuses our configuration (SENDER_ID_MISMATCH)" in task["error"]
+
+
 async def test_each_kind_of_answer_is_counted_by_itself(open_house):
     answers = iter(["config", "throttled", "unknown", "transient"])
     house = await open_house(push=lambda _: Outcome(next(answers, "accepted"), "why"))

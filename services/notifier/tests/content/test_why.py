@@ -77,7 +77,7 @@ async def test_a_dead_device_and_a_hold_are_told_apart(desk):
     verdict, because, timeline = await why(desk, sent, dead)
     assert verdict == "not_told"
     assert "no longer registered" in " ".join(moment["text"] for moment in timeline)
-    assert "UNREGISTERED" in because
+    assert because == "the device is no longer registered; it has been forgotten (UNREGISTERED)"
     verdict, _, timeline = await why(desk, sent, asleep)
     assert verdict == "open"
     assert timeline[-1]["what"] == "held"
