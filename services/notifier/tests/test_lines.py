@@ -8,6 +8,7 @@ import pytest
 from notifier.breaker import CONFIG_IN_A_ROW, IN_A_ROW
 from notifier.effects import Outcome
 from notifier.lines import FLUSH_RESULTS, Line
+from notifier.performing import turn_of
 
 
 def line(calls=1, rate=None, send=None):
@@ -89,3 +90,9 @@ async def test_an_unwell_provider_is_left_alone(kind, run):
     assert outcomes[-1].retry_after > 0
     assert way.waits() > 0
     assert (way.refused is not None) == (kind == "config")
+
+
+def test_a_small_send_is_through_before_one_that_began_with_it_and_equals_share():
+    assert turn_of(4_000, 1) < turn_of(100_000, 100_000)
+    # and who has been served less goes before who has been served more
+    assert turn_of(4_000, 4_000) < turn_of(4_000, 3_999) < turn_of(100_000, 50_000)
