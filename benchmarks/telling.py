@@ -50,6 +50,15 @@ WHERE n.notification_id = ANY(%s::uuid[]) AND d.channel = %s AND a.outcome = 'ac
 GROUP BY n.notification_id, n.requested_at
 """
 
+# From the request to the notifier's row, from there to the claim, from there to the recorded answer.
+STAGES: LiteralString = """
+SELECT extract(epoch FROM n.received_at - n.requested_at)::float AS received,
+    extract(epoch FROM a.started_at - n.received_at)::float AS claimed,
+    extract(epoch FROM a.ended_at - a.started_at)::float AS answered
+FROM notifier.notification n JOIN notifier.delivery d USING (notification_id)
+JOIN notifier.attempt a USING (delivery_id)
+WHERE n.notification_id = ANY(%s::uuid[]) AND a.outcome = 'accepted'
+"""
 ALL_TOLD: LiteralString = """
 SELECT extract(epoch FROM a.ended_at - n.requested_at)::float AS seconds
 FROM notifier.notification n JOIN notifier.delivery d USING (notification_id)
@@ -135,3 +144,9 @@ async def all_told(system: System, notification: str, channel: str, people: int)
         return [row["seconds"] for row in rows]
 
     return await eventually(look, lambda seen: len(seen) >= people, within=WITHIN)
+
+
+def stages(system: System, notifications: Sequence[str]) -> dict[str, list[float]]:
+    """Seconds of each stage of telling, over notifications and channels, in order: where a delay comes about."""
+    rows: list[dict[str, float]] = system.rows(STAGES, list(notifications))
+    return {stage: sorted(row[stage] for row in rows) for stage in ("received", "claimed", "answered")}
