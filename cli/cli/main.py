@@ -6,9 +6,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import get_args
 
-from cli import lifecycle, measuring, steps, testing, tokens, welcome
+from cli import administrator, lifecycle, measuring, steps, testing, tokens, welcome
 from cli.demo import play
 from cli.layout import Layout, layout
 from cli.local.keys import SIGNING
@@ -67,6 +68,11 @@ def _parser() -> argparse.ArgumentParser:
     token = verb("token", "print a bearer token for the local stack", _token)
     token.add_argument("--role", required=True, choices=get_args(Role))
     token.add_argument("--school", default="", help="id or sourcedId")
+    first = verb("administrator", "invite the first administrator of the group", _administrator)
+    first.add_argument("--given-name", required=True)
+    first.add_argument("--family-name", required=True)
+    first.add_argument("--gateway", default="", help="its address; the local stack's without it")
+    first.add_argument("--key", type=Path, default=None, help="the signing key; the local stack's without it")
     verb("migrate", "bring the database's schemas up to date", lambda _: steps.migrate() * 0)
     test = verb("test", "run the tests on their own broker and database", lambda o: testing.run(o.arguments))
     test.add_argument("arguments", nargs="*", help="for pytest, after --")
@@ -98,6 +104,16 @@ def _demo(_: argparse.Namespace) -> int:
 
 def _measure(name: str, options: argparse.Namespace) -> int:
     return measuring.run(name, options.only, options.seed)
+
+
+def _administrator(options: argparse.Namespace) -> int:
+    here = layout()
+    gateway = options.gateway.rstrip("/") or str(_contract(here)["gateway"])
+    key = options.key or here.secrets / SIGNING
+    if not key.exists():
+        raise Refused(f"there is no signing key at {key}")
+    say(administrator.screen(gateway, administrator.invite(key, gateway, options.given_name, options.family_name)))
+    return 0
 
 
 def _token(options: argparse.Namespace) -> int:

@@ -55,17 +55,28 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
+NO_VERSION = -1
+"""What nothing has: a tag that is none of ours names it."""
+MOST_DIGITS = 18
+"""More of them fit into no version, and into no bigint of PostgreSQL."""
+
+
 async def expected_version(if_match: Annotated[str | None, Header(max_length=100)] = None) -> int | None:
-    """The version that If-Match names; None when it is missing or `*`. One that is no version of ours is stale."""
+    """The version that If-Match names; None when it is missing or `*`.
+
+    Nothing is refused here: a precondition counts last, after the request has been found right (RFC 9110, 13.2.1).
+    """
     if if_match is None or if_match.strip() == "*":
         return None
     number = if_match.strip().removeprefix("W/").strip('"')
-    if not number.isdecimal() or not number.isascii():
-        raise Declined(412, "stale")
+    if not number.isdecimal() or not number.isascii() or len(number) > MOST_DIGITS:
+        return NO_VERSION
     return int(number)
 
 
-async def needed_version(if_match: Annotated[str | None, Header(max_length=100)] = None) -> int:
+async def needed_version(
+    if_match: Annotated[str | None, Header(max_length=100, json_schema_extra={"x-needed": True})] = None,
+) -> int:
     """The version that If-Match names; 428 when it is missing."""
     version = await expected_version(if_match)
     if version is None:

@@ -1,4 +1,4 @@
-"""Bodies over their route's limit are refused before they are read whole."""
+"""Bodies over their route's limit, or packed in a way that hides their size, are refused before they are read whole."""
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,7 +10,7 @@ UPLOADS = "/v1/imports/"
 
 
 class BodyLimit:
-    """ASGI middleware: counts what comes in; 413 as a problem."""
+    """ASGI middleware: counts what comes in; 413, or 415 for what is compressed, as a problem."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
@@ -20,6 +20,12 @@ class BodyLimit:
         """Pass a request on; a body that is announced or turns out too large ends it."""
         if scope["type"] != "http" or scope["path"].startswith(UPLOADS):
             await self._app(scope, receive, send)
+            return
+        if any(name == b"content-encoding" and value.lower() != b"identity" for name, value in scope["headers"]):
+            coded = Problem(
+                415, "unsupported_media_type", "Send the body as it is, without Content-Encoding."
+            ).response()
+            await coded(scope, receive, send)
             return
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if not announced.isdigit() or int(announced) > self._limit:

@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 
 from gateway.auth import ACCESS, PUBLIC, scope_of
 from gateway.problems import CODES
+from gateway.scalars import CLOCK
 
 ABOUT = """
 One door to a group of schools. Requests carry `Authorization: Bearer …`: an access token (`POST /v1/sessions`) or a
@@ -31,6 +32,7 @@ STATUS_OF = {
     "409": "It does not go together with how things stand.",
     "412": "It has changed since: If-Match is stale.",
     "413": "The body is too large.",
+    "415": "The body is not JSON.",
     "422": "Fields are missing or wrong.",
     "428": "If-Match is missing.",
     "429": "Too many requests.",
@@ -97,9 +99,43 @@ def compose(app: FastAPI) -> dict[str, Any]:
     }
     for path, methods in spec["paths"].items():
         for method, operation in methods.items():
+            for parameter in operation.get("parameters", ()):
+                _on_the_wire(parameter)
             _complete(method, path, operation)
             _owned(method, path, operation, owners, schemas)
+    _exactly(spec)
     return spec
+
+
+def _on_the_wire(parameter: dict[str, Any]) -> None:
+    """A parameter that may be left out is no `null`, which an address or a header cannot say."""
+    schema = parameter["schema"]
+    choices = [each for each in schema.pop("anyOf", ()) if each != {"type": "null"}]
+    if len(choices) == 1:
+        schema |= choices[0]
+    elif choices:
+        schema["anyOf"] = choices
+    if schema.pop("x-needed", False):
+        parameter["required"] = True
+
+
+def _exactly(part: Any) -> None:
+    """What pydantic says of two kinds of fields is wider than what it takes and gives.
+
+    Times of day are a timezone's, but the format `time` (RFC 3339) has an offset. Names of a dictionary's entries that
+    have a pattern have to have it.
+    """
+    if isinstance(part, dict):
+        if "patternProperties" in part:
+            part.setdefault("additionalProperties", False)
+        if part.get("format") == "time":
+            del part["format"]
+            part["pattern"] = f"^{CLOCK}$"
+        for each in part.values():
+            _exactly(each)
+    elif isinstance(part, list):
+        for each in part:
+            _exactly(each)
 
 
 def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
@@ -118,7 +154,7 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
     if operation.get("parameters") or "requestBody" in operation:
         statuses.add("422")
     if method != "get":
-        statuses |= {"409", "413", "422"}
+        statuses |= {"409", "413", "415", "422"}
     if "if-match" in headers:
         statuses |= {"412", "428"}
     for status in sorted(statuses):
@@ -141,7 +177,13 @@ def _owned(method: str, path: str, operation: dict[str, Any], owners: dict[str, 
     for owner, described in owners.items():
         paths = {_shape(each): operations for each, operations in described["paths"].items()}
         theirs = paths.get(_shape(path), {}).get(method)
-        found = _answer(theirs) if theirs else None
+        if theirs is None:
+            continue
+        asked = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        if asked is not None and asked["schema"].get("additionalProperties") is True:
+            wanted = theirs["requestBody"]["content"]["application/json"]["schema"]
+            asked["schema"] = _adopt(wanted, owner, described["schemas"], schemas)
+        found = _answer(theirs)
         if found is None:
             continue
         for status, response in operation["responses"].items():

@@ -26,15 +26,22 @@ class Routes:
     def __init__(self, known: frozenset[Route]) -> None:
         self._plain = {route for route in known if "{" not in route[1]}
         self._templates = [(route, compile_path(route[1])[0]) for route in sorted(known - self._plain)]
+        self._plain_paths = {path for _, path in self._plain}
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
         """The route and its path's parameters; None for what the table does not know."""
-        if (method, path) in self._plain:
-            return (method, path), {}
+        if path in self._plain_paths:
+            return ((method, path), {}) if (method, path) in self._plain else None
         for route, pattern in self._templates:
             if route[0] == method and (match := pattern.match(path)):
                 return route, match.groupdict()
         return None
+
+    def methods(self, path: str) -> list[str]:
+        """What a path can be asked for; nothing for one that the table does not know."""
+        if path in self._plain_paths:
+            return sorted(method for method, known in self._plain if known == path)
+        return sorted({route[0] for route, pattern in self._templates if pattern.match(path)})
 
 
 class Door:
@@ -52,6 +59,10 @@ class Door:
         """Let a request in, or answer it here with a problem."""
         found = self._routes.find(scope["method"], scope["path"]) if scope["type"] == "http" else None
         if found is None:
+            if scope["type"] == "http" and (others := self._routes.methods(scope["path"])):
+                refusal = Problem(405, "method_not_allowed", headers={"Allow": ", ".join(others)}).response()
+                await refusal(scope, receive, send)
+                return
             await self._app(scope, receive, send)
             return
         route, parameters = found
@@ -82,8 +93,10 @@ class Door:
             raise
 
     async def _who(self, scope: Scope) -> Caller:
-        header = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        scheme, _, token = header.decode("latin-1").partition(" ")
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        if len(given) > 1:
+            raise Problem(401, "unauthenticated", "There are several Authorization headers; send one.")
+        scheme, _, token = b"".join(given).decode("latin-1").partition(" ")
         if scheme.lower() != "bearer":
             raise Problem(401, "unauthenticated")
         if token.startswith(PREFIX):

@@ -1,6 +1,7 @@
 """A client's stream of server-sent events (HTML, 9.2): its mailbox, and the raw ASGI answer that empties it."""
 
 import asyncio
+import datetime as dt
 import json
 import random
 import time
@@ -26,10 +27,14 @@ HEADERS = [
 ]
 
 
+def _text(value: Any) -> str:
+    return value.isoformat() if isinstance(value, dt.datetime) else str(value)
+
+
 def encoded(kind: str, data: Any, at: int | None = None) -> bytes:
     """One server-sent event (HTML, 9.2.5); JSON holds no line ends."""
     head = b"" if at is None else b"id: %d\n" % at
-    return head + b"event: %s\ndata: %s\n\n" % (kind.encode(), json.dumps(data, default=str).encode())
+    return head + b"event: %s\ndata: %s\n\n" % (kind.encode(), json.dumps(data, default=_text).encode())
 
 
 def goodbye(reason: str) -> bytes:

@@ -179,6 +179,7 @@ def app(settings: Settings) -> FastAPI:
     application.add_middleware(
         Door, rows=service.transactions, verify_key=service.verify_key, limits=limits, keys=tools.keys
     )
+    application.router.redirect_slashes = False  # behind a proxy it would redirect to its own address
     problems.install(application)
     status.documentation(application)
     documentation.install(application)

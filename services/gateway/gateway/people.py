@@ -120,18 +120,20 @@ async def change(
     await _told(tx, person, await _students(tx, person) if "active" in facts else ())
 
 
-async def join(tx: Transaction, person: UUID, school: UUID, membership: Mapping[str, Any]) -> None:
+async def join(
+    tx: Transaction, person: UUID, school: UUID, expected: int | None, membership: Mapping[str, Any]
+) -> None:
     """Make a person somebody at a school, or change since when and until when they are."""
-    await lock(tx, person, None)
+    await lock(tx, person, None, expected)
     if await tx.row(SCHOOL, {"school": school}) is None:
         raise Problem(404, "unknown_school")
     await tx.execute(JOIN, directory.rows([{"person_id": person, "school_id": school, **membership}]))
     await _told(tx, person, await _students(tx, person, school))
 
 
-async def leave(tx: Transaction, person: UUID, school: UUID, role: str) -> None:
+async def leave(tx: Transaction, person: UUID, school: UUID, expected: int | None, role: str) -> None:
     """End a membership today; 404 when there is none that goes on."""
-    await lock(tx, person, school)
+    await lock(tx, person, school, expected)
     if await tx.row(LEAVE, {"person": person, "school": school, "role": role}) is None:
         raise Problem(404, "not_found")
     await _told(tx, person, await _students(tx, person, school))

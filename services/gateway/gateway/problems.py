@@ -31,6 +31,7 @@ CODES = {
     "stale": "It has changed since: If-Match names an older version; read it again.",
     "precondition_needed": "Say which version is to be changed: send its ETag as If-Match.",
     "rate_limited": "Too many requests; go on after Retry-After seconds.",
+    "unsupported_media_type": "The body is of a kind that this route does not take.",
     "too_large": "The body is larger than this route takes.",
     "invalid": "Fields of the request are missing or wrong; `errors` lists them all.",
     "unknown_people": "Some ids are not people of this school; `people` lists them all.",
@@ -91,20 +92,29 @@ BY_STATUS = {
     409: "conflict",
     412: "stale",
     413: "too_large",
+    415: "unsupported_media_type",
     422: "invalid",
     428: "precondition_needed",
     429: "rate_limited",
 }
-BY_ROUTER = {"Not Found": "There is no such route.", "Method Not Allowed": CODES["method_not_allowed"]}
-"""What the router says, in our words."""
+BY_ROUTER = {
+    "Not Found": "There is no such route.",
+    "Method Not Allowed": CODES["method_not_allowed"],
+    "There was an error parsing the body": "The body is no JSON: not UTF-8, nested too deep, or a number too long.",
+}
+"""What the framework says, in our words."""
 
 
 def readable(errors: Sequence[Any]) -> list[dict[str, Any]]:
     """Errors of pydantic without the values that were sent, and ours without pydantic's preface."""
-    return [
-        {"loc": [str(p) for p in e["loc"]], "code": e["type"], "message": e["msg"].removeprefix("Value error, ")}
-        for e in errors
-    ]
+    return [{"loc": [str(p) for p in e["loc"]], "code": e["type"], "message": _message(e)} for e in errors]
+
+
+def _message(error: Any) -> str:
+    if error["type"] == "json_invalid":
+        # FastAPI leaves the reason there; Python's own name what was expected, never what was found.
+        return f"is no JSON from this character on: {error.get('ctx', {}).get('error', error['msg'])}"
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 async def _problem(_: Request, problem: Exception) -> JSONResponse:
@@ -112,8 +122,16 @@ async def _problem(_: Request, problem: Exception) -> JSONResponse:
     return problem.response()
 
 
-async def _invalid(_: Request, problem: Exception) -> JSONResponse:
+NOT_AN_OBJECT = frozenset({"model_attributes_type", "model_type", "dict_type"})
+
+
+async def _invalid(request: Request, problem: Exception) -> JSONResponse:
     assert isinstance(problem, RequestValidationError)
+    unread = any(tuple(error["loc"]) == ("body",) and error["type"] in NOT_AN_OBJECT for error in problem.errors())
+    if unread and not _json(request.headers.get("content-type", "")):
+        return Problem(
+            415, "unsupported_media_type", "Send JSON, and say so: Content-Type: application/json"
+        ).response()
     return Problem(422, "invalid", errors=readable(problem.errors())).response()
 
 
@@ -122,10 +140,16 @@ async def _declined(_: Request, problem: Exception) -> JSONResponse:
     return Problem(problem.status_code, problem.code, problem.message, **problem.more).response()
 
 
+def _json(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
 async def _http(_: Request, problem: Exception) -> JSONResponse:
     assert isinstance(problem, HTTPException)
     code = BY_STATUS.get(problem.status_code, "bad_request")
-    response = Problem(problem.status_code, code, BY_ROUTER.get(str(problem.detail), str(problem.detail))).response()
+    detail = BY_ROUTER.get(str(problem.detail), str(problem.detail))
+    response = Problem(problem.status_code, code, detail).response()
     response.headers.update(problem.headers or {})
     return response
 

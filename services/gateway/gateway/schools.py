@@ -1,6 +1,5 @@
 """Schools, their settings and their calendars: written whole, told with their version."""
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -109,16 +108,16 @@ async def replace_calendar(
     await _told(tx, school, weekdays)
 
 
-async def close(tx: Transaction, school: UUID, closure: UUID, name: str, starts: dt.date, ends: dt.date) -> None:
-    """Close a school for some days: snow."""
-    await _open(tx, school, None)
-    await tx.execute(CLOSE, {"closure": closure, "school": school, "name": name, "starts": starts, "ends": ends})
+async def close(tx: Transaction, school: UUID, expected: int | None, closure: UUID, days: Mapping[str, Any]) -> None:
+    """Close a school for some days (`name`, `starts`, `ends`): snow."""
+    await _open(tx, school, expected)
+    await tx.execute(CLOSE, {"closure": closure, "school": school, **days})
     await _told(tx, school)
 
 
-async def reopen(tx: Transaction, school: UUID, closure: UUID) -> None:
+async def reopen(tx: Transaction, school: UUID, expected: int | None, closure: UUID) -> None:
     """Take a closure back; 404 when there is none."""
-    await _open(tx, school, None)
+    await _open(tx, school, expected)
     if await tx.row(OPEN, {"school": school, "closure": closure}) is None:
         raise Problem(404, "not_found")
     await _told(tx, school)

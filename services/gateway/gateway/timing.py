@@ -1,13 +1,14 @@
 """When a notification is to be sent, as a request says it: `deliver_at` once, `repeat` again and again."""
 
-import datetime as dt
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 
+from gateway.scalars import WHOLE, Clock, Day, Flag, Moment
 from shared.events.rules import CalendarRule, CatchUp, CronRule, OnceRule, Rule
 
 MOST_AGE = 60 * 24 * 366
+Minutes = Annotated[int, Field(ge=1, le=MOST_AGE), WHOLE]
 Zone = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
 Expression = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
 TermName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
@@ -19,8 +20,10 @@ class OnDay(OnceRule):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     at: None = None
-    on: dt.date
-    time: dt.time
+    skip_closed: Flag = False
+    school_days_before: Annotated[int, Field(ge=0, le=30), WHOLE] = 0
+    on: Day
+    time: Clock
     term: None = None
 
 
@@ -29,9 +32,14 @@ class CronIn(CronRule):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    kind: Literal["cron"]
     expression: Expression
     seconds: Annotated[str, StringConstraints(max_length=10)] = "0"
     term: TermName | None = None
+    skip_closed: Flag = False
+    school_days_before: Annotated[int, Field(ge=0, le=30), WHOLE] = 0
+    starts: Day | None = None
+    until: Day | None = None
 
 
 class CalendarIn(CalendarRule):
@@ -40,9 +48,25 @@ class CalendarIn(CalendarRule):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     term: TermName | None = None
+    skip_closed: Flag = False
+    school_days_before: Annotated[int, Field(ge=0, le=30), WHOLE] = 0
+    kind: Literal["calendar"]
+    every: Annotated[int, Field(ge=1, le=1000), WHOLE] = 1
+    time: Clock
+    starts: Day
+    day: Annotated[int, Field(ge=1, le=31), WHOLE] | Literal["last"] | None = None
+    until: Day | None = None
 
 
 Repeat = Annotated[CronIn | CalendarIn, Field(discriminator="kind")]
+
+
+def _kind(value: Any) -> str:
+    return "day" if isinstance(value, (dict, OnDay)) else "time"
+
+
+When = Annotated[Annotated[Moment, Tag("time")] | Annotated[OnDay, Tag("day")], Discriminator(_kind)]
+"""What is wrong is said of the kind that was meant, and not of the other one as well."""
 
 
 class Timing(BaseModel):
@@ -53,12 +77,12 @@ class Timing(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    deliver_at: dt.datetime | OnDay | None = None
+    deliver_at: When | None = None
     repeat: Repeat | None = None
     timezone: Zone | None = None
     catch_up: CatchUp | None = None
-    max_age_minutes: int | None = Field(default=None, ge=1, le=MOST_AGE)
-    expires_after_minutes: int | None = Field(default=None, ge=1, le=MOST_AGE)
+    max_age_minutes: Minutes | None = None
+    expires_after_minutes: Minutes | None = None
 
     @model_validator(mode="after")
     def one_of_them(self) -> Self:

@@ -3,6 +3,7 @@
 import csv
 import datetime as dt
 import io
+import json
 import zipfile
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import pytest_asyncio
 from uuid_utils.compat import uuid7
 
 from gateway import import_job, import_upload
+from gateway.forward import Owners
 from gateway.main import app, build
 from gateway.settings import Settings
 from gateway.work import ImportPermit
@@ -39,6 +41,26 @@ COLUMNS = {
     "roles": "userSourcedId,roleType,role,beginDate,endDate,orgSourcedId",
     "enrollments": "classSourcedId,schoolSourcedId,userSourcedId,role,primary,beginDate,endDate",
 }
+
+
+class Scripted(Owners):
+    """Owners that answer as they are told, over the real client."""
+
+    def __init__(self, key, script):
+        super().__init__({"scheduler": "http://scheduler", "notifier": "http://notifier"}, key)
+        self.asked = []
+        self.bodies = []
+        self._script = script
+        self._clients = {
+            name: httpx.AsyncClient(base_url=f"http://{name}", transport=httpx.MockTransport(self._answer))
+            for name in self._clients
+        }
+
+    def _answer(self, request):
+        self.asked.append((request.url.host, request.method, request.url.path))
+        self.bodies.append(json.loads(request.content) if request.content else None)
+        status, body = self._script[request.url.host, request.method]
+        return httpx.Response(status, json=body, headers={"ETag": '"4"'})
 
 
 @dataclass(frozen=True)
@@ -142,6 +164,20 @@ async def gateway(backing, live):
 def serve():
     """Runs another application: `async with serve(backing, **settings) as gateway`."""
     return serving
+
+
+@pytest.fixture
+def owners(gateway):
+    """Puts scripted owners into the application; the real ones come back afterwards."""
+    state = gateway.client._transport.app.state
+    real = state.owners
+
+    def put(**script):
+        state.owners = Scripted(gateway.key, {tuple(name.split("_")): answer for name, answer in script.items()})
+        return state.owners
+
+    yield put
+    state.owners = real
 
 
 @pytest.fixture

@@ -150,3 +150,31 @@ async def test_seed_22_the_group_cannot_send_to_a_school_that_is_not_there(gatew
     for name in (str(uuid4()), "school-nowhere"):
         answer = await gateway.ask("POST", "/v1/notifications", json=BODY | {"school": name})
         assert (answer.status_code, answer.json()["code"]) == (404, "unknown_school")
+
+
+CREATED = {
+    "/v1/schools": ({"name": "Linden", "timezone": "UTC"}, "school"),
+    "/v1/people": ({"given_name": "Ada", "family_name": "Demo", "memberships": [{"role": "staff"}]}, "person"),
+    "/v1/classes": ({"title": "7a"}, "school_class"),
+}
+
+
+@pytest.mark.parametrize("path", CREATED)
+async def test_promise_08_what_is_created_under_one_key_is_there_once(gateway, path):
+    # given
+    body, table = CREATED[path]
+    school, person = await gateway.add_school(), uuid4()
+
+    async def create(key, **changes):
+        headers = {"Idempotency-Key": key}
+        return await gateway.ask("POST", path, "platform_admin", school, person, headers, json=body | changes)
+
+    before = await gateway.one(f"SELECT count(*) FROM {table}")
+    # when
+    answers = await asyncio.gather(*(create("one") for _ in range(10)))
+    other = await create("one", sourced_id="another")
+    # then
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.headers["location"] for answer in answers}) == 1
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+    assert await gateway.one(f"SELECT count(*) FROM {table}") == before + 1

@@ -50,6 +50,10 @@ NOTIFICATIONS = {
     "over": GOOD | {"expires_at": "2020-01-01T00:00:00Z"},
     "no zone": GOOD | {"expires_at": "2120-01-01T00:00:00"},
     "no date": GOOD | {"expires_at": CANARY},
+    "a time in seconds": GOOD | {"expires_at": 4_102_444_800},
+    "a time in seconds as text": GOOD | {"expires_at": "4102444800"},
+    "yes": GOOD | {"urgent": "yes"},
+    "one": GOOD | {"audience": {"school": 1}},
     "beyond time": GOOD | {"expires_at": "9999-12-31T23:59:59-12:00"},
     "unknown field": GOOD | {"extra": CANARY},
     "a list": [CANARY],
@@ -167,13 +171,43 @@ async def test_an_unknown_route_is_a_problem(gateway, path):
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("DELETE", "/v1/notifications"), ("POST", "/v1/tasks"), ("GET", "/v1/imports/oneroster")]
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/v1/notifications", ["GET", "POST"]),
+        ("POST", "/v1/tasks", ["GET"]),
+        ("GET", "/v1/imports/oneroster", ["POST"]),
+        ("PATCH", "/v1/schedules/preview", ["POST"]),
+        ("OPTIONS", f"/v1/absences/{uuid4()}", ["DELETE", "GET", "PUT"]),
+    ],
 )
-async def test_a_wrong_method_is_a_problem_that_says_which_are_right(gateway, method, path):
+async def test_a_wrong_method_is_a_problem_that_says_which_are_right(gateway, method, path, allowed):
     answer = await gateway.ask(method, path)
     assert (answer.status_code, check(answer)["code"]) == (405, "method_not_allowed")
     assert answer.json()["detail"] == CODES["method_not_allowed"]
-    assert answer.headers["allow"]
+    assert answer.headers["allow"] == ", ".join(allowed)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        {"Content-Type": ""},
+        {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/notifications", "/v1/templates/trip/preview"])
+async def test_a_body_that_is_no_json_by_its_own_word_is_415_and_says_what_to_send(gateway, path, headers):
+    answer = await gateway.ask("POST", path, "staff", uuid4(), uuid4(), headers, content=json.dumps(GOOD))
+    assert (answer.status_code, check(answer)["code"]) == (415, "unsupported_media_type")
+
+
+async def test_a_body_that_breaks_off_says_where_and_why(gateway):
+    headers = {"Content-Type": "application/json"}
+    answer = await gateway.ask("POST", "/v1/notifications", "staff", uuid4(), None, headers, content=b'{"title": ')
+    (error,) = check(answer)["errors"]
+    assert error["loc"] == ["body", "10"]
+    assert error["message"] == "is no JSON from this character on: Expecting value"
 
 
 async def test_a_body_over_the_limit_is_refused_announced_or_not(gateway):

@@ -3,11 +3,9 @@
 import datetime as dt
 from uuid import uuid4
 
-import httpx
 import pytest
 import pytest_asyncio
 
-from gateway.forward import Owners
 from shared.events import NotificationDue, ScheduleRequested
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -135,38 +133,6 @@ async def test_seed_22_nobody_of_another_school_is_scheduled_for(gateway, school
     stranger = await gateway.add_person(await gateway.add_school())
     answer = await ask(gateway, school, repeat=WEEKLY, audience={"people": [str(stranger)]})
     assert (answer.status_code, answer.json()["people"]) == (422, [str(stranger)])
-
-
-class Scripted(Owners):
-    """Owners that answer as they are told, over the real client."""
-
-    def __init__(self, key, script):
-        super().__init__({"scheduler": "http://scheduler", "notifier": "http://notifier"}, key)
-        self.asked = []
-        self._script = script
-        self._clients = {
-            name: httpx.AsyncClient(base_url=f"http://{name}", transport=httpx.MockTransport(self._answer))
-            for name in self._clients
-        }
-
-    def _answer(self, request):
-        self.asked.append((request.url.host, request.method, request.url.path))
-        status, body = self._script[request.url.host, request.method]
-        return httpx.Response(status, json=body, headers={"ETag": '"4"'})
-
-
-@pytest.fixture
-def owners(gateway):
-    """Puts scripted owners into the application; the real ones come back afterwards."""
-    state = gateway.client._transport.app.state
-    real = state.owners
-
-    def put(**script):
-        state.owners = Scripted(gateway.key, {tuple(name.split("_")): answer for name, answer in script.items()})
-        return state.owners
-
-    yield put
-    state.owners = real
 
 
 async def test_a_schedule_is_accepted_while_its_owner_has_not_heard_of_it(gateway, school, owners):

@@ -90,7 +90,13 @@ async def furnish(gateway, spec):
             "INSERT INTO device (token, person_id, platform) VALUES (%s, %s, 'web')", (side.canary, person)
         )
     side.ids = {"school_id": str(school), "person_id": str(person), "student_id": str(person), "role": "student"}
-    side.ids |= {"name": side.canary, "school": str(school), "group_id": str(uuid4()), "suppression_id": str(uuid4())}
+    side.ids |= {
+        "name": side.canary,
+        "school": str(school),
+        "group_id": str(uuid4()),
+        "suppression_id": str(uuid4()),
+        "failure_id": "9876543210",
+    }
     body = {"type": "general", "title": side.canary, "body": "Snow", "audience": {"people": [str(person)]}}
     sent = (await gateway.ask("POST", "/v1/notifications", "staff", school, uuid4(), json=body)).json()
     side.ids |= {"notification_id": sent["notification_id"], "task_id": sent["task_id"]}

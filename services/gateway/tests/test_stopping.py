@@ -70,6 +70,43 @@ async def test_only_who_asked_for_it_and_the_office_decide_about_a_notification(
     assert elsewhere.status_code in (404, 503)
 
 
+async def test_promise_08_a_resend_under_one_key_is_one_task_and_with_another_body_409(gateway, owners):
+    # given
+    scripted = owners(notifier_POST=(202, {"round": 2}))
+    school, person = await gateway.add_school(), uuid4()
+    path = f"/v1/notifications/{await sent(gateway, school, await gateway.add_person(school))}/resend"
+
+    async def again(key, **body):
+        return await gateway.ask("POST", path, "staff", school, person, {"Idempotency-Key": key}, json=body)
+
+    # when
+    answers = [await again("one"), await again("one"), await again("two"), await again("one", unknown=True)]
+    # then
+    assert [answer.status_code for answer in answers] == [202, 202, 202, 409]
+    assert answers[3].json()["code"] == "idempotency_conflict"
+    tasks = [body["task_id"] for body in scripted.bodies]
+    assert (tasks[0] == tasks[1], tasks[0] == tasks[2]) == (True, False)
+    assert [answer.headers["location"] for answer in answers[:3]] == [f"/v1/tasks/{task}" for task in tasks]
+
+
+@pytest.mark.parametrize(
+    ("role", "bound", "where", "status"),
+    [("staff", True, {}, 200), ("platform_admin", False, {}, 404), ("platform_admin", False, {"school": "named"}, 200)],
+)
+async def test_a_step_of_an_escalation_which_nobody_asked_for_here_is_told_by_its_owner(
+    gateway, owners, role, bound, where, status
+):
+    owners(notifier_GET=(200, {"state": "completed"}))
+    school = await gateway.add_school()
+    params = {name: str(school) for name in where}
+    answer = await gateway.ask(
+        "GET", f"/v1/notifications/{uuid4()}", role, school if bound else None, uuid4(), params=params
+    )
+    assert answer.status_code == status
+    if status == 200:
+        assert answer.json() == {"state": "completed"}
+
+
 async def test_a_one_click_link_asks_first_and_only_post_changes(gateway):
     link = f"/unsubscribe/{uuid4()}.{uuid4()}.general.{'0' * 64}"
     page = await gateway.client.get(link)

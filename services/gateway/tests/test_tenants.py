@@ -57,7 +57,8 @@ async def test_seed_20_lists_hold_what_is_ours_and_nothing_of_theirs(gateway, ou
 
 
 @pytest.mark.parametrize("role", OF_SCHOOLS)
-async def test_promise_16_what_is_theirs_does_not_exist_for_us(gateway, ours, theirs, role):
+async def test_promise_16_what_is_theirs_does_not_exist_for_us(gateway, ours, theirs, owners, role):
+    owners(notifier_GET=(404, {"detail": "unknown"}))
     for path in (f"/v1/tasks/{theirs.task}", f"/v1/notifications/{theirs.notification}"):
         answer = await gateway.ask("GET", path, role, ours.school, uuid4())
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

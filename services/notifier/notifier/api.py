@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from notifier import store
 from shared.asking import Asked, asked, transactions
+from shared.events.directory import Kind
 from shared.transaction import Transactions
 
 router = APIRouter(prefix="/v1", tags=["notifications"])
@@ -23,6 +24,7 @@ SELECT notification_id, task_id, school_id, kind, state, urgent, channels, title
        requested_at, expires_at, completed_at, error
 FROM notification WHERE school_id = (SELECT bound_school()) AND NOT tombstone
   AND (%(after)s::uuid IS NULL OR notification_id < %(after)s)
+  AND (%(kind)s::text IS NULL OR kind = %(kind)s) AND (%(state)s::text IS NULL OR state = %(state)s)
 ORDER BY notification_id DESC LIMIT %(limit)s
 """
 
@@ -72,11 +74,14 @@ async def read_notification(
 async def list_notifications(
     who: Annotated[Asked, Depends(asked)],
     database: Annotated[Transactions, Depends(transactions)],
+    kind: Kind | None = None,
+    state: Annotated[str | None, Query(max_length=20)] = None,
     after: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> NotificationPage:
     """Notifications of the school, newest first."""
+    values = {"kind": kind, "state": state, "after": after, "limit": limit + 1}
     async with database.request(who.school) as tx:
-        rows = await tx.rows(PAGE, {"after": after, "limit": limit + 1})
+        rows = await tx.rows(PAGE, values)
     items = [NotificationRead(**row) for row in rows[:limit]]
     return NotificationPage(items=items, next=items[-1].notification_id if len(rows) > limit else None)

@@ -65,6 +65,9 @@ async def test_a_cancel_that_overtakes_its_intent_meets_it(house):
     assert (await house.task(event.notification_id))["state"] == "cancelled"
     listed = await house.http(school, "GET", "/v1/notifications")
     assert [each["state"] for each in listed.json()["items"]] == ["cancelled"]
+    for narrowed, found in (("state=cancelled&kind=general", 1), ("state=completed", 0), ("kind=safety", 0)):
+        some = await house.http(school, "GET", f"/v1/notifications?{narrowed}")
+        assert len(some.json()["items"]) == found, narrowed
 
 
 async def test_another_schools_notification_does_not_exist(house):

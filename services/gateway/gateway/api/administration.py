@@ -1,17 +1,18 @@
 """`/v1/administrators`, invitations, `/v1/audit`: who may, and what they did."""
 
 import datetime as dt
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict
 
 from gateway import accounts, audit
 from gateway.api.deps import Rows, school_of, seen_by
-from gateway.api.fields import Label, Limit
+from gateway.api.fields import Label, Limit, Wanted
 from gateway.auth import Known, SignedIn
 from gateway.problems import Problem
+from gateway.scalars import Instant
 
 router = APIRouter(prefix="/v1", tags=["access"])
 
@@ -111,12 +112,12 @@ async def remove_administrator(person_id: UUID, caller: SignedIn, rows: Rows) ->
 async def audited(
     caller: Known,
     rows: Rows,
-    school: Annotated[str | None, Query(max_length=255)] = None,
+    school: Wanted = None,
     person: UUID | None = None,
     key: UUID | None = None,
-    action: Annotated[str | None, Query(max_length=200)] = None,
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
+    action: Wanted = None,
+    since: Instant | None = None,
+    until: Instant | None = None,
     refused: bool = False,
     after: UUID | None = None,
     limit: Limit = 50,

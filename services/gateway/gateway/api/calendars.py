@@ -13,6 +13,7 @@ from gateway.api.fields import Span, Strict
 from gateway.api.schools import ours
 from gateway.auth import Known
 from gateway.problems import Problem
+from gateway.scalars import WHOLE
 from shared.asking import IfMatch, etag
 from shared.transaction import Transaction
 
@@ -50,7 +51,7 @@ class ClosureOut(Span):
 class CalendarIn(Strict):
     """Parts that are left out stay as they are; a part that is given replaces what was there."""
 
-    weekdays: list[Annotated[int, Field(ge=1, le=7)]] | None = Field(default=None, min_length=1, max_length=7)
+    weekdays: list[Annotated[int, Field(ge=1, le=7), WHOLE]] | None = Field(default=None, min_length=1, max_length=7)
     terms: list[TermIn] | None = Field(default=None, max_length=100)
     closures: list[Span] | None = Field(default=None, max_length=400)
 
@@ -95,18 +96,20 @@ async def replace_calendar(
 
 
 @router.post("/closures", status_code=201)
-async def close(school_id: UUID, body: Span, caller: Known, rows: Rows, response: Response) -> Calendar:
+async def close(
+    school_id: UUID, body: Span, caller: Known, rows: Rows, expected: IfMatch, response: Response
+) -> Calendar:
     """Close the school for some days; what is scheduled for school days moves with it."""
     async with seen_by(rows, caller) as tx:
-        await schools.close(tx, ours(caller, school_id), uuid7(), body.name, body.starts, body.ends)
+        await schools.close(tx, ours(caller, school_id), expected, uuid7(), body.model_dump())
         return await _calendar(tx, school_id, response)
 
 
 @router.delete("/closures/{closure_id}", status_code=204)
-async def reopen(school_id: UUID, closure_id: UUID, caller: Known, rows: Rows) -> None:
+async def reopen(school_id: UUID, closure_id: UUID, caller: Known, rows: Rows, expected: IfMatch) -> None:
     """Take a closure back."""
     async with seen_by(rows, caller) as tx:
-        await schools.reopen(tx, ours(caller, school_id), closure_id)
+        await schools.reopen(tx, ours(caller, school_id), expected, closure_id)
 
 
 async def _calendar(tx: Transaction, school: UUID, response: Response) -> Calendar:

@@ -1,19 +1,21 @@
 """`/v1/classes`: classes and enrolments."""
 
 import datetime as dt
-from typing import Annotated, Literal, Self, get_args
+from typing import Literal, Self, get_args
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, model_validator
 from uuid_utils.compat import uuid7
 
 from gateway import classes
 from gateway.api.deps import InSchool, Rows
-from gateway.api.fields import Code, Grade, Limit, Name, SourcedId, Strict, Until
+from gateway.api.fields import Code, Grade, Key, Limit, Name, SourcedId, Strict, Until, Wanted
 from gateway.api.paging import chosen
 from gateway.auth import Known
+from gateway.idempotency import answered
 from gateway.problems import Problem
+from gateway.scalars import Flag
 from shared.asking import IfMatch, etag
 from shared.transaction import Transaction
 
@@ -63,7 +65,7 @@ class ClassChange(Strict):
     code: Code | None = None
     kind: ClassKind | None = None
     grades: list[Grade] | None = Field(default=None, max_length=20)
-    active: bool | None = None
+    active: Flag | None = None
 
     @model_validator(mode="after")
     def something(self) -> Self:
@@ -95,7 +97,7 @@ class EnrolmentIn(Until):
 
     person_id: UUID
     role: ClassRole = "student"
-    leads: bool = False
+    leads: Flag = False
 
 
 class EnrolmentsIn(Strict):
@@ -135,7 +137,7 @@ async def listing(
     _: Known,
     rows: Rows,
     school: InSchool,
-    grade: Annotated[str | None, Query(max_length=16)] = None,
+    grade: Wanted = None,
     kind: ClassKind | None = None,
     person: UUID | None = None,
     active: bool | None = None,
@@ -151,11 +153,18 @@ async def listing(
 
 
 @router.post("", status_code=201)
-async def create(body: ClassIn, _: Known, rows: Rows, school: InSchool, response: Response) -> Class:
-    """Add a class by hand."""
+async def create(
+    body: ClassIn, caller: Known, rows: Rows, school: InSchool, response: Response, idempotency_key: Key = None
+) -> Class:
+    """Add a class by hand; under the same Idempotency-Key once."""
     class_id = uuid7()
+    asked = ["classes", body.model_dump(mode="json")]
     async with rows.request(school) as tx:
-        await classes.add(tx, class_id, school, body.model_dump())
+        before = await answered(tx, caller, school, idempotency_key, asked, {"id": str(class_id)})
+        if before is None:
+            await classes.add(tx, class_id, school, body.model_dump())
+        else:
+            class_id = UUID(before["id"])
         response.headers["Location"] = f"/v1/classes/{class_id}"
         return await _answer(tx, school, class_id, response)
 

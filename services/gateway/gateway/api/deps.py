@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Request
 
+from gateway.api.fields import Wanted
 from gateway.auth import Caller, Known
 from gateway.firebase import Firebase
 from gateway.forward import Owners
@@ -94,7 +95,7 @@ def seen_by(rows: Transactions, caller: Caller) -> AbstractAsyncContextManager[T
     return rows.begin() if caller.everywhere else rows.request(caller.school)
 
 
-async def _in_school(caller: Known, rows: Rows, school: Annotated[str | None, Query(max_length=255)] = None) -> UUID:
+async def _in_school(caller: Known, rows: Rows, school: Wanted = None) -> UUID:
     return await school_of(rows, caller, school)
 
 

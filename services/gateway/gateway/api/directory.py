@@ -3,12 +3,12 @@
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from gateway import devices, import_upload
 from gateway.api.deps import Rows
-from gateway.api.fields import Limit
+from gateway.api.fields import MOST, ONE_LINE, Key, Limit
 from gateway.api.me import DeviceIn
 from gateway.auth import Known
 from gateway.commands import request_import
@@ -33,7 +33,7 @@ class Named(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     id: UUID | None = None
-    sourced_id: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+    sourced_id: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=ONE_LINE)] | None = None
 
     @model_validator(mode="after")
     def one_of_them(self) -> Self:
@@ -79,7 +79,7 @@ async def import_roster(
     response: Response,
     caller: Known,
     rows: Rows,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
+    idempotency_key: Key = None,
 ) -> dict[str, Any]:
     """Import a OneRoster 1.1 or 1.2 CSV zip, given as the body."""
     limit = request.app.state.service.settings.import_limit_bytes
@@ -92,7 +92,7 @@ async def import_roster(
 
 @router.get("/imports/{task_id}/rejected")
 async def rejected(
-    task_id: UUID, _: Known, rows: Rows, after: Annotated[int, Query(ge=0)] = 0, limit: Limit = 50
+    task_id: UUID, _: Known, rows: Rows, after: Annotated[int, Query(ge=0, le=MOST)] = 0, limit: Limit = 50
 ) -> dict[str, Any]:
     """Rows that an import could not use: file, line, column and reason."""
     async with rows.begin() as tx:

@@ -4,9 +4,17 @@ import datetime as dt
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
-from fastapi import Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, StringConstraints, model_validator
+from fastapi import Header, Query
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    PlainSerializer,
+    StringConstraints,
+    model_validator,
+)
 
+from gateway.scalars import Day
 from shared.events.directory import QuietHours
 
 # PostgreSQL's texts hold no NUL, and what is written to one line of a mail or a list must be one line.
@@ -20,8 +28,18 @@ Code = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Grade = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=ONE_LINE)]
 SourcedId = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=ONE_LINE)]
 Language = Annotated[str, StringConstraints(max_length=35, pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
-Cursor = Annotated[str | None, Query(max_length=200, pattern=r"^[A-Za-z0-9_-]*$")]
+MOST = 2**63 - 1
+"""PostgreSQL's bigint."""
+
+Key = Annotated[str | None, Header(min_length=1, max_length=200)]
+"""An Idempotency-Key."""
+Cursor = Annotated[str | None, Query(max_length=200, pattern=r"^[A-Za-z0-9_-]+$")]
 Limit = Annotated[int, Query(ge=1, le=200)]
+SchoolName = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=NO_NUL)]
+Wanted = Annotated[str | None, Query(max_length=255, pattern=NO_NUL)]
+"""Text that a list is narrowed to."""
+State = Annotated[str | None, Query(max_length=20, pattern=NO_NUL)]
+"""A state as its owner calls it."""
 
 
 def _zone(name: str) -> str:
@@ -64,8 +82,8 @@ class Span(Strict):
     """Some days: `ends` is the last of them."""
 
     name: Name
-    starts: dt.date
-    ends: dt.date
+    starts: Day
+    ends: Day
 
     @model_validator(mode="after")
     def in_order(self) -> Self:
@@ -79,8 +97,8 @@ class Span(Strict):
 class Until(Strict):
     """Since when, and the first day on which it no longer holds."""
 
-    starts: dt.date | None = None
-    ends: dt.date | None = None
+    starts: Day | None = None
+    ends: Day | None = None
 
     @model_validator(mode="after")
     def in_order(self) -> Self:

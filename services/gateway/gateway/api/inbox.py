@@ -8,9 +8,10 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from gateway.api.deps import InSchool, Services
-from gateway.api.fields import Limit, Strict
+from gateway.api.fields import MOST, Limit, Strict
 from gateway.auth import Caller, Known
 from gateway.problems import Problem
+from gateway.scalars import WHOLE
 
 router = APIRouter(prefix="/v1/me/inbox", tags=["me"])
 
@@ -18,7 +19,7 @@ router = APIRouter(prefix="/v1/me/inbox", tags=["me"])
 class ReadAllIn(Strict):
     """The newest item that the app has shown; without it, everything is read."""
 
-    up_to: int | None = Field(default=None, ge=1)
+    up_to: Annotated[int, Field(ge=1, le=MOST), WHOLE] | None = None
 
 
 @router.get("")
@@ -27,7 +28,7 @@ async def my_inbox(
     owners: Services,
     school: InSchool,
     *,
-    after: Annotated[int | None, Query(ge=1)] = None,
+    after: Annotated[int | None, Query(ge=1, le=MOST)] = None,
     limit: Limit = 50,
     unread: bool = False,
 ) -> Any:

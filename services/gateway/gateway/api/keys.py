@@ -5,14 +5,15 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from uuid_utils.compat import uuid7
 
 from gateway import keys
 from gateway.api.deps import Rows, SignInTools, school_of, seen_by
-from gateway.api.fields import Label, Limit
+from gateway.api.fields import Label, Limit, Wanted
 from gateway.auth import SCOPES, Known, SignedIn
 from gateway.problems import Problem
+from gateway.scalars import Instant
 from shared.asking import NeededMatch, check_version, etag
 from shared.transaction import Transaction
 
@@ -29,7 +30,7 @@ class KeyIn(BaseModel):
     role: Literal["platform_admin", "school_admin", "staff"] = "staff"
     scopes: list[Scope] = Field(min_length=1, max_length=100)
     school: Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00]*$")] | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Instant | None = None
 
 
 class KeyChange(BaseModel):
@@ -37,7 +38,7 @@ class KeyChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     name: Label | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Instant | None = None
 
 
 class Key(BaseModel):
@@ -98,10 +99,17 @@ async def _school_there(tx: Transaction, school: UUID | None) -> None:
 
 @router.get("/keys", response_model=KeyPage)
 async def list_keys(
-    caller: Known, rows: Rows, usable: bool = False, after: UUID | None = None, limit: Limit = 50
+    caller: Known,
+    rows: Rows,
+    school: Wanted = None,
+    *,
+    usable: bool = False,
+    after: UUID | None = None,
+    limit: Limit = 50,
 ) -> dict[str, Any]:
-    """Keys of the caller's school, or of all; `usable` leaves out those that are revoked or over."""
-    values = {"school": caller.school, "usable": usable, "after": after, "limit": limit + 1}
+    """Keys of the caller's school; administrators of the group name one, or see all. `usable`: not revoked or over."""
+    where = caller.school if school is None else await school_of(rows, caller, school)
+    values = {"school": where, "usable": usable, "after": after, "limit": limit + 1}
     async with seen_by(rows, caller) as tx:
         found = await tx.rows(keys.PAGE, values)
     return {"items": found[:limit], "next": found[limit - 1]["id"] if len(found) > limit else None}

@@ -4,9 +4,10 @@ import datetime as dt
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 
 from gateway.api.deps import Rows, school_of, seen_by
+from gateway.api.fields import Wanted
 from gateway.auth import Known, KnownPerson
 from gateway.event_stream import EventStream, Interest, encoded
 from gateway.live import Hub
@@ -24,9 +25,13 @@ FROM task WHERE changed_at >= %(since)s AND (%(school)s::uuid IS NULL OR school_
 ORDER BY changed_at LIMIT %(limit)s
 """
 
-STREAM: dict[int | str, dict[str, Any]] = {
-    200: {"description": "A stream of events", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
-}
+
+def _stream(*kinds: str) -> dict[int | str, dict[str, Any]]:
+    """A stream in the description: its schema is that of each event, whose `data` are JSON."""
+    data = {"type": "string", "contentMediaType": "application/json"}
+    event = {"type": "object", "properties": {"event": {"enum": [*kinds, "reset", "reconnect"]}, "data": data}}
+    return {200: {"description": "Events, one after another", "content": {"text/event-stream": {"schema": event}}}}
+
 
 LastEvent = Annotated[
     int | None, Header(alias="Last-Event-ID", ge=0, le=253_402_300_799_000, description="the id of the last event seen")
@@ -41,12 +46,12 @@ async def _hub(request: Request) -> Hub:
 Live = Annotated[Hub, Depends(_hub)]
 
 
-@router.get("/tasks/events", tags=["tasks"], response_class=Response, responses=STREAM)
+@router.get("/tasks/events", tags=["tasks"], response_class=Response, responses=_stream("task"))
 async def task_events(
     caller: Known,
     rows: Rows,
     hub: Live,
-    school: Annotated[str | None, Query(max_length=255)] = None,
+    school: Wanted = None,
     last_event_id: LastEvent = None,
 ) -> EventStream:
     """Changes of the tasks that the caller may see: `task`, the state as in `/v1/tasks`, perhaps twice; the higher
@@ -70,7 +75,7 @@ async def task_events(
     return EventStream(hub, interest, missed)
 
 
-@router.get("/me/inbox/events", tags=["inbox"], response_class=Response, responses=STREAM)
+@router.get("/me/inbox/events", tags=["inbox"], response_class=Response, responses=_stream("inbox"))
 async def inbox_events(caller: KnownPerson, hub: Live, last_event_id: LastEvent = None) -> EventStream:
     """Changes of the caller's inbox: `inbox`, with `notification_id` and `reason` (`added`, `read`), perhaps twice.
     `reset`: something may have been missed, list the inbox anew. `reconnect`: come back.

@@ -12,6 +12,7 @@ from gateway.api.deps import InSchool, Rows
 from gateway.api.fields import QuietIn, Strict, columns_of
 from gateway.auth import Caller, Known
 from gateway.problems import Problem
+from gateway.scalars import Flag
 from shared.asking import IfMatch, etag
 from shared.events.directory import Channel, Kind, Preference, QuietHours
 
@@ -37,7 +38,7 @@ class PreferenceIn(Strict):
 
     kind: Kind
     channel: Channel
-    wanted: bool
+    wanted: Flag
 
     @model_validator(mode="after")
     def safety_comes_through(self) -> Self:

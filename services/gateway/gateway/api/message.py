@@ -1,11 +1,11 @@
 """What a notification says, in its sender's words or by a template, and whether somebody must be reached."""
 
-import datetime as dt
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
 from gateway.api.fields import NO_NUL, Strict
+from gateway.scalars import WHOLE, Instant
 from shared.events.notifications import Escalation
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, pattern=NO_NUL)]
@@ -42,16 +42,15 @@ Data = Annotated[dict[Key, Value], Field(max_length=50), AfterValidator(_carried
 class EscalationIn(Strict):
     """Every `after_minutes` that nobody has read it one step more: a mail, the next guardian by rank, the office."""
 
-    after_minutes: int = Field(default=15, ge=1, le=DAY_MINUTES)
+    after_minutes: Annotated[int, Field(ge=1, le=DAY_MINUTES), WHOLE] = 15
     steps: list[Literal["mail", "next_guardian", "office"]] = Field(
         default=["mail", "next_guardian", "office"], min_length=1, max_length=10
     )
-    deadline: AwareDatetime | None = None
+    deadline: Instant | None = None
 
     def of_event(self) -> Escalation:
         """As services know it."""
-        deadline = self.deadline.astimezone(dt.UTC) if self.deadline else None
-        return Escalation(after_minutes=self.after_minutes, steps=tuple(self.steps), deadline=deadline)
+        return Escalation(after_minutes=self.after_minutes, steps=tuple(self.steps), deadline=self.deadline)
 
 
 class MessageIn(BaseModel):

@@ -1,17 +1,18 @@
 """`/v1/notifications`: whom it would reach, and see what became of it."""
 
-import datetime as dt
 from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from gateway import audiences
 from gateway.api.deps import Rows, Services, school_of, seen_by
+from gateway.api.fields import Limit, SchoolName, State, Wanted
 from gateway.api.message import MessageIn
 from gateway.auth import Known
 from gateway.problems import Problem
+from gateway.scalars import Flag, Instant
 from gateway.timing import Timing
 from shared.events import Audience
 from shared.events.directory import Channel, Kind, Responsibility, Role
@@ -24,17 +25,6 @@ PEOPLE_LIMIT = 10_000
 NO_NUL = r"^[^\x00]*$"
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=NO_NUL)]
 
-
-def _in_utc(moment: dt.datetime) -> dt.datetime:
-    try:
-        return moment.astimezone(dt.UTC)
-    except OverflowError:
-        msg = "is beyond the years that can be kept"
-        raise ValueError(msg) from None
-
-
-SchoolName = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=NO_NUL)]
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 INTENT = "SELECT task_id, school_id FROM intent WHERE notification_id = %(id)s"
 
@@ -50,7 +40,7 @@ class AudienceIn(BaseModel):
 
     people: list[UUID] | None = Field(default=None, min_length=1, max_length=PEOPLE_LIMIT)
     grade: Annotated[str, StringConstraints(min_length=1, max_length=16, pattern=NO_NUL)] | None = None
-    school: bool = False
+    school: Flag = False
     classes: list[UUID] | None = Field(default=None, min_length=1, max_length=500)
     students: list[UUID] | None = Field(default=None, min_length=1, max_length=PEOPLE_LIMIT)
     roles: list[Role] = Field(default=["guardian"], min_length=1)
@@ -71,13 +61,13 @@ class NotificationIn(MessageIn, Timing):
 
     model_config = ConfigDict(extra="forbid")
 
-    school: str | None = None
+    school: SchoolName | None = None
     schools: list[SchoolName] | None = Field(default=None, min_length=1, max_length=500)
     type: Kind
     audience: AudienceIn
     channels: list[Channel] = Field(default=["push", "mail", "inbox"], min_length=1)
-    urgent: bool = False
-    expires_at: Moment | None = None
+    urgent: Flag = False
+    expires_at: Instant | None = None
 
     @model_validator(mode="after")
     def several_schools_at_once(self) -> Self:
@@ -96,11 +86,11 @@ class PreviewIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    school: str | None = None
+    school: SchoolName | None = None
     type: Kind
     audience: AudienceIn
     channels: list[Channel] = Field(default=["push", "mail", "inbox"], min_length=1)
-    urgent: bool = False
+    urgent: Flag = False
 
 
 class AtSchool(BaseModel):
@@ -159,22 +149,23 @@ async def preview(body: PreviewIn, caller: Known, rows: Rows, owners: Services) 
 
 
 @router.get("/notifications/{notification_id}")
-async def read(notification_id: UUID, caller: Known, rows: Rows, owners: Services) -> Any:
-    """One notification with its counts by channel and state; `accepted` while the notifier has not heard of it."""
-    intent = await _intent(rows, caller, notification_id)
-    response = await owners.get("notifier", f"/v1/notifications/{notification_id}", caller, intent["school_id"])
-    if response.status_code == 404:  # noqa: PLR2004
-        return {"notification_id": str(notification_id), "task_id": str(intent["task_id"]), "state": "accepted"}
-    return response.json()
+async def read(notification_id: UUID, caller: Known, rows: Rows, owners: Services, school: Wanted = None) -> Any:
+    """One notification with its counts by channel and state; `accepted` while the notifier has not heard of it.
 
-
-async def _intent(rows: Rows, caller: Known, notification_id: UUID) -> dict[str, Any]:
-    """The intent, within the caller's school; anybody else's does not exist."""
+    What nobody asked for here (a step of an escalation) only its owner knows: `school` says where to look, for those
+    who belong to none.
+    """
     async with seen_by(rows, caller) as tx:
-        row = await tx.row(INTENT, {"id": notification_id})
-    if row is None:
+        intent = await tx.row(INTENT, {"id": notification_id})
+    if intent is None and caller.everywhere and caller.school is None and school is None:
         raise Problem(404, "not_found")
-    return row
+    where = intent["school_id"] if intent else await school_of(rows, caller, school)
+    response = await owners.get("notifier", f"/v1/notifications/{notification_id}", caller, where)
+    if response.status_code != 404:  # noqa: PLR2004
+        return response.json()
+    if intent is None:
+        raise Problem(404, "not_found")
+    return {"notification_id": str(notification_id), "task_id": str(intent["task_id"]), "state": "accepted"}
 
 
 @router.get("/notifications")
@@ -182,11 +173,14 @@ async def listing(
     caller: Known,
     rows: Rows,
     owners: Services,
-    school: str | None = None,
+    school: Wanted = None,
+    kind: Annotated[Kind | None, Query(alias="type")] = None,
+    state: State = None,
     after: UUID | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    limit: Limit = 50,
 ) -> Any:
     """Notifications of a school, newest first; pass `next` as `after` to go on."""
     where = await school_of(rows, caller, school)
-    params = {"limit": limit} | ({"after": str(after)} if after else {})
+    asked = {"limit": limit, "kind": kind, "state": state, "after": after and str(after)}
+    params = {name: value for name, value in asked.items() if value is not None}
     return (await owners.get("notifier", "/v1/notifications", caller, where, params)).json()

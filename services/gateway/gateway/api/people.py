@@ -1,15 +1,15 @@
 """`/v1/people`: who belongs to a school, and as what."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from uuid_utils.compat import uuid7
 
 from gateway import erasing, people
 from gateway.api.deps import InSchool, Rows, school_of
-from gateway.api.fields import Limit, columns_of
+from gateway.api.fields import Key, Limit, Wanted, columns_of
 from gateway.api.paging import chosen
 from gateway.api.person_fields import (
     ContactIn,
@@ -23,6 +23,7 @@ from gateway.api.person_fields import (
     PersonWhole,
 )
 from gateway.auth import Known
+from gateway.idempotency import answered
 from gateway.problems import Problem
 from shared.asking import IfMatch, etag
 from shared.events import PersonChanged
@@ -69,10 +70,10 @@ BY_SOURCED_ID = f"SELECT {FIELDS} FROM person p WHERE p.sourced_id = %(sourced_i
 async def listing(
     caller: Known,
     rows: Rows,
-    school: Annotated[str | None, Query(max_length=255)] = None,
-    sourced_id: Annotated[str | None, Query(max_length=255)] = None,
+    school: Wanted = None,
+    sourced_id: Wanted = None,
     role: Role | None = None,
-    grade: Annotated[str | None, Query(max_length=16)] = None,
+    grade: Wanted = None,
     active: bool | None = None,
     after: UUID | None = None,
     limit: Limit = 50,
@@ -92,14 +93,21 @@ async def listing(
 
 
 @router.post("", status_code=201)
-async def create(body: PersonIn, _: Known, rows: Rows, school: InSchool, response: Response) -> PersonWhole:
-    """Add a person by hand; rosters bring theirs."""
+async def create(
+    body: PersonIn, caller: Known, rows: Rows, school: InSchool, response: Response, idempotency_key: Key = None
+) -> PersonWhole:
+    """Add a person by hand, under the same Idempotency-Key once; rosters bring theirs."""
     person = uuid7()
     facts = body.model_dump(include={"sourced_id", "given_name", "family_name", "language", "timezone"})
     memberships = [m.model_dump() for m in body.memberships]
     contacts = [contact.model_dump() for contact in body.contacts]
+    asked = ["people", body.model_dump(mode="json")]
     async with rows.begin() as tx:
-        await people.add(tx, person, school, facts | columns_of(body.quiet), memberships, contacts)
+        before = await answered(tx, caller, school, idempotency_key, asked, {"id": str(person)})
+        if before is None:
+            await people.add(tx, person, school, facts | columns_of(body.quiet), memberships, contacts)
+        else:
+            person = UUID(before["id"])
     response.headers["Location"] = f"/v1/people/{person}"
     return await _answer(rows, school, person, response)
 
@@ -141,23 +149,29 @@ async def replace_contacts(
 
 @router.put("/{person_id}/memberships")
 async def join(
-    person_id: UUID, body: MembershipIn, caller: Known, rows: Rows, school: InSchool, response: Response
+    person_id: UUID,
+    body: MembershipIn,
+    caller: Known,
+    rows: Rows,
+    school: InSchool,
+    expected: IfMatch,
+    response: Response,
 ) -> PersonWhole:
     """Say what a person is at the school, or change it. Only the group can bring in somebody of another school."""
     async with rows.begin() as tx:
         if not caller.everywhere:
             await people.lock(tx, person_id, school)
-        await people.join(tx, person_id, school, body.model_dump())
+        await people.join(tx, person_id, school, expected, body.model_dump())
     return await _answer(rows, school, person_id, response)
 
 
 @router.delete("/{person_id}/memberships/{role}")
 async def leave(
-    person_id: UUID, role: MemberRole, _: Known, rows: Rows, school: InSchool, response: Response
+    person_id: UUID, role: MemberRole, _: Known, rows: Rows, school: InSchool, expected: IfMatch, response: Response
 ) -> PersonWhole:
     """End a membership today. Nothing is deleted: what was sent and recorded stays true."""
     async with rows.begin() as tx:
-        await people.leave(tx, person_id, school, role)
+        await people.leave(tx, person_id, school, expected, role)
     return await _answer(rows, school, person_id, response)
 
 

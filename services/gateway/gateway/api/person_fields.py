@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
-from gateway.api.fields import Grade, Language, Name, QuietIn, SourcedId, Strict, Timezone, Until
+from gateway.api.fields import ONE_LINE, Grade, Language, Name, QuietIn, SourcedId, Strict, Timezone, Until
+from gateway.scalars import Flag
 from shared.events.directory import Preference, QuietHours, Role
 
 MemberRole = Literal["school_admin", "staff", "teacher", "guardian", "student"]
@@ -34,7 +35,7 @@ class ContactIn(Strict):
     """An address. Several people may share one; a notification goes to it once."""
 
     kind: Literal["mail", "phone"]
-    address: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=254)]
+    address: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=254, pattern=ONE_LINE)]
 
     @model_validator(mode="after")
     def written_right(self) -> Self:
@@ -76,7 +77,7 @@ class PersonChange(Strict):
     family_name: Name | None = None
     language: Language | None = None
     timezone: Timezone | None = None
-    active: bool | None = None
+    active: Flag | None = None
 
     @model_validator(mode="after")
     def something(self) -> Self:

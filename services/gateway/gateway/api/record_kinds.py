@@ -4,14 +4,14 @@ import datetime as dt
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
-from gateway.api.fields import Code, Name, Prose, Strict
+from gateway.api.fields import ONE_LINE, Code, Name, Prose, Strict
 from gateway.records import Kind
+from gateway.scalars import Amount, Day
 
 
 class Facts(Strict):
@@ -31,7 +31,7 @@ class Facts(Strict):
 class BehaviorFacts(Facts):
     """Something that a student did, well or badly."""
 
-    happened_on: dt.date
+    happened_on: Day
     category: Name
     severity: Literal["praise", "minor", "major"] = "minor"
     description: Prose = ""
@@ -50,10 +50,10 @@ class PaymentFacts(Facts):
     """Money that is due, was received or went back: an exact decimal, best written as text, and its currency."""
 
     status: Literal["due", "received", "refunded", "cancelled"]
-    amount: Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=3)]
+    amount: Amount
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-    due_on: dt.date | None = None
-    paid_on: dt.date | None = None
+    due_on: Day | None = None
+    paid_on: Day | None = None
     purpose: Prose = ""
     reference: Code | None = None
     file_id: UUID | None = None
@@ -84,7 +84,7 @@ class PaymentFacts(Facts):
 class AbsenceFacts(Facts):
     """A student who was not there, or came late: the whole day, or one `period` of it."""
 
-    day_: dt.date = Field(alias="day")
+    day_: Day = Field(alias="day")
     period: Code | None = None
     status: Literal["absent", "late", "excused"] = "absent"
     reason: Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")] | None = None
@@ -103,8 +103,8 @@ class GradeFacts(Facts):
 
     course: Name
     term: Name | None = None
-    given_on: dt.date
-    grade: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20)]
+    given_on: Day
+    grade: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20, pattern=ONE_LINE)]
     file_id: UUID | None = None
 
     @property
@@ -115,7 +115,7 @@ class GradeFacts(Facts):
 class RemarkFacts(Facts):
     """What a teacher noted."""
 
-    noted_on: dt.date
+    noted_on: Day
     text: Annotated[str, StringConstraints(min_length=1, max_length=5000, pattern=r"^[^\x00]*$")]
 
     @property

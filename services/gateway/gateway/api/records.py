@@ -2,22 +2,23 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, create_model
 from uuid_utils.compat import uuid7
 
 from gateway import records
 from gateway.api.deps import InSchool, Rows
-from gateway.api.fields import Cursor, Limit, Strict
+from gateway.api.fields import Cursor, Key, Limit, Strict, Wanted
 from gateway.api.paging import chosen, cursor, place
 from gateway.api.record_kinds import KINDS, Facts, RecordKind, stored
 from gateway.auth import Caller, Known, reach
 from gateway.idempotency import answered
 from gateway.problems import Problem
 from gateway.records import Entry
+from gateway.scalars import Day
 from shared.asking import NeededMatch, etag
 from shared.transaction import Transaction
 
@@ -42,7 +43,6 @@ CHOICES = {
     "self": "student_id = %(self)s",
     "after_day": "(day, record_id) < (%(after_day)s, %(after_id)s)",
 }
-Key = Annotated[str | None, Header(min_length=1, max_length=200)]
 
 
 class Record(BaseModel):
@@ -96,9 +96,9 @@ def routes(kind: RecordKind) -> APIRouter:
         rows: Rows,
         school: InSchool,
         student: UUID | None = None,
-        status: Annotated[str | None, Query(max_length=20)] = None,
-        since: dt.date | None = None,
-        until: dt.date | None = None,
+        status: Wanted = None,
+        since: Day | None = None,
+        until: Day | None = None,
         withdrawn: bool | None = False,
         after: Cursor = None,
         limit: Limit = 50,

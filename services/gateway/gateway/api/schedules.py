@@ -6,18 +6,20 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Depends, Header
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from gateway import audiences
 from gateway.api.deps import InSchool, Rows, Services, school_of, seen_by
+from gateway.api.fields import Limit, Wanted
 from gateway.api.message import Data
 from gateway.api.notifications import AudienceIn, Text, audience_of
 from gateway.auth import ADMINS, Caller, Known
 from gateway.calling_off import call_off
 from gateway.forward import Owners
 from gateway.problems import Problem
+from gateway.scalars import WHOLE, Flag
 from gateway.scheduling import SCHOOL, asked_as, invalid
 from gateway.timing import Timing, Zone
 from shared.events.directory import Channel
@@ -42,14 +44,14 @@ class ScheduleChange(Timing):
     data: Data | None = None
     audience: AudienceIn | None = None
     channels: list[Channel] | None = Field(default=None, min_length=1)
-    urgent: bool | None = None
+    urgent: Flag | None = None
 
 
 class PreviewIn(Timing):
     """A rule that may be saved later."""
 
     school: Zone | None = None
-    count: int = Field(default=10, ge=1, le=50)
+    count: Annotated[int, Field(ge=1, le=50), WHOLE] = 10
 
 
 class Which(BaseModel):
@@ -67,7 +69,7 @@ class Which(BaseModel):
         return f"/v1/schedules/{self.id}"
 
 
-async def _which(schedule_id: UUID, caller: Known, rows: Rows, school: str | None = None) -> Which:
+async def _which(schedule_id: UUID, caller: Known, rows: Rows, school: Wanted = None) -> Which:
     """Whose schedule it is: as asked for here, else (the system's own) the caller's or the named school."""
     async with seen_by(rows, caller) as tx:
         row = await tx.row(INTENT, {"id": schedule_id})
@@ -102,7 +104,7 @@ async def listing(
     system: bool = False,
     state: ScheduleState | None = None,
     after: UUID | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    limit: Limit = 50,
 ) -> Any:
     """Schedules of a school, newest first, or the `system`'s own; `next` goes on as `after`. Times are the school's."""
     params = {"system": system, "limit": limit, "state": state, "after": after and str(after)}

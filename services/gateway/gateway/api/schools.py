@@ -1,18 +1,33 @@
 """`/v1/schools`: settings."""
 
 import datetime as dt
-from typing import Annotated, Any, Self
+from typing import Any, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, model_validator
 from uuid_utils.compat import uuid7
 
 from gateway import schools
 from gateway.api.deps import Rows, seen_by
-from gateway.api.fields import Language, Limit, LocalTime, Name, QuietIn, SourcedId, Strict, Timezone, columns_of
+from gateway.api.fields import (
+    Key,
+    Language,
+    Limit,
+    LocalTime,
+    Name,
+    QuietIn,
+    SourcedId,
+    Strict,
+    Timezone,
+    Wanted,
+    columns_of,
+)
 from gateway.auth import Caller, Known
+from gateway.commands import GROUP
+from gateway.idempotency import answered
 from gateway.problems import Problem
+from gateway.scalars import Flag
 from shared.asking import IfMatch, etag
 from shared.events.directory import Occasion, QuietHours
 from shared.transaction import Transaction
@@ -39,8 +54,8 @@ class SettingsIn(Strict):
     name: Name | None = None
     timezone: Timezone | None = None
     language: Language | None = None
-    active: bool | None = None
-    mute_details: bool | None = None
+    active: Flag | None = None
+    mute_details: Flag | None = None
     announces: list[Occasion] | None = Field(default=None, max_length=10)
     quiet: QuietIn | None = None
     digest_at: LocalTime | None = None
@@ -70,7 +85,7 @@ class SchoolIn(Strict):
     name: Name
     timezone: Timezone
     language: Language = "en"
-    mute_details: bool = True
+    mute_details: Flag = True
     announces: list[Occasion] = Field(default=[], max_length=10)
     quiet: QuietIn | None = None
     digest_at: LocalTime = Field(default="07:00", validate_default=True)
@@ -105,7 +120,7 @@ class SchoolPage(BaseModel):
 async def listing(
     caller: Known,
     rows: Rows,
-    sourced_id: Annotated[str | None, Query(max_length=255)] = None,
+    sourced_id: Wanted = None,
     active: bool | None = None,
     after: UUID | None = None,
     limit: Limit = 50,
@@ -119,12 +134,17 @@ async def listing(
 
 
 @router.post("", status_code=201)
-async def create(body: SchoolIn, _: Known, rows: Rows, response: Response) -> School:
-    """Add a school by hand; rosters bring theirs."""
+async def create(body: SchoolIn, caller: Known, rows: Rows, response: Response, idempotency_key: Key = None) -> School:
+    """Add a school by hand, under the same Idempotency-Key once; rosters bring theirs."""
     school = uuid7()
     values = body.model_dump(exclude={"quiet"}) | {"digest_at": body.digest_at, "office": []} | columns_of(body.quiet)
+    asked = ["schools", body.model_dump(mode="json")]
     async with rows.begin() as tx:
-        await schools.add(tx, school, values)
+        before = await answered(tx, caller, GROUP, idempotency_key, asked, {"id": str(school)})
+        if before is None:
+            await schools.add(tx, school, values)
+        else:
+            school = UUID(before["id"])
         return await _answer(tx, school, response, created=True)
 
 

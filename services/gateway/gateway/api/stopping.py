@@ -1,16 +1,19 @@
 """Decisions about a notification that exists: stop it, send it again; and whom a school no longer writes to."""
 
 from typing import Annotated, Any, Literal
-from uuid import UUID, uuid5
+from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from uuid_utils.compat import uuid7
 
 from gateway.api.deps import Rows, Services, school_of, seen_by
+from gateway.api.fields import MOST, Key, Limit, SchoolName, Wanted
 from gateway.auth import ADMINS, Caller, Known
 from gateway.calling_off import call_off, schedule_of
+from gateway.idempotency import answered
 from gateway.problems import Problem
+from gateway.scalars import Flag
 
 router = APIRouter(prefix="/v1", tags=["notifications"])
 
@@ -23,6 +26,7 @@ OTHERS = ADMINS | {"staff"}
 
 
 Address = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$", max_length=254)]
+Number = Annotated[int, Path(ge=1, le=MOST)]
 
 
 class ResendIn(BaseModel):
@@ -30,7 +34,7 @@ class ResendIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    unknown: bool = False
+    unknown: Flag = False
 
 
 class SuppressionIn(BaseModel):
@@ -38,7 +42,7 @@ class SuppressionIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    school: str | None = None
+    school: SchoolName | None = None
     address: Address
     reason: Literal["bounced", "complained"]
     detail: Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")] | None = None
@@ -64,23 +68,26 @@ async def resend(
     rows: Rows,
     owners: Services,
     body: ResendIn | None = None,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
+    idempotency_key: Key = None,
 ) -> Response:
     """Send it again, as a new task, to those only whom it failed to reach, at the addresses they have now.
 
-    The same Idempotency-Key gives the same task. 409 `too_late` when it has expired, `conflict` while it is still being
-    sent or when nobody failed.
+    The same Idempotency-Key gives the same task, with another body 409 `idempotency_conflict`. 409 `too_late` when it
+    has expired, `conflict` while it is still being sent or when nobody failed.
     """
     school = await _whose(notification_id, caller, rows, owners)
-    task = uuid5(notification_id, f"{caller.name}:{idempotency_key}") if idempotency_key else uuid7()
+    asked = {"unknown": (body or ResendIn()).unknown}
+    answer = {"task_id": str(uuid7())}
     async with rows.request(school) as tx:
+        request = [f"notifications/{notification_id}/resend", asked]
+        # The owner knows a task that it has opened: a repeat, also of what was refused, asks for the same one again.
+        answer = await answered(tx, caller, school, idempotency_key, request, answer) or answer
         found = await tx.row(VERSION, {"school": school})
-    version = found["directory_version"] if found else 0
-    wanted = {"task_id": str(task), "unknown": (body or ResendIn()).unknown, "directory_version": version}
+    wanted = asked | answer | {"directory_version": found["directory_version"] if found else 0}
     path = f"/v1/notifications/{notification_id}/resend"
-    answer = await owners.decide("notifier", "POST", path, caller, school, wanted)
-    answer.headers["Location"] = f"/v1/tasks/{task}"
-    return answer
+    decided = await owners.decide("notifier", "POST", path, caller, school, wanted)
+    decided.headers["Location"] = f"/v1/tasks/{answer['task_id']}"
+    return decided
 
 
 async def _whose(notification_id: UUID, caller: Caller, rows: Rows, owners: Services) -> UUID:
@@ -109,10 +116,10 @@ async def suppressions(
     caller: Known,
     rows: Rows,
     owners: Services,
-    school: str | None = None,
+    school: Wanted = None,
     reason: Literal["bounced", "complained", "unsubscribed"] | None = None,
-    after: Annotated[int | None, Query(ge=1)] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    after: Annotated[int | None, Query(ge=1, le=MOST)] = None,
+    limit: Limit = 50,
     *,
     lifted: bool = False,
 ) -> Any:
@@ -132,7 +139,7 @@ async def suppress(body: SuppressionIn, caller: Known, rows: Rows, owners: Servi
 
 
 @router.delete("/suppressions/{suppression_id}", status_code=204)
-async def lift(suppression_id: int, caller: Known, rows: Rows, owners: Services, school: str | None = None) -> Response:
+async def lift(suppression_id: Number, caller: Known, rows: Rows, owners: Services, school: Wanted = None) -> Response:
     """Write there again."""
     where = await school_of(rows, caller, school)
     return await owners.decide("notifier", "DELETE", f"/v1/suppressions/{suppression_id}", caller, where)

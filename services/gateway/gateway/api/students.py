@@ -8,10 +8,11 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from gateway import students
 from gateway.api.deps import InSchool, Rows
-from gateway.api.fields import ONE_LINE, Grade, Limit, Strict
+from gateway.api.fields import ONE_LINE, Grade, Limit, Strict, Wanted
 from gateway.api.paging import chosen
 from gateway.auth import Known, reach
 from gateway.problems import Problem
+from gateway.scalars import WHOLE, Flag
 from shared.asking import IfMatch, etag
 from shared.transaction import Transaction
 
@@ -47,11 +48,11 @@ class GuardianIn(Strict):
     """Somebody who answers for a student; the lowest `rank` is asked first."""
 
     person_id: UUID
-    rank: Annotated[int, Field(ge=1, le=20)] = 1
+    rank: Annotated[int, Field(ge=1, le=20), WHOLE] = 1
     relationship: Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=ONE_LINE)] = "guardian"
-    custody: bool = True
-    billing: bool = True
-    emergency: bool = True
+    custody: Flag = True
+    billing: Flag = True
+    emergency: Flag = True
 
 
 class GuardiansIn(Strict):
@@ -99,7 +100,7 @@ async def listing(
     caller: Known,
     rows: Rows,
     school: InSchool,
-    grade: Annotated[str | None, Query(max_length=16)] = None,
+    grade: Wanted = None,
     school_class: Annotated[UUID | None, Query(alias="class")] = None,
     guardian: UUID | None = None,
     active: bool | None = None,

@@ -1,13 +1,14 @@
 """`/v1/tasks`, `/v1/workers`: what is going on."""
 
 import datetime as dt
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from gateway.api.deps import Rows, school_of, seen_by
+from gateway.api.fields import Limit, Wanted
 from gateway.auth import Known
 from gateway.cancelling import request_cancel
 from gateway.problems import Problem
@@ -88,11 +89,11 @@ async def cancel(task_id: UUID, caller: Known, rows: Rows, response: Response) -
 async def listing(
     caller: Known,
     rows: Rows,
-    school: Annotated[str | None, Query(max_length=255)] = None,
+    school: Wanted = None,
     state: TaskState | None = None,
-    kind: Annotated[str | None, Query(max_length=100)] = None,
+    kind: Wanted = None,
     after: UUID | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    limit: Limit = 50,
 ) -> TaskPage:
     """Tasks of the caller's school; administrators of the group name one, or see all."""
     where = caller.school if school is None else await school_of(rows, caller, school)

@@ -24,7 +24,11 @@ async def templates(caller: Known, owners: Services, school: InSchool) -> Any:
 
 @router.get("/{name}")
 async def template(
-    name: Name, caller: Known, owners: Services, school: InSchool, version: Annotated[int | None, Query(ge=0)] = None
+    name: Name,
+    caller: Known,
+    owners: Services,
+    school: InSchool,
+    version: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None,
 ) -> Response:
     """One template, or a version of it as it was; the ETag is what a change sends back as If-Match."""
     params = {} if version is None else {"version": version}
