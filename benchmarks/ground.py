@@ -5,6 +5,7 @@ import datetime as dt
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aio_pika
 import psycopg
@@ -110,10 +111,10 @@ class Ground:
             service.project((TaskChanged,), project)
         await declare(self.url, service.topology())
 
-    def service(self) -> Service:
+    def service(self, **changes: Any) -> Service:
         """A service with nothing registered yet."""
         environment = {name.lower(): value for name, value in self.backing.environment(SERVICE).items()}
-        return Service(SERVICE, ServiceSettings.model_validate(environment))
+        return Service(SERVICE, ServiceSettings.model_validate(environment | changes))
 
     async def admin(self, statements: str) -> None:
         """Run statements as the database's owner."""

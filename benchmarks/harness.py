@@ -12,6 +12,7 @@ run. A promise of chaos names itself in its row: `promise 03: confirmed, missing
 `make bench ONLY=<name>` runs one; `.local/<verb>/<name>.json` holds what the table shows.
 """
 
+import asyncio
 import os
 import random
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -21,7 +22,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from benchmarks.report import Report
-from cli.backing import choice
+from cli.backing import choice, rabbitmq
 from cli.layout import Layout
 from cli.local.fleet import Fleet
 from cli.local.ports import pick
@@ -58,17 +59,23 @@ class Lab:
         self.say = say
         self.fleet = Fleet(layout.log, Ledger(layout.processes))
         self.amqp_url = self.management_url = self.database_url = ""
+        self._ports: dict[str, int] = {}
 
     def size(self, full: int, smoke: int) -> int:
         """How much of something: `full` as the bounds are stated, `smoke` in the tests."""
         return full if self.full else smoke
+
+    def seconds(self, full: int, smoke: int) -> int:
+        """As `size`, of how long faults go on; CHAOS_SECONDS makes a full run as short as one has time for."""
+        return int(os.environ.get("CHAOS_SECONDS", full)) if self.full else smoke
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Lab"]:
         """Boot both nodes; everything is ended afterwards."""
         if absent := choice.missing({}):
             raise Refused(f"{' and '.join(absent)} must be installed here: a container's node is not ours to kill -9")
-        nodes = choice.choose(self.layout, pick(choice.PORTS), {})
+        self._ports = pick(choice.PORTS)
+        nodes = choice.choose(self.layout, self._ports, {})
         self.amqp_url, self.management_url, self.database_url = (
             nodes.amqp_url,
             nodes.management_url,
@@ -81,6 +88,10 @@ class Lab:
         finally:
             for name in self.fleet.running:
                 self.fleet.kill(name)
+
+    async def control(self, *words: str) -> None:
+        """`rabbitmqctl` on the scenarios' node."""
+        await asyncio.to_thread(rabbitmq.control, self.layout.inside / "rabbitmq", self._ports["epmd"], *words)
 
     async def mend(self) -> None:
         """Start again whatever node a scenario left dead."""

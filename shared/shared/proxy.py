@@ -11,6 +11,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit, urlunsplit
 
+GONE = (ConnectionError, asyncio.IncompleteReadError, RuntimeError)
+"""One end is closed; RuntimeError is how uvloop says so."""
+
 HEADER = b"AMQP\x00\x00\x09\x01"
 METHOD, END = 1, b"\xce"
 PUBLISH = struct.pack(">HH", 60, 40)
@@ -101,7 +104,7 @@ class _Link:
 
     async def up(self, reader: asyncio.StreamReader) -> None:
         """From the service; its first bytes tell whether it speaks AMQP."""
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        with contextlib.suppress(*GONE):
             start = await reader.read(len(HEADER))
             await self._send(self._far, start)
             while start:
@@ -116,7 +119,7 @@ class _Link:
 
     async def down(self, reader: asyncio.StreamReader) -> None:
         """To the service; whole frames, so that one of ours may come between. Only a broker's first byte is a 1."""
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        with contextlib.suppress(*GONE):
             first = await reader.readexactly(1)
             amqp = first[0] == METHOD
             rest = await _read_frame(reader, first) if amqp else first

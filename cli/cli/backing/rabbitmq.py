@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -117,3 +118,19 @@ def specs(script: Path, folder: Path, ports: dict[str, int], password: str) -> l
             grace=12.0,  # an idle node takes 6 s
         ),
     ]
+
+
+def control(folder: Path, epmd: int, *words: str) -> None:
+    """`rabbitmqctl` on the private node in `folder`; raises CalledProcessError."""
+    script = find()
+    assert script is not None
+    env = {
+        "PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        "LANG": "C.UTF-8",
+        "HOME": str(folder),
+        "ERL_EPMD_PORT": str(epmd),
+        "RABBITMQ_NODENAME": NODE,
+        "RABBITMQ_CONF_ENV_FILE": str(folder / "environment"),
+    }
+    program = script.with_name("rabbitmqctl")
+    subprocess.run([program, "--quiet", *words], env=env, check=True, capture_output=True, timeout=60)
