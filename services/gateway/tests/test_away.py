@@ -7,7 +7,10 @@ import pytest
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BODY = {"type": "general", "title": "Closed", "body": "Snow", "audience": {"school": True}}
-HANG_UP = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s"
+HANG_UP = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE application_name = %s AND datname = current_database()
+"""
 
 
 def away(answer):
