@@ -20,7 +20,7 @@ from shared.log import LogReader
 from shared.projection import Projector
 from shared.publisher import CONNECTION_PROBLEMS, Publisher
 from shared.relay import Relay
-from shared.subscriber import Subscriber
+from shared.subscriber import Subscriber, Subscription
 
 if TYPE_CHECKING:
     from shared.service import Service
@@ -62,7 +62,7 @@ class Runtime:
         self._turnstile = Turnstile()
         self.places = asyncio.Semaphore(settings.database_pool)
         """A handler holds a database connection throughout: no more run at once than there are."""
-        self._subscriber = Subscriber(self._url, settings.drain)
+        self._subscriber = Subscriber(self._url, service.name)
         self._backgrounds: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._closing: list[Callable[[], Awaitable[None]]] = []
         self._stopping: list[Callable[[], None]] = []
@@ -82,12 +82,12 @@ class Runtime:
             metrics=service.metrics,
             tiers=service.settings.retry_tiers,
         )
-        self._subscriber.take(queue, consumer, prefetch)
+        self._subscriber.subscriptions.append(Subscription(queue, consumer, prefetch))
 
     def bury(self, keep: Keep) -> None:
         """Take the dead letters of every service."""
         undertaker = Undertaker(keep, self.service.transactions, self.gate)
-        self._subscriber.take(bus.DEAD, undertaker, prefetch=10)
+        self._subscriber.subscriptions.append(Subscription(bus.DEAD, undertaker, prefetch=10))
 
     def read(self, stream: str, projector: Projector) -> None:
         """Read a stream into a projection."""
@@ -168,6 +168,7 @@ class Runtime:
             self.publisher.run,
             self.gate.run,
             self._watch,
+            self._subscriber.run,
             heartbeat.run,
             *([relay.run] * RELAYS),
             *self._backgrounds,
@@ -207,16 +208,15 @@ class Runtime:
             log.error("topology.missing", queues=self._missing)
         elif not self._consuming:
             topology.check_broker(connection)
-            await self._subscriber.start()
+            self._subscriber.begin()
             self._consuming = True
-            log.info("service.consuming", queues=len(self._subscriber.queues))
+            log.info("service.consuming", queues=len(self._subscriber.subscriptions))
 
     async def _stop_consuming(self) -> None:
         if not self._consuming:
             return
         try:
-            async with asyncio.timeout(self.service.settings.drain + 2):
-                await self._subscriber.stop()
+            await self._subscriber.stop(self.service.settings.drain)
         except (TimeoutError, *CONNECTION_PROBLEMS) as problem:
             log.warning("drain.cut_short", error=type(problem).__name__)
 

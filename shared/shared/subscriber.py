@@ -1,22 +1,26 @@
-"""Takes messages off this service's queues with FastStream: a channel and a prefetch for each queue.
+"""Takes messages off this service's queues: one connection for nothing else, a channel and a prefetch for each queue.
 
-FastStream brings them through every loss of the broker; its wrapping stays in here. Acknowledgements share frames.
+On aiormq, the layer below aio-pika: it wraps nothing, and acknowledges many messages in one frame.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
+import aio_pika
 import structlog
-from aiormq.abc import AbstractChannel
-from faststream.middlewares import AckPolicy
-from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitQueue
+from aio_pika.abc import AbstractConnection
+from aiormq.abc import DeliveredMessage
+from aiormq.channel import Channel
 
-from shared.publisher import CONNECTION_PROBLEMS
+from shared.publisher import CONNECTION_PROBLEMS, underlying
 
 log = structlog.get_logger()
+
+PAUSE = 0.5
+"""Before a queue is asked for again that could not be taken from."""
 
 
 class Acks:
@@ -25,7 +29,7 @@ class Acks:
     The broker numbers what it delivers on a channel 1, 2, 3, …: all up to a number are settled only if none is missing.
     """
 
-    def __init__(self, channel: AbstractChannel) -> None:
+    def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._all_up_to = 0
         self._settled: set[int] = set()
@@ -85,48 +89,104 @@ class Message:
 Settle = Callable[[Message], Awaitable[None]]
 
 
-async def _as_it_is(message: RabbitMessage) -> RabbitMessage:
-    """Decoder that leaves the message alone: parsing is the consumer's, so that a malformed body is settled too."""
-    return message
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A queue, what settles each of its messages, and how many are in hand at once."""
+
+    queue: str
+    settle: Settle
+    prefetch: int
 
 
 class Subscriber:
-    """All queues of a service: `take` them, `start` when they are there, `stop` to drain."""
+    """All subscriptions of a service; `run` it, `begin` when the queues are there, `stop` to drain."""
 
-    def __init__(self, url: str, patience: float) -> None:
-        """`patience`: seconds that `stop` waits, at most, for what is in hand."""
-        self._broker = RabbitBroker(url, apply_types=False, logger=None, graceful_timeout=patience)
-        self._acks: WeakKeyDictionary[AbstractChannel, Acks] = WeakKeyDictionary()
-        self.queues: list[str] = []
+    def __init__(self, url: str, name: str) -> None:
+        self._url = url
+        self._name = name
+        self._begun = asyncio.Event()
+        self._consumers: dict[str, tuple[Channel, Acks]] = {}
+        self._in_hand = 0
+        self._idle = asyncio.Event()
+        self.subscriptions: list[Subscription] = []
 
-    def take(self, queue: str, settle: Settle, prefetch: int) -> None:
-        """Have `settle` called with each message of a queue, with at most `prefetch` of them in hand."""
+    def begin(self) -> None:
+        """Take messages from now on."""
+        self._begun.set()
 
-        async def hand(message: RabbitMessage) -> None:
-            raw = message.raw_message
-            acks = self._acks.get(raw.channel)
-            if acks is None:
-                acks = self._acks[raw.channel] = Acks(raw.channel)
-            await settle(Message(raw.headers, raw.body, raw.delivery_tag or 0, acks))
+    async def run(self) -> None:
+        """Take messages until cancelled, through every loss of the broker."""
+        pause = 0.2
+        while self.subscriptions:
+            await self._begun.wait()
+            try:
+                async with await aio_pika.connect(
+                    self._url, timeout=5, client_properties={"connection_name": f"{self._name}-consumer"}
+                ) as connection:
+                    pause = 0.2
+                    gone = asyncio.Event()
+                    connection.close_callbacks.add(lambda *_, gone=gone: gone.set())
+                    async with asyncio.TaskGroup() as each:
+                        for subscription in self.subscriptions:
+                            each.create_task(self._keep(connection, subscription, gone))
+            except CONNECTION_PROBLEMS as problem:
+                log.warning("subscriber.away", error=type(problem).__name__, again_in=pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)
 
-        subscriber = self._broker.subscriber(
-            RabbitQueue(queue, declare=False, durable=True),
-            ack_policy=AckPolicy.MANUAL,
-            channel=Channel(prefetch_count=prefetch),
-            decoder=_as_it_is,
-            no_reply=True,
-            title=queue,
-        )
-        subscriber(hand)
-        self.queues.append(queue)
+    async def _keep(self, connection: AbstractConnection, subscription: Subscription, gone: asyncio.Event) -> None:
+        """Take from one queue until the connection is `gone`; a queue that is missing keeps no other from it."""
+        while not gone.is_set():
+            try:
+                await self._consume(connection, subscription)
+            except CONNECTION_PROBLEMS as problem:
+                log.warning("consumer.interrupted", queue=subscription.queue, error=type(problem).__name__)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PAUSE):
+                    await gone.wait()
 
-    async def start(self) -> None:
-        """Take messages from now on, through every loss of the broker."""
-        await self._broker.start()
+    async def _consume(self, connection: AbstractConnection, subscription: Subscription) -> None:
+        await self._begun.wait()
+        lost = asyncio.Event()
+        async with connection.channel(publisher_confirms=False) as outer:
+            outer.close_callbacks.add(lambda *_: lost.set())
+            channel = await underlying(outer)
+            acks = Acks(channel)
 
-    async def stop(self) -> None:
-        """Take no more, wait for what is in hand, and tell the broker what was settled."""
-        for subscriber in self._broker.subscribers:
-            await subscriber.stop()
-        await asyncio.gather(*(acks.saying for acks in self._acks.values() if acks.saying))
-        await self._broker.stop()
+            async def deliver(arrived: DeliveredMessage) -> None:
+                tag = arrived.delivery_tag or 0
+                headers = arrived.header.properties.headers or {}
+                await self._hand(Message(headers, arrived.body, tag, acks), subscription)
+
+            # The broker ends a consumer whose queue is deleted.
+            channel.on_consumer_cancel_callbacks.add(lambda _: lost.set())
+            await channel.basic_qos(prefetch_count=subscription.prefetch)
+            begun = await channel.basic_consume(subscription.queue, deliver)
+            consumer = begun.consumer_tag or ""
+            self._consumers[consumer] = (channel, acks)
+            try:
+                await lost.wait()
+            finally:
+                self._consumers.pop(consumer, None)
+
+    async def _hand(self, message: Message, subscription: Subscription) -> None:
+        self._in_hand += 1
+        try:
+            await subscription.settle(message)
+        finally:
+            self._in_hand -= 1
+            if self._in_hand == 0:
+                self._idle.set()
+
+    async def stop(self, patience: float) -> None:
+        """Take no more and wait, `patience` seconds at most, for what is in hand; raises TimeoutError."""
+        self._begun.clear()
+        consumers = list(self._consumers.items())
+        for consumer, (channel, _) in consumers:
+            with contextlib.suppress(*CONNECTION_PROBLEMS):
+                await channel.basic_cancel(consumer, timeout=1.0)
+        async with asyncio.timeout(patience):
+            while self._in_hand:
+                self._idle.clear()
+                await self._idle.wait()
+            await asyncio.gather(*(acks.saying for _, (_, acks) in consumers if acks.saying))
