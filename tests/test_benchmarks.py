@@ -7,6 +7,7 @@ import sys
 import pytest
 import pytest_asyncio
 
+from benchmarks import ground
 from benchmarks.__main__ import main, scenarios
 from benchmarks.harness import Lab, Report
 from cli.backing import choice
@@ -24,8 +25,11 @@ async def lab(tmp_path_factory):
     if choice.missing({}):
         pytest.skip("RabbitMQ and PostgreSQL are containers here: their nodes cannot be killed by process")
     place = Layout(tmp_path_factory.mktemp("lab"))
-    async with Lab(place, full=False).open() as opened:
-        yield opened
+    with pytest.MonkeyPatch.context() as patch:
+        # It is for good in a process: no test after this one could capture what is logged.
+        patch.setattr(ground, "configure_logs", lambda *_: None)
+        async with Lab(place, full=False).open() as opened:
+            yield opened
     await remove(place)
 
 
