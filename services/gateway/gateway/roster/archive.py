@@ -32,7 +32,8 @@ END_OF_DIRECTORY = struct.Struct("<4s4H2LH")
 ZIP64_LOCATOR = b"PK\x06\x07"
 ZIP64_LOCATOR_SIZE = 20
 MAX_COMMENT = 65_535
-ENCRYPTED = 0x1
+ENCRYPTED = 0x1 | 0x40  # by a password, or strongly
+PATCHED = 0x20
 METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 RATIO_FLOOR = MIB  # a small file may compress as well as it likes
 BUFFER = 256 * 1024
@@ -94,8 +95,10 @@ def _check_outside(stream: BinaryIO, limits: Limits) -> None:
 def _open(stream: BinaryIO) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(stream)
-    except (zipfile.BadZipFile, EOFError, ValueError, OSError, NotImplementedError, struct.error) as error:
+    except (zipfile.BadZipFile, EOFError, ValueError, OSError, struct.error) as error:
         raise RosterRefused("not_a_zip", "the upload is not a zip file, or it is damaged") from error
+    except RuntimeError as error:  # so zipfile refuses a format newer than its own
+        raise RosterRefused("zip_method", f"the zip cannot be read here ({error}); make it with deflate") from error
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], limits: Limits) -> dict[str, zipfile.ZipInfo]:
@@ -119,7 +122,7 @@ def _check_entry(entry: zipfile.ZipInfo, limits: Limits) -> None:
         raise RosterRefused("zip_unsafe_name", "the zip holds a file name that points outside of it")
     if entry.flag_bits & ENCRYPTED:
         raise RosterRefused("zip_encrypted", "the zip is encrypted; send it without a password")
-    if entry.compress_type not in METHODS:
+    if entry.compress_type not in METHODS or entry.flag_bits & PATCHED:
         raise RosterRefused("zip_method", "the zip uses a compression other than deflate")
     if entry.file_size > limits.file:
         raise RosterRefused("zip_too_large", f"a file in the zip is larger than {limits.file // MIB} MiB")

@@ -66,6 +66,18 @@ def test_another_compression(orgs):
     assert _code(packed) == "zip_method"
 
 
+@pytest.mark.parametrize(
+    ("at", "bits", "code"),
+    [(6, 99, "zip_method"), (8, 0x20, "zip_method"), (8, 0x40, "zip_encrypted")],
+    ids=["a newer format", "patched data", "strong encryption"],
+)
+def test_what_no_ordinary_zip_program_writes(orgs, at, bits, code):
+    packed = bytearray(_zip({"manifest.csv": MANIFEST.encode(), "orgs.csv": orgs.encode()}).getvalue())
+    directory = packed.find(b"PK\x01\x02")
+    packed[directory + at] |= bits
+    assert _code(io.BytesIO(bytes(packed))) == code
+
+
 def test_a_bomb_is_refused_by_its_ratio():
     bomb = _zip({"manifest.csv": MANIFEST.encode(), "orgs.csv": b"0" * 20_000_000})
     assert len(bomb.getvalue()) < 30_000
