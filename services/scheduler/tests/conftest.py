@@ -14,7 +14,7 @@ from scheduler import handlers, store
 from scheduler.firing import fire_single, take_turns
 from scheduler.main import build
 from scheduler.settings import Settings
-from shared.events import CalendarChanged, ScheduleRequested, SchoolChanged
+from shared.events import CalendarChanged, ScheduleRequested, SchoolChanged, TaskCancelRequested
 from shared.events.rules import CronRule, OnceRule
 from shared.service import Service
 from shared.testing import Backing, fresh_database, fresh_vhost, write_keys
@@ -108,6 +108,14 @@ class Scheduler:
         signed = sign(self.key, Claims(role=role, school=school, use="internal"), dt.timedelta(minutes=1))
         headers = {"Authorization": f"Bearer {signed}"} | (headers or {})
         return await self.client.request(method, f"/v1/schedules{path}", headers=headers, **more)
+
+    async def cancel_task(self, task, school):
+        """The gateway's wish that a task be cancelled: a single run's has the id of its schedule."""
+        wish = TaskCancelRequested(
+            task_id=task, school_id=school, kind="notification.send", requested_at=await self.now()
+        )
+        async with self.service.transactions.begin() as tx:
+            await handlers.cancel_task(wish, tx)
 
     async def now(self):
         async with self.service.transactions.begin() as tx:

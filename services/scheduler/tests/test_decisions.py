@@ -8,7 +8,7 @@ import pytest_asyncio
 from uuid_utils.compat import uuid7
 
 from scheduler import handlers
-from shared.events import NotificationDue, TaskCancelRequested
+from shared.events import NotificationDue
 from shared.events.rules import CronRule, OnceRule
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -166,15 +166,11 @@ async def test_run_now_runs_at_once_and_a_repeating_one_keeps_its_next_tick(sche
 
 
 async def test_a_send_that_is_cancelled_as_a_task_is_cancelled_as_a_schedule(scheduler, school):
-    # given: the gateway gives a single run's task the id of its schedule
+    # given
     schedule = uuid7()
     event = await later(scheduler, school, schedule_id=schedule, message={"task_id": str(schedule)})
-    wish = TaskCancelRequested(
-        task_id=schedule, school_id=school, kind="notification.send", requested_at=await scheduler.now()
-    )
     # when
-    async with scheduler.service.transactions.begin() as tx:
-        await handlers.cancel_task(wish, tx)
+    await scheduler.cancel_task(schedule, school)
     # then
     assert (await scheduler.row(event.schedule_id))["state"] == "cancelled"
 

@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 
 from scheduler import handlers
 from shared.errors import Reject
-from shared.events import NotificationDue, TaskCancelRequested
+from shared.events import NotificationDue
 from shared.events.rules import CronRule, OnceRule
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -153,15 +153,11 @@ async def test_the_last_decision_before_the_intent_holds(scheduler, school):
 
 
 async def test_a_task_that_is_cancelled_before_its_schedule_is_known_cancels_it(scheduler, school):
-    # given: the gateway gives a single run's task the id of its schedule
+    # given
     schedule = uuid7()
     event = await once(scheduler, school, schedule_id=schedule, message={"task_id": str(schedule)})
-    wish = TaskCancelRequested(
-        task_id=schedule, school_id=school, kind="notification.send", requested_at=await scheduler.now()
-    )
     # when
-    async with scheduler.service.transactions.begin() as tx:
-        await handlers.cancel_task(wish, tx)
+    await scheduler.cancel_task(schedule, school)
     await arrive(scheduler, event)
     # then
     assert (await scheduler.row(schedule))["state"] == "cancelled"

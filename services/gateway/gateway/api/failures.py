@@ -1,20 +1,18 @@
 """`/v1/failures`: messages that failed for good, and the way back."""
 
 import datetime as dt
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter
 from pydantic import BaseModel
 
 from gateway import failures
 from gateway.api.deps import Rows
-from gateway.api.fields import Limit
+from gateway.api.fields import After, Limit, Number
 from gateway.auth import Known
 
 router = APIRouter(prefix="/v1", tags=["tasks"])
-
-Position = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
 class Failure(BaseModel):
@@ -49,7 +47,7 @@ class FailurePage(BaseModel):
 async def listing(
     _: Known,
     rows: Rows,
-    after: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    after: After = None,
     limit: Limit = 50,
 ) -> dict[str, Any]:
     """Messages that failed for good, newest first."""
@@ -59,7 +57,7 @@ async def listing(
 
 
 @router.post("/failures/{failure_id}/retry", response_model=Failure)
-async def retry(failure_id: Position, caller: Known, rows: Rows) -> dict[str, Any]:
+async def retry(failure_id: Number, caller: Known, rows: Rows) -> dict[str, Any]:
     """Give a message back to the queue that it died in, as it was; its attempts count from 0 again.
 
     A consumer that has handled it before does nothing. 409 `too_late` when it has been given back and not died since.

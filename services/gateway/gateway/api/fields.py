@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
-from fastapi import Header, Query
+from fastapi import Header, Path, Query
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -31,7 +31,13 @@ Language = Annotated[str, StringConstraints(max_length=35, pattern=r"^[a-z]{2,3}
 MOST = 2**63 - 1
 """PostgreSQL's bigint."""
 
-Key = Annotated[str | None, Header(min_length=1, max_length=200)]
+Number = Annotated[int, Path(ge=1, le=MOST)]
+"""A row's number in an address."""
+After = Annotated[int | None, Query(ge=1, le=MOST)]
+"""The number of the last row of the page before."""
+
+LONGEST_KEY = 200
+Key = Annotated[str | None, Header(min_length=1, max_length=LONGEST_KEY)]
 """An Idempotency-Key."""
 Cursor = Annotated[str | None, Query(max_length=200, pattern=r"^[A-Za-z0-9_-]+$")]
 Limit = Annotated[int, Query(ge=1, le=200)]

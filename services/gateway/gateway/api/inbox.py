@@ -3,12 +3,12 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import Field
 
 from gateway.api.deps import InSchool, Services
-from gateway.api.fields import MOST, Limit, Strict
+from gateway.api.fields import MOST, After, Limit, Strict
 from gateway.auth import Caller, Known
 from gateway.problems import Problem
 from gateway.scalars import WHOLE
@@ -28,7 +28,7 @@ async def my_inbox(
     owners: Services,
     school: InSchool,
     *,
-    after: Annotated[int | None, Query(ge=1, le=MOST)] = None,
+    after: After = None,
     limit: Limit = 50,
     unread: bool = False,
 ) -> Any:

@@ -1,8 +1,8 @@
 """`POST /v1/notifications`: ask for people to be told, now, later or again and again."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
@@ -11,6 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gateway import group_sends
 from gateway.api.deps import Rows, Sends, intake, school_of, transactions
+from gateway.api.fields import LONGEST_KEY, Key
 from gateway.api.notifications import Accepted, NotificationIn, audience_of
 from gateway.auth import Caller, Known, caller
 from gateway.commands import SendCommand
@@ -20,7 +21,6 @@ from gateway.scheduling import invalid, later_of, request_schedule
 from shared.transaction import Transactions
 
 PATH = "/v1/notifications"
-LONGEST_KEY = 200
 
 router = APIRouter(prefix="/v1", tags=["notifications"])
 
@@ -90,7 +90,7 @@ async def send(
     caller: Known,
     rows: Rows,
     sends: Sends,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=LONGEST_KEY)] = None,
+    idempotency_key: Key = None,
 ) -> dict[str, Any]:
     """Ask for people to be told, now, later or again and again. Answered once it cannot be lost any more."""
     answer = await _accept(body, caller, rows, sends, idempotency_key)

@@ -3,12 +3,12 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from uuid_utils.compat import uuid7
 
 from gateway.api.deps import Rows, Services, school_of, seen_by
-from gateway.api.fields import MOST, Key, Limit, SchoolName, Wanted
+from gateway.api.fields import After, Key, Limit, Number, SchoolName, Wanted
 from gateway.auth import ADMINS, Caller, Known
 from gateway.calling_off import call_off, schedule_of
 from gateway.idempotency import answered
@@ -26,7 +26,6 @@ OTHERS = ADMINS | {"staff"}
 
 
 Address = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$", max_length=254)]
-Number = Annotated[int, Path(ge=1, le=MOST)]
 
 
 class ResendIn(BaseModel):
@@ -118,7 +117,7 @@ async def suppressions(
     owners: Services,
     school: Wanted = None,
     reason: Literal["bounced", "complained", "unsubscribed"] | None = None,
-    after: Annotated[int | None, Query(ge=1, le=MOST)] = None,
+    after: After = None,
     limit: Limit = 50,
     *,
     lifted: bool = False,
