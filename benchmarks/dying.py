@@ -168,6 +168,7 @@ async def _done(system: System, asked: Asked) -> int:
 async def _violations(system: System) -> float:
     """The sum over all services, once each has counted after the last kill."""
     found = []
+    await asyncio.sleep(3)
     async with httpx.AsyncClient() as client:
         for name in SERVICES:
 
@@ -175,7 +176,6 @@ async def _violations(system: System) -> float:
                 page = (await client.get(f"http://127.0.0.1:{system.ports[name]}/metrics")).text
                 return [line for line in page.splitlines() if line.startswith(VIOLATIONS)]
 
-            await asyncio.sleep(3)
             found += await eventually(lines, bool, within=20)
     return sum(float(line.rpartition(" ")[2]) for line in found)
 

@@ -48,12 +48,14 @@ class Writer:
     poison: set[str] = field(default_factory=set)
     unanswered: int = 0
 
-    async def write(self, count: int, per_second: float, *, poison_every: int = POISON_EVERY) -> None:
-        """Commit so many at this pace, whatever happens to the database."""
-        began = time.monotonic()
-        for start in range(0, count, BATCH):
+    async def write(self, count: int, per_second: float, over: asyncio.Event | None = None) -> int:
+        """Commit so many at this pace, whatever happens to the database, and go on until `over`; returns how many."""
+        began, start = time.monotonic(), 0
+        while start < count or (over is not None and not over.is_set()):
             await asyncio.sleep(max(began + start / per_second - time.monotonic(), 0))
-            await self.batch(range(start, start + BATCH), poison_every)
+            await self.batch(range(start, start + BATCH))
+            start += BATCH
+        return start
 
     async def batch(self, numbers: Sequence[int], poison_every: int = POISON_EVERY) -> None:
         """One commit. Refused or cut, nobody was told that it is safe; it may have happened."""
