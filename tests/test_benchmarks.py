@@ -31,6 +31,7 @@ async def lab(tmp_path_factory):
     await remove(place)
 
 
+@pytest.mark.timeout(300)  # the spine's kills and starts both nodes: 75 s where nothing else runs
 @pytest.mark.parametrize(("verb", "name"), SCENARIOS)
 @pytest.mark.asyncio(loop_scope="module")
 async def test_smoke(lab, verb, name):

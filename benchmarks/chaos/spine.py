@@ -191,7 +191,7 @@ async def _deadly(field: Field, report: Report) -> None:
 
 async def _poison(field: Field, report: Report) -> None:
     """The same backlog without and with poison, alternating."""
-    count = field.lab.size(3000, 500)
+    count = field.lab.size(3000, 200)
     rates: dict[int, list[float]] = {0: [], 50: []}
     for turn in range(field.lab.size(3, 1)):
         for poison_every in (0, 50) if turn % 2 == 0 else (50, 0):
