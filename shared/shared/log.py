@@ -27,6 +27,8 @@ LINGER = 0.005
 BUSY = 3
 """Wait LINGER for more only after a batch of at least this many: an idle stream is projected at once."""
 PROBE = 0.5
+HELD_SECONDS = 1.0
+"""How long an offset is held back while nothing that is read is wanted: a commit for nothing costs as much as any."""
 
 START = """
 INSERT INTO log_offset (projection, stream, position) VALUES (%(projection)s, %(stream)s, -1)
@@ -103,20 +105,24 @@ class LogReader:
         # The message that was read last comes once more, to be recognised.
         offset: Any = position if position >= 0 else "first"
         await queue.consume(inbox.put, arguments={"x-stream-offset": offset})
-        first = True
-        size = 0
+        now = asyncio.get_running_loop().time
+        first, size, until = True, 0, 0.0
+        held: list[Read] = []
         while True:
-            messages = await _batch(inbox, linger=size >= BUSY)
+            messages = await _batch(inbox, linger=size >= BUSY, patience=HELD_SECONDS if held else None)
             size = len(messages)
             if first:
                 await self._check_history(position, mark, messages[0])
                 first = False
-            fresh = [m for m in messages if offset_of(m) > position]
-            if fresh:
-                reads = [Read(offset_of(m), dict(m.headers), m.body) for m in fresh]
+            reads = held + [Read(offset_of(m), dict(m.headers), m.body) for m in messages if offset_of(m) > position]
+            if self._projector.wants(reads) or (held and now() >= until):
                 await self._projector.apply(self.stream, position, reads)
-                position = reads[-1].offset
-            await messages[-1].ack(multiple=True)
+                position, held = reads[-1].offset, []
+            elif reads:
+                until = until if held else now() + HELD_SECONDS
+                held = reads[-1:]
+            if messages:
+                await messages[-1].ack(multiple=True)
 
     async def _check_history(self, position: int, mark: str | None, first: AbstractIncomingMessage) -> None:
         """Whether the log goes on where this projection stopped. A segment's own chunk takes one offset."""
@@ -145,23 +151,24 @@ def offset_of(message: AbstractIncomingMessage) -> int:
 
 
 async def _batch(
-    inbox: asyncio.Queue[AbstractIncomingMessage | None], *, linger: bool
+    inbox: asyncio.Queue[AbstractIncomingMessage | None], *, linger: bool, patience: float | None
 ) -> list[AbstractIncomingMessage]:
-    """At least one message; raises ConnectionError when the channel has closed."""
+    """At least one message, or none after `patience` seconds; raises ConnectionError when the channel has closed."""
     messages: list[AbstractIncomingMessage] = []
-    waited = not linger
-    while len(messages) < BATCH:
-        if messages and inbox.empty():
-            if waited:
-                break
-            await asyncio.sleep(LINGER)
-            waited = True
-            continue
-        message = await inbox.get()
-        if message is None:
-            raise ConnectionError("the log's channel was closed")
+    try:
+        async with asyncio.timeout(patience):
+            message = await inbox.get()
+    except TimeoutError:
+        return messages
+    while message is not None:
         messages.append(message)
-    return messages
+        if linger and inbox.empty():
+            linger = False
+            await asyncio.sleep(LINGER)
+        if inbox.empty() or len(messages) == BATCH:
+            return messages
+        message = inbox.get_nowait()
+    raise ConnectionError("the log's channel was closed")
 
 
 async def first_offset(connection: aio_pika.abc.AbstractConnection, stream: str) -> int:

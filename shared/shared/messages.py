@@ -1,8 +1,9 @@
 """From bytes on the wire back to facts."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
+
+import orjson
 
 from shared.errors import Malformed, UnknownMajor
 from shared.events.base import Envelope, Event
@@ -20,7 +21,7 @@ def event_type(envelope: Envelope) -> type[Event]:
 def parse(body: bytes) -> dict[str, Any]:
     """The JSON object in a body; raises Malformed."""
     try:
-        read = json.loads(body)
+        read = orjson.loads(body)
     except ValueError as problem:
         raise Malformed("body: not JSON") from problem
     if not isinstance(read, dict):

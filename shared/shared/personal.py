@@ -6,7 +6,6 @@ as associated data). Every worker reads them through a short cache; only the gat
 
 import base64
 import datetime as dt
-import json
 import os
 import time
 from collections import OrderedDict
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -134,7 +134,7 @@ def seal(body: dict[str, Any], personal: Iterable[str], subject: UUID, key: AESG
     if key is None or not plain:
         return rest
     nonce = os.urandom(NONCE_BYTES)
-    box = nonce + key.encrypt(nonce, json.dumps(plain, separators=(",", ":")).encode(), subject.bytes)
+    box = nonce + key.encrypt(nonce, orjson.dumps(plain), subject.bytes)
     return rest | {SEALED: {"for": str(subject), "box": base64.b64encode(box).decode()}}
 
 
@@ -157,7 +157,7 @@ def unseal(body: dict[str, Any], key: AESGCM | None) -> dict[str, Any]:
         plain = key.decrypt(box[:NONCE_BYTES], box[NONCE_BYTES:], UUID(body[SEALED]["for"]).bytes)
     except (KeyError, ValueError, InvalidTag) as problem:
         raise Malformed("sealed: does not open with its subject's key") from problem
-    return rest | dict(json.loads(plain))
+    return rest | dict(orjson.loads(plain))
 
 
 def personal_fields(topic: str, major: int) -> frozenset[str]:

@@ -81,6 +81,10 @@ class Projector:
         self._vault = vault
         self._set_aside = set_aside
 
+    def wants(self, reads: Sequence[Read]) -> bool:
+        """Whether any of this is to be projected."""
+        return any(read.headers.get("ce-type") in self.topics for read in reads)
+
     async def apply(self, stream: str, since: int, reads: Sequence[Read]) -> None:
         """Commit a batch with its offset; a batch that fails is redone one by one, what fails alone is set aside."""
         try:

@@ -1,10 +1,10 @@
 """Carries outbox rows to the broker, at least once, in about the order in which they were committed."""
 
 import asyncio
-import json
 from contextlib import suppress
 from uuid import UUID, uuid4
 
+import orjson
 import structlog
 from psycopg.rows import DictRow
 
@@ -106,7 +106,7 @@ class Relay:
         if not sealed:
             return []
         messages = [
-            Outbound(row["exchange"], row["routing_key"], body, json.loads(row["headers"])) for row, body in sealed
+            Outbound(row["exchange"], row["routing_key"], body, orjson.loads(row["headers"])) for row, body in sealed
         ]
         try:
             failures = await self._publisher.publish_all(messages)
@@ -132,7 +132,7 @@ class Relay:
                 log.error("outbox.keyless", key=row["routing_key"], subject=str(subject))
                 bodies.append(None)
                 continue
-            headers = json.loads(row["headers"])
+            headers = orjson.loads(row["headers"])
             fields = personal_fields(headers["ce-type"], int(headers["ce-dataschema"].rpartition(":")[2]))
-            bodies.append(json.dumps(seal(json.loads(row["data"]), fields, subject, keys[subject])).encode())
+            bodies.append(orjson.dumps(seal(orjson.loads(row["data"]), fields, subject, keys[subject])))
         return bodies

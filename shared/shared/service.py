@@ -221,7 +221,13 @@ class Service:
             async with self.runtime.running():
                 yield
 
-        app = FastAPI(title=f"SchoolConnect {self.name}", lifespan=lifespan, docs_url=None, redoc_url=None)
+        app = FastAPI(
+            title=f"SchoolConnect {self.name}",
+            lifespan=lifespan,
+            docs_url=None,
+            redoc_url=None,
+            telemetry={"tracing": False, "metrics": False, "logs": False},  # messages of errors may name people
+        )
         app.state.service = self
         app.include_router(health_router)
         for router in self._routers:

@@ -106,6 +106,46 @@ async def test_promise_07_and_13_what_a_projection_cannot_take_goes_through_the_
         assert letter.error.startswith("ValueError" if kind == "poison" else "UnknownMajor")
 
 
+async def position(service):
+    async with service.database.worker() as connection:
+        row = await (await connection.execute("SELECT position FROM log_offset")).fetchone()
+    return row["position"] if row else -1
+
+
+async def test_what_nobody_wants_is_passed_by_without_a_commit_each_and_the_offset_follows(spine, mirrored):
+    # given
+    service = mirrored()
+    await declare(spine.backing.amqp_url, service.topology())
+    commits, advance = [], service.transactions.advance
+
+    def counted(*where):
+        commits.append(where)
+        return advance(*where)
+
+    service.transactions.advance = counted
+    async with running(service):
+
+        async def pass_by(count):
+            for _ in range(count):
+                headers = {"ce-id": str(uuid.uuid4()), "ce-type": "person.changed"}
+                await service.runtime.publisher.publish("school.events", "person.changed", b"{}", headers)
+
+        await spine.emit(service, named(spine, "before"))
+        await eventually(lambda: names(service), lambda found: found == {"before"})
+        before = len(commits)
+        # when
+        await pass_by(40)
+        # then
+        await eventually(lambda: position(service), lambda at: at == 40)
+        assert len(commits) - before < 20
+        # and what is wanted comes at once, whatever passed by before it
+        await pass_by(1)
+        await spine.emit(service, named(spine, "after"))
+        await eventually(lambda: names(service), lambda found: found == {"before", "after"})
+        assert await position(service) == 42
+        assert await gap(service) is None
+
+
 async def test_a_stream_that_was_made_anew_is_read_from_its_start_and_the_gap_is_known(spine, mirrored):
     # given
     service = mirrored()

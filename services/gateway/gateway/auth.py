@@ -210,27 +210,32 @@ def reach(caller: Caller) -> dict[str, UUID]:
     return {narrowed: caller.person}
 
 
-async def caller(request: Request) -> Caller:
+def admitted(request: Request, route: tuple[str, str]) -> Caller:
     """The caller whom the door has let in for exactly this route."""
-    route, found = request.scope.get("admitted", (None, None))
-    if found is None or route != (request.method, request.scope["route"].path):
+    through, found = request.scope.get("admitted", (None, None))
+    if found is None or through != route:
         raise Problem(403, "forbidden")
-    admitted: Caller = found
-    return admitted
+    let_in: Caller = found
+    return let_in
 
 
-async def person(admitted: Annotated[Caller, Depends(caller)]) -> Caller:
+async def caller(request: Request) -> Caller:
+    """The caller whom the door has let in for the route that answers."""
+    return admitted(request, (request.method, request.scope["route"].path))
+
+
+async def person(who: Annotated[Caller, Depends(caller)]) -> Caller:
     """The caller, who is a person and not a program."""
-    if admitted.person is None:
+    if who.person is None:
         raise Problem(403, "forbidden", "This token belongs to no person.")
-    return admitted
+    return who
 
 
-async def signed_in(admitted: Annotated[Caller, Depends(caller)]) -> Caller:
+async def signed_in(who: Annotated[Caller, Depends(caller)]) -> Caller:
     """The caller, who came with a token and not with a key: a key makes no keys and opens nobody's account."""
-    if admitted.key is not None:
+    if who.key is not None:
         raise Problem(403, "forbidden", "This is not for API keys.")
-    return admitted
+    return who
 
 
 Known = Annotated[Caller, Depends(caller)]

@@ -1,10 +1,10 @@
 """The same request under the same key is done once, however often and wherever at once it comes in."""
 
 import hashlib
-import json
 from typing import Any
 from uuid import UUID
 
+import orjson
 from psycopg.types.json import Jsonb
 
 from gateway.auth import Caller
@@ -51,7 +51,7 @@ async def answered(
 
 def digest(request: Any) -> bytes:
     """What tells one request from another under the same key."""
-    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).digest()
+    return hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 async def forget_keys(rows: Transactions) -> None:

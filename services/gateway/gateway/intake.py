@@ -6,7 +6,6 @@ take (a key that was used, an id that is unknown, nobody in the grade) is asked 
 
 import asyncio
 import datetime as dt
-import json
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -18,7 +17,7 @@ from gateway.auth import Caller
 from gateway.commands import SendCommand, request_notification, requested
 from gateway.idempotency import digest
 from shared.db import infrastructure
-from shared.outbox import of_event
+from shared.outbox import as_text, of_event
 from shared.transaction import Transactions
 
 TOGETHER = 50
@@ -125,7 +124,7 @@ class Intake:
             "grade": audience.grade,
             "exchange": row.exchange,
             "routing_key": row.routing_key,
-            "headers": json.dumps(row.headers),
+            "headers": as_text(row.headers),
             "data": row.data,
         }
 
@@ -146,7 +145,7 @@ class Intake:
         while queue.waiting:
             now, queue.waiting = queue.waiting[:TOGETHER], queue.waiting[TOGETHER:]
             try:
-                asked = json.dumps([each for each, _ in now], default=str)
+                asked = as_text([each for each, _ in now])
                 taken = {str(row["task"]) for row in await self._rows.at_once(school, SEND, {"asked": asked})}
             except Exception as problem:  # noqa: BLE001  # whoever waits is told
                 _settle(now, problem)

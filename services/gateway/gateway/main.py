@@ -168,12 +168,12 @@ def app(settings: Settings) -> FastAPI:
     )
     service.closing(owners.close)
     application = service.app()
-    application.router.routes.insert(0, sending.ShortWay())
     application.state.owners = owners
     application.state.hub = hub
     application.state.intake = Intake(service.transactions)
     application.state.tools = tools = _tools(service, settings, signing_key)
     service.closing(tools.firebase.close)
+    application.add_middleware(sending.ShortWay)
     application.add_middleware(BodyLimit, limit=settings.body_limit_bytes)
     # The last is the outermost: nobody is told anything of a body before the door has let them in.
     application.add_middleware(

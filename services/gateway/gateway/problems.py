@@ -117,27 +117,18 @@ def _message(error: Any) -> str:
     return str(error["msg"]).removeprefix("Value error, ")
 
 
-async def _problem(_: Request, problem: Exception) -> JSONResponse:
-    assert isinstance(problem, Problem)
-    return problem.response()
-
-
+KINDS = (Problem, Declined, RequestValidationError, HTTPException, NoSchool, psycopg.DataError)
+"""Errors that have an answer of their own."""
 NOT_AN_OBJECT = frozenset({"model_attributes_type", "model_type", "dict_type"})
 
 
-async def _invalid(request: Request, problem: Exception) -> JSONResponse:
-    assert isinstance(problem, RequestValidationError)
+def _invalid(problem: RequestValidationError, content_type: str) -> JSONResponse:
     unread = any(tuple(error["loc"]) == ("body",) and error["type"] in NOT_AN_OBJECT for error in problem.errors())
-    if unread and not _json(request.headers.get("content-type", "")):
+    if unread and not _json(content_type):
         return Problem(
             415, "unsupported_media_type", "Send JSON, and say so: Content-Type: application/json"
         ).response()
     return Problem(422, "invalid", errors=readable(problem.errors())).response()
-
-
-async def _declined(_: Request, problem: Exception) -> JSONResponse:
-    assert isinstance(problem, Declined)
-    return Problem(problem.status_code, problem.code, problem.message, **problem.more).response()
 
 
 def _json(content_type: str) -> bool:
@@ -145,8 +136,7 @@ def _json(content_type: str) -> bool:
     return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
-async def _http(_: Request, problem: Exception) -> JSONResponse:
-    assert isinstance(problem, HTTPException)
+def _http(problem: HTTPException) -> JSONResponse:
     code = BY_STATUS.get(problem.status_code, "bad_request")
     detail = BY_ROUTER.get(str(problem.detail), str(problem.detail))
     response = Problem(problem.status_code, code, detail).response()
@@ -154,24 +144,25 @@ async def _http(_: Request, problem: Exception) -> JSONResponse:
     return response
 
 
-async def _no_school(_: Request, __: Exception) -> JSONResponse:
-    return Problem(400, "school_needed").response()
+def answer(problem: Exception, content_type: str = "") -> JSONResponse:  # noqa: PLR0911  # one each
+    """Any error as an answer: a problem as it is, trouble of the infrastructure as 503, a bug as 500.
 
-
-async def _bad_value(_: Request, problem: Exception) -> JSONResponse:
-    """A value that PostgreSQL cannot hold, such as a NUL or a number beyond its type."""
-    log.warning("request.bad_value", error=type(problem).__name__)
-    return Problem(422, "invalid", errors=[]).response()
-
-
-async def _anything(_: Request, problem: Exception) -> JSONResponse:
-    return answer(problem)
-
-
-def answer(problem: Exception) -> JSONResponse:
-    """Any error as an answer: a problem as it is, trouble of the infrastructure as 503, a bug as 500."""
+    `content_type`: of the request, where its body may be what is wrong.
+    """
     if isinstance(problem, Problem):
         return problem.response()
+    if isinstance(problem, Declined):
+        return Problem(problem.status_code, problem.code, problem.message, **problem.more).response()
+    if isinstance(problem, RequestValidationError):
+        return _invalid(problem, content_type)
+    if isinstance(problem, HTTPException):
+        return _http(problem)
+    if isinstance(problem, NoSchool):
+        return Problem(400, "school_needed").response()
+    if isinstance(problem, psycopg.DataError):
+        # A value that PostgreSQL cannot hold, such as a NUL or a number beyond its type.
+        log.warning("request.bad_value", error=type(problem).__name__)
+        return Problem(422, "invalid", errors=[]).response()
     if infrastructure(problem) or isinstance(problem, CONTENTION):
         log.warning("request.unavailable", error=type(problem).__name__)
         return Problem(503, "unavailable").response()
@@ -181,11 +172,9 @@ def answer(problem: Exception) -> JSONResponse:
 
 def install(app: FastAPI) -> None:
     """Make every error of the application a problem."""
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(Declined, _declined)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(NoSchool, _no_school)
-    app.add_exception_handler(psycopg.DataError, _bad_value)
-    for kind in (*INFRASTRUCTURE, Exception):
-        app.add_exception_handler(kind, _anything)
+
+    async def handle(request: Request, problem: Exception) -> JSONResponse:
+        return answer(problem, request.headers.get("content-type", ""))
+
+    for kind in (*KINDS, *INFRASTRUCTURE, Exception):
+        app.add_exception_handler(kind, handle)

@@ -2,18 +2,17 @@
 
 from typing import Any
 
+import orjson
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
-from starlette.routing import BaseRoute, Match
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway import group_sends
-from gateway.api.deps import Rows, Sends, intake, school_of, transactions
+from gateway import group_sends, problems
+from gateway.api.deps import Rows, Sends, school_of
 from gateway.api.fields import LONGEST_KEY, Key
 from gateway.api.notifications import Accepted, NotificationIn, audience_of
-from gateway.auth import Caller, Known, caller
+from gateway.auth import Caller, Known, admitted
 from gateway.commands import SendCommand
 from gateway.intake import Intake
 from gateway.problems import Problem
@@ -21,43 +20,50 @@ from gateway.scheduling import invalid, later_of, request_schedule
 from shared.transaction import Transactions
 
 PATH = "/v1/notifications"
+ROUTE = ("POST", PATH)
 
 router = APIRouter(prefix="/v1", tags=["notifications"])
 
 
-class ShortWay(BaseRoute):
-    """Takes a send that is plainly in order; any other goes on to FastAPI's route, which finds out what is wrong.
+class ShortWay:
+    """ASGI middleware next to the router: takes a send that is plainly in order; any other goes on to FastAPI's route.
 
     Finding a route, solving dependencies, describing errors and checking the answer anew are half of what a send
-    costs: see docs/decisions/0015.
+    costs: see docs/decisions/0015. What is wrong is for the route to find out.
     """
 
-    path = PATH
-    _declined = "gateway.sending.declined"
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Sends, the first time they come by."""
-        if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":
-            return (Match.NONE, {}) if self._declined in scope else (Match.FULL, {"route": self})
-        return Match.NONE, {}
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or hand the request on as it came."""
+        if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
         request = Request(scope, receive)
         try:
             content = await request.body()
+            key = request.headers.get("idempotency-key")
+            body = _plain(request.headers.get("content-type", ""), key, content)
+            if body is not None:
+                state = request.app.state
+                answer = await _accept(body, admitted(request, ROUTE), state.service.transactions, state.intake, key)
         except ClientDisconnect:
             return  # nobody is there to be answered
-        key = request.headers.get("idempotency-key")
-        body = _plain(request.headers.get("content-type", ""), key, content)
-        if body is None:
-            scope[self._declined] = True
-            await scope["router"].app(scope, _again(content, receive), send)
+        except Exception as problem:  # noqa: BLE001  # each becomes an answer, as it does behind the router
+            await problems.answer(problem)(scope, receive, send)
             return
-        who, rows, sends = await caller(request), await transactions(request), await intake(request)
-        answer = await _accept(body, who, rows, sends, key)
-        told = {name: answer[name] for name in Accepted.model_fields if name in answer}
-        await JSONResponse(told, 202, {"Location": _location(answer)})(scope, receive, send)
+        if body is None:
+            await self._app(scope, _again(content, receive), send)
+            return
+        told = orjson.dumps({name: answer[name] for name in Accepted.model_fields if name in answer})
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(told)),
+            (b"location", _location(answer).encode()),
+        ]
+        await send({"type": "http.response.start", "status": 202, "headers": headers})
+        await send({"type": "http.response.body", "body": told})
 
 
 def _plain(kind: str, key: str | None, content: bytes) -> NotificationIn | None:
