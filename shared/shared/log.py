@@ -5,6 +5,7 @@ Plain aio-pika with a loop of our own: a robust consumer would come back at its 
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import aio_pika
@@ -27,6 +28,7 @@ LINGER = 0.005
 BUSY = 3
 """Wait LINGER for more only after a batch of at least this many: an idle stream is projected at once."""
 PROBE = 0.5
+PROBE_LONGEST = 10 * PROBE
 HELD_SECONDS = 1.0
 """How long an offset is held back while nothing that is read is wanted: a commit for nothing costs as much as any."""
 
@@ -89,7 +91,9 @@ class LogReader:
         async with self._transactions.database.worker() as database:
             row = await (await database.execute(WHERE_TO, self._key)).fetchone()
         position, mark = (int(row["position"]), row["mark"]) if row else (-1, None)
-        end = await last_offset(connection, self.stream)
+        if position < 0:
+            return position, mark
+        end = await last_offset(connection, self.stream, enough=position)
         if position > end:
             await self._start_over(
                 f"the stream ended at {end}, before {position}, which had been read: it was made anew"
@@ -189,8 +193,12 @@ async def first_offset(connection: aio_pika.abc.AbstractConnection, stream: str)
             return -1
 
 
-async def last_offset(connection: aio_pika.abc.AbstractConnection, stream: str) -> int:
-    """The highest offset of a stream, or -1 when it is empty: `last` gives the last chunk, which is read to its end."""
+async def last_offset(connection: aio_pika.abc.AbstractConnection, stream: str, enough: int | None = None) -> int:
+    """The highest offset of a stream, or -1 when it is empty; with `enough`, that or the first found at or above it.
+
+    `last` gives the last chunk, which is read to its end, and what others publish meanwhile: PROBE seconds of silence
+    end it, PROBE_LONGEST where there is none.
+    """
     found: asyncio.Queue[int] = asyncio.Queue()
 
     async def remember(message: AbstractIncomingMessage) -> None:
@@ -200,11 +208,13 @@ async def last_offset(connection: aio_pika.abc.AbstractConnection, stream: str) 
     highest = -1
     async with connection.channel(publisher_confirms=False) as channel:
         await channel.set_qos(BATCH)
-        queue = await channel.get_queue(stream, ensure=False)
+        queue = await channel.declare_queue(stream, passive=True)
+        patience = PROBE_LONGEST if queue.declaration_result.message_count else PROBE
         await queue.consume(remember, arguments={"x-stream-offset": "last"})
-        while True:
-            try:
-                async with asyncio.timeout(PROBE):
-                    highest = max(highest, await found.get())
-            except TimeoutError:
-                return highest
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PROBE_LONGEST):
+                while enough is None or highest < enough:
+                    async with asyncio.timeout(patience):
+                        highest = max(highest, await found.get())
+                    patience = PROBE
+    return highest

@@ -1,5 +1,6 @@
 """Projections of a log that is not as it should be: what cannot be taken, streams made anew, history that is gone."""
 
+import asyncio
 import uuid
 
 import aio_pika
@@ -144,6 +145,34 @@ async def test_what_nobody_wants_is_passed_by_without_a_commit_each_and_the_offs
         await eventually(lambda: names(service), lambda found: found == {"before", "after"})
         assert await position(service) == 42
         assert await gap(service) is None
+
+
+async def test_a_reader_starts_while_others_publish_without_a_pause(spine, mirrored):
+    # given
+    service = mirrored()
+    await declare(spine.backing.amqp_url, service.topology())
+    async with running(service):
+        await spine.emit(service, named(spine, "before"))
+        await eventually(lambda: names(service), lambda found: found == {"before"})
+    again = mirrored()
+    async with running(again):
+        publisher = again.runtime.publisher
+        await publisher.ready.wait()
+
+        async def publish():
+            while True:
+                headers = {"ce-id": str(uuid.uuid4()), "ce-type": "person.changed"}
+                await publisher.publish("school.events", "person.changed", b"{}", headers)
+
+        others = asyncio.create_task(publish())
+        # when
+        await spine.emit(again, named(spine, "meanwhile"))
+        # then
+        try:
+            await eventually(lambda: names(again), lambda found: "meanwhile" in found, within=10)
+            assert not others.done()
+        finally:
+            others.cancel()
 
 
 async def test_a_stream_that_was_made_anew_is_read_from_its_start_and_the_gap_is_known(spine, mirrored):
