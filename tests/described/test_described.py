@@ -31,11 +31,11 @@ CHECKS = {
     "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx", 503]},
 }
 UNSAID = {
-    *("value_error", "past", "rule", "unsound", "cursor"),
+    *("value_error", "past", "rule", "unsound", "cursor", "taken"),
     *("decimal_max_places", "decimal_max_digits", "datetime_from_date_parsing"),
 }
 """Codes of errors that no JSON schema can foresee: what one field means for another, what is over, what is no rule,
-how many decimals a number has, that February has no 30th day."""
+which name is somebody's, how many decimals a number has, that February has no 30th day."""
 
 
 def excused(failure, response):
@@ -79,7 +79,7 @@ def asked_of(door, role):
             "generation": {"max-examples": EXAMPLES, "no-shrink": True, "database": "none"},
             "phases": {name: {"enabled": name in PHASES} for name in ("examples", "coverage", "fuzzing", "stateful")},
             "operations": [STREAMS],
-            "workers": 2,
+            "workers": 1,  # two threads trip over CPython's count of recursion in ast (gh-106905), which hypothesis uses
             "suppress-health-check": ["all"],
         }
     )

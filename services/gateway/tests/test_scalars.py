@@ -1,6 +1,7 @@
 """What JSON writes one way is taken that way only: no number becomes a day, no text becomes true."""
 
 import datetime as dt
+import re
 from decimal import Decimal
 from typing import Annotated
 
@@ -38,6 +39,14 @@ REFUSED = [
 
 def test_bounds_are_in_the_description():
     assert TypeAdapter(Integer).json_schema() == {"type": "integer", "minimum": 1}
+
+
+@pytest.mark.parametrize(
+    ("year", "there"), [("0000", False), ("0001", True), ("0999", True), ("2026", True), ("9999", True)]
+)
+def test_the_description_of_a_local_time_has_the_years_that_there_are(year, there):
+    local = TypeAdapter(Moment).json_schema()["anyOf"][1]["pattern"]
+    assert bool(re.search(local, f"{year}-01-01T00:00")) is there
 
 
 @pytest.mark.parametrize(("kind", "written", "read"), TAKEN)
