@@ -19,11 +19,14 @@ wrk.method = "POST"
 wrk.body = [==[BODY]==]
 wrk.headers["Content-Type"] = "application/json"
 wrk.headers["Authorization"] = "Bearer TOKEN"
-local sent = 0
+wrk.headers["Idempotency-Key"] = "KEY"
+local sent, head, tail = 0, nil, nil
 function request()
+  if head == nil then
+    head, tail = string.match(wrk.format(), "^(.-)KEY(.*)$")
+  end
   sent = sent + 1
-  wrk.headers["Idempotency-Key"] = "RUN-" .. sent
-  return wrk.format()
+  return head .. "RUN-" .. sent .. tail
 end
 function done(summary, latency)
   local wrong = summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout

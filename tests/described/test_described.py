@@ -79,7 +79,7 @@ def asked_of(door, role):
             "generation": {"max-examples": EXAMPLES, "no-shrink": True, "database": "none"},
             "phases": {name: {"enabled": name in PHASES} for name in ("examples", "coverage", "fuzzing", "stateful")},
             "operations": [STREAMS],
-            "workers": 1,  # two threads trip over CPython's count of recursion in ast (gh-106905), which hypothesis uses
+            "workers": 1,  # two trip over CPython's count of recursion in ast (gh-106905)
             "suppress-health-check": ["all"],
         }
     )
