@@ -19,11 +19,11 @@ wrk.method = "POST"
 wrk.body = [==[BODY]==]
 wrk.headers["Content-Type"] = "application/json"
 wrk.headers["Authorization"] = "Bearer TOKEN"
-wrk.headers["Idempotency-Key"] = "KEY"
+wrk.headers["Idempotency-Key"] = "@@"
 local sent, head, tail = 0, nil, nil
 function request()
   if head == nil then
-    head, tail = string.match(wrk.format(), "^(.-)KEY(.*)$")
+    head, tail = string.match(wrk.format(), "^(.-)@@(.*)$")
   end
   sent = sent + 1
   return head .. "RUN-" .. sent .. tail
