@@ -74,6 +74,7 @@ class Together:
         self._size = self._most
         self._waiting: deque[_Waiting] = deque()
         self._turns: set[asyncio.Task[None]] = set()
+        self._overdue: asyncio.TimerHandle | None = None
 
     async def take(self, envelope: Envelope, fact: Event) -> None:
         """Return once the message's effects have committed; raises Duplicate, or whatever its handler raised."""
@@ -83,12 +84,24 @@ class Together:
         await mine.outcome
 
     def _begin(self) -> None:
-        """As Nagle's algorithm: at once if nothing is on its way, else when a full group waits."""
+        """As Nagle's algorithm: at once if nothing is on its way, else when a full group waits, or for long enough."""
         while self._waiting and (not self._turns or len(self._waiting) >= self._size):
-            group = [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
-            turn = asyncio.create_task(self._turn(group))
-            self._turns.add(turn)
-            turn.add_done_callback(self._ended)
+            self._begin_one()
+        if self._waiting and self._overdue is None:
+            self._overdue = asyncio.get_running_loop().call_later(self._turn_seconds, self._begin_anyway)
+
+    def _begin_anyway(self) -> None:
+        """What is on its way is slow: nobody else waits for that."""
+        self._overdue = None
+        if self._waiting:
+            self._begin_one()
+        self._begin()
+
+    def _begin_one(self) -> None:
+        group = [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
+        turn = asyncio.create_task(self._turn(group))
+        self._turns.add(turn)
+        turn.add_done_callback(self._ended)
 
     def _ended(self, turn: asyncio.Task[None]) -> None:
         self._turns.discard(turn)

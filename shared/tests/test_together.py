@@ -266,3 +266,25 @@ async def test_a_write_that_fails_fails_its_message_alone(spine, consumer, reads
         expected[7] = psycopg.errors.DivisionByZero
         assert [type(outcome) for outcome in outcomes] == expected
         assert (await kept(service, consumer))[0] == 9
+
+
+async def test_a_message_does_not_wait_for_the_slow_one_before_it(spine, consumer):
+    # given: a big plan, which takes its time
+    (slow, quick), free, under_way = messages(spine, 2), asyncio.Event(), asyncio.Event()
+
+    async def handle(event, tx):
+        if event is slow[1]:
+            under_way.set()
+            await free.wait()
+
+    async with together(spine, consumer, handle, turn_seconds=0.05) as (group, service):
+        first = asyncio.create_task(group.take(*slow))
+        await under_way.wait()
+        # when
+        async with asyncio.timeout(10):
+            await group.take(*quick)
+        # then
+        assert not first.done()
+        free.set()
+        await first
+        assert (await kept(service, consumer))[0] == 2
