@@ -68,6 +68,7 @@ def test_every_operation_is_described_in_full(environment):
     for name, each in operations.items():
         assert each.get("tags"), name
         assert each.get("description"), name
+        assert each["summary"] in " ".join(each["description"].split()), name
         if "/v1/" not in name:
             continue
         assert {"429", "503"} <= set(each["responses"]), name

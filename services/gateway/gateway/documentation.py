@@ -142,6 +142,7 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
     """Name, roles, scope and problems of one operation."""
     route = (method.upper(), path)
     operation["operationId"] = name_of(method, path)
+    operation["summary"] = _first_sentence(operation["description"])
     statuses = {"503"}
     if route in ACCESS:
         operation["security"] = [{"bearer": []}]
@@ -163,6 +164,11 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
         operation["responses"][status] = {"$ref": f"{RESPONSES}Problem{status}"}
     if path == "/health/ready":
         operation["responses"]["503"] = operation["responses"]["200"] | {"description": "Not ready: why."}
+
+
+def _first_sentence(text: str) -> str:
+    """What an operation does, for the list of all of them."""
+    return re.split(r"[.;:](?:\s|$)", " ".join(text.split()), maxsplit=1)[0]
 
 
 def name_of(method: str, path: str) -> str:
