@@ -98,7 +98,9 @@ class Together:
         self._begin()
 
     def _begin_one(self) -> None:
-        group = [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
+        group = [self._waiting.popleft()]
+        while self._waiting and len(group) < self._size and not (group[0].fact.heavy or self._waiting[0].fact.heavy):
+            group.append(self._waiting.popleft())
         turn = asyncio.create_task(self._turn(group))
         self._turns.add(turn)
         turn.add_done_callback(self._ended)

@@ -1,6 +1,7 @@
 """Messages of one consumer in one commit, on the real database: each is handled once and fails by itself."""
 
 import asyncio
+import datetime as dt
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,7 +10,7 @@ import psycopg
 import pytest
 
 from shared.errors import InfrastructureDown, Reject
-from shared.events import Envelope
+from shared.events import Envelope, NotificationRequested
 from shared.together import Together
 from shared.transaction import Duplicate
 
@@ -288,3 +289,39 @@ async def test_a_message_does_not_wait_for_the_slow_one_before_it(spine, consume
         free.set()
         await first
         assert (await kept(service, consumer))[0] == 2
+
+
+def send(audience):
+    ids = {name: uuid.uuid4() for name in ("notification_id", "task_id", "school_id")}
+    fact = NotificationRequested(
+        **ids,
+        kind="general",
+        audience=audience,
+        channels=("push",),
+        directory_version=0,
+        requested_at=dt.datetime.now(dt.UTC),
+    )
+    return Envelope.of(fact, "test"), fact
+
+
+async def test_what_takes_long_by_its_nature_is_in_no_group(spine, consumer):
+    # given: they come in while something else is under way, so that they would be handled together
+    big, small = send({"school": True}), [send({"people": [uuid.uuid4()]}) for _ in range(6)]
+    first, go, free = send({"people": [uuid.uuid4()]}), asyncio.Event(), asyncio.Event()
+
+    async def handle(event, tx):
+        if event in (first[1], big[1]):
+            await (go if event is first[1] else free).wait()
+
+    async with together(spine, consumer, handle) as (group, service):
+        waiting = [asyncio.create_task(group.take(*each)) for each in (first, *small[:3], big, *small[3:])]
+        await asyncio.sleep(0)
+        # when
+        go.set()
+        async with asyncio.timeout(10):
+            await asyncio.gather(*waiting[:4])
+        # then
+        assert not any(each.done() for each in waiting[4:])
+        free.set()
+        await asyncio.gather(*waiting)
+        assert await kept(service, consumer) == (8, 4)

@@ -68,6 +68,11 @@ class Event(BaseModel):
         """The task that this fact belongs to."""
         return getattr(self, "task_id", None)
 
+    @property
+    def heavy(self) -> bool:
+        """Whether it takes long by its nature: it is handled by itself, and nobody beside it waits for it."""
+        return False
+
 
 class StateEvent(Event):
     """A fact that carries the whole state of its aggregate; an older or equal version is ignored."""

@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from shared.events.base import Event, Personal
 from shared.events.directory import Channel, Kind, Part, Responsibility, Role
 
+FEW = 200
+"""People whose deliveries are planned in no time."""
+
 
 class Audience(Part):
     """Who is meant. Exactly one of the first six is set.
@@ -79,6 +82,10 @@ class NotificationIntent(Event):
     @property
     def subject(self) -> str:
         return str(self.notification_id)
+
+    @property
+    def heavy(self) -> bool:
+        return self.audience.people is None or len(self.audience.people) > FEW
 
 
 class NotificationRequested(NotificationIntent):
