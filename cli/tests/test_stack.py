@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from cli import stack
-from cli.backing import choice
+from cli.backing import choice, postgres
 from cli.layout import Layout
 from cli.local.ports import PREFERRED
 from cli.local.specs import stop_budget
@@ -38,7 +38,7 @@ def test_stopping_everything_stays_under_30_seconds(here, again):
     if again:
         version = backing.databases / "postgres" / "data" / "PG_VERSION"
         version.parent.mkdir(parents=True)
-        version.write_text("15\n")
+        version.write_text(f"{postgres.find()[0].version}\n")
         _, plan = _plan(here, {})
         assert "initdb" not in _names(plan)
     assert stop_budget(plan.specs) <= 28
