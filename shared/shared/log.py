@@ -197,7 +197,7 @@ async def last_offset(connection: aio_pika.abc.AbstractConnection, stream: str, 
     """The highest offset of a stream, or -1 when it is empty; with `enough`, that or the first found at or above it.
 
     `last` gives the last chunk, which is read to its end, and what others publish meanwhile: PROBE seconds of silence
-    end it, PROBE_LONGEST where there is none.
+    end it, PROBE_LONGEST where there is none. With `enough` no silence is trusted: who is busy is silent too.
     """
     found: asyncio.Queue[int] = asyncio.Queue()
 
@@ -209,12 +209,13 @@ async def last_offset(connection: aio_pika.abc.AbstractConnection, stream: str, 
     async with connection.channel(publisher_confirms=False) as channel:
         await channel.set_qos(BATCH)
         queue = await channel.declare_queue(stream, passive=True)
-        patience = PROBE_LONGEST if queue.declaration_result.message_count else PROBE
+        silence = PROBE if enough is None else PROBE_LONGEST
+        patience = PROBE_LONGEST if queue.declaration_result.message_count else silence
         await queue.consume(remember, arguments={"x-stream-offset": "last"})
         with suppress(TimeoutError):
             async with asyncio.timeout(PROBE_LONGEST):
                 while enough is None or highest < enough:
                     async with asyncio.timeout(patience):
                         highest = max(highest, await found.get())
-                    patience = PROBE
+                    patience = silence
     return highest

@@ -156,12 +156,16 @@ class Together:
         self._size = len(handled) if slow else min(self._size * 2, self._most)
 
     def _put_out(self, group: list[_Waiting], at: _Waiting | None, problem: Exception) -> None:
-        """Nothing has committed. Who failed by itself (`at`) is told; the others are done again, one by one."""
+        """Nothing has committed. Who failed by itself (`at`) is told, and the others are done again without it.
+
+        Where nobody knows who it was, they are done one by one.
+        """
+        by_itself = at is not None and not contention(problem)
         if len(group) == 1 or infrastructure(problem) or isinstance(problem, InfrastructureDown):
             failed = group
         else:
-            failed = [at] if at is not None and not contention(problem) else []
+            failed = [at] if at is not None and by_itself else []
         for each in failed:
             each.end(problem)
         self._waiting.extendleft(reversed([each for each in group if each not in failed]))
-        self._size = 1
+        self._size = max(self._size // 2, 1) if by_itself else 1

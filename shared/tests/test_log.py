@@ -175,6 +175,23 @@ async def test_a_reader_starts_while_others_publish_without_a_pause(spine, mirro
             others.cancel()
 
 
+async def test_a_broker_that_takes_its_time_is_no_stream_made_anew(spine, mirrored, monkeypatch):
+    # given
+    service = mirrored()
+    await declare(spine.backing.amqp_url, service.topology())
+    async with running(service):
+        await spine.emit(service, named(spine, "before"))
+        await eventually(lambda: names(service), lambda found: found == {"before"})
+    # when: nothing comes as soon as it should
+    monkeypatch.setattr("shared.log.PROBE", 0.0)
+    again = mirrored()
+    async with running(again):
+        await spine.emit(again, named(spine, "after"))
+        # then
+        await eventually(lambda: names(again), lambda found: found == {"before", "after"})
+        assert await gap(again) is None
+
+
 async def test_a_stream_that_was_made_anew_is_read_from_its_start_and_the_gap_is_known(spine, mirrored):
     # given
     service = mirrored()
