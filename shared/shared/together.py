@@ -34,6 +34,7 @@ class _Waiting:
     fact: Event
     context: Context = field(default_factory=copy_context)
     outcome: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    since: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
     @property
     def order(self) -> tuple[str, str]:
@@ -88,12 +89,13 @@ class Together:
         while self._waiting and (not self._turns or len(self._waiting) >= self._size):
             self._begin_one()
         if self._waiting and self._overdue is None:
-            self._overdue = asyncio.get_running_loop().call_later(self._turn_seconds, self._begin_anyway)
+            when = self._waiting[0].since + self._turn_seconds
+            self._overdue = asyncio.get_running_loop().call_at(when, self._begin_anyway)
 
     def _begin_anyway(self) -> None:
-        """What is on its way is slow: nobody else waits for that."""
+        """What is on its way is slow: nobody waits for that who has waited for so long."""
         self._overdue = None
-        if self._waiting:
+        if self._waiting and asyncio.get_running_loop().time() >= self._waiting[0].since + self._turn_seconds:
             self._begin_one()
         self._begin()
 
