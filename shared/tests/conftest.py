@@ -1,10 +1,14 @@
 """A small service of the spine's own, on a fresh database and virtual host per module."""
 
+import sys
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 from shared.events import SchoolChanged
 from shared.service import Service

@@ -109,8 +109,7 @@ async def test_promise_07_and_13_what_a_projection_cannot_take_goes_through_the_
 
 async def position(service):
     async with service.database.worker() as connection:
-        row = await (await connection.execute("SELECT position FROM log_offset")).fetchone()
-    return row["position"] if row else -1
+        return (await (await connection.execute("SELECT position FROM log_offset")).fetchone())["position"]
 
 
 async def test_what_nobody_wants_is_passed_by_without_a_commit_each_and_the_offset_follows(spine, mirrored):
@@ -143,8 +142,7 @@ async def test_what_nobody_wants_is_passed_by_without_a_commit_each_and_the_offs
         await pass_by(1)
         await spine.emit(service, named(spine, "after"))
         await eventually(lambda: names(service), lambda found: found == {"before", "after"})
-        assert await position(service) == 42
-        assert await gap(service) is None
+        assert (await position(service), await gap(service)) == (42, None)
 
 
 async def test_a_reader_starts_while_others_publish_without_a_pause(spine, mirrored):
@@ -169,8 +167,7 @@ async def test_a_reader_starts_while_others_publish_without_a_pause(spine, mirro
         await spine.emit(again, named(spine, "meanwhile"))
         # then
         try:
-            await eventually(lambda: names(again), lambda found: "meanwhile" in found, within=10)
-            assert not others.done()
+            await eventually(lambda: names(again), lambda found: "meanwhile" in found and not others.done(), within=10)
         finally:
             others.cancel()
 
@@ -182,13 +179,13 @@ async def test_a_broker_that_takes_its_time_is_no_stream_made_anew(spine, mirror
     async with running(service):
         await spine.emit(service, named(spine, "before"))
         await eventually(lambda: names(service), lambda found: found == {"before"})
-    # when: nothing comes as soon as it should
     monkeypatch.setattr("shared.log.PROBE", 0.0)
     again = mirrored()
     async with running(again):
+        # when: nothing comes as soon as it should
         await spine.emit(again, named(spine, "after"))
-        # then
         await eventually(lambda: names(again), lambda found: found == {"before", "after"})
+        # then
         assert await gap(again) is None
 
 

@@ -1,52 +1,20 @@
 """Messages of one consumer in one commit, on the real database: each is handled once and fails by itself."""
 
 import asyncio
-import datetime as dt
 import uuid
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import psycopg
 import pytest
+from groups import kept, messages, send, take_all, together
 
 from shared.errors import InfrastructureDown, Reject
-from shared.events import Envelope, NotificationRequested
-from shared.together import Together
 from shared.transaction import Duplicate
 
 
 @pytest.fixture
 def consumer():
     return f"notifier.test.{uuid.uuid4().hex[:8]}"
-
-
-@asynccontextmanager
-async def together(spine, consumer, handler, turn_seconds=60):
-    service = spine.build()
-    await service.database.open()
-    try:
-        places, gate = asyncio.Semaphore(4), service.runtime.gate
-        given = Together(consumer, handler, service.transactions, places, gate, most=25, turn_seconds=turn_seconds)
-        yield given, service
-    finally:
-        await service.database.close()
-
-
-def messages(spine, count):
-    facts = [spine.school() for _ in range(count)]
-    return [(Envelope.of(fact, "test"), fact) for fact in facts]
-
-
-async def take_all(group, given):
-    return await asyncio.gather(*(group.take(*each) for each in given), return_exceptions=True)
-
-
-async def kept(service, consumer):
-    """How many inbox rows there are, and how many transactions wrote them."""
-    query = "SELECT count(*), count(DISTINCT xmin::text) AS commits FROM inbox WHERE consumer = %s"
-    async with service.database.worker() as connection:
-        row = await (await connection.execute(query, (consumer,))).fetchone()
-    return row["count"], row["commits"]
 
 
 async def test_what_waits_is_handled_in_few_commits(spine, consumer):
@@ -289,19 +257,6 @@ async def test_a_message_does_not_wait_for_the_slow_one_before_it(spine, consume
         free.set()
         await first
         assert (await kept(service, consumer))[0] == 2
-
-
-def send(audience):
-    ids = {name: uuid.uuid4() for name in ("notification_id", "task_id", "school_id")}
-    fact = NotificationRequested(
-        **ids,
-        kind="general",
-        audience=audience,
-        channels=("push",),
-        directory_version=0,
-        requested_at=dt.datetime.now(dt.UTC),
-    )
-    return Envelope.of(fact, "test"), fact
 
 
 async def test_what_takes_long_by_its_nature_is_in_no_group(spine, consumer):

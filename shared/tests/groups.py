@@ -1,0 +1,51 @@
+"""A `Together` by itself on the real database, messages for it, and what it left."""
+
+import asyncio
+import datetime as dt
+import uuid
+from contextlib import asynccontextmanager
+
+from shared.events import Envelope, NotificationRequested
+from shared.together import Together
+
+
+@asynccontextmanager
+async def together(spine, consumer, handler, turn_seconds=60):
+    service = spine.build()
+    await service.database.open()
+    try:
+        places, gate = asyncio.Semaphore(4), service.runtime.gate
+        given = Together(consumer, handler, service.transactions, places, gate, most=25, turn_seconds=turn_seconds)
+        yield given, service
+    finally:
+        await service.database.close()
+
+
+def messages(spine, count):
+    facts = [spine.school() for _ in range(count)]
+    return [(Envelope.of(fact, "test"), fact) for fact in facts]
+
+
+async def take_all(group, given):
+    return await asyncio.gather(*(group.take(*each) for each in given), return_exceptions=True)
+
+
+async def kept(service, consumer):
+    """How many inbox rows there are, and how many transactions wrote them."""
+    query = "SELECT count(*), count(DISTINCT xmin::text) AS commits FROM inbox WHERE consumer = %s"
+    async with service.database.worker() as connection:
+        row = await (await connection.execute(query, (consumer,))).fetchone()
+    return row["count"], row["commits"]
+
+
+def send(audience):
+    ids = {name: uuid.uuid4() for name in ("notification_id", "task_id", "school_id")}
+    fact = NotificationRequested(
+        **ids,
+        kind="general",
+        audience=audience,
+        channels=("push",),
+        directory_version=0,
+        requested_at=dt.datetime.now(dt.UTC),
+    )
+    return Envelope.of(fact, "test"), fact
