@@ -86,12 +86,13 @@ async def _ask(system: System, school: UUID, asked: Asked, seconds: int) -> None
 async def _until_answered(client: httpx.AsyncClient, school: UUID, asked: Asked, *, later: bool) -> None:
     wanted: dict[str, Any] = {"school": str(school), "type": "general", "title": telling.TITLE, "body": telling.TEXT}
     wanted |= {"audience": {"school": True}, "channels": ["push", "mail"]}
-    headers, end = dict[str, str](), time.monotonic() + PUT_AGAIN_FOR
+    headers, due, end = dict[str, str](), dt.datetime.max.replace(tzinfo=dt.UTC), time.monotonic() + PUT_AGAIN_FOR
     while time.monotonic() < end:
         if not headers:
             headers["Idempotency-Key"] = uuid4().hex
             if later:
-                wanted["deliver_at"] = (dt.datetime.now(dt.UTC) + LATER).isoformat()
+                due = dt.datetime.now(dt.UTC) + LATER
+                wanted["deliver_at"] = due.isoformat()
         with contextlib.suppress(httpx.TransportError):
             answer = await client.post("/v1/notifications", json=wanted, headers=headers)
             if answer.status_code == httpx.codes.ACCEPTED:
@@ -99,7 +100,7 @@ async def _until_answered(client: httpx.AsyncClient, school: UUID, asked: Asked,
                 asked.notifications.add(UUID(told["notification_id"]))
                 asked.tasks.add(UUID(told["task_id"]))
                 return
-            if answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY and later:
+            if answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY and due <= dt.datetime.now(dt.UTC):
                 # Its time came before anybody took it (a key that was taken answers 202): it is put for another time.
                 asked.overtaken += 1
                 headers.clear()

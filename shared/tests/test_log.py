@@ -7,7 +7,7 @@ import aio_pika
 import psycopg
 import pytest
 
-from shared import bus
+from shared import bus, log
 from shared.errors import HistoryMissing, Refused
 from shared.events import Envelope
 from shared.events.directory import SchoolChanged
@@ -145,13 +145,16 @@ async def test_what_nobody_wants_is_passed_by_without_a_commit_each_and_the_offs
         assert (await position(service), await gap(service)) == (42, None)
 
 
-async def test_a_reader_starts_while_others_publish_without_a_pause(spine, mirrored):
-    # given
-    service = mirrored()
+async def has_been_read(spine, service):
     await declare(spine.backing.amqp_url, service.topology())
     async with running(service):
         await spine.emit(service, named(spine, "before"))
         await eventually(lambda: names(service), lambda found: found == {"before"})
+
+
+async def test_a_reader_starts_while_others_publish_without_a_pause(spine, mirrored):
+    # given
+    await has_been_read(spine, mirrored())
     again = mirrored()
     async with running(again):
         publisher = again.runtime.publisher
@@ -174,12 +177,8 @@ async def test_a_reader_starts_while_others_publish_without_a_pause(spine, mirro
 
 async def test_a_broker_that_takes_its_time_is_no_stream_made_anew(spine, mirrored, monkeypatch):
     # given
-    service = mirrored()
-    await declare(spine.backing.amqp_url, service.topology())
-    async with running(service):
-        await spine.emit(service, named(spine, "before"))
-        await eventually(lambda: names(service), lambda found: found == {"before"})
-    monkeypatch.setattr("shared.log.PROBE", 0.0)
+    await has_been_read(spine, mirrored())
+    monkeypatch.setattr(log, "PROBE", 0.0)
     again = mirrored()
     async with running(again):
         # when: nothing comes as soon as it should
