@@ -10,6 +10,8 @@ import httptools
 from cli.standins.exchange import BODY_LIMIT, JSON, TOO_LARGE, App, Exchange, Head, Headers, head
 
 BAD_REQUEST = 400
+LINGER = 1.0
+"""Seconds for a client that is refused to stop sending and read why: RFC 9112, section 9.6."""
 
 
 class Http1(asyncio.Protocol):
@@ -69,6 +71,8 @@ class Http1(asyncio.Protocol):
         """Answer the request that is under way."""
         if not self.ended:
             self._write(status, b"" if stream else content, headers, len(content), self.kept)
+            if not self.kept:
+                self.hang_up()
             self.busy = False
             if not self.proceeding:
                 self._proceed()
@@ -98,11 +102,14 @@ class Http1(asyncio.Protocol):
 
     def _refuse(self, status: int) -> None:
         self.waiting.clear()
+        self.ended = True
         self._write(status, b"", JSON, 0, kept=False)
+        # Closed with something unread, TCP resets the connection, and the client may lose the answer.
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        asyncio.get_running_loop().call_later(LINGER, self.transport.close)
 
     def _write(self, status: int, content: bytes, headers: Headers, length: int, kept: bool) -> None:
         lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in headers)]
         lines += [f"content-length: {length}", *(() if kept else ("connection: close",)), "", ""]
         self.transport.write("\r\n".join(lines).encode("latin-1") + content)
-        if not kept:
-            self.hang_up()
