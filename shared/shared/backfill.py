@@ -3,17 +3,16 @@
 What has been handled before comes to nothing: each message keeps its id, and the inbox knows it.
 """
 
-import asyncio
 import datetime as dt
-from typing import Any
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractIncomingMessage, DeliveryMode
+from aio_pika.abc import DeliveryMode
 
 from shared import bus
+from shared.deliveries import linked
 from shared.errors import Refused
-from shared.log import BATCH, last_offset, offset_of
+from shared.streams import Read, last_offset, reading
 
 log = structlog.get_logger()
 
@@ -28,7 +27,7 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
     what was the log's end when it began. Raises Refused when the queue is not there.
     """
     queue, stream = bus.reaction(service, topic).name, bus.log_of(topic)
-    async with await aio_pika.connect(url) as connection:
+    async with linked(url, "backfill") as link, await aio_pika.connect(url) as connection:
         target = await connection.channel(publisher_confirms=True, on_return_raises=True)
         try:
             await target.declare_queue(queue, passive=True)
@@ -36,38 +35,34 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
             raise Refused(
                 f"there is no queue {queue}; run the topology step with the consumer that it is for"
             ) from problem
-        end = await last_offset(connection, stream)
+        end = await last_offset(link, stream)
         if end < 0:
             return 0
-        source = await connection.channel(publisher_confirms=False)
-        await source.set_qos(BATCH)
-        inbox: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
-        start: Any = since or "first"
-        reader = await source.get_queue(stream, ensure=False)
-        await reader.consume(inbox.put, arguments={"x-stream-offset": start})
         given, at = 0, -1
-        while at < end:
-            try:
-                message = await asyncio.wait_for(inbox.get(), SILENCE_SECONDS)
-            except TimeoutError:
-                if since is not None and at < 0:
+        async with reading(link, stream, since or "first") as incoming:
+            while at < end:
+                messages = await incoming.batch(SILENCE_SECONDS)
+                if not messages and since is not None and at < 0:
                     break  # nothing has been logged since
-                raise
-            at = offset_of(message)
-            if message.headers.get("ce-type") == topic:
-                await target.default_exchange.publish(_copy(message), queue, timeout=CONFIRM_SECONDS)
-                given += 1
-            await message.ack()
+                if not messages:
+                    raise TimeoutError(f"{stream} fell silent at {at}, before its end at {end}")
+                for message in messages:
+                    if message.offset <= end and message.headers.get("ce-type") == topic:
+                        await target.default_exchange.publish(_copy(message), queue, timeout=CONFIRM_SECONDS)
+                        given += 1
+                at = messages[-1].offset
+                await incoming.ack()
     log.info("log.backfilled", queue=queue, messages=given)
     return given
 
 
-def _copy(message: AbstractIncomingMessage) -> aio_pika.Message:
+def _copy(message: Read) -> aio_pika.Message:
     """As the relay would have sent it: without the stream's own headers."""
+    headers = {name: value for name, value in message.headers.items() if not name.startswith("x-")}
     return aio_pika.Message(
         message.body,
-        headers={name: value for name, value in message.headers.items() if not name.startswith("x-")},
-        content_type=message.content_type,
-        message_id=message.message_id,
+        headers=headers,
+        content_type="application/json",
+        message_id=headers.get("ce-id"),
         delivery_mode=DeliveryMode.PERSISTENT,
     )

@@ -14,7 +14,7 @@ from pamqp import commands
 from pamqp.encode import encode_table_value
 
 BASIC = 60
-CONTENT_TYPE, HEADERS, DELIVERY_MODE, MESSAGE_ID = 1 << 15, 1 << 13, 1 << 12, 1 << 7
+CONTENT_TYPE, CONTENT_ENCODING, HEADERS, DELIVERY_MODE, MESSAGE_ID = 1 << 15, 1 << 14, 1 << 13, 1 << 12, 1 << 7
 SET = CONTENT_TYPE | HEADERS | DELIVERY_MODE | MESSAGE_ID
 JSON = b"\x10application/json"
 PERSISTENT = b"\x02"

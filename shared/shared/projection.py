@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -16,6 +15,7 @@ from shared.messages import bodies, event_type
 from shared.personal import Vault
 from shared.publisher import Publisher
 from shared.retries import describe
+from shared.streams import Read
 from shared.telemetry import Metrics
 from shared.transaction import Transaction, Transactions
 
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 Handler = Callable[[Sequence[Event], Transaction], Awaitable[None]]
 
-SetAside = Callable[["Read"], Awaitable[None]]
+SetAside = Callable[[Read], Awaitable[None]]
 
 SEEN = """
 INSERT INTO directory_seen (school_id, versions)
@@ -42,21 +42,6 @@ WHERE s.school_id = r.school_id AND s.versions @> int8range(r.first, r.last, '[]
 
 CONTENTION_TRIES = 5
 CONTENTION_PAUSE = 0.3
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """One message of a stream."""
-
-    offset: int
-    headers: dict[str, Any]
-    body: bytes
-
-    @property
-    def mark(self) -> str | None:
-        """What tells this message from another at the same offset of a stream that was made anew."""
-        found = self.headers.get("ce-id")
-        return str(found) if found else None
 
 
 class Projector:

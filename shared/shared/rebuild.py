@@ -12,16 +12,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import aio_pika
 import structlog
 from psycopg import sql
 
 from shared import shadow
 from shared.db import Database
+from shared.deliveries import linked
 from shared.errors import HistoryMissing, Refused
-from shared.log import LogReader, first_offset
-from shared.projection import Projection, Read
+from shared.log import LogReader
+from shared.projection import Projection
 from shared.service import Service
+from shared.streams import Read, first_offset
 from shared.telemetry import Metrics
 from shared.transaction import Transactions
 
@@ -103,8 +104,8 @@ def _able(service: Service) -> list[Projection]:
 
 async def _starts_late(url: str, found: Projection) -> list[str]:
     """Streams whose first message is gone. A stream that never had one starts at its first."""
-    async with await aio_pika.connect(url, timeout=5) as connection:
-        starts = {stream: await first_offset(connection, stream) for stream in found.streams}
+    async with linked(url, "starts") as link:
+        starts = {stream: await first_offset(link, stream) for stream in found.streams}
     return [stream for stream, start in starts.items() if start > 0]
 
 

@@ -1,21 +1,19 @@
 """Takes messages off this service's queues: one connection for nothing else, a channel and a prefetch for each queue.
 
-On aiormq, the layer below aio-pika: it wraps nothing, and acknowledges many messages in one frame.
+On aiormq, the layer below aio-pika, and on what `deliveries.py` takes from its frames.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-import aio_pika
 import structlog
-from aio_pika.abc import AbstractConnection
-from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 
-from shared.publisher import CONNECTION_PROBLEMS, underlying
+from shared.deliveries import Link, linked
+from shared.publisher import CONNECTION_PROBLEMS
 
 log = structlog.get_logger()
 
@@ -86,7 +84,7 @@ class Message:
         self._acks.settled(self._tag)
 
 
-Settle = Callable[[Message], Awaitable[None]]
+Settle = Callable[[Message], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +96,15 @@ class Subscription:
     prefetch: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Consumer:
+    """What takes from one queue right now."""
+
+    channel: Channel
+    acks: Acks
+    in_hand: set[asyncio.Task[None]] = field(default_factory=set)
+
+
 class Subscriber:
     """All subscriptions of a service; `run` it, `begin` when the queues are there, `stop` to drain."""
 
@@ -105,9 +112,7 @@ class Subscriber:
         self._url = url
         self._name = name
         self._begun = asyncio.Event()
-        self._consumers: dict[str, tuple[Channel, Acks]] = {}
-        self._in_hand = 0
-        self._idle = asyncio.Event()
+        self._consumers: dict[str, _Consumer] = {}
         self.subscriptions: list[Subscription] = []
 
     def begin(self) -> None:
@@ -120,73 +125,62 @@ class Subscriber:
         while self.subscriptions:
             await self._begun.wait()
             try:
-                async with await aio_pika.connect(
-                    self._url, timeout=5, client_properties={"connection_name": f"{self._name}-consumer"}
-                ) as connection:
+                async with linked(self._url, f"{self._name}-consumer") as link:
                     pause = 0.2
-                    gone = asyncio.Event()
-                    connection.close_callbacks.add(lambda *_, gone=gone: gone.set())
                     async with asyncio.TaskGroup() as each:
                         for subscription in self.subscriptions:
-                            each.create_task(self._keep(connection, subscription, gone))
+                            each.create_task(self._keep(link, subscription))
             except CONNECTION_PROBLEMS as problem:
                 log.warning("subscriber.away", error=type(problem).__name__, again_in=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5.0)
 
-    async def _keep(self, connection: AbstractConnection, subscription: Subscription, gone: asyncio.Event) -> None:
-        """Take from one queue until the connection is `gone`; a queue that is missing keeps no other from it."""
-        while not gone.is_set():
+    async def _keep(self, link: Link, subscription: Subscription) -> None:
+        """Take from one queue until the link is gone; a queue that is missing keeps no other from it."""
+        while not link.gone.is_set():
             try:
-                await self._consume(connection, subscription)
+                await self._consume(link, subscription)
             except CONNECTION_PROBLEMS as problem:
                 log.warning("consumer.interrupted", queue=subscription.queue, error=type(problem).__name__)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PAUSE):
-                    await gone.wait()
+                    await link.gone.wait()
 
-    async def _consume(self, connection: AbstractConnection, subscription: Subscription) -> None:
+    async def _consume(self, link: Link, subscription: Subscription) -> None:
+        """What is in hand when the channel is lost is let go of: the broker gives it to somebody again."""
         await self._begun.wait()
         lost = asyncio.Event()
-        async with connection.channel(publisher_confirms=False) as outer:
-            outer.close_callbacks.add(lambda *_: lost.set())
-            channel = await underlying(outer)
-            acks = Acks(channel)
+        async with link.channel(subscription.prefetch, lost.set) as channel:
+            consumer = _Consumer(channel, Acks(channel))
 
-            async def deliver(arrived: DeliveredMessage) -> None:
-                tag = arrived.delivery_tag or 0
-                headers = arrived.header.properties.headers or {}
-                await self._hand(Message(headers, arrived.body, tag, acks), subscription)
+            def take(headers: Mapping[str, Any], body: bytes, tag: int) -> None:
+                task = asyncio.create_task(subscription.settle(Message(headers, body, tag, consumer.acks)))
+                consumer.in_hand.add(task)
+                task.add_done_callback(done)
 
-            # The broker ends a consumer whose queue is deleted.
-            channel.on_consumer_cancel_callbacks.add(lambda _: lost.set())
-            await channel.basic_qos(prefetch_count=subscription.prefetch)
-            begun = await channel.basic_consume(subscription.queue, deliver)
-            consumer = begun.consumer_tag or ""
-            self._consumers[consumer] = (channel, acks)
+            def done(task: asyncio.Task[None]) -> None:
+                consumer.in_hand.discard(task)
+                if not task.cancelled() and (problem := task.exception()):
+                    log.error("message.unsettled", queue=subscription.queue, exc_info=problem)
+
+            name = await link.consume(channel, subscription.queue, take)
+            self._consumers[name] = consumer
             try:
                 await lost.wait()
             finally:
-                self._consumers.pop(consumer, None)
-
-    async def _hand(self, message: Message, subscription: Subscription) -> None:
-        self._in_hand += 1
-        try:
-            await subscription.settle(message)
-        finally:
-            self._in_hand -= 1
-            if self._in_hand == 0:
-                self._idle.set()
+                del self._consumers[name]
+                link.forget(channel, name)
+                for task in consumer.in_hand:
+                    task.cancel()
 
     async def stop(self, patience: float) -> None:
         """Take no more and wait, `patience` seconds at most, for what is in hand; raises TimeoutError."""
         self._begun.clear()
-        consumers = list(self._consumers.items())
-        for consumer, (channel, _) in consumers:
+        consumers = dict(self._consumers)
+        for name, consumer in consumers.items():
             with contextlib.suppress(*CONNECTION_PROBLEMS):
-                await channel.basic_cancel(consumer, timeout=1.0)
+                await consumer.channel.basic_cancel(name, timeout=1.0)
         async with asyncio.timeout(patience):
-            while self._in_hand:
-                self._idle.clear()
-                await self._idle.wait()
-            await asyncio.gather(*(acks.saying for _, (_, acks) in consumers if acks.saying))
+            while in_hand := [task for consumer in consumers.values() for task in consumer.in_hand]:
+                await asyncio.wait(in_hand)
+            await asyncio.gather(*(consumer.acks.saying for consumer in consumers.values() if consumer.acks.saying))

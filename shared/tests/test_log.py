@@ -7,7 +7,7 @@ import aio_pika
 import psycopg
 import pytest
 
-from shared import bus, log
+from shared import bus, streams
 from shared.errors import HistoryMissing, Refused
 from shared.events import Envelope
 from shared.events.directory import SchoolChanged
@@ -178,7 +178,7 @@ async def test_a_reader_starts_while_others_publish_without_a_pause(spine, mirro
 async def test_a_broker_that_takes_its_time_is_no_stream_made_anew(spine, mirrored, monkeypatch):
     # given
     await has_been_read(spine, mirrored())
-    monkeypatch.setattr(log, "PROBE", 0.0)
+    monkeypatch.setattr(streams, "PROBE", 0.0)
     again = mirrored()
     async with running(again):
         # when: nothing comes as soon as it should

@@ -12,7 +12,8 @@ import psycopg
 
 from cli.demo import school
 from cli.demo.api import Message
-from shared.log import last_offset
+from shared.deliveries import linked
+from shared.streams import last_offset
 from shared.testing import eventually
 
 STATES = "SELECT channel, state, count(*) AS n FROM notifier.delivery WHERE notification_id = %s GROUP BY 1, 2"
@@ -157,8 +158,9 @@ async def test_a_canary_is_found_in_no_plaintext_of_logs_and_queues(system):
 
 
 async def read_log(url, stream):
+    async with linked(url, "end") as link:
+        end = await last_offset(link, stream)
     async with await aio_pika.connect(url) as connection:
-        end = await last_offset(connection, stream)
         channel = await connection.channel(publisher_confirms=False)
         await channel.set_qos(100)
         queue = await channel.get_queue(stream, ensure=False)

@@ -1,0 +1,243 @@
+"""Takes deliveries out of their frames before aiormq does, which needs ten times as long for the same bytes.
+
+All else that the broker says goes on to aiormq, which keeps the connection and its channels. AMQP 0-9-1, sections 2.3.5
+and 4.2.6: a method frame, a content header, body frames, one behind the other on their channel.
+"""
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, SupportsIndex
+from uuid import uuid4
+
+import aiormq
+from aiormq.abc import AbstractConnection, DeliveredMessage
+from aiormq.channel import Channel
+from aiormq.connection import TransportFactory
+from pamqp.decode import embedded_value
+from yarl import URL
+
+from shared.frames import CONTENT_ENCODING, CONTENT_TYPE, END, HEADERS
+
+CONNECT_SECONDS = 5
+METHOD, HEADER, BODY = 1, 2, 3
+BEFORE, AROUND = 7, 8
+"""Bytes of a frame before its payload, and with the one behind it."""
+BASIC_DELIVER = b"\x00\x3c\x00\x3c"
+STRING = ord("S")
+HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00" + END
+HEARTBEAT_SECONDS = 1.0
+
+Take = Callable[[Mapping[str, Any], bytes, int], None]
+"""Is given a message's headers, its body and its delivery tag."""
+
+_frame = struct.Struct(">BHI").unpack_from
+_long = struct.Struct(">I").unpack_from
+_longlong = struct.Struct(">Q").unpack_from
+_sizes = struct.Struct(">QH").unpack_from
+
+
+@dataclass(slots=True)
+class _Content:
+    """A message whose frames have not all come."""
+
+    take: Take
+    tag: int
+    headers: dict[str, Any] = field(default_factory=dict)
+    missing: int = 0
+    parts: list[bytes] = field(default_factory=list)
+
+
+class _Reader(asyncio.StreamReader):
+    """What aiormq reads from a connection: all but the deliveries that are taken."""
+
+    def __init__(self, frames: "Frames") -> None:
+        super().__init__()
+        self._frames = frames
+
+    def feed_data(self, data: Iterable[SupportsIndex]) -> None:
+        if rest := self._frames.without_taken(bytes(data)):
+            super().feed_data(rest)
+
+
+class Frames(TransportFactory):
+    """One connection's frames as they come in."""
+
+    def __init__(self) -> None:
+        self._takers: dict[tuple[int, bytes], Take] = {}
+        self._begun: dict[int, _Content] = {}
+        self._torn = b""
+        self._alive = 0.0
+
+    async def create(self, url: URL, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """As aiormq's own, which hands its options on to asyncio."""
+        provider = options.pop("ssl_context_provider")
+        options |= {"host": url.host, "port": url.port}
+        if url.scheme == "amqps":
+            options["ssl"] = await provider.get_context()
+        loop = asyncio.get_running_loop()
+        reader = _Reader(self)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        transport, _ = await loop.create_connection(lambda: protocol, **options)
+        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+    def taken_by(self, channel: int, consumer: str, take: Take | None) -> None:
+        """From now on `take` is given what this consumer is delivered."""
+        if take is None:
+            self._takers.pop((channel, consumer.encode()), None)
+        else:
+            self._takers[channel, consumer.encode()] = take
+
+    def without_taken(self, data: bytes) -> bytes:
+        """What is left for aiormq; a torn frame waits for its rest."""
+        data = self._torn + data
+        at = kept = 0
+        left = []
+        while at + BEFORE <= len(data):
+            kind, channel, size = _frame(data, at)
+            after = at + AROUND + size
+            if after > len(data):
+                break
+            if data[after - 1] == END[0] and self._takes(kind, channel, data, at + BEFORE, after - 1):
+                left.append(data[kept:at])
+                kept = after
+            at = after
+        if kept:
+            left.append(self._sign_of_life())
+        left.append(data[kept:at])
+        self._torn = data[at:]
+        return b"".join(left)
+
+    def _sign_of_life(self) -> bytes:
+        """Whoever delivers sends no heartbeats, and aiormq would take it for dead."""
+        now = asyncio.get_running_loop().time()
+        if now < self._alive + HEARTBEAT_SECONDS:
+            return b""
+        self._alive = now
+        return HEARTBEAT
+
+    def _takes(self, kind: int, channel: int, data: bytes, at: int, end: int) -> bool:
+        if kind == METHOD:
+            return self._begins(channel, data, at)
+        content = self._begun.get(channel)
+        if content is None:
+            return False
+        if kind == HEADER:
+            content.missing, content.headers = _header(data, at)
+        elif kind == BODY:
+            content.parts.append(data[at:end])
+            content.missing -= end - at
+        if content.missing <= 0:
+            del self._begun[channel]
+            body = content.parts[0] if len(content.parts) == 1 else b"".join(content.parts)
+            content.take(content.headers, body, content.tag)
+        return True
+
+    def _begins(self, channel: int, data: bytes, at: int) -> bool:
+        if data[at : at + 4] != BASIC_DELIVER:
+            return False
+        tag_at = at + 5 + data[at + 4]
+        take = self._takers.get((channel, data[at + 5 : tag_at]))
+        if take is None:
+            return False
+        self._begun[channel] = _Content(take, _longlong(data, tag_at)[0])
+        return True
+
+
+def _header(data: bytes, at: int) -> tuple[int, dict[str, Any]]:
+    """Bytes of the body, and the headers: the third of the properties, in the order of their flags."""
+    size, flags = _sizes(data, at + 4)
+    at += 14
+    if flags & CONTENT_TYPE:
+        at += 1 + data[at]
+    if flags & CONTENT_ENCODING:
+        at += 1 + data[at]
+    if not flags & HEADERS:
+        return size, {}
+    end = at + 4 + _long(data, at)[0]
+    at += 4
+    headers: dict[str, Any] = {}
+    while at < end:
+        name_end = at + 1 + data[at]
+        name = _name(data[at + 1 : name_end])
+        if data[name_end] == STRING:
+            at = name_end + 5
+            text_end = at + _long(data, name_end + 1)[0]
+            headers[name] = _text(data[at:text_end])
+            at = text_end
+        else:
+            used, headers[name] = embedded_value(data[name_end:end])
+            at = name_end + used
+    return size, headers
+
+
+@lru_cache(maxsize=1024)
+def _name(raw: bytes) -> str:
+    return raw.decode()
+
+
+def _text(raw: bytes) -> str | bytes:
+    """As pamqp: what is no text stays bytes."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A connection that only takes."""
+
+    connection: AbstractConnection
+    gone: asyncio.Event
+    """Set once the connection is closed."""
+    _frames: Frames
+
+    @asynccontextmanager
+    async def channel(self, prefetch: int, lost: Callable[[], None] = lambda: None) -> AsyncIterator[Channel]:
+        """A channel; `lost` is called when it closes, and when the broker ends a consumer whose queue is deleted."""
+        channel = await self.connection.channel(publisher_confirms=False)
+        if not isinstance(channel, Channel):
+            msg = f"aiormq's channel is a {type(channel).__name__}"
+            raise TypeError(msg)
+        channel.closing.add_done_callback(lambda _: lost())
+        channel.on_consumer_cancel_callbacks.add(lambda _: lost())
+        try:
+            await channel.basic_qos(prefetch_count=prefetch)
+            yield channel
+        finally:
+            await channel.close()
+
+    async def consume(self, channel: Channel, queue: str, take: Take, arguments: Any = None) -> str:
+        """Have `take` called with what comes from a queue; returns the consumer's tag."""
+        consumer = uuid4().hex
+        self._frames.taken_by(channel.number, consumer, take)
+        await channel.basic_consume(queue, _untaken, consumer_tag=consumer, arguments=arguments)
+        return consumer
+
+    def forget(self, channel: Channel, consumer: str) -> None:
+        """It is given nothing any more."""
+        self._frames.taken_by(channel.number, consumer, None)
+
+
+async def _untaken(message: DeliveredMessage) -> None:
+    """What aiormq keeps in its books of a consumer; no delivery gets there."""
+    msg = f"the delivery {message.delivery_tag} was not taken from its frames"
+    raise RuntimeError(msg)
+
+
+@asynccontextmanager
+async def linked(url: str, name: str) -> AsyncIterator[Link]:
+    """A connection under a name that the broker shows."""
+    frames = Frames()
+    async with asyncio.timeout(CONNECT_SECONDS):
+        connection = await aiormq.connect(url, client_properties={"connection_name": name}, transport_factory=frames)
+    gone = asyncio.Event()
+    connection.closing.add_done_callback(lambda _: gone.set())
+    try:
+        yield Link(connection, gone, frames)
+    finally:
+        await connection.close()
