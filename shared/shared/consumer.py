@@ -17,7 +17,7 @@ from shared.gate import Gate, Turnstile
 from shared.publisher import Publisher
 from shared.retries import Again, decide, describe, fingerprint
 from shared.subscriber import Message
-from shared.telemetry import Metrics
+from shared.telemetry import IN_HAND, Metrics
 from shared.transaction import Duplicate
 
 log = structlog.get_logger()
@@ -92,13 +92,8 @@ class Consumer:
         """Handle once; a failure that is the message's own is passed on to a tier or the dead letters."""
         try:
             envelope = Envelope.read(message.headers)
-            with structlog.contextvars.bound_contextvars(
-                message_id=str(envelope.id),
-                correlation_id=str(envelope.correlation_id),
-                school_id=str(envelope.school_id),
-                queue=self.queue,
-            ):
-                await self._handle(envelope, message.body)
+            IN_HAND.set((envelope, self.queue))
+            await self._handle(envelope, message.body)
         except Duplicate:
             return "duplicate"
         except LeaseLost:

@@ -11,7 +11,7 @@ from shared.bus import ATTEMPT
 from shared.db import infrastructure
 from shared.errors import Refused
 from shared.gate import Gate
-from shared.outbox import Outgoing
+from shared.outbox import Outgoing, as_text
 from shared.subscriber import Message
 from shared.transaction import Transaction, Transactions
 
@@ -70,7 +70,7 @@ async def give_back(tx: Transaction, queue: str, headers: Mapping[str, Any], bod
     except UnicodeDecodeError as problem:
         raise Refused("the body is not text: no consumer can read it; discard it") from problem
     kept = {name: str(value) for name, value in headers.items() if not name.startswith(("x-", "sc-"))}
-    tx.outgoing.append(Outgoing("", queue, kept, data))
+    tx.outgoing.append(Outgoing("", queue, as_text(kept), data))
 
 
 def _text(value: object) -> str | None:

@@ -69,7 +69,8 @@ class Outgoing:
 
     exchange: str
     routing_key: str
-    headers: dict[str, str]
+    headers: str
+    """A JSON object."""
     data: str
     sealed_for: UUID | None = None
 
@@ -81,13 +82,13 @@ def of_event(event: Event, source: str, cause: Envelope | None, *, without: set[
     """
     envelope = Envelope.of(event, source, cause)
     sealed_for = event.sealed_for if event.personal else None
-    return Outgoing(EVENTS, event.topic, envelope.headers(), event.model_dump_json(exclude=without), sealed_for)
+    return Outgoing(EVENTS, event.topic, envelope.json(), event.model_dump_json(exclude=without), sealed_for)
 
 
 def of_work(work: Work, service: str, lane: str, cause: Envelope | None) -> Outgoing:
     """The row that publishes a permit to one of the service's own lanes."""
     envelope = Envelope.of_work(work.name, work.subject, service, cause)
-    return Outgoing("", lane_name(service, lane), envelope.headers(), work.model_dump_json())
+    return Outgoing("", lane_name(service, lane), envelope.json(), work.model_dump_json())
 
 
 def parameters(rows: "Sequence[Outgoing]") -> dict[str, str]:
@@ -96,7 +97,7 @@ def parameters(rows: "Sequence[Outgoing]") -> dict[str, str]:
         {
             "exchange": row.exchange,
             "routing_key": row.routing_key,
-            "headers": as_text(row.headers),
+            "headers": row.headers,
             "data": row.data,
             "sealed_for": row.sealed_for,
         }

@@ -17,6 +17,7 @@ from uuid import UUID
 import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from psycopg.rows import DictRow
 
 from shared.db import Database
 from shared.errors import Malformed, Refused
@@ -29,10 +30,14 @@ KEY_BYTES = 32
 
 FIND = "SELECT subject, wrapped FROM vault.key WHERE subject = ANY(%s)"
 
+# What another made since this statement began is in neither half: FIND finds it.
 CREATE = """
-INSERT INTO vault.key (subject, wrapped)
-SELECT * FROM unnest(%(subjects)s::uuid[], %(wrapped)s::bytea[])
-ON CONFLICT (subject) DO NOTHING RETURNING subject
+WITH made AS (
+    INSERT INTO vault.key (subject, wrapped)
+    SELECT * FROM unnest(%(subjects)s::uuid[], %(wrapped)s::bytea[])
+    ON CONFLICT (subject) DO NOTHING RETURNING subject, wrapped
+)
+SELECT subject, wrapped FROM made UNION ALL SELECT subject, wrapped FROM vault.key WHERE subject = ANY(%(subjects)s)
 """
 
 ERASE = """
@@ -91,18 +96,14 @@ class Vault:
         return found
 
     async def _fetch(self, subjects: list[UUID]) -> dict[UUID, AESGCM | None]:
+        rows: list[DictRow] = []
         async with self._database.worker() as connection:
-            rows = await (await connection.execute(FIND, (subjects,))).fetchall()
-            made: dict[UUID, AESGCM | None] = {}
-            absent = sorted(set(subjects) - {row["subject"] for row in rows})
-            if absent and self._creates:
-                keys = {subject: AESGCM.generate_key(256) for subject in absent}
-                wrapped = [self._wrap(subject, key) for subject, key in keys.items()]
-                created = await connection.execute(CREATE, {"subjects": absent, "wrapped": wrapped})
-                made = {row["subject"]: AESGCM(keys[row["subject"]]) for row in await created.fetchall()}
-                if raced := [subject for subject in absent if subject not in made]:
-                    rows += await (await connection.execute(FIND, (raced,))).fetchall()
-        return made | {row["subject"]: self._unwrap(row["subject"], row["wrapped"]) for row in rows}
+            if self._creates:
+                wrapped = [self._wrap(subject, AESGCM.generate_key(256)) for subject in subjects]
+                rows += await (await connection.execute(CREATE, {"subjects": subjects, "wrapped": wrapped})).fetchall()
+            if rest := sorted(set(subjects) - {row["subject"] for row in rows}):
+                rows += await (await connection.execute(FIND, (rest,))).fetchall()
+        return {row["subject"]: self._unwrap(row["subject"], row["wrapped"]) for row in rows}
 
     def _wrap(self, subject: UUID, key: bytes) -> bytes:
         nonce = os.urandom(NONCE_BYTES)

@@ -8,7 +8,6 @@ confirmed and missing from the log: so after every (re)connect each stream is as
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -38,7 +37,8 @@ ALARM_SECONDS = 0.5
 LONGEST_IDENTITY = 60
 """Characters: the property holds 255 bytes."""
 
-Confirmation = asyncio.Future[Any]
+Sent = tuple[str, int, asyncio.Future[Any]]
+"""A message's id, its delivery tag, and what its confirmation settles."""
 Failure = Undeliverable | InfrastructureDown
 
 
@@ -101,7 +101,8 @@ class Publisher:
         self._lost = asyncio.Event()
         channel.close_callbacks.add(lambda *_: self._lost.set())
         connection.close_callbacks.add(lambda *_: self._lost.set())
-        self._channel = await underlying(channel)
+        self._channel = below = await underlying(channel)
+        below.closing.add_done_callback(lambda _: _let_go(below))
         self.connection = connection
         self.ready.set()
         log.info("publisher.ready", streams=len(self._streams))
@@ -167,35 +168,37 @@ class Publisher:
             raise InfrastructureDown("the broker is away")
         try:
             async with asyncio.timeout(self._timeout):
-                confirmations = await self._write(channel, messages)
+                sent = await self._write(channel, messages)
         except CONNECTION_PROBLEMS as problem:
             raise InfrastructureDown(type(problem).__name__) from problem
-        await asyncio.wait(confirmations, timeout=self._timeout)
-        return [_failure(confirmation) for confirmation in confirmations]
+        try:
+            await asyncio.wait([confirmation for _, _, confirmation in sent], timeout=self._timeout)
+        finally:
+            _forget(channel, sent)
+        return [_failure(confirmation) for _, _, confirmation in sent]
 
-    async def _write(self, channel: Channel, messages: Sequence[Outbound]) -> list[Confirmation]:
+    async def _write(self, channel: Channel, messages: Sequence[Outbound]) -> list[Sent]:
         """All of them in one write. As aiormq's `basic_publish` does for one, with what it keeps to match confirms."""
         named = [(_identity(message), message) for message in messages]
         most, number = channel.max_content_size, channel.number
         payload = b"".join([publishing(number, message, identity, most) for identity, message in named])
+        create = asyncio.get_running_loop().create_future
         async with channel.lock:
-            first = channel.delivery_tag + 1
-            confirmations: list[Confirmation] = [channel.create_future() for _ in named]
-            for tag, ((identity, _), confirmation) in enumerate(zip(named, confirmations, strict=True), first):
+            sent = [(identity, tag, create()) for tag, (identity, _) in enumerate(named, channel.delivery_tag + 1)]
+            for identity, tag, confirmation in sent:
                 channel.confirmations[tag] = confirmation
                 channel.message_id_delivery_tag[identity] = tag
-                confirmation.add_done_callback(partial(_forget, channel, identity, tag))
-            channel.delivery_tag += len(named)
+            channel.delivery_tag += len(sent)
             try:
                 await channel.write_queue.put(ChannelFrame(payload=payload, should_close=False))
             except BaseException:
                 # Nothing has been sent, and nobody else has counted on meanwhile.
-                channel.delivery_tag -= len(named)
-                for tag, confirmation in enumerate(confirmations, first):
+                channel.delivery_tag -= len(sent)
+                for _, tag, _ in sent:
                     channel.confirmations.pop(tag, None)
-                    confirmation.cancel()
+                _forget(channel, sent)
                 raise
-        return confirmations
+        return sent
 
 
 def _identity(message: Outbound) -> str:
@@ -204,12 +207,20 @@ def _identity(message: Outbound) -> str:
     return given if isinstance(given, str) and len(given) <= LONGEST_IDENTITY else uuid4().hex
 
 
-def _forget(channel: Channel, identity: str, tag: int, _: Confirmation) -> None:
-    if channel.message_id_delivery_tag.get(identity) == tag:
-        del channel.message_id_delivery_tag[identity]
+def _forget(channel: Channel, sent: Sequence[Sent]) -> None:
+    """A confirmation that comes yet finds its tag; what is returned is no longer found by its id."""
+    for identity, tag, _ in sent:
+        if channel.message_id_delivery_tag.get(identity) == tag:
+            del channel.message_id_delivery_tag[identity]
 
 
-def _failure(confirmation: Confirmation) -> Failure | None:
+def _let_go(channel: Channel) -> None:
+    """Nothing more is confirmed on a channel that is closed."""
+    for confirmation in channel.confirmations.values():
+        confirmation.cancel()
+
+
+def _failure(confirmation: asyncio.Future[Any]) -> Failure | None:
     if not confirmation.done():
         confirmation.cancel()
         return Undeliverable("unconfirmed")

@@ -85,10 +85,11 @@ class Relay:
     async def _carry(self, lease: UUID, rows: list[DictRow]) -> None:
         if not rows:
             return
-        bodies = await self._encode(rows)
-        sealed = [(row, body) for row, body in zip(rows, bodies, strict=True) if body is not None]
-        kept = {row["position"] for row, body in zip(rows, bodies, strict=True) if body is None}
-        for (row, _), reason in zip(sealed, await self._publish(sealed), strict=True):
+        messages = await self._encode(rows)
+        sealed = [(row, message) for row, message in zip(rows, messages, strict=True) if message is not None]
+        kept = {row["position"] for row, message in zip(rows, messages, strict=True) if message is None}
+        reasons = await self._publish([message for _, message in sealed])
+        for (row, _), reason in zip(sealed, reasons, strict=True):
             if reason is not None:
                 kept.add(row["position"])
                 self._metrics.publish_failed.labels(reason).inc()
@@ -101,38 +102,33 @@ class Relay:
                 await connection.execute(FAILED, {"positions": list(kept), "lease": lease})
         self._metrics.published.inc(len(done))
 
-    async def _publish(self, sealed: list[tuple[DictRow, bytes]]) -> list[str | None]:
+    async def _publish(self, messages: list[Outbound]) -> list[str | None]:
         """Why each has not arrived, in one word; None for those that are safe."""
-        if not sealed:
+        if not messages:
             return []
-        messages = [
-            Outbound(row["exchange"], row["routing_key"], body, orjson.loads(row["headers"])) for row, body in sealed
-        ]
         try:
             failures = await self._publisher.publish_all(messages)
         except InfrastructureDown:
             return ["away"] * len(messages)
         return [None if f is None else str(f) if isinstance(f, Undeliverable) else "away" for f in failures]
 
-    async def _encode(self, rows: list[DictRow]) -> list[bytes | None]:
-        """Bodies as they travel: personal fields sealed, the rest as committed. None where the subject has no key:
+    async def _encode(self, rows: list[DictRow]) -> list[Outbound | None]:
+        """Messages as they travel: personal fields sealed, the rest as committed. None where the subject has no key:
 
         such a fact must not travel in plain, and must not keep others from travelling. Only the gateway makes subjects.
         """
         subjects: set[UUID] = {row["sealed_for"] for row in rows if row["sealed_for"]}
         keys = await self._vault.keys(subjects) if subjects else {}
-        bodies: list[bytes | None] = []
+        messages: list[Outbound | None] = []
         for row in rows:
-            subject = row["sealed_for"]
-            if subject is None:
-                bodies.append(row["data"].encode())
-                continue
-            if subject not in keys:
+            subject, headers, body = row["sealed_for"], orjson.loads(row["headers"]), row["data"].encode()
+            if subject is not None and subject not in keys:
                 self._metrics.publish_failed.labels("keyless").inc()
                 log.error("outbox.keyless", key=row["routing_key"], subject=str(subject))
-                bodies.append(None)
+                messages.append(None)
                 continue
-            headers = orjson.loads(row["headers"])
-            fields = personal_fields(headers["ce-type"], int(headers["ce-dataschema"].rpartition(":")[2]))
-            bodies.append(orjson.dumps(seal(orjson.loads(row["data"]), fields, subject, keys[subject])))
-        return bodies
+            if subject is not None:
+                fields = personal_fields(headers["ce-type"], int(headers["ce-dataschema"].rpartition(":")[2]))
+                body = orjson.dumps(seal(orjson.loads(body), fields, subject, keys[subject]))
+            messages.append(Outbound(row["exchange"], row["routing_key"], body, headers))
+        return messages

@@ -3,12 +3,14 @@
 import logging
 import sys
 from collections.abc import MutableMapping
+from contextvars import ContextVar
 from typing import Any, Literal
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from structlog.typing import Processor
 
+from shared.events.base import Envelope
 from shared.retries import trace
 
 
@@ -23,10 +25,26 @@ def _exception(_: object, __: str, facts: MutableMapping[str, Any]) -> MutableMa
     return facts
 
 
+IN_HAND: ContextVar[tuple[Envelope, str] | None] = ContextVar("in_hand", default=None)
+"""The message that is being handled, and its queue. Most are handled without a line in the log."""
+
+
+def _in_hand(_: object, __: str, facts: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Say which message it was, where one was in hand."""
+    if found := IN_HAND.get():
+        envelope, queue = found
+        facts.setdefault("queue", queue)
+        facts["message_id"] = str(envelope.id)
+        facts["correlation_id"] = str(envelope.correlation_id)
+        facts["school_id"] = str(envelope.school_id)
+    return facts
+
+
 def configure_logs(service: str, level: str, form: Literal["json", "console"]) -> None:
     """One line a fact on stdout, JSON or coloured; the standard library's records take the same way."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _in_hand,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _exception,

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 
 import psycopg
 import pytest
@@ -30,6 +31,31 @@ def test_a_row_that_a_database_quotes_is_not_logged():
     assert all("InvalidTextRepresentation: 22P02" in line["exception"] for line in lines)
     assert "Canary'" not in "".join(line["exception"].replace("SELECT 'Canary'::int", "") for line in lines)
     assert done.stderr == ""
+
+
+IN_HAND = """
+import structlog
+from shared.events import Envelope, InboxChanged
+from shared.telemetry import IN_HAND, configure_logs
+configure_logs("test", "INFO", "json")
+log = structlog.get_logger()
+log.info("before")
+fact = InboxChanged(school_id="{school}", notification_id="{task}", people=(), reason="read")
+IN_HAND.set((Envelope.of(fact, "test"), "gateway.some.queue"))
+log.info("during")
+log.info("of another", queue="another")
+"""
+
+
+def test_what_is_said_while_a_message_is_in_hand_names_it():
+    school = str(uuid.uuid4())
+    script = IN_HAND.replace("{task}", str(uuid.uuid4())).replace("{school}", school)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    before, during, another = (json.loads(line) for line in done.stdout.splitlines())
+    assert "message_id" not in before
+    assert (during["school_id"], during["queue"]) == (school, "gateway.some.queue")
+    assert during["message_id"] == during["correlation_id"]
+    assert another["queue"] == "another"
 
 
 def test_descriptions_carry_kinds_and_places_only():

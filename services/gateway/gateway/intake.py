@@ -124,7 +124,7 @@ class Intake:
             "grade": audience.grade,
             "exchange": row.exchange,
             "routing_key": row.routing_key,
-            "headers": as_text(row.headers),
+            "headers": row.headers,
             "data": row.data,
         }
 

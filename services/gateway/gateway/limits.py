@@ -63,6 +63,8 @@ class Limits:
 
     def take(self, wanted: Iterable[tuple[str, str]]) -> Granted | None:
         """Take one from each (kind, name), or from none of them when one is empty; None when nothing limits."""
+        if not self._rates:
+            return None
         now, share = self._clock(), self.gateways
         tightest: Granted | None = None
         taken: list[tuple[tuple[str, str], tuple[float, float]]] = []

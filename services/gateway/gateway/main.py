@@ -96,8 +96,8 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     """The service, wired; the gateway is the one that creates keys and keeps dead letters."""
     service = Service("gateway", settings, creates_keys=True)
     service.project((TaskChanged,), projections.remember_tasks)
-    service.project((NotificationDue,), projections.remember_runs)
     service.resync("directory", resync.tell_directory)
+    service.on(NotificationDue, projections.remember_run)
     service.on(TaskCancelRequested, cancelling.cancel_import)
     service.on(DeviceInvalidated, devices.forget)
     service.on(TasksExpiryDue, expiry.expire_results)

@@ -22,9 +22,8 @@ ON CONFLICT (task_id) DO UPDATE SET state = excluded.state, epoch = excluded.epo
     cancel_requested_at = CASE WHEN excluded.epoch = t.epoch THEN t.cancel_requested_at END
 WHERE (t.epoch, t.version) < (excluded.epoch, excluded.version)
 """
-RUNS = """
-INSERT INTO intent (notification_id, school_id, task_id)
-SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(notification_id uuid, school_id uuid, task_id uuid)
+RUN = """
+INSERT INTO intent (notification_id, school_id, task_id) VALUES (%(notification_id)s, %(school_id)s, %(task_id)s)
 ON CONFLICT DO NOTHING
 """
 BEAT = """
@@ -41,14 +40,12 @@ async def remember_tasks(events: Sequence[Event], tx: Transaction) -> None:
     await group_sends.gather(tx, [task["task_id"] for task in tasks])
 
 
-async def remember_runs(events: Sequence[Event], tx: Transaction) -> None:
-    """A run of a schedule is a send like one that somebody asked for: it can be looked up by its id."""
-    runs = [
-        e.model_dump(mode="json", include={"notification_id", "school_id", "task_id"})
-        for e in events
-        if isinstance(e, NotificationDue)
-    ]
-    await tx.execute(RUNS, {"rows": json.dumps(runs)})
+async def remember_run(due: NotificationDue, tx: Transaction) -> None:
+    """A run of a schedule is a send like one that somebody asked for: it can be looked up by its id.
+
+    A reaction, because the log of work is mostly what this service has told itself.
+    """
+    tx.write(RUN, {name: getattr(due, name) for name in ("notification_id", "school_id", "task_id")})
 
 
 class Heard:

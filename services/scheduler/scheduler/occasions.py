@@ -20,7 +20,7 @@ from shared.events import (
     ReportsMonthlyDue,
     TasksExpiryDue,
 )
-from shared.outbox import Outgoing
+from shared.outbox import Outgoing, as_text
 
 SOURCE = "scheduler"
 EXPIRES_AFTER = "expires_after_seconds"
@@ -110,9 +110,8 @@ def _notification(run: Run, common: dict[str, Any], directory_version: int) -> N
 
 def outgoing(run: Run, event: Event, now: dt.datetime) -> Outgoing:
     """The outbox row of a run; its message id is the run's, so that consumers' inboxes take it once."""
-    return Outgoing(
-        EVENTS, event.topic, headers(run, event) | {TIME: now.isoformat()}, event.model_dump_json(), _seal(event)
-    )
+    envelope = as_text(headers(run, event) | {TIME: now})
+    return Outgoing(EVENTS, event.topic, envelope, event.model_dump_json(), _seal(event))
 
 
 def headers(run: Run, event: Event) -> dict[str, str]:

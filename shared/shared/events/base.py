@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field
 from uuid_utils.compat import uuid7
 
@@ -147,20 +148,25 @@ class Envelope:
 
     def headers(self) -> dict[str, str]:
         """AMQP headers, binary mode: every attribute a string."""
+        found: dict[str, str] = orjson.loads(self.json())
+        return found
+
+    def json(self) -> str:
+        """The headers as a JSON object, as the outbox holds them."""
         found = {
-            "specversion": "1.0",
-            "id": str(self.id),
-            "type": self.type,
-            "source": self.source,
-            "time": self.time.isoformat(),
-            "subject": self.subject,
-            "dataschema": f"urn:schoolconnect:{self.type}:{self.major}",
-            "schoolid": self.school_id,
-            "taskid": self.task_id,
-            "correlationid": self.correlation_id,
-            "causationid": self.causation_id,
+            "ce-specversion": "1.0",
+            "ce-id": self.id,
+            "ce-type": self.type,
+            "ce-source": self.source,
+            "ce-time": self.time,
+            "ce-subject": self.subject,
+            "ce-dataschema": f"urn:schoolconnect:{self.type}:{self.major}",
+            "ce-schoolid": self.school_id,
+            "ce-taskid": self.task_id,
+            "ce-correlationid": self.correlation_id,
+            "ce-causationid": self.causation_id,
         }
-        return {PREFIX + name: str(value) for name, value in found.items() if value is not None}
+        return orjson.dumps({name: value for name, value in found.items() if value is not None}).decode()
 
     @classmethod
     def read(cls, headers: Mapping[str, Any]) -> Self:
