@@ -19,8 +19,10 @@ from shared.telemetry import Metrics
 log = structlog.get_logger()
 
 BUSY = 3
-"""Wait LINGER for more only after a batch of at least this many: a lone row goes out at once."""
-LINGER = 0.004
+"""Wait for more only after a batch of at least this many: a lone row goes out at once."""
+LINGER_EACH = 0.002
+"""So long for each row of the last batch: the more there is to do, the more is done at once."""
+LINGER_LONGEST = 0.02
 
 
 class Relay:
@@ -72,7 +74,7 @@ class Relay:
                 async with asyncio.timeout(self._sweep_seconds):
                     await self._wake.wait()
             if self._last >= BUSY:
-                await asyncio.sleep(LINGER)
+                await asyncio.sleep(min(self._last * LINGER_EACH, LINGER_LONGEST))
         await self._publisher.ready.wait()
         self._wake.clear()
         lease = uuid4()
