@@ -97,13 +97,18 @@ class Vault:
 
     async def _fetch(self, subjects: list[UUID]) -> dict[UUID, AESGCM | None]:
         rows: list[DictRow] = []
+        made: dict[bytes, AESGCM] = {}
         async with self._database.worker() as connection:
             if self._creates:
-                wrapped = [self._wrap(subject, AESGCM.generate_key(256)) for subject in subjects]
+                keys = [AESGCM.generate_key(256) for _ in subjects]
+                wrapped = [self._wrap(subject, key) for subject, key in zip(subjects, keys, strict=True)]
+                made = {each: AESGCM(key) for each, key in zip(wrapped, keys, strict=True)}
                 rows += await (await connection.execute(CREATE, {"subjects": subjects, "wrapped": wrapped})).fetchall()
             if rest := sorted(set(subjects) - {row["subject"] for row in rows}):
                 rows += await (await connection.execute(FIND, (rest,))).fetchall()
-        return {row["subject"]: self._unwrap(row["subject"], row["wrapped"]) for row in rows}
+        return {
+            row["subject"]: made.get(row["wrapped"]) or self._unwrap(row["subject"], row["wrapped"]) for row in rows
+        }
 
     def _wrap(self, subject: UUID, key: bytes) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
