@@ -63,7 +63,8 @@ class Asked:
 async def run(lab: Lab, report: Report) -> None:
     """Promises 1, 2 and 15, rule 13."""
     seconds = lab.seconds(300, 4)
-    async with lab.system(SERVICES, LOG_LEVEL="WARNING", RECONCILE="2") as system:
+    lease = str(lab.size(30, 10))
+    async with lab.system(SERVICES, LOG_LEVEL="WARNING", RECONCILE="2", DELIVERY_LEASE=lease) as system:
         school = telling.add_school(system, PEOPLE)
         asked = Asked()
         asking = asyncio.create_task(_ask(system, school, asked, seconds))

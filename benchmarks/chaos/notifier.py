@@ -44,9 +44,10 @@ SELECT count(*) AS n FROM notifier.attempt WHERE outcome = 'token_dead'
 async def run(lab: Lab, report: Report) -> None:
     """Promises 1, 2 and 10 under faults of the providers."""
     people = lab.size(5_000, 150)
-    async with lab.system(("gateway", "notifier"), LOG_LEVEL="WARNING") as system:
+    settings = {"LOG_LEVEL": "WARNING", "DELIVERY_LEASE": str(lab.size(30, 10))}
+    async with lab.system(("gateway", "notifier"), **settings) as system:
         await _slow_push(lab, report, system)
-    async with lab.system(("gateway", "notifier"), LOG_LEVEL="WARNING") as system:
+    async with lab.system(("gateway", "notifier"), **settings) as system:
         school = telling.add_school(system, people)
         faults = {"unavailable": RATE, "quota": RATE, "unregistered": RATE, "retry_after_s": RETRY_AFTER}
         system.faults("fcm", seed=lab.seed, **faults)

@@ -17,7 +17,7 @@ def system(tmp_path_factory):
     folder = tmp_path_factory.mktemp("journeys")
     write_keys(folder / "keys")
     with fresh_database(NAMES) as database, fresh_vhost() as amqp:
-        found = System(Backing(database, amqp, folder / "keys"), folder)
+        found = System(Backing(database, amqp, folder / "keys"), folder, extra={"DELIVERY_LEASE": "6"})
         try:
             asyncio.run(found.start_standins())
             asyncio.run(declare(amqp, *topologies(found)))

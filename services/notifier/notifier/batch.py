@@ -20,8 +20,6 @@ from shared.transaction import Transaction, Transactions
 
 log = structlog.get_logger()
 
-LEASE_SECONDS = 30.0
-RENEW_SECONDS = 10.0
 LOOK_SECONDS = 1.0
 FLUSH_SECONDS = 0.02
 DATABASE_PAUSE = 0.2
@@ -157,7 +155,7 @@ class Batch:
     async def _keep(self) -> None:
         """Keep the lease while providers are slow; while the database is away it may run out, and a repeat replaces."""
         ids = [each for unit in self.units for each in unit.ids]
-        values = {"lease": self.lease, "ids": ids, "seconds": LEASE_SECONDS}
+        values = {"lease": self.lease, "ids": ids, "seconds": self.line.lease}
         loop = asyncio.get_running_loop()
         renewed = loop.time()
         while True:
@@ -167,7 +165,7 @@ class Batch:
                     if self.stops_with is not None:
                         row = await tx.row(STOPPED, {"notification_id": self.stops_with})
                         self.stopped |= bool(row and row["stopped"])
-                    if loop.time() - renewed >= RENEW_SECONDS:
+                    if loop.time() - renewed >= self.line.lease / 3:
                         await tx.execute(sending.RENEW, values)
                         await self.permitted(tx)
                         renewed = loop.time()

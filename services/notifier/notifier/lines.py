@@ -26,11 +26,13 @@ class Line:
 
     That is what a kill can repeat: a place is given back when the outcome is committed, not when the answer came.
     Whoever has been served least goes next, urgent ones before all: a big send cannot hold up a small one. `rate` in
-    calls a second, for this process; None: as the provider takes them.
+    calls a second, for this process; None: as the provider takes them. What is claimed is this process's for `lease`
+    seconds, and again when these are a third over.
     """
 
-    def __init__(self, channel: str, send: Send, calls: int, rate: float | None = None) -> None:
+    def __init__(self, channel: str, send: Send, calls: int, rate: float | None = None, lease: float = 30.0) -> None:
         self.channel = channel
+        self.lease = lease
         self.breaker = Breaker()
         self._send = send
         self._calls = calls

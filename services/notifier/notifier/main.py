@@ -40,14 +40,11 @@ class Couriers:
 
     def __init__(self, push: Courier[Push], mail: Courier[Mail], settings: Settings) -> None:
         self._all = (push, mail)
+        pushes, mails = composing.pushes(push), composing.mails(mail, settings.mail_from, one_click(settings))
+        lease = settings.delivery_lease
         self.lines: Mapping[str, Line] = {
-            "push": Line("push", composing.pushes(push), settings.push_concurrency, settings.push_rate),
-            "mail": Line(
-                "mail",
-                composing.mails(mail, settings.mail_from, one_click(settings)),
-                settings.mail_connections,
-                settings.mail_rate,
-            ),
+            "push": Line("push", pushes, settings.push_concurrency, settings.push_rate, lease),
+            "mail": Line("mail", mails, settings.mail_connections, settings.mail_rate, lease),
         }
 
     def measure(self, registry: CollectorRegistry) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from uuid import uuid4
 
 from notifier import digests, sending, store, templates
-from notifier.batch import LEASE_SECONDS, Batch, Unit, tries_of
+from notifier.batch import Batch, Unit, tries_of
 from notifier.domain import lane
 from notifier.lines import Line
 from notifier.work import DigestPermit, SendPermit
@@ -35,7 +35,7 @@ async def perform(
             if line.refused:
                 await store.warn(tx, permit.notification_id, line.refused)
             return
-        notification, rows = await store.claim(tx, permit, lease=lease, limit=limit, seconds=LEASE_SECONDS)
+        notification, rows = await store.claim(tx, permit, lease=lease, limit=limit, seconds=line.lease)
     if notification is None or not rows:
         return
     urgent = notification["urgent"]
@@ -48,7 +48,7 @@ async def perform(
         tx.permit(permit, lane(permit.channel, urgent=urgent))
 
     async def permitted(tx: Transaction) -> None:
-        await tx.execute(sending.PERMITTED, values | {"seconds": LEASE_SECONDS})
+        await tx.execute(sending.PERMITTED, values | {"seconds": line.lease})
 
     batch = Batch(line, transactions, cause, lease, units, go_on, permitted, stops_with=permit.notification_id)
     await batch.run(URGENT_TURN if urgent else None)
@@ -67,7 +67,7 @@ async def perform_digests(
         if (pause := line.waits()) > 0:
             await tx.execute(sending.PERMITTED_DIGESTS, values | {"seconds": pause})
             return
-        due = values | {"lease": lease, "limit": limit, "seconds": LEASE_SECONDS}
+        due = values | {"lease": lease, "limit": limit, "seconds": line.lease}
         rows = await tx.rows(sending.CLAIM_DIGESTS, due)
         await store.settle_stopped(tx, rows)
         mine = [row for row in rows if row["state"] == "sending"]
@@ -82,7 +82,7 @@ async def perform_digests(
         tx.permit(permit, f"{permit.channel}.digest")
 
     async def permitted(tx: Transaction) -> None:
-        await tx.execute(sending.PERMITTED_DIGESTS, values | {"seconds": LEASE_SECONDS})
+        await tx.execute(sending.PERMITTED_DIGESTS, values | {"seconds": line.lease})
 
     batch = Batch(line, transactions, cause, lease, digests.units(mine, found, template), go_on, permitted)
     await batch.run(None)

@@ -24,5 +24,8 @@ class Settings(ServiceSettings):
     push_rate: float | None = Field(default=None, gt=0, description="pushes a second at most, for each process")
     mail_rate: float | None = Field(default=None, gt=0, description="mails a second at most, for each process")
     claim: int = Field(default=500, ge=1, le=5000, description="deliveries taken by one permit")
+    delivery_lease: float = Field(
+        default=30.0, ge=3, description="a delivery that a process died with is free again after so many seconds"
+    )
     directory_patience: float = 60.0
     public_url: str = "https://schoolconnect.example.org"
