@@ -78,9 +78,19 @@ class Service:
 
         Events that wait together are handled one after the other and commit together; one that fails, fails alone.
         """
-        queue = bus.reaction(self.name, event.topic)
-        self._topology |= bus.Topology(queues=(queue,))
         self.reads[event.topic] = "reaction"
+        self.drain(bus.reaction(self.name, event.topic), event, handler, *args, **dependencies)
+
+    def drain(
+        self,
+        queue: bus.Queue,
+        event: type[E],
+        handler: Callable[Concatenate[E, Transaction, P], Awaitable[None]],
+        *args: P.args,
+        **dependencies: P.kwargs,
+    ) -> None:
+        """As `on`, from a queue that only the version before this fills, and looks for when it starts."""
+        self._topology |= bus.Topology(queues=(queue,))
 
         async def take(fact: Event, tx: Transaction) -> None:
             if not isinstance(fact, event):

@@ -7,9 +7,10 @@ import aio_pika
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.events import NotificationCompleted, SchoolChanged
+from shared import bus
+from shared.events import Envelope, NotificationCompleted, SchoolChanged
 from shared.subscriber import Acks
-from shared.testing import declare, eventually
+from shared.testing import Recorder, declare, eventually
 
 
 class Broker:
@@ -82,3 +83,22 @@ async def test_a_queue_that_is_deleted_keeps_no_other_from_its_messages_and_is_t
         other = NotificationCompleted(**ids, counts={})
         await spine.emit(service, other)
         await eventually(subjects, lambda found: other.subject in found)
+
+
+async def test_what_a_version_before_left_in_a_queue_of_its_own_is_taken_too(spine):
+    # given
+    schools, old = Recorder(), bus.aside("notifier", "mirror_of_before")
+
+    def register(service):
+        service.on(SchoolChanged, schools.one)
+        service.drain(old, SchoolChanged, schools.one)
+
+    async with spine.running(register), await aio_pika.connect(spine.backing.amqp_url) as connection:
+        channel = await connection.channel()
+        fact = spine.school()
+        headers = Envelope.of(fact, "gateway").headers()
+        # when
+        message = aio_pika.Message(fact.model_dump_json().encode(), headers=headers)
+        await channel.default_exchange.publish(message, old.name)
+        # then
+        await schools.until(lambda seen: [each.school_id for each in seen] == [fact.school_id])

@@ -61,6 +61,7 @@ from gateway.limits import Limits, Rate
 from gateway.live import Hub
 from gateway.settings import Settings
 from gateway.work import IMPORTS, ImportPermit
+from shared import bus
 from shared.events import (
     AbsenceRecorded,
     BehaviorRecorded,
@@ -98,6 +99,8 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     service.project((TaskChanged,), projections.remember_tasks)
     service.resync("directory", resync.tell_directory)
     service.on(NotificationDue, projections.remember_run)
+    # Until 0.2 a projection kept the runs; its queue goes with the release after that.
+    service.drain(bus.aside("gateway", "remember_runs"), NotificationDue, projections.remember_run)
     service.on(TaskCancelRequested, cancelling.cancel_import)
     service.on(DeviceInvalidated, devices.forget)
     service.on(TasksExpiryDue, expiry.expire_results)
