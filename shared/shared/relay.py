@@ -18,11 +18,8 @@ from shared.telemetry import Metrics
 
 log = structlog.get_logger()
 
-BUSY = 3
-"""Wait for more only after a batch of at least this many: a lone row goes out at once."""
-LINGER_EACH = 0.002
-"""So long for each row of the last batch: the more there is to do, the more is done at once."""
-LINGER_LONGEST = 0.02
+LINGER = ((12, 0.02), (3, 0.004))
+"""After a batch of at least so many, wait so many seconds for more: much at once is cheaper, a lone row goes at once."""
 
 
 class Relay:
@@ -73,8 +70,7 @@ class Relay:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._sweep_seconds):
                     await self._wake.wait()
-            if self._last >= BUSY:
-                await asyncio.sleep(min(self._last * LINGER_EACH, LINGER_LONGEST))
+            await asyncio.sleep(next((seconds for least, seconds in LINGER if self._last >= least), 0))
         await self._publisher.ready.wait()
         self._wake.clear()
         lease = uuid4()
