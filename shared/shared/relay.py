@@ -19,7 +19,7 @@ from shared.telemetry import Metrics
 log = structlog.get_logger()
 
 LINGER = ((12, 0.02), (3, 0.004))
-"""After a batch of at least so many, wait so many seconds for more: much at once is cheaper, a lone row goes at once."""
+"""After a batch of so many rows, so many seconds for more: much at once is cheaper. A lone row goes at once."""
 
 
 class Relay:
