@@ -84,12 +84,15 @@ class Frames(TransportFactory):
         transport, _ = await loop.create_connection(lambda: protocol, **options)
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
-    def taken_by(self, channel: int, consumer: str, take: Take | None) -> None:
+    def taken_by(self, channel: int, consumer: str, take: Take) -> None:
         """From now on `take` is given what this consumer is delivered."""
-        if take is None:
-            self._takers.pop((channel, consumer.encode()), None)
-        else:
-            self._takers[channel, consumer.encode()] = take
+        self._takers[channel, consumer.encode()] = take
+
+    def forget(self, channel: int) -> None:
+        """Nobody takes from a channel any more; its number is given to another."""
+        self._takers = {key: take for key, take in self._takers.items() if key[0] != channel}
+        if begun := self._begun.get(channel):
+            begun.take = lambda *_: None  # aiormq could make nothing of the rest of its frames
 
     def without_taken(self, data: bytes) -> bytes:
         """What is left for aiormq; a torn frame waits for its rest."""
@@ -209,6 +212,7 @@ class Link:
             await channel.basic_qos(prefetch_count=prefetch)
             yield channel
         finally:
+            self._frames.forget(channel.number)
             await channel.close()
 
     async def consume(self, channel: Channel, queue: str, take: Take, arguments: Any = None) -> str:
@@ -218,15 +222,9 @@ class Link:
         await channel.basic_consume(queue, _untaken, consumer_tag=consumer, arguments=arguments)
         return consumer
 
-    def forget(self, channel: Channel, consumer: str) -> None:
-        """It is given nothing any more."""
-        self._frames.taken_by(channel.number, consumer, None)
 
-
-async def _untaken(message: DeliveredMessage) -> None:
-    """What aiormq keeps in its books of a consumer; no delivery gets there."""
-    msg = f"the delivery {message.delivery_tag} was not taken from its frames"
-    raise RuntimeError(msg)
+async def _untaken(_: DeliveredMessage) -> None:
+    """What still comes on a channel that is being closed: the broker gives it to somebody again."""
 
 
 @asynccontextmanager

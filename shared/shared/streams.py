@@ -34,21 +34,17 @@ class Read:
         return str(found) if found else None
 
 
+Inbox = asyncio.Queue[Read | None]
+"""What has come; None once no more will."""
+
+
 class Incoming:
     """A stream's messages as they come."""
 
-    def __init__(self) -> None:
-        self._inbox: asyncio.Queue[Read | None] = asyncio.Queue()
+    def __init__(self, channel: Channel, inbox: Inbox) -> None:
+        self._channel = channel
+        self._inbox = inbox
         self._given = self._size = 0
-        self.channel: Channel | None = None
-
-    def take(self, headers: Mapping[str, Any], body: bytes, _tag: int) -> None:
-        """One has come."""
-        self._inbox.put_nowait(Read(int(headers["x-stream-offset"]), headers, body))
-
-    def end(self) -> None:
-        """No more will come."""
-        self._inbox.put_nowait(None)
 
     async def batch(self, patience: float | None = None) -> list[Read]:
         """At least one message, or none after `patience` seconds; raises ConnectionError when no more will come."""
@@ -73,17 +69,20 @@ class Incoming:
 
     async def ack(self) -> None:
         """All that was given is done with: a channel numbers what it delivers 1, 2, 3, …"""
-        if self.channel is not None:
-            await self.channel.basic_ack(self._given, multiple=True)
+        await self._channel.basic_ack(self._given, multiple=True)
 
 
 @asynccontextmanager
 async def reading(link: Link, stream: str, start: Any, prefetch: int = BATCH) -> AsyncIterator[Incoming]:
     """What lies in a stream from `start` on: an offset, an instant, "first", "last" (chunk) or "next"."""
-    incoming = Incoming()
-    async with link.channel(prefetch, incoming.end) as incoming.channel:
-        await link.consume(incoming.channel, stream, incoming.take, {"x-stream-offset": start})
-        yield incoming
+    inbox: Inbox = asyncio.Queue()
+
+    def take(headers: Mapping[str, Any], body: bytes, _tag: int) -> None:
+        inbox.put_nowait(Read(int(headers["x-stream-offset"]), headers, body))
+
+    async with link.channel(prefetch, lambda: inbox.put_nowait(None)) as channel:
+        await link.consume(channel, stream, take, {"x-stream-offset": start})
+        yield Incoming(channel, inbox)
 
 
 async def first_offset(link: Link, stream: str) -> int:

@@ -169,7 +169,6 @@ class Subscriber:
                 await lost.wait()
             finally:
                 del self._consumers[name]
-                link.forget(channel, name)
                 for task in consumer.in_hand:
                     task.cancel()
 

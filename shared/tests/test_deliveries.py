@@ -108,6 +108,20 @@ async def test_frames_of_two_channels_may_lie_between_each_other():
     assert wire.passed_on == b""
 
 
+async def test_nothing_is_taken_from_a_channel_that_was_given_up_and_another_may_have_its_number():
+    wire = Wire()
+    whole = delivered(1, CONSUMER, 1, {}, b"x" * 2 * MOST)
+    wire.feed(whole[:-MOST])
+    wire.frames.forget(1)
+    late = delivered(1, CONSUMER, 2, {}, b"late")
+    wire.feed(whole[-MOST:] + late)
+    assert wire.taken == []
+    assert wire.passed_on == late
+    wire.frames.taken_by(1, "next", lambda *message: wire.taken.append(message))
+    wire.feed(delivered(1, "next", 1, {}, b"new"))
+    assert wire.taken == [({}, b"new", 1)]
+
+
 async def test_a_text_that_is_none_stays_bytes_as_with_pamqp():
     raw = delivered(1, CONSUMER, 1, {"name": "abc"}, b"")
     wire = Wire()
