@@ -47,7 +47,7 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
                 if not messages:
                     raise TimeoutError(f"{stream} fell silent at {at}, before its end at {end}")
                 for message in messages:
-                    if message.offset <= end and message.headers.get("ce-type") == topic:
+                    if message.offset <= end and message.type == topic:
                         await target.default_exchange.publish(_copy(message), queue, timeout=CONFIRM_SECONDS)
                         given += 1
                 at = messages[-1].offset
@@ -58,7 +58,7 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
 
 def _copy(message: Read) -> aio_pika.Message:
     """As the relay would have sent it: without the stream's own headers."""
-    headers = {name: value for name, value in message.headers.items() if not name.startswith("x-")}
+    headers = bus.carried(message.headers)
     return aio_pika.Message(
         message.body,
         headers=headers,

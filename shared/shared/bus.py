@@ -3,9 +3,13 @@
 The same on RabbitMQ 3.10 and 4.x. Topics are noun.verb; a noun belongs to exactly one stream.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import structlog
+
+log = structlog.get_logger()
 
 EVENTS = "school.events"
 DEAD = "school.dead"
@@ -26,6 +30,10 @@ DELIVERY_LIMIT = 20
 
 ATTEMPT = "sc-attempt"
 """Header that counts failed attempts; the broker's own x-death is stripped on every republish."""
+
+MOST_ATTEMPTS = 1_000_000
+MOST_HEADERS = 32_000
+"""Bytes: a frame holds 131,072, and the broker cuts the connection of whoever writes more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +162,29 @@ def retries(service: str, tiers: Iterable[int]) -> Topology:
             for name, seconds in names
         ),
     )
+
+
+def carried(headers: Mapping[str, Any], without: tuple[str, ...] = ("x-",)) -> dict[str, str]:
+    """Headers for publishing a message again: as texts, the broker's own left behind (an old `x-death` looks like a cycle).
+
+    Others may have sent what cannot be written again, or not beside ours in one frame: that is left behind too, and said.
+    """
+    kept: dict[str, str] = {}
+    room = MOST_HEADERS
+    for name, value in headers.items():
+        if name.startswith(without):
+            continue
+        text = str(value)
+        size = len(name.encode()) + len(text.encode())
+        if size > room:
+            log.warning("header.left_behind", header=name, bytes=size)
+            continue
+        room -= size
+        kept[name] = text
+    return kept
+
+
+def number(headers: Mapping[str, Any], name: str) -> int:
+    """A count in a header; 0 if it is none."""
+    text = str(headers.get(name) or 0)[:19]
+    return min(int(text), MOST_ATTEMPTS) if text.isascii() and text.isdigit() else 0

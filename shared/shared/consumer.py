@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from shared.bus import ATTEMPT, DEAD, retry_name
+from shared.bus import ATTEMPT, DEAD, carried, number, retry_name
 from shared.db import infrastructure
 from shared.errors import InfrastructureDown, LeaseLost, Undeliverable
 from shared.events.base import Envelope
@@ -57,7 +57,7 @@ class Consumer:
     async def __call__(self, message: Message) -> None:
         """Settle one message. Cancelled on the way (shutdown), it stays with the broker."""
         started = time.perf_counter()
-        alone = int(message.headers.get("x-delivery-count", 0)) >= SUSPICIOUS_DELIVERIES
+        alone = number(message.headers, "x-delivery-count") >= SUSPICIOUS_DELIVERIES
         if alone:
             # In no order: else those that lie behind the one that kills would never be handled before it kills again.
             await asyncio.sleep(random.uniform(0, SUSPICIOUS_PAUSE))  # noqa: S311  # no secret
@@ -105,9 +105,9 @@ class Consumer:
         return "done"
 
     async def _pass_on(self, message: Message, problem: Exception) -> str:
-        attempts = int(message.headers.get(ATTEMPT, 0)) + 1
+        attempts = number(message.headers, ATTEMPT) + 1
         now = dt.datetime.now(dt.UTC).isoformat()
-        headers: dict[str, Any] = {name: value for name, value in message.headers.items() if not name.startswith("x-")}
+        headers: dict[str, Any] = carried(message.headers)
         headers |= {
             ATTEMPT: attempts,
             "sc-queue": self.queue,

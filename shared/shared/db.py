@@ -31,8 +31,16 @@ WORK_PROBLEMS = (
     psycopg.errors.DeadlockDetected,
     psycopg.errors.SerializationFailure,
     psycopg.errors.LockNotAvailable,
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.StatementTooComplex,
+    psycopg.errors.TooManyArguments,
 )
 """OperationalErrors by class that are about the statement, not about the server being away."""
+
+
+def storable(value: object) -> str:
+    """A text that came from elsewhere: PostgreSQL's hold no NUL."""
+    return str(value).replace("\0", "\N{SYMBOL FOR NULL}")
 
 
 def infrastructure(problem: BaseException) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 
 import structlog
 
-from shared.bus import ATTEMPT
-from shared.db import infrastructure
+from shared.bus import ATTEMPT, carried, number
+from shared.db import infrastructure, storable
 from shared.errors import Refused
 from shared.gate import Gate
 from shared.outbox import Outgoing, as_text
@@ -17,7 +17,8 @@ from shared.transaction import Transaction, Transactions
 
 log = structlog.get_logger()
 
-MOST_ATTEMPTS = 1_000_000
+LONGEST = 500
+"""Characters: what others send may be longer than an index takes."""
 UNKNOWN = "unknown"
 """The queue of a letter that does not say where it died."""
 
@@ -41,19 +42,19 @@ class DeadLetter:
     @classmethod
     def of(cls, headers: dict[str, Any], body: bytes, now: dt.datetime) -> "DeadLetter":
         """Read what our consumers wrote, or what the broker says of a message that it gave up itself."""
-        queue = _plain(headers.get("sc-queue") or headers.get("x-first-death-queue") or UNKNOWN)
-        reason = _plain(headers.get("x-first-death-reason") or UNKNOWN)
+        queue = _text(headers, "sc-queue") or _text(headers, "x-first-death-queue") or UNKNOWN
+        reason = _text(headers, "x-first-death-reason") or UNKNOWN
         return cls(
-            message_id=_text(headers.get("ce-id")),
-            type=_text(headers.get("ce-type")),
-            school_id=_text(headers.get("ce-schoolid")),
+            message_id=_text(headers, "ce-id"),
+            type=_text(headers, "ce-type"),
+            school_id=_text(headers, "ce-schoolid"),
             queue=queue,
-            error=_plain(headers.get("sc-error") or f"the broker gave it up: {reason}"),
-            fingerprint=_plain(headers.get("sc-fingerprint") or f"{queue}:{reason}"),
-            attempts=_number(headers.get(ATTEMPT)),
+            error=_text(headers, "sc-error") or f"the broker gave it up: {reason}",
+            fingerprint=_text(headers, "sc-fingerprint") or f"{queue}:{reason}",
+            attempts=number(headers, ATTEMPT),
             first_failed=_time(headers.get("sc-first-failed"), now),
             last_failed=_time(headers.get("sc-last-failed"), now),
-            headers={name: _plain(value) for name, value in headers.items() if not name.startswith("x-")},
+            headers={storable(name): storable(value) for name, value in headers.items() if not name.startswith("x-")},
             body=body,
         )
 
@@ -61,30 +62,19 @@ class DeadLetter:
 async def give_back(tx: Transaction, queue: str, headers: Mapping[str, Any], body: bytes) -> None:
     """Give a dead letter back to the queue that it died in, by the outbox of `tx`; attempts count from 0 again.
 
-    It keeps its id, so that a consumer which has handled it before does nothing. The broker's `x-*` headers stay behind
-    (an old `x-death` looks like a cycle), and so do our counts. Raises Refused for a body that is not text: nothing of
-    ours, and no consumer would read it.
+    It keeps its id, so that a consumer which has handled it before does nothing. The broker's headers stay behind, and so
+    do our counts. Raises Refused for a body that is not text: nothing of ours, and no consumer would read it.
     """
     try:
         data = body.decode()
     except UnicodeDecodeError as problem:
         raise Refused("the body is not text: no consumer can read it; discard it") from problem
-    kept = {name: str(value) for name, value in headers.items() if not name.startswith(("x-", "sc-"))}
-    tx.outgoing.append(Outgoing("", queue, as_text(kept), data))
+    tx.outgoing.append(Outgoing("", queue, as_text(carried(headers, without=("x-", "sc-"))), data))
 
 
-def _text(value: object) -> str | None:
-    return _plain(value) if value is not None else None
-
-
-def _plain(value: object) -> str:
-    """PostgreSQL's texts hold no NUL."""
-    return str(value).replace("\0", "\N{SYMBOL FOR NULL}")
-
-
-def _number(value: object) -> int:
-    text = str(value or 0)
-    return min(int(text[:19]), MOST_ATTEMPTS) if text.isascii() and text.isdigit() else 0
+def _text(headers: Mapping[str, Any], name: str) -> str | None:
+    found = headers.get(name)
+    return storable(found)[:LONGEST] if found is not None else None
 
 
 def _time(value: object, default: dt.datetime) -> dt.datetime:

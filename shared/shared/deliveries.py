@@ -28,6 +28,12 @@ BEFORE, AROUND = 7, 8
 """Bytes of a frame before its payload, and with the one behind it."""
 BASIC_DELIVER = b"\x00\x3c\x00\x3c"
 STRING = ord("S")
+SIZED = frozenset((b"S", b"A", b"F", b"x"))
+SIZES = {
+    b"t": 1, b"b": 1, b"B": 1, b"s": 2, b"u": 2, b"I": 4, b"i": 4, b"f": 4, b"l": 8, b"L": 8, b"d": 8, b"T": 8, b"D": 5, b"V": 0,
+}  # fmt: skip
+"""Kinds of values as RabbitMQ knows them, and the bytes behind the kind's own (rabbit_binary_parser)."""
+UNREADABLE = "unreadable"
 HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00" + END
 HEARTBEAT_SECONDS = 1.0
 
@@ -172,14 +178,18 @@ def _header(data: bytes, at: int) -> tuple[int, dict[str, Any]]:
             headers[name] = _text(data[at:text_end])
             at = text_end
         else:
-            used, headers[name] = embedded_value(data[name_end:end])
-            at = name_end + used
+            at = _extent(data, name_end)
+            headers[name] = _value(data[name_end:at])
     return size, headers
 
 
 @lru_cache(maxsize=1024)
 def _name(raw: bytes) -> str:
-    return raw.decode()
+    """What is no text is nobody's name here."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return UNREADABLE
 
 
 def _text(raw: bytes) -> str | bytes:
@@ -187,6 +197,22 @@ def _text(raw: bytes) -> str | bytes:
     try:
         return raw.decode()
     except UnicodeDecodeError:
+        return raw
+
+
+def _extent(data: bytes, at: int) -> int:
+    """Where a value ends, whatever is in it: after its kind come as many bytes as that has, or their number."""
+    kind = data[at : at + 1]
+    if kind in SIZED:
+        return at + 5 + _long(data, at + 1)[0]
+    return at + 1 + SIZES[kind]
+
+
+def _value(raw: bytes) -> Any:
+    """As pamqp; what it cannot make anything of (a year 36,536,598, a name that is no text) stays bytes."""
+    try:
+        return embedded_value(raw)[1]
+    except (ValueError, OverflowError, OSError):
         return raw
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import structlog
 
-from shared.bus import log_of
+from shared.bus import carried, log_of
 from shared.db import contention, infrastructure
 from shared.errors import LeaseLost
 from shared.events.base import DirectoryEvent, Envelope, Event, StateEvent
@@ -68,7 +68,7 @@ class Projector:
 
     def wants(self, reads: Sequence[Read]) -> bool:
         """Whether any of this is to be projected."""
-        return any(read.headers.get("ce-type") in self.topics for read in reads)
+        return any(read.type in self.topics for read in reads)
 
     async def apply(self, stream: str, since: int, reads: Sequence[Read]) -> None:
         """Commit a batch with its offset; a batch that fails is redone one by one, what fails alone is set aside."""
@@ -109,7 +109,7 @@ class Projector:
             pass
 
     async def _commit(self, stream: str, since: int, reads: Sequence[Read]) -> None:
-        wanted = [read for read in reads if read.headers.get("ce-type") in self.topics]
+        wanted = [read for read in reads if read.type in self.topics]
         events = await self._decode(wanted)
         last = reads[-1]
         async with self._transactions.advance(self.name, stream, since, last.offset, last.mark) as tx:
@@ -174,8 +174,7 @@ def to_the_tiers(queue: str, publisher: Publisher) -> SetAside:
     """
 
     async def set_aside(read: Read) -> None:
-        headers = {name: value for name, value in read.headers.items() if not name.startswith("x-")}
-        await publisher.publish("", queue, read.body, headers)
+        await publisher.publish("", queue, read.body, carried(read.headers))
 
     return set_aside
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiormq.channel import Channel
 
+from shared.db import storable
 from shared.deliveries import Link
 
 BATCH = 400
@@ -28,10 +29,16 @@ class Read:
     body: bytes
 
     @property
+    def type(self) -> str | None:
+        """The topic that it says it is of; None if that is no text."""
+        found = self.headers.get("ce-type")
+        return found if isinstance(found, str) else None
+
+    @property
     def mark(self) -> str | None:
         """What tells this message from another at the same offset of a stream that was made anew."""
         found = self.headers.get("ce-id")
-        return str(found) if found else None
+        return storable(found) if found else None
 
 
 Inbox = asyncio.Queue[Read | None]

@@ -19,6 +19,8 @@ log = structlog.get_logger()
 
 PAUSE = 0.5
 """Before a queue is asked for again that could not be taken from."""
+UNSETTLED_PAUSE = 1.0
+"""Before a message goes back to its queue that could neither be handled nor passed on."""
 
 
 class Acks:
@@ -41,6 +43,15 @@ class Acks:
         self._settled.add(tag)
         if self.saying is None or self.saying.done():
             self.saying = asyncio.create_task(self._say())
+
+    async def give_back(self, tag: int) -> None:
+        """Somebody is to be given it again; the broker counts how often, and gives it up in the end."""
+        try:
+            await self._channel.basic_nack(tag, requeue=True)
+        except CONNECTION_PROBLEMS as problem:
+            log.info("acks.lost", error=type(problem).__name__)
+        # Not before: an ack of all up to a later one must not overtake it.
+        self._said.add(tag)
 
     async def _say(self) -> None:
         """If the channel is lost by now the broker gives the messages again, and the inbox knows them."""
@@ -83,6 +94,10 @@ class Message:
         """It is done with: the broker is told soon."""
         self._acks.settled(self._tag)
 
+    async def give_back(self) -> None:
+        """It is not: it goes back to its queue."""
+        await self._acks.give_back(self._tag)
+
 
 Settle = Callable[[Message], Coroutine[Any, Any, None]]
 
@@ -94,6 +109,16 @@ class Subscription:
     queue: str
     settle: Settle
     prefetch: int
+
+
+async def _settle(subscription: Subscription, message: Message) -> None:
+    """What settles is at fault if it raises; its message must not stay in hand for that until the process ends."""
+    try:
+        await subscription.settle(message)
+    except Exception as problem:  # noqa: BLE001  # whatever it is
+        log.error("message.unsettled", queue=subscription.queue, exc_info=problem)
+        await asyncio.sleep(UNSETTLED_PAUSE)
+        await message.give_back()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +179,9 @@ class Subscriber:
             consumer = _Consumer(channel, Acks(channel))
 
             def take(headers: Mapping[str, Any], body: bytes, tag: int) -> None:
-                task = asyncio.create_task(subscription.settle(Message(headers, body, tag, consumer.acks)))
+                task = asyncio.create_task(_settle(subscription, Message(headers, body, tag, consumer.acks)))
                 consumer.in_hand.add(task)
-                task.add_done_callback(done)
-
-            def done(task: asyncio.Task[None]) -> None:
-                consumer.in_hand.discard(task)
-                if not task.cancelled() and (problem := task.exception()):
-                    log.error("message.unsettled", queue=subscription.queue, exc_info=problem)
+                task.add_done_callback(consumer.in_hand.discard)
 
             name = await link.consume(channel, subscription.queue, take)
             self._consumers[name] = consumer

@@ -7,9 +7,9 @@ import aio_pika
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared import bus
+from shared import bus, subscriber
 from shared.events import Envelope, NotificationCompleted, SchoolChanged
-from shared.subscriber import Acks
+from shared.subscriber import Acks, Subscriber, Subscription
 from shared.testing import Recorder, declare, eventually
 
 
@@ -18,6 +18,7 @@ class Broker:
 
     def __init__(self, tags):
         self.waits_for = set(tags)
+        self.given_back = set()
         self.frames = 0
 
     async def basic_ack(self, tag, *, multiple):
@@ -26,22 +27,32 @@ class Broker:
         self.waits_for -= {each for each in self.waits_for if each <= tag} if multiple else {tag}
         self.frames += 1
 
+    async def basic_nack(self, tag, *, requeue):
+        await asyncio.sleep(0)
+        assert requeue
+        self.waits_for.remove(tag)
+        self.given_back.add(tag)
+
 
 @settings(max_examples=50, deadline=None)
-@given(st.permutations(range(1, 21)), st.integers(0, 20), st.sets(st.integers(0, 20)))
-async def test_exactly_what_is_settled_is_acknowledged(order, count, pauses):
+@given(st.permutations(range(1, 21)), st.integers(0, 20), st.sets(st.integers(0, 20)), st.sets(st.integers(1, 20)))
+async def test_exactly_what_is_settled_is_acknowledged(order, count, pauses, failed):
     # given
     broker = Broker(order)
     acks = Acks(broker)
     # when
     for turn, tag in enumerate(order[:count]):
-        acks.settled(tag)
+        if tag in failed:
+            await acks.give_back(tag)
+        else:
+            acks.settled(tag)
         if turn in pauses:
             await asyncio.sleep(0)
     if acks.saying:
         await acks.saying
     # then
     assert broker.waits_for == set(order[count:])
+    assert broker.given_back == failed & set(order[:count])
 
 
 async def test_many_settled_in_order_take_one_frame():
@@ -51,6 +62,43 @@ async def test_many_settled_in_order_take_one_frame():
         acks.settled(tag)
     await acks.saying
     assert (broker.waits_for, broker.frames) == (set(), 1)
+
+
+async def test_what_cannot_be_settled_goes_back_and_is_given_up_by_the_broker_in_the_end(spine, monkeypatch):
+    """Whatever is wrong with what settles: it is in nobody's hand for ever, and nobody spins."""
+    # given
+    monkeypatch.setattr(subscriber, "UNSETTLED_PAUSE", 0.01)
+    work = bus.lane("notifier", "unsettled")
+    await declare(spine.backing.amqp_url, bus.spine(), bus.Topology(queues=(work,)))
+    settled, tries = [], 0
+
+    async def settle(message):
+        nonlocal tries
+        if message.body == b"bad":
+            tries += 1
+            raise ZeroDivisionError
+        settled.append(message.body)
+        message.ack()
+
+    each = Subscriber(spine.backing.amqp_url, "test")
+    each.subscriptions.append(Subscription(work.name, settle, prefetch=1))
+    async with await aio_pika.connect(spine.backing.amqp_url) as connection:
+        channel = await connection.channel()
+        for body in (b"first", b"bad", b"last"):
+            await channel.default_exchange.publish(aio_pika.Message(body), work.name)
+        # when
+        running = asyncio.create_task(each.run())
+        each.begin()
+        # then
+        dead = await channel.get_queue(bus.DEAD)
+        letter = await eventually(lambda: dead.get(fail=False), bool)
+        await letter.ack()
+        assert (letter.body, letter.headers["x-first-death-reason"]) == (b"bad", "delivery_limit")
+        assert (settled, tries) == ([b"first", b"last"], bus.DELIVERY_LIMIT + 1)
+        await each.stop(patience=5)
+        running.cancel()
+        await asyncio.wait([running])
+        assert (await channel.declare_queue(work.name, passive=True)).declaration_result.message_count == 0
 
 
 async def test_a_queue_that_is_deleted_keeps_no_other_from_its_messages_and_is_taken_from_again(spine):

@@ -9,6 +9,7 @@ import aio_pika
 import pytest
 
 from gateway import failures
+from shared import bus
 from shared.dead import DeadLetter
 from shared.events import DeviceInvalidated, Envelope
 from shared.testing import eventually
@@ -61,6 +62,21 @@ async def test_what_is_given_back_once_mended_is_handled_and_cannot_be_given_bac
     assert [(act["action"], act["subject"]) for act in acts] == [
         ("POST /v1/failures/{failure_id}/retry", {"failure_id": str(row["failure_id"])})
     ]
+
+
+async def test_a_letter_of_somebody_elses_is_kept_whatever_its_headers_say(live):
+    # given: texts longer than an index takes, and values of other kinds
+    body = uuid4().hex.encode()
+    long = "".join(uuid4().hex for _ in range(600))
+    headers = {"ce-id": long, "sc-queue": long, "sc-fingerprint": long, "ce-schoolid": 7, "sc-attempt": "x", "a": [1]}
+    async with await aio_pika.connect(live.backing.amqp_url) as connection:
+        channel = await connection.channel()
+        # when
+        await channel.default_exchange.publish(aio_pika.Message(body, headers=headers), bus.DEAD)
+    # then
+    (row,) = await eventually(lambda: live.rows("SELECT * FROM failure WHERE body = %s", (body,)), len)
+    assert (row["message_id"], row["queue"], row["school_id"], row["attempts"]) == (long[:500], long[:500], None, 0)
+    assert row["headers"]["ce-id"] == long
 
 
 async def test_what_dies_again_is_one_failure_and_open_again(live):

@@ -11,6 +11,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 from uuid_utils.compat import uuid7
 
+from shared.bus import ATTEMPT, number
 from shared.errors import Malformed
 
 PREFIX = "ce-"
@@ -174,19 +175,25 @@ class Envelope:
         try:
             return cls(
                 id=UUID(headers["ce-id"]),
-                type=headers["ce-type"],
+                type=_text(headers["ce-type"]),
                 source=headers["ce-source"],
                 time=dt.datetime.fromisoformat(headers["ce-time"]),
-                subject=headers.get("ce-subject", ""),
+                subject=_text(headers.get("ce-subject", "")),
                 major=int(headers["ce-dataschema"].rpartition(":")[2]),
                 school_id=_uuid(headers.get("ce-schoolid")),
                 task_id=_uuid(headers.get("ce-taskid")),
                 correlation_id=_uuid(headers.get("ce-correlationid")),
                 causation_id=_uuid(headers.get("ce-causationid")),
-                attempt=int(headers.get("sc-attempt", 0)),
+                attempt=number(headers, ATTEMPT),
             )
         except (KeyError, ValueError, TypeError, AttributeError) as problem:
             raise Malformed(f"envelope: {type(problem).__name__} {problem}") from problem
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where a text belongs")
+    return value
 
 
 def _uuid(text: str | None) -> UUID | None:

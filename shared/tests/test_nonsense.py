@@ -1,0 +1,183 @@
+"""Headers that nobody here writes: whatever is in them, a message is settled and what lies behind it is not kept from it."""
+
+import struct
+
+import aiormq
+import pamqp.frame
+from aiormq.abc import ChannelFrame
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pamqp import commands
+
+from shared.bus import carried
+from shared.deliveries import Frames
+from shared.errors import Reject
+from shared.events import Envelope, SchoolChanged
+from shared.frames import Outbound, publishing
+from shared.testing import Recorder, eventually
+
+FRAME_MAX = 131_072
+
+
+def short(raw):
+    return bytes([len(raw)]) + raw
+
+
+def long(raw):
+    return struct.pack(">I", len(raw)) + raw
+
+
+def text(value):
+    return b"S" + long(value.encode())
+
+
+def table(fields):
+    return long(b"".join(short(name) + value for name, value in fields))
+
+
+def frames(method, fields, body, channel=1):
+    """A message's frames, its headers as they are given."""
+    header = struct.pack(">HHQH", 60, 0, len(body), 1 << 13) + table(fields)
+    return b"".join((
+        pamqp.frame.marshal(method, channel),
+        struct.pack(">BHI", 2, channel, len(header)), header, b"\xce",
+        struct.pack(">BHI", 3, channel, len(body)), body, b"\xce",
+    ))  # fmt: skip
+
+
+numbers = st.one_of(
+    *(
+        st.binary(min_size=size, max_size=size).map(lambda raw, kind=kind: kind + raw)
+        for kind, size in {b"t": 1, b"b": 1, b"B": 1, b"s": 2, b"u": 2, b"I": 4, b"i": 4, b"f": 4, b"l": 8,
+                           b"d": 8, b"T": 8, b"D": 5, b"V": 0}.items()
+    )
+)  # fmt: skip
+raws = st.binary(max_size=40)
+names = st.binary(min_size=1, max_size=255)
+values = st.recursive(
+    numbers | st.builds(lambda kind, raw: kind + long(raw), st.sampled_from([b"S", b"x"]), raws),
+    lambda inner: st.lists(inner, max_size=3).map(lambda all_: b"A" + long(b"".join(all_)))
+    | st.lists(st.tuples(names, inner), max_size=3).map(lambda fields: b"F" + table(fields)),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(names, values), max_size=6))
+async def test_any_table_of_headers_is_taken_and_can_be_passed_on(fields):
+    # given
+    taken = []
+    wire = Frames()
+    wire.taken_by(1, "mine", lambda headers, body, tag: taken.append((dict(headers), body, tag)))
+    deliver = [commands.Basic.Deliver("mine", tag, False, "school.events", "a.b") for tag in (1, 2)]
+    # when
+    wire.without_taken(frames(deliver[0], fields, b"first") + frames(deliver[1], [], b"second"))
+    # then
+    (headers, *first), second = taken
+    assert (first, second) == ([b"first", 1], ({}, b"second", 2))
+    kept = {name for name in headers if not name.startswith("x-")}
+    assert set(carried(headers)) == kept
+    rest = publishing(1, Outbound("school.dead", "q", b"first", carried(headers)), "m", FRAME_MAX)
+    size, _, _ = pamqp.frame.unmarshal(rest)
+    _, _, header = pamqp.frame.unmarshal(rest[size:])
+    assert (header.properties.headers or {}).keys() == kept
+
+
+def test_what_is_carried_fits_into_a_frame():
+    # given
+    headers = {"ce-id": "1", "x-death": [], "much": "ä" * 60_000, "more": "a" * 10_000} | {
+        f"{n}": "b" * 9_000 for n in range(9)
+    }
+    # when
+    found = carried(headers)
+    # then
+    assert {"ce-id", "more", "0"} <= found.keys()
+    assert not {"x-death", "much"} & found.keys()
+    assert len(publishing(1, Outbound("school.dead", "q", b"", found), "m", FRAME_MAX)) < FRAME_MAX / 2
+
+
+NONSENSE = {
+    "an instant after all time": {b"when": b"T" + struct.pack(">Q", 2**60)},
+    "a name that is no text": {b"\xff\xfe": text("name")},
+    "a text that is none": {b"name": b"S" + long(b"\xff\xfe")},
+    "a number too large for a float": {b"number": b"d" + struct.pack(">d", 1e300)},
+    "deliveries that are no number": {b"x-delivery-count": text("many")},
+    "attempts that are no number": {b"sc-attempt": text("many")},
+    "attempts below none": {b"sc-attempt": b"I" + struct.pack(">i", -7)},
+    "a first failure that is no time": {b"sc-first-failed": b"t\x01"},
+    "a type that is a table": {b"ce-type": b"F" + table([(b"a", text("b"))])},
+    "a subject that is a list": {b"ce-subject": b"A" + long(text("a"))},
+    "an id with a NUL": {b"ce-id": text("a\0b")},
+    "headers of 120 kB": {b"much": text("a" * 120_000)},
+}
+
+
+async def publish(url, exchange, routing_key, fields, fact):
+    """As a client would that knows nothing of us."""
+    body = fact.model_dump_json().encode()
+    connection = await aiormq.connect(url)
+    try:
+        channel = await connection.channel(publisher_confirms=False)
+        method = commands.Basic.Publish(exchange=exchange, routing_key=routing_key)
+        payload = frames(method, fields, body, channel.number)
+        await channel.write_queue.put(ChannelFrame(payload=payload, should_close=False))
+        await channel.queue_declare("school.dead", passive=True)  # answered once the publish has been read
+    finally:
+        await connection.close()
+
+
+def mixed(fact, nonsense):
+    good = {name.encode(): text(value) for name, value in Envelope.of(fact, "test").headers().items()}
+    return list((good | nonsense).items())
+
+
+async def test_a_reaction_settles_nonsense_and_goes_on(spine):
+    # given
+    good, bad = spine.school(), {name: spine.school() for name in NONSENSE}
+    schools = Recorder(lambda event: Reject("no") if event.school_id != good.school_id else None)
+    letters = Recorder()
+    async with spine.running(lambda s: s.on(SchoolChanged, schools.one), lambda s: s.bury(letters.keep)) as service:
+        # when
+        for name, fact in bad.items():
+            await publish(spine.backing.amqp_url, "", "notifier.school.changed", mixed(fact, NONSENSE[name]), fact)
+        await spine.emit(service, good)
+        # then
+        await schools.until(lambda seen: good in seen)
+        await letters.until(lambda seen: kinds(seen, bad) == set(NONSENSE))
+        assert {(letter.queue, letter.attempts) for letter in letters.seen} == {("notifier.school.changed", 1)}
+        assert len(letters.seen) == len(NONSENSE)
+
+
+async def test_a_projection_passes_nonsense_by_and_goes_on(spine):
+    # given
+    good, bad = spine.school(), {name: spine.school() for name in NONSENSE}
+    letters = Recorder()
+
+    async def note(events, tx):
+        if any(event.school_id != good.school_id for event in events):
+            raise Reject("no")
+
+    def register(service):
+        service.project((SchoolChanged,), note)
+        service.bury(letters.keep)
+
+    async with spine.running(register) as service:
+        # when
+        for name, fact in bad.items():
+            await publish(spine.backing.amqp_url, "school.events", fact.topic, mixed(fact, NONSENSE[name]), fact)
+        await spine.emit(service, good)
+        # then: the type that is a table is nobody's
+        await letters.until(lambda seen: kinds(seen, bad) == set(NONSENSE) - {"a type that is a table"})
+        assert {letter.queue for letter in letters.seen} == {"notifier.log.note"}
+
+        async def passed():
+            query = "SELECT count(*) FROM directory_seen WHERE school_id = %s"
+            return await spine.count(service, query, good.school_id)
+
+        await eventually(passed, lambda found: found == 1)
+
+
+def kinds(letters, bad):
+    """Of which nonsense there is a letter."""
+    bodies = {letter.body for letter in letters}
+    return {name for name, fact in bad.items() if fact.model_dump_json().encode() in bodies}
