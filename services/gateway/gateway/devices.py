@@ -69,14 +69,14 @@ async def register(tx: Transaction, people: Sequence[UUID], devices: Sequence[di
     await tx.execute(REGISTER, rows)
     await tx.execute(OLDEST, {"people": list(people), "most": MOST})
     touched = sorted({*people, *(row["person_id"] for row in lost)})
-    await tx.execute(directory.BUMP, {"people": touched})
+    await directory.bump_people(tx, touched)
     await directory.tell(tx, people=touched)
     return len(last)
 
 
 async def remove(tx: Transaction, person: UUID, token: str) -> None:
     """Forget a device of a person; 404 when they have none with this token."""
-    await tx.execute(directory.BUMP, {"people": [person]})
+    await directory.bump_people(tx, [person])
     if await tx.row(REMOVE, {"person": person, "token": token}) is None:
         raise Problem(404, "not_found")
     await directory.tell(tx, people=[person])
@@ -84,7 +84,7 @@ async def remove(tx: Transaction, person: UUID, token: str) -> None:
 
 async def forget(event: DeviceInvalidated, tx: Transaction) -> None:
     """Forget a device whose token the push provider no longer knows, unless it has been registered since."""
-    await tx.execute(directory.BUMP, {"people": [event.person_id]})
+    await directory.bump_people(tx, [event.person_id])
     values = {"person": event.person_id, "token": event.token_sha256, "attempted": event.attempted_at}
     if await tx.row(DEAD, values) is not None:
         await directory.tell(tx, people=[event.person_id])

@@ -18,16 +18,15 @@ from shared.events.directory import (
 )
 from shared.transaction import Transaction
 
-# One row lock a school, taken in the order of ids: writers of the same schools queue up instead of deadlocking.
-# NO KEY: whoever has inserted a membership holds a share of the school's key already, and others do as well.
+# Locks are taken in one order everywhere, so that writers queue up instead of deadlocking: people (by sourcedId),
+# students, classes, and the schools' rows last. NO KEY: whoever has inserted a row that refers to one of these holds a
+# share of its key already, and others do as well. By a statement of their own: one that locks a row and updates it too,
+# when the row was changed while it waited, looks for the newest version twice, and the second time PostgreSQL may let it
+# wait behind somebody who waits for it.
+HOLD = "SELECT FROM school WHERE school_id = ANY(%(schools)s) ORDER BY school_id FOR NO KEY UPDATE"
 RESERVE = """
-WITH wanted AS (
-    SELECT * FROM unnest(%(schools)s::uuid[], %(counts)s::bigint[]) AS w(school_id, n)
-), locked AS (
-    SELECT s.school_id FROM school s JOIN wanted w USING (school_id) ORDER BY s.school_id FOR NO KEY UPDATE OF s
-)
 UPDATE school s SET directory_version = s.directory_version + w.n
-FROM wanted w JOIN locked l USING (school_id) WHERE s.school_id = w.school_id
+FROM unnest(%(schools)s::uuid[], %(counts)s::bigint[]) AS w(school_id, n) WHERE s.school_id = w.school_id
 RETURNING s.school_id, s.directory_version - w.n AS since
 """
 
@@ -68,23 +67,18 @@ FROM calendar c WHERE c.school_id = ANY(%(schools)s)
 TERMS_BY_CHOICE = (("term", "semester"), ("gradingPeriod",), ("schoolYear",))
 """Rosters nest sessions; what is told is one layer, the first of these that a school has."""
 
-# Locks are taken in one order everywhere, so that writers queue up instead of deadlocking: people (by sourcedId),
-# students, classes, and the schools' rows last.
-BUMP = """
-WITH locked AS (
-    SELECT person_id FROM person WHERE person_id = ANY(%(people)s) ORDER BY sourced_id, person_id FOR NO KEY UPDATE
-)
-UPDATE person p SET version = version + 1 FROM locked WHERE p.person_id = locked.person_id
+HOLD_PEOPLE = """
+SELECT FROM person WHERE person_id = ANY(%(people)s) ORDER BY sourced_id, person_id FOR NO KEY UPDATE
 """
-
+BUMP = "UPDATE person SET version = version + 1 WHERE person_id = ANY(%(people)s)"
+HOLD_STUDENTS = """
+SELECT FROM student s
+JOIN unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS w(school_id, student_id) USING (school_id, student_id)
+ORDER BY s.school_id, s.student_id FOR NO KEY UPDATE OF s
+"""
 BUMP_STUDENTS = """
-WITH locked AS (
-    SELECT s.school_id, s.student_id FROM student s
-    JOIN unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS w(school_id, student_id) USING (school_id, student_id)
-    ORDER BY s.school_id, s.student_id FOR NO KEY UPDATE OF s
-)
-UPDATE student s SET version = version + 1 FROM locked l
-WHERE (s.school_id, s.student_id) = (l.school_id, l.student_id)
+UPDATE student s SET version = version + 1 FROM unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS w(school_id, student_id)
+WHERE (s.school_id, s.student_id) = (w.school_id, w.student_id)
 """
 
 
@@ -105,6 +99,7 @@ class Positions:
         if not counts:
             return cls({}, {})
         ordered = sorted(counts)
+        await tx.execute(HOLD, {"schools": ordered})
         rows = await tx.rows(RESERVE, {"schools": ordered, "counts": [counts[school] for school in ordered]})
         return cls({row["school_id"]: row["since"] for row in rows}, counts)
 
@@ -228,9 +223,16 @@ def rows(values: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return {"rows": json.dumps(list(values), default=str)}
 
 
+async def bump_people(tx: Transaction, people: Sequence[UUID]) -> None:
+    """Raise the versions of people whose event is going to say something new."""
+    await tx.execute(HOLD_PEOPLE, {"people": list(people)})
+    await tx.execute(BUMP, {"people": list(people)})
+
+
 async def bump_students(tx: Transaction, students: Sequence[tuple[UUID, UUID]]) -> None:
     """Raise the versions of students, given as (school, student), whose event is going to say something new."""
     if students:
+        await tx.execute(HOLD_STUDENTS, _pairs(students))
         await tx.execute(BUMP_STUDENTS, _pairs(students))
 
 

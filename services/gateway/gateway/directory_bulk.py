@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from gateway import directory
 from shared.bus import EVENTS
 from shared.events import Envelope, PersonChanged, StudentChanged
 from shared.events.base import PREFIX, Event
@@ -21,16 +22,18 @@ BATCH = 2_000
 OWN = ("id", "subject", "schoolid", "time")
 """Attributes that differ from event to event."""
 
-# Positions as in `directory.RESERVE`: the schools' rows are locked in the order of ids, and last.
+# Positions as in `directory.RESERVE`: the schools' rows are locked before, in the order of ids, and last of all rows.
 RESERVED = """counted AS (
     SELECT school_id, count(*) AS n FROM told GROUP BY school_id
-), locked AS (
-    SELECT s.school_id FROM school s JOIN counted USING (school_id) ORDER BY s.school_id FOR NO KEY UPDATE OF s
 ), reserved AS (
     UPDATE school s SET directory_version = s.directory_version + c.n
-    FROM counted c JOIN locked l USING (school_id) WHERE s.school_id = c.school_id
+    FROM counted c WHERE s.school_id = c.school_id
     RETURNING s.school_id, s.directory_version - c.n AS since
 )"""
+HOLD_SCHOOLS = """
+SELECT FROM school WHERE school_id IN (SELECT m.school_id FROM membership m WHERE m.person_id = ANY(%(people)s))
+ORDER BY school_id FOR NO KEY UPDATE
+"""
 
 PEOPLE = f"""
 WITH told AS MATERIALIZED (
@@ -67,11 +70,14 @@ SELECT %(exchange)s, %(topic)s,
 FROM person p LEFT JOIN placed l USING (person_id) WHERE p.person_id = ANY(%(people)s) ORDER BY p.person_id
 """  # noqa: S608  # our own statement
 
-STUDENTS = f"""
+DUE = """
 WITH due AS MATERIALIZED (
     SELECT school_id, student_id FROM student WHERE NOT told
     ORDER BY school_id, student_id LIMIT %(limit)s FOR NO KEY UPDATE
-), told AS MATERIALIZED (
+)"""
+SCHOOLS_DUE = f"{DUE} SELECT DISTINCT school_id FROM due"
+STUDENTS = f"""
+{DUE}, told AS MATERIALIZED (
     UPDATE student s SET told = true FROM due d WHERE (s.school_id, s.student_id) = (d.school_id, d.student_id)
     RETURNING s.*
 ), {RESERVED}, numbered AS (
@@ -100,12 +106,15 @@ async def people(tx: Transaction, changed: Sequence[UUID]) -> None:
     """Tell the present state of people, whose rows this transaction holds, to all schools they ever belonged to."""
     if changed:
         sample = PersonChanged(person_id=NOBODY, version=0)
+        await tx.execute(HOLD_SCHOOLS, {"people": list(changed)})
         await tx.execute(PEOPLE, {"people": list(changed), **_envelope(tx, sample)})
 
 
 async def students(tx: Transaction, limit: int = BATCH) -> int:
     """Tell of students that are marked as not told yet; returns how many were."""
     sample = StudentChanged(student_id=NOBODY, school_id=NOBODY, version=0)
+    schools = [row["school_id"] for row in await tx.rows(SCHOOLS_DUE, {"limit": limit})]
+    await tx.execute(directory.HOLD, {"schools": schools})
     cursor = await tx.execute(STUDENTS, {"limit": limit, **_envelope(tx, sample)})
     return cursor.rowcount
 

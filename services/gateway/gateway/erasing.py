@@ -58,5 +58,5 @@ async def erase(tx: Transaction, person: UUID, personal: list[str]) -> None:
         await tx.execute(statement, values)
     pupils = [(found["school_id"], found["student_id"]) for found in await tx.rows(STUDENTS, values)]
     await tx.execute(ERASE, {"subject": person})
-    await tx.execute(directory.BUMP, {"people": [person]})
+    await directory.bump_people(tx, [person])
     await directory.tell(tx, people=[person], students=pupils)

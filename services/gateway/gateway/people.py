@@ -191,5 +191,5 @@ async def _told(
     tx: Transaction, person: UUID, students: Sequence[tuple[UUID, UUID]] = (), *, bump: bool = True
 ) -> None:
     if bump:
-        await tx.execute(directory.BUMP, {"people": [person]})
+        await directory.bump_people(tx, [person])
     await directory.tell(tx, people=[person], students=students)

@@ -44,7 +44,7 @@ async def members(tx: Transaction, school: UUID, people: Sequence[UUID]) -> None
 async def regrade(tx: Transaction, school: UUID, student: UUID, expected: int | None, grade: str | None) -> None:
     """Move a student to another grade."""
     # The person first: both are told, and people come before students in the order of locks.
-    await tx.execute(directory.BUMP, {"people": [student]})
+    await directory.bump_people(tx, [student])
     await _lock(tx, school, student, expected)
     await tx.execute(GRADE, {"school": school, "student": student, "grade": grade})
     await directory.bump_students(tx, [(school, student)])
