@@ -4,6 +4,7 @@ What has been handled before comes to nothing: each message keeps its id, and th
 """
 
 import datetime as dt
+from typing import Any
 
 import aio_pika
 import structlog
@@ -58,7 +59,7 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
 
 def _copy(message: Read) -> aio_pika.Message:
     """As the relay would have sent it: without the stream's own headers."""
-    headers = bus.carried(message.headers)
+    headers: dict[str, Any] = {**bus.carried(message.headers)}
     return aio_pika.Message(
         message.body,
         headers=headers,

@@ -165,9 +165,9 @@ def retries(service: str, tiers: Iterable[int]) -> Topology:
 
 
 def carried(headers: Mapping[str, Any], without: tuple[str, ...] = ("x-",)) -> dict[str, str]:
-    """Headers for publishing a message again: as texts, the broker's own left behind (an old `x-death` looks like a cycle).
+    """Headers for publishing a message again: as texts, without the broker's own (an old `x-death` looks like a cycle).
 
-    Others may have sent what cannot be written again, or not beside ours in one frame: that is left behind too, and said.
+    Others may have sent what cannot be written as it came; what would not fit into a frame beside ours is left behind.
     """
     kept: dict[str, str] = {}
     room = MOST_HEADERS

@@ -23,19 +23,22 @@ INFRASTRUCTURE = (
     PoolTimeout,
     PoolClosed,
     ConnectionError,
+    psycopg.errors.ReadOnlySqlTransaction,
 )
-"""The database is away or going away; the statement itself is not at fault."""
+"""The database is away, going away, or takes nothing (a standby, a full disk); the statement is not at fault."""
 
-WORK_PROBLEMS = (
+CONTENTION = (
     psycopg.errors.QueryCanceled,
     psycopg.errors.DeadlockDetected,
     psycopg.errors.SerializationFailure,
     psycopg.errors.LockNotAvailable,
+)
+TOO_MUCH = (
     psycopg.errors.ProgramLimitExceeded,
     psycopg.errors.StatementTooComplex,
     psycopg.errors.TooManyArguments,
 )
-"""OperationalErrors by class that are about the statement, not about the server being away."""
+"""A value longer than an index takes, and the like."""
 
 
 def storable(value: object) -> str:
@@ -45,12 +48,12 @@ def storable(value: object) -> str:
 
 def infrastructure(problem: BaseException) -> bool:
     """Whether the database (not the work) is at fault."""
-    return isinstance(problem, INFRASTRUCTURE) and not isinstance(problem, WORK_PROBLEMS)
+    return isinstance(problem, INFRASTRUCTURE) and not isinstance(problem, (*CONTENTION, *TOO_MUCH))
 
 
 def contention(problem: BaseException) -> bool:
     """Whether the statement only came at a bad moment: it may well succeed when it is tried again."""
-    return isinstance(problem, WORK_PROBLEMS)
+    return isinstance(problem, CONTENTION)
 
 
 def conninfo(url: str, schema: str, role: str, statement_timeout_ms: int, path: str | None = None) -> str:

@@ -62,8 +62,8 @@ class DeadLetter:
 async def give_back(tx: Transaction, queue: str, headers: Mapping[str, Any], body: bytes) -> None:
     """Give a dead letter back to the queue that it died in, by the outbox of `tx`; attempts count from 0 again.
 
-    It keeps its id, so that a consumer which has handled it before does nothing. The broker's headers stay behind, and so
-    do our counts. Raises Refused for a body that is not text: nothing of ours, and no consumer would read it.
+    It keeps its id: a consumer which has handled it before does nothing. The broker's headers stay behind, as do our
+    counts. Raises Refused for a body that is not text: nothing of ours, and no consumer would read it.
     """
     try:
         data = body.decode()

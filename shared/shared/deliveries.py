@@ -30,7 +30,8 @@ BASIC_DELIVER = b"\x00\x3c\x00\x3c"
 STRING = ord("S")
 SIZED = frozenset((b"S", b"A", b"F", b"x"))
 SIZES = {
-    b"t": 1, b"b": 1, b"B": 1, b"s": 2, b"u": 2, b"I": 4, b"i": 4, b"f": 4, b"l": 8, b"L": 8, b"d": 8, b"T": 8, b"D": 5, b"V": 0,
+    b"t": 1, b"b": 1, b"B": 1, b"s": 2, b"u": 2, b"I": 4, b"i": 4, b"f": 4, b"D": 5,
+    b"l": 8, b"L": 8, b"d": 8, b"T": 8, b"V": 0,
 }  # fmt: skip
 """Kinds of values as RabbitMQ knows them, and the bytes behind the kind's own (rabbit_binary_parser)."""
 UNREADABLE = "unreadable"
@@ -204,7 +205,8 @@ def _extent(data: bytes, at: int) -> int:
     """Where a value ends, whatever is in it: after its kind come as many bytes as that has, or their number."""
     kind = data[at : at + 1]
     if kind in SIZED:
-        return at + 5 + _long(data, at + 1)[0]
+        size: int = _long(data, at + 1)[0]
+        return at + 5 + size
     return at + 1 + SIZES[kind]
 
 

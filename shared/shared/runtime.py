@@ -14,6 +14,7 @@ from aio_pika.abc import AbstractConnection
 from shared import bus, topology
 from shared.consumer import Consumer, Handle
 from shared.dead import Keep, Undertaker
+from shared.errors import InfrastructureDown
 from shared.gate import Gate, Turnstile
 from shared.heartbeat import Heartbeat
 from shared.log import LogReader
@@ -116,6 +117,8 @@ class Runtime:
         try:
             async with asyncio.timeout(2):
                 await self._database_answers()
+        except InfrastructureDown as problem:
+            reasons.append(f"database: {problem}")
         except Exception as problem:  # noqa: BLE001  # whatever it is, it is the answer
             reasons.append(f"database: {type(problem).__name__}")
         if self.publisher.blocked:
@@ -222,4 +225,6 @@ class Runtime:
 
     async def _database_answers(self) -> None:
         async with self.service.database.worker() as connection:
-            await connection.execute("SELECT 1")
+            row = await (await connection.execute("SHOW transaction_read_only")).fetchone()
+        if row is None or row["transaction_read_only"] != "off":
+            raise InfrastructureDown("it is read-only: a standby, or one whose disk is full")

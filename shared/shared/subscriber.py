@@ -115,8 +115,8 @@ async def _settle(subscription: Subscription, message: Message) -> None:
     """What settles is at fault if it raises; its message must not stay in hand for that until the process ends."""
     try:
         await subscription.settle(message)
-    except Exception as problem:  # noqa: BLE001  # whatever it is
-        log.error("message.unsettled", queue=subscription.queue, exc_info=problem)
+    except Exception:
+        log.exception("message.unsettled", queue=subscription.queue)
         await asyncio.sleep(UNSETTLED_PAUSE)
         await message.give_back()
 

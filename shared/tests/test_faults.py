@@ -4,9 +4,10 @@ import asyncio
 import uuid
 
 import psycopg
+from psycopg import sql
 
-from shared.events import SchoolChanged
-from shared.testing import declare, eventually, running
+from shared.events import Envelope, SchoolChanged
+from shared.testing import Recorder, declare, eventually, running
 
 TERMINATE = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -67,6 +68,38 @@ async def test_promise_04_and_16_the_database_cuts_every_connection_under_load(s
         assert service.metrics.handled.labels(queue, "dead")._value.get() == 0
         assert service.metrics.handled.labels(queue, "retried")._value.get() == 0
         await spine.outbox_drained(service)
+
+
+async def test_rule_16_a_database_that_takes_nothing_is_no_fault_of_the_messages(spine):
+    """A standby after a failover, or a server that is read-only because its disk is full."""
+    # given
+    prepare(spine.backing)
+    fact, letters = spine.school(), Recorder()
+    async with spine.running(lambda s: s.on(SchoolChanged, remember), lambda s: s.bury(letters.keep)) as service:
+        with psycopg.connect(spine.backing.admin_url, autocommit=True) as admin:
+            (name,) = admin.execute("SELECT current_database()").fetchone()
+
+            def read_only(so):
+                setting = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
+                admin.execute("SET default_transaction_read_only = off")
+                admin.execute(setting.format(sql.Identifier(name), sql.Literal(so)))
+                admin.execute(TERMINATE)
+
+            read_only("on")
+            try:
+                await eventually(service.runtime.not_ready, lambda reasons: "read-only" in str(reasons))
+                # when
+                headers, body = Envelope.of(fact, "test").headers(), fact.model_dump_json().encode()
+                await service.runtime.publisher.publish("school.events", fact.topic, body, headers)
+                await eventually(lambda: asyncio.sleep(0, service.runtime.gate.closed), bool)
+            finally:
+                read_only("off")
+        # then
+        await eventually(service.runtime.not_ready, lambda reasons: reasons == [])
+        query = "SELECT count(*) FROM seen WHERE school_id = %s"
+        await eventually(lambda: spine.count(service, query, fact.school_id), lambda n: n == 1)
+        assert letters.seen == []
+        assert service.metrics.handled.labels("notifier.school.changed", "retried")._value.get() == 0
 
 
 async def test_promise_03_every_confirmed_event_is_in_the_log_and_projected_once(spine):

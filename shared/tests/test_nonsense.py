@@ -1,4 +1,4 @@
-"""Headers that nobody here writes: whatever is in them, a message is settled and what lies behind it is not kept from it."""
+"""Headers that nobody here writes: whatever is in them, a message is settled, and what lies behind it does not wait."""
 
 import struct
 
@@ -56,8 +56,10 @@ raws = st.binary(max_size=40)
 names = st.binary(min_size=1, max_size=255)
 values = st.recursive(
     numbers | st.builds(lambda kind, raw: kind + long(raw), st.sampled_from([b"S", b"x"]), raws),
-    lambda inner: st.lists(inner, max_size=3).map(lambda all_: b"A" + long(b"".join(all_)))
-    | st.lists(st.tuples(names, inner), max_size=3).map(lambda fields: b"F" + table(fields)),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda all_: b"A" + long(b"".join(all_)))
+        | st.lists(st.tuples(names, inner), max_size=3).map(lambda fields: b"F" + table(fields))
+    ),
     max_leaves=8,
 )
 

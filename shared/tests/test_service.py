@@ -71,7 +71,12 @@ async def test_a_projection_gets_the_newest_state_and_the_positions(spine):
         assert 3 in [event.version for event in seen if event.school_id == identity]
 
 
-@pytest.mark.parametrize(("problem", "tries"), [(ValueError("secret"), 3), (Reject("no"), 1), (Retry("soon"), 3)])
+TOO_MUCH = psycopg.errors.ProgramLimitExceeded("secret: a row too long for its index")
+
+
+@pytest.mark.parametrize(
+    ("problem", "tries"), [(ValueError("secret"), 3), (Reject("no"), 1), (Retry("soon"), 3), (TOO_MUCH, 3)]
+)
 async def test_promise_07_failures_take_the_tiers_and_end_as_dead_letters(spine, problem, tries):
     seen, letters = [], []
     fact = spine.school()

@@ -20,9 +20,9 @@ from shared.transaction import Transaction
 
 # Locks are taken in one order everywhere, so that writers queue up instead of deadlocking: people (by sourcedId),
 # students, classes, and the schools' rows last. NO KEY: whoever has inserted a row that refers to one of these holds a
-# share of its key already, and others do as well. By a statement of their own: one that locks a row and updates it too,
-# when the row was changed while it waited, looks for the newest version twice, and the second time PostgreSQL may let it
-# wait behind somebody who waits for it.
+# share of its key already, and others do as well. By a statement of their own: one that locks a row and updates it too
+# looks for the newest version twice if that was changed while it waited, and the second time PostgreSQL lets it wait
+# behind somebody who waits for it.
 HOLD = "SELECT FROM school WHERE school_id = ANY(%(schools)s) ORDER BY school_id FOR NO KEY UPDATE"
 RESERVE = """
 UPDATE school s SET directory_version = s.directory_version + w.n
@@ -77,7 +77,8 @@ JOIN unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS w(school_id, student_i
 ORDER BY s.school_id, s.student_id FOR NO KEY UPDATE OF s
 """
 BUMP_STUDENTS = """
-UPDATE student s SET version = version + 1 FROM unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS w(school_id, student_id)
+UPDATE student s SET version = version + 1
+FROM unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS w(school_id, student_id)
 WHERE (s.school_id, s.student_id) = (w.school_id, w.student_id)
 """
 

@@ -11,8 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from shared.asking import Declined
-from shared.db import INFRASTRUCTURE, infrastructure
-from shared.db import WORK_PROBLEMS as CONTENTION
+from shared.db import INFRASTRUCTURE, contention, infrastructure
 from shared.errors import NoSchool, SchoolConnectError
 
 log = structlog.get_logger()
@@ -163,7 +162,7 @@ def answer(problem: Exception, content_type: str = "") -> JSONResponse:  # noqa:
         # A value that PostgreSQL cannot hold, such as a NUL or a number beyond its type.
         log.warning("request.bad_value", error=type(problem).__name__)
         return Problem(422, "invalid", errors=[]).response()
-    if infrastructure(problem) or isinstance(problem, CONTENTION):
+    if infrastructure(problem) or contention(problem):
         log.warning("request.unavailable", error=type(problem).__name__)
         return Problem(503, "unavailable").response()
     log.error("request.failed", exc_info=problem)
