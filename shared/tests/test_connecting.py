@@ -10,7 +10,9 @@ import pytest
 from aiormq.connection import FrameReceiver
 
 from shared.bus import EVENTS, LOGS
+from shared.errors import InfrastructureDown
 from shared.events import Envelope, SchoolChanged
+from shared.frames import Outbound
 from shared.outbox import Work
 from shared.proxy import proxied
 from shared.publisher import CONNECTION_PROBLEMS, Publisher
@@ -68,6 +70,27 @@ async def test_a_publisher_is_ready_only_when_every_stream_has_answered_and_asks
             running_on.cancel()
             await asyncio.gather(running_on, return_exceptions=True)
             await channel.queue_delete(late)
+
+
+async def test_who_waits_for_a_confirm_is_told_at_once_that_the_channel_is_gone(spine):
+    # given
+    async with proxied(spine.backing.amqp_url) as (url, proxy):
+        publisher = Publisher(url, "test", (), timeout=60)
+        running_on = asyncio.create_task(publisher.run())
+        try:
+            await asyncio.wait_for(publisher.ready.wait(), 10)
+            proxy.black_hole(on=True)
+            waiting = asyncio.create_task(publisher.publish_all([Outbound("", "nobody", b"{}", {})] * 3))
+            unconfirmed = publisher._channel.confirmations
+            await eventually(lambda: asyncio.sleep(0, len(unconfirmed)), lambda found: found == 3)
+            # when
+            proxy.cut()
+            # then
+            failures = await asyncio.wait_for(waiting, 5)
+            assert [type(failure) for failure in failures] == [InfrastructureDown] * 3
+        finally:
+            running_on.cancel()
+            await asyncio.gather(running_on, return_exceptions=True)
 
 
 @pytest.mark.parametrize("frames", [0, 1, 2])
