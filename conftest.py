@@ -1,5 +1,7 @@
 """Imports the packages before pytest names test modules after their folders: `shared/tests` is not in `shared`."""
 
+import pytest
+
 import cli
 import files
 import gateway
@@ -10,3 +12,10 @@ import shared
 
 pytest_plugins = ["cli.standins.fixtures"]
 PACKAGES = (cli, files, gateway, notifier, reports, scheduler, shared)
+LONGEST = "tests/test_benchmarks.py"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first, whatever the order: nobody waits for it alone in the end."""
+    items.sort(key=lambda item: not item.path.match(LONGEST))

@@ -25,6 +25,9 @@ OF_THE_CALLER = ("AMQP_URL", "DATABASE_URL", "RABBITMQ_MANAGEMENT_URL")
 """Never handed on: tests make and drop databases and virtual hosts, which is nobody's server to bear but ours."""
 
 
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+"""The whole suite, by file: half of its time is waiting. What is picked out runs by itself."""
+
 Work = Callable[[Layout, Supervisor], Coroutine[Any, Any, int]]
 
 
@@ -97,7 +100,7 @@ def _pytest(backing: Backing, arguments: Sequence[str]) -> Spec:
     # In a session of its own, where a Ctrl-C does not reach it a second time.
     return Spec(
         name="pytest",
-        argv=(sys.executable, "-m", "pytest", *arguments),
+        argv=(sys.executable, "-m", "pytest", *(arguments or SIDE_BY_SIDE)),
         env=kept | servers,
         stop_signal=signal.SIGINT,
         grace=8.0,

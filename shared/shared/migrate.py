@@ -4,6 +4,8 @@ Alembic keeps two chains a schema: the tables that every service has, then the s
 added: first expand, in a later release contract, so that the previous release runs on the new schema.
 """
 
+import random
+import time
 from dataclasses import dataclass
 from importlib import resources
 from urllib.parse import unquote, urlsplit
@@ -22,7 +24,10 @@ log = structlog.get_logger()
 
 ROLES = ("owner", "app", "worker")
 LOCK = 0x5CC0_11
-"""Advisory lock: two migrations never run at once."""
+"""Advisory lock: two migrations of one database never run at once."""
+CLASHES = (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject, psycopg.errors.InternalError_)
+"""What PostgreSQL says where two make, change or grant one role ("tuple concurrently updated" is an internal error)."""
+TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +57,7 @@ def migrate(admin_url: str, services: dict[str, str]) -> int:
     """
     with psycopg.connect(admin_url, autocommit=True, connect_timeout=10) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
-        for schema in ("vault", *services):
-            _roles(connection, schema)
-        for service, url in services.items():
-            _login(connection, service, url)
+        _everybody(connection, services)
         engine = create_engine(make_url(admin_url).set(drivername="postgresql+psycopg"))
         try:
             applied = 0
@@ -77,6 +79,23 @@ def _warn(connection: psycopg.Connection) -> None:
     found = connection.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(wanted),)).fetchall()
     if unset := [f"{name} = {wanted[name]}" for name, setting in found if setting != wanted[name]]:
         log.warning("database.may_log_personal_fields", set_on_the_server=unset)
+
+
+def _everybody(connection: psycopg.Connection, services: dict[str, str]) -> None:
+    """Roles are the server's: a migration of another database may be making them right now."""
+    for turn in range(1, TRIES + 1):
+        try:
+            for schema in ("vault", *services):
+                _roles(connection, schema)
+            for service, url in services.items():
+                _login(connection, service, url)
+        except CLASHES as clash:
+            if turn == TRIES:
+                raise
+            log.info("migration.roles_again", error=type(clash).__name__)
+            time.sleep(random.uniform(0, 0.2))  # noqa: S311  # no secret
+        else:
+            return
 
 
 def _roles(connection: psycopg.Connection, schema: str) -> None:
