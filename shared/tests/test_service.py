@@ -5,14 +5,12 @@ import uuid
 import aio_pika
 import psycopg
 import pytest
-from structlog.testing import capture_logs
 
-from shared import telemetry
 from shared.errors import NoSchool, Reject, Retry
 from shared.events import Envelope, PersonChanged, SchoolChanged
 from shared.events.directory import Contact
 from shared.personal import SEALED
-from shared.testing import Recorder, declare, eventually, running
+from shared.testing import declare, eventually, running
 from shared.tracking import known, track
 
 
@@ -107,18 +105,6 @@ async def test_promise_07_failures_take_the_tiers_and_end_as_dead_letters(spine,
         assert found[0].attempts == tries
         assert found[0].queue == "notifier.school.changed"
         assert "secret" not in found[0].error
-
-
-async def test_what_is_said_of_a_message_that_is_tried_again_and_buried_names_it(spine):
-    fact, letters = spine.school(), Recorder()
-    fails = Recorder(lambda event: ValueError() if event.school_id == fact.school_id else None)
-    with capture_logs(processors=[telemetry._in_hand]) as lines:
-        async with spine.running(lambda s: s.on(SchoolChanged, fails.one), lambda s: s.bury(letters.keep)) as service:
-            await spine.emit(service, fact)
-            (letter,) = await letters.until(lambda seen: len(seen) == 1)
-    said = [(line["event"], line["queue"]) for line in lines if line.get("message_id") == letter.message_id]
-    for each in ("message.retried", "message.retried", "message.dead"):
-        said.remove((each, "notifier.school.changed"))
 
 
 async def test_promise_13_an_unknown_major_is_retried_then_dead(spine):

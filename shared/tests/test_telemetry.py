@@ -8,8 +8,12 @@ import uuid
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
+from shared import telemetry
+from shared.events import SchoolChanged
 from shared.retries import describe, trace
+from shared.testing import Recorder
 
 SCRIPT = """
 import logging, structlog, psycopg, os
@@ -56,6 +60,18 @@ def test_what_is_said_while_a_message_is_in_hand_names_it():
     assert (during["school_id"], during["queue"]) == (school, "gateway.some.queue")
     assert during["message_id"] == during["correlation_id"]
     assert another["queue"] == "another"
+
+
+async def test_what_is_said_of_a_message_that_is_tried_again_and_buried_names_it(spine):
+    fact, letters = spine.school(), Recorder()
+    fails = Recorder(lambda event: ValueError() if event.school_id == fact.school_id else None)
+    with capture_logs(processors=[telemetry._in_hand]) as lines:
+        async with spine.running(lambda s: s.on(SchoolChanged, fails.one), lambda s: s.bury(letters.keep)) as service:
+            await spine.emit(service, fact)
+            (letter,) = await letters.until(lambda seen: len(seen) == 1)
+    said = [(line["event"], line["queue"]) for line in lines if line.get("message_id") == letter.message_id]
+    for each in ("message.retried", "message.retried", "message.dead"):
+        said.remove((each, "notifier.school.changed"))
 
 
 def test_descriptions_carry_kinds_and_places_only():

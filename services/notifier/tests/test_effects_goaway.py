@@ -2,7 +2,8 @@
 
 import asyncio
 import ssl
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from typing import ClassVar
 
 import h2.config
 import h2.connection
@@ -11,6 +12,7 @@ import pytest
 
 from notifier.effects import Push
 from notifier.effects.fcm import FcmCourier
+from shared.testing import eventually
 
 ANSWER = b'{"name": "projects/demo/messages/1"}'
 
@@ -23,6 +25,7 @@ class FrontEnd(asyncio.Protocol):
     """
 
     connections = 0
+    there: ClassVar[set] = set()
 
     def __init__(self, most, *, graceful):
         self.most, self.graceful, self.answered = most, graceful, 0
@@ -32,8 +35,12 @@ class FrontEnd(asyncio.Protocol):
         type(self).connections += 1
         self.going = type(self).connections == 1
         self.transport = transport
+        self.there.add(self)
         self.protocol.initiate_connection()
         self._flush()
+
+    def connection_lost(self, _):
+        self.there.discard(self)
 
     def data_received(self, data):
         for event in self.protocol.receive_data(data):
@@ -86,8 +93,9 @@ async def front_end(fcm, most, *, graceful):
     finally:
         await courier.close()
         server.close()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(server.wait_closed(), 2)
+        for each in tuple(FrontEnd.there):
+            each.transport.abort()
+        await eventually(lambda: asyncio.sleep(0, FrontEnd.there), lambda there: not there)
 
 
 def push(number):
