@@ -43,3 +43,42 @@ async def test_databases_of_one_server_are_migrated_at_the_same_time():
             with psycopg.connect(service_url(url, "notifier")) as service:
                 service.execute("SET ROLE notifier_worker")
                 assert service.execute("SELECT count(*) FROM notifier.outbox").fetchone() == (0,)
+
+
+ROLES = "SELECT rolname FROM pg_roles WHERE rolname ~ '^(vault|notifier)(_(owner|app|worker))?$'"
+
+
+async def test_an_administrator_who_is_no_superuser_is_enough_and_sees_the_rows_of_every_school():
+    """As on a managed server: who may make roles and databases, and no more."""
+    # given
+    server = os.environ["TEST_DATABASE_URL"]
+    name, school = f"test_{uuid4().hex[:12]}", uuid4()
+    who = sql.Identifier(name)
+    with psycopg.connect(server, autocommit=True) as superuser, ExitStack() as dropped:
+        made = "CREATE ROLE {} LOGIN CREATEROLE CREATEDB NOSUPERUSER PASSWORD 'test'"
+        superuser.execute(sql.SQL(made).format(who))
+        dropped.callback(superuser.execute, sql.SQL("DROP ROLE {}").format(who))
+        for (role,) in superuser.execute(ROLES).fetchall():  # on a server of its own it would have made them
+            superuser.execute(sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(sql.Identifier(role), who))
+        with psycopg.connect(as_user(server, name), autocommit=True) as admin:
+            admin.execute(sql.SQL("CREATE DATABASE {}").format(who))
+        dropped.callback(superuser.execute, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(who))
+        url = urlunsplit(urlsplit(as_user(server, name))._replace(path=f"/{name}"))
+        # when
+        done = await asyncio.to_thread(step, url)
+        assert done.returncode == 0, done.stderr[-1000:]
+        with psycopg.connect(service_url(url, "notifier"), autocommit=True) as service:
+            service.execute("SET ROLE notifier_worker")
+            service.execute("INSERT INTO notifier.directory_seen VALUES (%s, '{[1,4)}')", (school,))
+        # then: again changes nothing, and what a migration changes as the tables' owner is all of them
+        done = await asyncio.to_thread(step, url)
+        assert done.returncode == 0, done.stderr[-1000:]
+        with psycopg.connect(url, autocommit=True) as admin:
+            admin.execute("SET ROLE notifier_owner")
+            found = admin.execute("UPDATE notifier.directory_seen SET versions = '{}' RETURNING school_id").fetchall()
+        assert found == [(school,)]
+
+
+def as_user(url, login):
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{login}:test@{parts.netloc.rpartition('@')[2]}"))
