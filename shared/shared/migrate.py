@@ -22,12 +22,20 @@ from shared.errors import Refused
 
 log = structlog.get_logger()
 
+OLDEST = 15
+"""PostgreSQL's major version: older ones were never seen."""
 ROLES = ("owner", "app", "worker")
 LOCK = 0x5CC0_11
 """Advisory lock: two migrations of one database never run at once."""
 CLASHES = (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject, psycopg.errors.InternalError_)
 """What PostgreSQL says where two make, change or grant one role ("tuple concurrently updated" is an internal error)."""
 TRIES = 20
+SEES_ALL = "migrations"
+FORCED = """
+SELECT c.relname FROM pg_class c WHERE c.relnamespace = to_regnamespace(%s) AND c.relforcerowsecurity
+  AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = %s)
+ORDER BY c.relname
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +61,14 @@ def migrate(admin_url: str, services: dict[str, str]) -> int:
 
     `services` is name → that service's own DATABASE_URL, whose user is created if need be and may act as the
     service's `_app` and `_worker` roles, never as its owner; its password is set anew unless it is a superuser. Raises
-    Refused when the data is newer than the code.
+    Refused when the data is newer than the code, and for a server or a database that we cannot work with.
     """
     with psycopg.connect(admin_url, autocommit=True, connect_timeout=10) as connection:
+        _check_server(connection)
         connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
         _everybody(connection, services)
+        for service in services:
+            _let_owner_see(connection, service)
         engine = create_engine(make_url(admin_url).set(drivername="postgresql+psycopg"))
         try:
             applied = 0
@@ -67,10 +78,22 @@ def migrate(admin_url: str, services: dict[str, str]) -> int:
         finally:
             engine.dispose()
         for service in services:
+            _let_owner_see(connection, service)
             _grants(connection, service)
         _warn(connection)
     log.info("database.migrated", revisions=applied, schemas=len(services) + 1)
     return applied
+
+
+def _check_server(connection: psycopg.Connection) -> None:
+    version = connection.info.server_version // 10_000
+    if version < OLDEST:
+        raise Refused(f"PostgreSQL {OLDEST} or newer is needed; this server is {version}")
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise Refused(
+            f"the database is encoded in {encoding} and cannot hold every name: make one with ENCODING 'UTF8'"
+        )
 
 
 def _warn(connection: psycopg.Connection) -> None:
@@ -106,6 +129,14 @@ def _roles(connection: psycopg.Connection, schema: str) -> None:
     owner = sql.Identifier(f"{schema}_owner")
     connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(owner))
     connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(sql.Identifier(schema), owner))
+
+
+def _let_owner_see(connection: psycopg.Connection, schema: str) -> None:
+    """A migration changes every school's rows; without a policy its owner finds none in a table that forces them."""
+    for (table,) in connection.execute(FORCED, (schema, SEES_ALL)).fetchall():
+        statement = sql.SQL("CREATE POLICY {} ON {} TO {} USING (true)")
+        owner = sql.Identifier(f"{schema}_owner")
+        connection.execute(statement.format(sql.Identifier(SEES_ALL), sql.Identifier(schema, table), owner))
 
 
 def _login(connection: psycopg.Connection, service: str, url: str) -> None:

@@ -9,8 +9,11 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import psycopg
+import pytest
 from psycopg import sql
 
+from shared import migrate
+from shared.errors import Refused
 from shared.testing import service_url
 
 AT_ONCE = 4
@@ -43,6 +46,26 @@ async def test_databases_of_one_server_are_migrated_at_the_same_time():
             with psycopg.connect(service_url(url, "notifier")) as service:
                 service.execute("SET ROLE notifier_worker")
                 assert service.execute("SELECT count(*) FROM notifier.outbox").fetchone() == (0,)
+
+
+async def test_a_database_that_cannot_hold_every_name_is_refused():
+    server, name = os.environ["TEST_DATABASE_URL"], f"test_{uuid4().hex[:12]}"
+    made = "CREATE DATABASE {} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(sql.SQL(made).format(sql.Identifier(name)))
+        try:
+            url = urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+            with pytest.raises(Refused, match=r"LATIN1.*ENCODING 'UTF8'"):
+                migrate.migrate(url, {"notifier": service_url(url, "notifier")})
+        finally:
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+async def test_a_server_that_is_too_old_is_refused(monkeypatch):
+    server = os.environ["TEST_DATABASE_URL"]
+    monkeypatch.setattr(migrate, "OLDEST", 99)
+    with pytest.raises(Refused, match="PostgreSQL 99 or newer is needed; this server is 1"):
+        migrate.migrate(server, {"notifier": service_url(server, "notifier")})
 
 
 ROLES = "SELECT rolname FROM pg_roles WHERE rolname ~ '^(vault|notifier)(_(owner|app|worker))?$'"

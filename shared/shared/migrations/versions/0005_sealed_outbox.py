@@ -1,4 +1,4 @@
-"""The outbox under forced row-level security too: requests leave rows, workers carry them, its owner sees none."""
+"""The outbox under forced row-level security too: requests leave rows, workers carry them."""
 
 from alembic import op
 
