@@ -17,6 +17,7 @@ from shared.transaction import Transaction, Transactions
 
 log = structlog.get_logger()
 
+LONGEST_NAME = 255
 LONGEST = 500
 """Characters: what others send may be longer than an index takes."""
 UNKNOWN = "unknown"
@@ -63,8 +64,10 @@ async def give_back(tx: Transaction, queue: str, headers: Mapping[str, Any], bod
     """Give a dead letter back to the queue that it died in, by the outbox of `tx`; attempts count from 0 again.
 
     It keeps its id: a consumer which has handled it before does nothing. The broker's headers stay behind, as do our
-    counts. Raises Refused for a body that is not text: nothing of ours, and no consumer would read it.
+    counts. Raises Refused for a body that is not text (no consumer would read it), and for what is no queue's name.
     """
+    if len(queue.encode()) > LONGEST_NAME:
+        raise Refused(f"the queue that it says it died in is none: its name has more than {LONGEST_NAME} bytes")
     try:
         data = body.decode()
     except UnicodeDecodeError as problem:

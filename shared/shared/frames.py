@@ -19,6 +19,8 @@ SET = CONTENT_TYPE | HEADERS | DELIVERY_MODE | MESSAGE_ID
 JSON = b"\x10application/json"
 PERSISTENT = b"\x02"
 END = b"\xce"
+MOST_BODY = 16 * 2**20
+"""Bytes: RabbitMQ 4's `max_message_size`, above which it closes the channel on all that were sent with it."""
 
 _frame = struct.Struct(">BHI").pack
 _header = struct.Struct(">HHQH").pack
@@ -37,7 +39,12 @@ class Outbound:
 
 
 def publishing(channel: int, message: Outbound, identity: str, most: int) -> bytes:
-    """The frames that publish a message under an id of less than 256 bytes; `most`: bytes of a body in one frame."""
+    """The frames that publish a message under an id of less than 256 bytes; `most`: bytes of a body in one frame.
+
+    Raises ValueError or TypeError for what cannot be written.
+    """
+    if len(message.body) > MOST_BODY:
+        raise ValueError(f"a body of {len(message.body)} bytes")
     table = b"".join([_field(name, value) for name, value in message.headers.items()])
     body = message.body
     header = b"".join((_header(BASIC, 0, len(body), SET), JSON, _long(len(table)), table, PERSISTENT, _short(identity)))

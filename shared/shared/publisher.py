@@ -20,6 +20,7 @@ from aiormq.channel import Channel
 
 from shared.errors import InfrastructureDown, Undeliverable
 from shared.frames import Outbound, publishing
+from shared.retries import describe
 
 log = structlog.get_logger()
 
@@ -39,6 +40,8 @@ LONGEST_IDENTITY = 60
 
 Sent = tuple[str, int, asyncio.Future[Any]]
 """A message's id, its delivery tag, and what its confirmation settles."""
+Framed = tuple[str, bytes]
+"""A message's id and its frames."""
 Failure = Undeliverable | InfrastructureDown
 
 
@@ -154,8 +157,8 @@ class Publisher:
     ) -> None:
         """Return once the broker has confirmed that the message is safe in every queue it was routed to.
 
-        Raises Undeliverable when it was returned, refused, or not confirmed in time (then it may have arrived: publish
-        the same id again), and InfrastructureDown while there is no connection.
+        Raises Undeliverable when it cannot be written, was returned, refused, or not confirmed in time (then it may
+        have arrived: publish the same id again), and InfrastructureDown while there is no connection.
         """
         (problem,) = await self.publish_all([Outbound(exchange, routing_key, body, headers, mandatory)])
         if problem is not None:
@@ -166,25 +169,27 @@ class Publisher:
         channel = self._channel
         if channel is None or not self.ready.is_set():
             raise InfrastructureDown("the broker is away")
+        framed = [_framed(channel, message) for message in messages]
+        written = [each for each in framed if each is not None]
         try:
             async with asyncio.timeout(self._timeout):
-                sent = await self._write(channel, messages)
+                sent = await self._write(channel, written)
         except CONNECTION_PROBLEMS as problem:
             raise InfrastructureDown(type(problem).__name__) from problem
         try:
-            await asyncio.wait([confirmation for _, _, confirmation in sent], timeout=self._timeout)
+            if sent:
+                await asyncio.wait([confirmation for _, _, confirmation in sent], timeout=self._timeout)
         finally:
             _forget(channel, sent)
-        return [_failure(confirmation) for _, _, confirmation in sent]
+        outcomes = iter(sent)
+        return [Undeliverable("unwritable") if each is None else _failure(next(outcomes)[2]) for each in framed]
 
-    async def _write(self, channel: Channel, messages: Sequence[Outbound]) -> list[Sent]:
+    async def _write(self, channel: Channel, framed: Sequence[Framed]) -> list[Sent]:
         """All of them in one write. As aiormq's `basic_publish` does for one, with what it keeps to match confirms."""
-        named = [(_identity(message), message) for message in messages]
-        most, number = channel.max_content_size, channel.number
-        payload = b"".join([publishing(number, message, identity, most) for identity, message in named])
+        payload = b"".join([frames for _, frames in framed])
         create = asyncio.get_running_loop().create_future
         async with channel.lock:
-            sent = [(identity, tag, create()) for tag, (identity, _) in enumerate(named, channel.delivery_tag + 1)]
+            sent = [(identity, tag, create()) for tag, (identity, _) in enumerate(framed, channel.delivery_tag + 1)]
             for identity, tag, confirmation in sent:
                 channel.confirmations[tag] = confirmation
                 channel.message_id_delivery_tag[identity] = tag
@@ -199,6 +204,16 @@ class Publisher:
                 _forget(channel, sent)
                 raise
         return sent
+
+
+def _framed(channel: Channel, message: Outbound) -> Framed | None:
+    """None for what cannot be written (a name of 256 bytes, a body above the limit): its batch's others go."""
+    identity = _identity(message)
+    try:
+        return identity, publishing(channel.number, message, identity, channel.max_content_size)
+    except (ValueError, TypeError) as problem:
+        log.error("message.unwritable", routing_key=message.routing_key, error=describe(problem))  # noqa: TRY400
+        return None
 
 
 def _identity(message: Outbound) -> str:

@@ -1,9 +1,15 @@
-"""What the relay does with a fact that it cannot seal."""
+"""What the relay does with what it cannot seal, or cannot write."""
 
 import uuid
 
+import pytest
+
+from shared.dead import give_back
+from shared.errors import Refused
 from shared.events import PersonChanged, SchoolChanged
-from shared.testing import eventually
+from shared.frames import MOST_BODY
+from shared.outbox import Outgoing
+from shared.testing import Recorder, eventually
 
 
 async def test_a_fact_whose_subject_has_no_key_stays_and_keeps_nobody_from_travelling(spine):
@@ -28,3 +34,33 @@ async def test_a_fact_whose_subject_has_no_key_stays_and_keeps_nobody_from_trave
         assert service.metrics.publish_failed.labels("keyless")._value.get() > 0
         async with service.database.worker() as connection:
             await connection.execute("DELETE FROM outbox WHERE sealed_for = %s", (stranger,))
+
+
+@pytest.mark.parametrize(("key", "body"), [("q" * 300, "{}"), ("too.much", " " * (MOST_BODY + 1))])
+async def test_what_cannot_be_written_stays_and_keeps_nobody_from_travelling(spine, key, body):
+    # given
+    schools, fact = Recorder(), spine.school()
+    async with spine.running(lambda s: s.on(SchoolChanged, schools.one)) as service:
+        # when: one in front of a good one
+        async with service.transactions.begin() as tx:
+            tx.outgoing.append(Outgoing("", key, "{}", body))
+            tx.emit(fact)
+        # then
+        await schools.until(lambda seen: fact in seen)
+        query = "SELECT count(*) FROM outbox WHERE routing_key = %s AND failures > 0"
+        await eventually(lambda: spine.count(service, query, key), lambda n: n == 1)
+        assert service.metrics.publish_failed.labels("unwritable")._value.get() > 0
+        async with service.database.worker() as connection:
+            await connection.execute("DELETE FROM outbox WHERE routing_key = %s", (key,))
+
+
+async def test_a_letter_whose_queue_cannot_be_one_is_not_given_back(spine):
+    service = spine.build()
+    await service.database.open()
+    try:
+        async with service.transactions.begin() as tx:
+            with pytest.raises(Refused, match="255"):
+                await give_back(tx, "ü" * 128, {}, b"{}")
+            assert tx.outgoing == []
+    finally:
+        await service.database.close()
