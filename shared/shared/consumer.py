@@ -11,7 +11,7 @@ import structlog
 
 from shared.bus import ATTEMPT, DEAD, carried, number, retry_name
 from shared.db import infrastructure
-from shared.errors import InfrastructureDown, LeaseLost, Undeliverable
+from shared.errors import InfrastructureDown, LeaseLost, Undeliverable, Unwritable
 from shared.events.base import Envelope
 from shared.gate import Gate, Turnstile
 from shared.publisher import Publisher
@@ -126,6 +126,8 @@ class Consumer:
                 return "retried"
             log.error("message.dead", exc_info=problem, **facts)
             await self._publisher.publish(DEAD, self.queue, message.body, headers)
+        except Unwritable:
+            raise  # it goes back to its queue, and the broker gives it up
         except Undeliverable as refusal:
             raise InfrastructureDown(f"cannot pass a failed message on: {refusal}") from refusal
         return "dead"

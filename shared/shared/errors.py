@@ -56,6 +56,10 @@ class Undeliverable(SchoolConnectError):
     """The broker did not take the message: returned as unroutable, refused, or not confirmed in time."""
 
 
+class Unwritable(Undeliverable):
+    """No frame can hold the message, or no broker takes one of its size: it will not be published as it is."""
+
+
 class NoSchool(SchoolConnectError):
     """A request touched a tenant's table without a school; bind one with `Database.request(school_id)`."""
 

@@ -9,7 +9,7 @@ import structlog
 
 from shared.bus import carried, log_of
 from shared.db import contention, infrastructure
-from shared.errors import LeaseLost
+from shared.errors import LeaseLost, Unwritable
 from shared.events.base import DirectoryEvent, Envelope, Event, StateEvent
 from shared.messages import bodies, event_type
 from shared.personal import Vault
@@ -174,7 +174,10 @@ def to_the_tiers(queue: str, publisher: Publisher) -> SetAside:
     """
 
     async def set_aside(read: Read) -> None:
-        await publisher.publish("", queue, read.body, carried(read.headers))
+        try:
+            await publisher.publish("", queue, read.body, carried(read.headers))
+        except Unwritable:
+            log.error("projection.event_left_in_the_log", queue=queue, offset=read.offset)  # noqa: TRY400
 
     return set_aside
 

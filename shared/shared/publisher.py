@@ -18,7 +18,7 @@ from aio_pika.exceptions import AMQPException, DeliveryError, PublishError
 from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
 
-from shared.errors import InfrastructureDown, Undeliverable
+from shared.errors import InfrastructureDown, Undeliverable, Unwritable
 from shared.frames import Outbound, publishing
 from shared.retries import describe
 
@@ -182,7 +182,7 @@ class Publisher:
         finally:
             _forget(channel, sent)
         outcomes = iter(sent)
-        return [Undeliverable("unwritable") if each is None else _failure(next(outcomes)[2]) for each in framed]
+        return [Unwritable("unwritable") if each is None else _failure(next(outcomes)[2]) for each in framed]
 
     async def _write(self, channel: Channel, framed: Sequence[Framed]) -> list[Sent]:
         """All of them in one write. As aiormq's `basic_publish` does for one, with what it keeps to match confirms."""
