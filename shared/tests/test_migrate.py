@@ -68,25 +68,26 @@ async def test_a_server_that_is_too_old_is_refused(monkeypatch):
         migrate.migrate(server, {"notifier": service_url(server, "notifier")})
 
 
+ADMINISTRATOR = "test_administrator"
 ROLES = "SELECT rolname FROM pg_roles WHERE rolname ~ '^(vault|notifier)(_(owner|app|worker))?$'"
 
 
 async def test_an_administrator_who_is_no_superuser_is_enough_and_sees_the_rows_of_every_school():
     """As on a managed server: who may make roles and databases, and no more."""
-    # given
-    server = os.environ["TEST_DATABASE_URL"]
-    name, school = f"test_{uuid4().hex[:12]}", uuid4()
-    who = sql.Identifier(name)
+    # given: who stays there afterwards, because what they granted is everybody's
+    server, school = os.environ["TEST_DATABASE_URL"], uuid4()
+    name = f"test_{uuid4().hex[:12]}"
+    who, database = sql.Identifier(ADMINISTRATOR), sql.Identifier(name)
     with psycopg.connect(server, autocommit=True) as superuser, ExitStack() as dropped:
-        made = "CREATE ROLE {} LOGIN CREATEROLE CREATEDB NOSUPERUSER PASSWORD 'test'"
-        superuser.execute(sql.SQL(made).format(who))
-        dropped.callback(superuser.execute, sql.SQL("DROP ROLE {}").format(who))
+        if superuser.execute("SELECT FROM pg_roles WHERE rolname = %s", (ADMINISTRATOR,)).fetchone() is None:
+            made = "CREATE ROLE {} LOGIN CREATEROLE CREATEDB NOSUPERUSER PASSWORD 'test'"
+            superuser.execute(sql.SQL(made).format(who))
         for (role,) in superuser.execute(ROLES).fetchall():  # on a server of its own it would have made them
             superuser.execute(sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(sql.Identifier(role), who))
-        with psycopg.connect(as_user(server, name), autocommit=True) as admin:
-            admin.execute(sql.SQL("CREATE DATABASE {}").format(who))
-        dropped.callback(superuser.execute, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(who))
-        url = urlunsplit(urlsplit(as_user(server, name))._replace(path=f"/{name}"))
+        with psycopg.connect(as_user(server, ADMINISTRATOR), autocommit=True) as admin:
+            admin.execute(sql.SQL("CREATE DATABASE {}").format(database))
+        dropped.callback(superuser.execute, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
+        url = urlunsplit(urlsplit(as_user(server, ADMINISTRATOR))._replace(path=f"/{name}"))
         # when
         done = await asyncio.to_thread(step, url)
         assert done.returncode == 0, done.stderr[-1000:]
