@@ -47,8 +47,13 @@ def describe(problem: BaseException) -> str:
 
 def place(problem: BaseException) -> str:
     """Module and function of the innermost frame; no line number, so that a fingerprint outlives an edit."""
-    frames = traceback.extract_tb(problem.__traceback__)
-    return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].name}" if frames else "nowhere"
+    frame = problem.__traceback__
+    if frame is None:
+        return "nowhere"
+    while frame.tb_next is not None:
+        frame = frame.tb_next
+    code = frame.tb_frame.f_code
+    return f"{code.co_filename.rpartition('/')[2]}:{code.co_name}"
 
 
 def trace(problem: BaseException) -> str:
