@@ -24,9 +24,8 @@ from shared.errors import Refused
 OF_THE_CALLER = ("AMQP_URL", "DATABASE_URL", "RABBITMQ_MANAGEMENT_URL")
 """Never handed on: tests make and drop databases and virtual hosts, which is nobody's server to bear but ours."""
 
-
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
-"""The whole suite, by file: half of its time is waiting. What is picked out runs by itself."""
+"""The whole suite, by file: one after the other leaves a core idle. What is picked out runs by itself."""
 
 Work = Callable[[Layout, Supervisor], Coroutine[Any, Any, int]]
 

@@ -13,6 +13,7 @@ from aio_pika.abc import DeliveryMode
 from shared import bus
 from shared.deliveries import linked
 from shared.errors import Refused
+from shared.headers import carried
 from shared.streams import Read, last_offset, reading
 
 log = structlog.get_logger()
@@ -59,7 +60,7 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
 
 def _copy(message: Read) -> aio_pika.Message:
     """As the relay would have sent it: without the stream's own headers."""
-    headers: dict[str, Any] = {**bus.carried(message.headers)}
+    headers: dict[str, Any] = {**carried(message.headers)}
     return aio_pika.Message(
         message.body,
         headers=headers,

@@ -3,13 +3,9 @@
 The same on RabbitMQ 3.10 and 4.x. Topics are noun.verb; a noun belongs to exactly one stream.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
-
-import structlog
-
-log = structlog.get_logger()
 
 EVENTS = "school.events"
 DEAD = "school.dead"
@@ -26,14 +22,7 @@ LOGS: dict[str, tuple[str, ...]] = {
 """Stream → the nouns whose events it keeps."""
 
 DELIVERY_LIMIT = 20
-"""Crashes only: a lost connection counts for every prefetched message, so a low limit would kill innocents."""
-
-ATTEMPT = "sc-attempt"
-"""Header that counts failed attempts; the broker's own x-death is stripped on every republish."""
-
-MOST_ATTEMPTS = 1_000_000
-MOST_HEADERS = 32_000
-"""Bytes: a frame holds 131,072, and the broker cuts the connection of whoever writes more."""
+"""Crashes, and what cannot be settled. A lost connection counts for all in hand: a low limit would kill innocents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,29 +151,3 @@ def retries(service: str, tiers: Iterable[int]) -> Topology:
             for name, seconds in names
         ),
     )
-
-
-def carried(headers: Mapping[str, Any], without: tuple[str, ...] = ("x-",)) -> dict[str, str]:
-    """Headers for publishing a message again: as texts, without the broker's own (an old `x-death` looks like a cycle).
-
-    Others may have sent what cannot be written as it came; what would not fit into a frame beside ours is left behind.
-    """
-    kept: dict[str, str] = {}
-    room = MOST_HEADERS
-    for name, value in headers.items():
-        if name.startswith(without):
-            continue
-        text = str(value)
-        size = len(name.encode()) + len(text.encode())
-        if size > room:
-            log.warning("header.left_behind", header=name, bytes=size)
-            continue
-        room -= size
-        kept[name] = text
-    return kept
-
-
-def number(headers: Mapping[str, Any], name: str) -> int:
-    """A count in a header; 0 if it is none."""
-    text = str(headers.get(name) or 0)[:19]
-    return min(int(text), MOST_ATTEMPTS) if text.isascii() and text.isdigit() else 0

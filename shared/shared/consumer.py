@@ -9,11 +9,12 @@ from typing import Any
 
 import structlog
 
-from shared.bus import ATTEMPT, DEAD, carried, number, retry_name
+from shared.bus import DEAD, retry_name
 from shared.db import infrastructure
 from shared.errors import InfrastructureDown, LeaseLost, Undeliverable, Unwritable
 from shared.events.base import Envelope
 from shared.gate import Gate, Turnstile
+from shared.headers import ATTEMPT, carried, number
 from shared.publisher import Publisher
 from shared.retries import Again, decide, describe, fingerprint
 from shared.subscriber import Message

@@ -7,10 +7,10 @@ from typing import Any
 
 import structlog
 
-from shared.bus import ATTEMPT, carried, number
 from shared.db import infrastructure, storable
 from shared.errors import Refused
 from shared.gate import Gate
+from shared.headers import ATTEMPT, carried, number
 from shared.outbox import Outgoing, as_text
 from shared.subscriber import Message
 from shared.transaction import Transaction, Transactions
@@ -18,6 +18,7 @@ from shared.transaction import Transaction, Transactions
 log = structlog.get_logger()
 
 LONGEST_NAME = 255
+"""Bytes: AMQP's short string."""
 LONGEST = 500
 """Characters: what others send may be longer than an index takes."""
 UNKNOWN = "unknown"

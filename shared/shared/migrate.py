@@ -132,7 +132,10 @@ def _roles(connection: psycopg.Connection, schema: str) -> None:
 
 
 def _let_owner_see(connection: psycopg.Connection, schema: str) -> None:
-    """A migration changes every school's rows; without a policy its owner finds none in a table that forces them."""
+    """A migration changes every school's rows; without a policy its owner finds none in a table that forces them.
+
+    Before an upgrade for the tables that are there, after it for those that have come.
+    """
     for (table,) in connection.execute(FORCED, (schema, SEES_ALL)).fetchall():
         statement = sql.SQL("CREATE POLICY {} ON {} TO {} USING (true)")
         owner = sql.Identifier(f"{schema}_owner")

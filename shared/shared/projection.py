@@ -7,10 +7,11 @@ from uuid import UUID
 
 import structlog
 
-from shared.bus import carried, log_of
+from shared.bus import log_of
 from shared.db import contention, infrastructure
 from shared.errors import LeaseLost, Unwritable
 from shared.events.base import DirectoryEvent, Envelope, Event, StateEvent
+from shared.headers import carried
 from shared.messages import bodies, event_type
 from shared.personal import Vault
 from shared.publisher import Publisher

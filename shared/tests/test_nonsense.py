@@ -12,11 +12,11 @@ from pamqp import commands
 
 from shared import frames as writing
 from shared import subscriber
-from shared.bus import carried
 from shared.deliveries import Frames
 from shared.errors import Reject
 from shared.events import Envelope, SchoolChanged
 from shared.frames import Outbound, publishing
+from shared.headers import carried
 from shared.testing import Recorder, eventually
 
 FRAME_MAX = 131_072

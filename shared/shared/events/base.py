@@ -11,8 +11,8 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 from uuid_utils.compat import uuid7
 
-from shared.bus import ATTEMPT, number
 from shared.errors import Malformed
+from shared.headers import ATTEMPT, number
 
 PREFIX = "ce-"
 """Header prefix of the CloudEvents binding for RabbitMQ (knative eventing-rabbitmq, binary mode)."""
