@@ -59,17 +59,19 @@ class Writer:
 
     async def batch(self, numbers: Sequence[int], poison_every: int = POISON_EVERY) -> None:
         """One commit. Refused or cut, nobody was told that it is safe; it may have happened."""
-        wanted = [(request(), poison_every > 0 and number % poison_every == 1) for number in numbers]
+        wanted = {number: request() for number in numbers}
+        bad = {number for number in numbers if poison_every > 0 and number % poison_every == 1}
         try:
             async with self.transactions.begin() as tx:
-                for event, bad in wanted:
-                    tx.emit(event.model_copy(update={"counts": worker.POISON}) if bad else event)
+                for number, event in wanted.items():
+                    poison = {"counts": worker.POISON[number // poison_every % 2]} if number in bad else {}
+                    tx.emit(event.model_copy(update=poison))
         except (psycopg.Error, OSError):
             self.unanswered += 1
             await asyncio.sleep(0.1)
         else:
-            self.committed |= {str(event.task_id) for event, bad in wanted if not bad}
-            self.poison |= {str(event.task_id) for event, bad in wanted if bad}
+            self.committed |= {str(event.task_id) for number, event in wanted.items() if number not in bad}
+            self.poison |= {str(event.task_id) for number, event in wanted.items() if number in bad}
 
 
 class Field:

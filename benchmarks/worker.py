@@ -21,13 +21,14 @@ from shared.dead import DeadLetter
 from shared.events import NotificationCompleted, TaskChanged
 from shared.events.base import Envelope, Event
 from shared.outbox import Work
+from shared.running import settle
 from shared.service import Service
 from shared.settings import ServiceSettings
 from shared.telemetry import configure_logs
 from shared.transaction import Transaction, Transactions
 
-POISON = {"poison": {"drops": 1}}
-"""What no handler can take."""
+POISON = ({"poison": {"drops": 1}}, {"poison": {"drops": 2}})
+"""What no handler can take, as it finds out before it runs a statement, or after."""
 DEADLY = {"deadly": {"drops": 1}}
 """What takes the worker with it, until it is cured."""
 LANE = "errands"
@@ -66,13 +67,15 @@ class Errand(Work):
 
 
 async def handle(event: NotificationCompleted, tx: Transaction) -> None:
-    """A row and an event; poison fails, the deadly kills."""
-    if event.counts == POISON:
+    """A row and an event; poison fails before the row or after it, the deadly kills."""
+    if event.counts == POISON[0]:
         raise ValueError
     if event.counts == DEADLY and await tx.row(CURED, {"task": event.task_id}) is None:
         os.kill(os.getpid(), signal.SIGKILL)
     await tx.execute(HANDLED, {"task": event.task_id, "worker": os.getpid()})
     tx.emit(fact(event.task_id, event.school_id))
+    if event.counts == POISON[1]:
+        raise ValueError
 
 
 async def remember(events: Sequence[Event], tx: Transaction) -> None:
@@ -121,6 +124,7 @@ def main(environment: Mapping[str, str], log: Path) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     configure_logs("worker", "WARNING", "json")
     service = register(Service(SERVICE, ServiceSettings()))
+    settle()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_live(service))
 

@@ -17,6 +17,7 @@ from shared.db import Database
 from shared.dead import Keep
 from shared.errors import UnknownMajor
 from shared.events.base import Envelope, Event
+from shared.group import Take
 from shared.health import router as health_router
 from shared.heartbeat import HeartbeatListener
 from shared.listening import Listener
@@ -29,7 +30,7 @@ from shared.runtime import Runtime
 from shared.settings import ServiceSettings, read_file
 from shared.sweeps import Sweep
 from shared.telemetry import Metrics
-from shared.together import Take, Together
+from shared.together import Together
 from shared.tokens import Verifier
 from shared.transaction import Transaction, Transactions
 

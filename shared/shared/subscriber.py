@@ -57,8 +57,10 @@ class Acks:
         """If the channel is lost by now the broker gives the messages again, and the inbox knows them."""
         try:
             while self._settled:
-                for tag, multiple in self._due():
-                    await self._channel.basic_ack(tag, multiple=multiple)
+                *most, last = self._due()
+                for tag, multiple in most:
+                    await self._channel.basic_ack(tag, multiple=multiple, wait=False)
+                await self._channel.basic_ack(last[0], multiple=last[1])
         except CONNECTION_PROBLEMS as problem:
             log.info("acks.lost", error=type(problem).__name__)
 

@@ -3,9 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -14,10 +11,11 @@ from psycopg import AsyncCursor, sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow
 
+from shared.commit import Commit
 from shared.db import Connection, Database, literal
 from shared.errors import LeaseLost, NoSchool
 from shared.events.base import Envelope, Event
-from shared.outbox import PUT, Outgoing, Work, of_event, of_work, parameters
+from shared.outbox import Outgoing, Work, of_event, of_work
 
 INBOX = """
 INSERT INTO inbox (message_id, consumer)
@@ -40,73 +38,24 @@ class Duplicate(Exception):
     """This consumer has handled this message before; there is nothing to do."""
 
 
-@dataclass(slots=True)
-class Commit:
-    """What one commit holds, of one transaction or of several that commit together."""
-
-    connection: Connection
-    outgoing: list[Outgoing] = field(default_factory=list)
-    writes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    writing: bool = False
-
-    async def write(self) -> None:
-        """Run what has been put off; repeats of one statement share a round trip. `writing` stays set if it fails."""
-        writes, self.writes = self.writes, []
-        self.writing = True
-        async with self.connection.cursor() as cursor:
-            for query, repeats in groupby(writes, key=itemgetter(0)):
-                values = [each for _, each in repeats]
-                if len(values) == 1:
-                    await cursor.execute(query, values[0])
-                else:
-                    await cursor.executemany(query, values)
-        self.writing = False
-
-    async def finish(self) -> None:
-        """Commit, with the outbox rows in the same round trip unless some are about a person.
-
-        Statements that share one hold their values as text, and PostgreSQL writes the text of what fails into its log.
-        """
-        if self.writes:
-            await self.write()
-        if self.connection.info.transaction_status is TransactionStatus.INERROR:
-            # COMMIT would roll back and say nothing.
-            raise psycopg.errors.InFailedSqlTransaction("a statement failed, and whoever ran it went on")
-        if any(row.sealed_for for row in self.outgoing):
-            await self.connection.execute(PUT, parameters(self.outgoing))
-            await self.connection.execute("COMMIT")
-        elif self.outgoing:
-            put = literal(self.connection, PUT, parameters(self.outgoing))
-            await self.connection.execute(put + sql.SQL(";COMMIT"))
-        else:
-            await self.connection.execute("COMMIT")
-
-
 class Transaction:
     """An open transaction: statements, facts to `emit`, `permit`s to give; all of it commits or none."""
 
     def __init__(self, commit: Commit, service: str, cause: Envelope | None) -> None:
         self.cause = cause
-        self._commit = commit
+        self.commit = commit
         self._service = service
 
     @property
     def outgoing(self) -> list[Outgoing]:
         """What the commit leaves in the outbox."""
-        return self._commit.outgoing
-
-    @property
-    def writing(self) -> bool:
-        """Whether what had been put off is being run: what fails then may be another's of the same commit."""
-        return self._commit.writing
+        return self.commit.outgoing
 
     async def execute(
         self, query: str | sql.Composed, values: dict[str, Any] | Sequence[Any] | None = None
     ) -> AsyncCursor[DictRow]:
         """Run one statement now."""
-        if self._commit.writes:
-            await self._commit.write()
-        return await self._commit.connection.execute(query, values)
+        return await self.commit.execute(query, values)
 
     async def rows(self, query: str, values: dict[str, Any] | Sequence[Any] | None = None) -> list[DictRow]:
         """All rows of a statement."""
@@ -121,7 +70,7 @@ class Transaction:
 
         If it fails, so does the commit. Handlers of many messages that only write share its round trip.
         """
-        self._commit.writes.append((query, values))
+        self.commit.writes.append((query, values))
 
     def emit(self, event: Event) -> None:
         """Publish a fact once this transaction has committed."""

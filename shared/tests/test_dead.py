@@ -6,12 +6,15 @@ import json
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from unittest.mock import AsyncMock
 
 import aio_pika
 import psycopg
 import pytest
 
 from shared.bus import DEAD, DELIVERY_LIMIT
+from shared.commit import Commit
 from shared.consumer import Consumer
 from shared.dead import DeadLetter, give_back
 from shared.errors import Refused
@@ -22,7 +25,7 @@ from shared.publisher import Publisher
 from shared.telemetry import Metrics
 from shared.testing import FakeClock, Recorder, declare, eventually, running
 from shared.together import Together
-from shared.transaction import Commit, Transaction
+from shared.transaction import Transaction
 
 QUEUE = "notifier.school.changed"
 OUTAGE = 12 * 60.0
@@ -126,6 +129,11 @@ class Held:
         self.acks += 1
 
 
+CONNECTION = SimpleNamespace(
+    execute=AsyncMock(), info=SimpleNamespace(transaction_status=psycopg.pq.TransactionStatus.INTRANS)
+)
+
+
 @dataclass
 class Away:
     """A database that cannot be reached until the clock says so."""
@@ -141,7 +149,7 @@ class Away:
     @asynccontextmanager
     async def handle(self, _, causes):
         await self.answer()
-        yield {cause.id: Transaction(Commit(None), "notifier", cause) for cause in causes}
+        yield {cause.id: Transaction(Commit(CONNECTION), "notifier", cause) for cause in causes}
 
 
 async def test_rule_16_twelve_minutes_without_a_database_are_no_dead_letter_and_burn_no_attempt():

@@ -21,7 +21,7 @@ class Broker:
         self.given_back = set()
         self.frames = 0
 
-    async def basic_ack(self, tag, *, multiple):
+    async def basic_ack(self, tag, *, multiple, wait=True):
         await asyncio.sleep(0)
         assert tag in self.waits_for, "an unknown delivery tag closes the channel"
         self.waits_for -= {each for each in self.waits_for if each <= tag} if multiple else {tag}
