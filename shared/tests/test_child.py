@@ -42,9 +42,9 @@ async def written(path):
 def alive(pid):
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter: it died between the opening and the reading
         return False
-    return state != "Z"
+    return state not in "ZX"
 
 
 async def gone(pids):
