@@ -1,5 +1,6 @@
 """What one commit holds: statements that have run, writes that are put off, outbox rows; and the way back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -12,6 +13,8 @@ from psycopg.rows import DictRow
 
 from shared.db import Connection, literal
 from shared.outbox import PUT, Outgoing, parameters
+
+Values = dict[str, Any] | Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +32,13 @@ class Commit:
 
     connection: Connection
     outgoing: list[Outgoing] = field(default_factory=list)
-    writes: list[tuple[str, Any]] = field(default_factory=list)
+    writes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     writing: bool = False
     """Whether what had been put off is being run; it stays set if that fails."""
     _ran: int = 0
     _saved: Mark | None = None
 
-    async def execute(self, query: str | sql.Composed, values: Any = None) -> AsyncCursor[DictRow]:
+    async def execute(self, query: str | sql.Composed, values: Values | None = None) -> AsyncCursor[DictRow]:
         """Run a statement, after what has been put off."""
         await self.write()
         self._ran += 1

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from shared.bus import DEAD, retry_name
-from shared.db import infrastructure
+from shared.db import away
 from shared.errors import InfrastructureDown, LeaseLost, Undeliverable, Unwritable
 from shared.events.base import Envelope
 from shared.gate import Gate, Turnstile
@@ -79,7 +79,7 @@ class Consumer:
                 outcome = await self._try(message)
                 message.ack()
             except Exception as problem:
-                if not infrastructure(problem) and not isinstance(problem, InfrastructureDown):
+                if not away(problem):
                     raise
                 if self._publisher.ready.is_set():
                     self._gate.close(problem)
@@ -100,7 +100,7 @@ class Consumer:
         except LeaseLost:
             return "superseded"
         except Exception as problem:
-            if infrastructure(problem) or isinstance(problem, InfrastructureDown):
+            if away(problem):
                 raise
             return await self._pass_on(message, problem)
         return "done"

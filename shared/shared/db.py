@@ -14,6 +14,8 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
+from shared.errors import InfrastructureDown
+
 Connection = AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
 
@@ -49,6 +51,11 @@ def storable(value: object) -> str:
 def infrastructure(problem: BaseException) -> bool:
     """Whether the database (not the work) is at fault."""
     return isinstance(problem, INFRASTRUCTURE) and not isinstance(problem, (*CONTENTION, *TOO_MUCH))
+
+
+def away(problem: BaseException) -> bool:
+    """Whether the database or the broker is at fault: nobody's message is, and it can wait."""
+    return infrastructure(problem) or isinstance(problem, InfrastructureDown)
 
 
 def contention(problem: BaseException) -> bool:

@@ -9,8 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.commit import Commit
-from shared.db import contention, infrastructure
-from shared.errors import InfrastructureDown
+from shared.db import away, contention
 from shared.events.base import Envelope, Event
 from shared.transaction import Duplicate, Transaction
 
@@ -57,9 +56,9 @@ class Group:
         self.members = members
         self.outcomes: dict[Waiting, Exception | None] = {}
         """None for who was handled; who is missing has to be handled again."""
-        self.failing: Waiting | None = None
-        """Who failed by itself, when nothing can be kept."""
         self.slow = False
+        self._failing: Waiting | None = None
+        """Who failed by itself, when nothing can be kept."""
         self._take = take
         self._limit = limit
         self._todo = deque(members)
@@ -92,9 +91,16 @@ class Group:
             self.slow = clock() - began > self._limit
         left |= failed
 
+    def undone(self, problem: Exception) -> None:
+        """Nothing has committed: who failed by itself is told, all are where nobody is at fault, else nobody is."""
+        if len(self.members) == 1 or away(problem):
+            self.outcomes = dict.fromkeys(self.members, problem)
+        else:
+            self.outcomes = {self._failing: problem} if self._failing is not None else {}
+
     async def _handle(self, each: Waiting, transaction: Transaction) -> Exception | None:
         """Returns a failure that has left nothing behind; raises one after which nothing can be kept."""
-        commit, alone = transaction.commit, len(self.members) == 1
+        commit, alone = transaction.part_of, len(self.members) == 1
         suspect = each.envelope.attempt > 0 and not alone
         if suspect or (len(self._since) >= STRIDE and commit.exposed):
             await commit.save()
@@ -106,13 +112,11 @@ class Group:
                 await commit.write()
             commit.check()
         except Exception as problem:
-            its_own = not (contention(problem) or of_infrastructure(problem) or (commit.writing and not suspect))
-            if its_own:
-                self.failing = each
-            if alone or not its_own or not (commit.take_back(mark) or await self._back(commit)):
-                raise
-            self.failing = None
-            return problem
+            its_own = not (contention(problem) or away(problem) or (commit.writing and not suspect))
+            if its_own and not alone and (commit.take_back(mark) or await self._back(commit)):
+                return problem
+            self._failing = each if its_own else None
+            raise
         return None
 
     async def _back(self, commit: Commit) -> bool:
@@ -125,8 +129,3 @@ class Group:
             self._todo.appendleft(each)
         self._since.clear()
         return True
-
-
-def of_infrastructure(problem: Exception) -> bool:
-    """Whether nobody's message is at fault."""
-    return infrastructure(problem) or isinstance(problem, InfrastructureDown)

@@ -57,10 +57,9 @@ class Acks:
         """If the channel is lost by now the broker gives the messages again, and the inbox knows them."""
         try:
             while self._settled:
-                *most, last = self._due()
-                for tag, multiple in most:
-                    await self._channel.basic_ack(tag, multiple=multiple, wait=False)
-                await self._channel.basic_ack(last[0], multiple=last[1])
+                due = self._due()
+                for nth, (tag, multiple) in enumerate(due, 1):
+                    await self._channel.basic_ack(tag, multiple=multiple, wait=nth == len(due))
         except CONNECTION_PROBLEMS as problem:
             log.info("acks.lost", error=type(problem).__name__)
 
@@ -193,6 +192,8 @@ class Subscriber:
                 del self._consumers[name]
                 for task in consumer.in_hand:
                     task.cancel()
+                if consumer.acks.saying:  # it may wait for a writer that is gone
+                    consumer.acks.saying.cancel()
 
     async def stop(self, patience: float) -> None:
         """Take no more and wait, `patience` seconds at most, for what is in hand; raises TimeoutError."""
@@ -204,4 +205,5 @@ class Subscriber:
         async with asyncio.timeout(patience):
             while in_hand := [task for consumer in consumers.values() for task in consumer.in_hand]:
                 await asyncio.wait(in_hand)
-            await asyncio.gather(*(consumer.acks.saying for consumer in consumers.values() if consumer.acks.saying))
+            if saying := [consumer.acks.saying for consumer in consumers.values() if consumer.acks.saying]:
+                await asyncio.wait(saying)

@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from shared.db import infrastructure
-from shared.errors import InfrastructureDown
+from shared.db import away
 from shared.telemetry import Metrics
 
 log = structlog.get_logger()
@@ -29,7 +28,7 @@ class Sweep:
             try:
                 await self._run()
             except Exception as problem:
-                if infrastructure(problem) or isinstance(problem, InfrastructureDown):
+                if away(problem):
                     log.warning("sweep.interrupted", sweep=self.name, error=type(problem).__name__)
                     continue
                 log.exception("sweep.failed", sweep=self.name)

@@ -9,7 +9,7 @@ from collections import deque
 
 from shared.events.base import Envelope, Event
 from shared.gate import Gate
-from shared.group import Group, Take, Waiting, of_infrastructure
+from shared.group import Group, Take, Waiting
 from shared.transaction import Transactions
 
 TURN_SECONDS = 0.1
@@ -102,22 +102,11 @@ class Together:
             async with self._transactions.handle(self._consumer, causes) as left:
                 await group.handle(left)
         except Exception as problem:  # noqa: BLE001  # handed to whoever brought the message
-            self._put_out(group, problem)
+            group.undone(problem)
+            if not group.outcomes:  # nobody knows who it was: one by one
+                self._size = 1
         else:
             self._size = max(len(group.outcomes), 1) if group.slow else min(self._size * 2, self._most)
         for each, outcome in group.outcomes.items():
             each.end(outcome)
         self._waiting.extendleft(each for each in reversed(waiting) if each not in group.outcomes)
-
-    def _put_out(self, group: Group, problem: Exception) -> None:
-        """Nothing has committed. Who failed by itself is told, and the others are done again without it.
-
-        Where nobody knows who it was, they are done one by one.
-        """
-        if len(group.members) == 1 or of_infrastructure(problem):
-            group.outcomes = dict.fromkeys(group.members, problem)
-        elif group.failing is not None:
-            group.outcomes = {group.failing: problem}
-        else:
-            group.outcomes = {}
-            self._size = 1

@@ -11,7 +11,7 @@ from psycopg import AsyncCursor, sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow
 
-from shared.commit import Commit
+from shared.commit import Commit, Values
 from shared.db import Connection, Database, literal
 from shared.errors import LeaseLost, NoSchool
 from shared.events.base import Envelope, Event
@@ -43,25 +43,24 @@ class Transaction:
 
     def __init__(self, commit: Commit, service: str, cause: Envelope | None) -> None:
         self.cause = cause
-        self.commit = commit
+        self.part_of = commit
+        """For whoever runs handlers, not for them."""
         self._service = service
 
     @property
     def outgoing(self) -> list[Outgoing]:
         """What the commit leaves in the outbox."""
-        return self.commit.outgoing
+        return self.part_of.outgoing
 
-    async def execute(
-        self, query: str | sql.Composed, values: dict[str, Any] | Sequence[Any] | None = None
-    ) -> AsyncCursor[DictRow]:
+    async def execute(self, query: str | sql.Composed, values: Values | None = None) -> AsyncCursor[DictRow]:
         """Run one statement now."""
-        return await self.commit.execute(query, values)
+        return await self.part_of.execute(query, values)
 
-    async def rows(self, query: str, values: dict[str, Any] | Sequence[Any] | None = None) -> list[DictRow]:
+    async def rows(self, query: str, values: Values | None = None) -> list[DictRow]:
         """All rows of a statement."""
         return await (await self.execute(query, values)).fetchall()
 
-    async def row(self, query: str, values: dict[str, Any] | Sequence[Any] | None = None) -> DictRow | None:
+    async def row(self, query: str, values: Values | None = None) -> DictRow | None:
         """The first row of a statement, or None."""
         return await (await self.execute(query, values)).fetchone()
 
@@ -70,7 +69,7 @@ class Transaction:
 
         If it fails, so does the commit. Handlers of many messages that only write share its round trip.
         """
-        self.commit.writes.append((query, values))
+        self.part_of.writes.append((query, values))
 
     def emit(self, event: Event) -> None:
         """Publish a fact once this transaction has committed."""

@@ -66,3 +66,8 @@ class Spine:
 @pytest.fixture
 def spine(backing):
     return Spine(backing)
+
+
+@pytest.fixture
+def consumer():
+    return f"notifier.test.{uuid.uuid4().hex[:8]}"

@@ -21,11 +21,6 @@ SELECT headers::jsonb ->> 'ce-causationid' AS cause FROM outbox WHERE headers::j
 """
 
 
-@pytest.fixture
-def consumer():
-    return f"notifier.test.{uuid.uuid4().hex[:8]}"
-
-
 def in_order(spine, count=COUNT, again=()):
     """Messages in the order that a group handles them; those `again` have failed before."""
     facts = [spine.school(school_id=uuid.UUID(int=number)) for number in range(1, count + 1)]

@@ -12,11 +12,6 @@ from shared.errors import InfrastructureDown, Reject
 from shared.transaction import Duplicate
 
 
-@pytest.fixture
-def consumer():
-    return f"notifier.test.{uuid.uuid4().hex[:8]}"
-
-
 async def test_what_waits_is_handled_in_few_commits(spine, consumer):
     # given
     seen = []
