@@ -6,8 +6,8 @@ A name that is changed here on purpose needs a migration: its queue is drained f
 import pytest
 
 from cli.builds import BUILDS
-from shared import bus
-from shared.testing import Backing, write_keys
+from shared.messaging import topology
+from shared.testing.fixtures import Backing, write_keys
 
 RETRIES = ("retry.5s", "retry.60s", "retry.600s")
 QUEUES = {
@@ -67,7 +67,7 @@ def services(tmp_path, monkeypatch):
 
 
 def test_queues_keep_their_names(services):
-    shared = {queue.name for queue in bus.spine().queues}
+    shared = {queue.name for queue in topology.spine().queues}
     found = {name: {queue.name for queue in service.topology().queues} - shared for name, service in services.items()}
     assert found == {name: {f"{name}.{queue}" for queue in queues} for name, queues in QUEUES.items()}
     assert shared == SHARED
