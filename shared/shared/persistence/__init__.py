@@ -1,0 +1,1 @@
+"""PostgreSQL: how tables are declared and read."""
