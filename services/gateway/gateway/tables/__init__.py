@@ -1,0 +1,68 @@
+"""The gateway's tables, a file for each noun; the spine's are in `shared.persistence.tables`.
+
+Row-level security, triggers, functions and storage options are in `migrations`.
+"""
+
+from gateway.tables.accounts import (
+    AccountNameRow,
+    AccountRow,
+    AdministratorRow,
+    AdministratorShown,
+    InvitationRow,
+    RefreshTokenRow,
+    SignInFailureRow,
+)
+from gateway.tables.api_keys import ApiKeyRow, ApiKeyShown
+from gateway.tables.audit import AuditRow, AuditShown
+from gateway.tables.base import GatewayTable
+from gateway.tables.classes import EnrolmentRow, SchoolClassRow
+from gateway.tables.imports import ImportJobRow, ImportPartRow, ImportRejectionRow
+from gateway.tables.people import ContactRow, DeviceRow, MembershipRow, PersonRow, PreferenceRow
+from gateway.tables.records import AnnouncementRow, RecordRow, RecordShown
+from gateway.tables.schools import CalendarRow, ClosureRow, SchoolRow, SchoolShown, TermRow
+from gateway.tables.sends import IdempotencyKeyRow, IntentRow, ScheduleIntentRow
+from gateway.tables.students import GuardianshipRow, StudentRow
+from gateway.tables.tasks import FailureRow, FailureShown, TaskRow, TaskShown, WorkerRow
+
+__all__ = [
+    "AccountNameRow",
+    "AccountRow",
+    "AdministratorRow",
+    "AdministratorShown",
+    "AnnouncementRow",
+    "ApiKeyRow",
+    "ApiKeyShown",
+    "AuditRow",
+    "AuditShown",
+    "CalendarRow",
+    "ClosureRow",
+    "ContactRow",
+    "DeviceRow",
+    "EnrolmentRow",
+    "FailureRow",
+    "FailureShown",
+    "GatewayTable",
+    "GuardianshipRow",
+    "IdempotencyKeyRow",
+    "ImportJobRow",
+    "ImportPartRow",
+    "ImportRejectionRow",
+    "IntentRow",
+    "InvitationRow",
+    "MembershipRow",
+    "PersonRow",
+    "PreferenceRow",
+    "RecordRow",
+    "RecordShown",
+    "RefreshTokenRow",
+    "ScheduleIntentRow",
+    "SchoolClassRow",
+    "SchoolRow",
+    "SchoolShown",
+    "SignInFailureRow",
+    "StudentRow",
+    "TaskRow",
+    "TaskShown",
+    "TermRow",
+    "WorkerRow",
+]
