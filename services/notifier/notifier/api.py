@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import BaseModel
 
 from notifier import store
-from shared.events.directory import Kind
+from shared.events.values import Kind
 from shared.http.internal_auth import Asked, asked, transactions
 from shared.transactions.unit_of_work import Transactions
 

@@ -15,7 +15,7 @@ from notifier.domain import PATIENT, Tries, Verdict, judge
 from notifier.effects import Outcome
 from notifier.lines import FLUSH_RESULTS, Line
 from shared.events import Envelope
-from shared.persistence.database import contention, infrastructure
+from shared.persistence.database_errors import contention, infrastructure
 from shared.transactions.unit_of_work import Transaction, Transactions
 
 log = structlog.get_logger()

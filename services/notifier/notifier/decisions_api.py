@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from notifier import resending, stopping, unsubscribing
 from notifier.settings import Settings
-from shared.http.internal_auth import Asked, Declined, asked, transactions
+from shared.http.internal_auth import Asked, asked, transactions
+from shared.http.preconditions import Declined
 from shared.transactions.unit_of_work import Transactions
 
 router = APIRouter(prefix="/v1", tags=["decisions"])
