@@ -34,7 +34,8 @@ class Limits:
 
     def __post_init__(self) -> None:
         if self.soft + self.grace > LONGEST_TASK_SECONDS:
-            msg = f"soft limit and grace are {self.soft + self.grace:.0f} s together; {LONGEST_TASK_SECONDS:.0f} is the most"
+            total = self.soft + self.grace
+            msg = f"soft limit and grace are {total:.0f} s together; {LONGEST_TASK_SECONDS:.0f} is the most"
             raise ValueError(msg)
         if self.beat * 3 > self.lease:
             msg = "a lease must outlive two missed beats"
