@@ -24,8 +24,8 @@ from cli.local.probes import answers
 from cli.local.processes import Ledger
 from cli.local.specs import Spec
 from cli.services import NAMES
-from shared.events.directory import Role
-from shared.testing import Backing, eventually
+from shared.events.values import Role
+from shared.testing.fixtures import Backing, eventually
 
 GRACE = 15.0
 """Seconds within which every process has to stop by itself."""

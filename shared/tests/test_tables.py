@@ -3,9 +3,9 @@
 import psycopg
 import pytest
 
-from shared.persistence.drift import drift
 from shared.persistence.tables import SpineTable, VaultTable
-from shared.testing import fresh_database
+from shared.testing.drift import drift
+from shared.testing.fixtures import fresh_database
 
 OTHER_CONDITION = """
 DROP INDEX files.ix_task_lease_permitted_until;

@@ -13,7 +13,7 @@ from notifier.domain import UNSURE_BOUNCES, suppresses
 from notifier.effects import Outcome
 from notifier.lines import Line
 from shared.events import DeviceInvalidated
-from shared.transaction import Transaction
+from shared.transactions.unit_of_work import Transaction
 
 # An address that was let go of by a person begins anew.
 BOUNCED = """

@@ -14,9 +14,9 @@ from notifier import aftermath, sending, store
 from notifier.domain import PATIENT, Tries, Verdict, judge
 from notifier.effects import Outcome
 from notifier.lines import FLUSH_RESULTS, Line
-from shared.db import contention, infrastructure
 from shared.events import Envelope
-from shared.transaction import Transaction, Transactions
+from shared.persistence.database_errors import contention, infrastructure
+from shared.transactions.unit_of_work import Transaction, Transactions
 
 log = structlog.get_logger()
 

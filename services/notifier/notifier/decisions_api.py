@@ -11,8 +11,9 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from notifier import resending, stopping, unsubscribing
 from notifier.settings import Settings
-from shared.asking import Asked, Declined, asked, transactions
-from shared.transaction import Transactions
+from shared.http.internal_auth import Asked, asked, transactions
+from shared.http.preconditions import Declined
+from shared.transactions.unit_of_work import Transactions
 
 router = APIRouter(prefix="/v1", tags=["decisions"])
 

@@ -6,8 +6,8 @@ from uuid import UUID
 from notifier import directory, escalation, forgetting, holding, retraction, stopping, store
 from notifier.work import PlanPermit
 from shared.events import DirectoryEvent, Envelope, Event, NotificationIntent, TaskCancelRequested
-from shared.tracking import ended, track
-from shared.transaction import Transaction, Transactions
+from shared.jobs.task_status import ended, track
+from shared.transactions.unit_of_work import Transaction, Transactions
 
 
 async def remember_directory(events: Sequence[Event], tx: Transaction) -> None:

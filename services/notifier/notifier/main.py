@@ -28,7 +28,7 @@ from notifier.unsubscribing import one_click
 from notifier.work import DIGESTS, LANES, PLANNING, DigestPermit, PlanPermit, SendPermit
 from shared.errors import Refused
 from shared.events import DIRECTORY, NotificationDue, NotificationRequested, TaskCancelRequested
-from shared.service import Service
+from shared.service.service import Service
 
 TEND_SECONDS = 1.0
 ESCALATE_SECONDS = 1.0

@@ -9,7 +9,7 @@ from notifier.domain import lane
 from notifier.lines import Line
 from notifier.work import DigestPermit, SendPermit
 from shared.events import Envelope
-from shared.transaction import Transaction, Transactions
+from shared.transactions.unit_of_work import Transaction, Transactions
 
 URGENT_TURN = -1
 """Before everybody; else it is the turn of whoever has been served least, and has least left."""

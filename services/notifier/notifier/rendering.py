@@ -4,7 +4,7 @@ from typing import Any
 
 from notifier import templates
 from notifier.wording import Unrenderable
-from shared.transaction import Transaction
+from shared.transactions.unit_of_work import Transaction
 
 UNKNOWN_SCHOOL = {"name": "", "language": "en", "timezone": "UTC"}
 SCHOOL = "SELECT name, language, timezone FROM school WHERE school_id = %(school_id)s"

@@ -11,8 +11,8 @@ from notifier import escalation, inbox, planning, rendering, retraction, sending
 from notifier.domain import MOST_SILENT, lane
 from notifier.work import PlanPermit, SendPermit
 from shared.events import NotificationCompleted, NotificationIntent, NotificationPlanned, TaskState
-from shared.tracking import track
-from shared.transaction import Transaction
+from shared.jobs.task_status import track
+from shared.transactions.unit_of_work import Transaction
 
 WINDOW = 2
 """Permits on their way per notification and channel: a big send never fills a lane."""

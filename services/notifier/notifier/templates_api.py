@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from notifier import builtin, composing, rendering, templates
 from notifier.templates import Template
 from notifier.wording import Texts, Unrenderable, direction, unsound
-from shared.asking import Asked, Declined, IfMatch, asked, check_version, etag, transactions
-from shared.transaction import Transaction, Transactions
+from shared.http.internal_auth import Asked, asked, transactions
+from shared.http.preconditions import Declined, IfMatch, check_version, etag
+from shared.transactions.unit_of_work import Transaction, Transactions
 
 router = APIRouter(prefix="/v1", tags=["templates"])
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from notifier import why_sql
 from notifier.reasons import OUTCOMES, not_in_audience, sentence
-from shared.transaction import Transaction
+from shared.transactions.unit_of_work import Transaction
 
 Row = dict[str, Any]
 Moment = dict[str, Any]

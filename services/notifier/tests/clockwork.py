@@ -12,7 +12,7 @@ from house import House
 
 from notifier.breaker import Breaker
 from notifier.effects import Outcome
-from shared.db import Database
+from shared.persistence.database import Database
 
 # Found before pg_catalog's by the house's connections: time flows, but from another moment on.
 CLOCK = """

@@ -14,12 +14,13 @@ from scheduler import decisions, reads, store
 from scheduler.decisions import Which
 from scheduler.schemas import Preview, Schedule, SchedulePage, local, shown
 from scheduler.tables import ScheduleRead
-from shared.asking import Asked, IfMatch, asked, etag, transactions
 from shared.errors import RuleRefused
-from shared.events.rules import CatchUp, Rule
+from shared.events.schedule_rules import CatchUp, Rule
 from shared.events.schedules import ScheduleState
+from shared.http.internal_auth import Asked, asked, transactions
+from shared.http.preconditions import IfMatch, etag
 from shared.recurrence import check, upcoming
-from shared.transaction import Transaction, Transactions
+from shared.transactions.unit_of_work import Transaction, Transactions
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
 

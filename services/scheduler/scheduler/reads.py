@@ -10,7 +10,7 @@ from scheduler.tables import ScheduleRead, ScheduleRow, SchoolRow
 from shared.events import NotificationDue
 from shared.events.schedules import ScheduleState
 from shared.persistence.reads import select_all, select_as, showing
-from shared.transaction import Transaction
+from shared.transactions.unit_of_work import Transaction
 
 
 class Armed(SQLModel):

@@ -1,1 +1,1 @@
-"""PostgreSQL: how tables are declared and read."""
+"""PostgreSQL: connections, migrations, declared tables and reads of them, encryption of personal fields."""

@@ -1,7 +1,7 @@
 """How a table is declared: the base of every table's class, and what an annotation alone cannot say of a column.
 
 Most columns are an annotation: `str` is text, `int` integer, `datetime` timestamptz, and `| None` is nullable. The
-migrations make the tables; a test of each service holds the two against each other (`shared.persistence.drift`).
+migrations make the tables; a test of each service holds the two against each other (`shared.testing.drift`).
 """
 
 import re

@@ -1,6 +1,6 @@
 """The tables that every service's schema has, and the vault of keys.
 
-Row-level security, grants, functions and storage options are in `shared/migrations` and `shared/vault_migrations`.
+Row-level security, grants, functions and storage options are in `migrations` and `vault_migrations`.
 """
 
 from datetime import datetime

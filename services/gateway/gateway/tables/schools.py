@@ -7,7 +7,7 @@ from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Index, SmallInteger, 
 from sqlmodel import SQLModel
 
 from gateway.tables.base import GatewayTable
-from shared.events.directory import Occasion
+from shared.events.values import Occasion
 from shared.persistence.schema import column
 
 
