@@ -59,8 +59,9 @@ async def listing(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> SchedulePage:
     """Schedules of a school, newest first, or the `system`'s own; ask again with `next` as `after` to go on."""
+    query = reads.LIST_SYSTEM_SCHEDULES if system else reads.LIST_SCHEDULES
     async with rows.request(who.school) as tx:
-        found = await reads.page(tx, who.school, limit + 1, system=system, state=state, after=after)
+        found = await query.all(tx, school=who.school, state=state, after=after, limit=limit + 1)
         zone = await store.zone(tx, who.school)
     items = [shown(row, zone) for row in found[:limit]]
     return SchedulePage(items=items, timezone=zone or UTC, next=items[-1].id if len(found) > limit else None)
@@ -87,7 +88,7 @@ async def preview(body: Previewed, who: Who, rows: Rows) -> Preview:
 async def read(schedule_id: UUID, who: Who, rows: Rows, response: Response) -> Schedule:
     """One schedule; its version is the ETag."""
     async with rows.request(who.school) as tx:
-        found = await reads.one(tx, who.school, schedule_id)
+        found = await reads.READ_SCHEDULE.first(tx, school=who.school, id=schedule_id, limit=1)
         zone = await store.zone(tx, who.school)
     if found is None:
         raise HTTPException(404, "no such schedule in this school")

@@ -1,16 +1,15 @@
 """Reads of schedules: for people, and for the sweep that keeps the system's own."""
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlmodel import SQLModel, and_, col, or_, select
+from sqlalchemy import ARRAY, Text
+from sqlmodel import SQLModel, any_, col, or_
 
 from scheduler.tables import ScheduleRead, ScheduleRow, SchoolRow
 from shared.events import NotificationDue
 from shared.events.schedules import ScheduleState
-from shared.persistence.reads import select_all, select_as, showing
-from shared.transactions.unit_of_work import Transaction
+from shared.persistence.query import Query, given, showing
 
 
 class Armed(SQLModel):
@@ -22,45 +21,40 @@ class Armed(SQLModel):
     state: ScheduleState
 
 
-async def one(tx: Transaction, school: UUID, schedule_id: UUID) -> ScheduleRead | None:
-    """A schedule of the school or of the group; a tombstone is none."""
-    statement = showing(ScheduleRead, ScheduleRow).where(
-        col(ScheduleRow.schedule_id) == schedule_id,
-        or_(ScheduleRow.school_id == school, col(ScheduleRow.school_id).is_(None)),
-        col(ScheduleRow.rule).is_not(None),
-    )
-    found = await select_as(tx, ScheduleRead, statement)
-    return found[0] if found else None
+class SchoolZone(SQLModel):
+    """A school and its timezone."""
+
+    school_id: UUID
+    timezone: str
 
 
-async def page(
-    tx: Transaction,
-    school: UUID,
-    limit: int,
-    *,
-    system: bool,
-    state: ScheduleState | None,
-    after: UUID | None,
-) -> list[ScheduleRead]:
-    """Schedules of a school, newest first; with `system` the system's own, those of the group included."""
-    statement = showing(ScheduleRead, ScheduleRow).where(col(ScheduleRow.rule).is_not(None))
-    ours = col(ScheduleRow.school_id) == school
-    of_the_group = col(ScheduleRow.school_id).is_(None)
-    sends = col(ScheduleRow.emits) == NotificationDue.topic
-    statement = statement.where(and_(or_(ours, of_the_group), ~sends) if system else and_(ours, sends))
-    if state is not None:
-        statement = statement.where(col(ScheduleRow.state) == state)
-    if after is not None:
-        statement = statement.where(col(ScheduleRow.schedule_id) < after)
-    statement = statement.order_by(col(ScheduleRow.schedule_id).desc()).limit(limit)
-    return await select_as(tx, ScheduleRead, statement)
+OURS = col(ScheduleRow.school_id) == given("school")
+OF_THE_GROUP = col(ScheduleRow.school_id).is_(None)
+NEWEST = (
+    showing(ScheduleRead, ScheduleRow)
+    .where(col(ScheduleRow.rule).is_not(None))  # without one it is a tombstone, which is not shown
+    .order_by(col(ScheduleRow.schedule_id).desc())
+    .limit(given("limit"))
+)
+CHOICES = {
+    "id": col(ScheduleRow.schedule_id) == given("id"),
+    "state": col(ScheduleRow.state) == given("state"),
+    "after": col(ScheduleRow.schedule_id) < given("after"),
+}
+LIST_SCHEDULES = Query(ScheduleRead, NEWEST.where(OURS, col(ScheduleRow.emits) == NotificationDue.topic), **CHOICES)
+"""Schedules of a school, newest first."""
+LIST_SYSTEM_SCHEDULES = Query(
+    ScheduleRead, NEWEST.where(or_(OURS, OF_THE_GROUP), col(ScheduleRow.emits) != NotificationDue.topic), **CHOICES
+)
+"""The system's own for a school, those of the whole group included, newest first."""
+READ_SCHEDULE = Query(ScheduleRead, NEWEST.where(or_(OURS, OF_THE_GROUP)), **CHOICES)
+"""A schedule that a school may see."""
 
-
-async def that_emit(tx: Transaction, topics: Sequence[str]) -> list[Armed]:
-    """All schedules whose runs publish one of the topics."""
-    return await select_as(tx, Armed, showing(Armed, ScheduleRow).where(col(ScheduleRow.emits).in_(topics)))
-
-
-async def schools(tx: Transaction) -> list[tuple[UUID, str | None]]:
-    """Active schools and their timezones, as far as they are known."""
-    return await select_all(tx, select(SchoolRow.school_id, SchoolRow.timezone).where(SchoolRow.active))
+FIND_ARMED = Query(
+    Armed, showing(Armed, ScheduleRow).where(col(ScheduleRow.emits) == any_(given("topics", ARRAY(Text))))
+)
+"""Schedules whose runs publish one of the topics."""
+LIST_ZONES = Query(
+    SchoolZone, showing(SchoolZone, SchoolRow).where(col(SchoolRow.active), col(SchoolRow.timezone).is_not(None))
+)
+"""Active schools whose timezone is known."""

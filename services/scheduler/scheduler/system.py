@@ -63,9 +63,9 @@ async def maintain(transactions: Transactions) -> int:
     """Make the rows that are missing, mend those that have changed, retire those of schools that ended."""
     async with transactions.begin() as tx:
         emits = [chore.emits for chore in (*DAILY, MONTHLY)]
-        have = {each.schedule_id: each for each in await reads.that_emit(tx, emits)}
+        have = {each.schedule_id: each for each in await reads.FIND_ARMED.all(tx, topics=emits)}
         wanted: list[tuple[Chore, UUID | None, str]] = [(chore, None, "UTC") for chore in DAILY]
-        wanted += [(MONTHLY, school, timezone) for school, timezone in await reads.schools(tx) if timezone]
+        wanted += [(MONTHLY, each.school_id, each.timezone) for each in await reads.LIST_ZONES.all(tx)]
         moment = await store.now(tx)
         kept = [await _keep(tx, chore, school, timezone, moment, have) for chore, school, timezone in wanted]
         for row in await tx.rows(RETIRE, {"emits": MONTHLY.emits}):

@@ -15,14 +15,14 @@ from gateway.tables.accounts import (
 from gateway.tables.api_keys import ApiKeyRow, ApiKeyShown
 from gateway.tables.audit import AuditRow, AuditShown
 from gateway.tables.base import GatewayTable
-from gateway.tables.classes import EnrolmentRow, SchoolClassRow
-from gateway.tables.imports import ImportJobRow, ImportPartRow, ImportRejectionRow
-from gateway.tables.people import ContactRow, DeviceRow, MembershipRow, PersonRow, PreferenceRow
+from gateway.tables.classes import ClassKind, ClassRole, EnrolmentRow, EnrolmentShown, SchoolClassRow, SchoolClassShown
+from gateway.tables.imports import ImportJobRow, ImportPartRow, ImportRejectionRow, ImportRejectionShown
+from gateway.tables.people import ContactRow, DeviceRow, DeviceShown, MembershipRow, PersonRow, PreferenceRow
 from gateway.tables.records import AnnouncementRow, RecordRow, RecordShown
 from gateway.tables.schools import CalendarRow, ClosureRow, SchoolRow, SchoolShown, TermRow
 from gateway.tables.sends import IdempotencyKeyRow, IntentRow, ScheduleIntentRow
 from gateway.tables.students import GuardianshipRow, StudentRow
-from gateway.tables.tasks import FailureRow, FailureShown, TaskRow, TaskShown, WorkerRow
+from gateway.tables.tasks import FailureRow, FailureShown, TaskRow, TaskShown, WorkerRow, WorkerShown
 
 __all__ = [
     "AccountNameRow",
@@ -35,10 +35,14 @@ __all__ = [
     "AuditRow",
     "AuditShown",
     "CalendarRow",
+    "ClassKind",
+    "ClassRole",
     "ClosureRow",
     "ContactRow",
     "DeviceRow",
+    "DeviceShown",
     "EnrolmentRow",
+    "EnrolmentShown",
     "FailureRow",
     "FailureShown",
     "GatewayTable",
@@ -47,6 +51,7 @@ __all__ = [
     "ImportJobRow",
     "ImportPartRow",
     "ImportRejectionRow",
+    "ImportRejectionShown",
     "IntentRow",
     "InvitationRow",
     "MembershipRow",
@@ -57,6 +62,7 @@ __all__ = [
     "RefreshTokenRow",
     "ScheduleIntentRow",
     "SchoolClassRow",
+    "SchoolClassShown",
     "SchoolRow",
     "SchoolShown",
     "SignInFailureRow",
@@ -65,4 +71,5 @@ __all__ = [
     "TaskShown",
     "TermRow",
     "WorkerRow",
+    "WorkerShown",
 ]

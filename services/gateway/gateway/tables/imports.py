@@ -3,7 +3,8 @@
 import datetime as dt
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint
+from sqlalchemy import ForeignKeyConstraint, PrimaryKeyConstraint
+from sqlmodel import SQLModel
 
 from gateway.tables.base import GatewayTable
 from shared.persistence.schema import column
@@ -30,15 +31,23 @@ class ImportPartRow(GatewayTable, table=True):
     content: bytes
 
 
-class ImportRejectionRow(GatewayTable, table=True):
-    """A row of a roster that an import could not use, and why."""
+class ImportRejectionShown(SQLModel):
+    """What is shown of a rejected row as it is stored."""
 
-    __table_args__ = (ForeignKeyConstraint(["task_id"], ["import_job.task_id"], name="fk_import_rejection_job"),)
-
-    task_id: UUID = column(key=True)
-    number: int = column(key=True)
+    number: int
     file: str
     line: int
     column: str
     reason: str
     scope: str
+
+
+class ImportRejectionRow(ImportRejectionShown, GatewayTable, table=True):
+    """A row of a roster that an import could not use, and why."""
+
+    __table_args__ = (
+        PrimaryKeyConstraint("task_id", "number"),
+        ForeignKeyConstraint(["task_id"], ["import_job.task_id"], name="fk_import_rejection_job"),
+    )
+
+    task_id: UUID

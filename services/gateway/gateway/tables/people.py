@@ -1,9 +1,11 @@
 """People of the group: what they are at which school, and how they can be reached."""
 
 import datetime as dt
+from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, Text, text
+from sqlmodel import SQLModel
 
 from gateway.tables.base import GatewayTable
 from shared.persistence.schema import column
@@ -64,13 +66,18 @@ class PreferenceRow(GatewayTable, table=True):
     wanted: bool
 
 
-class DeviceRow(GatewayTable, table=True):
+class DeviceShown(SQLModel):
+    """What is shown of a device as it is stored."""
+
+    token: str = column(key=True)
+    fid: str | None  # Firebase's installation id
+    platform: Literal["android", "ios", "web"] = column(Text)
+    registered_at: dt.datetime = column(default="clock_timestamp()")
+
+
+class DeviceRow(DeviceShown, GatewayTable, table=True):
     """A device that push messages for a person go to; it belongs to the person who registered it last."""
 
     __table_args__ = (Index("ix_device_person_id", "person_id"),)
 
-    token: str = column(key=True)
     person_id: UUID = column(references="person.person_id")
-    fid: str | None  # Firebase's installation id
-    platform: str
-    registered_at: dt.datetime = column(default="clock_timestamp()")

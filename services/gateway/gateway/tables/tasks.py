@@ -45,13 +45,17 @@ class TaskRow(TaskShown, GatewayTable, table=True):
     parent_id: UUID | None  # of a school's part of a send to several schools
 
 
-class WorkerRow(GatewayTable, table=True):
-    """A process that works, by its last heartbeat."""
+class WorkerShown(SQLModel):
+    """What is shown of a worker as it is stored."""
 
     worker: str = column(key=True)
     service: str
     facts: dict[str, Any] = column(JSONB)
     seen_at: dt.datetime = column(default="clock_timestamp()")
+
+
+class WorkerRow(WorkerShown, GatewayTable, table=True):
+    """A process that works, by its last heartbeat."""
 
 
 class FailureShown(SQLModel):
