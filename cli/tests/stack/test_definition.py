@@ -10,7 +10,7 @@ from cli.backing import postgres, select
 from cli.layout import Layout
 from cli.processes.ports import PREFERRED
 from cli.processes.specs import stop_budget
-from cli.stack.definition import definition
+from cli.stack import definition
 
 AMQP, DATABASE = "amqp://me:secret@broker.example.org/school", "postgresql://me:secret@db.example.org/school"
 

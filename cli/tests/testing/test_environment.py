@@ -12,7 +12,7 @@ from cli.processes.process_table import Ledger, alive
 
 COMMAND = """
 import sys
-from cli.testing.environment import environment
+from cli.testing import environment
 from cli.backing import select
 from cli.processes.probes import listens
 from cli.processes.specs import Spec
