@@ -19,7 +19,7 @@ from benchmarks.harness import Lab, Report
 from cli import tokens
 from cli.demo.api import Bearer
 from cli.system import System
-from shared.testing import eventually
+from shared.testing.fixtures import eventually
 
 SERVICES = ("gateway", "notifier", "scheduler")
 PEOPLE = 20

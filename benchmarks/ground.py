@@ -13,11 +13,11 @@ import psycopg
 from benchmarks.raw import Message
 from shared.events import NotificationCompleted, TaskChanged
 from shared.events.base import Envelope, Event
-from shared.service import Service
+from shared.service.service import Service
 from shared.settings import ServiceSettings
 from shared.telemetry import configure_logs
-from shared.testing import Backing, declare, eventually
-from shared.transaction import Transaction
+from shared.testing.fixtures import Backing, declare, eventually
+from shared.transactions.unit_of_work import Transaction
 
 SERVICE = "notifier"
 POLL = 0.002

@@ -31,7 +31,7 @@ from cli.screen import say
 from cli.services import NAMES
 from cli.system import System
 from shared.errors import Refused
-from shared.testing import Backing, fresh_database, fresh_vhost, write_keys
+from shared.testing.fixtures import Backing, fresh_database, fresh_vhost, write_keys
 
 __all__ = ["Lab", "Report"]
 

@@ -13,7 +13,7 @@ import psycopg
 
 from cli.demo.api import Gateway, Message
 from cli.system import System
-from shared.testing import eventually
+from shared.testing.fixtures import eventually
 
 WITHIN = 600.0
 TITLE, TEXT = "Fees due", "Term fees are due on Friday."

@@ -9,13 +9,13 @@ import pytest
 from cli.builds import BUILDS
 from cli.event_table import emitters, table
 from cli.openapi import text as owners_text
-from gateway.auth import ACCESS, PUBLIC
 from gateway.main import app
 from gateway.problems import CODES
+from gateway.security.access_control import ACCESS, PUBLIC
 from gateway.settings import Settings
-from shared.asyncapi import document
 from shared.events import Event
-from shared.testing import Backing, write_keys
+from shared.service.asyncapi import document
+from shared.testing.fixtures import Backing, write_keys
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -20,7 +20,7 @@ from cli import tokens
 from cli.builds import BUILDS
 from cli.services import NAMES
 from cli.system import System
-from shared.testing import Backing, declare, eventually, fresh_database, fresh_vhost, write_keys
+from shared.testing.fixtures import Backing, declare, eventually, fresh_database, fresh_vhost, write_keys
 
 ROOT = Path(__file__).resolve().parents[1]
 ABSENT = ("academicSessions", "classes", "courses", "enrollments")

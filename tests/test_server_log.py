@@ -15,11 +15,11 @@ from cli.local.fleet import Fleet
 from cli.local.ports import pick
 from cli.local.processes import Ledger
 from cli.removal import remove
-from shared.db import Database
 from shared.events import PersonChanged, SchoolChanged
 from shared.events.directory import Contact
-from shared.testing import fresh_database, service_url
-from shared.transaction import Transactions
+from shared.persistence.database import Database
+from shared.testing.fixtures import fresh_database, service_url
+from shared.transactions.unit_of_work import Transactions
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -12,12 +12,12 @@ from uuid import UUID, uuid4
 
 from benchmarks import rosters
 from benchmarks.harness import Lab, Report
-from gateway import import_upload
 from gateway.main import build
+from gateway.permits import ImportPermit
+from gateway.roster_import import upload as import_upload
 from gateway.settings import Settings
-from gateway.work import ImportPermit
-from shared.service import Service
-from shared.testing import declare, running
+from shared.service.service import Service
+from shared.testing.fixtures import declare, running
 
 STATE = "SELECT finished_at IS NOT NULL AS over FROM import_job WHERE task_id = %s"
 LEFT = "SELECT count(*) AS n FROM outbox"

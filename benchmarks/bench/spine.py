@@ -16,11 +16,11 @@ from prometheus_client import Counter
 from benchmarks import raw
 from benchmarks.ground import Ground, fact, message, project, react, ready, request, until
 from benchmarks.harness import Lab, Report
-from shared.bus import log_of, reaction
 from shared.events import NotificationCompleted, TaskChanged
 from shared.events.base import Event
-from shared.service import Service
-from shared.transaction import Transaction
+from shared.messaging.topology import log_of, reaction
+from shared.service.service import Service
+from shared.transactions.unit_of_work import Transaction
 
 QUEUE = reaction("notifier", NotificationCompleted.topic).name
 TASKS = log_of(TaskChanged.topic)

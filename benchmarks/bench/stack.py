@@ -16,7 +16,7 @@ from benchmarks.harness import Lab, Report
 from cli.demo import school
 from cli.demo.api import Gateway, Message
 from cli.system import System
-from shared.testing import eventually
+from shared.testing.fixtures import eventually
 
 CHUNK = 1_000
 WITHIN = 180.0

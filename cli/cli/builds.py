@@ -13,7 +13,7 @@ from reports.main import build as build_reports
 from reports.settings import Settings as ReportsSettings
 from scheduler.main import build as build_scheduler
 from scheduler.settings import Settings as SchedulerSettings
-from shared.service import Service
+from shared.service.service import Service
 
 
 def _notifier() -> Service:

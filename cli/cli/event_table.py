@@ -7,9 +7,9 @@ from importlib.resources.abc import Traversable
 
 from cli.builds import BUILDS
 from cli.screen import say
-from shared.bus import log_of
 from shared.events import Event, TaskChanged
-from shared.service import Service
+from shared.messaging.topology import log_of
+from shared.service.service import Service
 
 HEAD = "| topic | stream | emitted by | taken by |\n|---|---|---|---|"
 

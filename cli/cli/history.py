@@ -14,10 +14,10 @@ from collections.abc import Sequence
 
 from cli.builds import BUILDS
 from cli.screen import complain, say
-from shared.backfill import backfill
 from shared.errors import HistoryMissing, Refused
-from shared.rebuild import rebuild, rewind
-from shared.service import Service
+from shared.projections.backfill import backfill
+from shared.service.rebuild import rebuild, rewind
+from shared.service.service import Service
 
 
 def main(arguments: Sequence[str]) -> int:

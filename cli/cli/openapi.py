@@ -15,7 +15,7 @@ from fastapi.openapi.utils import get_openapi
 from cli.builds import BUILDS
 from cli.local.keys import SIGNING, VAULT, VERIFY, make_keys
 from cli.screen import say
-from shared.service import Service
+from shared.service.service import Service
 
 FILE = Path("services/gateway/gateway/owners.json")
 

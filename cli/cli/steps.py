@@ -5,7 +5,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from cli.services import NAMES
 from shared.errors import Refused
-from shared.migrate import migrate as upgrade
+from shared.persistence.migration_runner import migrate as upgrade
 
 
 def service_url(admin_url: str, service: str, password: str) -> str:

@@ -25,7 +25,7 @@ from cli.local.processes import Ledger
 from cli.local.specs import Spec
 from cli.services import NAMES
 from shared.events.directory import Role
-from shared.testing import Backing, eventually
+from shared.testing.fixtures import Backing, eventually
 
 GRACE = 15.0
 """Seconds within which every process has to stop by itself."""

@@ -8,7 +8,7 @@ import httpx
 
 from shared.errors import Refused
 from shared.events.directory import Role
-from shared.tokens import Claims, sign
+from shared.http.tokens import Claims, sign
 
 TTL = dt.timedelta(minutes=15)
 PATIENCE = 10.0

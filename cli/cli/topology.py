@@ -8,9 +8,9 @@ import aio_pika
 
 from cli.builds import BUILDS
 from cli.screen import complain
-from shared import topology
-from shared.bus import Topology
 from shared.errors import Refused
+from shared.messaging import topology_admin
+from shared.messaging.topology import Topology
 
 
 def main() -> int:
@@ -32,7 +32,7 @@ def main() -> int:
 
 async def _declare(url: str, wanted: Topology) -> None:
     async with await aio_pika.connect(url, timeout=10) as connection:
-        await topology.declare(connection, wanted)
+        await topology_admin.declare(connection, wanted)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from cli import tokens
 from cli.local.keys import SIGNING, VERIFY, make_keys
 from shared.errors import Refused
-from shared.tokens import Claims
+from shared.http.tokens import Claims
 
 SCHOOL, PERSON = UUID(int=1), UUID(int=2)
 

@@ -7,12 +7,12 @@ import psycopg
 import pytest
 import structlog.testing
 
+from shared.consumers.retry_policy import trace
 from shared.errors import Reject
 from shared.events import Envelope, PersonChanged
 from shared.events.directory import Contact
-from shared.messages import bodies, event_type
-from shared.retries import trace
-from shared.testing import Recorder, declare, eventually, running
+from shared.messaging.serialization import bodies, event_type
+from shared.testing.fixtures import Recorder, declare, eventually, running
 
 CANARY = "Kanarienvogel"
 STREAM = "school.log.directory"

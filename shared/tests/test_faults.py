@@ -7,7 +7,7 @@ import psycopg
 from psycopg import sql
 
 from shared.events import Envelope, SchoolChanged
-from shared.testing import Recorder, declare, eventually, running
+from shared.testing.fixtures import Recorder, declare, eventually, running
 
 TERMINATE = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -8,13 +8,15 @@ from typing import ClassVar
 import pytest
 import pytest_asyncio
 
-from shared import child, jobs, leases
 from shared.errors import LeaseLost, Reject
 from shared.events import TaskCancelRequested
-from shared.jobs import Task
-from shared.limits import LONGEST, Limits
-from shared.outbox import Work
-from shared.testing import eventually
+from shared.jobs import job as jobs
+from shared.jobs import lease as leases
+from shared.jobs import subprocess
+from shared.jobs.job import Task
+from shared.jobs.time_limits import LONGEST, Limits
+from shared.testing.fixtures import eventually
+from shared.transactions.outbox import Work
 
 KIND = "file.process"
 QUICK = Limits(soft=20, grace=0.2, lease=0.6, beat=0.1)
@@ -130,7 +132,7 @@ async def test_a_cancel_stops_the_running_work_and_its_child(work):
     async def extract():
         async with work.working(task_id):
             try:
-                await child.run([sys.executable, "-c", SLEEP], bounds=child.Bounds(), grace=QUICK.grace)
+                await subprocess.run([sys.executable, "-c", SLEEP], bounds=subprocess.Bounds(), grace=QUICK.grace)
             finally:
                 stopped.set()
 
@@ -182,7 +184,7 @@ async def test_seed_19_work_that_takes_too_long_is_cancelled_and_its_child_kille
     limits = Limits(soft=0.5, grace=0.2, lease=5, beat=0.1)
     task_id = await work.start()
     async with work.working(task_id, limits):
-        await child.run([sys.executable, "-c", SLEEP], bounds=child.Bounds(), grace=limits.grace)
+        await subprocess.run([sys.executable, "-c", SLEEP], bounds=subprocess.Bounds(), grace=limits.grace)
     assert await work.told(task_id) == ["queued", "running", "failed"]
 
 

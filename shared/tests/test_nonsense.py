@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pamqp import commands
 
-from shared import frames as writing
-from shared import subscriber
-from shared.deliveries import Frames
 from shared.errors import Reject
 from shared.events import Envelope, SchoolChanged
-from shared.frames import Outbound, publishing
-from shared.headers import carried
-from shared.testing import Recorder, eventually
+from shared.events.headers import carried
+from shared.messaging import frames as writing
+from shared.messaging import subscriber
+from shared.messaging.deliveries import Frames
+from shared.messaging.frames import Outbound, publishing
+from shared.testing.fixtures import Recorder, eventually
 
 FRAME_MAX = 131_072
 

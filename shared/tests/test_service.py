@@ -9,9 +9,9 @@ import pytest
 from shared.errors import NoSchool, Reject, Retry
 from shared.events import Envelope, PersonChanged, SchoolChanged
 from shared.events.directory import Contact
-from shared.personal import SEALED
-from shared.testing import declare, eventually, running
-from shared.tracking import known, track
+from shared.jobs.task_status import known, track
+from shared.persistence.encryption import SEALED
+from shared.testing.fixtures import declare, eventually, running
 
 
 async def test_an_event_is_handled_once_and_leaves_the_outbox(spine):

@@ -13,8 +13,8 @@ import pytest
 from cli.builds import BUILDS
 from cli.services import NAMES
 from cli.system import System
-from shared.testing import Backing, declare, fresh_database, fresh_vhost, write_keys
-from shared.tokens import Claims, sign
+from shared.http.tokens import Claims, sign
+from shared.testing.fixtures import Backing, declare, fresh_database, fresh_vhost, write_keys
 
 FREELY = {
     "RATE_CALLER": "0",

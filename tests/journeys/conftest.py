@@ -9,7 +9,7 @@ from cli.builds import BUILDS
 from cli.demo import school
 from cli.services import NAMES
 from cli.system import System
-from shared.testing import Backing, declare, fresh_database, fresh_vhost, write_keys
+from shared.testing.fixtures import Backing, declare, fresh_database, fresh_vhost, write_keys
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from cli import tokens
-from shared.testing import eventually
+from shared.testing.fixtures import eventually
 
 # A student of two guardians, both with an address; no other student has them.
 FAMILY = """

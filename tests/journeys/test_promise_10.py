@@ -6,7 +6,7 @@ from contextlib import closing
 
 from cli.demo import school
 from cli.demo.api import Message
-from shared.testing import eventually
+from shared.testing.fixtures import eventually
 
 SLOW_SECONDS = 10
 MAILS = """

@@ -8,7 +8,7 @@ import pytest
 
 from cli import tokens
 from cli.demo import school
-from shared.testing import eventually
+from shared.testing.fixtures import eventually
 
 TOLD = """
 SELECT n.state, count(*) FILTER (WHERE d.state = 'accepted') AS accepted, count(d.person_id) AS planned

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from cli.demo import school, spoilt
-from gateway.roster import Known, Scope, Student, read
+from gateway.roster_import.oneroster import Known, Scope, Student, read
 
 
 @pytest.fixture(scope="module")

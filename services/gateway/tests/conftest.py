@@ -15,15 +15,15 @@ import pytest
 import pytest_asyncio
 from uuid_utils.compat import uuid7
 
-from gateway import import_job, import_upload
-from gateway.forward import Owners
+from gateway.http.service_client import Owners
 from gateway.main import app, build
+from gateway.permits import ImportPermit
+from gateway.roster_import import job, upload
 from gateway.settings import Settings
-from gateway.work import ImportPermit
 from shared.events import Envelope
-from shared.service import Service
-from shared.testing import Backing, declare, eventually, fresh_database, fresh_vhost, write_keys
-from shared.tokens import Claims, sign
+from shared.http.tokens import Claims, sign
+from shared.service.service import Service
+from shared.testing.fixtures import Backing, declare, eventually, fresh_database, fresh_vhost, write_keys
 
 AWAY = "http://127.0.0.1:1"
 """Nobody listens there: an owner that is away."""
@@ -111,13 +111,13 @@ class Gateway:
         task = uuid4()
         async with self.service.transactions.begin() as tx:
             await tx.execute("INSERT INTO import_job (task_id) VALUES (%s)", (task,))
-            await import_upload.keep(tx, task, io.BytesIO(content))
+            await upload.keep(tx, task, io.BytesIO(content))
         return task
 
     async def run_import(self, task):
         permit = ImportPermit(task_id=task)
         cause = Envelope.of_work(permit.name, permit.subject, "test")
-        await import_job.run(permit, cause, self.service.transactions)
+        await job.run(permit, cause, self.service.transactions)
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.testing import eventually
+from shared.testing.fixtures import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway import import_run
+from gateway.roster_import import importer
 from shared.errors import LeaseLost
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -51,7 +51,7 @@ def families(roster, person):
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(import_run, "CHUNK", 7)
+    monkeypatch.setattr(importer, "CHUNK", 7)
 
 
 def renamed(rows, old, new):
@@ -72,7 +72,7 @@ async def test_promise_01_an_import_that_dies_between_chunks_is_finished_by_the_
     died, calm = f"died-{after}", f"calm-{after}"
     await gateway.run_import(await gateway.open_import(families(calm)))
     task = await gateway.open_import(families(died))
-    told = import_run.Import._tell
+    told = importer.Import._tell
     chunks = 0
 
     async def tell(job, tx, rows):
@@ -82,7 +82,7 @@ async def test_promise_01_an_import_that_dies_between_chunks_is_finished_by_the_
             raise asyncio.CancelledError
         await told(job, tx, rows)
 
-    monkeypatch.setattr(import_run.Import, "_tell", tell)
+    monkeypatch.setattr(importer.Import, "_tell", tell)
     with pytest.raises(asyncio.CancelledError):
         await gateway.run_import(task)
     # when: others leave it alone while the lease lasts, and take it up when it is over
@@ -103,7 +103,7 @@ async def test_an_import_that_is_in_other_hands_stops_and_writes_nothing_more(
 ):
     # given: another worker takes the job over while the first one is between its second and its third chunk
     task = await gateway.open_import(families("stolen"))
-    hold, held = import_run.Import._hold, 0
+    hold, held = importer.Import._hold, 0
 
     async def robbed(job, tx):
         nonlocal held
@@ -112,7 +112,7 @@ async def test_an_import_that_is_in_other_hands_stops_and_writes_nothing_more(
             await gateway.rows(STOLEN, (task,))
         await hold(job, tx)
 
-    monkeypatch.setattr(import_run.Import, "_hold", robbed)
+    monkeypatch.setattr(importer.Import, "_hold", robbed)
     # when
     with pytest.raises(LeaseLost):
         await gateway.run_import(task)

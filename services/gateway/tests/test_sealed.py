@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 import pytest_asyncio
 
-from gateway.auth import ACCESS
+from gateway.security.access_control import ACCESS
 from shared.events.directory import Role
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

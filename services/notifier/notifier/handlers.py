@@ -9,8 +9,8 @@ from notifier.permits import PlanPermit
 from notifier.planning import cancel, corrections, planner
 from notifier.sending import quiet_hours
 from shared.events import DirectoryEvent, Envelope, Event, NotificationIntent, TaskCancelRequested
-from shared.tracking import ended, track
-from shared.transaction import Transaction, Transactions
+from shared.jobs.task_status import ended, track
+from shared.transactions.unit_of_work import Transaction, Transactions
 
 
 async def remember_directory(events: Sequence[Event], tx: Transaction) -> None:

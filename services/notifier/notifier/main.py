@@ -23,7 +23,7 @@ from notifier.suppressions import routes as suppression_routes
 from notifier.suppressions.suppressions import one_click
 from shared.errors import Refused
 from shared.events import DIRECTORY, NotificationDue, NotificationRequested, TaskCancelRequested
-from shared.service import Service
+from shared.service.service import Service
 
 TEND_SECONDS = 1.0
 ESCALATE_SECONDS = 1.0

@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 from uuid import UUID
 
-from shared.outbox import Work
+from shared.transactions.outbox import Work
 
 LANES = ("push.urgent", "push.bulk", "mail.urgent", "mail.bulk")
 DIGESTS = ("push.digest", "mail.digest")

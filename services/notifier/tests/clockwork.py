@@ -12,7 +12,7 @@ from house import House
 
 from notifier.domain.circuit_breaker import Breaker
 from notifier.providers import Outcome
-from shared.db import Database
+from shared.persistence.database import Database
 
 # Found before pg_catalog's by the house's connections: time flows, but from another moment on.
 CLOCK = """

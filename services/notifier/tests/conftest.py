@@ -13,7 +13,7 @@ from house import House
 
 from notifier.providers.fcm import FcmCourier
 from notifier.providers.smtp import SmtpCourier
-from shared.testing import Backing, fresh_database, write_keys
+from shared.testing.fixtures import Backing, fresh_database, write_keys
 
 EMPTY = """
 TRUNCATE notification, delivery, attempt, release, inbox_item, outbox, inbox, task_track, directory_seen,

@@ -19,8 +19,8 @@ from notifier.sending.send_worker import perform, perform_digests
 from notifier.settings import Settings
 from shared.events import Audience, Envelope, NotificationRequested, PersonChanged, SchoolChanged, StudentChanged
 from shared.events.directory import Contact, Device, Membership
-from shared.service import Service
-from shared.tokens import Claims, sign
+from shared.http.tokens import Claims, sign
+from shared.service.service import Service
 
 PERMITS = "DELETE FROM outbox WHERE exchange = '' AND routing_key LIKE 'notifier.work.%' RETURNING headers, data"
 EVENTS = "SELECT headers, data FROM outbox WHERE exchange <> '' ORDER BY position"

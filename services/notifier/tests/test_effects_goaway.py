@@ -12,7 +12,7 @@ import pytest
 
 from notifier.providers import Push
 from notifier.providers.fcm import FcmCourier
-from shared.testing import eventually
+from shared.testing.fixtures import eventually
 
 ANSWER = b'{"name": "projects/demo/messages/1"}'
 

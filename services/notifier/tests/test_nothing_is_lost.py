@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from conftest import EMPTY
+from notifier.planning import cancel
 from shared.events import Audience
 from shared.events.directory import QuietHours
 

@@ -13,12 +13,12 @@ from pydantic import BaseModel, Field
 
 from scheduler import decisions, store
 from scheduler.decisions import Which
-from shared.asking import Asked, IfMatch, asked, etag, transactions
 from shared.errors import RuleRefused
-from shared.events.rules import CatchUp, Rule
+from shared.events.schedule_rules import CatchUp, Rule
 from shared.events.schedules import ScheduleState
+from shared.http.internal_auth import Asked, IfMatch, asked, etag, transactions
 from shared.recurrence import check, upcoming, zone_of
-from shared.transaction import Transaction, Transactions
+from shared.transactions.unit_of_work import Transaction, Transactions
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
 

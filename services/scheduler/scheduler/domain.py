@@ -7,7 +7,7 @@ from typing import Literal
 from uuid import UUID, uuid5
 
 from shared.events.directory import Kind
-from shared.events.rules import CatchUp, Rule
+from shared.events.schedule_rules import CatchUp, Rule
 from shared.recurrence import SchoolCalendar, instants, next_run, zone_of
 
 LATEST: dict[Kind, dt.timedelta] = {

@@ -4,7 +4,7 @@ from scheduler import api, handlers, invariants, system
 from scheduler.firing import Firing
 from scheduler.settings import Settings
 from shared.events import CalendarChanged, ScheduleRequested, SchoolChanged, StudentChanged, TaskCancelRequested
-from shared.service import Service
+from shared.service.service import Service
 
 FOLLOW_SECONDS = 1.0
 FORGET_SECONDS = 600.0

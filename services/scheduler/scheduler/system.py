@@ -9,9 +9,9 @@ from scheduler import store
 from scheduler.arming import armed
 from shared.errors import RuleRefused
 from shared.events import FilesCleanupDue, ReportsCleanupDue, ReportsMonthlyDue, TasksExpiryDue
-from shared.events.rules import CatchUp, CronRule
+from shared.events.schedule_rules import CatchUp, CronRule
 from shared.recurrence import SchoolCalendar, zone_of
-from shared.transaction import Transaction, Transactions
+from shared.transactions.unit_of_work import Transaction, Transactions
 
 NAMESPACE = UUID("5c0a1e5c-0000-5000-8000-5c4ed01e0001")
 

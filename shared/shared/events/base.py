@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from uuid_utils.compat import uuid7
 
 from shared.errors import Malformed
-from shared.headers import ATTEMPT, number
+from shared.events.headers import ATTEMPT, number
 
 PREFIX = "ce-"
 """Header prefix of the CloudEvents binding for RabbitMQ (knative eventing-rabbitmq, binary mode)."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from shared.events.base import Event, Personal, StateEvent
 from shared.events.notifications import NotificationIntent
-from shared.events.rules import CatchUp, Rule
+from shared.events.schedule_rules import CatchUp, Rule
 
 ScheduleState = Literal["active", "paused", "done", "expired", "cancelled"]
 

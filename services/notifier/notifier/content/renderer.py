@@ -4,7 +4,7 @@ from typing import Any
 
 from notifier.content import templates
 from notifier.content.template_engine import Unrenderable
-from shared.transaction import Transaction
+from shared.transactions.unit_of_work import Transaction
 
 UNKNOWN_SCHOOL = {"name": "", "language": "en", "timezone": "UTC"}
 SCHOOL = "SELECT name, language, timezone FROM school WHERE school_id = %(school_id)s"

@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 
 from notifier.content import builtin
 from notifier.content.template_engine import Texts, Unrenderable, Words, languages, render
-from shared.transaction import Transaction
+from shared.transactions.unit_of_work import Transaction
 
 IN_FORCE = """
 SELECT DISTINCT ON (name) name, version, variables, texts, changed_by, changed_at FROM template

@@ -5,7 +5,7 @@ takes what they were told at, and what was told about them, out of the tables: n
 """
 
 from notifier.planning import cancel, planner
-from shared.transaction import Transaction
+from shared.transactions.unit_of_work import Transaction
 
 AT_ONCE = 50
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.events import Event, PersonChanged, SchoolChanged, StudentChanged
-from shared.transaction import Transaction
+from shared.transactions.unit_of_work import Transaction
 
 TABLES = ("school", "person", "membership", "contact", "device", "preference", "student", "guardianship")
 

@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 
 from notifier.escalation.sql import ASK, CHILD, DUE, END, GO_ON, OPEN, REACHED, UNTOLD
 from notifier.permits import PlanPermit
-from shared.transaction import Transaction
+from shared.transactions.unit_of_work import Transaction
 
 AT_ONCE = 500
 Case = dict[str, Any]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from notifier.domain.reasons import OUTCOMES, not_in_audience, sentence
 from notifier.explain import sql as explain_sql
-from shared.transaction import Transaction
+from shared.transactions.unit_of_work import Transaction
 
 Row = dict[str, Any]
 Moment = dict[str, Any]

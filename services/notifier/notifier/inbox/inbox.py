@@ -6,7 +6,7 @@ from uuid import UUID
 
 from notifier.escalation import escalation
 from shared.events import InboxChanged, NotificationRead
-from shared.transaction import Transaction
+from shared.transactions.unit_of_work import Transaction
 
 PEOPLE_AN_EVENT = 1000
 READ_AT_ONCE = 1000

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from notifier.planning import planner
-from shared.transaction import Transaction
+from shared.transactions.unit_of_work import Transaction
 
 # One statement decides. For an id that is not known yet it leaves a tombstone, which meets the intent when it comes.
 CANCEL = """

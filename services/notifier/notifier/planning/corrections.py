@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from notifier.inbox import inbox
-from shared.tracking import track
-from shared.transaction import Transaction
+from shared.jobs.task_status import track
+from shared.transactions.unit_of_work import Transaction
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%(school_id)s::uuid || %(origin)s::text, 0))"
 LOCK_OF = """

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import BaseModel
 
 from notifier.planning import planner
-from shared.asking import Asked, asked, transactions
 from shared.events.directory import Kind
-from shared.transaction import Transactions
+from shared.http.internal_auth import Asked, asked, transactions
+from shared.transactions.unit_of_work import Transactions
 
 router = APIRouter(prefix="/v1", tags=["notifications"])
 

@@ -16,8 +16,8 @@ from notifier.planning import corrections
 from notifier.planning import sql as planning_sql
 from notifier.sending import sql as sending_sql
 from shared.events import NotificationCompleted, NotificationIntent, NotificationPlanned, TaskState
-from shared.tracking import track
-from shared.transaction import Transaction
+from shared.jobs.task_status import track
+from shared.transactions.unit_of_work import Transaction
 
 WINDOW = 2
 """Permits on their way per notification and channel: a big send never fills a lane."""

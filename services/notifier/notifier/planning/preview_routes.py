@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from notifier.planning import sql as planning_sql
-from shared.asking import Asked, asked, transactions
 from shared.events import Audience
 from shared.events.directory import Channel, Kind
-from shared.transaction import Transactions
+from shared.http.internal_auth import Asked, asked, transactions
+from shared.transactions.unit_of_work import Transactions
 
 router = APIRouter(prefix="/v1", tags=["notifications"])
 

@@ -6,8 +6,8 @@ from uuid import UUID
 from notifier.planning import planner
 from notifier.planning import sql as planning_sql
 from shared.events import NotificationPlanned
-from shared.tracking import track
-from shared.transaction import Transaction
+from shared.jobs.task_status import track
+from shared.transactions.unit_of_work import Transaction
 
 FAILED_STATES = ("failed",)
 SILENT_STATES = ("failed", "unknown")

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from notifier.audience.sql import OF_THE_SCHOOL
-from shared.transaction import Transaction
+from shared.transactions.unit_of_work import Transaction
 
 # A tombstone meets its intent here: the row is filled in and stays cancelled.
 RECEIVE = """

@@ -16,9 +16,9 @@ from notifier.providers import Outcome
 from notifier.sending import provider_feedback
 from notifier.sending import sql as sending_sql
 from notifier.sending.provider_limiter import FLUSH_RESULTS, Line
-from shared.db import contention, infrastructure
 from shared.events import Envelope
-from shared.transaction import Transaction, Transactions
+from shared.persistence.database import contention, infrastructure
+from shared.transactions.unit_of_work import Transaction, Transactions
 
 log = structlog.get_logger()
 

@@ -13,7 +13,7 @@ from notifier.planning import planner
 from notifier.providers import Outcome
 from notifier.sending.provider_limiter import Line
 from shared.events import DeviceInvalidated
-from shared.transaction import Transaction
+from shared.transactions.unit_of_work import Transaction
 
 # An address that was let go of by a person begins anew.
 BOUNCED = """

@@ -2,7 +2,7 @@
 
 from notifier.permits import DigestPermit
 from notifier.sending import sql as sending_sql
-from shared.transaction import Transaction
+from shared.transactions.unit_of_work import Transaction
 
 PERMIT_SECONDS = 10.0
 AT_ONCE = 5000

@@ -12,7 +12,7 @@ from notifier.sending import sql as sending_sql
 from notifier.sending.batch import Batch, Unit, tries_of
 from notifier.sending.provider_limiter import Line
 from shared.events import Envelope
-from shared.transaction import Transaction, Transactions
+from shared.transactions.unit_of_work import Transaction, Transactions
 
 URGENT_TURN = -1
 """Before everybody; else it is the turn of whoever has been served least, and has least left."""

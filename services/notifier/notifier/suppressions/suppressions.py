@@ -8,8 +8,8 @@ from uuid import UUID
 from notifier.content.message_builder import OneClick
 from notifier.sending.digests import MANY_KINDS
 from notifier.settings import Settings
-from shared.personal import read_master_key
-from shared.transaction import Transaction
+from shared.persistence.encryption import read_master_key
+from shared.transactions.unit_of_work import Transaction
 
 PATH = "/unsubscribe"
 

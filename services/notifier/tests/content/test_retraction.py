@@ -6,7 +6,7 @@ import pytest
 
 from notifier import invariants
 from notifier.providers import Outcome
-from shared.testing import eventually
+from shared.testing.fixtures import eventually
 
 ORIGIN = "absence:1"
 BLOCKED = "SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"

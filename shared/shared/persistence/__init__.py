@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, migrations, encryption of personal fields."""
