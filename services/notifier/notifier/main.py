@@ -76,8 +76,8 @@ def couriers(settings: Settings) -> Couriers:
 def build(settings: Settings, providers: Couriers) -> Service:
     """The service, wired."""
     service = Service("notifier", settings)
-    service.project(DIRECTORY, handlers.remember_directory)
-    service.rebuilds(handlers.remember_directory, projection.TABLES)
+    service.project("remember_directory", DIRECTORY, handlers.remember_directory)
+    service.rebuilds("remember_directory", projection.TABLES)
     service.on(NotificationRequested, handlers.plan)
     service.on(NotificationDue, handlers.plan)
     service.work(PlanPermit, handlers.plan_waiting, PLANNING)
