@@ -1,7 +1,7 @@
 """The server's side of one HTTP/2 connection (RFC 9113).
 
 Written for many small requests at once: everything that one read brings is answered in one write, and a header block
-is decoded once. Why not a server from a package: docs/decisions/0016-http-of-the-stand-ins.md.
+is decoded once. Why not a server from a package: docs/decisions/0016.
 """
 
 import asyncio
