@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.builds import BUILDS
-from cli.event_table import emitters, table
-from cli.openapi import text as owners_text
+from cli.operations.event_table import emitters, table
+from cli.operations.openapi import text as owners_text
+from cli.operations.service_builders import BUILDS
 from gateway.main import app
 from gateway.problems import CODES
 from gateway.security.access_control import ACCESS, PUBLIC
@@ -87,7 +87,9 @@ def test_every_intent_takes_an_idempotency_key(environment):
 
 def test_the_owners_answers_are_described_as_they_are(environment):
     written = (ROOT / "services/gateway/gateway/owners.json").read_text()
-    assert written == owners_text({name: build() for name, build in BUILDS.items()}), "run `python -m cli.openapi`"
+    assert written == owners_text({name: build() for name, build in BUILDS.items()}), (
+        "run `python -m cli.operations.openapi`"
+    )
 
 
 def test_every_problem_is_in_the_documents():
