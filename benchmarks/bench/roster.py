@@ -12,10 +12,9 @@ from uuid import UUID, uuid4
 
 from benchmarks import rosters
 from benchmarks.harness import Lab, Report
-from gateway import import_upload
+from gateway import import_job
 from gateway.main import build
 from gateway.settings import Settings
-from gateway.work import ImportPermit
 from shared.service import Service
 from shared.testing import declare, running
 
@@ -59,9 +58,8 @@ async def _imported(service: Service, upload: bytes) -> float:
     """Seconds from the commit of an upload to the commit that ends its import."""
     task = uuid4()
     async with service.transactions.begin() as tx:
-        await tx.execute("INSERT INTO import_job (task_id) VALUES (%s)", (task,))
-        await import_upload.keep(tx, task, io.BytesIO(upload))
-        tx.permit(ImportPermit(task_id=task), "imports")
+        await import_job.open_import(tx, task, io.BytesIO(upload))
+        import_job.permit(tx, task)
     started = time.perf_counter()
     while not (await _rows(service, STATE, task))[0]["over"]:
         await asyncio.sleep(0.1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from shared.db import infrastructure
+from shared.db import contention, infrastructure
 from shared.errors import LeaseLost, SchoolConnectError, TaskCancelled, TimeLimit
 from shared.leases import Lease
 from shared.transaction import Transactions
@@ -25,13 +25,15 @@ LONGEST = 25 * 60.0
 class Limits:
     """Times in seconds. After `soft` the work is cancelled and may clean up; `grace` later its children are killed.
 
-    `lease`: how long a dead worker's task waits for the next. `beat`: how soon a cancel is noticed.
+    `lease`: how long a dead worker's task waits for the next. `beat`: how soon a cancel is noticed. `again`: work that
+    took too long is tried again instead of failing, because it goes on from what it has committed.
     """
 
     soft: float = LONGEST - 60
     grace: float = 10.0
     lease: float = 30.0
     beat: float = 2.0
+    again: bool = False
 
     def __post_init__(self) -> None:
         if self.soft + self.grace > LONGEST:
@@ -93,7 +95,8 @@ class _Watch:
             except TimeoutError:
                 self.verdict = LeaseLost("the lease could not be renewed in time")
             except Exception as problem:
-                if not infrastructure(problem):
+                # Contention: a long commit of the work itself holds the row meanwhile.
+                if not infrastructure(problem) and not contention(problem):
                     log.exception("lease.broken", task_id=str(self._lease.task_id))
                     self.verdict = LeaseLost("the lease could not be renewed")
                 log.warning("lease.not_renewed", task_id=str(self._lease.task_id), error=type(problem).__name__)

@@ -9,11 +9,10 @@ from uuid import UUID
 from pydantic import BaseModel
 from uuid_utils.compat import uuid7
 
-from gateway import audiences, import_upload
+from gateway import audiences, import_job, import_upload
 from gateway.auth import Caller
 from gateway.idempotency import answered
 from gateway.problems import Problem
-from gateway.work import ImportPermit
 from shared.events import Audience, NotificationRequested
 from shared.events.directory import Channel, Kind
 from shared.events.notifications import Escalation
@@ -27,12 +26,8 @@ WITH opened AS (
 )
 INSERT INTO intent (notification_id, school_id, task_id) VALUES (%(notification)s, %(school)s, %(task)s)
 """
-OPEN_IMPORT = """
-WITH opened AS (
-    INSERT INTO task (task_id, kind, state, created_by)
-    VALUES (%(task)s, 'import.oneroster', 'accepted', %(person)s)
-)
-INSERT INTO import_job (task_id) VALUES (%(task)s)
+INSERT_IMPORT_TASK = """
+INSERT INTO task (task_id, kind, state, created_by) VALUES (%(task)s, %(kind)s, 'accepted', %(person)s)
 """
 
 
@@ -132,7 +127,7 @@ async def request_import(tx: Transaction, caller: Caller, upload: BinaryIO, key:
         request = {"route": "imports/oneroster", "sha256": digest}
         if (before := await answered(tx, caller, GROUP, key, request, answer)) is not None:
             return before
-    await tx.execute(OPEN_IMPORT, {"task": task, "person": caller.person})
-    await import_upload.keep(tx, task, upload)
-    tx.permit(ImportPermit(task_id=task), "imports")
+    await tx.execute(INSERT_IMPORT_TASK, {"task": task, "kind": import_job.KIND, "person": caller.person})
+    await import_job.open_import(tx, task, upload)
+    import_job.permit(tx, task)
     return answer

@@ -6,7 +6,6 @@ from fastapi import FastAPI
 
 from gateway import (
     accounts,
-    cancelling,
     classes,
     devices,
     directory_bulk,
@@ -101,7 +100,7 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     service.on(NotificationDue, projections.remember_run)
     # Until 0.2 a projection kept the runs; its queue goes with the release after that.
     service.drain(bus.aside("gateway", "remember_runs"), NotificationDue, projections.remember_run)
-    service.on(TaskCancelRequested, cancelling.cancel_import)
+    service.on(TaskCancelRequested, import_job.cancel)
     service.on(DeviceInvalidated, devices.forget)
     service.on(TasksExpiryDue, expiry.expire_results)
     service.on(AbsenceRecorded, occasions.announce)
@@ -109,7 +108,7 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     service.on(PaymentRecorded, occasions.announce)
     service.on(ReportReady, report_news.tell_of_report)
     service.work(ImportPermit, import_job.run, IMPORTS)
-    service.sweep(RESUME_SECONDS, import_job.resume_forsaken)
+    service.sweep(RESUME_SECONDS, import_job.resume_imports)
     service.sweep(RESUME_SECONDS, directory_bulk.tell_rest)
     service.sweep(FORGET_SECONDS, projections.forget_workers)
     service.sweep(LAPSE_SECONDS, classes.end_lapsed)

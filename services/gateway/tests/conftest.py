@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from uuid_utils.compat import uuid7
 
-from gateway import import_job, import_upload
+from gateway import import_job
 from gateway.forward import Owners
 from gateway.main import app, build
 from gateway.settings import Settings
@@ -110,14 +110,13 @@ class Gateway:
         """An uploaded roster; its task."""
         task = uuid4()
         async with self.service.transactions.begin() as tx:
-            await tx.execute("INSERT INTO import_job (task_id) VALUES (%s)", (task,))
-            await import_upload.keep(tx, task, io.BytesIO(content))
+            await import_job.open_import(tx, task, io.BytesIO(content))
         return task
 
-    async def run_import(self, task):
+    async def run_import(self, task, transactions=None, **options):
         permit = ImportPermit(task_id=task)
         cause = Envelope.of_work(permit.name, permit.subject, "test")
-        await import_job.run(permit, cause, self.service.transactions)
+        await import_job.run(permit, cause, transactions or self.service.transactions, **options)
 
 
 @asynccontextmanager
