@@ -16,10 +16,10 @@ import httpx
 
 from benchmarks import telling
 from benchmarks.harness import Lab, Report
-from cli import tokens
-from cli.demo.api import Bearer
-from cli.system import System
-from shared.testing import eventually
+from cli.demo.client import Bearer
+from cli.operations import tokens
+from cli.testing.system import System
+from shared.testing.fixtures import eventually
 
 SERVICES = ("gateway", "notifier", "scheduler")
 PEOPLE = 20

@@ -15,10 +15,10 @@ from benchmarks import worker
 from benchmarks.ground import Ground, request
 from benchmarks.harness import Lab
 from benchmarks.workers import Workers
-from cli.local.supervisor import StartFailed
-from shared.proxy import Proxy, proxied
-from shared.testing import Backing, declare
-from shared.transaction import Transactions
+from cli.processes.supervisor import StartFailed
+from shared.testing.fault_proxy import Proxy, proxied
+from shared.testing.fixtures import Backing, declare
+from shared.transactions.unit_of_work import Transactions
 
 WORKERS = 3
 TIERS = (1, 2)

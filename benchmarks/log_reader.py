@@ -2,8 +2,8 @@
 
 import asyncio
 
-from shared.deliveries import linked
-from shared.streams import last_offset, reading
+from shared.messaging.deliveries import linked
+from shared.projections.stream_reader import last_offset, reading
 
 PATIENCE = 300
 

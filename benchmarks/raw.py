@@ -13,7 +13,7 @@ from typing import Any
 import aio_pika
 from aio_pika.abc import AbstractIncomingMessage, DeliveryMode
 
-from shared.bus import EVENTS
+from shared.messaging.topology import EVENTS
 
 IN_FLIGHT = 200
 PREFETCH = 50

@@ -17,13 +17,13 @@ from uuid_utils.compat import uuid7
 from scheduler import store
 from scheduler.main import build
 from scheduler.settings import Settings
-from shared.bus import EVENTS, Topology, reaction
-from shared.db import Database
 from shared.events import Envelope, NotificationDue, ScheduleRequested
-from shared.events.rules import CronRule, OnceRule, Rule
-from shared.personal import Vault, read_master_key
-from shared.service import Service
-from shared.testing import Backing, declare
+from shared.events.schedule_rules import CronRule, OnceRule, Rule
+from shared.messaging.topology import EVENTS, Topology, reaction
+from shared.persistence.database import Database
+from shared.persistence.encryption import Vault, read_master_key
+from shared.service.service import Service
+from shared.testing.fixtures import Backing, declare
 
 QUEUE = reaction("notifier", NotificationDue.topic)
 AGES = 10**6

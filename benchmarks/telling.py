@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 import psutil
 import psycopg
 
-from cli.demo.api import Gateway, Message
-from cli.system import System
-from shared.testing import eventually
+from cli.demo.client import Gateway, Message
+from cli.testing.system import System
+from shared.testing.fixtures import eventually
 
 WITHIN = 600.0
 TITLE, TEXT = "Fees due", "Term fees are due on Friday."

@@ -17,15 +17,16 @@ import uvloop
 from psycopg.types.json import Jsonb
 
 from benchmarks.ground import SERVICE, fact
-from shared.dead import DeadLetter
+from shared.consumers.dead_letters import DeadLetter
 from shared.events import NotificationCompleted, TaskChanged
-from shared.events.base import Envelope, Event
-from shared.outbox import Work
-from shared.running import settle
-from shared.service import Service
+from shared.events.envelope import Envelope
+from shared.events.event import Event
+from shared.service.server import settle
+from shared.service.service import Service
 from shared.settings import ServiceSettings
 from shared.telemetry import configure_logs
-from shared.transaction import Transaction, Transactions
+from shared.transactions.outbox import Work
+from shared.transactions.unit_of_work import Transaction, Transactions
 
 POISON = ({"poison": {"drops": 1}}, {"poison": {"drops": 2}})
 """What no handler can take, as it finds out before it runs a statement, or after."""
@@ -109,7 +110,7 @@ async def keep(letter: DeadLetter, tx: Transaction) -> None:
 def register(service: Service) -> Service:
     """All that a worker does."""
     service.on(NotificationCompleted, handle)
-    service.project((TaskChanged,), remember)
+    service.project("remember", (TaskChanged,), remember)
     service.work(Errand, run_errand, [LANE])
     service.bury(keep)
     return service

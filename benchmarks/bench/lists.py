@@ -16,9 +16,9 @@ import psycopg
 from benchmarks.harness import Lab, Report
 from gateway.main import app
 from gateway.settings import Settings
-from shared.service import Service
-from shared.testing import declare, eventually
-from shared.tokens import Claims, sign
+from shared.http.tokens import Claims, sign
+from shared.service.service import Service
+from shared.testing.fixtures import declare, eventually
 
 SCHOOLS = 20
 TIMES = 60

@@ -12,11 +12,11 @@ from uuid import UUID, uuid4
 
 from benchmarks import rosters
 from benchmarks.harness import Lab, Report
-from gateway import import_job
 from gateway.main import build
+from gateway.roster_import import job
 from gateway.settings import Settings
-from shared.service import Service
-from shared.testing import declare, running
+from shared.service.service import Service
+from shared.testing.fixtures import declare, running
 
 STATE = "SELECT finished_at IS NOT NULL AS over FROM import_job WHERE task_id = %s"
 LEFT = "SELECT count(*) AS n FROM outbox"
@@ -58,8 +58,8 @@ async def _imported(service: Service, upload: bytes) -> float:
     """Seconds from the commit of an upload to the commit that ends its import."""
     task = uuid4()
     async with service.transactions.begin() as tx:
-        await import_job.open_import(tx, task, io.BytesIO(upload))
-        import_job.permit(tx, task)
+        await job.open_import(tx, task, io.BytesIO(upload))
+        job.permit(tx, task)
     started = time.perf_counter()
     while not (await _rows(service, STATE, task))[0]["over"]:
         await asyncio.sleep(0.1)

@@ -15,11 +15,11 @@ from benchmarks.harness import Lab, Report
 from scheduler import store
 from scheduler.arming import armed
 from scheduler.firing import fire_single, take_turns
-from shared.events.rules import CronRule
+from shared.events.schedule_rules import CronRule
 from shared.recurrence import SchoolCalendar
-from shared.running import settle
-from shared.service import Service
-from shared.testing import Backing, eventually, running
+from shared.service.server import settle
+from shared.service.service import Service
+from shared.testing.fixtures import Backing, eventually, running
 
 REPLICAS, ROUNDS = 2, 4
 CLAIM = 500

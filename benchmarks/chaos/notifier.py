@@ -11,8 +11,8 @@ from typing import LiteralString
 
 from benchmarks import telling
 from benchmarks.harness import Lab, Report
-from cli.system import System
-from shared.testing import eventually
+from cli.testing.system import System
+from shared.testing.fixtures import eventually
 
 RETRY_AFTER = 3
 RATE = 0.05

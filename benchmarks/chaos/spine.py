@@ -18,10 +18,10 @@ from benchmarks import dying, log_reader, raw, worker
 from benchmarks.field import BURIED, ERRANDS, HANDLED, OUTBOX, POISON_EVERY, Field, field_of
 from benchmarks.ground import message, request
 from benchmarks.harness import Lab, Report
-from shared.bus import DELIVERY_LIMIT, lane_name, log_of, reaction
-from shared.dead import give_back
+from shared.consumers.dead_letters import give_back
 from shared.events import NotificationCompleted, TaskChanged
-from shared.testing import declare
+from shared.messaging.topology import DELIVERY_LIMIT, lane_name, log_of, reaction
+from shared.testing.fixtures import declare
 
 QUEUE = reaction("notifier", NotificationCompleted.topic).name
 ERRANDS_SENT = 40

@@ -11,9 +11,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from shared.events import SchoolChanged
-from shared.service import Service
+from shared.service.service import Service
 from shared.settings import ServiceSettings
-from shared.testing import Backing, declare, eventually, fresh_database, fresh_vhost, running, write_keys
+from shared.testing.fixtures import Backing, declare, eventually, fresh_database, fresh_vhost, running, write_keys
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import datetime as dt
 import uuid
 from contextlib import asynccontextmanager
 
+from shared.consumers.batcher import Together
 from shared.events import Envelope, NotificationRequested
-from shared.together import Together
 
 
 @asynccontextmanager

@@ -5,10 +5,10 @@ import datetime as dt
 import aio_pika
 import pytest
 
-from shared.backfill import backfill
 from shared.errors import Refused
 from shared.events import SchoolChanged
-from shared.testing import Recorder, declare, running
+from shared.projections.backfill import backfill
+from shared.testing.fixtures import Recorder, declare, running
 
 QUEUE = "notifier.school.changed"
 TOPIC = SchoolChanged.topic

@@ -9,15 +9,15 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from shared import topology
-from shared.bus import Queue
 from shared.errors import Refused
 from shared.events import Envelope
 from shared.events.directory import SchoolChanged
-from shared.outbox import Work
-from shared.proxy import proxied
-from shared.testing import declare, eventually, running
-from shared.topology import judge
+from shared.messaging import topology_admin
+from shared.messaging.topology import Queue
+from shared.messaging.topology_admin import judge
+from shared.testing.fault_proxy import proxied
+from shared.testing.fixtures import declare, eventually, running
+from shared.transactions.outbox import Work
 
 QUEUE = "notifier.school.changed"
 POISON = "poison"
@@ -154,11 +154,11 @@ async def test_a_queue_from_before_the_brokers_upgrade_is_taken_and_one_that_is_
         await channel.declare_queue("before", durable=True, arguments=quorum)
         # when
         with capture_logs() as facts:
-            await topology._declare(connection, Queue("before", quorum), "4.0.5")
+            await topology_admin._declare(connection, Queue("before", quorum), "4.0.5")
         # then
         assert [(fact["event"], fact["queue"]) for fact in facts] == [("queue.limited", "before")]
         with pytest.raises(Refused, match=r"before exists with other arguments .* delete it"):
-            await topology._declare(connection, Queue("before", quorum | {"x-message-ttl": 1000}), "4.0.5")
+            await topology_admin._declare(connection, Queue("before", quorum | {"x-message-ttl": 1000}), "4.0.5")
         await channel.queue_delete("before")
 
 

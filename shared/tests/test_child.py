@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from shared import child
-from shared.child import Bounds, TooMuchOutput
-from shared.testing import eventually
+from shared.jobs import subprocess
+from shared.jobs.subprocess import Bounds, TooMuchOutput
+from shared.testing.fixtures import eventually
 
 BOUNDS = Bounds(memory_bytes=500_000_000, cpu_seconds=1, output_bytes=100_000)
 FAMILY = """
@@ -22,13 +22,13 @@ time.sleep(600)
 """
 WORKER = """
 import asyncio, sys
-from shared import child
-asyncio.run(child.run([sys.executable, "-c", sys.argv[1], sys.argv[2]], bounds=child.Bounds(), grace=5))
+from shared.jobs import subprocess
+asyncio.run(subprocess.run([sys.executable, "-c", sys.argv[1], sys.argv[2]], bounds=subprocess.Bounds(), grace=5))
 """
 
 
 def python(code, *arguments, **more):
-    return child.run([sys.executable, "-c", code, *arguments], bounds=BOUNDS, grace=0.3, **more)
+    return subprocess.run([sys.executable, "-c", code, *arguments], bounds=BOUNDS, grace=0.3, **more)
 
 
 def read(path: Path):

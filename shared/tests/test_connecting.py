@@ -9,14 +9,14 @@ import aio_pika
 import pytest
 from aiormq.connection import FrameReceiver
 
-from shared.bus import EVENTS, LOGS
 from shared.errors import InfrastructureDown
 from shared.events import Envelope, SchoolChanged
-from shared.frames import Outbound
-from shared.outbox import Work
-from shared.proxy import proxied
-from shared.publisher import CONNECTION_PROBLEMS, Publisher
-from shared.testing import Recorder, declare, eventually, running
+from shared.messaging.frames import Outbound
+from shared.messaging.publisher import CONNECTION_PROBLEMS, Publisher
+from shared.messaging.topology import EVENTS, LOGS
+from shared.testing.fault_proxy import proxied
+from shared.testing.fixtures import Recorder, declare, eventually, running
+from shared.transactions.outbox import Work
 
 QUEUE = "notifier.school.changed"
 LANE = "notifier.work.errands"

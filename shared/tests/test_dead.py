@@ -13,19 +13,20 @@ import aio_pika
 import psycopg
 import pytest
 
-from shared.bus import DEAD, DELIVERY_LIMIT
-from shared.commit import Commit
-from shared.consumer import Consumer
-from shared.dead import DeadLetter, give_back
+from shared.consumers.batcher import Together
+from shared.consumers.dead_letters import DeadLetter, give_back
+from shared.consumers.message_processor import Consumer
+from shared.consumers.pause_switch import Gate
+from shared.consumers.quarantine import Turnstile
 from shared.errors import Refused
 from shared.events import Envelope, SchoolChanged
-from shared.gate import Gate, Turnstile
-from shared.messages import read
-from shared.publisher import Publisher
+from shared.messaging.publisher import Publisher
+from shared.messaging.serialization import read
+from shared.messaging.topology import DEAD, DELIVERY_LIMIT
 from shared.telemetry import Metrics
-from shared.testing import FakeClock, Recorder, declare, eventually, running
-from shared.together import Together
-from shared.transaction import Transaction
+from shared.testing.fixtures import FakeClock, Recorder, declare, eventually, running
+from shared.transactions.buffered_transaction import Commit
+from shared.transactions.unit_of_work import Transaction
 
 QUEUE = "notifier.school.changed"
 OUTAGE = 12 * 60.0

@@ -14,9 +14,9 @@ from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
-from shared.deliveries import HEARTBEAT, Frames, linked
-from shared.proxy import proxied
-from shared.testing import eventually
+from shared.messaging.deliveries import HEARTBEAT, Frames, linked
+from shared.testing.fault_proxy import proxied
+from shared.testing.fixtures import eventually
 
 CONSUMER = "mine"
 MOST = 50

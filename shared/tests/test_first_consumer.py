@@ -10,8 +10,8 @@ import pytest
 
 from shared.errors import Reject, Retry
 from shared.events import RemarkRecorded
-from shared.testing import eventually
-from shared.transaction import Transaction
+from shared.testing.fixtures import eventually
+from shared.transactions.unit_of_work import Transaction
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "first-consumer.md").read_text()

@@ -4,7 +4,7 @@ import pamqp.frame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.frames import Outbound, publishing
+from shared.messaging.frames import Outbound, publishing
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
 names = st.text(st.characters(codec="ascii", categories=["L", "N", "Pd"]), min_size=1, max_size=30)

@@ -10,9 +10,9 @@ from groups import kept, take_all, together
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shared.consumers.batch import STRIDE
 from shared.events import Envelope
-from shared.group import STRIDE
-from shared.transaction import Duplicate
+from shared.transactions.unit_of_work import Duplicate
 
 COUNT = 25
 WRITE = "INSERT INTO inbox (message_id, consumer) VALUES (%(id)s, %(consumer)s)"

@@ -10,13 +10,16 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from shared import child, jobs, leases
 from shared.errors import InfrastructureDown, LeaseLost, Reject
 from shared.events import TaskCancelRequested
-from shared.jobs import Task
-from shared.limits import LONGEST, Limits
-from shared.outbox import Work
-from shared.testing import eventually
+from shared.jobs import job as jobs
+from shared.jobs import lease as leases
+from shared.jobs import subprocess
+from shared.jobs.job import Task
+from shared.jobs.time_limits import Limits
+from shared.messaging.topology import LONGEST_TASK_SECONDS
+from shared.testing.fixtures import eventually
+from shared.transactions.outbox import Work
 
 KIND = "file.process"
 QUICK = Limits(soft=20, grace=0.2, lease=0.6, beat=0.1)
@@ -136,7 +139,7 @@ async def test_a_cancel_stops_the_running_work_and_its_child(work):
     async def extract():
         async with work.working(task_id):
             try:
-                await child.run([sys.executable, "-c", SLEEP], bounds=child.Bounds(), grace=QUICK.grace)
+                await subprocess.run([sys.executable, "-c", SLEEP], bounds=subprocess.Bounds(), grace=QUICK.grace)
             finally:
                 stopped.set()
 
@@ -188,7 +191,7 @@ async def test_seed_19_work_that_takes_too_long_is_cancelled_and_its_child_kille
     limits = Limits(soft=0.5, grace=0.2, lease=5, beat=0.1)
     task_id = await work.start()
     async with work.working(task_id, limits):
-        await child.run([sys.executable, "-c", SLEEP], bounds=child.Bounds(), grace=limits.grace)
+        await subprocess.run([sys.executable, "-c", SLEEP], bounds=subprocess.Bounds(), grace=limits.grace)
     assert await work.told(task_id) == ["queued", "running", "failed"]
 
 
@@ -319,9 +322,9 @@ async def test_a_body_that_forgets_the_outcome_is_a_failure(work):
 
 
 def test_limits_lie_below_the_brokers_patience():
-    Limits(soft=LONGEST - 10, grace=10)
+    Limits(soft=LONGEST_TASK_SECONDS - 10, grace=10)
     with pytest.raises(ValueError, match="1500"):
-        Limits(soft=LONGEST, grace=1)
+        Limits(soft=LONGEST_TASK_SECONDS, grace=1)
     with pytest.raises(ValueError, match="missed beats"):
         Limits(lease=5, beat=2)
 

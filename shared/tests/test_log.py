@@ -7,12 +7,13 @@ import aio_pika
 import psycopg
 import pytest
 
-from shared import bus, streams
 from shared.errors import HistoryMissing, Refused
 from shared.events import Envelope
 from shared.events.directory import SchoolChanged
-from shared.rebuild import rebuild, rewind
-from shared.testing import Backing, declare, eventually, fresh_vhost, running
+from shared.messaging import topology
+from shared.projections import stream_reader
+from shared.service.rebuild import rebuild, rewind
+from shared.testing.fixtures import Backing, declare, eventually, fresh_vhost, running
 
 STREAM = "school.log.directory"
 TABLE = """
@@ -47,8 +48,8 @@ def mirrored(spine, backing):
 
         def build(**changes):
             service = spine.build(**changes)
-            service.project((SchoolChanged,), mirror)
-            service.rebuilds(mirror, ["mirror"])
+            service.project("mirror", (SchoolChanged,), mirror)
+            service.rebuilds("mirror", ["mirror"])
             return service
 
         yield build
@@ -178,7 +179,7 @@ async def test_a_reader_starts_while_others_publish_without_a_pause(spine, mirro
 async def test_a_broker_that_takes_its_time_is_no_stream_made_anew(spine, mirrored, monkeypatch):
     # given
     await has_been_read(spine, mirrored())
-    monkeypatch.setattr(streams, "PROBE", 0.0)
+    monkeypatch.setattr(stream_reader, "PROBE", 0.0)
     again = mirrored()
     async with running(again):
         # when: nothing comes as soon as it should
@@ -261,7 +262,7 @@ async def test_promise_12_reading_the_log_again_in_place_changes_nothing(spine, 
 async def test_promise_12_a_log_that_starts_too_late_is_refused_until_the_owner_tells_it_anew(spine, mirrored):
     # given: a log so small that its start is dropped
     service = mirrored()
-    small = bus.spine(log_bytes=60_000)
+    small = topology.spine(log_bytes=60_000)
     await declare(spine.backing.amqp_url, service.topology() | small)
     school = uuid.uuid4()
     async with running(service):
@@ -294,6 +295,6 @@ async def test_only_what_says_its_tables_is_rebuilt(spine, mirrored):
     service = mirrored()
     for name in ("nobody", "mirror"):
         if name == "mirror":
-            service.rebuilds(mirror, [])
+            service.rebuilds("mirror", [])
         with pytest.raises(Refused, match="notifier can rebuild"):
             await rebuild(service, name, spine.backing.admin_url)

@@ -12,14 +12,14 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from shared import migrate
 from shared.errors import Refused
-from shared.testing import service_url
+from shared.persistence import migration_runner
+from shared.testing.fixtures import service_url
 
 AT_ONCE = 4
 STEP = """
 import sys
-from shared.migrate import migrate
+from shared.persistence.migration_runner import migrate
 migrate(sys.argv[1], {"notifier": sys.argv[2]})
 """
 
@@ -56,16 +56,16 @@ async def test_a_database_that_cannot_hold_every_name_is_refused():
         try:
             url = urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
             with pytest.raises(Refused, match=r"LATIN1.*ENCODING 'UTF8'"):
-                migrate.migrate(url, {"notifier": service_url(url, "notifier")})
+                migration_runner.migrate(url, {"notifier": service_url(url, "notifier")})
         finally:
             admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 async def test_a_server_that_is_too_old_is_refused(monkeypatch):
     server = os.environ["TEST_DATABASE_URL"]
-    monkeypatch.setattr(migrate, "OLDEST", 99)
+    monkeypatch.setattr(migration_runner, "OLDEST", 99)
     with pytest.raises(Refused, match="PostgreSQL 99 or newer is needed; this server is 1"):
-        migrate.migrate(server, {"notifier": service_url(server, "notifier")})
+        migration_runner.migrate(server, {"notifier": service_url(server, "notifier")})
 
 
 ADMINISTRATOR = "test_administrator"

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pamqp import commands
 
-from shared import frames as writing
-from shared import subscriber
-from shared.deliveries import Frames
 from shared.errors import Reject
 from shared.events import Envelope, SchoolChanged
-from shared.frames import Outbound, publishing
-from shared.headers import carried
-from shared.testing import Recorder, eventually
+from shared.events.headers import carried
+from shared.messaging import frames as writing
+from shared.messaging import subscriber
+from shared.messaging.deliveries import Frames
+from shared.messaging.frames import Outbound, publishing
+from shared.testing.fixtures import Recorder, eventually
 
 FRAME_MAX = 131_072
 
@@ -164,7 +164,7 @@ async def test_a_projection_passes_nonsense_by_and_goes_on(spine):
             raise Reject("no")
 
     def register(service):
-        service.project((SchoolChanged,), note)
+        service.project("note", (SchoolChanged,), note)
         service.bury(letters.keep)
 
     async with spine.running(register) as service:
@@ -212,7 +212,7 @@ async def test_what_cannot_be_set_aside_stays_in_the_log_and_the_others_are_proj
     async def remember(events, tx):
         await schools.many(events, tx)
 
-    async with spine.running(lambda s: s.project((SchoolChanged,), remember)) as service:
+    async with spine.running(lambda s: s.project("remember", (SchoolChanged,), remember)) as service:
         # when
         await publish(spine.backing.amqp_url, "school.events", bad.topic, mixed(bad, {}), bad)
         await spine.emit(service, good)

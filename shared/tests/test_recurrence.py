@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from shared.errors import RuleRefused
 from shared.events.directory import Closure, Term
-from shared.events.rules import CalendarRule, CronRule, OnceRule
+from shared.events.schedule_rules import CalendarRule, CronRule, OnceRule
 from shared.recurrence import SchoolCalendar, check, next_run, upcoming, zone_of
-from shared.recurrence.zones import changes_near
+from shared.recurrence.timezones import changes_near
 
 UTC = dt.UTC
 NOW = dt.datetime(2026, 11, 25, 12, tzinfo=UTC)

@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from shared.events.rules import CalendarRule, CronRule, OnceRule
+from shared.events.schedule_rules import CalendarRule, CronRule, OnceRule
 from shared.recurrence import upcoming
 
 CHANGES = [

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.events.directory import Closure
-from shared.events.rules import CalendarRule, CronRule
+from shared.events.schedule_rules import CalendarRule, CronRule
 from shared.recurrence import SchoolCalendar, next_occasion, next_run, over_until, upcoming
 
 UTC = dt.UTC

@@ -4,12 +4,12 @@ import uuid
 
 import pytest
 
-from shared.dead import give_back
+from shared.consumers.dead_letters import give_back
 from shared.errors import Refused
 from shared.events import PersonChanged, SchoolChanged
-from shared.frames import MOST_BODY
-from shared.outbox import Outgoing
-from shared.testing import Recorder, eventually
+from shared.messaging.frames import MOST_BODY
+from shared.testing.fixtures import Recorder, eventually
+from shared.transactions.outbox import Outgoing
 
 
 async def test_a_fact_whose_subject_has_no_key_stays_and_keeps_nobody_from_travelling(spine):

@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from shared.db import Database
+from shared.consumers.retry_policy import Again, Dead, decide
 from shared.errors import InfrastructureDown, LeaseLost, Malformed, Reject, Retry, UnknownMajor
 from shared.events import SchoolChanged
-from shared.outbox import LEASE
-from shared.projection import _newest
-from shared.proxy import Proxy
-from shared.retries import Again, Dead, decide
-from shared.testing import declare, eventually, service_url
+from shared.persistence.database import Database
+from shared.projections.projector import _newest
+from shared.testing.fault_proxy import Proxy
+from shared.testing.fixtures import declare, eventually, service_url
+from shared.transactions.outbox import LEASE
 
 TIERS = (5, 60, 600)
 OUTBOX = "SELECT count(*) FROM outbox"

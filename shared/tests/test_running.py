@@ -5,7 +5,7 @@ import socket
 
 import uvicorn
 
-from shared.running import Gathered, Protocol
+from shared.service.server import Gathered, Protocol
 
 
 class Wire(asyncio.Transport):

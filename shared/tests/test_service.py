@@ -9,9 +9,9 @@ import pytest
 from shared.errors import NoSchool, Reject, Retry
 from shared.events import Envelope, PersonChanged, SchoolChanged
 from shared.events.directory import Contact
-from shared.personal import SEALED
-from shared.testing import declare, eventually, running
-from shared.tracking import known, track
+from shared.jobs.task_status import known, track
+from shared.persistence.encryption import SEALED
+from shared.testing.fixtures import declare, eventually, running
 
 
 async def test_an_event_is_handled_once_and_leaves_the_outbox(spine):
@@ -62,7 +62,7 @@ async def test_a_projection_gets_the_newest_state_and_the_positions(spine):
     async def project_schools(events, tx):
         seen.extend(events)
 
-    async with spine.running(lambda s: s.project((SchoolChanged,), project_schools)) as service:
+    async with spine.running(lambda s: s.project("project_schools", (SchoolChanged,), project_schools)) as service:
         identity = uuid.uuid4()
         await spine.emit(service, *(spine.school(version, identity) for version in (3, 1, 2)))
         query = "SELECT count(*) FROM directory_seen WHERE school_id = %s AND versions = '{[1,4)}'"

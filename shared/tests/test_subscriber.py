@@ -7,10 +7,10 @@ import aio_pika
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared import bus, subscriber
 from shared.events import Envelope, NotificationCompleted, SchoolChanged
-from shared.subscriber import Acks, Subscriber, Subscription
-from shared.testing import Recorder, declare, eventually
+from shared.messaging import subscriber, topology
+from shared.messaging.subscriber import Acks, Subscriber, Subscription
+from shared.testing.fixtures import Recorder, declare, eventually
 
 
 class Broker:
@@ -68,8 +68,8 @@ async def test_what_cannot_be_settled_goes_back_and_is_given_up_by_the_broker_in
     """Whatever is wrong with what settles: it is in nobody's hand for ever, and nobody spins."""
     # given
     monkeypatch.setattr(subscriber, "UNSETTLED_PAUSE", 0.01)
-    work = bus.lane("notifier", "unsettled")
-    await declare(spine.backing.amqp_url, bus.spine(), bus.Topology(queues=(work,)))
+    work = topology.lane("notifier", "unsettled")
+    await declare(spine.backing.amqp_url, topology.spine(), topology.Topology(queues=(work,)))
     settled, tries = [], 0
 
     async def settle(message):
@@ -90,11 +90,11 @@ async def test_what_cannot_be_settled_goes_back_and_is_given_up_by_the_broker_in
         running = asyncio.create_task(each.run())
         each.begin()
         # then
-        dead = await channel.get_queue(bus.DEAD)
+        dead = await channel.get_queue(topology.DEAD)
         letter = await eventually(lambda: dead.get(fail=False), bool)
         await letter.ack()
         assert (letter.body, letter.headers["x-first-death-reason"]) == (b"bad", "delivery_limit")
-        assert (settled, tries) == ([b"first", b"last"], bus.DELIVERY_LIMIT + 1)
+        assert (settled, tries) == ([b"first", b"last"], topology.DELIVERY_LIMIT + 1)
         await each.stop(patience=5)
         running.cancel()
         await asyncio.wait([running])
@@ -135,7 +135,7 @@ async def test_a_queue_that_is_deleted_keeps_no_other_from_its_messages_and_is_t
 
 async def test_what_a_version_before_left_in_a_queue_of_its_own_is_taken_too(spine):
     # given
-    schools, old = Recorder(), bus.aside("notifier", "mirror_of_before")
+    schools, old = Recorder(), topology.aside("notifier", "mirror_of_before")
 
     def register(service):
         service.on(SchoolChanged, schools.one)

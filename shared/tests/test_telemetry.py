@@ -11,9 +11,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared import telemetry
+from shared.error_report import describe, trace
 from shared.events import SchoolChanged
-from shared.retries import describe, trace
-from shared.testing import Recorder
+from shared.testing.fixtures import Recorder
 
 SCRIPT = """
 import logging, structlog, psycopg, os

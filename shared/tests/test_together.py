@@ -9,7 +9,7 @@ import pytest
 from groups import kept, messages, send, take_all, together
 
 from shared.errors import InfrastructureDown, Reject
-from shared.transaction import Duplicate
+from shared.transactions.unit_of_work import Duplicate
 
 
 async def test_what_waits_is_handled_in_few_commits(spine, consumer):

@@ -10,11 +10,11 @@ from uuid import UUID
 import httpx
 import pytest
 
-from cli.builds import BUILDS
-from cli.services import NAMES
-from cli.system import System
-from shared.testing import Backing, declare, fresh_database, fresh_vhost, write_keys
-from shared.tokens import Claims, sign
+from cli.operations.service_builders import BUILDS
+from cli.operations.service_names import NAMES
+from cli.testing.system import System
+from shared.http.tokens import Claims, sign
+from shared.testing.fixtures import Backing, declare, fresh_database, fresh_vhost, write_keys
 
 FREELY = {
     "RATE_CALLER": "0",

@@ -5,11 +5,11 @@ from contextlib import closing
 
 import pytest
 
-from cli.builds import BUILDS
 from cli.demo import school
-from cli.services import NAMES
-from cli.system import System
-from shared.testing import Backing, declare, fresh_database, fresh_vhost, write_keys
+from cli.operations.service_builders import BUILDS
+from cli.operations.service_names import NAMES
+from cli.testing.system import System
+from shared.testing.fixtures import Backing, declare, fresh_database, fresh_vhost, write_keys
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from uuid import UUID
 import httpx
 import pytest
 
-from cli import tokens
-from shared.testing import eventually
+from cli.operations import tokens
+from shared.testing.fixtures import eventually
 
 # A student of two guardians, both with an address; no other student has them.
 FAMILY = """

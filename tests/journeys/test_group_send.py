@@ -5,9 +5,9 @@ import uuid
 
 import httpx
 
-from cli import tokens
 from cli.demo import school
-from shared.testing import eventually
+from cli.operations import tokens
+from shared.testing.fixtures import eventually
 
 BODY = {"type": "general", "title": "Made-up news", "body": "For everybody.", "channels": ["mail"]}
 TWICE = """

@@ -11,10 +11,10 @@ import aio_pika
 import psycopg
 
 from cli.demo import school
-from cli.demo.api import Message
-from shared.deliveries import linked
-from shared.streams import last_offset
-from shared.testing import eventually
+from cli.demo.client import Message
+from shared.messaging.deliveries import linked
+from shared.projections.stream_reader import last_offset
+from shared.testing.fixtures import eventually
 
 STATES = "SELECT channel, state, count(*) AS n FROM notifier.delivery WHERE notification_id = %s GROUP BY 1, 2"
 FINAL = {"accepted", "failed", "suppressed", "cancelled", "expired", "unknown", "read"}

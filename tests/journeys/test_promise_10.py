@@ -5,8 +5,8 @@ import uuid
 from contextlib import closing
 
 from cli.demo import school
-from cli.demo.api import Message
-from shared.testing import eventually
+from cli.demo.client import Message
+from shared.testing.fixtures import eventually
 
 SLOW_SECONDS = 10
 MAILS = """

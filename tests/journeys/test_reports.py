@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 from reports.main import build
 from reports.settings import Settings
 from shared.events import ReportReady
-from shared.testing import eventually
+from shared.testing.fixtures import eventually
 
 ADMINISTRATOR = """
 SELECT m.school_id, m.person_id FROM gateway.membership m JOIN gateway.contact c USING (person_id)

@@ -6,9 +6,9 @@ import datetime as dt
 import httpx
 import pytest
 
-from cli import tokens
 from cli.demo import school
-from shared.testing import eventually
+from cli.operations import tokens
+from shared.testing.fixtures import eventually
 
 TOLD = """
 SELECT n.state, count(*) FILTER (WHERE d.state = 'accepted') AS accepted, count(d.person_id) AS planned

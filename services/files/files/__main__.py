@@ -2,7 +2,7 @@
 
 from files.main import build
 from files.settings import Settings
-from shared.running import serve
+from shared.service.server import serve
 
 settings = Settings()
 serve("files", settings, build(settings).app())

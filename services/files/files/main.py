@@ -1,7 +1,7 @@
 """Builds the files service: documents become data."""
 
 from files.settings import Settings
-from shared.service import Service
+from shared.service.service import Service
 
 
 def build(settings: Settings) -> Service:

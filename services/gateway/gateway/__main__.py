@@ -2,7 +2,7 @@
 
 from gateway.main import app
 from gateway.settings import Settings
-from shared.running import serve
+from shared.service.server import serve
 
 settings = Settings()
 serve("gateway", settings, app(settings))

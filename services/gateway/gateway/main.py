@@ -4,63 +4,50 @@ import datetime as dt
 
 from fastapi import FastAPI
 
-from gateway import (
-    accounts,
+from gateway import invariants, problems
+from gateway.accounts import accounts, administration_routes, passwords, sessions
+from gateway.accounts import api_key_routes as api_keys
+from gateway.accounts import session_routes as sign_in
+from gateway.accounts.api_keys import Keys
+from gateway.accounts.firebase import Firebase
+from gateway.directory import (
+    calendar_routes,
+    class_routes,
     classes,
+    device_import_routes,
     devices,
-    directory_bulk,
-    documentation,
-    expiry,
-    failures,
-    idempotency,
-    import_job,
-    invariants,
-    occasions,
-    passwords,
+    me_routes,
     people,
-    problems,
-    projections,
-    report_news,
+    people_routes,
+    publish_bulk,
     resync,
-    sessions,
+    school_routes,
+    student_routes,
 )
-from gateway.api import (
-    administration,
-    calendars,
-    directory,
-    inbox,
-    me,
-    notifications,
-    reach,
-    records,
-    schedules,
-    schools,
-    sending,
-    status,
-    stopping,
-    students,
-    tasks,
-    templates,
-    unsubscribing,
+from gateway.http import idempotency, openapi, status_page
+from gateway.http.body_limit import BodyLimit
+from gateway.http.dependencies import Tools
+from gateway.http.service_client import Owners
+from gateway.live import routes as live_routes
+from gateway.live.hub import Hub
+from gateway.notifications import (
+    cancel_resend_routes,
+    create_routes,
+    delivery_report_routes,
+    inbox_routes,
+    read_routes,
+    template_routes,
+    unsubscribe_routes,
 )
-from gateway.api import classes as class_routes
-from gateway.api import failures as failure_routes
-from gateway.api import keys as api_keys
-from gateway.api import live as live_routes
-from gateway.api import people as people_routes
-from gateway.api import sessions as sign_in
-from gateway.api.deps import Tools
-from gateway.body_limit import BodyLimit
-from gateway.door import Door
-from gateway.firebase import Firebase
-from gateway.forward import Owners
-from gateway.intake import Intake
-from gateway.keys import Keys
-from gateway.limits import Limits, Rate
-from gateway.live import Hub
+from gateway.notifications.batch_accept import Intake
+from gateway.permits import IMPORTS, ImportPermit
+from gateway.records import announcements, report_announcements, routes
+from gateway.roster_import import job
+from gateway.schedules import routes as schedules
+from gateway.security.admission import Door
+from gateway.security.rate_limits import Limits, Rate
 from gateway.settings import Settings
-from gateway.work import IMPORTS, ImportPermit
-from shared import bus
+from gateway.tasks import dead_letters, failure_routes, projection, retention, task_routes
 from shared.events import (
     AbsenceRecorded,
     BehaviorRecorded,
@@ -73,7 +60,8 @@ from shared.events import (
     TaskChanged,
     TasksExpiryDue,
 )
-from shared.service import Service
+from shared.messaging import topology
+from shared.service.service import Service
 from shared.settings import read_file
 
 RESUME_SECONDS = 5.0
@@ -95,22 +83,22 @@ def limits_of(settings: Settings) -> Limits:
 def build(settings: Settings, limits: Limits | None = None) -> Service:
     """The service, wired; the gateway is the one that creates keys and keeps dead letters."""
     service = Service("gateway", settings, creates_keys=True)
-    service.project((TaskChanged,), projections.remember_tasks)
+    service.project("remember_tasks", (TaskChanged,), projection.remember_tasks)
     service.resync("directory", resync.tell_directory)
-    service.on(NotificationDue, projections.remember_run)
+    service.on(NotificationDue, projection.remember_run)
     # Until 0.2 a projection kept the runs; its queue goes with the release after that.
-    service.drain(bus.aside("gateway", "remember_runs"), NotificationDue, projections.remember_run)
-    service.on(TaskCancelRequested, import_job.cancel)
+    service.drain(topology.aside("gateway", "remember_runs"), NotificationDue, projection.remember_run)
+    service.on(TaskCancelRequested, job.cancel)
     service.on(DeviceInvalidated, devices.forget)
-    service.on(TasksExpiryDue, expiry.expire_results)
-    service.on(AbsenceRecorded, occasions.announce)
-    service.on(BehaviorRecorded, occasions.announce)
-    service.on(PaymentRecorded, occasions.announce)
-    service.on(ReportReady, report_news.tell_of_report)
-    service.work(ImportPermit, import_job.run, IMPORTS)
-    service.sweep(RESUME_SECONDS, import_job.resume_imports)
-    service.sweep(RESUME_SECONDS, directory_bulk.tell_rest)
-    service.sweep(FORGET_SECONDS, projections.forget_workers)
+    service.on(TasksExpiryDue, retention.expire_results)
+    service.on(AbsenceRecorded, announcements.announce)
+    service.on(BehaviorRecorded, announcements.announce)
+    service.on(PaymentRecorded, announcements.announce)
+    service.on(ReportReady, report_announcements.tell_of_report)
+    service.work(ImportPermit, job.run, IMPORTS)
+    service.sweep(RESUME_SECONDS, job.resume_imports)
+    service.sweep(RESUME_SECONDS, publish_bulk.tell_rest)
+    service.sweep(FORGET_SECONDS, projection.forget_workers)
     service.sweep(LAPSE_SECONDS, classes.end_lapsed)
     service.sweep(FORGET_SECONDS, people.end_lapsed)
     service.sweep(FORGET_SECONDS, idempotency.forget_keys)
@@ -119,32 +107,32 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     service.sweep(FORGET_SECONDS, sessions.forget_sessions)
     for name, statement in invariants.INVARIANTS.items():
         service.reconcile(name, statement)
-    service.hear(projections.Heard(service.transactions, limits or limits_of(settings)))
-    service.bury(failures.keep)
+    service.hear(projection.Heard(service.transactions, limits or limits_of(settings)))
+    service.bury(dead_letters.keep)
     for router in (
         live_routes.router,  # before /v1/tasks/{task_id}
-        sending.router,
-        notifications.router,
-        reach.router,
-        templates.router,
-        inbox.router,
+        create_routes.router,
+        read_routes.router,
+        delivery_report_routes.router,
+        template_routes.router,
+        inbox_routes.router,
         schedules.router,
-        tasks.router,
+        task_routes.router,
         failure_routes.router,
-        schools.router,
-        calendars.router,
+        school_routes.router,
+        calendar_routes.router,
         people_routes.router,
-        students.router,
+        student_routes.router,
         class_routes.router,
-        *records.routers,
-        me.router,
-        directory.router,
+        *routes.routers,
+        me_routes.router,
+        device_import_routes.router,
         sign_in.router,
-        stopping.router,
-        unsubscribing.router,
+        cancel_resend_routes.router,
+        unsubscribe_routes.router,
         api_keys.router,
-        administration.router,
-        status.router,
+        administration_routes.router,
+        status_page.router,
     ):
         service.serve(router)
     return service
@@ -175,7 +163,7 @@ def app(settings: Settings) -> FastAPI:
     application.state.intake = Intake(service.transactions)
     application.state.tools = tools = _tools(service, settings, signing_key)
     service.closing(tools.firebase.close)
-    application.add_middleware(sending.ShortWay)
+    application.add_middleware(create_routes.ShortWay)
     application.add_middleware(BodyLimit, limit=settings.body_limit_bytes)
     # The last is the outermost: nobody is told anything of a body before the door has let them in.
     application.add_middleware(
@@ -183,8 +171,8 @@ def app(settings: Settings) -> FastAPI:
     )
     application.router.redirect_slashes = False  # behind a proxy it would redirect to its own address
     problems.install(application)
-    status.documentation(application)
-    documentation.install(application)
+    status_page.documentation(application)
+    openapi.install(application)
     return application
 
 

@@ -10,9 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from shared.asking import Declined
-from shared.db import INFRASTRUCTURE, contention, infrastructure
 from shared.errors import NoSchool, SchoolConnectError
+from shared.http.preconditions import Declined
+from shared.persistence.database_errors import INFRASTRUCTURE, contention, infrastructure
 
 log = structlog.get_logger()
 

@@ -15,15 +15,15 @@ import pytest
 import pytest_asyncio
 from uuid_utils.compat import uuid7
 
-from gateway import import_job
-from gateway.forward import Owners
+from gateway.http.service_client import Owners
 from gateway.main import app, build
+from gateway.permits import ImportPermit
+from gateway.roster_import import job
 from gateway.settings import Settings
-from gateway.work import ImportPermit
 from shared.events import Envelope
-from shared.service import Service
-from shared.testing import Backing, declare, eventually, fresh_database, fresh_vhost, write_keys
-from shared.tokens import Claims, sign
+from shared.http.tokens import Claims, sign
+from shared.service.service import Service
+from shared.testing.fixtures import Backing, declare, eventually, fresh_database, fresh_vhost, write_keys
 
 AWAY = "http://127.0.0.1:1"
 """Nobody listens there: an owner that is away."""
@@ -110,13 +110,13 @@ class Gateway:
         """An uploaded roster; its task."""
         task = uuid4()
         async with self.service.transactions.begin() as tx:
-            await import_job.open_import(tx, task, io.BytesIO(content))
+            await job.open_import(tx, task, io.BytesIO(content))
         return task
 
     async def run_import(self, task, transactions=None, **options):
         permit = ImportPermit(task_id=task)
         cause = Envelope.of_work(permit.name, permit.subject, "test")
-        await import_job.run(permit, cause, transactions or self.service.transactions, **options)
+        await job.run(permit, cause, transactions or self.service.transactions, **options)
 
 
 @asynccontextmanager

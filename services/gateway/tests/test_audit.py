@@ -6,8 +6,8 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from gateway import sessions
-from gateway.keys import digest
+from gateway.accounts import sessions
+from gateway.accounts.api_keys import digest
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from gateway import accounts, idempotency
+from gateway.accounts import accounts
+from gateway.http import idempotency
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

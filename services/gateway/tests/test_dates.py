@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway import accounts, people
+from gateway.accounts import accounts
+from gateway.directory import people
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

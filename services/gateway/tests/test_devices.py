@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from gateway import devices
+from gateway.directory import devices
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from gateway import classes
+from gateway.directory import classes
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

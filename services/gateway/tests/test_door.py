@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.auth import ACCESS
-from gateway.door import Routes
+from gateway.security.access_control import ACCESS
+from gateway.security.admission import Routes
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -8,11 +8,11 @@ from uuid import uuid4
 import aio_pika
 import pytest
 
-from gateway import failures
-from shared import bus
-from shared.dead import DeadLetter
+from gateway.tasks import dead_letters
+from shared.consumers.dead_letters import DeadLetter
 from shared.events import DeviceInvalidated, Envelope
-from shared.testing import eventually
+from shared.messaging import topology
+from shared.testing.fixtures import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -30,7 +30,7 @@ async def buried(gateway, headers, body, queue=QUEUE):
     """A letter that the gateway has kept; its row."""
     letter = DeadLetter.of(headers | {"sc-queue": queue, "sc-attempt": 4}, body, dt.datetime.now(dt.UTC))
     async with gateway.service.transactions.begin() as tx:
-        await failures.keep(letter, tx)
+        await dead_letters.keep(letter, tx)
     (row,) = await gateway.rows(KEPT, (headers["ce-id"],))
     return row
 
@@ -72,7 +72,7 @@ async def test_a_letter_of_somebody_elses_is_kept_whatever_its_headers_say(live)
     async with await aio_pika.connect(live.backing.amqp_url) as connection:
         channel = await connection.channel()
         # when
-        await channel.default_exchange.publish(aio_pika.Message(body, headers=headers), bus.DEAD)
+        await channel.default_exchange.publish(aio_pika.Message(body, headers=headers), topology.DEAD)
     # then
     (row,) = await eventually(lambda: live.rows("SELECT * FROM failure WHERE body = %s", (body,)), len)
     assert (row["message_id"], row["queue"], row["school_id"], row["attempts"]) == (long[:500], long[:500], None, 0)

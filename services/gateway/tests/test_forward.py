@@ -9,12 +9,12 @@ from fastapi import FastAPI, Header, HTTPException
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
-from gateway.auth import Caller
-from gateway.forward import Owners
+from gateway.http.service_client import Owners
 from gateway.problems import CODES, Problem
-from shared.asking import Declined, IfMatch, NeededMatch, check_version, etag
-from shared.testing import write_keys
-from shared.tokens import Claims
+from gateway.security.access_control import Caller
+from shared.http.preconditions import Declined, IfMatch, NeededMatch, check_version, etag
+from shared.http.tokens import Claims
+from shared.testing.fixtures import write_keys
 
 VERSION = 7
 CALLER = Caller(uuid4(), "school_admin", uuid4())

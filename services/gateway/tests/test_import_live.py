@@ -5,11 +5,11 @@ import threading
 
 import pytest
 
-from gateway import import_job
-from gateway.roster import read
+from gateway.roster_import import job
+from gateway.roster_import.oneroster import read
 from shared.errors import LeaseLost
-from shared.limits import Limits
-from shared.testing import eventually
+from shared.jobs.time_limits import Limits
+from shared.testing.fixtures import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -146,7 +146,7 @@ async def test_a_roster_that_takes_longer_to_read_than_a_lease_is_read_all_the_s
     # when: it is still being read when its lease would be over, and others look for what has no worker
     for _ in range(10):
         await asyncio.sleep(QUICK.lease / 3)  # the time is the subject
-        await import_job.resume_imports(live.service.transactions)
+        await job.resume_imports(live.service.transactions)
         with pytest.raises(LeaseLost):
             await live.run_import(task)
     slow.go.set()

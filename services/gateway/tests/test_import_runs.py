@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gateway import import_job
+from gateway.roster_import import job
 from shared.errors import LeaseLost
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -189,7 +189,7 @@ async def test_promise_13_an_import_that_the_version_before_accepted_is_taken_ov
     await gateway.rows("DELETE FROM task_track WHERE task_id = %s RETURNING task_id", (task,))
     await gateway.rows(BEFORE_HELD if held else BEFORE_OPEN, (task,))
     # when
-    await import_job.resume_imports(gateway.service.transactions)
+    await job.resume_imports(gateway.service.transactions)
     # then: it is left to that worker for as long as it says that it is at work
     permits = await gateway.one(PERMITS, (str(task),))
     assert permits == (0 if held else 1)
@@ -197,7 +197,7 @@ async def test_promise_13_an_import_that_the_version_before_accepted_is_taken_ov
         with pytest.raises(LeaseLost):
             await gateway.run_import(task)
         await gateway.rows(BEFORE_OVER, (task,))
-        await import_job.resume_imports(gateway.service.transactions)
+        await job.resume_imports(gateway.service.transactions)
         assert await gateway.one(PERMITS, (str(task),)) == 1
     await gateway.run_import(task)
     assert await gateway.one(TRACK, (task,)) == "succeeded"

@@ -5,12 +5,12 @@ from uuid import uuid4
 
 import pytest
 
-from gateway import import_job
 from gateway.main import build
+from gateway.permits import ImportPermit
+from gateway.roster_import import job
 from gateway.settings import Settings
-from gateway.work import ImportPermit
 from shared.events import Envelope
-from shared.testing import Backing, fresh_database, write_keys
+from shared.testing.fixtures import Backing, fresh_database, write_keys
 
 ACTIVE = """
 SELECT p.sourced_id, o.sourced_id AS school FROM membership m JOIN person p USING (person_id)
@@ -53,9 +53,9 @@ async def imported(transactions, content):
     async with transactions.begin() as tx:
         # as the release before committed its uploads: with the job's own row
         await tx.execute("INSERT INTO import_job (task_id, content) VALUES (%s, %s)", (task, content))
-    await import_job.resume_imports(transactions)
+    await job.resume_imports(transactions)
     permit = ImportPermit(task_id=task)
-    await import_job.run(permit, Envelope.of_work(permit.name, permit.subject, "test"), transactions)
+    await job.run(permit, Envelope.of_work(permit.name, permit.subject, "test"), transactions)
     async with transactions.begin() as tx:
         return (await tx.row("SELECT state FROM task_track WHERE task_id = %s", (task,)))["state"]
 

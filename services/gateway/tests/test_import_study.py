@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from gateway import directory, directory_bulk
+from gateway.directory import publish, publish_bulk
 from shared.events import PersonChanged, StudentChanged
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -264,11 +264,11 @@ async def test_what_is_told_in_sql_is_what_is_told_one_by_one(gateway, study):
     async with gateway.service.transactions.begin() as tx:
         for statement in prepare:
             await tx.execute(statement, {"who": who})
-        await directory_bulk.people(tx, [who])
-        assert await directory_bulk.students(tx) == 1
+        await publish_bulk.people(tx, [who])
+        assert await publish_bulk.students(tx) == 1
     in_sql = await facts(gateway)
     async with gateway.service.transactions.begin() as tx:
-        await directory.tell(tx, people=[who], students=[(school, who)])
+        await publish.tell(tx, people=[who], students=[(school, who)])
     one_by_one = await facts(gateway)
     # then
     for event, mine, theirs in zip((PersonChanged, StudentChanged), in_sql, one_by_one, strict=True):

@@ -7,12 +7,12 @@ from uuid import UUID, uuid4
 import pytest
 from uuid_utils.compat import uuid7
 
-from gateway.auth import Caller
-from gateway.commands import SendCommand, request_notification
-from gateway.intake import TOGETHER, Intake
+from gateway.notifications.batch_accept import TOGETHER, Intake
+from gateway.notifications.commands import SendCommand, request_notification
 from gateway.problems import Problem
+from gateway.security.access_control import Caller
 from shared.events import Audience
-from shared.transaction import Transactions
+from shared.transactions.unit_of_work import Transactions
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

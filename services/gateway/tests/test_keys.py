@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from gateway.auth import ACCESS, SCOPES, scope_of
+from gateway.security.access_control import ACCESS, SCOPES, scope_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

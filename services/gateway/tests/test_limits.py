@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.limits import Limits, Rate
+from gateway.security.rate_limits import Limits, Rate
 
 
 class Clock:

@@ -15,14 +15,14 @@ import pytest_asyncio
 import uvicorn
 from uuid_utils.compat import uuid7
 
-from gateway.event_stream import MOST_CHUNKS, Client, Interest
-from gateway.live import Hub
+from gateway.live.hub import Hub
+from gateway.live.sse_response import MOST_CHUNKS, Client, Interest
 from gateway.main import app, build
 from gateway.settings import Settings
 from shared.events import Envelope, InboxChanged, TaskChanged
-from shared.running import Server
-from shared.testing import declare, eventually
-from shared.tokens import Claims, sign
+from shared.http.tokens import Claims, sign
+from shared.service.server import Server
+from shared.testing.fixtures import declare, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -5,8 +5,8 @@ import asyncio
 import psycopg
 import pytest
 
-from gateway import directory, directory_bulk
-from shared.testing import eventually
+from gateway.directory import publish, publish_bulk
+from shared.testing.fixtures import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -17,19 +17,19 @@ SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wai
 
 
 async def reserve(tx, school, _):
-    await directory.Positions.reserve(tx, [[school]])
+    await publish.Positions.reserve(tx, [[school]])
 
 
 async def bump_a_person(tx, _, person):
-    await directory.bump_people(tx, [person])
+    await publish.bump_people(tx, [person])
 
 
 async def bump_a_student(tx, school, person):
-    await directory.bump_students(tx, [(school, person)])
+    await publish.bump_students(tx, [(school, person)])
 
 
 async def tell_thousands(tx, _, person):
-    await directory_bulk.people(tx, [person])
+    await publish_bulk.people(tx, [person])
 
 
 @pytest.mark.parametrize(

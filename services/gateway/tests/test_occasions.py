@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from uuid_utils.compat import uuid7
 
-from gateway import occasions
+from gateway.records import announcements
 from shared.events import AbsenceRecorded, BehaviorRecorded, PaymentRecorded
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -33,7 +33,7 @@ class Records:
         ids = {"record_id": self.record, "school_id": self.school, "student_id": self.student}
         event = kind(**(ids | {"version": version, "recorded_at": AT, "directory_version": 3} | facts | changes))
         async with self.gateway.service.transactions.begin() as tx:
-            await occasions.announce(event, tx)
+            await announcements.announce(event, tx)
 
     async def asked(self):
         """(template, whom) of each notification that was asked for."""

@@ -6,7 +6,7 @@ import json
 import pytest
 from uuid_utils.compat import uuid7
 
-from gateway import report_news
+from gateway.records import report_announcements
 from shared.events import ReportReady
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -25,7 +25,7 @@ class Desk:
         facts = {"name": "Monthly report", "period": "November 2026", "ready_at": AT}
         event = ReportReady(**({"report_id": self.report, "school_id": self.school} | facts | changes))
         async with self.gateway.service.transactions.begin() as tx:
-            await report_news.tell_of_report(event, tx)
+            await report_announcements.tell_of_report(event, tx)
 
     async def asked(self):
         rows = await self.gateway.rows(ASKED, (f"%{self.report}%",))

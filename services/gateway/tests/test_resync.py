@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from gateway import resync
+from gateway.directory import resync
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from uuid_utils.compat import uuid7
 
-from gateway import expiry, projections
+from gateway.tasks import projection, retention
 from shared.events import NotificationDue, TasksExpiryDue
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -25,7 +25,7 @@ async def test_a_run_of_a_schedule_can_be_looked_up_like_any_send(gateway):
     # when: told twice
     for _ in range(2):
         async with gateway.service.transactions.begin() as tx:
-            await projections.remember_run(due, tx)
+            await projection.remember_run(due, tx)
     # then
     found = await gateway.rows("SELECT * FROM intent WHERE notification_id = %s", (ids["notification_id"],))
     assert [(row["school_id"], row["task_id"]) for row in found] == [(school, ids["task_id"])]
@@ -44,7 +44,7 @@ async def test_results_of_tasks_expire_and_say_how_many_they_were(gateway):
     event = TasksExpiryDue(schedule_id=uuid4(), task_id=uuid7(), due_at=SOON)
     # when
     async with gateway.service.transactions.begin() as tx:
-        await expiry.expire_results(event, tx)
+        await retention.expire_results(event, tx)
     # then
     left = await gateway.rows("SELECT task_id FROM task WHERE school_id = %s AND result IS NOT NULL", (school,))
     assert {row["task_id"] for row in left} == {new, open_}

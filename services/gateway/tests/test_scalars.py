@@ -8,7 +8,7 @@ from typing import Annotated
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
-from gateway.scalars import WHOLE, Amount, Clock, Day, Flag, Instant, Moment
+from gateway.http.json_types import WHOLE, Amount, Clock, Day, Flag, Instant, Moment
 
 Integer = Annotated[int, Field(ge=1), WHOLE]
 NOON = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)

@@ -12,8 +12,8 @@ from uuid import UUID, uuid4
 import pytest
 import pytest_asyncio
 
-from gateway.auth import ACCESS
-from shared.events.directory import Role
+from gateway.security.access_control import ACCESS
+from shared.events.values import Role
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

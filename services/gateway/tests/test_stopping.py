@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from gateway import devices
+from gateway.directory import devices
 from shared.events import DeviceInvalidated
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway import accounts, sessions
+from gateway.accounts import accounts, sessions
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.documentation import compose
+from gateway.http.openapi import compose
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -2,7 +2,7 @@
 
 from notifier.main import build, couriers
 from notifier.settings import Settings
-from shared.running import serve
+from shared.service.server import serve
 
 settings = Settings()
 serve("notifier", settings, build(settings, couriers(settings)).app())

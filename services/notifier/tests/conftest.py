@@ -11,9 +11,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from house import House
 
-from notifier.effects.fcm import FcmCourier
-from notifier.effects.smtp import SmtpCourier
-from shared.testing import Backing, fresh_database, write_keys
+from notifier.providers.fcm import FcmCourier
+from notifier.providers.smtp import SmtpCourier
+from shared.testing.fixtures import Backing, fresh_database, write_keys
 
 EMPTY = """
 TRUNCATE notification, delivery, attempt, release, inbox_item, outbox, inbox, task_track, directory_seen,

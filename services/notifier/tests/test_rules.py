@@ -1,8 +1,8 @@
 """Channels do not meet on their way out."""
 
-from notifier.breaker import IN_A_ROW
-from notifier.work import LANES
-from shared.bus import lane_name
+from notifier.domain.circuit_breaker import IN_A_ROW
+from notifier.permits import LANES
+from shared.messaging.topology import lane_name
 
 
 async def test_rule_08_each_channel_has_queues_and_a_breaker_of_its_own(house):

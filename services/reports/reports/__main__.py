@@ -2,7 +2,7 @@
 
 from reports.main import build
 from reports.settings import Settings
-from shared.running import serve
+from shared.service.server import serve
 
 settings = Settings()
 serve("reports", settings, build(settings).app())

@@ -1,7 +1,7 @@
 """Builds the reports service: numbers become documents."""
 
 from reports.settings import Settings
-from shared.service import Service
+from shared.service.service import Service
 
 
 def build(settings: Settings) -> Service:

@@ -2,7 +2,7 @@
 
 from scheduler.main import build
 from scheduler.settings import Settings
-from shared.running import serve
+from shared.service.server import serve
 
 settings = Settings()
 serve("scheduler", settings, build(settings).app())

@@ -10,7 +10,7 @@ from scheduler import domain
 from scheduler.occasions import EXPIRES_AFTER, Run, prepared
 from shared.events import NotificationDue
 from shared.events.directory import CalendarChanged
-from shared.events.rules import OnceRule, Rule
+from shared.events.schedule_rules import OnceRule, Rule
 from shared.recurrence import SchoolCalendar, next_occasion, next_run, over_until
 
 RULE: TypeAdapter[Rule] = TypeAdapter(Rule)

@@ -14,11 +14,11 @@ from psycopg.rows import DictRow
 from scheduler import store
 from scheduler.arming import RULE, armed, at
 from scheduler.occasions import Run, event_of, outgoing
-from shared.asking import Declined, check_version
 from shared.errors import Reject, RuleRefused
 from shared.events import NotificationDue
+from shared.http.preconditions import Declined, check_version
 from shared.recurrence import check, zone_of
-from shared.transaction import Transaction
+from shared.transactions.unit_of_work import Transaction
 
 OPEN = ("active", "paused")
 MOVES = frozenset({"rule", "timezone"})

@@ -15,10 +15,10 @@ from psycopg.rows import DictRow
 from scheduler import domain, store
 from scheduler.arming import at, calendar_of, latest_of, moved, over, rule_of
 from scheduler.occasions import Run, event_of, outgoing
-from shared.db import infrastructure
-from shared.events.rules import Rule
+from shared.events.schedule_rules import Rule
+from shared.persistence.database_errors import infrastructure
 from shared.recurrence import SchoolCalendar, is_over
-from shared.transaction import Transaction, Transactions
+from shared.transactions.unit_of_work import Transaction, Transactions
 
 log = structlog.get_logger()
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from scheduler import decisions, store
 from scheduler.decisions import Which
 from shared.events import CalendarChanged, DirectoryEvent, Event, ScheduleRequested, SchoolChanged, TaskCancelRequested
-from shared.events.rules import OnceRule
-from shared.tracking import track
-from shared.transaction import Transaction, Transactions
+from shared.events.schedule_rules import OnceRule
+from shared.jobs.task_status import track
+from shared.transactions.unit_of_work import Transaction, Transactions
 
 
 async def take_up(event: ScheduleRequested, tx: Transaction) -> None:

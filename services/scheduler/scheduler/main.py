@@ -4,7 +4,7 @@ from scheduler import api, handlers, invariants, system
 from scheduler.firing import Firing
 from scheduler.settings import Settings
 from shared.events import CalendarChanged, ScheduleRequested, SchoolChanged, StudentChanged, TaskCancelRequested
-from shared.service import Service
+from shared.service.service import Service
 
 FOLLOW_SECONDS = 1.0
 FORGET_SECONDS = 600.0
@@ -13,7 +13,8 @@ FORGET_SECONDS = 600.0
 def build(settings: Settings) -> Service:
     """The service, wired. Students are projected for the school's directory version only."""
     service = Service("scheduler", settings)
-    service.project((SchoolChanged, CalendarChanged, StudentChanged), handlers.remember_schools)
+    events = (SchoolChanged, CalendarChanged, StudentChanged)
+    service.project("remember_schools", events, handlers.remember_schools)
     service.on(ScheduleRequested, handlers.take_up)
     service.on(TaskCancelRequested, handlers.cancel_task)
     service.background(Firing(service.transactions, claim=settings.claim, look_every=settings.look_every).run)

@@ -9,7 +9,6 @@ from uuid import UUID
 from psycopg.rows import DictRow
 
 from scheduler import domain
-from shared.bus import EVENTS
 from shared.errors import Reject
 from shared.events import (
     Envelope,
@@ -20,7 +19,8 @@ from shared.events import (
     ReportsMonthlyDue,
     TasksExpiryDue,
 )
-from shared.outbox import Outgoing, as_text
+from shared.messaging.topology import EVENTS
+from shared.transactions.outbox import Outgoing, as_text
 
 SOURCE = "scheduler"
 EXPIRES_AFTER = "expires_after_seconds"

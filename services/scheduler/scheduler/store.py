@@ -9,9 +9,9 @@ from psycopg.types.json import Jsonb
 
 from scheduler.arming import armed, calendar_of, moved, rule_of
 from shared.events import ScheduleChanged, ScheduleRequested
+from shared.jobs.task_status import track
 from shared.recurrence import SchoolCalendar
-from shared.tracking import track
-from shared.transaction import Transaction
+from shared.transactions.unit_of_work import Transaction
 
 KIND = "notification.send"
 """The kind of task that a single run of a notification was asked for as."""

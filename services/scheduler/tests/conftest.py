@@ -15,10 +15,10 @@ from scheduler.firing import fire_single, take_turns
 from scheduler.main import build
 from scheduler.settings import Settings
 from shared.events import CalendarChanged, ScheduleRequested, SchoolChanged, TaskCancelRequested
-from shared.events.rules import CronRule, OnceRule
-from shared.service import Service
-from shared.testing import Backing, fresh_database, fresh_vhost, write_keys
-from shared.tokens import Claims, sign
+from shared.events.schedule_rules import CronRule, OnceRule
+from shared.http.tokens import Claims, sign
+from shared.service.service import Service
+from shared.testing.fixtures import Backing, fresh_database, fresh_vhost, write_keys
 
 UTC = dt.UTC
 MESSAGE = {

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from scheduler import handlers, store
-from shared.events.rules import CronRule
+from shared.events.schedule_rules import CronRule
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from shared.events.rules import OnceRule
+from shared.events.schedule_rules import OnceRule
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

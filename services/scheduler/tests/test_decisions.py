@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 
 from scheduler import handlers
 from shared.events import NotificationDue
-from shared.events.rules import CronRule, OnceRule
+from shared.events.schedule_rules import CronRule, OnceRule
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

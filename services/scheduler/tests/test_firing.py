@@ -8,7 +8,7 @@ import pytest
 from scheduler import handlers
 from scheduler.firing import FIRE, fire_single, take_turns
 from shared.events import NotificationDue
-from shared.events.rules import CronRule, OnceRule
+from shared.events.schedule_rules import CronRule, OnceRule
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -1,8 +1,8 @@
 """When a rule comes due next: pure and synchronous. The gateway refuses bad rules with it, the scheduler runs by it."""
 
-from shared.recurrence.runs import check, is_over, next_occasion, next_run, over_until, upcoming
-from shared.recurrence.school import SchoolCalendar
-from shared.recurrence.zones import instants, zone_of
+from shared.recurrence.next_run import check, is_over, next_occasion, next_run, over_until, upcoming
+from shared.recurrence.school_calendar import SchoolCalendar
+from shared.recurrence.timezones import instants, zone_of
 
 __all__ = [
     "SchoolCalendar",

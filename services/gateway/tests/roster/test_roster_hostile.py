@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from gateway.roster import Limits, RosterRefused, read
+from gateway.roster_import.oneroster import Limits, RosterRefused, read
 
 MANIFEST = "propertyName,value\noneroster.version,1.1\nfile.orgs,bulk\n"
 

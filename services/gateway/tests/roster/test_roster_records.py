@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from gateway.roster import Guardianship, Known, Mode, Role, RosterRefused, Scope, Status, Student, read
+from gateway.roster_import.oneroster import Guardianship, Known, Mode, Role, RosterRefused, Scope, Status, Student, read
 
 ROLES = """sourcedId,status,dateLastModified,userSourcedId,roleType,role,beginDate,endDate,orgSourcedId,\
 userProfileSourcedId

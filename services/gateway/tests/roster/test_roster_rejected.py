@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.roster import RosterRefused, read
+from gateway.roster_import.oneroster import RosterRefused, read
 
 GOOD = "t9,,,true,north,teacher,,,Dora,Demo,,,dora9@example.org,,,,,"
 COLUMNS = {

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from shared.events import Audience, SchoolChanged
 from shared.events.directory import Guardian
-from shared.tokens import Claims, sign
+from shared.http.tokens import Claims, sign
 
 
 @dataclass

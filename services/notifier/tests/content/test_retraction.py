@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from notifier import invariants
-from notifier.effects import Outcome
-from shared.testing import eventually
+from notifier.providers import Outcome
+from shared.testing.fixtures import eventually
 
 ORIGIN = "absence:1"
 BLOCKED = "SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"

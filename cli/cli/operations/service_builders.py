@@ -1,0 +1,31 @@
+"""How to build each service, for the topology step and the event table. Whoever imports this imports all of them."""
+
+from collections.abc import Callable, Mapping
+
+from files.main import build as build_files
+from files.settings import Settings as FilesSettings
+from gateway.main import build as build_gateway
+from gateway.settings import Settings as GatewaySettings
+from notifier.main import build as build_notifier
+from notifier.main import couriers
+from notifier.settings import Settings as NotifierSettings
+from reports.main import build as build_reports
+from reports.settings import Settings as ReportsSettings
+from scheduler.main import build as build_scheduler
+from scheduler.settings import Settings as SchedulerSettings
+from shared.service.service import Service
+
+
+def _notifier() -> Service:
+    settings = NotifierSettings()
+    return build_notifier(settings, couriers(settings))
+
+
+BUILDS: Mapping[str, Callable[[], Service]] = {
+    "gateway": lambda: build_gateway(GatewaySettings()),
+    "notifier": _notifier,
+    "files": lambda: build_files(FilesSettings()),
+    "reports": lambda: build_reports(ReportsSettings()),
+    "scheduler": lambda: build_scheduler(SchedulerSettings()),
+}
+"""Name → the service, wired from the environment."""

@@ -1,0 +1,1 @@
+"""Sign-in: accounts, passwords, sessions, Firebase, API keys."""

@@ -1,0 +1,149 @@
+"""Accounts: names to sign in with, passwords set by invitation, the group's administrators."""
+
+import secrets
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from gateway.accounts.api_keys import digest
+from gateway.problems import Problem
+from gateway.security.access_control import Caller
+from shared.transactions.unit_of_work import Transaction, Transactions
+
+BY_NAME = """
+SELECT a.person_id, a.hash FROM account_name n JOIN account a USING (person_id) JOIN person p USING (person_id)
+WHERE n.name = %(name)s AND p.active
+"""
+BY_PERSON = "SELECT person_id, hash FROM account WHERE person_id = %(person)s"
+# An address that two people share names neither of them. Nobody becomes staff by an address: others write it down,
+# whose role may be lower, or another school's. Staff link their Firebase user once they have signed in.
+BY_FIREBASE = """
+SELECT person_id FROM account JOIN person USING (person_id) WHERE firebase_uid = %(uid)s AND active
+UNION ALL
+SELECT (array_agg(DISTINCT c.person_id))[1] FROM contact c JOIN person p USING (person_id)
+WHERE c.kind = 'mail' AND lower(c.address) = %(email)s AND p.active
+  AND NOT EXISTS (SELECT FROM account WHERE firebase_uid = %(uid)s)
+HAVING count(DISTINCT c.person_id) = 1 AND NOT bool_or(
+    EXISTS (SELECT FROM administrator a WHERE a.person_id = c.person_id)
+    OR EXISTS (SELECT FROM membership m WHERE m.person_id = c.person_id AND m.role NOT IN ('guardian', 'student')))
+"""
+# By the school's own date: a membership begins and ends at its midnight.
+MEMBERSHIPS = """
+SELECT m.school_id, s.name AS school, m.role FROM membership m JOIN school s USING (school_id)
+    JOIN person p USING (person_id)
+WHERE m.person_id = %(person)s AND s.active AND p.active
+  AND coalesce(m.starts <= (now() AT TIME ZONE s.timezone)::date, true)
+  AND coalesce(m.ends > (now() AT TIME ZONE s.timezone)::date, true)
+UNION ALL
+SELECT NULL, NULL, 'platform_admin' FROM administrator JOIN person USING (person_id)
+WHERE person_id = %(person)s AND active
+ORDER BY school_id, role
+"""
+INVITABLE = """
+SELECT person_id, NOT EXISTS (SELECT FROM administrator a WHERE a.person_id = p.person_id)
+    AND EXISTS (SELECT FROM membership m WHERE m.person_id = p.person_id AND m.school_id = %(school)s)
+    AND NOT EXISTS (SELECT FROM membership m WHERE m.person_id = p.person_id AND m.school_id <> %(school)s) AS ours
+FROM person p WHERE person_id = %(person)s AND active
+"""
+INVITE = """
+INSERT INTO invitation (hash, person_id, expires_at)
+VALUES (%(hash)s, %(person)s, clock_timestamp() + make_interval(secs => %(seconds)s)) RETURNING expires_at
+"""
+USE_INVITATION = """
+UPDATE invitation SET used_at = clock_timestamp()
+WHERE hash = %(hash)s AND used_at IS NULL AND expires_at > clock_timestamp() RETURNING person_id
+"""
+FORGET_INVITATIONS = "DELETE FROM invitation WHERE expires_at < clock_timestamp() - interval '30 days'"
+OTHER_INVITATIONS = "UPDATE invitation SET used_at = clock_timestamp() WHERE person_id = %(person)s AND used_at IS NULL"
+GIVE_HASH = """
+INSERT INTO account (person_id, hash) VALUES (%(person)s, %(hash)s)
+ON CONFLICT (person_id) DO UPDATE SET hash = excluded.hash, changed_at = clock_timestamp()
+"""
+# Whoever takes an address as a name must be the one whom the directory knows under it.
+NAME_IS_OURS = """
+SELECT FROM contact WHERE person_id = %(person)s AND kind = 'mail' AND lower(address) = %(name)s
+"""
+SET_NAME = """
+INSERT INTO account_name (name, person_id) VALUES (%(name)s, %(person)s)
+ON CONFLICT (name) DO UPDATE SET name = excluded.name WHERE account_name.person_id = excluded.person_id RETURNING name
+"""
+LINK = """
+INSERT INTO account (person_id, firebase_uid) VALUES (%(person)s, %(uid)s)
+ON CONFLICT (person_id) DO UPDATE SET firebase_uid = excluded.firebase_uid, changed_at = clock_timestamp()
+"""
+TAKEN = "SELECT FROM account WHERE firebase_uid = %(uid)s AND person_id <> %(person)s"
+ADD_ADMINISTRATOR = """
+WITH somebody AS (
+    INSERT INTO person (person_id, given_name, family_name) VALUES (%(person)s, %(given_name)s, %(family_name)s)
+)
+INSERT INTO administrator (person_id) SELECT %(person)s
+"""
+REMOVE_ADMINISTRATOR = "DELETE FROM administrator WHERE person_id = %(person)s RETURNING person_id"
+
+
+async def memberships(tx: Transaction, person: UUID) -> list[dict[str, Any]]:
+    """What a person is, and where, today; `school_id` is None for the whole group."""
+    return await tx.rows(MEMBERSHIPS, {"person": person})
+
+
+async def invite(tx: Transaction, caller: Caller, person: UUID, days: float) -> dict[str, Any]:
+    """A token with which a person sets a password; 404 for somebody unknown here.
+
+    403 for a school's administrator when the person belongs to another school or to the group as well: whoever holds
+    the token can become that person everywhere.
+    """
+    row = await tx.row(INVITABLE, {"person": person, "school": caller.school})
+    if row is None or (not caller.everywhere and not row["ours"] and not await _known_there(tx, caller, person)):
+        raise Problem(404, "not_found")
+    if not caller.everywhere and not row["ours"]:
+        raise Problem(403, "forbidden", "They belong elsewhere as well; an administrator of the group can invite them.")
+    return await _invitation(tx, person, days)
+
+
+async def _known_there(tx: Transaction, caller: Caller, person: UUID) -> bool:
+    return any(row["school_id"] == caller.school for row in await memberships(tx, person))
+
+
+async def _invitation(tx: Transaction, person: UUID, days: float) -> dict[str, Any]:
+    token = secrets.token_urlsafe(32)
+    row = await tx.row(INVITE, {"hash": digest(token), "person": person, "seconds": days * 86_400})
+    assert row is not None
+    return {"person_id": person, "token": token, "expires_at": row["expires_at"]}
+
+
+async def accept(tx: Transaction, token: str, name: str, hashed: str) -> UUID:
+    """Set name and password of the one who was invited; every other invitation of theirs is used up, too."""
+    row = await tx.row(USE_INVITATION, {"hash": digest(token)})
+    if row is None:
+        raise Problem(401, "unauthenticated", "The invitation is unknown, used or over.")
+    person: UUID = row["person_id"]
+    values = {"person": person, "name": name, "hash": hashed}
+    wrong = {"loc": ["body", "name"], "code": "taken", "message": "is not free; an address must be your own"}
+    if "@" in name and await tx.row(NAME_IS_OURS, values) is None:
+        raise Problem(422, "invalid", errors=[wrong])
+    await tx.execute(OTHER_INVITATIONS, values)
+    await tx.execute(GIVE_HASH, values)
+    if await tx.row(SET_NAME, values) is None:
+        raise Problem(422, "invalid", errors=[wrong])
+    return person
+
+
+async def forget_invitations(rows: Transactions) -> None:
+    """Drop those that have long been over."""
+    async with rows.begin() as tx:
+        await tx.execute(FORGET_INVITATIONS)
+
+
+async def link(tx: Transaction, person: UUID, uid: str) -> None:
+    """Let a Firebase user sign in as this person."""
+    if await tx.row(TAKEN, {"person": person, "uid": uid}) is not None:
+        raise Problem(409, "conflict", "This Firebase user is linked to somebody else.")
+    await tx.execute(LINK, {"person": person, "uid": uid})
+
+
+async def add_administrator(tx: Transaction, given_name: str, family_name: str, days: float) -> dict[str, Any]:
+    """A new person who administers the whole group, and their invitation."""
+    person = uuid7()
+    await tx.execute(ADD_ADMINISTRATOR, {"person": person, "given_name": given_name, "family_name": family_name})
+    return await _invitation(tx, person, days)

@@ -1,0 +1,105 @@
+"""`/v1/administrators`, invitations, `/v1/audit`: who may, and what they did."""
+
+import datetime as dt
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict
+
+from gateway.accounts import accounts
+from gateway.accounts.reads import LIST_ACTS, LIST_ADMINISTRATORS, ActPage, AdministratorPage
+from gateway.http.dependencies import Rows, school_of, seen_by
+from gateway.http.fields import Label, Limit, Wanted
+from gateway.http.json_types import Instant
+from gateway.problems import Problem
+from gateway.security.access_control import Known, SignedIn
+
+router = APIRouter(prefix="/v1", tags=["access"])
+
+
+class AdministratorIn(BaseModel):
+    """Somebody who is to administer the whole group."""
+
+    model_config = ConfigDict(extra="forbid")
+    given_name: Label
+    family_name: Label
+
+
+class Invitation(BaseModel):
+    """Shown this once: with `token` its person sets a name and a password (`POST /v1/invitations/accept`)."""
+
+    person_id: UUID
+    token: str
+    expires_at: dt.datetime
+
+
+@router.post("/people/{person_id}/invitations", status_code=201, response_model=Invitation)
+async def invite(person_id: UUID, caller: SignedIn, rows: Rows, request: Request) -> dict[str, Any]:
+    """A token with which a person sets a name and a password; also when they have forgotten theirs."""
+    async with rows.begin() as tx:
+        days = request.app.state.service.settings.invitation_days
+        return await accounts.invite(tx, caller, person_id, days)
+
+
+@router.post("/administrators", status_code=201, response_model=Invitation)
+async def add_administrator(body: AdministratorIn, caller: SignedIn, rows: Rows, request: Request) -> dict[str, Any]:
+    """A new administrator of the group, and the invitation to hand to them."""
+    async with rows.begin() as tx:
+        days = request.app.state.service.settings.invitation_days
+        invitation = await accounts.add_administrator(tx, body.given_name, body.family_name, days)
+    caller.trail.subject["person_id"] = str(invitation["person_id"])
+    return invitation
+
+
+@router.get("/administrators")
+async def administrators(_: Known, rows: Rows, after: UUID | None = None, limit: Limit = 50) -> AdministratorPage:
+    """Who administers the group."""
+    async with rows.begin() as tx:
+        found = await LIST_ADMINISTRATORS.all(tx, after=after, limit=limit + 1)
+    items = found[:limit]
+    return AdministratorPage(items=items, next=items[-1].person_id if len(found) > limit else None)
+
+
+@router.delete("/administrators/{person_id}", status_code=204)
+async def remove_administrator(person_id: UUID, caller: SignedIn, rows: Rows) -> Response:
+    """Take the group's administration from somebody, never from oneself; their session ends at its next renewal."""
+    if person_id == caller.person:
+        raise Problem(409, "conflict", "Nobody removes themselves: another administrator can.")
+    async with rows.begin() as tx:
+        if await tx.row(accounts.REMOVE_ADMINISTRATOR, {"person": person_id}) is None:
+            raise Problem(404, "not_found")
+    return Response(status_code=204)
+
+
+@router.get("/audit")
+async def audited(
+    caller: Known,
+    rows: Rows,
+    school: Wanted = None,
+    person: UUID | None = None,
+    key: UUID | None = None,
+    action: Wanted = None,
+    since: Instant | None = None,
+    until: Instant | None = None,
+    refused: bool = False,
+    after: UUID | None = None,
+    limit: Limit = 50,
+) -> ActPage:
+    """What was decided and administered at the caller's school, or anywhere; `refused`: only what was not done."""
+    where = None if caller.everywhere and school is None else await school_of(rows, caller, school)
+    async with seen_by(rows, caller) as tx:
+        found = await LIST_ACTS.all(
+            tx,
+            school=where,
+            person=person,
+            key=key,
+            action=action,
+            since=since,
+            until=until,
+            refused=refused or None,
+            after=after,
+            limit=limit + 1,
+        )
+    items = found[:limit]
+    return ActPage(items=items, next=items[-1].id if len(found) > limit else None)

@@ -1,0 +1,84 @@
+"""API keys: 256 random bits, kept as their hash; a role, scopes and a school; an end."""
+
+import datetime as dt
+import hashlib
+import secrets
+import time
+from typing import Any
+from uuid import UUID
+
+from gateway.problems import Problem
+from gateway.security.access_control import Caller
+from shared.transactions.unit_of_work import Transaction, Transactions
+
+PREFIX = "sck_"
+REMEMBERED_SECONDS = 5.0
+"""How long a gateway may go on taking a key that was revoked on another one."""
+MOST_REMEMBERED = 10_000
+
+ADD = """
+INSERT INTO api_key (key_id, school_id, name, role, scopes, hash, hint, created_by, expires_at)
+VALUES (%(id)s, %(school)s, %(name)s, %(role)s, %(scopes)s, %(hash)s, %(hint)s, %(by)s, %(expires_at)s)
+"""
+CHANGE = """
+UPDATE api_key SET name = %(name)s, expires_at = %(expires_at)s, version = version + 1 WHERE key_id = %(id)s
+"""
+REVOKE = """
+UPDATE api_key SET revoked_at = clock_timestamp(), version = version + 1
+WHERE key_id = %(id)s AND revoked_at IS NULL RETURNING key_id
+"""
+# Noted at most once a minute, in the statement that looks the key up.
+FIND = """
+WITH found AS (
+    SELECT key_id, school_id, role, scopes, last_used_at FROM api_key
+    WHERE hash = %(hash)s AND revoked_at IS NULL AND coalesce(expires_at > clock_timestamp(), true)
+), noted AS (
+    UPDATE api_key k SET last_used_at = clock_timestamp() FROM found f
+    WHERE k.key_id = f.key_id AND coalesce(f.last_used_at < clock_timestamp() - interval '1 minute', true)
+)
+SELECT * FROM found
+"""
+
+
+def digest(secret: str) -> bytes:
+    """What is kept of a secret of 256 random bits; a slow hash would add nothing."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+async def add(tx: Transaction, values: dict[str, Any]) -> str:
+    """Add a key; its secret, which is shown once."""
+    secret = PREFIX + secrets.token_urlsafe(32)
+    await tx.execute(ADD, values | {"hash": digest(secret), "hint": secret[-4:]})
+    return secret
+
+
+class Keys:
+    """Finds who comes with a key; remembers it for some seconds."""
+
+    def __init__(self, rows: Transactions) -> None:
+        self._rows = rows
+        self._known: dict[bytes, tuple[float, dict[str, Any]]] = {}
+
+    async def caller(self, secret: str) -> Caller:
+        """Who a key stands for; 401 when it is unknown, revoked or over."""
+        hashed = digest(secret)
+        until, row = self._known.get(hashed, (0.0, None))
+        if row is None or until < time.monotonic():
+            async with self._rows.database.worker() as connection:
+                row = await (await connection.execute(FIND, {"hash": hashed})).fetchone()
+            if row is None:
+                self._known.pop(hashed, None)
+                raise Problem(401, "unauthenticated", "The key is unknown, revoked or over.")
+            if len(self._known) >= MOST_REMEMBERED:
+                self._known.clear()
+            self._known[hashed] = (time.monotonic() + REMEMBERED_SECONDS, row)
+        return Caller(None, row["role"], row["school_id"], row["key_id"], frozenset(row["scopes"]))
+
+    def forget(self, key: UUID) -> None:
+        """Look a key up anew the next time."""
+        self._known = {hashed: known for hashed, known in self._known.items() if known[1]["key_id"] != key}
+
+
+def over(expires_at: dt.datetime | None) -> bool:
+    """Whether an end lies in the past."""
+    return expires_at is not None and expires_at <= dt.datetime.now(dt.UTC)

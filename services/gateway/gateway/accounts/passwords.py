@@ -1,0 +1,101 @@
+"""Passwords: argon2id in threads, few at once; and how long a name has to wait after failures."""
+
+import asyncio
+import hashlib
+import secrets
+from typing import Annotated
+
+from pwdlib import PasswordHash
+from pydantic import StringConstraints
+
+from gateway.problems import Problem
+from shared.transactions.unit_of_work import Transactions
+
+AT_ONCE = 2
+"""Each takes tens of milliseconds of a core and 64 MB."""
+PATIENCE_SECONDS = 5.0
+
+Password = Annotated[str, StringConstraints(min_length=10, max_length=200)]
+
+WAIT = """
+SELECT extract(epoch FROM blocked_until - clock_timestamp())::float8 AS wait FROM sign_in_failure
+WHERE name_hash = %(name)s AND blocked_until > clock_timestamp()
+"""
+# Every attempt counts as a failure until it has succeeded, so that a hundred at once are no more than one
+# after another. Each after the free ones doubles the wait; a day without an attempt forgets them.
+ATTEMPT = """
+INSERT INTO sign_in_failure AS f (name_hash, failures, blocked_until) VALUES (%(name)s, 1, '-infinity')
+ON CONFLICT (name_hash) DO UPDATE SET last_at = clock_timestamp(),
+    failures = CASE WHEN f.last_at < clock_timestamp() - interval '1 day' THEN 1 ELSE f.failures + 1 END,
+    blocked_until = CASE WHEN f.failures + 1 >= %(free)s
+        THEN clock_timestamp() + make_interval(secs => least(%(longest)s, 5 * 2 ^ least(f.failures + 1 - %(free)s, 30)))
+        ELSE '-infinity' END
+WHERE f.blocked_until <= clock_timestamp()
+RETURNING failures
+"""
+SUCCEEDED = "DELETE FROM sign_in_failure WHERE name_hash = %(name)s"
+FORGET = "DELETE FROM sign_in_failure WHERE last_at < clock_timestamp() - interval '1 day'"
+
+
+class Passwords:
+    """Hashes and checks passwords without blocking the loop."""
+
+    def __init__(self) -> None:
+        self._hasher = PasswordHash.recommended()
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._nobodys = self._hasher.hash(secrets.token_urlsafe(16))
+
+    async def hash(self, password: str) -> str:
+        """An argon2id hash with its parameters and salt."""
+        await self._place()
+        try:
+            return await asyncio.to_thread(self._hasher.hash, password)
+        finally:
+            self._places.release()
+
+    async def right(self, password: str, hashed: str | None) -> bool:
+        """Whether it is the one; takes as long for somebody who has none."""
+        await self._place()
+        try:
+            right = await asyncio.to_thread(self._hasher.verify, password, hashed or self._nobodys)
+        finally:
+            self._places.release()
+        return right and hashed is not None
+
+    async def _place(self) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._places.acquire()
+        except TimeoutError:
+            raise Problem(503, "unavailable", "Too many people are signing in right now.") from None
+
+
+class Failures:
+    """Counts wrong passwords by name, whether or not anybody has it, so that waiting tells nothing."""
+
+    def __init__(self, rows: Transactions, free: int, longest: float) -> None:
+        self._rows = rows
+        self._limits = {"free": free, "longest": longest}
+
+    async def attempt(self, name: str) -> None:
+        """Note that a password is about to be tried; 429 while the name has to wait."""
+        async with self._rows.begin() as tx:
+            if await tx.row(ATTEMPT, {"name": _hash(name), **self._limits}) is not None:
+                return
+            row = await tx.row(WAIT, {"name": _hash(name)})
+        raise Problem(429, "rate_limited", headers={"Retry-After": str(int(row["wait"] if row else 0) + 1)})
+
+    async def succeeded(self, name: str) -> None:
+        """Forget what was before."""
+        async with self._rows.begin() as tx:
+            await tx.execute(SUCCEEDED, {"name": _hash(name)})
+
+
+async def forget_failures(rows: Transactions) -> None:
+    """Drop what is a day old."""
+    async with rows.begin() as tx:
+        await tx.execute(FORGET)
+
+
+def _hash(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()

@@ -1,0 +1,205 @@
+"""`/v1/sessions`, `/v1/invitations`: signing in and out. No token is needed; addresses and names are limited."""
+
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
+
+from gateway.accounts import accounts, sessions
+from gateway.accounts.passwords import Password
+from gateway.accounts.sessions import Reused, Wish
+from gateway.http.dependencies import Rows, SignInTools
+from gateway.problems import Problem
+from gateway.security import audit
+from gateway.security.access_control import KnownPerson
+from shared.events.values import Role
+
+router = APIRouter(prefix="/v1", tags=["sign-in"])
+
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, to_lower=True, min_length=2, max_length=254, pattern=r"^[^\x00-\x20]+$"),
+    AfterValidator(str.casefold),
+]
+Secret = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[\x21-\x7e]+$")]
+
+
+class SignIn(BaseModel):
+    """A name (user name or e-mail) with its password, or a Firebase ID token; `school` and `role` choose a role."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: Name | None = None
+    password: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    firebase_token: Annotated[str, StringConstraints(min_length=1, max_length=8192)] | None = None
+    school: UUID | None = None
+    role: Role | None = None
+
+    @model_validator(mode="after")
+    def one_way(self) -> Self:
+        """Both would be a guess."""
+        named = self.name is not None and self.password is not None
+        if named == (self.firebase_token is not None) or (self.name is None) != (self.password is None):
+            msg = "send name and password, or firebase_token"
+            raise ValueError(msg)
+        return self
+
+
+class Session(BaseModel):
+    """`access_token` goes into every request as a bearer token; `refresh_token` is good for one renewal."""
+
+    access_token: str
+    token_type: str
+    expires_in: int
+    refresh_token: str
+    refresh_expires_in: int
+    person_id: UUID
+    role: Role
+    school_id: UUID | None
+
+
+class Renewal(BaseModel):
+    """A refresh token; with `school` or `role` the session goes on as another of the person's roles."""
+
+    model_config = ConfigDict(extra="forbid")
+    refresh_token: Secret
+    school: UUID | None = None
+    role: Role | None = None
+
+
+class End(BaseModel):
+    """The session to end, by its refresh token."""
+
+    model_config = ConfigDict(extra="forbid")
+    refresh_token: Secret
+
+
+class Acceptance(BaseModel):
+    """An invitation, and with what its person will sign in: an address must be one of their own."""
+
+    model_config = ConfigDict(extra="forbid")
+    token: Secret
+    name: Name
+    password: Password
+
+
+class PasswordChange(BaseModel):
+    """The password until now and the new one."""
+
+    model_config = ConfigDict(extra="forbid")
+    old: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    new: Password
+
+
+class FirebaseLink(BaseModel):
+    """An ID token of the Firebase user that is to be able to sign in as the caller."""
+
+    model_config = ConfigDict(extra="forbid")
+    firebase_token: Annotated[str, StringConstraints(min_length=1, max_length=8192)]
+
+
+@router.post("/sessions", response_model=Session)
+async def sign_in(body: SignIn, rows: Rows, tools: SignInTools) -> dict[str, Any]:
+    """Sign in. 401 says nothing of whether the name exists; 422 `membership_needed` lists roles to choose from."""
+    by = "password" if body.name is not None else "firebase"
+    person: UUID | None = None
+    try:
+        if body.name is not None:
+            person = await _by_password(body.name, body.password or "", rows, tools)
+        else:
+            person = await _by_firebase(body.firebase_token or "", rows, tools)
+        async with rows.begin() as tx:
+            session = await tools.sessions.open(tx, person, Wish(body.school, body.role))
+    except Problem as problem:
+        await audit.note(
+            rows, "POST /v1/sessions", status=problem.status, code=problem.code, person=person, subject={"by": by}
+        )
+        raise
+    await audit.note(
+        rows,
+        "POST /v1/sessions",
+        status=200,
+        person=person,
+        role=session["role"],
+        school=session["school_id"],
+        subject={"by": by},
+    )
+    return session
+
+
+async def _by_password(name: str, password: str, rows: Rows, tools: SignInTools) -> UUID:
+    await tools.failures.attempt(name)
+    async with rows.begin() as tx:
+        account = await tx.row(accounts.BY_NAME, {"name": name})
+    if not await tools.passwords.right(password, account["hash"] if account else None) or account is None:
+        raise Problem(401, "unauthenticated", "Name or password is wrong.")
+    await tools.failures.succeeded(name)
+    found: UUID = account["person_id"]
+    return found
+
+
+async def _by_firebase(token: str, rows: Rows, tools: SignInTools) -> UUID:
+    user = await tools.firebase.user(token)
+    async with rows.begin() as tx:
+        account = await tx.row(accounts.BY_FIREBASE, {"uid": user.uid, "email": user.email})
+    if account is None:
+        raise Problem(401, "unauthenticated", "Nobody here is linked to this Firebase user.")
+    found: UUID = account["person_id"]
+    return found
+
+
+@router.post("/sessions/refresh", response_model=Session)
+async def refresh(body: Renewal, rows: Rows, tools: SignInTools) -> dict[str, Any]:
+    """Both tokens anew. A refresh token that comes a second time ends its session everywhere."""
+    try:
+        return await tools.sessions.renew(body.refresh_token, Wish(body.school, body.role))
+    except Reused as problem:
+        await audit.note(
+            rows, "POST /v1/sessions/refresh", status=problem.status, code=problem.code, person=problem.person
+        )
+        raise
+
+
+@router.post("/sessions/end", status_code=204)
+async def sign_out(body: End, tools: SignInTools) -> Response:
+    """Sign out. An access token goes on until its minutes are over."""
+    await tools.sessions.end(body.refresh_token)
+    return Response(status_code=204)
+
+
+@router.post("/invitations/accept", status_code=204)
+async def accept(body: Acceptance, rows: Rows, tools: SignInTools) -> Response:
+    """Set name and password with an invitation; every session of the person ends."""
+    hashed = await tools.passwords.hash(body.password)
+    async with rows.begin() as tx:
+        person = await accounts.accept(tx, body.token, body.name, hashed)
+        await sessions.end_all(tx, person)
+    await audit.note(rows, "POST /v1/invitations/accept", status=204, person=person)
+    return Response(status_code=204)
+
+
+@router.put("/me/password", status_code=204)
+async def change_password(body: PasswordChange, caller: KnownPerson, rows: Rows, tools: SignInTools) -> Response:
+    """Change one's password; every session ends, this one's refresh token included."""
+    await tools.failures.attempt(str(caller.person))
+    async with rows.begin() as tx:
+        account = await tx.row(accounts.BY_PERSON, {"person": caller.person})
+    if account is None or not await tools.passwords.right(body.old, account["hash"]):
+        raise Problem(403, "forbidden", "The old password is wrong.")
+    hashed = await tools.passwords.hash(body.new)
+    async with rows.begin() as tx:
+        await tx.execute(accounts.GIVE_HASH, {"person": caller.person, "hash": hashed})
+        assert caller.person is not None
+        await sessions.end_all(tx, caller.person)
+    await tools.failures.succeeded(str(caller.person))
+    return Response(status_code=204)
+
+
+@router.put("/me/firebase", status_code=204)
+async def link_firebase(body: FirebaseLink, caller: KnownPerson, rows: Rows, tools: SignInTools) -> Response:
+    """Let a Firebase user sign in as the caller; one that is linked to somebody else is 409."""
+    user = await tools.firebase.user(body.firebase_token)
+    async with rows.begin() as tx:
+        assert caller.person is not None
+        await accounts.link(tx, caller.person, user.uid)
+    return Response(status_code=204)

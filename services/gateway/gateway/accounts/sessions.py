@@ -1,0 +1,125 @@
+"""Sessions: an access token of minutes and a refresh token that is replaced each time it is used."""
+
+import datetime as dt
+import secrets
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from gateway.accounts import accounts
+from gateway.accounts.api_keys import digest
+from gateway.problems import Problem
+from shared.http.tokens import Claims, Signer
+from shared.transactions.unit_of_work import Transaction, Transactions
+
+OPEN = """
+INSERT INTO refresh_token (hash, family, person_id, role, school_id, expires_at)
+VALUES (%(hash)s, %(family)s, %(person)s, %(role)s, %(school)s, clock_timestamp() + make_interval(secs => %(seconds)s))
+"""
+USE = """
+UPDATE refresh_token SET used_at = clock_timestamp()
+WHERE hash = %(hash)s AND used_at IS NULL AND revoked_at IS NULL AND expires_at > clock_timestamp()
+RETURNING family, person_id, role, school_id
+"""
+# A token that was used before and comes again is in two hands: its whole family ends.
+REVOKE_REUSED = """
+UPDATE refresh_token SET revoked_at = clock_timestamp() WHERE revoked_at IS NULL AND family IN (
+    SELECT family FROM refresh_token WHERE hash = %(hash)s AND used_at IS NOT NULL
+) RETURNING person_id
+"""
+END = """
+UPDATE refresh_token SET revoked_at = clock_timestamp()
+WHERE revoked_at IS NULL AND family IN (SELECT family FROM refresh_token WHERE hash = %(hash)s) RETURNING person_id
+"""
+END_ALL = """
+UPDATE refresh_token SET revoked_at = clock_timestamp() WHERE person_id = %(person)s AND revoked_at IS NULL
+"""
+FORGET = "DELETE FROM refresh_token WHERE expires_at < clock_timestamp() - interval '30 days'"
+
+
+class Reused(Problem):
+    """A refresh token came a second time; `person` is whose it was."""
+
+    def __init__(self, person: UUID) -> None:
+        super().__init__(401, "unauthenticated", "The refresh token was used before: the session has ended everywhere.")
+        self.person = person
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """As what, and where, somebody wants to sign in, if they say."""
+
+    school: UUID | None = None
+    role: str | None = None
+
+
+def choose(memberships: list[dict[str, Any]], wish: Wish) -> dict[str, Any]:
+    """The one membership that fits the wish; 403 if there is none, 422 with the list if there are several."""
+    fitting = [
+        m
+        for m in memberships
+        if (wish.school is None or m["school_id"] == wish.school) and (wish.role is None or m["role"] == wish.role)
+    ]
+    if not fitting:
+        raise Problem(403, "forbidden", "You have no such role at such a school today.")
+    if len(fitting) > 1:
+        listed = [m | {"school_id": str(m["school_id"]) if m["school_id"] else None} for m in fitting]
+        raise Problem(422, "membership_needed", memberships=listed)
+    return fitting[0]
+
+
+class Sessions:
+    """Opens, renews and ends sessions."""
+
+    def __init__(self, rows: Transactions, signing_key: bytes, access: dt.timedelta, refresh: dt.timedelta) -> None:
+        self._rows = rows
+        self._signer = Signer(signing_key)
+        self._access = access
+        self._refresh = refresh
+
+    async def open(self, tx: Transaction, person: UUID, wish: Wish, family: UUID | None = None) -> dict[str, Any]:
+        """Both tokens for a person in one of their roles."""
+        as_what = choose(await accounts.memberships(tx, person), wish)
+        token = secrets.token_urlsafe(32)
+        values = {"hash": digest(token), "family": family or uuid4(), "person": person, "role": as_what["role"]}
+        seconds = self._refresh.total_seconds()
+        await tx.execute(OPEN, values | {"school": as_what["school_id"], "seconds": seconds})
+        claims = Claims(person=person, role=as_what["role"], school=as_what["school_id"])
+        return {
+            "access_token": self._signer.sign(claims, self._access),
+            "token_type": "Bearer",
+            "expires_in": int(self._access.total_seconds()),
+            "refresh_token": token,
+            "refresh_expires_in": int(seconds),
+            "person_id": person,
+            "role": as_what["role"],
+            "school_id": as_what["school_id"],
+        }
+
+    async def renew(self, token: str, wish: Wish) -> dict[str, Any]:
+        """Both tokens anew, in another role if wished; 401 when it is over, for its whole family when it was used."""
+        async with self._rows.begin() as tx:
+            row = await tx.row(USE, {"hash": digest(token)})
+            if row is not None:
+                same = Wish(row["school_id"], row["role"])
+                return await self.open(tx, row["person_id"], same if wish == Wish() else wish, row["family"])
+            reused = await tx.row(REVOKE_REUSED, {"hash": digest(token)})
+        if reused is not None:
+            raise Reused(reused["person_id"])
+        raise Problem(401, "unauthenticated", "The refresh token is unknown or over.")
+
+    async def end(self, token: str) -> None:
+        """Sign out: the family ends; an access token goes on until its minutes are over."""
+        async with self._rows.begin() as tx:
+            await tx.execute(END, {"hash": digest(token)})
+
+
+async def end_all(tx: Transaction, person: UUID) -> None:
+    """End every session of a person: their password has changed."""
+    await tx.execute(END_ALL, {"person": person})
+
+
+async def forget_sessions(rows: Transactions) -> None:
+    """Drop tokens that have long been over."""
+    async with rows.begin() as tx:
+        await tx.execute(FORGET)

@@ -1,0 +1,1 @@
+"""Schools, people, students, classes, devices."""

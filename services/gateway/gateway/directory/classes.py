@@ -1,0 +1,123 @@
+"""Classes and who is in them. A student's event says which classes they are in, so each change tells of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from psycopg import sql
+
+from gateway.directory import publish
+from gateway.directory.students import members
+from gateway.problems import Problem
+from shared.http.preconditions import check_version
+from shared.transactions.unit_of_work import Transaction, Transactions
+
+ADD = """
+INSERT INTO school_class (class_id, school_id, sourced_id, title, code, kind, grades)
+VALUES (%(class_id)s, %(school)s, %(sourced_id)s, %(title)s, %(code)s, %(kind)s, %(grades)s)
+ON CONFLICT DO NOTHING RETURNING class_id
+"""
+LOCK = """
+SELECT version, active FROM school_class WHERE class_id = %(class_id)s AND school_id = %(school)s FOR NO KEY UPDATE
+"""
+AT_ONCE = 500
+FIELDS = ("title", "code", "kind", "grades", "active")
+PUPILS = """
+SELECT s.school_id, s.student_id FROM enrolment e
+JOIN student s ON s.school_id = e.school_id AND s.student_id = e.person_id
+WHERE e.class_id = ANY(%(classes)s) AND e.role = 'student' AND NOT e.lapsed
+"""
+ENROL = """
+INSERT INTO enrolment AS e (class_id, person_id, role, school_id, leads, starts, ends, lapsed)
+SELECT %(class_id)s, r.person_id, r.role, %(school)s, r.leads, r.starts, r.ends,
+       r.ends IS NOT NULL AND r.ends <= school_today(%(school)s)
+FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, role text, leads boolean, starts date, ends date)
+ORDER BY r.person_id, r.role
+ON CONFLICT (class_id, person_id, role) DO UPDATE SET leads = excluded.leads, starts = excluded.starts,
+    ends = excluded.ends, lapsed = excluded.lapsed
+"""
+STUDENTS = "SELECT student_id FROM student WHERE school_id = %(school)s AND student_id = ANY(%(people)s)"
+WITHDRAW = """
+UPDATE enrolment SET ends = school_today(school_id), lapsed = true
+WHERE class_id = %(class_id)s AND person_id = %(person)s AND role = %(role)s AND NOT lapsed RETURNING person_id
+"""
+# In batches: a term's end is every enrolment's. No school is more than a day ahead of UTC, where the index is read.
+LAPSE = """
+WITH over AS (
+    SELECT class_id, person_id, role FROM enrolment
+    WHERE NOT lapsed AND ends <= current_date + 1 AND ends <= school_today(school_id)
+    ORDER BY ends LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+UPDATE enrolment e SET lapsed = true FROM over o
+WHERE (e.class_id, e.person_id, e.role) = (o.class_id, o.person_id, o.role)
+RETURNING e.school_id, e.person_id, e.role
+"""
+
+
+async def add(tx: Transaction, class_id: UUID, school: UUID, facts: Mapping[str, Any]) -> None:
+    """A new class; 409 when the sourcedId is another's. Nobody is told: nobody is in it."""
+    if await tx.row("SELECT FROM school WHERE school_id = %(school)s", {"school": school}) is None:
+        raise Problem(404, "unknown_school")
+    if await tx.row(ADD, {"class_id": class_id, "school": school, **facts}) is None:
+        raise Problem(409, "conflict", "Another class has this sourced_id.")
+
+
+async def change(tx: Transaction, school: UUID, class_id: UUID, expected: int | None, facts: Mapping[str, Any]) -> None:
+    """Other facts; a class that ends or comes back is told of by its students."""
+    pupils = await _hold_pupils(tx, class_id) if "active" in facts else []
+    row = await tx.row(LOCK, {"class_id": class_id, "school": school})
+    if row is None:
+        raise Problem(404, "not_found")
+    check_version(expected, row["version"])
+    names = [name for name in FIELDS if name in facts]
+    assigned = sql.SQL(", ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in names
+    )
+    query = sql.SQL("UPDATE school_class SET version = version + 1, {} WHERE class_id = {}")
+    await tx.execute(query.format(assigned, sql.Placeholder("class_id")), {"class_id": class_id, **facts})
+    await publish.tell(tx, students=pupils)
+
+
+async def enrol(tx: Transaction, school: UUID, class_id: UUID, enrolments: Sequence[Mapping[str, Any]]) -> None:
+    """Put people into a class; 422 lists who is not of the school, or is to be a student and is none."""
+    people = [each["person_id"] for each in enrolments]
+    await members(tx, school, people)
+    pupils = sorted({each["person_id"] for each in enrolments if each["role"] == "student"})
+    found = {row["student_id"] for row in await tx.rows(STUDENTS, {"school": school, "people": pupils})}
+    if strangers := [str(person) for person in pupils if person not in found]:
+        raise Problem(422, "unknown_people", "Some are no students of this school.", people=strangers)
+    await publish.bump_students(tx, [(school, pupil) for pupil in pupils])
+    row = await tx.row(LOCK, {"class_id": class_id, "school": school})
+    if row is None:
+        raise Problem(404, "not_found")
+    await tx.execute(ENROL, {"class_id": class_id, "school": school} | publish.rows(enrolments))
+    await publish.tell(tx, students=[(school, pupil) for pupil in pupils])
+
+
+async def withdraw(tx: Transaction, school: UUID, class_id: UUID, person: UUID, role: str) -> None:
+    """End an enrolment today; 404 when there is none that goes on."""
+    pupils = [(school, person)] if role == "student" else []
+    await publish.bump_students(tx, pupils)
+    if await tx.row(LOCK, {"class_id": class_id, "school": school}) is None:
+        raise Problem(404, "not_found")
+    if await tx.row(WITHDRAW, {"class_id": class_id, "person": person, "role": role}) is None:
+        raise Problem(404, "not_found")
+    await publish.tell(tx, students=pupils)
+
+
+async def end_lapsed(transactions: Transactions) -> None:
+    """Tell of students whose enrolment ended by its date, which no request and no import says."""
+    ended = AT_ONCE
+    while ended == AT_ONCE:
+        async with transactions.begin() as tx:
+            rows = await tx.rows(LAPSE, {"limit": AT_ONCE})
+            pupils = sorted({(row["school_id"], row["person_id"]) for row in rows if row["role"] == "student"})
+            await publish.bump_students(tx, pupils)
+            await publish.tell(tx, students=pupils)
+        ended = len(rows)
+
+
+async def _hold_pupils(tx: Transaction, class_id: UUID) -> list[tuple[UUID, UUID]]:
+    pupils = sorted((row["school_id"], row["student_id"]) for row in await tx.rows(PUPILS, {"classes": [class_id]}))
+    await publish.bump_students(tx, pupils)
+    return pupils

@@ -1,0 +1,90 @@
+"""Devices: a token is unique over all people and moves to whoever registers it last."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from gateway.directory import publish
+from gateway.problems import Problem
+from shared.events import DeviceInvalidated
+from shared.transactions.unit_of_work import Transaction
+
+OWNERS = """
+SELECT person_id, sourced_id FROM person
+WHERE person_id = ANY(%(ids)s::uuid[]) OR sourced_id = ANY(%(sourced)s::text[])
+"""
+# New tokens are written before the owners are read: who registers one at the same moment waits here and then sees
+# its first owner, who is to be told as well. All in the order of tokens, so that nobody waits in a circle.
+APPEAR = """
+INSERT INTO device (person_id, token, fid, platform)
+SELECT person_id, token, fid, platform FROM jsonb_to_recordset(%(rows)s)
+    AS r(person_id uuid, token text, fid text, platform text)
+ORDER BY token ON CONFLICT DO NOTHING
+"""
+LOSERS = "SELECT person_id FROM device WHERE token = ANY(%(tokens)s) ORDER BY token FOR UPDATE"
+REGISTER = """
+UPDATE device d SET person_id = r.person_id, fid = r.fid, platform = r.platform, registered_at = clock_timestamp()
+FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, token text, fid text, platform text) WHERE d.token = r.token
+"""
+# Each is called with every notification, so that nobody has them without end.
+MOST = 20
+OLDEST = """
+DELETE FROM device WHERE token IN (
+    SELECT token FROM (
+        SELECT token, row_number() OVER (PARTITION BY person_id ORDER BY registered_at DESC, token) AS nth
+        FROM device WHERE person_id = ANY(%(people)s)) AS theirs
+    WHERE nth > %(most)s)
+"""
+
+REMOVE = "DELETE FROM device WHERE token = %(token)s AND person_id = %(person)s RETURNING token"
+
+# Who registered the token after the attempt, be it the same person, has it anew.
+DEAD = """
+DELETE FROM device WHERE person_id = %(person)s AND registered_at <= %(attempted)s
+  AND encode(sha256(convert_to(token, 'UTF8')), 'hex') = %(token)s
+RETURNING token
+"""
+
+
+async def owners(tx: Transaction, named: Sequence[tuple[UUID | None, str | None]]) -> list[UUID]:
+    """The people named, in order; 422 lists all that are unknown."""
+    found = await tx.rows(OWNERS, {"ids": [i for i, _ in named if i], "sourced": [s for _, s in named if s]})
+    by_name = {row["sourced_id"]: row["person_id"] for row in found}
+    by_name |= {row["person_id"]: row["person_id"] for row in found}
+    unknown = sorted({str(i or s) for i, s in named if (i or s) not in by_name})
+    if unknown:
+        raise Problem(422, "unknown_people", people=unknown)
+    return [by_name[i or s] for i, s in named]
+
+
+async def register(tx: Transaction, people: Sequence[UUID], devices: Sequence[dict[str, Any]]) -> int:
+    """Give each device to its person, the last one named, and tell of everybody who gained or lost one.
+
+    Of more than `MOST` of one person's, those that were registered longest ago are forgotten.
+    """
+    last = {device["token"]: device | {"person_id": p} for p, device in zip(people, devices, strict=True)}
+    rows = publish.rows(list(last.values()))
+    await tx.execute(APPEAR, rows)
+    lost = await tx.rows(LOSERS, {"tokens": list(last)})
+    await tx.execute(REGISTER, rows)
+    await tx.execute(OLDEST, {"people": list(people), "most": MOST})
+    touched = sorted({*people, *(row["person_id"] for row in lost)})
+    await publish.bump_people(tx, touched)
+    await publish.tell(tx, people=touched)
+    return len(last)
+
+
+async def remove(tx: Transaction, person: UUID, token: str) -> None:
+    """Forget a device of a person; 404 when they have none with this token."""
+    await publish.bump_people(tx, [person])
+    if await tx.row(REMOVE, {"person": person, "token": token}) is None:
+        raise Problem(404, "not_found")
+    await publish.tell(tx, people=[person])
+
+
+async def forget(event: DeviceInvalidated, tx: Transaction) -> None:
+    """Forget a device whose token the push provider no longer knows, unless it has been registered since."""
+    await publish.bump_people(tx, [event.person_id])
+    values = {"person": event.person_id, "token": event.token_sha256, "attempted": event.attempted_at}
+    if await tx.row(DEAD, values) is not None:
+        await publish.tell(tx, people=[event.person_id])

@@ -1,0 +1,62 @@
+"""Erasure: the key of a person is dropped, and what stands in plain tables is blanked, in one commit.
+
+What went out before (log, queues, dead letters, other services' copies of sealed fields) cannot be opened any more once
+the processes have forgotten the key (`Vault`, 60 s); the event of the blank person does the rest.
+"""
+
+from uuid import UUID
+
+from gateway.directory import people, publish
+from gateway.roster_import.oneroster import mark
+from shared.persistence.encryption import ERASE
+from shared.transactions.unit_of_work import Transaction
+
+# The roster's id may say who it is. Its hash stays, so that the next roster does not bring the person back.
+BLANK = """
+UPDATE person SET sourced_id = %(sourced_id)s, given_name = '', family_name = '', language = NULL, timezone = NULL,
+    quiet_starts = NULL, quiet_ends = NULL, active = false, digest = NULL, erased_at = clock_timestamp()
+WHERE person_id = %(person)s
+"""
+FORGET = (
+    "DELETE FROM refresh_token WHERE person_id = %(person)s",
+    "DELETE FROM invitation WHERE person_id = %(person)s",
+    "DELETE FROM administrator WHERE person_id = %(person)s",
+    "DELETE FROM account_name WHERE person_id = %(person)s",
+    "DELETE FROM account WHERE person_id = %(person)s",
+    "DELETE FROM contact WHERE person_id = %(person)s",
+    "DELETE FROM device WHERE person_id = %(person)s",
+    "DELETE FROM preference WHERE person_id = %(person)s",
+    """UPDATE membership SET ends = school_today(school_id)
+       WHERE person_id = %(person)s AND (ends IS NULL OR ends > school_today(school_id))""",
+    "UPDATE enrolment SET ends = school_today(school_id), lapsed = true WHERE person_id = %(person)s AND NOT lapsed",
+    "UPDATE guardianship SET relationship = 'guardian' WHERE guardian_id = %(person)s OR student_id = %(person)s",
+)
+# What was said of a student is the student's: the same fields that the event seals.
+BLANK_RECORDS = """
+UPDATE record SET facts = facts - %(personal)s::text[], version = version + 1, changed_at = clock_timestamp()
+WHERE student_id = %(person)s
+"""
+# Facts that are on their way: the relay finds no key and sends them without the personal fields; here they go at once.
+BLANK_OUTBOX = """
+UPDATE outbox SET data = (data::jsonb - %(personal)s::text[])::text WHERE sealed_for = %(person)s
+"""
+STUDENTS = """
+UPDATE student SET active = false, digest = NULL, version = version + 1 WHERE student_id = %(person)s
+RETURNING school_id, student_id
+"""
+SOURCED_ID = "SELECT sourced_id FROM person WHERE person_id = %(person)s"
+
+
+async def erase(tx: Transaction, person: UUID, personal: list[str]) -> None:
+    """Erase a person for good; `personal` names the fields that events seal. 404 when there is nobody."""
+    await people.lock(tx, person, None)
+    row = await tx.row(SOURCED_ID, {"person": person})
+    assert row is not None
+    values = {"person": person, "personal": personal, "sourced_id": row["sourced_id"] and mark(row["sourced_id"])}
+    await tx.execute(BLANK, values)
+    for statement in (*FORGET, BLANK_RECORDS, BLANK_OUTBOX):
+        await tx.execute(statement, values)
+    pupils = [(found["school_id"], found["student_id"]) for found in await tx.rows(STUDENTS, values)]
+    await tx.execute(ERASE, {"subject": person})
+    await publish.bump_people(tx, [person])
+    await publish.tell(tx, people=[person], students=pupils)

@@ -1,0 +1,195 @@
+"""People: who they are, where they belong, how they may be reached; ended rather than deleted, erased on demand."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from psycopg import sql
+
+from gateway.directory import publish
+from gateway.problems import Problem
+from shared.http.preconditions import check_version
+from shared.transactions.unit_of_work import Transaction, Transactions
+
+ADD = """
+INSERT INTO person (person_id, sourced_id, given_name, family_name, language, timezone, quiet_starts, quiet_ends)
+VALUES (%(person_id)s, %(sourced_id)s, %(given_name)s, %(family_name)s, %(language)s, %(timezone)s, %(quiet_starts)s,
+        %(quiet_ends)s)
+ON CONFLICT DO NOTHING RETURNING person_id
+"""
+# Somebody who never belonged to the school does not exist there; one who has left for another is that one's to change.
+LOCK = """
+SELECT p.version, p.erased_at FROM person p WHERE p.person_id = %(person)s
+  AND (%(school)s::uuid IS NULL OR EXISTS (
+      SELECT FROM membership m WHERE m.person_id = p.person_id AND m.school_id = %(school)s
+        AND (m.ends IS NULL OR m.ends > school_today(m.school_id) OR NOT EXISTS (
+            SELECT FROM membership o WHERE o.person_id = p.person_id AND o.school_id <> m.school_id
+              AND (o.ends IS NULL OR o.ends > school_today(o.school_id))))))
+FOR NO KEY UPDATE
+"""
+FIELDS = ("given_name", "family_name", "language", "timezone", "active", "quiet_starts", "quiet_ends")
+SCHOOL = "SELECT FROM school WHERE school_id = %(school)s"
+
+JOIN = """
+INSERT INTO membership AS m (person_id, school_id, role, grade, starts, ends)
+SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, school_id uuid, role text, grade text, starts date,
+                                                ends date)
+ON CONFLICT (person_id, school_id, role) DO UPDATE SET grade = excluded.grade, starts = excluded.starts,
+    ends = excluded.ends
+"""
+LEAVE = """
+UPDATE membership SET ends = school_today(school_id)
+WHERE person_id = %(person)s AND school_id = %(school)s AND role = %(role)s
+  AND (ends IS NULL OR ends > school_today(school_id))
+RETURNING person_id
+"""
+# A student is one as long as there is a current membership that says so.
+STUDENT = """
+INSERT INTO student AS s (school_id, student_id, grade, active)
+SELECT m.school_id, m.person_id, m.grade, p.active AND (m.ends IS NULL OR m.ends > school_today(m.school_id))
+FROM membership m JOIN person p USING (person_id)
+WHERE m.person_id = %(person)s AND m.role = 'student' AND (%(school)s::uuid IS NULL OR m.school_id = %(school)s)
+ORDER BY m.school_id
+ON CONFLICT (school_id, student_id) DO UPDATE SET grade = excluded.grade, active = excluded.active,
+    version = s.version + 1
+WHERE (s.grade, s.active) IS DISTINCT FROM (excluded.grade, excluded.active)
+RETURNING school_id, student_id
+"""
+# Looked for within a fortnight, by which time some gateway has been up; the rest of history is not read again.
+LAPSED = """
+WITH over AS (
+    SELECT s.school_id, s.student_id FROM membership m
+    JOIN student s ON (s.school_id, s.student_id) = (m.school_id, m.person_id)
+    WHERE m.role = 'student' AND m.ends BETWEEN current_date - 14 AND current_date + 1
+      AND m.ends <= school_today(m.school_id) AND s.active
+    ORDER BY s.school_id, s.student_id LIMIT %(limit)s FOR NO KEY UPDATE OF s SKIP LOCKED
+)
+UPDATE student s SET active = false, version = s.version + 1 FROM over o
+WHERE (s.school_id, s.student_id) = (o.school_id, o.student_id) RETURNING s.school_id, s.student_id
+"""
+AT_ONCE = 500
+DROP_CONTACTS = "DELETE FROM contact WHERE person_id = %(person)s"
+CONTACTS = """
+INSERT INTO contact (person_id, kind, address)
+SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, kind text, address text) ON CONFLICT DO NOTHING
+"""
+DROP_PREFERENCES = "DELETE FROM preference WHERE person_id = %(person)s"
+PREFERENCES = """
+INSERT INTO preference (person_id, kind, channel, wanted)
+SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, kind text, channel text, wanted boolean)
+"""
+
+
+async def lock(tx: Transaction, person: UUID, school: UUID | None, expected: int | None = None) -> None:
+    """Hold a person of a school (None: of any) until the commit; 404, 412."""
+    row = await tx.row(LOCK, {"person": person, "school": school})
+    if row is None or row["erased_at"] is not None:
+        raise Problem(404, "not_found")
+    check_version(expected, row["version"])
+
+
+async def add(
+    tx: Transaction,
+    person: UUID,
+    school: UUID,
+    facts: Mapping[str, Any],
+    memberships: Sequence[Mapping[str, Any]],
+    contacts: Sequence[Mapping[str, Any]],
+) -> None:
+    """A new person at a school; 409 when the sourcedId is somebody else's."""
+    if await tx.row(SCHOOL, {"school": school}) is None:
+        raise Problem(404, "unknown_school")
+    if await tx.row(ADD, {"person_id": person, **facts}) is None:
+        raise Problem(409, "conflict", "Somebody else has this sourced_id.")
+    await tx.execute(JOIN, publish.rows([{"person_id": person, "school_id": school, **m} for m in memberships]))
+    await tx.execute(CONTACTS, publish.rows([{"person_id": person, **contact} for contact in contacts]))
+    await _told(tx, person, await _students(tx, person, school), bump=False)
+
+
+async def change(
+    tx: Transaction, person: UUID, school: UUID | None, expected: int | None, facts: Mapping[str, Any]
+) -> None:
+    """Other names, language, timezone, quiet hours, or whether somebody is active at all."""
+    await lock(tx, person, school, expected)
+    names = [name for name in FIELDS if name in facts]
+    assigned = sql.SQL(", ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in names
+    )
+    query = sql.SQL("UPDATE person SET {} WHERE person_id = {}").format(assigned, sql.Placeholder("person"))
+    await tx.execute(query, {"person": person, **facts})
+    await _told(tx, person, await _students(tx, person) if "active" in facts else ())
+
+
+async def join(
+    tx: Transaction, person: UUID, school: UUID, expected: int | None, membership: Mapping[str, Any]
+) -> None:
+    """Make a person somebody at a school, or change since when and until when they are."""
+    await lock(tx, person, None, expected)
+    if await tx.row(SCHOOL, {"school": school}) is None:
+        raise Problem(404, "unknown_school")
+    await tx.execute(JOIN, publish.rows([{"person_id": person, "school_id": school, **membership}]))
+    await _told(tx, person, await _students(tx, person, school))
+
+
+async def leave(tx: Transaction, person: UUID, school: UUID, expected: int | None, role: str) -> None:
+    """End a membership today; 404 when there is none that goes on."""
+    await lock(tx, person, school, expected)
+    if await tx.row(LEAVE, {"person": person, "school": school, "role": role}) is None:
+        raise Problem(404, "not_found")
+    await _told(tx, person, await _students(tx, person, school))
+
+
+async def end_lapsed(transactions: Transactions) -> None:
+    """Tell of students whose membership ended by its date, which no request and no import says."""
+    ended = AT_ONCE
+    while ended == AT_ONCE:
+        async with transactions.begin() as tx:
+            rows = await tx.rows(LAPSED, {"limit": AT_ONCE})
+            await publish.tell(tx, students=[(row["school_id"], row["student_id"]) for row in rows])
+        ended = len(rows)
+
+
+async def replace_contacts(
+    tx: Transaction, person: UUID, school: UUID | None, expected: int | None, contacts: Sequence[Mapping[str, Any]]
+) -> None:
+    """All addresses of a person, as given."""
+    await lock(tx, person, school, expected)
+    await tx.execute(DROP_CONTACTS, {"person": person})
+    await tx.execute(CONTACTS, publish.rows([{"person_id": person, **contact} for contact in contacts]))
+    await _told(tx, person)
+
+
+async def prefer(
+    tx: Transaction,
+    person: UUID,
+    school: UUID | None,
+    expected: int | None,
+    choices: Mapping[tuple[str, str], bool] | None,
+    quiet: Mapping[str, Any] | None,
+) -> None:
+    """What a person wants by kind and channel, and when not; None leaves a part as it is."""
+    await lock(tx, person, school, expected)
+    if choices is not None:
+        rows = [
+            {"person_id": person, "kind": kind, "channel": channel, "wanted": wanted}
+            for (kind, channel), wanted in choices.items()
+        ]
+        await tx.execute(DROP_PREFERENCES, {"person": person})
+        await tx.execute(PREFERENCES, publish.rows(rows))
+    if quiet is not None:
+        query = "UPDATE person SET quiet_starts = %(quiet_starts)s, quiet_ends = %(quiet_ends)s WHERE person_id = %(p)s"
+        await tx.execute(query, {"p": person, **quiet})
+    await _told(tx, person)
+
+
+async def _students(tx: Transaction, person: UUID, school: UUID | None = None) -> list[tuple[UUID, UUID]]:
+    found = await tx.rows(STUDENT, {"person": person, "school": school})
+    return [(row["school_id"], row["student_id"]) for row in found]
+
+
+async def _told(
+    tx: Transaction, person: UUID, students: Sequence[tuple[UUID, UUID]] = (), *, bump: bool = True
+) -> None:
+    if bump:
+        await publish.bump_people(tx, [person])
+    await publish.tell(tx, people=[person], students=students)

@@ -1,0 +1,242 @@
+"""The directory's rows of record: changed in sets, each change emitted with its version and its schools' positions."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from shared.events import CalendarChanged, DirectoryEvent, PersonChanged, SchoolChanged, StudentChanged
+from shared.events.directory import (
+    Closure,
+    Contact,
+    Device,
+    Guardian,
+    Membership,
+    Preference,
+    QuietHours,
+    Term,
+)
+from shared.transactions.unit_of_work import Transaction
+
+# Locks are taken in one order everywhere, so that writers queue up instead of deadlocking: people (by sourcedId),
+# students, classes, and the schools' rows last. NO KEY: whoever has inserted a row that refers to one of these holds a
+# share of its key already, and others do as well. By a statement of their own: one that locks a row and updates it too
+# looks for the newest version twice if that was changed while it waited, and the second time PostgreSQL lets it wait
+# behind somebody who waits for it.
+HOLD = "SELECT FROM school WHERE school_id = ANY(%(schools)s) ORDER BY school_id FOR NO KEY UPDATE"
+RESERVE = """
+UPDATE school s SET directory_version = s.directory_version + w.n
+FROM unnest(%(schools)s::uuid[], %(counts)s::bigint[]) AS w(school_id, n) WHERE s.school_id = w.school_id
+RETURNING s.school_id, s.directory_version - w.n AS since
+"""
+
+STATES = """
+SELECT p.person_id, p.active, p.language, p.timezone, p.given_name, p.family_name, p.version,
+    p.quiet_starts, p.quiet_ends,
+    (SELECT coalesce(jsonb_agg(to_jsonb(m) - 'person_id' ORDER BY m.school_id, m.role), '[]')
+       FROM membership m WHERE m.person_id = p.person_id) AS memberships,
+    (SELECT coalesce(jsonb_agg(to_jsonb(c) - 'person_id' ORDER BY c.kind, c.address), '[]')
+       FROM contact c WHERE c.person_id = p.person_id) AS contacts,
+    (SELECT coalesce(jsonb_agg(to_jsonb(d) - 'person_id' ORDER BY d.token), '[]')
+       FROM device d WHERE d.person_id = p.person_id) AS devices,
+    (SELECT coalesce(jsonb_agg(to_jsonb(f) - 'person_id' ORDER BY f.kind, f.channel), '[]')
+       FROM preference f WHERE f.person_id = p.person_id) AS preferences
+FROM person p WHERE p.person_id = ANY(%(people)s)
+"""
+
+STUDENT_STATES = """
+SELECT s.school_id, s.student_id, s.grade, s.active, s.version,
+    (SELECT coalesce(jsonb_agg(to_jsonb(g) ORDER BY g.rank, g.guardian_id), '[]') FROM guardianship g
+      WHERE g.school_id = s.school_id AND g.student_id = s.student_id) AS guardians,
+    array(SELECT e.class_id FROM enrolment e JOIN school_class c USING (class_id)
+           WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student' AND NOT e.lapsed
+             AND c.active ORDER BY e.class_id) AS classes
+FROM student s JOIN unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS w(school_id, student_id)
+    USING (school_id, student_id)
+"""
+
+SCHOOLS = "SELECT * FROM school WHERE school_id = ANY(%(schools)s)"
+CALENDARS = """
+SELECT c.school_id, c.weekdays, c.version,
+    (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.starts, t.ends, t.name), '[]')
+       FROM term t WHERE t.school_id = c.school_id) AS terms,
+    (SELECT coalesce(jsonb_agg(to_jsonb(x) ORDER BY x.starts, x.ends, x.name), '[]')
+       FROM closure x WHERE x.school_id = c.school_id) AS closures
+FROM calendar c WHERE c.school_id = ANY(%(schools)s)
+"""
+TERMS_BY_CHOICE = (("term", "semester"), ("gradingPeriod",), ("schoolYear",))
+"""Rosters nest sessions; what is told is one layer, the first of these that a school has."""
+
+HOLD_PEOPLE = """
+SELECT FROM person WHERE person_id = ANY(%(people)s) ORDER BY sourced_id, person_id FOR NO KEY UPDATE
+"""
+BUMP = "UPDATE person SET version = version + 1 WHERE person_id = ANY(%(people)s)"
+HOLD_STUDENTS = """
+SELECT FROM student s
+JOIN unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS w(school_id, student_id) USING (school_id, student_id)
+ORDER BY s.school_id, s.student_id FOR NO KEY UPDATE OF s
+"""
+BUMP_STUDENTS = """
+UPDATE student s SET version = version + 1
+FROM unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS w(school_id, student_id)
+WHERE (s.school_id, s.student_id) = (w.school_id, w.student_id)
+"""
+
+
+class Positions:
+    """Gap-free directory versions of the schools that a batch of events touches."""
+
+    def __init__(self, since: Mapping[UUID, int], counts: Mapping[UUID, int]) -> None:
+        self._next = {school: version + 1 for school, version in since.items()}
+        self.spans = {school: (version + 1, version + counts[school]) for school, version in since.items()}
+
+    @classmethod
+    async def reserve(cls, tx: Transaction, touched: Iterable[Iterable[UUID]]) -> "Positions":
+        """Reserve one version per event and school; `touched` is the schools of each event to come."""
+        counts: dict[UUID, int] = {}
+        for schools in touched:
+            for school in set(schools):
+                counts[school] = counts.get(school, 0) + 1
+        if not counts:
+            return cls({}, {})
+        ordered = sorted(counts)
+        await tx.execute(HOLD, {"schools": ordered})
+        rows = await tx.rows(RESERVE, {"schools": ordered, "counts": [counts[school] for school in ordered]})
+        return cls({row["school_id"]: row["since"] for row in rows}, counts)
+
+    def take(self, schools: Iterable[UUID]) -> dict[UUID, int]:
+        """The positions of one event."""
+        taken = {}
+        for school in set(schools):
+            taken[school] = self._next[school]
+            self._next[school] += 1
+        return taken
+
+
+async def tell(
+    tx: Transaction,
+    *,
+    schools: Sequence[UUID] = (),
+    calendars: Sequence[UUID] = (),
+    people: Sequence[UUID] = (),
+    left: Mapping[UUID, Iterable[UUID]] | None = None,
+    students: Sequence[tuple[UUID, UUID]] = (),
+    whole: UUID | None = None,
+) -> None:
+    """Tell the present state of what a commit changed, its last statement: the schools' rows are locked from here on.
+
+    `left`: person → schools that they have just left and that are to hear of it. `students` are (school, student).
+    `whole`: the school of which this is all that there is; whoever takes all of it needs nothing from before.
+    """
+    states = await tx.rows(STATES, {"people": list(people)}) if people else []
+    pupils = await tx.rows(STUDENT_STATES, _pairs(students)) if students else []
+    former = left or {}
+    touched = {
+        row["person_id"]: {UUID(m["school_id"]) for m in row["memberships"]} | set(former.get(row["person_id"], ()))
+        for row in states
+    }
+    alone = [*schools, *calendars, *(row["school_id"] for row in pupils)]
+    positions = await Positions.reserve(tx, [*touched.values(), *([school] for school in alone)])
+    anew = {whole: positions.spans[whole]} if whole else {}
+
+    def say(event: DirectoryEvent) -> None:
+        tx.emit(event.model_copy(update={"resync": anew}) if anew else event)
+
+    if schools:
+        for row in await tx.rows(SCHOOLS, {"schools": list(schools)}):
+            say(_school(row, positions))
+    if calendars:
+        for row in await tx.rows(CALENDARS, {"schools": list(calendars)}):
+            say(_calendar(row, positions))
+    for row in states:
+        say(_person(row, positions.take(touched[row["person_id"]])))
+    for row in pupils:
+        say(_student(row, positions))
+
+
+def _school(row: Mapping[str, Any], positions: Positions) -> SchoolChanged:
+    fields = {name: row[name] for name in SchoolChanged.model_fields if name in row}
+    return SchoolChanged(**fields, quiet=_quiet(row), positions=positions.take([row["school_id"]]))
+
+
+def _calendar(row: Mapping[str, Any], positions: Positions) -> CalendarChanged:
+    return CalendarChanged(
+        school_id=row["school_id"],
+        terms=told_terms(row["terms"]),
+        closures=tuple(Closure(**c) for c in row["closures"]),
+        weekdays=tuple(row["weekdays"]),
+        version=row["version"],
+        positions=positions.take([row["school_id"]]),
+    )
+
+
+def _person(row: Mapping[str, Any], positions: dict[UUID, int]) -> PersonChanged:
+    return PersonChanged(
+        person_id=row["person_id"],
+        active=row["active"],
+        language=row["language"],
+        timezone=row["timezone"],
+        given_name=row["given_name"],
+        family_name=row["family_name"],
+        version=row["version"],
+        memberships=tuple(Membership(**m) for m in row["memberships"]),
+        contacts=tuple(Contact(**c) for c in row["contacts"]),
+        devices=tuple(Device(**d) for d in row["devices"]),
+        preferences=tuple(Preference(**f) for f in row["preferences"]),
+        quiet=_quiet(row),
+        positions=positions,
+    )
+
+
+def _student(row: Mapping[str, Any], positions: Positions) -> StudentChanged:
+    return StudentChanged(
+        school_id=row["school_id"],
+        student_id=row["student_id"],
+        grade=row["grade"],
+        active=row["active"],
+        version=row["version"],
+        classes=tuple(row["classes"]),
+        guardians=tuple(Guardian(**(g | {"person_id": g["guardian_id"]})) for g in row["guardians"]),
+        positions=positions.take([row["school_id"]]),
+    )
+
+
+def told_terms(terms: Sequence[Mapping[str, Any]]) -> tuple[Term, ...]:
+    """The layer of terms that is told; a year over its own semesters would make every day two terms' day."""
+    for kinds in TERMS_BY_CHOICE:
+        if found := tuple(Term(**term) for term in terms if term["kind"] in kinds):
+            return found
+    return ()
+
+
+def _quiet(row: Mapping[str, Any]) -> QuietHours | None:
+    if row["quiet_starts"] is None:
+        return None
+    return QuietHours(starts=row["quiet_starts"], ends=row["quiet_ends"])
+
+
+def _pairs(students: Sequence[tuple[UUID, UUID]]) -> dict[str, list[UUID]]:
+    return {"schools": [school for school, _ in students], "students": [student for _, student in students]}
+
+
+def rows(values: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Parameters for jsonb_to_recordset."""
+    return {"rows": json.dumps(list(values), default=str)}
+
+
+async def bump_people(tx: Transaction, people: Sequence[UUID]) -> None:
+    """Raise the versions of people whose event is going to say something new."""
+    await tx.execute(HOLD_PEOPLE, {"people": list(people)})
+    await tx.execute(BUMP, {"people": list(people)})
+
+
+async def bump_students(tx: Transaction, students: Sequence[tuple[UUID, UUID]]) -> None:
+    """Raise the versions of students, given as (school, student), whose event is going to say something new."""
+    if students:
+        await tx.execute(HOLD_STUDENTS, _pairs(students))
+        await tx.execute(BUMP_STUDENTS, _pairs(students))
+
+
+def document(value: Mapping[str, Any]) -> str:
+    """A value for a jsonb column."""
+    return json.dumps(value, default=str)

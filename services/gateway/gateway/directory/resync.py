@@ -1,0 +1,58 @@
+"""Tells the whole directory anew: for a projection whose history the log no longer holds."""
+
+from uuid import UUID
+
+import structlog
+
+from gateway.directory import publish
+from shared.transactions.unit_of_work import Transaction, Transactions
+
+log = structlog.get_logger()
+
+CHUNK = 1_000
+# All of them, in the order of every other writer: states are read after this, so that none is older than its position.
+LOCK = "SELECT school_id FROM school ORDER BY school_id FOR NO KEY UPDATE"
+SCHOOLS = "SELECT school_id FROM school ORDER BY school_id"
+CALENDAR = "SELECT school_id FROM calendar WHERE school_id = %(school)s"
+MEMBERS = "SELECT DISTINCT person_id FROM membership WHERE school_id = %(school)s ORDER BY person_id"
+STUDENTS = "SELECT student_id FROM student WHERE school_id = %(school)s ORDER BY student_id"
+UNATTACHED = """
+SELECT person_id FROM person p
+WHERE NOT EXISTS (SELECT FROM membership m WHERE m.person_id = p.person_id)
+  AND (%(after)s::uuid IS NULL OR person_id > %(after)s)
+ORDER BY person_id LIMIT %(limit)s
+"""
+
+
+async def tell_directory(transactions: Transactions) -> int:
+    """One commit a school, with all that belongs to it, then those who belong to none; returns how many facts."""
+    async with transactions.begin() as tx:
+        schools = [row["school_id"] for row in await tx.rows(SCHOOLS)]
+    told = 0
+    for school in schools:
+        async with transactions.begin() as tx:
+            await _school(tx, school)
+            told += len(tx.outgoing)
+        log.info("directory.told_anew", school_id=str(school), facts=told)
+    after: UUID | None = None
+    while True:
+        async with transactions.begin() as tx:
+            people = [row["person_id"] for row in await tx.rows(UNATTACHED, {"after": after, "limit": CHUNK})]
+            await publish.tell(tx, people=people)
+            told += len(people)
+        if len(people) < CHUNK:
+            return told
+        after = people[-1]
+
+
+async def _school(tx: Transaction, school: UUID) -> None:
+    await tx.execute(LOCK)
+    values = {"school": school}
+    await publish.tell(
+        tx,
+        schools=[school],
+        calendars=[row["school_id"] for row in await tx.rows(CALENDAR, values)],
+        people=[row["person_id"] for row in await tx.rows(MEMBERS, values)],
+        students=[(school, row["student_id"]) for row in await tx.rows(STUDENTS, values)],
+        whole=school,
+    )

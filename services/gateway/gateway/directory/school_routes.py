@@ -1,0 +1,143 @@
+"""`/v1/schools`: settings."""
+
+from typing import Any, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import Field, model_validator
+from uuid_utils.compat import uuid7
+
+from gateway.directory import schools
+from gateway.directory.school_reads import LIST_SCHOOLS, School, SchoolPage
+from gateway.http.dependencies import Rows, seen_by
+from gateway.http.fields import (
+    Key,
+    Language,
+    Limit,
+    LocalTime,
+    Name,
+    QuietIn,
+    SourcedId,
+    Strict,
+    Timezone,
+    Wanted,
+    columns_of,
+)
+from gateway.http.idempotency import GROUP, answered
+from gateway.http.json_types import Flag
+from gateway.problems import Problem
+from gateway.security.access_control import Caller, Known
+from shared.events.values import Occasion
+from shared.http.preconditions import IfMatch, etag
+from shared.transactions.unit_of_work import Transaction
+
+router = APIRouter(prefix="/v1/schools", tags=["schools"])
+
+
+class SettingsIn(Strict):
+    """What may be left out of a change. `announces`: what guardians are told of without being asked for each time."""
+
+    name: Name | None = None
+    timezone: Timezone | None = None
+    language: Language | None = None
+    active: Flag | None = None
+    mute_details: Flag | None = None
+    announces: list[Occasion] | None = Field(default=None, max_length=10)
+    quiet: QuietIn | None = None
+    digest_at: LocalTime | None = None
+    office: list[UUID] | None = Field(default=None, max_length=50)
+
+    @model_validator(mode="after")
+    def something(self) -> Self:
+        """Only quiet hours can be taken away; the rest has a value always."""
+        if not self.model_fields_set:
+            msg = "names nothing to change"
+            raise ValueError(msg)
+        if empty := sorted(n for n in self.model_fields_set - {"quiet"} if getattr(self, n) is None):
+            msg = f"cannot be null: {', '.join(empty)}"
+            raise ValueError(msg)
+        return self
+
+    def columns(self) -> dict[str, Any]:
+        """The columns to set."""
+        found = self.given()
+        return found | columns_of(found.pop("quiet")) if "quiet" in found else found
+
+
+class SchoolIn(Strict):
+    """A new school."""
+
+    sourced_id: SourcedId | None = None
+    name: Name
+    timezone: Timezone
+    language: Language = "en"
+    mute_details: Flag = True
+    announces: list[Occasion] = Field(default=[], max_length=10)
+    quiet: QuietIn | None = None
+    digest_at: LocalTime = Field(default="07:00", validate_default=True)
+
+
+@router.get("")
+async def listing(
+    caller: Known,
+    rows: Rows,
+    sourced_id: Wanted = None,
+    active: bool | None = None,
+    after: UUID | None = None,
+    limit: Limit = 50,
+) -> SchoolPage:
+    """Schools that the caller may see."""
+    values = {"school": caller.school, "sourced_id": sourced_id, "active": active, "after": after}
+    async with seen_by(rows, caller) as tx:
+        found = await LIST_SCHOOLS.all(tx, **values, limit=limit + 1)
+    items = found[:limit]
+    return SchoolPage(items=items, next=items[-1].id if len(found) > limit else None)
+
+
+@router.post("", status_code=201)
+async def create(body: SchoolIn, caller: Known, rows: Rows, response: Response, idempotency_key: Key = None) -> School:
+    """Add a school by hand, under the same Idempotency-Key once; rosters bring theirs."""
+    school = uuid7()
+    values = body.model_dump(exclude={"quiet"}) | {"digest_at": body.digest_at, "office": []} | columns_of(body.quiet)
+    asked = ["schools", body.model_dump(mode="json")]
+    async with rows.begin() as tx:
+        before = await answered(tx, caller, GROUP, idempotency_key, asked, {"id": str(school)})
+        if before is None:
+            await schools.add(tx, school, values)
+        else:
+            school = UUID(before["id"])
+        return await _answer(tx, school, response, created=True)
+
+
+@router.get("/{school_id}")
+async def read(school_id: UUID, caller: Known, rows: Rows, response: Response) -> School:
+    """One school."""
+    async with seen_by(rows, caller) as tx:
+        return await _answer(tx, ours(caller, school_id), response)
+
+
+@router.patch("/{school_id}")
+async def change(
+    school_id: UUID, body: SettingsIn, caller: Known, rows: Rows, expected: IfMatch, response: Response
+) -> School:
+    """Change settings; with If-Match only if nobody else has meanwhile."""
+    async with seen_by(rows, caller) as tx:
+        await schools.change(tx, ours(caller, school_id), expected, body.columns())
+        return await _answer(tx, school_id, response)
+
+
+def ours(caller: Caller, school: UUID) -> UUID:
+    """Another school's does not exist for whoever belongs to one."""
+    if not caller.everywhere and caller.school != school:
+        raise Problem(404, "not_found")
+    return school
+
+
+async def _answer(tx: Transaction, school: UUID, response: Response, *, created: bool = False) -> School:
+    found = await LIST_SCHOOLS.first(tx, school=school, limit=1)
+    if found is None:
+        raise Problem(404, "not_found")
+    response.headers["ETag"] = etag(found.version)
+    if created:
+        response.headers["Location"] = f"/v1/schools/{school}"
+    return found

@@ -1,0 +1,138 @@
+"""Schools, their settings and their calendars: written whole, told with their version."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from psycopg import sql
+from uuid_utils.compat import uuid7
+
+from gateway.directory import publish
+from gateway.problems import Problem
+from shared.http.preconditions import check_version
+from shared.transactions.unit_of_work import Transaction
+
+ADD = """
+INSERT INTO school (school_id, sourced_id, name, timezone, language, mute_details, announces, quiet_starts, quiet_ends,
+                    digest_at, office)
+VALUES (%(school_id)s, %(sourced_id)s, %(name)s, %(timezone)s, %(language)s, %(mute_details)s, %(announces)s,
+        %(quiet_starts)s, %(quiet_ends)s, %(digest_at)s, %(office)s)
+ON CONFLICT DO NOTHING RETURNING school_id
+"""
+LOCK = "SELECT version FROM school WHERE school_id = %(school)s FOR NO KEY UPDATE"
+SETTINGS = (
+    "name",
+    "timezone",
+    "language",
+    "active",
+    "mute_details",
+    "announces",
+    "quiet_starts",
+    "quiet_ends",
+    "digest_at",
+    "office",
+)
+OFFICE = """
+SELECT DISTINCT person_id FROM membership WHERE school_id = %(school)s AND person_id = ANY(%(people)s)
+  AND role NOT IN ('guardian', 'student') AND (ends IS NULL OR ends > school_today(school_id))
+"""
+
+OPEN_CALENDAR = "INSERT INTO calendar (school_id) SELECT unnest(%(schools)s::uuid[]) ON CONFLICT DO NOTHING"
+LOCK_CALENDAR = "SELECT version FROM calendar WHERE school_id = %(school)s FOR NO KEY UPDATE"
+BUMP_CALENDAR = """
+UPDATE calendar SET version = version + 1, weekdays = coalesce(%(weekdays)s, weekdays) WHERE school_id = %(school)s
+"""
+# Terms that a roster brought keep their sourcedId as long as name and kind say that they are the same.
+DROP_TERMS = "DELETE FROM term WHERE school_id = %(school)s AND NOT (term_id = ANY(%(kept)s))"
+TERM_IDS = "SELECT term_id, name, kind FROM term WHERE school_id = %(school)s"
+TERMS = """
+INSERT INTO term AS t (term_id, school_id, name, kind, starts, ends)
+SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(term_id uuid, school_id uuid, name text, kind text, starts date,
+                                                ends date)
+ON CONFLICT (term_id) DO UPDATE SET starts = excluded.starts, ends = excluded.ends
+"""
+DROP_CLOSURES = "DELETE FROM closure WHERE school_id = %(school)s"
+CLOSURES = """
+INSERT INTO closure (closure_id, school_id, name, starts, ends)
+SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(closure_id uuid, school_id uuid, name text, starts date, ends date)
+"""
+CLOSE = "INSERT INTO closure VALUES (%(closure)s, %(school)s, %(name)s, %(starts)s, %(ends)s)"
+OPEN = "DELETE FROM closure WHERE school_id = %(school)s AND closure_id = %(closure)s RETURNING closure_id"
+
+
+async def add(tx: Transaction, school: UUID, settings: Mapping[str, Any]) -> None:
+    """A new school; 409 when the sourcedId is another school's."""
+    if await tx.row(ADD, {"school_id": school, **settings}) is None:
+        raise Problem(409, "conflict", "Another school has this sourced_id.")
+    await publish.tell(tx, schools=[school])
+
+
+async def change(tx: Transaction, school: UUID, expected: int | None, settings: Mapping[str, Any]) -> None:
+    """New settings; 422 lists everybody of the office who does not work at the school."""
+    row = await tx.row(LOCK, {"school": school})
+    if row is None:
+        raise Problem(404, "not_found")
+    check_version(expected, row["version"])
+    if office := settings.get("office"):
+        found = await tx.rows(OFFICE, {"school": school, "people": list(office)})
+        if unknown := sorted({*office} - {row["person_id"] for row in found}):
+            raise Problem(422, "unknown_people", people=[str(person) for person in unknown])
+    names = [name for name in SETTINGS if name in settings]
+    assigned = [sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in names]
+    statement = sql.SQL("UPDATE school SET version = version + 1{}{} WHERE school_id = {}")
+    clause = sql.SQL(", ") if names else sql.SQL("")
+    query = statement.format(clause, sql.SQL(", ").join(assigned), sql.Placeholder("school"))
+    await tx.execute(query, {"school": school, **settings})
+    await publish.tell(tx, schools=[school])
+
+
+async def replace_calendar(
+    tx: Transaction,
+    school: UUID,
+    expected: int | None,
+    weekdays: Sequence[int] | None,
+    terms: Sequence[Mapping[str, Any]] | None,
+    closures: Sequence[Mapping[str, Any]] | None,
+) -> None:
+    """School days, terms and closures as given; None leaves a part as it is."""
+    await _open(tx, school, expected)
+    if terms is not None:
+        known = {(row["name"], row["kind"]): row["term_id"] for row in await tx.rows(TERM_IDS, {"school": school})}
+        wanted = [{"term_id": known.get((t["name"], t["kind"])) or uuid7(), "school_id": school, **t} for t in terms]
+        await tx.execute(DROP_TERMS, {"school": school, "kept": [term["term_id"] for term in wanted]})
+        await tx.execute(TERMS, publish.rows(wanted))
+    if closures is not None:
+        await tx.execute(DROP_CLOSURES, {"school": school})
+        rows = [{"closure_id": uuid7(), "school_id": school, **closure} for closure in closures]
+        await tx.execute(CLOSURES, publish.rows(rows))
+    await _told(tx, school, weekdays)
+
+
+async def close(tx: Transaction, school: UUID, expected: int | None, closure: UUID, days: Mapping[str, Any]) -> None:
+    """Close a school for some days (`name`, `starts`, `ends`): snow."""
+    await _open(tx, school, expected)
+    await tx.execute(CLOSE, {"closure": closure, "school": school, **days})
+    await _told(tx, school)
+
+
+async def reopen(tx: Transaction, school: UUID, expected: int | None, closure: UUID) -> None:
+    """Take a closure back; 404 when there is none."""
+    await _open(tx, school, expected)
+    if await tx.row(OPEN, {"school": school, "closure": closure}) is None:
+        raise Problem(404, "not_found")
+    await _told(tx, school)
+
+
+async def _open(tx: Transaction, school: UUID, expected: int | None) -> None:
+    if await tx.row("SELECT FROM school WHERE school_id = %(school)s", {"school": school}) is None:
+        raise Problem(404, "unknown_school")
+    await tx.execute(OPEN_CALENDAR, {"schools": [school]})
+    row = await tx.row(LOCK_CALENDAR, {"school": school})
+    assert row is not None
+    check_version(expected, row["version"])
+
+
+async def _told(tx: Transaction, school: UUID, weekdays: Sequence[int] | None = None) -> None:
+    days = list(weekdays) if weekdays is not None else None
+    await tx.execute(BUMP_CALENDAR, {"school": school, "weekdays": days})
+    await publish.tell(tx, calendars=[school])

@@ -1,0 +1,1 @@
+"""HTTP conventions: fields, pagination, idempotency, OpenAPI, calls to other services."""

@@ -1,0 +1,65 @@
+"""The same request under the same key is done once, however often and wherever at once it comes in."""
+
+import hashlib
+from typing import Any
+from uuid import UUID
+
+import orjson
+from psycopg.types.json import Jsonb
+
+from gateway.problems import Problem
+from gateway.security.access_control import Caller
+from shared.transactions.unit_of_work import Transaction, Transactions
+
+GROUP = UUID(int=0)
+"""Stands for the school of a request that is about none: keys of the whole group."""
+
+# The key's row is written first: a concurrent request with the same key waits here and then finds the answer.
+REMEMBER = """
+INSERT INTO idempotency_key (school_id, asker, key, request, answer)
+VALUES (%(school)s, %(asker)s, %(key)s, %(request)s, %(answer)s) ON CONFLICT DO NOTHING RETURNING key
+"""
+RECALL = """
+SELECT request, answer FROM idempotency_key
+WHERE school_id = %(school)s AND asker = %(asker)s AND key = %(key)s
+"""
+KEPT_DAYS = 7
+AT_ONCE = 10_000
+FORGET = """
+DELETE FROM idempotency_key WHERE ctid = ANY (ARRAY (
+    SELECT ctid FROM idempotency_key WHERE created_at < clock_timestamp() - make_interval(days => %(days)s)
+    LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
+"""
+
+
+async def answered(
+    tx: Transaction, caller: Caller, school: UUID, key: str | None, request: Any, answer: dict[str, Any]
+) -> dict[str, Any] | None:
+    """The answer given before, or None after remembering this one with the commit; 409 when the request was another.
+
+    `request` is what was asked for, as JSON has it, the route included where several take keys.
+    """
+    if key is None:
+        return None
+    asked = digest(request)
+    values = {"school": school, "asker": caller.name, "key": key, "request": asked, "answer": Jsonb(answer)}
+    if await tx.row(REMEMBER, values) is not None:
+        return None
+    before = await tx.row(RECALL, values)
+    if before is None or bytes(before["request"]) != asked:
+        raise Problem(409, "idempotency_conflict")
+    found: dict[str, Any] = before["answer"]
+    return found
+
+
+def digest(request: Any) -> bytes:
+    """What tells one request from another under the same key."""
+    return hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+async def forget_keys(rows: Transactions) -> None:
+    """Drop keys that are older than they are remembered: nobody asks the same again after so long."""
+    forgotten = AT_ONCE
+    while forgotten == AT_ONCE:
+        async with rows.begin() as tx:
+            forgotten = (await tx.execute(FORGET, {"days": KEPT_DAYS, "limit": AT_ONCE})).rowcount

@@ -1,0 +1,159 @@
+"""Live: what changes is told to whoever is looking, as server-sent events, from one hub for all of them.
+
+Every gateway hears every change. A client's mailbox is bounded: one that reads too slowly is told to come back, and
+comes back with Last-Event-ID. An event's id is its time in milliseconds; what was missed since comes from the rows,
+a little of it twice, because a change may be heard before its row is committed.
+"""
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from gateway.live.sse_response import PING, Client, Interest, encoded
+from shared.events import Envelope, Event, InboxChanged, TaskChanged
+
+PING_SECONDS = 15
+REMEMBERED_SECONDS = 30.0
+MOST_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Something told lately, for those who come back before its row is committed."""
+
+    heard: float
+    at: int
+    kind: str
+    school: UUID | None
+    people: frozenset[UUID] | None
+    chunk: bytes
+
+
+@dataclass(slots=True)
+class Hub:
+    """All clients of this gateway, and what was told lately."""
+
+    longest: float = 900.0
+    """Seconds after which a client has to come back with a token that is still good."""
+    stopped: bool = False
+    _inboxes: dict[UUID, set[Client]] = field(default_factory=dict)
+    _tasks: set[Client] = field(default_factory=set)
+    _turns: list[set[Client]] = field(default_factory=lambda: [set() for _ in range(PING_SECONDS)])
+    _count: int = 0
+    _said: deque[Said] = field(default_factory=lambda: deque(maxlen=MOST_REMEMBERED))
+
+    async def heard(self, event: Event, envelope: Envelope) -> None:
+        """Tell whoever wants to hear of it."""
+        at = envelope.id.int >> 80  # the first 48 bits of a UUIDv7: milliseconds (RFC 9562)
+        if isinstance(event, TaskChanged):
+            self._tell(Said(time.monotonic(), at, "task", event.school_id, None, encoded("task", task(event), at)))
+        elif isinstance(event, InboxChanged):
+            facts = {"notification_id": event.notification_id, "reason": event.reason, "school_id": event.school_id}
+            chunk = encoded("inbox", facts, at)
+            self._tell(Said(time.monotonic(), at, "inbox", event.school_id, frozenset(event.people), chunk))
+
+    def _tell(self, said: Said) -> None:
+        self._said.append(said)
+        if said.people is None:
+            listening = self._tasks
+        else:
+            listening = {client for person in said.people for client in self._inboxes.get(person, ())}
+        for client in listening:
+            if client.interest.wants(said.school):
+                client.put(said.chunk)
+
+    def lately(self, interest: Interest, since: int) -> list[bytes]:
+        """What this gateway has told since then of what is of interest, as far as it remembers."""
+        return [
+            said.chunk
+            for said in self._said
+            if said.at >= since
+            and said.kind == interest.kind
+            and interest.wants(said.school)
+            and (said.people is None or interest.person in said.people)
+        ]
+
+    def remembers(self, since: int) -> bool:
+        """Whether nothing that was told since then has been forgotten."""
+        self.forget()
+        return bool(self._said) and self._said[0].at <= since
+
+    def forget(self) -> None:
+        """Drop what was told so long ago that its row is there; keep one, to know how far back the rest goes."""
+        limit = time.monotonic() - REMEMBERED_SECONDS
+        while len(self._said) > 1 and self._said[1].heard < limit:
+            self._said.popleft()
+
+    def join(self, client: Client) -> None:
+        """Take a client on."""
+        self._count += 1
+        self._turns[self._count % PING_SECONDS].add(client)
+        if client.interest.person is None:
+            self._tasks.add(client)
+        else:
+            self._inboxes.setdefault(client.interest.person, set()).add(client)
+        if self.stopped:
+            client.end("stopping")
+
+    def leave(self, client: Client) -> None:
+        """Let a client go."""
+        for turn in self._turns:
+            turn.discard(client)
+        self._tasks.discard(client)
+        person = client.interest.person
+        if person is not None and person in self._inboxes:
+            self._inboxes[person].discard(client)
+            if not self._inboxes[person]:
+                del self._inboxes[person]
+
+    @property
+    def clients(self) -> int:
+        """How many listen."""
+        return sum(len(turn) for turn in self._turns)
+
+    def interrupted(self) -> None:
+        """Events may have passed unheard: everybody comes back and asks for what they missed."""
+        self._said.clear()
+        self._end_all("interrupted")
+
+    def stop(self) -> None:
+        """Let everybody go: this gateway stops."""
+        self.stopped = True
+        self._end_all("stopping")
+
+    def _end_all(self, reason: str) -> None:
+        for turn in self._turns:
+            for client in turn:
+                client.end(reason)
+
+    async def run(self) -> None:
+        """One timer for all: each client hears a comment every 15 s, a fifteenth of them each second."""
+        while True:
+            for turn in self._turns:
+                await asyncio.sleep(1.0)
+                self.forget()
+                limit = time.monotonic() - self.longest
+                for client in turn:
+                    if client.born < limit:
+                        client.end("token")
+                    elif not client.chunks:
+                        client.put(PING)
+
+
+def task(event: TaskChanged) -> dict[str, Any]:
+    """A task's state as `/v1/tasks` shows it; the higher (`epoch`, `version`) is the newer."""
+    return {
+        "id": event.task_id,
+        "school_id": event.school_id,
+        "kind": event.kind,
+        "state": event.state,
+        "epoch": event.epoch,
+        "version": event.version,
+        "progress": {"done": event.done, "total": event.total},
+        "result": event.result,
+        "error": event.error,
+        "changed_at": event.changed_at.isoformat(),
+    }

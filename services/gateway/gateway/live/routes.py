@@ -1,0 +1,92 @@
+"""`/v1/tasks/events`, `/v1/me/inbox/events`: server-sent events. Come back with Last-Event-ID for what was missed."""
+
+import datetime as dt
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Request, Response
+
+from gateway.http.dependencies import Rows, school_of, seen_by
+from gateway.http.fields import Wanted
+from gateway.live.hub import Hub
+from gateway.live.sse_response import EventStream, Interest, encoded
+from gateway.security.access_control import Known, KnownPerson
+
+router = APIRouter(prefix="/v1")
+
+OVERLAP_MS = 10_000
+"""A change may be heard before its row is committed, and clocks differ."""
+MOST_MISSED = 500
+
+MISSED = """
+SELECT task_id AS id, school_id, kind, state, epoch, version,
+       jsonb_build_object('done', done, 'total', total) AS progress, result, error, changed_at
+FROM task WHERE changed_at >= %(since)s AND (%(school)s::uuid IS NULL OR school_id = %(school)s)
+ORDER BY changed_at LIMIT %(limit)s
+"""
+
+
+def _stream(*kinds: str) -> dict[int | str, dict[str, Any]]:
+    """A stream in the description: its schema is that of each event, whose `data` are JSON."""
+    data = {"type": "string", "contentMediaType": "application/json"}
+    event = {"type": "object", "properties": {"event": {"enum": [*kinds, "reset", "reconnect"]}, "data": data}}
+    return {200: {"description": "Events, one after another", "content": {"text/event-stream": {"schema": event}}}}
+
+
+LastEvent = Annotated[
+    int | None, Header(alias="Last-Event-ID", ge=0, le=253_402_300_799_000, description="the id of the last event seen")
+]
+
+
+async def _hub(request: Request) -> Hub:
+    found: Hub = request.app.state.hub
+    return found
+
+
+Live = Annotated[Hub, Depends(_hub)]
+
+
+@router.get("/tasks/events", tags=["tasks"], response_class=Response, responses=_stream("task"))
+async def task_events(
+    caller: Known,
+    rows: Rows,
+    hub: Live,
+    school: Wanted = None,
+    last_event_id: LastEvent = None,
+) -> EventStream:
+    """Changes of the tasks that the caller may see: `task`, the state as in `/v1/tasks`, perhaps twice; the higher
+    (`epoch`, `version`) is the newer. `reset`: too much was missed, list the tasks anew. `reconnect`: come back.
+    """
+    where: UUID | None = None if caller.everywhere and school is None else await school_of(rows, caller, school)
+    interest = Interest("task", where)
+
+    async def missed() -> list[bytes]:
+        if last_event_id is None:
+            return []
+        since = last_event_id - OVERLAP_MS
+        moment = dt.datetime.fromtimestamp(max(0, since) / 1000, dt.UTC)
+        async with seen_by(rows, caller) as tx:
+            found = await tx.rows(MISSED, {"since": moment, "school": where, "limit": MOST_MISSED + 1})
+        if len(found) > MOST_MISSED:
+            return [encoded("reset", {"reason": "more was missed than is told here"})]
+        told = [encoded("task", row, int(row["changed_at"].timestamp() * 1000)) for row in found]
+        return told + hub.lately(interest, since)
+
+    return EventStream(hub, interest, missed)
+
+
+@router.get("/me/inbox/events", tags=["inbox"], response_class=Response, responses=_stream("inbox"))
+async def inbox_events(caller: KnownPerson, hub: Live, last_event_id: LastEvent = None) -> EventStream:
+    """Changes of the caller's inbox: `inbox`, with `notification_id` and `reason` (`added`, `read`), perhaps twice.
+    `reset`: something may have been missed, list the inbox anew. `reconnect`: come back.
+    """
+    interest = Interest("inbox", caller.school, caller.person)
+
+    async def missed() -> list[bytes]:
+        if last_event_id is None:
+            return []
+        if not hub.remembers(last_event_id):
+            return [encoded("reset", {"reason": "the inbox has to be listed anew"})]
+        return hub.lately(interest, last_event_id - OVERLAP_MS)
+
+    return EventStream(hub, interest, missed)

@@ -1,0 +1,1 @@
+"""Sends: create, read, cancel, resend."""

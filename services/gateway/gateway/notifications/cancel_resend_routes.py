@@ -1,0 +1,144 @@
+"""Decisions about a notification that exists: stop it, send it again; and whom a school no longer writes to."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, StringConstraints
+from uuid_utils.compat import uuid7
+
+from gateway.http.dependencies import Rows, Services, school_of, seen_by
+from gateway.http.fields import After, Key, Limit, Number, SchoolName, Wanted
+from gateway.http.idempotency import answered
+from gateway.http.json_types import Flag
+from gateway.problems import Problem
+from gateway.schedules.cancel import call_off, schedule_of
+from gateway.security.access_control import ADMINS, Caller, Known
+
+router = APIRouter(prefix="/v1", tags=["notifications"])
+
+INTENT = """
+SELECT i.school_id, t.created_by FROM intent i LEFT JOIN task t USING (task_id) WHERE i.notification_id = %(id)s
+"""
+VERSION = "SELECT directory_version FROM school WHERE school_id = %(school)s"
+OTHERS = ADMINS | {"staff"}
+"""Roles that decide about what somebody else, or an event, has asked for."""
+
+
+Address = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$", max_length=254)]
+
+
+class ResendIn(BaseModel):
+    """`unknown`: also to those of whom the provider never said whether it took it; they may get it twice."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    unknown: Flag = False
+
+
+class SuppressionIn(BaseModel):
+    """An address that is not to be written to, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    school: SchoolName | None = None
+    address: Address
+    reason: Literal["bounced", "complained"]
+    detail: Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")] | None = None
+
+
+@router.post("/notifications/{notification_id}/cancel")
+async def cancel(notification_id: UUID, caller: Known, rows: Rows, owners: Services) -> Response:
+    """Stop a notification at any moment: what is being sent ends by its outcome, everything else is cancelled.
+
+    409 `too_late` when it has ended. Stopped twice it is stopped once.
+    """
+    school = await _whose(notification_id, caller, rows, owners)
+    schedule = await schedule_of(rows, school, notification_id)
+    if schedule is not None:
+        return await call_off(owners, caller, school, schedule, notification_id)
+    return await owners.decide("notifier", "POST", f"/v1/notifications/{notification_id}/cancel", caller, school)
+
+
+@router.post("/notifications/{notification_id}/resend", status_code=202)
+async def resend(
+    notification_id: UUID,
+    caller: Known,
+    rows: Rows,
+    owners: Services,
+    body: ResendIn | None = None,
+    idempotency_key: Key = None,
+) -> Response:
+    """Send it again, as a new task, to those only whom it failed to reach, at the addresses they have now.
+
+    The same Idempotency-Key gives the same task, with another body 409 `idempotency_conflict`. 409 `too_late` when it
+    has expired, `conflict` while it is still being sent or when nobody failed.
+    """
+    school = await _whose(notification_id, caller, rows, owners)
+    asked = {"unknown": (body or ResendIn()).unknown}
+    answer = {"task_id": str(uuid7())}
+    async with rows.request(school) as tx:
+        request = [f"notifications/{notification_id}/resend", asked]
+        # The owner knows a task that it has opened: a repeat, also of what was refused, asks for the same one again.
+        answer = await answered(tx, caller, school, idempotency_key, request, answer) or answer
+        found = await tx.row(VERSION, {"school": school})
+    wanted = asked | answer | {"directory_version": found["directory_version"] if found else 0}
+    path = f"/v1/notifications/{notification_id}/resend"
+    decided = await owners.decide("notifier", "POST", path, caller, school, wanted)
+    decided.headers["Location"] = f"/v1/tasks/{answer['task_id']}"
+    return decided
+
+
+async def _whose(notification_id: UUID, caller: Caller, rows: Rows, owners: Services) -> UUID:
+    """The school of a notification that the caller may decide about; 404 for anybody else's.
+
+    One that was asked for here is known from that moment on; one that an event or a schedule made, its owner knows.
+    """
+    async with seen_by(rows, caller) as tx:
+        row = await tx.row(INTENT, {"id": notification_id})
+    if row is None:
+        if caller.school is None:
+            raise Problem(404, "not_found")
+        found = await owners.get("notifier", f"/v1/notifications/{notification_id}", caller, caller.school)
+        if found.status_code == 404:  # noqa: PLR2004
+            raise Problem(404, "not_found")
+    owner: Any = row["created_by"] if row else None
+    if caller.role not in OTHERS and (caller.person is None or owner != caller.person):
+        raise Problem(403, "forbidden", "Only administrators and staff may decide about what somebody else has sent.")
+    school: UUID | None = row["school_id"] if row else caller.school
+    assert school is not None
+    return school
+
+
+@router.get("/suppressions")
+async def suppressions(
+    caller: Known,
+    rows: Rows,
+    owners: Services,
+    school: Wanted = None,
+    reason: Literal["bounced", "complained", "unsubscribed"] | None = None,
+    after: After = None,
+    limit: Limit = 50,
+    *,
+    lifted: bool = False,
+) -> Any:
+    """Whom a school does not write to, newest first; `lifted` shows also those it does again."""
+    where = await school_of(rows, caller, school)
+    asked = {"reason": reason, "after": after, "limit": limit, "lifted": lifted}
+    params = {name: value for name, value in asked.items() if value is not None}
+    return (await owners.get("notifier", "/v1/suppressions", caller, where, params)).json()
+
+
+@router.post("/suppressions", status_code=201)
+async def suppress(body: SuppressionIn, caller: Known, rows: Rows, owners: Services) -> Response:
+    """Write to an address no more: it bounced elsewhere, or its reader complained."""
+    where = await school_of(rows, caller, body.school)
+    wanted = body.model_dump(exclude={"school"})
+    return await owners.decide("notifier", "POST", "/v1/suppressions", caller, where, wanted)
+
+
+@router.delete("/suppressions/{suppression_id}", status_code=204)
+async def lift(suppression_id: Number, caller: Known, rows: Rows, owners: Services, school: Wanted = None) -> Response:
+    """Write there again."""
+    where = await school_of(rows, caller, school)
+    return await owners.decide("notifier", "DELETE", f"/v1/suppressions/{suppression_id}", caller, where)

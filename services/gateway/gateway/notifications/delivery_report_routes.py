@@ -1,0 +1,50 @@
+"""Who was reached by a notification, and why one person did or did not get it; answered by the notifier."""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from gateway.http.dependencies import InSchool, Services
+from gateway.http.fields import Limit
+from gateway.problems import Problem
+from gateway.security.access_control import STAFF, Known
+
+router = APIRouter(prefix="/v1/notifications", tags=["notifications"])
+
+OF_OTHERS = frozenset({"requested_by", "same_as", "about"})
+"""What a timeline says of other people: for staff only."""
+
+
+@router.get("/{notification_id}/reach")
+async def reach(
+    notification_id: UUID,
+    caller: Known,
+    owners: Services,
+    school: InSchool,
+    state: Literal["open", "reached", "missed", "stopped"] | None = None,
+    after: UUID | None = None,
+    limit: Limit = 100,
+) -> Any:
+    """Who has read it; of one that must reach somebody, about whom nobody was reached (`state=missed`)."""
+    params = {"limit": limit} | ({"state": state} if state else {}) | ({"after": str(after)} if after else {})
+    answer = await owners.get("notifier", f"/v1/notifications/{notification_id}/reach", caller, school, params)
+    if answer.status_code == 404:  # noqa: PLR2004
+        raise Problem(404, "not_found")
+    return answer.json()
+
+
+@router.get("/{notification_id}/why/{person_id}")
+async def why(notification_id: UUID, person_id: UUID, caller: Known, owners: Services, school: InSchool) -> Any:
+    """Why a person did or did not get it, from the event to the reading. Others than staff ask for themselves."""
+    if caller.role not in STAFF and caller.person != person_id:
+        raise Problem(404, "not_found")
+    answer = await owners.get("notifier", f"/v1/notifications/{notification_id}/why/{person_id}", caller, school)
+    if answer.status_code == 404:  # noqa: PLR2004
+        raise Problem(404, "not_found")
+    found = answer.json()
+    if caller.role not in STAFF:
+        found["timeline"] = [
+            {name: value for name, value in moment.items() if name not in OF_OTHERS} for moment in found["timeline"]
+        ]
+    return found

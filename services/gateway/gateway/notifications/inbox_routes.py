@@ -1,0 +1,71 @@
+"""`/v1/me/inbox`: what the caller was told, and what of it they have read; kept and decided by the notifier."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from pydantic import Field
+
+from gateway.http.dependencies import InSchool, Services
+from gateway.http.fields import MOST, After, Limit, Strict
+from gateway.http.json_types import WHOLE
+from gateway.problems import Problem
+from gateway.security.access_control import Caller, Known
+
+router = APIRouter(prefix="/v1/me/inbox", tags=["me"])
+
+
+class ReadAllIn(Strict):
+    """The newest item that the app has shown; without it, everything is read."""
+
+    up_to: Annotated[int, Field(ge=1, le=MOST), WHOLE] | None = None
+
+
+@router.get("")
+async def my_inbox(
+    caller: Known,
+    owners: Services,
+    school: InSchool,
+    *,
+    after: After = None,
+    limit: Limit = 50,
+    unread: bool = False,
+) -> Any:
+    """What the caller was told at this school, newest first; `next` goes on as `after`."""
+    _person(caller)
+    params = {"limit": limit, "unread": unread} | ({"after": after} if after else {})
+    return (await owners.get("notifier", "/v1/inbox", caller, school, params)).json()
+
+
+@router.get("/unread")
+async def unread(caller: Known, owners: Services, school: InSchool) -> Any:
+    """How many items are unread."""
+    _person(caller)
+    return (await owners.get("notifier", "/v1/inbox/unread", caller, school)).json()
+
+
+@router.post("/read")
+async def read_all(body: ReadAllIn, caller: Known, owners: Services, school: InSchool) -> Response:
+    """Mark everything read up to an item; the answer says how many are unread still."""
+    _person(caller)
+    return await owners.decide("notifier", "POST", "/v1/inbox/read", caller, school, body.model_dump())
+
+
+@router.post("/{notification_id}/read")
+async def read_one(notification_id: UUID, caller: Known, owners: Services, school: InSchool) -> Response:
+    """Mark one item read."""
+    _person(caller)
+    return await owners.decide("notifier", "POST", f"/v1/inbox/{notification_id}/read", caller, school)
+
+
+@router.post("/{notification_id}/acknowledge")
+async def acknowledge(notification_id: UUID, caller: Known, owners: Services, school: InSchool) -> Response:
+    """Say that one item has been understood; it is read then, too."""
+    _person(caller)
+    return await owners.decide("notifier", "POST", f"/v1/inbox/{notification_id}/acknowledge", caller, school)
+
+
+def _person(caller: Caller) -> None:
+    if caller.person is None:
+        raise Problem(404, "not_found", "This token belongs to no person, and only people have inboxes.")

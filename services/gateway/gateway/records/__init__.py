@@ -1,0 +1,1 @@
+"""Behaviour reports, payments, absences, grades, remarks."""

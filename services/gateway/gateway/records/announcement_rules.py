@@ -1,0 +1,161 @@
+"""What a record of a student says to the guardians, and whom: pure rules of event-triggered notifications."""
+
+import datetime as dt
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+from shared.events import AbsenceRecorded, Audience, BehaviorRecorded, PaymentRecorded, ReportReady
+from shared.events.values import Kind, Occasion, Responsibility
+
+Record = AbsenceRecorded | BehaviorRecorded | PaymentRecorded
+
+NEWS_DAYS = 7
+"""What happened longer ago is history that was entered late: nobody is told of it unless they had been before."""
+ABSENCE_HOURS = 24
+"""An absence that could not be told within a day is no news any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """What a record says now. `template` is None where there is nothing to tell afresh.
+
+    `changed` and `withdrawn` are the templates for those who were told something else before.
+    """
+
+    record: Literal["absence", "behavior", "payment"]
+    occasion: Occasion
+    template: str | None
+    changed: str
+    withdrawn: str | None
+    kind: Kind
+    responsibility: Responsibility
+    variables: dict[str, str]
+    happened: dt.date | None
+    urgent: bool = False
+
+    @property
+    def statement(self) -> str:
+        """A name for what it says: the template, or how it was taken back."""
+        return self.template or self.withdrawn or self.changed
+
+    @property
+    def digest(self) -> bytes:
+        """Changes when it says something else."""
+        return hashlib.sha256(json.dumps([self.statement, self.variables], sort_keys=True).encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """One notification. `to` is all who are meant, those told of it already, or those who were not."""
+
+    template: str
+    to: Literal["all", "told", "untold"]
+
+
+def saying(record: Record) -> Saying:
+    """What a record says in its present state."""
+    if isinstance(record, AbsenceRecorded):
+        return _absence(record)
+    if isinstance(record, BehaviorRecorded):
+        return _behavior(record)
+    return _payment(record)
+
+
+def tell(now: Saying, said: str | None, digest: bytes | None, recorded_on: dt.date, *, announced: bool) -> list[Tell]:
+    """Whom to tell what, after `said` (None: nobody was told yet). `announced`: the school lets this occasion be told.
+
+    A correction goes out whatever the school's settings are by now: whoever was told has a right to it.
+    """
+    if said is None:
+        news = now.happened is None or now.happened >= recorded_on - dt.timedelta(days=NEWS_DAYS)
+        return [Tell(now.template, "all")] if now.template and announced and news else []
+    if digest == now.digest:
+        return []
+    if now.template is None:
+        return [Tell(now.withdrawn or now.changed, "told")]
+    if said == "payment_due" and now.template == "payment_received" and announced:
+        return [Tell(now.template, "all")]
+    afresh = [Tell(now.template, "untold")] if announced else []
+    return [Tell(now.changed, "told"), *afresh]
+
+
+def _absence(record: AbsenceRecorded) -> Saying:
+    stands = not record.withdrawn and record.status != "excused"
+    return Saying(
+        record="absence",
+        occasion="absence",
+        template="absence" if stands else None,
+        changed="absence_changed",
+        withdrawn="absence_withdrawn" if record.withdrawn else None,
+        kind="academic",
+        responsibility="care",
+        variables={
+            "day": record.day.isoformat(),
+            "period": record.period or "",
+            "status": record.status,
+            "reason": record.reason or "",
+        },
+        happened=record.day,
+        urgent=True,
+    )
+
+
+def _behavior(record: BehaviorRecorded) -> Saying:
+    return Saying(
+        record="behavior",
+        occasion="behavior",
+        template=None if record.withdrawn else "behavior",
+        changed="behavior_changed",
+        withdrawn="behavior_withdrawn" if record.withdrawn else None,
+        kind="behavior",
+        responsibility="custody",
+        variables={
+            "day": record.happened_on.isoformat(),
+            "category": record.category,
+            "severity": record.severity,
+            "description": record.description,
+        },
+        happened=record.happened_on,
+    )
+
+
+def _payment(record: PaymentRecorded) -> Saying:
+    off = record.withdrawn or record.status == "cancelled"
+    received = record.status == "received"
+    afresh: dict[str, str | None] = {"due": "payment_due", "received": "payment_received"}
+    return Saying(
+        record="payment",
+        occasion="payment_received" if received else "payment_due",
+        template=None if off else afresh.get(record.status),
+        changed="payment_changed",
+        withdrawn="payment_withdrawn" if off else None,
+        kind="payment",
+        responsibility="billing",
+        variables={
+            "amount": str(record.amount),
+            "currency": record.currency,
+            "status": record.status,
+            "due_on": record.due_on.isoformat() if record.due_on else "",
+            "paid_on": record.paid_on.isoformat() if record.paid_on else "",
+            "purpose": record.purpose,
+        },
+        happened=record.paid_on if received else None,
+    )
+
+
+def readers(report: ReportReady, *, announced: bool, requester_answers: bool) -> dict[str, Audience]:
+    """Who is told that a report is ready, each under a name of its own: whoever asked for it, and whom it is for.
+
+    A student's is for the guardians with custody, any other one for the school's administration. `announced`: the
+    school lets reports be told; whoever asked is told in any case. `requester_answers`: who asked is one of the others.
+    """
+    found = {}
+    if announced and report.student_id is not None:
+        found["guardians"] = Audience(students=(report.student_id,), responsibility="custody")
+    elif announced:
+        found["administration"] = Audience(school=True, roles=("school_admin",))
+    if report.requested_by is not None and not (found and requester_answers):
+        found["requester"] = Audience(people=(report.requested_by,))
+    return found

@@ -1,0 +1,147 @@
+"""What is recorded of students, kind by kind: the fields, the day they count for, and which guardians may read them."""
+
+import datetime as dt
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from pydantic import Field, StringConstraints, model_validator
+
+from gateway.http.fields import ONE_LINE, Code, Name, Prose, Strict
+from gateway.http.json_types import Amount, Day
+from gateway.records.records import Kind
+
+
+class Facts(Strict):
+    """The facts of a record; a correction gives all of them anew."""
+
+    @property
+    @abstractmethod
+    def day(self) -> dt.date:
+        """The day that the record counts for."""
+
+    @property
+    def sought(self) -> str | None:
+        """What lists look for as `status`."""
+        return None
+
+
+class BehaviorFacts(Facts):
+    """Something that a student did, well or badly."""
+
+    happened_on: Day
+    category: Name
+    severity: Literal["praise", "minor", "major"] = "minor"
+    description: Prose = ""
+    file_id: UUID | None = None
+
+    @property
+    def day(self) -> dt.date:
+        return self.happened_on
+
+    @property
+    def sought(self) -> str:
+        return self.severity
+
+
+class PaymentFacts(Facts):
+    """Money that is due, was received or went back: an exact decimal, best written as text, and its currency."""
+
+    status: Literal["due", "received", "refunded", "cancelled"]
+    amount: Amount
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+    due_on: Day | None = None
+    paid_on: Day | None = None
+    purpose: Prose = ""
+    reference: Code | None = None
+    file_id: UUID | None = None
+
+    @model_validator(mode="after")
+    def dated(self) -> Self:
+        """What is due is due on a day; what moved, moved on one."""
+        missing = self.due_on is None if self.status == "due" else self.paid_on is None
+        if self.status == "cancelled":
+            missing = self.due_on is None and self.paid_on is None
+        if missing:
+            msg = "due needs due_on; received and refunded need paid_on; cancelled needs one of them"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def day(self) -> dt.date:
+        first, second = (self.due_on, self.paid_on) if self.status == "due" else (self.paid_on, self.due_on)
+        found = first or second
+        assert found is not None
+        return found
+
+    @property
+    def sought(self) -> str:
+        return self.status
+
+
+class AbsenceFacts(Facts):
+    """A student who was not there, or came late: the whole day, or one `period` of it."""
+
+    day_: Day = Field(alias="day")
+    period: Code | None = None
+    status: Literal["absent", "late", "excused"] = "absent"
+    reason: Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")] | None = None
+
+    @property
+    def day(self) -> dt.date:
+        return self.day_
+
+    @property
+    def sought(self) -> str:
+        return self.status
+
+
+class GradeFacts(Facts):
+    """A grade in a course."""
+
+    course: Name
+    term: Name | None = None
+    given_on: Day
+    grade: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20, pattern=ONE_LINE)]
+    file_id: UUID | None = None
+
+    @property
+    def day(self) -> dt.date:
+        return self.given_on
+
+
+class RemarkFacts(Facts):
+    """What a teacher noted."""
+
+    noted_on: Day
+    text: Annotated[str, StringConstraints(min_length=1, max_length=5000, pattern=r"^[^\x00]*$")]
+
+    @property
+    def day(self) -> dt.date:
+        return self.noted_on
+
+
+@dataclass(frozen=True, slots=True)
+class RecordKind:
+    """One kind: its path, its fields, and what a guardian must answer for to read it."""
+
+    name: Kind
+    path: str
+    facts: type[Facts]
+    duty: Literal["custody", "billing"]
+
+
+KINDS = (
+    RecordKind("behavior", "behavior-reports", BehaviorFacts, "custody"),
+    RecordKind("payment", "payments", PaymentFacts, "billing"),
+    RecordKind("absence", "absences", AbsenceFacts, "custody"),
+    RecordKind("grade", "grades", GradeFacts, "custody"),
+    RecordKind("remark", "remarks", RemarkFacts, "custody"),
+)
+
+
+def stored(facts: Facts) -> Mapping[str, Any]:
+    """The facts as the event has them."""
+    return facts.model_dump(mode="json", by_alias=True)

@@ -1,0 +1,136 @@
+"""Records of students: recorded, corrected, withdrawn; each state is told with its version."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+import psycopg
+
+from gateway.directory import publish
+from gateway.problems import Problem
+from shared.events import AbsenceRecorded, BehaviorRecorded, GradeRecorded, PaymentRecorded, RemarkRecorded
+from shared.events.records import RecordEvent
+from shared.http.preconditions import check_version
+from shared.transactions.unit_of_work import Transaction
+
+Kind = Literal["behavior", "payment", "absence", "grade", "remark"]
+
+SCHOOL = "SELECT directory_version FROM school WHERE school_id = %(school)s AND active"
+STUDENTS = "SELECT student_id FROM student WHERE school_id = %(school)s AND student_id = ANY(%(students)s)"
+ADD = """
+INSERT INTO record (record_id, school_id, student_id, kind, day, status, facts, recorded_by)
+SELECT record_id, %(school)s, student_id, %(kind)s, day, status, facts, %(by)s
+FROM jsonb_to_recordset(%(rows)s) AS r(record_id uuid, student_id uuid, day date, status text, facts jsonb)
+ORDER BY student_id, day
+ON CONFLICT DO NOTHING RETURNING record_id, student_id, facts, version, withdrawn, recorded_by, changed_at
+"""
+LOCK = """
+SELECT version, withdrawn FROM record
+WHERE record_id = %(record)s AND school_id = %(school)s AND kind = %(kind)s FOR NO KEY UPDATE
+"""
+CHANGE = """
+UPDATE record SET day = coalesce(%(day)s, day), status = coalesce(%(status)s, status),
+    facts = coalesce(%(facts)s::jsonb, facts), withdrawn = %(withdrawn)s, version = version + 1,
+    recorded_by = %(by)s, changed_at = clock_timestamp()
+WHERE record_id = %(record)s
+RETURNING record_id, student_id, facts, version, withdrawn, recorded_by, changed_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One record before it is written: `day` and `status` are what lists look for, `facts` the event's own fields."""
+
+    record: UUID
+    student: UUID
+    day: dt.date
+    status: str | None
+    facts: Mapping[str, Any]
+
+
+async def add(tx: Transaction, kind: Kind, school: UUID, by: UUID | None, entries: Sequence[Entry]) -> None:
+    """Record all or nothing. 422 lists every unknown student; 409 whoever has such a record already."""
+    version = await _version(tx, school)
+    wanted = [entry.student for entry in entries]
+    found = {row["student_id"] for row in await tx.rows(STUDENTS, {"school": school, "students": wanted})}
+    if unknown := sorted({*wanted} - found):
+        raise Problem(422, "unknown_people", "Some are no students here.", people=[str(each) for each in unknown])
+    rows = [
+        {"record_id": e.record, "student_id": e.student, "day": e.day, "status": e.status, "facts": e.facts}
+        for e in entries
+    ]
+    written = await tx.rows(ADD, {"school": school, "kind": kind, "by": by} | publish.rows(rows))
+    if len(written) < len(entries):
+        done = {row["record_id"] for row in written}
+        twice = sorted({str(entry.student) for entry in entries if entry.record not in done})
+        raise Problem(409, "conflict", "This is recorded already; correct that record instead.", people=twice)
+    for row in written:
+        tx.emit(_event(kind, school, version, row))
+
+
+async def correct(tx: Transaction, kind: Kind, school: UUID, by: UUID | None, expected: int, entry: Entry) -> None:
+    """How it really was: a higher version. 404, 412, 409 when it was withdrawn or meets another record."""
+    await _hold(tx, kind, school, entry.record, expected)
+    values = {"day": entry.day, "status": entry.status, "facts": publish.document(entry.facts), "withdrawn": False}
+    await _change(tx, kind, school, by, entry.record, values)
+
+
+async def withdraw(tx: Transaction, kind: Kind, school: UUID, by: UUID | None, expected: int, record: UUID) -> None:
+    """It was a mistake. The record stays, with its last facts; whoever was told of it may be told so."""
+    await _hold(tx, kind, school, record, expected)
+    values = {"day": None, "status": None, "facts": None, "withdrawn": True}
+    await _change(tx, kind, school, by, record, values)
+
+
+async def _hold(tx: Transaction, kind: Kind, school: UUID, record: UUID, expected: int) -> None:
+    row = await tx.row(LOCK, {"record": record, "school": school, "kind": kind})
+    if row is None:
+        raise Problem(404, "not_found")
+    check_version(expected, row["version"])
+    if row["withdrawn"]:
+        raise Problem(409, "conflict", "It was withdrawn; record it anew.")
+
+
+async def _change(
+    tx: Transaction, kind: Kind, school: UUID, by: UUID | None, record: UUID, values: Mapping[str, Any]
+) -> None:
+    version = await _version(tx, school)
+    try:
+        row = await tx.row(CHANGE, {"record": record, "by": by, **values})
+    except psycopg.errors.UniqueViolation:
+        raise Problem(409, "conflict", "Another record says this already.") from None
+    assert row is not None
+    tx.emit(_event(kind, school, version, row))
+
+
+async def _version(tx: Transaction, school: UUID) -> int:
+    row = await tx.row(SCHOOL, {"school": school})
+    if row is None:
+        raise Problem(404, "unknown_school")
+    version: int = row["directory_version"]
+    return version
+
+
+def _event(kind: Kind, school: UUID, version: int, row: Mapping[str, Any]) -> RecordEvent:
+    shared = {name: row[name] for name in ("record_id", "student_id", "version", "withdrawn", "recorded_by")}
+    facts = {
+        **row["facts"],
+        **shared,
+        "school_id": school,
+        "directory_version": version,
+        # This version's time: a correction is news from when it is made, not from when it was first got wrong.
+        "recorded_at": row["changed_at"],
+    }
+    match kind:
+        case "behavior":
+            return BehaviorRecorded(**facts)
+        case "payment":
+            return PaymentRecorded(**facts)
+        case "absence":
+            return AbsenceRecorded(**facts)
+        case "grade":
+            return GradeRecorded(**facts)
+        case "remark":
+            return RemarkRecorded(**facts)

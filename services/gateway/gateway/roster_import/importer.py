@@ -1,0 +1,292 @@
+"""One run over one roster: chunk by chunk, each chunk one commit; a second run finds the first one's rows unchanged."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeVar
+from uuid import UUID
+
+from gateway.directory import publish_bulk
+from gateway.roster_import import people as import_people
+from gateway.roster_import import structure
+from gateway.roster_import import students as import_students
+from gateway.roster_import.oneroster import (
+    Enrolment,
+    Guardianship,
+    Person,
+    Rejected,
+    Role,
+    Roster,
+    SchoolClass,
+    Status,
+    Student,
+)
+from gateway.roster_import.students import StudentRow
+from shared.jobs.job import Job
+from shared.transactions.unit_of_work import Transaction
+
+T = TypeVar("T")
+
+CHUNK = 2_000
+COUNTED = ("schools", "calendars", "classes", "people", "students", "enrolments", "ended", "unchanged", "rejected")
+
+# Keep what the roster's rows could not be used for, in the commit that ends the job.
+INSERT_REJECTIONS = """
+INSERT INTO import_rejection (task_id, number, file, line, "column", reason, scope)
+SELECT %(task_id)s, * FROM unnest(%(numbers)s::int[], %(files)s::text[], %(lines)s::int[], %(columns)s::text[],
+                                  %(reasons)s::text[], %(scopes)s::text[])
+ON CONFLICT DO NOTHING
+"""
+
+
+class Progress:
+    """Counts the rows that take the time: people, students and enrolments."""
+
+    def __init__(self, job: Job, total: int) -> None:
+        self.total = total
+        self._job = job
+        self._done = 0
+
+    async def add(self, tx: Transaction, rows: int) -> None:
+        """Count rows that this transaction commits."""
+        self._done = min(self._done + rows, self.total)
+        await self._job.tell(tx, self._done, self.total)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What every step works with.
+
+    `schools`: ids of all schools by sourcedId; `covered`: those that the roster names.
+    """
+
+    job: Job
+    roster: Roster
+    schools: Mapping[str, UUID]
+    covered: Sequence[UUID]
+    progress: Progress
+    chunk: int
+
+    async def in_chunks(self, items: Iterable[T], write: Callable[[Transaction, Sequence[T]], Awaitable[None]]) -> None:
+        """Write items, one commit for each chunk; they are read in a thread, because reading takes the processor."""
+        rows = iter(items)
+        while chunk := await asyncio.to_thread(_take, rows, self.chunk):
+            async with self.job.commit() as tx:
+                await write(tx, chunk)
+
+
+@dataclass(slots=True)
+class People:
+    """What users.csv says: who is in it, who is gone, and the students, who are written after their classes."""
+
+    named: set[str] = field(default_factory=set)
+    gone: list[str] = field(default_factory=list)
+    students: list[StudentRow] = field(default_factory=list)
+    changed: int = 0
+
+    @property
+    def unchanged(self) -> int:
+        return len(self.named) - self.changed
+
+
+async def import_roster(job: Job, roster: Roster, chunk: int = CHUNK) -> None:
+    """Import everything and end the job; a row is written after those that it refers to."""
+    counts = dict.fromkeys(COUNTED, 0)
+    total = roster.people_count + roster.student_count + roster.enrolment_count
+    async with job.commit() as tx:
+        counts["schools"] = await structure.schools(tx, roster.orgs)
+        schools = await structure.school_ids(tx)
+    run = Run(job, roster, schools, _covered(roster, schools), Progress(job, total), chunk)
+    counts["calendars"] = await _terms(run)
+    counts["classes"], ended_classes = await _classes(run)
+    people = await _people(run)
+    counts["unchanged"] = people.unchanged
+    counts["people"] = people.changed + await _roles(run)
+    counts["enrolments"], ended_enrolments = await _enrolments(run)
+    counts["students"] = await _students(run, people.students) + await _guardians(run, people.named)
+    counts["ended"] = ended_classes + ended_enrolments + await _end_people(run, people)
+    await _publish_students(run)
+    rejected = roster.rejected
+    counts["rejected"] = len(rejected)
+    async with job.commit() as tx:
+        await tx.execute(INSERT_REJECTIONS, _complaints(job.task.task_id, rejected))
+        await job.succeed(tx, result=counts, done=total, total=total)
+
+
+def _covered(roster: Roster, schools: Mapping[str, UUID]) -> list[UUID]:
+    return sorted(schools[org.sourced_id] for org in roster.orgs if org.is_school and org.status is Status.ACTIVE)
+
+
+async def _terms(run: Run) -> int:
+    """Write the terms; returns how many calendars changed."""
+    roster, schools = run.roster, run.schools
+    found = {schools[name]: terms for name, terms in roster.terms_by_school().items() if name in schools}
+    gone = [term.sourced_id for term in roster.terms if term.status is not Status.ACTIVE]
+    if not found and not gone:
+        return 0
+    kept = {term.sourced_id for term in roster.terms} | roster.kept("academicSessions.csv")
+    scope = found or {school: [] for school in schools.values()}
+    async with run.job.commit() as tx:
+        complete = roster.is_complete("academicSessions.csv")
+        return await structure.terms(tx, scope, gone, kept, complete=complete)
+
+
+async def _classes(run: Run) -> tuple[int, int]:
+    """Write the classes and end those that are gone; returns how many changed and how many ended."""
+    roster = run.roster
+    present = [found for found in roster.classes if found.status is Status.ACTIVE]
+    gone = [found.sourced_id for found in roster.classes if found.status is not Status.ACTIVE]
+    changed = 0
+
+    async def write(tx: Transaction, chunk: Sequence[SchoolClass]) -> None:
+        nonlocal changed
+        changed += await structure.classes(tx, chunk, run.schools)
+
+    await run.in_chunks(present, write)
+    complete = roster.is_complete("classes.csv")
+    if not complete and not gone:
+        return changed, 0
+    kept = {found.sourced_id for found in present} | roster.kept("classes.csv")
+    async with run.job.commit() as tx:
+        return changed, await structure.end_classes(tx, gone, kept, run.covered, complete=complete)
+
+
+async def _people(run: Run) -> People:
+    """Write the people with memberships and contacts."""
+    roster = run.roster
+    people = People()
+    # In 1.2 memberships stand in roles.csv; where that brings changes only, so do the people's.
+    complete = roster.version == "1.1" or roster.is_complete("roles.csv")
+
+    async def write(tx: Transaction, chunk: Sequence[Person]) -> None:
+        present = [person for person in chunk if person.status is Status.ACTIVE]
+        people.gone += [person.sourced_id for person in chunk if person.status is not Status.ACTIVE]
+        people.named.update(person.sourced_id for person in present)
+        for person in present:
+            if isinstance(person, Student):
+                people.students += _student_rows(run, person)
+        people.changed += await import_people.write(tx, present, run.schools, run.covered, complete=complete)
+        await run.progress.add(tx, len(chunk))
+
+    await run.in_chunks(roster.people(), write)
+    return people
+
+
+def _student_rows(run: Run, student: Student) -> Iterator[StudentRow]:
+    """One row for each school that the student is placed at; without a school where the upload does not say one."""
+    guardians = tuple((guardian, run.roster.relationship(guardian)) for guardian in student.guardians)
+    placed = [m.school for m in student.memberships if m.role == "student" and m.status is Status.ACTIVE]
+    schools: list[UUID | None] = [run.schools[name] for name in placed]
+    for school in schools or [None]:
+        yield StudentRow(school, student.sourced_id, student.grade, guardians)
+
+
+async def _roles(run: Run) -> int:
+    """Write roles of people who are not in users.csv; returns how many people changed."""
+    changed = 0
+
+    async def write(tx: Transaction, chunk: Sequence[Role]) -> None:
+        nonlocal changed
+        changed += await import_people.write_roles(tx, chunk, run.schools)
+
+    await run.in_chunks(run.roster.roles, write)
+    return changed
+
+
+async def _enrolments(run: Run) -> tuple[int, int]:
+    """Write the enrolments and end those that are gone; returns how many changed and how many ended."""
+    complete = run.roster.is_complete("enrollments.csv")
+    named: set[str] = set()
+    gone: list[str] = []
+    changed = ended = 0
+
+    async def write(tx: Transaction, chunk: Sequence[Enrolment]) -> None:
+        nonlocal changed
+        present = [found for found in chunk if found.status is Status.ACTIVE]
+        gone.extend(found.sourced_id for found in chunk if found.status is not Status.ACTIVE)
+        if complete:
+            named.update(found.sourced_id for found in present)
+        changed += await structure.enrolments(tx, present)
+        await run.progress.add(tx, len(chunk))
+
+    async def end(tx: Transaction, chunk: Sequence[str]) -> None:
+        nonlocal ended
+        ended += await structure.end_enrolments(tx, chunk)
+
+    await run.in_chunks(run.roster.enrolments(), write)
+    if complete:
+        async with run.job.commit() as tx:
+            before = await structure.enrolled(tx, run.covered)
+        gone += before - named - run.roster.kept("enrollments.csv")
+    await run.in_chunks(sorted(gone), end)
+    return changed, ended
+
+
+async def _students(run: Run, students: Sequence[StudentRow]) -> int:
+    """Write grades and guardians; returns how many students changed."""
+    complete = run.roster.is_complete("users.csv")
+    changed = 0
+
+    async def write(tx: Transaction, chunk: Sequence[StudentRow]) -> None:
+        nonlocal changed
+        changed += await import_students.write(tx, chunk, complete=complete)
+        await run.progress.add(tx, len(chunk))
+
+    await run.in_chunks(students, write)
+    return changed
+
+
+async def _guardians(run: Run, named: set[str]) -> int:
+    """Write guardians of students who are known from before and not in the upload; returns how many got one."""
+    changed = 0
+
+    async def write(tx: Transaction, chunk: Sequence[Guardianship]) -> None:
+        nonlocal changed
+        changed += await import_students.write_guardians(tx, chunk, run.roster.relationship)
+
+    await run.in_chunks((pair for pair in run.roster.guardianships if pair.student not in named), write)
+    return changed
+
+
+async def _end_people(run: Run, people: People) -> int:
+    """End people whom the upload names as gone, or whom a complete one does not name; returns how many."""
+    gone, where = set(people.gone), None
+    if run.roster.is_complete("users.csv"):
+        where = run.covered
+        kept = people.named | gone | run.roster.kept("users.csv")
+        async with run.job.commit() as tx:
+            gone |= {*await import_people.missing(tx, kept, run.covered)}
+    ended = 0
+
+    async def end(tx: Transaction, chunk: Sequence[str]) -> None:
+        nonlocal ended
+        ended += await import_people.end(tx, chunk, where)
+
+    await run.in_chunks(sorted(gone), end)
+    return ended
+
+
+async def _publish_students(run: Run) -> None:
+    """Emit the events of all students that changed, once each: grade, guardians and classes are written by now."""
+    published = run.chunk
+    while published:
+        async with run.job.commit() as tx:
+            published = await publish_bulk.students(tx, run.chunk)
+
+
+def _take(items: Iterator[T], most: int) -> list[T]:
+    return list(islice(items, most))
+
+
+def _complaints(task_id: UUID, rejected: Iterable[Rejected]) -> dict[str, Any]:
+    rows = list(rejected)
+    return {
+        "task_id": task_id,
+        "numbers": list(range(1, len(rows) + 1)),
+        "files": [r.file for r in rows],
+        "lines": [r.line for r in rows],
+        "columns": [r.column for r in rows],
+        "reasons": [r.reason for r in rows],
+        "scopes": [str(r.scope) for r in rows],
+    }

@@ -1,0 +1,189 @@
+"""users.csv and roles.csv → people, memberships and guardianships.
+
+users.csv is read twice: once to learn which rows are right and who refers to whom, once to hand people
+out. Only ids are kept in between.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from gateway.roster_import.oneroster.errors import BadValue, Scope
+from gateway.roster_import.oneroster.existing import Known
+from gateway.roster_import.oneroster.fields import (
+    MAX_ID,
+    MAX_PHONE,
+    email,
+    flag,
+    grade,
+    items,
+    one_of,
+    optional,
+    required,
+    span,
+)
+from gateway.roster_import.oneroster.manifest import Mode
+from gateway.roster_import.oneroster.orgs import Places
+from gateway.roster_import.oneroster.records import Guardianship, Membership, Person, Role, Status, Student
+from gateway.roster_import.oneroster.source import Source
+from gateway.roster_import.oneroster.table import Row
+from gateway.roster_import.oneroster.vocabulary import ROLE_TYPES, USER_ROLES
+
+USER_NEEDS = {
+    "1.1": ("enabledUser", "givenName", "familyName", "orgSourcedIds", "role"),
+    "1.2": ("enabledUser", "givenName", "familyName"),
+}
+USER_READS = ("email", "sms", "phone", "agentSourcedIds", "grades")
+ROLE_NEEDS = ("userSourcedId", "roleType", "role", "orgSourcedId")
+ROLE_READS = ("beginDate", "endDate")
+
+UNKNOWN_USER = "refers to a user that is not in the roster"
+NO_SCHOOL = "names no school of the roster"
+ERASED = "is of somebody who was erased here on request"
+NO_ROLE = "has no role in any school in roles.csv"
+
+
+class People:
+    def __init__(self, version: str, users: Source, roles: Source, places: Places, known: Known) -> None:
+        self._in_roles_file = version != "1.1"
+        self._words = USER_ROLES[version]
+        self._users = users
+        self._roles = roles
+        self._places = places
+        self._known = known
+        self._cache: dict[tuple[str, str], tuple[Membership, ...]] = {}
+        self._placed: dict[str, list[Membership]] = {}
+        self._agents: dict[str, tuple[str, ...]] = {}
+        self._students: set[str] = set()
+        self._guardians: dict[str, str] = {}
+        self._guardians_of: dict[str, dict[str, None]] = {}
+        for person, memberships in roles.records(self._role):
+            self._placed.setdefault(person, []).extend(memberships)
+        for indexed in users.records(self._indexed):
+            self._remember(indexed)
+        self.loose = tuple(self._loose())
+        self._relate()
+
+    def __iter__(self) -> Iterator[Person]:
+        return self._users.again(self._person)
+
+    @property
+    def guardianships(self) -> Iterator[Guardianship]:
+        """Every pair found, those included whose student is known from before and not in this users.csv."""
+        for student, guardians in self._guardians_of.items():
+            for guardian in guardians:
+                yield Guardianship(student, guardian)
+
+    @property
+    def student_count(self) -> int:
+        return len(self._students)
+
+    def relationship(self, guardian: str) -> str:
+        return self._guardians.get(guardian, "guardian")
+
+    def _person(self, sourced_id: str, status: Status, values: Row) -> Person:
+        enabled, given, family = values[:3]
+        mail, sms, phone, _, grades = values[-5:]
+        if self._known.was_erased(sourced_id):
+            raise BadValue("sourcedId", ERASED)
+        if status is Status.TOBEDELETED:
+            return Person(sourced_id, given, family, None, None, None, (), None, enabled=False, status=status)
+        memberships = self._roles_of(sourced_id) if self._in_roles_file else self._at(values[3], values[4])
+        listed = items(grades, "grades")
+        shared = (
+            sourced_id,
+            required(given, "givenName"),
+            required(family, "familyName"),
+            email(mail, "email"),
+            optional(phone, "phone", MAX_PHONE),
+            optional(sms, "sms", MAX_PHONE),
+            memberships,
+            grade(listed[0], "grades") if listed else None,
+            flag(enabled, "enabledUser"),
+            status,
+        )
+        if self._is(memberships, "student") or (not memberships and sourced_id in self._known.students):
+            return Student(*shared, guardians=tuple(self._guardians_of.get(sourced_id, ())))
+        return Person(*shared)
+
+    def _at(self, orgs: str, role: str) -> tuple[Membership, ...]:
+        """OneRoster 1.1: one role in all organisations of the row. Few combinations, so each is made once."""
+        found = self._cache.get((orgs, role))
+        if found is None:
+            listed = items(required(orgs, "orgSourcedIds", MAX_ID * 100), "orgSourcedIds")
+            ours = self._words[one_of(role, "role", frozenset(self._words))]
+            schools = self._places.schools(listed, ours, "orgSourcedIds")
+            if not schools:
+                raise BadValue("orgSourcedIds", NO_SCHOOL)
+            found = tuple(Membership(school, ours, role, primary=True) for school in schools)
+            self._cache[orgs, role] = found
+        return found
+
+    def _roles_of(self, sourced_id: str) -> tuple[Membership, ...]:
+        """OneRoster 1.2. In a delta, who is known keeps the roles that the upload does not mention."""
+        found = tuple(self._placed.get(sourced_id, ()))
+        keeps = self._roles.mode is not Mode.BULK and sourced_id in self._known.users
+        if not keeps and all(membership.status is not Status.ACTIVE for membership in found):
+            raise BadValue("sourcedId", NO_ROLE)
+        return found
+
+    def _role(self, sourced_id: str, status: Status, values: Row) -> tuple[str, tuple[Membership, ...]]:
+        person, kind, role, org, begins, ends = values
+        if status is Status.TOBEDELETED:
+            gone = Membership(org, "", role, primary=False, sourced_id=sourced_id, status=status)
+            return person, (gone,)
+        required(person, "userSourcedId", MAX_ID)
+        primary = one_of(kind, "roleType", ROLE_TYPES) == "primary"
+        ours = self._words[one_of(role, "role", frozenset(self._words))]
+        schools = self._places.schools((required(org, "orgSourcedId", MAX_ID),), ours, "orgSourcedId")
+        first, last = span(begins, ends, "beginDate", "endDate")
+        return person, tuple(
+            Membership(school, ours, role, primary, first, last, sourced_id, status) for school in schools
+        )
+
+    def _indexed(self, sourced_id: str, status: Status, values: Row) -> Person:
+        person = self._person(sourced_id, status, values)
+        agents = items(values[-2], "agentSourcedIds")
+        if agents and status is Status.ACTIVE:
+            self._agents[sourced_id] = agents
+        return person
+
+    def _remember(self, person: Person) -> None:
+        if isinstance(person, Student):
+            self._students.add(person.sourced_id)
+        for membership in person.memberships:
+            if membership.role == "guardian":
+                self._guardians[person.sourced_id] = membership.source_role
+
+    def _loose(self) -> Iterator[Role]:
+        """Role rows of people who are not in users.csv; of people whom nobody knows they are rejected."""
+        for person in [person for person in self._placed if person not in self._users.accepted]:
+            for membership in self._placed.pop(person):
+                if person in self._users or membership.status is Status.TOBEDELETED:
+                    yield Role(person, membership)
+                elif not self._users.rejected(person) and membership.sourced_id in self._roles.accepted:
+                    self._roles.withdraw(membership.sourced_id, "userSourcedId", UNKNOWN_USER)
+
+    def _relate(self) -> None:
+        """Either side, or both, may name the other in agentSourcedIds; the roles say who is the guardian."""
+        for sourced_id, agents in self._agents.items():
+            for agent in agents:
+                if agent not in self._users:
+                    # Only the reference: a child must not drop out of every message for one wrong id.
+                    line = self._users.accepted[sourced_id]
+                    self._users.reject(line, "agentSourcedIds", UNKNOWN_USER, scope=Scope.REFERENCE)
+                elif self._is_student(sourced_id) and self._is_guardian(agent):
+                    self._guardians_of.setdefault(sourced_id, {})[agent] = None
+                elif self._is_guardian(sourced_id) and self._is_student(agent):
+                    self._guardians_of.setdefault(agent, {})[sourced_id] = None
+        self._agents.clear()
+
+    def _is_student(self, sourced_id: str) -> bool:
+        here = sourced_id in self._users.accepted
+        return sourced_id in (self._students if here else self._known.students)
+
+    def _is_guardian(self, sourced_id: str) -> bool:
+        here = sourced_id in self._users.accepted
+        return sourced_id in (self._guardians if here else self._known.guardians)
+
+    @staticmethod
+    def _is(memberships: Iterable[Membership], role: str) -> bool:
+        return any(membership.role == role for membership in memberships)

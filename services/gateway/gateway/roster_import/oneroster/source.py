@@ -1,0 +1,110 @@
+"""One announced file as a source of records: status by mode, ids unique, rejected rows told apart."""
+
+import re
+from collections.abc import Callable, Container, Iterator
+from typing import TypeVar
+
+from gateway.roster_import.oneroster.archive import Archive
+from gateway.roster_import.oneroster.errors import BadValue, Rejections, Scope
+from gateway.roster_import.oneroster.fields import MAX_ID, required
+from gateway.roster_import.oneroster.manifest import Mode
+from gateway.roster_import.oneroster.records import Status
+from gateway.roster_import.oneroster.table import Columns, Row, Table
+
+T = TypeVar("T")
+Build = Callable[[str, Status, Row], T]
+
+COMMON = ("sourcedId", "status", "dateLastModified")
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?", re.ASCII)
+_STATUSES = {status.value: status for status in Status}
+
+
+class Source:
+    """`needs` and `reads` are the file's own columns beside the common three, in the order of the values.
+
+    `known` holds ids that exist already; a bulk file is complete and does not look at it.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        name: str,
+        mode: Mode,
+        rejections: Rejections,
+        *,
+        needs: tuple[str, ...],
+        reads: tuple[str, ...] = (),
+        known: Container[str] = (),
+    ) -> None:
+        self.name = name
+        self.mode = mode
+        self.accepted: dict[str, int] = {}
+        self._deleted: set[str] = set()
+        self._known = known
+        self._rejections = rejections
+        must = ("sourcedId", *needs) if mode is Mode.BULK else (*COMMON, *needs)
+        self._table = Table(archive, name, Columns(names=(*COMMON, *needs, *reads), required=must))
+        self.lines = 0 if mode is Mode.ABSENT else self._table.check()
+
+    def __contains__(self, sourced_id: str) -> bool:
+        """True for an id another row may refer to."""
+        if sourced_id in self.accepted:
+            return sourced_id not in self._deleted
+        return self.mode is not Mode.BULK and sourced_id in self._known
+
+    def rejected(self, sourced_id: str) -> bool:
+        return sourced_id in self._rejections.ids.get(self.name, ())
+
+    def reject(self, line: int, column: str, reason: str, sourced_id: str = "", scope: Scope = Scope.ROW) -> None:
+        self._rejections.add(self.name, line, column, reason, sourced_id, scope)
+
+    def withdraw(self, sourced_id: str, column: str, reason: str) -> None:
+        """A record that looked right until the rest of the roster was known."""
+        self.reject(self.accepted.pop(sourced_id), column, reason, sourced_id)
+
+    def records(self, build: Build[T]) -> Iterator[T]:
+        """Reads the file, fills `accepted` and reports what `build` refuses with BadValue."""
+        if self.mode is Mode.ABSENT:
+            return
+        self.accepted.clear()
+        self._deleted.clear()
+        self._rejections.forget(self.name)
+        seen: dict[str, int] = {}
+        for line, row in self._table.rows(self._rejections):
+            sourced_id, word, moment = row[:3]
+            try:
+                _check_unused(required(sourced_id, "sourcedId", MAX_ID), seen)
+                seen[sourced_id] = line
+                status = self._status(word, moment)
+                record = build(sourced_id, status, row[3:])
+            except BadValue as bad:
+                self.reject(line, bad.column, bad.reason, sourced_id)
+                continue
+            self.accepted[sourced_id] = line
+            if status is Status.TOBEDELETED:
+                self._deleted.add(sourced_id)
+            yield record
+
+    def again(self, build: Build[T]) -> Iterator[T]:
+        """The accepted records once more; what was rejected stays so and is not reported twice."""
+        if self.mode is Mode.ABSENT:
+            return
+        for line, row in self._table.rows(None):
+            if self.accepted.get(row[0]) == line:
+                yield build(row[0], _STATUSES.get(row[1], Status.ACTIVE), row[3:])
+
+    def _status(self, word: str, moment: str) -> Status:
+        """Bulk leaves status blank, and is read when it does not; delta must fill it."""
+        if moment and not _MOMENT.fullmatch(moment):
+            raise BadValue("dateLastModified", "is not an ISO 8601 date and time")
+        if not word and self.mode is Mode.BULK:
+            return Status.ACTIVE
+        status = _STATUSES.get(required(word, "status"))
+        if status is None:
+            raise BadValue("status", "is neither active nor tobedeleted")
+        return status
+
+
+def _check_unused(sourced_id: str, seen: dict[str, int]) -> None:
+    if sourced_id in seen:
+        raise BadValue("sourcedId", f"was already used in line {seen[sourced_id]}")

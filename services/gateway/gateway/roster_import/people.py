@@ -1,0 +1,229 @@
+"""People of a roster into the directory: set-based, a chunk a commit; a repeat changes nothing."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from gateway.directory import publish, publish_bulk
+from gateway.roster_import.oneroster import Membership, Person, Role, Status
+from shared.transactions.unit_of_work import Transaction
+
+# Only people whose roster content changed are written, in the order of sourcedIds, like everywhere. Those who are the
+# same are left out first: ON CONFLICT would lock each of them, which costs as much as writing.
+PEOPLE = """
+WITH incoming AS (
+    SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, sourced_id text, given_name text,
+                                                    family_name text, active boolean, digest text)
+    WHERE NOT EXISTS (SELECT FROM person p
+                       WHERE p.sourced_id = r.sourced_id AND p.digest = decode(r.digest, 'hex'))
+)
+INSERT INTO person AS p (person_id, sourced_id, given_name, family_name, active, digest)
+SELECT person_id, sourced_id, given_name, family_name, active, decode(digest, 'hex') FROM incoming
+ORDER BY sourced_id
+ON CONFLICT (sourced_id) DO UPDATE SET given_name = excluded.given_name, family_name = excluded.family_name,
+    active = excluded.active, digest = excluded.digest, version = p.version + 1
+WHERE p.digest IS DISTINCT FROM excluded.digest
+RETURNING person_id, sourced_id
+"""
+# A complete upload speaks for its own schools, and a row for those that it names: what is not said there is over.
+# Changes only: what they do not mention stays, and a role's row that says something else now ends what it said before.
+MEMBERSHIPS = """
+WITH incoming AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, school_id uuid, role text, grade text, starts date,
+                                                    ends date, sourced_id text)
+), gone AS (
+    UPDATE membership m SET ends = school_today(m.school_id)
+    WHERE m.person_id = ANY(%(people)s) AND (m.ends IS NULL OR m.ends > school_today(m.school_id))
+      AND NOT EXISTS (SELECT FROM incoming i
+                       WHERE (i.person_id, i.school_id, i.role) = (m.person_id, m.school_id, m.role))
+      AND (m.sourced_id = ANY(%(ended)s) OR EXISTS (SELECT FROM incoming i WHERE i.sourced_id = m.sourced_id)
+           OR %(complete)s AND (m.school_id = ANY(%(about)s) OR EXISTS (
+               SELECT FROM incoming i WHERE (i.person_id, i.school_id) = (m.person_id, m.school_id))))
+    RETURNING m.person_id
+), taken AS (
+    INSERT INTO membership AS m (person_id, school_id, role, grade, starts, ends, sourced_id)
+    SELECT DISTINCT ON (person_id, school_id, role) * FROM incoming ORDER BY person_id, school_id, role, sourced_id
+    ON CONFLICT (person_id, school_id, role) DO UPDATE SET grade = coalesce(excluded.grade, m.grade),
+        starts = excluded.starts, ends = excluded.ends, sourced_id = excluded.sourced_id
+    WHERE (m.starts, m.ends, m.sourced_id) IS DISTINCT FROM (excluded.starts, excluded.ends, excluded.sourced_id)
+       OR m.grade IS DISTINCT FROM coalesce(excluded.grade, m.grade)
+    RETURNING m.person_id
+)
+SELECT DISTINCT person_id FROM (SELECT person_id FROM gone UNION ALL SELECT person_id FROM taken) AS touched
+"""
+CONTACTS = """
+WITH incoming AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, kind text, address text)
+), gone AS (
+    DELETE FROM contact c WHERE c.person_id = ANY(%(people)s) AND NOT EXISTS (
+        SELECT FROM incoming i WHERE (i.person_id, i.kind, i.address) = (c.person_id, c.kind, c.address))
+)
+INSERT INTO contact (person_id, kind, address) SELECT DISTINCT * FROM incoming ON CONFLICT DO NOTHING
+"""
+HOLD = """
+SELECT person_id, sourced_id FROM person WHERE sourced_id = ANY(%(ids)s) AND erased_at IS NULL
+ORDER BY sourced_id FOR NO KEY UPDATE
+"""
+# The row of a role that is over may say no more than its own id.
+HOLD_BY_ROLE = """
+SELECT person_id, sourced_id FROM person WHERE erased_at IS NULL AND (sourced_id = ANY(%(ids)s) OR person_id IN (
+    SELECT m.person_id FROM membership m WHERE m.sourced_id = ANY(%(ended)s)))
+ORDER BY sourced_id FOR NO KEY UPDATE
+"""
+# The digest goes, so that the next complete roster counts as a change.
+TOUCH = "UPDATE person SET version = version + 1, digest = NULL WHERE person_id = ANY(%(people)s)"
+
+# What disappeared is ended, not deleted: only at the schools that the upload is about.
+PLACED = """
+SELECT p.sourced_id FROM person p WHERE p.sourced_id IS NOT NULL AND EXISTS (
+    SELECT FROM membership m WHERE m.person_id = p.person_id AND m.school_id = ANY(%(schools)s)
+      AND (m.ends IS NULL OR m.ends > school_today(m.school_id)))
+ORDER BY p.sourced_id
+"""
+END = """
+WITH over AS (
+    UPDATE membership m SET ends = school_today(m.school_id)
+    WHERE m.person_id = ANY(%(people)s) AND m.school_id = ANY(%(schools)s)
+      AND (m.ends IS NULL OR m.ends > school_today(m.school_id))
+    RETURNING m.person_id, m.school_id, m.role
+)
+UPDATE person p SET digest = NULL, version = version + 1, active = p.active AND EXISTS (
+    SELECT FROM membership m
+    WHERE m.person_id = p.person_id AND (m.ends IS NULL OR m.ends > school_today(m.school_id))
+      AND NOT EXISTS (SELECT FROM over o WHERE (o.person_id, o.school_id, o.role)
+                                             = (m.person_id, m.school_id, m.role)))
+WHERE p.person_id IN (SELECT person_id FROM over) RETURNING p.person_id
+"""
+DISABLE = """
+UPDATE person SET active = false, digest = NULL, version = version + 1
+WHERE person_id = ANY(%(people)s) AND active RETURNING person_id
+"""
+# A student belongs to a school as long as there is a current membership as one, of an active person.
+END_STUDENTS = """
+WITH held AS (
+    SELECT school_id, student_id FROM student WHERE student_id = ANY(%(people)s) AND active
+    ORDER BY school_id, student_id FOR NO KEY UPDATE
+)
+UPDATE student s SET active = false, told = false, digest = NULL, version = s.version + 1
+FROM held h WHERE (s.school_id, s.student_id) = (h.school_id, h.student_id) AND NOT EXISTS (
+    SELECT FROM membership m JOIN person p USING (person_id)
+    WHERE m.person_id = s.student_id AND m.school_id = s.school_id AND m.role = 'student' AND p.active
+      AND (m.ends IS NULL OR m.ends > school_today(m.school_id)))
+"""
+
+
+async def write(
+    tx: Transaction, chunk: Sequence[Person], schools: Mapping[str, UUID], about: Sequence[UUID], *, complete: bool
+) -> int:
+    """Write people with memberships and contacts, and tell of them; returns how many are new or changed.
+
+    `complete`: the rows name every membership, at the upload's schools (`about`) and those that they name.
+    """
+    present = {person.sourced_id: person for person in chunk}
+    rows = [
+        {
+            "person_id": uuid7(),
+            "sourced_id": person.sourced_id,
+            "given_name": person.given_name,
+            "family_name": person.family_name,
+            "active": person.enabled,
+            "digest": digest(_content(person, complete)),
+        }
+        for person in present.values()
+    ]
+    changed = await tx.rows(PEOPLE, publish.rows(rows))
+    if not changed:
+        return 0
+    ids = [row["person_id"] for row in changed]
+    placed: list[dict[str, Any]] = []
+    ended: list[str] = []
+    contacts: list[dict[str, Any]] = []
+    for row in changed:
+        person = present[row["sourced_id"]]
+        active, over = _memberships(row["person_id"], person.memberships, schools, person.grade)
+        placed += active
+        ended += over
+        found = [("mail", person.email), ("phone", person.sms or person.phone)]
+        contacts += [{"person_id": row["person_id"], "kind": k, "address": a} for k, a in found if a]
+    scope = {"people": ids, "about": list(about), "complete": complete, "ended": ended}
+    await tx.execute(MEMBERSHIPS, scope | publish.rows(placed))
+    await tx.execute(CONTACTS, {"people": ids} | publish.rows(contacts))
+    await tx.execute(END_STUDENTS, {"people": ids})
+    await publish_bulk.people(tx, ids)
+    return len(changed)
+
+
+async def write_roles(tx: Transaction, chunk: Sequence[Role], schools: Mapping[str, UUID]) -> int:
+    """Roles of people whom the upload does not describe otherwise; returns how many people changed."""
+    ended = [
+        m.sourced_id for m in (role.membership for role in chunk) if m.status is not Status.ACTIVE and m.sourced_id
+    ]
+    held = await tx.rows(HOLD_BY_ROLE, {"ids": sorted({role.person for role in chunk}), "ended": ended})
+    person = {row["sourced_id"]: row["person_id"] for row in held}
+    placed: list[dict[str, Any]] = []
+    for role in chunk:
+        if role.person in person:
+            placed += _memberships(person[role.person], [role.membership], schools, None)[0]
+    ids = list(person.values())
+    scope = {"people": ids, "about": [], "complete": False, "ended": ended}
+    touched = [row["person_id"] for row in await tx.rows(MEMBERSHIPS, scope | publish.rows(placed))]
+    if touched:
+        await tx.execute(TOUCH, {"people": touched})
+        await tx.execute(END_STUDENTS, {"people": touched})
+        await publish_bulk.people(tx, touched)
+    return len(touched)
+
+
+async def missing(tx: Transaction, kept: Iterable[str], schools: Sequence[UUID]) -> list[str]:
+    """Whoever an earlier roster placed at these schools and this complete one does not name."""
+    known = frozenset(kept)
+    found = await tx.rows(PLACED, {"schools": list(schools)})
+    return [row["sourced_id"] for row in found if row["sourced_id"] not in known]
+
+
+async def end(tx: Transaction, ids: Sequence[str], schools: Sequence[UUID] | None) -> int:
+    """End people at schools, or everywhere (None: an upload says so by name); returns how many it was news for."""
+    people = [row["person_id"] for row in await tx.rows(HOLD, {"ids": sorted(ids)})]
+    values: dict[str, Any] = {"people": people, "schools": list(schools or ())}
+    over = [row["person_id"] for row in await tx.rows(DISABLE if schools is None else END, values)]
+    if over:
+        await tx.execute(END_STUDENTS, {"people": over})
+        await publish_bulk.people(tx, over)
+    return len(over)
+
+
+def digest(content: Any) -> str:
+    """What a roster last said of something, in few bytes."""
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+
+
+def _memberships(
+    person: UUID, memberships: Iterable[Membership], schools: Mapping[str, UUID], grade: str | None
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Rows of what holds, and the ids of roles that do not hold any more."""
+    active = [
+        {
+            "person_id": person,
+            "school_id": schools[m.school],
+            "role": m.role,
+            "grade": grade if m.role == "student" else None,
+            "starts": m.begins,
+            "ends": m.ends,
+            "sourced_id": m.sourced_id,
+        }
+        for m in memberships
+        if m.status is Status.ACTIVE
+    ]
+    return active, [m.sourced_id for m in memberships if m.status is not Status.ACTIVE and m.sourced_id]
+
+
+def _content(person: Person, complete: bool) -> list[Any]:
+    memberships = sorted(
+        [m.school, m.role, str(m.begins), str(m.ends), m.sourced_id or "", m.status] for m in person.memberships
+    )
+    names = [person.given_name, person.family_name, person.email, person.phone, person.sms]
+    return [*names, person.grade, person.enabled, complete, memberships]

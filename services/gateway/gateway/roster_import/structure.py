@@ -1,0 +1,244 @@
+"""Schools, terms, classes and enrolments of a roster into the directory, set-based."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from gateway.directory import publish
+from gateway.directory.schools import BUMP_CALENDAR, OPEN_CALENDAR
+from gateway.roster_import.oneroster import Enrolment, Org, SchoolClass, Status, Term
+from gateway.roster_import.people import digest
+from shared.transactions.unit_of_work import Transaction
+
+SCHOOLS = """
+INSERT INTO school AS s (school_id, sourced_id, name, timezone, active)
+SELECT school_id, sourced_id, name, coalesce(timezone, 'UTC'), active FROM jsonb_to_recordset(%(rows)s)
+    AS r(school_id uuid, sourced_id text, name text, timezone text, active boolean) ORDER BY sourced_id
+ON CONFLICT (sourced_id) DO UPDATE SET name = excluded.name,
+    timezone = CASE WHEN excluded.timezone = 'UTC' THEN s.timezone ELSE excluded.timezone END,
+    active = excluded.active, version = s.version + 1
+WHERE (s.name, s.active) IS DISTINCT FROM (excluded.name, excluded.active)
+   OR (excluded.timezone <> 'UTC' AND excluded.timezone <> s.timezone)
+RETURNING school_id
+"""
+CLOSE_SCHOOLS = """
+UPDATE school SET active = false, version = version + 1 WHERE sourced_id = ANY(%(ids)s) AND active RETURNING school_id
+"""
+SCHOOL_IDS = "SELECT sourced_id, school_id FROM school WHERE sourced_id IS NOT NULL"
+
+HOLD_CALENDARS = "SELECT FROM calendar WHERE school_id = ANY(%(schools)s) ORDER BY school_id FOR NO KEY UPDATE"
+TERMS = """
+INSERT INTO term AS t (term_id, school_id, sourced_id, name, kind, starts, ends)
+SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(term_id uuid, school_id uuid, sourced_id text, name text, kind text,
+                                                starts date, ends date)
+ORDER BY school_id, sourced_id
+ON CONFLICT (school_id, sourced_id) DO UPDATE SET name = excluded.name, kind = excluded.kind,
+    starts = excluded.starts, ends = excluded.ends
+WHERE (t.name, t.kind, t.starts, t.ends) IS DISTINCT FROM (excluded.name, excluded.kind, excluded.starts, excluded.ends)
+RETURNING school_id
+"""
+# A term that is over is history, which a new year's roster does not repeat.
+DROP_TERMS = """
+DELETE FROM term WHERE school_id = ANY(%(schools)s) AND ends >= school_today(school_id)
+  AND (sourced_id = ANY(%(gone)s) OR %(complete)s AND NOT (sourced_id = ANY(%(kept)s)))
+RETURNING school_id
+"""
+
+CLASSES = """
+INSERT INTO school_class AS c (class_id, school_id, sourced_id, title, code, kind, grades, digest)
+SELECT class_id, school_id, sourced_id, title, code, kind, grades, decode(digest, 'hex')
+FROM jsonb_to_recordset(%(rows)s) AS r(class_id uuid, school_id uuid, sourced_id text, title text, code text,
+                                       kind text, grades text[], digest text) ORDER BY sourced_id
+ON CONFLICT (sourced_id) DO UPDATE SET title = excluded.title, code = excluded.code, kind = excluded.kind,
+    grades = excluded.grades, active = true, digest = excluded.digest, version = c.version + 1
+WHERE c.digest IS DISTINCT FROM excluded.digest OR NOT c.active
+RETURNING class_id
+"""
+ENDED_CLASSES = "SELECT class_id FROM school_class WHERE sourced_id = ANY(%(ids)s) AND NOT active"
+END_CLASSES = """
+UPDATE school_class SET active = false, digest = NULL, version = version + 1
+WHERE active AND sourced_id IS NOT NULL
+  AND (sourced_id = ANY(%(gone)s) OR %(complete)s AND school_id = ANY(%(schools)s) AND NOT (sourced_id = ANY(%(kept)s)))
+RETURNING class_id
+"""
+PUPILS_OF = """
+WITH held AS (
+    SELECT s.school_id, s.student_id FROM student s WHERE EXISTS (
+        SELECT FROM enrolment e WHERE e.class_id = ANY(%(classes)s) AND e.person_id = s.student_id
+          AND e.school_id = s.school_id AND e.role = 'student' AND NOT e.lapsed)
+    ORDER BY s.school_id, s.student_id FOR NO KEY UPDATE
+)
+UPDATE student s SET told = false, version = s.version + 1 FROM held h
+WHERE (s.school_id, s.student_id) = (h.school_id, h.student_id)
+"""
+
+PUPILS = """
+), held AS (
+    SELECT s.school_id, s.student_id FROM student s
+    JOIN (SELECT DISTINCT c.school_id, c.person_id FROM changed c WHERE c.role = 'student') AS c
+      ON (s.school_id, s.student_id) = (c.school_id, c.person_id)
+    ORDER BY s.school_id, s.student_id FOR NO KEY UPDATE OF s
+), pupils AS (
+    UPDATE student s SET told = false, version = s.version + 1 FROM held h
+    WHERE (s.school_id, s.student_id) = (h.school_id, h.student_id)
+)
+SELECT count(*) AS n FROM changed
+"""
+ENROLMENTS = f"""
+WITH incoming AS MATERIALIZED (
+    SELECT DISTINCT ON (c.class_id, p.person_id, r.role) c.class_id, p.person_id, r.role, c.school_id, r.sourced_id,
+           r.leads, r.starts, r.ends, r.ends IS NOT NULL AND r.ends <= school_today(c.school_id) AS lapsed
+    FROM jsonb_to_recordset(%(rows)s) AS r(sourced_id text, school_class text, person text, role text, leads boolean,
+                                           starts date, ends date)
+    JOIN school_class c ON c.sourced_id = r.school_class JOIN person p ON p.sourced_id = r.person
+    ORDER BY c.class_id, p.person_id, r.role, r.ends DESC NULLS FIRST
+), changed AS (
+    INSERT INTO enrolment AS e (class_id, person_id, role, school_id, sourced_id, leads, starts, ends, lapsed)
+    SELECT i.* FROM incoming i WHERE NOT EXISTS (
+        SELECT FROM enrolment o WHERE (o.class_id, o.person_id, o.role) = (i.class_id, i.person_id, i.role)
+          AND (o.sourced_id, o.leads, o.starts, o.ends, o.lapsed)
+              IS NOT DISTINCT FROM (i.sourced_id, i.leads, i.starts, i.ends, i.lapsed))
+    ORDER BY i.class_id, i.person_id, i.role
+    ON CONFLICT (class_id, person_id, role) DO UPDATE SET sourced_id = excluded.sourced_id, leads = excluded.leads,
+        starts = excluded.starts, ends = excluded.ends, lapsed = excluded.lapsed
+    WHERE (e.sourced_id, e.leads, e.starts, e.ends, e.lapsed)
+          IS DISTINCT FROM (excluded.sourced_id, excluded.leads, excluded.starts, excluded.ends, excluded.lapsed)
+    RETURNING e.school_id, e.person_id, e.role
+{PUPILS}
+"""  # noqa: S608  # our own statements
+ENROLLED = """
+SELECT e.sourced_id FROM enrolment e WHERE e.school_id = ANY(%(schools)s) AND e.sourced_id IS NOT NULL AND NOT e.lapsed
+"""
+END_ENROLMENTS = f"""
+WITH changed AS (
+    UPDATE enrolment SET ends = school_today(school_id), lapsed = true
+    WHERE sourced_id = ANY(%(ids)s) AND NOT lapsed
+    RETURNING school_id, person_id, role
+{PUPILS}
+"""  # noqa: S608  # our own statements
+
+
+async def schools(tx: Transaction, orgs: Sequence[Org]) -> int:
+    """Write the schools of a roster and tell of them; returns how many are new or changed."""
+    wanted = [
+        {"school_id": uuid7(), "sourced_id": o.sourced_id, "name": o.name, "timezone": o.timezone, "active": True}
+        for o in orgs
+        if o.is_school and o.status is Status.ACTIVE
+    ]
+    gone = [org.sourced_id for org in orgs if org.status is not Status.ACTIVE]
+    changed = [row["school_id"] for row in await tx.rows(SCHOOLS, publish.rows(wanted))]
+    changed += [row["school_id"] for row in await tx.rows(CLOSE_SCHOOLS, {"ids": gone})] if gone else []
+    if changed:
+        await publish.tell(tx, schools=sorted(changed))
+    return len(changed)
+
+
+async def school_ids(tx: Transaction) -> dict[str, UUID]:
+    """School ids by sourcedId."""
+    return {row["sourced_id"]: row["school_id"] for row in await tx.rows(SCHOOL_IDS)}
+
+
+async def terms(
+    tx: Transaction, found: Mapping[UUID, Sequence[Term]], gone: Sequence[str], kept: Iterable[str], *, complete: bool
+) -> int:
+    """Write the terms of each school and tell of changed calendars; returns how many calendars changed."""
+    where = sorted(found)
+    await tx.execute(OPEN_CALENDAR, {"schools": where})
+    await tx.execute(HOLD_CALENDARS, {"schools": where})
+    rows = [
+        {
+            "term_id": uuid7(),
+            "school_id": school,
+            "sourced_id": term.sourced_id,
+            "name": term.title,
+            "kind": term.kind,
+            "starts": term.begins,
+            "ends": _last_day(term),
+        }
+        for school in where
+        for term in found[school]
+    ]
+    scope = {"schools": where, "gone": list(gone), "kept": sorted(kept), "complete": complete}
+    changed = {row["school_id"] for row in await tx.rows(TERMS, publish.rows(rows))}
+    changed |= {row["school_id"] for row in await tx.rows(DROP_TERMS, scope)}
+    for school in sorted(changed):
+        await tx.execute(BUMP_CALENDAR, {"school": school, "weekdays": None})
+    if changed:
+        await publish.tell(tx, calendars=sorted(changed))
+    return len(changed)
+
+
+async def classes(tx: Transaction, chunk: Sequence[SchoolClass], ids: Mapping[str, UUID]) -> int:
+    """Write classes; returns how many are new, changed or taken up again."""
+    rows = [
+        {
+            "class_id": uuid7(),
+            "school_id": ids[each.school],
+            "sourced_id": each.sourced_id,
+            "title": each.title,
+            "code": each.code,
+            "kind": each.kind,
+            "grades": list(each.grades),
+            "digest": digest([each.title, each.code, each.kind, each.school, each.grades]),
+        }
+        for each in chunk
+    ]
+    back = await tx.rows(ENDED_CLASSES, {"ids": [each.sourced_id for each in chunk]})
+    changed = await tx.rows(CLASSES, publish.rows(rows))
+    await tx.execute(PUPILS_OF, {"classes": [row["class_id"] for row in back]})
+    return len(changed)
+
+
+async def end_classes(
+    tx: Transaction, gone: Sequence[str], kept: Iterable[str], about: Sequence[UUID], *, complete: bool
+) -> int:
+    """End classes that a complete upload does not name, or that changes name as gone."""
+    scope = {"gone": list(gone), "kept": sorted(kept), "schools": list(about), "complete": complete}
+    over = [row["class_id"] for row in await tx.rows(END_CLASSES, scope)]
+    await tx.execute(PUPILS_OF, {"classes": over})
+    return len(over)
+
+
+async def enrolments(tx: Transaction, chunk: Sequence[Enrolment]) -> int:
+    """Write enrolments; returns how many are new or changed. Their students are told of later."""
+    rows = [
+        {
+            "sourced_id": each.sourced_id,
+            "school_class": each.school_class,
+            "person": each.person,
+            "role": each.role,
+            "leads": each.primary,
+            "starts": each.begins,
+            "ends": each.ends,
+        }
+        for each in chunk
+    ]
+    return await count(tx, ENROLMENTS, publish.rows(rows))
+
+
+async def enrolled(tx: Transaction, about: Sequence[UUID]) -> set[str]:
+    """Enrolments that rosters brought to these schools and that go on."""
+    return {row["sourced_id"] for row in await tx.rows(ENROLLED, {"schools": list(about)})}
+
+
+async def end_enrolments(tx: Transaction, ids: Sequence[str]) -> int:
+    """End enrolments today; returns how many it was news for."""
+    return await count(tx, END_ENROLMENTS, {"ids": list(ids)})
+
+
+async def count(tx: Transaction, statement: str, values: dict[str, Any]) -> int:
+    """How many rows a statement says that it changed, in its `n`."""
+    row = await tx.row(statement, values)
+    assert row is not None
+    found: int = row["n"]
+    return found
+
+
+def _last_day(term: Term) -> dt.date | None:
+    """OneRoster's end is the first day after; a session of no length is one of a day."""
+    if term.begins is None or term.ends is None:
+        return None
+    return max(term.begins, term.ends - dt.timedelta(days=1))

@@ -1,0 +1,1 @@
+"""Sends for later and recurring sends."""

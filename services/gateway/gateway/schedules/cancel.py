@@ -1,0 +1,41 @@
+"""Calling off a single send that was scheduled: the scheduler is asked first, then, if it has fired, the notifier."""
+
+from uuid import UUID
+
+from fastapi.responses import Response
+
+from gateway.http.service_client import Owners
+from gateway.problems import Problem
+from gateway.security.access_control import Caller
+from shared.transactions.unit_of_work import Transactions
+
+# A single run's task bears the schedule's id.
+SCHEDULE = """
+SELECT s.schedule_id FROM intent i JOIN schedule_intent s ON s.schedule_id = i.task_id
+WHERE i.notification_id = %(id)s
+"""
+
+
+async def schedule_of(rows: Transactions, school: UUID, notification_id: UUID) -> UUID | None:
+    """The schedule that a notification is the single run of; None for one that was sent at once."""
+    async with rows.request(school) as tx:
+        row = await tx.row(SCHEDULE, {"id": notification_id})
+    return row["schedule_id"] if row else None
+
+
+async def call_off(
+    owners: Owners,
+    caller: Caller,
+    school: UUID,
+    schedule_id: UUID,
+    notification_id: UUID | None,
+    if_match: str | None = None,
+) -> Response:
+    """What the scheduler says, or, where the run has been handed over already, what the notifier can still stop."""
+    try:
+        path = f"/v1/schedules/{schedule_id}"
+        return await owners.decide("scheduler", "DELETE", path, caller, school, if_match=if_match)
+    except Problem as refusal:
+        if refusal.code != "too_late" or refusal.more.get("state") != "done" or notification_id is None:
+            raise
+    return await owners.decide("notifier", "POST", f"/v1/notifications/{notification_id}/cancel", caller, school)

@@ -1,0 +1,133 @@
+"""Asking for something later: the intent with its outbox row in one commit; the scheduler takes it from there."""
+
+import datetime as dt
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from gateway.http.idempotency import answered
+from gateway.notifications import audience_checks
+from gateway.notifications.commands import OPEN as OPEN_SEND
+from gateway.notifications.commands import SendCommand
+from gateway.problems import Problem
+from gateway.schedules.schemas import Timing
+from gateway.security.access_control import Caller
+from shared.errors import RuleRefused
+from shared.events import NotificationDue, ScheduleRequested
+from shared.events.schedule_rules import CatchUp, OnceRule, Rule
+from shared.recurrence import check, next_run
+from shared.transactions.unit_of_work import Transaction
+
+SCHOOL = """
+SELECT school_id, directory_version, timezone FROM school WHERE school_id = %(school)s AND active
+"""
+OPEN = """
+INSERT INTO schedule_intent (schedule_id, school_id, notification_id, created_by)
+VALUES (%(schedule)s, %(school)s, %(notification)s, %(person)s)
+"""
+OF_THE_RUN = frozenset(
+    {"schedule_id", "notification_id", "task_id", "school_id", "directory_version", "requested_by", "requested_at",
+     "due_at"}
+)  # fmt: skip
+"""Fields of NotificationDue that are not in the payload: only the run knows them."""
+
+
+class ScheduleCommand(SendCommand):
+    """What is to be sent, and when."""
+
+    rule: Rule
+    timezone: str | None
+    catch_up: CatchUp
+    max_age_seconds: int | None
+    expires_after_seconds: int | None
+
+
+def later_of(command: SendCommand, timing: Timing) -> ScheduleCommand:
+    """What was to be sent at once, for the time that was asked for."""
+    return ScheduleCommand(
+        **dict(command),
+        rule=timing.rule,
+        timezone=timing.timezone,
+        catch_up=timing.catch_up or "once",
+        **timing.seconds(),
+    )
+
+
+async def request_schedule(
+    tx: Transaction, caller: Caller, school: UUID, command: ScheduleCommand, key: str | None
+) -> dict[str, Any]:
+    """Commit the intent; returns the answer, the same for the same key and request. 422 says what is wrong."""
+    schedule, once = uuid7(), isinstance(command.rule, OnceRule)
+    # The task of a single run bears the schedule's id, so that cancelling the task finds the schedule.
+    ids = {"notification_id": str(uuid7()), "task_id": str(schedule)} if once else {}
+    answer = {"id": str(schedule), "schedule_id": str(schedule), "state": "accepted"} | ids
+    before = await answered(tx, caller, school, key, command.model_dump(mode="json"), answer)
+    if before is not None:
+        return before
+    row = await tx.row(SCHOOL, {"school": school})
+    if row is None:
+        raise Problem(404, "unknown_school")
+    timezone = command.timezone or row["timezone"]
+    check_rule(command.rule, timezone)
+    if command.expires_at is not None:
+        _check_expiry(command, timezone)
+    await audience_checks.check(tx, school, command.audience)
+    values = {
+        "schedule": schedule,
+        "school": school,
+        "person": caller.person,
+        "notification": ids.get("notification_id"),
+    }
+    await tx.execute(OPEN, values)
+    if once:  # a send like any other, only later: its task and its notification can be asked for from now on
+        await tx.execute(OPEN_SEND, values | {"task": schedule, "group": None})
+    tx.emit(
+        ScheduleRequested(
+            schedule_id=schedule,
+            school_id=school,
+            rule=command.rule,
+            timezone=timezone,
+            catch_up=command.catch_up,
+            max_age_seconds=command.max_age_seconds,
+            directory_version=row["directory_version"],
+            requested_by=caller.person,
+            requested_at=dt.datetime.now(dt.UTC),
+            payload=payload_of(command) | ids,
+        )
+    )
+    return answer
+
+
+def payload_of(command: SendCommand) -> dict[str, Any]:
+    """The part of a NotificationDue that is known now."""
+    fields = NotificationDue.model_fields.keys() - OF_THE_RUN | {"expires_after_seconds"}
+    return command.model_dump(mode="json", include=fields, exclude_none=True)
+
+
+def check_rule(rule: Rule, timezone: str) -> None:
+    """422 that says why a rule cannot be."""
+    try:
+        check(rule, timezone, dt.datetime.now(dt.UTC))
+    except RuleRefused as refusal:
+        raise invalid(asked_as(rule, refusal.field), refusal.reason) from None
+
+
+def asked_as(rule: Rule | None, field: str) -> str:
+    """The part of a request that a field of its rule was in."""
+    if rule is None or field in ("timezone", "expires_at"):
+        return field
+    return "deliver_at" if isinstance(rule, OnceRule) else "repeat"
+
+
+def invalid(field: str, reason: str) -> Problem:
+    """A problem of one field."""
+    return Problem(422, "invalid", reason, errors=[{"loc": ["body", field], "code": "rule", "message": reason}])
+
+
+def _check_expiry(command: ScheduleCommand, timezone: str) -> None:
+    if not isinstance(command.rule, OnceRule):
+        raise invalid("expires_at", "a repeating send has no single end: give expires_after_minutes")
+    due = next_run(command.rule, timezone, dt.datetime.min.replace(tzinfo=dt.UTC))
+    if due is not None and command.expires_at is not None and command.expires_at <= due:
+        raise invalid("expires_at", "it would be over before it is sent")

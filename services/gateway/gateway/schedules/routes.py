@@ -1,0 +1,230 @@
+"""`/v1/schedules`: what will be sent, when; changed, paused, cancelled or run now by decision of the scheduler."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from gateway.http.dependencies import InSchool, Rows, Services, school_of, seen_by
+from gateway.http.fields import Limit, Wanted
+from gateway.http.json_types import WHOLE, Flag
+from gateway.http.service_client import Owners
+from gateway.notifications import audience_checks
+from gateway.notifications.read_routes import AudienceIn, Text, audience_of
+from gateway.notifications.schemas import Data
+from gateway.problems import Problem
+from gateway.schedules.cancel import call_off
+from gateway.schedules.commands import SCHOOL, asked_as, invalid
+from gateway.schedules.schemas import Timing, Zone
+from gateway.security.access_control import ADMINS, Caller, Known
+from shared.events.schedule_rules import OnceRule, Rule
+from shared.events.schedules import ScheduleState
+from shared.events.values import Channel
+from shared.transactions.unit_of_work import Transactions
+
+router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
+
+INTENT = "SELECT school_id AS school, notification_id, created_by FROM schedule_intent WHERE schedule_id = %(id)s"
+TASKS = "SELECT task_id, state, result, error FROM task WHERE task_id = ANY(%(ids)s)"
+IfMatch = Annotated[str | None, Header(max_length=100)]
+
+
+class ScheduleChange(Timing):
+    """What becomes different; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: Annotated[Text, StringConstraints(max_length=200)] | None = None
+    body: Annotated[Text, StringConstraints(max_length=10_000)] | None = None
+    data: Data | None = None
+    audience: AudienceIn | None = None
+    channels: list[Channel] | None = Field(default=None, min_length=1)
+    urgent: Flag | None = None
+
+
+class PreviewIn(Timing):
+    """A rule that may be saved later."""
+
+    school: Zone | None = None
+    count: Annotated[int, Field(ge=1, le=50), WHOLE] = 10
+
+
+class Which(BaseModel):
+    """A schedule that the caller may see: its school, and who asked for it where that was a person."""
+
+    id: UUID
+    school: UUID
+    notification_id: UUID | None = None
+    created_by: UUID | None = None
+    accepted: bool
+
+    @property
+    def path(self) -> str:
+        """Where its owner answers for it."""
+        return f"/v1/schedules/{self.id}"
+
+
+async def _which(schedule_id: UUID, caller: Known, rows: Rows, school: Wanted = None) -> Which:
+    """Whose schedule it is: as asked for here, else (the system's own) the caller's or the named school."""
+    async with seen_by(rows, caller) as tx:
+        row = await tx.row(INTENT, {"id": schedule_id})
+    if row is not None:
+        return Which(id=schedule_id, accepted=True, **row)
+    return Which(id=schedule_id, school=await school_of(rows, caller, school), accepted=False)
+
+
+Seen = Annotated[Which, Depends(_which)]
+
+
+async def _mine(which: Seen, caller: Known, owners: Services) -> Which:
+    """A schedule that the caller may decide about: their own, or any for administrators. 404 for what is not there."""
+    if not which.accepted:
+        response = await owners.get("scheduler", which.path, caller, which.school)
+        if response.status_code == 404:  # noqa: PLR2004
+            raise Problem(404, "not_found")
+    if caller.role not in ADMINS and (caller.person is None or which.created_by != caller.person):
+        raise Problem(403, "forbidden", "Only administrators may decide about what somebody else has asked for.")
+    return which
+
+
+Mine = Annotated[Which, Depends(_mine)]
+
+
+@router.get("")
+async def listing(
+    where: InSchool,
+    caller: Known,
+    rows: Rows,
+    owners: Services,
+    system: bool = False,
+    state: ScheduleState | None = None,
+    after: UUID | None = None,
+    limit: Limit = 50,
+) -> Any:
+    """Schedules of a school, newest first, or the `system`'s own; `next` goes on as `after`. Times are the school's."""
+    params = {"system": system, "limit": limit, "state": state, "after": after and str(after)}
+    given = {name: value for name, value in params.items() if value is not None}
+    page = (await owners.get("scheduler", "/v1/schedules", caller, where, given)).json()
+    await _with_results(rows, page["items"])
+    return page
+
+
+@router.post("/preview")
+async def preview(body: PreviewIn, caller: Known, rows: Rows, owners: Services) -> Response:
+    """The next runs of a rule before it is saved, by the school's calendar."""
+    where = await school_of(rows, caller, body.school)
+    if body.rule is None:
+        raise Problem(422, "invalid", "Give deliver_at or repeat.", errors=[])
+    asked = {"rule": body.rule.model_dump(mode="json"), "timezone": body.timezone, "count": body.count}
+    with _as_asked(body.rule):
+        return await owners.decide("scheduler", "POST", "/v1/schedules/preview", caller, where, asked)
+
+
+@router.get("/{schedule_id}")
+async def read(which: Seen, caller: Known, rows: Rows, owners: Services) -> Response:
+    """One schedule with its next and last run; `accepted` while the scheduler has not heard of it."""
+    response = await owners.get("scheduler", which.path, caller, which.school)
+    if response.status_code == 404:  # noqa: PLR2004
+        if not which.accepted:
+            raise Problem(404, "not_found")
+        return JSONResponse({"id": str(which.id), "school_id": str(which.school), "state": "accepted"})
+    found = response.json()
+    await _with_results(rows, [found])
+    return JSONResponse(found, headers={"ETag": response.headers["etag"]})
+
+
+@router.patch("/{schedule_id}")
+async def change(
+    which: Mine, body: ScheduleChange, caller: Known, rows: Rows, owners: Services, if_match: IfMatch = None
+) -> Response:
+    """Another time, timezone, policy or message; with If-Match only if nobody else has changed it since."""
+    _check_kind(which, body)
+    message = body.model_dump(mode="json", exclude_none=True, include={"title", "body", "data", "channels", "urgent"})
+    async with rows.request(which.school) as tx:
+        if body.audience is not None:
+            audience = audience_of(body.audience)
+            await audience_checks.check(tx, which.school, audience)
+            message["audience"] = audience.model_dump(mode="json")
+        row = await tx.row(SCHOOL, {"school": which.school})
+    if row is None:
+        raise Problem(404, "unknown_school")
+    limits = body.seconds()
+    if limits["expires_after_seconds"]:
+        message["expires_after_seconds"] = limits["expires_after_seconds"]
+    changes = {
+        "rule": body.rule and json.loads(body.rule.model_dump_json()),
+        "timezone": body.timezone,
+        "catch_up": body.catch_up,
+        "max_age_seconds": limits["max_age_seconds"],
+        "payload": message or None,
+        "directory_version": row["directory_version"],
+    }
+    given = {name: value for name, value in changes.items() if value is not None}
+    with _as_asked(body.rule):
+        return await owners.decide("scheduler", "PATCH", which.path, caller, which.school, given, if_match=if_match)
+
+
+@router.delete("/{schedule_id}")
+async def cancel(which: Mine, caller: Known, owners: Services, if_match: IfMatch = None) -> Response:
+    """It never runs again. A single send that has come due already is asked back from the notifier."""
+    return await call_off(owners, caller, which.school, which.id, which.notification_id, if_match)
+
+
+@router.post("/{schedule_id}/pause")
+async def pause(which: Mine, caller: Known, owners: Services, if_match: IfMatch = None) -> Response:
+    """Not until it is resumed."""
+    return await _post(which, "pause", caller, owners, if_match)
+
+
+@router.post("/{schedule_id}/resume")
+async def resume(which: Mine, caller: Known, owners: Services, if_match: IfMatch = None) -> Response:
+    """Go on: with the next tick from now, or a single send at its time."""
+    return await _post(which, "resume", caller, owners, if_match)
+
+
+@router.post("/{schedule_id}/run-now")
+async def run_now(which: Mine, caller: Known, owners: Services, if_match: IfMatch = None) -> Response:
+    """One run at once; a repeating schedule keeps its next tick."""
+    return await _post(which, "run-now", caller, owners, if_match)
+
+
+async def _post(which: Which, verb: str, caller: Caller, owners: Owners, if_match: str | None) -> Response:
+    path = f"{which.path}/{verb}"
+    return await owners.decide("scheduler", "POST", path, caller, which.school, if_match=if_match)
+
+
+@contextmanager
+def _as_asked(rule: Rule | None) -> Iterator[None]:
+    """What the owner refuses of a rule's fields is said of the field that the caller gave."""
+    try:
+        yield
+    except Problem as refusal:
+        for error in refusal.more.get("errors", []):
+            error["loc"] = ["body", asked_as(rule, error["loc"][-1])]
+        raise
+
+
+def _check_kind(which: Which, body: ScheduleChange) -> None:
+    """Refused here, so that a change never waits for an intent that it does not go with."""
+    once = which.notification_id is not None
+    if which.accepted and body.rule is not None and isinstance(body.rule, OnceRule) != once:
+        raise invalid(
+            asked_as(body.rule, "kind"), "one send stays one, a repeating one stays repeating: cancel it and ask anew"
+        )
+
+
+async def _with_results(rows: Transactions, items: list[dict[str, Any]]) -> None:
+    """How the last run of each went on: the state and the result of its task."""
+    runs = {item["last_run"]["task_id"]: item["last_run"] for item in items if item.get("last_run")}
+    ids = [task for task in runs if task]
+    if not ids:
+        return
+    async with rows.begin() as tx:
+        for row in await tx.rows(TASKS, {"ids": ids}):
+            task = {"state": row["state"], "result": row["result"], "error": row["error"]}
+            runs[str(row["task_id"])]["task"] = task

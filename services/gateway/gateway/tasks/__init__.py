@@ -1,0 +1,1 @@
+"""Task status, cancel, retention and dead letters."""

@@ -1,0 +1,54 @@
+"""Cancelling a task: requested here, decided by the service that owns its kind."""
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from gateway.notifications.multi_school import KIND as GROUP
+from gateway.problems import Problem
+from gateway.security.access_control import ADMINS, Caller
+from shared.events import FINAL, TaskCancelRequested
+from shared.transactions.unit_of_work import Transaction
+
+TASK = (
+    "SELECT school_id, kind, state, epoch, created_by, cancel_requested_at FROM task WHERE task_id = %(id)s FOR UPDATE"
+)
+MARK = "UPDATE task SET cancel_requested_at = %(now)s WHERE task_id = %(id)s"
+CHILDREN = """
+UPDATE task SET cancel_requested_at = %(now)s
+WHERE parent_id = %(id)s AND state NOT IN ('succeeded', 'failed', 'cancelled') AND cancel_requested_at IS NULL
+RETURNING task_id, school_id, kind, epoch
+"""
+
+
+async def request_cancel(tx: Transaction, caller: Caller, task_id: UUID) -> None:
+    """Commit the wish; asked for twice it is told once. 404, 409 `too_late`; 403 for somebody else's task."""
+    task = await tx.row(TASK, {"id": task_id})
+    if task is None:
+        raise Problem(404, "not_found")
+    if caller.role not in ADMINS and (caller.person is None or task["created_by"] != caller.person):
+        raise Problem(403, "forbidden", "Only administrators may cancel what somebody else has asked for.")
+    if task["state"] in FINAL:
+        raise Problem(409, "too_late")
+    if task["cancel_requested_at"] is not None:
+        return
+    now = dt.datetime.now(dt.UTC)
+    await tx.execute(MARK, {"id": task_id, "now": now})
+    if task["kind"] == GROUP:
+        # Nobody owns a parent: its children are stopped, and it ends with the last of them.
+        for child in await tx.rows(CHILDREN, {"id": task_id, "now": now}):
+            tx.emit(_wish(caller, child, now))
+        return
+    tx.emit(_wish(caller, task | {"task_id": task_id}, now))
+
+
+def _wish(caller: Caller, task: Mapping[str, Any], now: dt.datetime) -> TaskCancelRequested:
+    return TaskCancelRequested(
+        task_id=task["task_id"],
+        school_id=task["school_id"],
+        kind=task["kind"],
+        epoch=task["epoch"],
+        requested_by=caller.person,
+        requested_at=now,
+    )

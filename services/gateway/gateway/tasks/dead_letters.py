@@ -1,0 +1,72 @@
+"""Dead letters: kept as they came, listed, and given back to the queue that they died in when an operator says so."""
+
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from gateway.problems import Problem
+from gateway.tasks.reads import READ_FAILURE, Failure
+from shared.consumers.dead_letters import UNKNOWN, DeadLetter, give_back
+from shared.errors import Refused
+from shared.transactions.unit_of_work import Transaction
+
+# One that was given back and died again is the same failure once more, open again; a repeat of a letter is nothing new.
+KEEP = """
+INSERT INTO failure AS f (school_id, message_id, queue, type, error, fingerprint, attempts, first_failed, last_failed,
+                          headers, body)
+VALUES (%(school_id)s, %(message_id)s, %(queue)s, %(type)s, %(error)s, %(fingerprint)s, %(attempts)s,
+        %(first_failed)s, %(last_failed)s, %(headers)s, %(body)s)
+ON CONFLICT (message_id, queue, attempts) DO UPDATE
+SET error = excluded.error, fingerprint = excluded.fingerprint, last_failed = excluded.last_failed,
+    deaths = f.deaths + 1, given_back_at = NULL, given_back_by = NULL
+WHERE f.given_back_at IS NOT NULL AND f.last_failed <> excluded.last_failed
+"""
+# The row decides who gives it back: a second request finds it taken.
+TAKE = """
+UPDATE failure SET given_back_at = clock_timestamp(), given_back_by = %(person)s
+WHERE failure_id = %(id)s AND given_back_at IS NULL RETURNING queue, headers, body
+"""
+
+
+async def keep(letter: DeadLetter, tx: Transaction) -> None:
+    """Keep a failure as it came."""
+    await tx.execute(
+        KEEP,
+        {
+            "school_id": _uuid(letter.school_id),
+            "message_id": letter.message_id,
+            "queue": letter.queue,
+            "type": letter.type,
+            "error": letter.error,
+            "fingerprint": letter.fingerprint,
+            "attempts": letter.attempts,
+            "first_failed": letter.first_failed,
+            "last_failed": letter.last_failed,
+            "headers": Jsonb(letter.headers),
+            "body": letter.body,
+        },
+    )
+
+
+async def retry(tx: Transaction, failure: int, person: UUID | None) -> Failure:
+    """Give one back, by the outbox; its row, for whoever asked. 404, 409 `too_late`, or 409 `conflict` and why."""
+    taken = await tx.row(TAKE, {"id": failure, "person": person})
+    found = await READ_FAILURE.first(tx, id=failure)
+    if found is None:
+        raise Problem(404, "not_found")
+    if taken is None:
+        raise Problem(409, "too_late", "It has been given back already.", state="given_back")
+    if taken["queue"] == UNKNOWN:
+        raise Problem(409, "conflict", "It does not say which queue it died in: no consumer would know it.")
+    try:
+        await give_back(tx, taken["queue"], taken["headers"], bytes(taken["body"]))
+    except Refused as problem:
+        raise Problem(409, "conflict", str(problem)) from problem
+    return found
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,35 @@
+"""`/v1/failures`: messages that failed for good, and the way back."""
+
+from fastapi import APIRouter
+
+from gateway.http.dependencies import Rows
+from gateway.http.fields import After, Limit, Number
+from gateway.security.access_control import Known
+from gateway.tasks import dead_letters
+from gateway.tasks.reads import LIST_FAILURES, Failure, FailurePage
+
+router = APIRouter(prefix="/v1", tags=["tasks"])
+
+
+@router.get("/failures")
+async def listing(
+    _: Known,
+    rows: Rows,
+    after: After = None,
+    limit: Limit = 50,
+) -> FailurePage:
+    """Messages that failed for good, newest first."""
+    async with rows.begin() as tx:
+        found = await LIST_FAILURES.all(tx, after=after, limit=limit + 1)
+    items = found[:limit]
+    return FailurePage(items=items, next=items[-1].id if len(found) > limit else None)
+
+
+@router.post("/failures/{failure_id}/retry")
+async def retry(failure_id: Number, caller: Known, rows: Rows) -> Failure:
+    """Give a message back to the queue that it died in, as it was; its attempts count from 0 again.
+
+    A consumer that has handled it before does nothing. 409 `too_late` when it has been given back and not died since.
+    """
+    async with rows.begin() as tx:
+        return await dead_letters.retry(tx, failure_id, caller.person)

@@ -1,0 +1,69 @@
+"""What the gateway keeps of what others tell: tasks from the log, workers from their beats."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from gateway.notifications import multi_school
+from gateway.security.rate_limits import Limits
+from shared.events import Event, NotificationDue, TaskChanged
+from shared.transactions.unit_of_work import Transaction, Transactions
+
+TASKS = """
+INSERT INTO task AS t (task_id, school_id, kind, state, epoch, version, done, total, result, error, changed_at)
+SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(task_id uuid, school_id uuid, kind text, state text, epoch int,
+                                                version int, done bigint, total bigint, result jsonb, error text,
+                                                changed_at timestamptz)
+ON CONFLICT (task_id) DO UPDATE SET state = excluded.state, epoch = excluded.epoch, version = excluded.version,
+    done = excluded.done, total = excluded.total, result = excluded.result, error = excluded.error,
+    changed_at = excluded.changed_at,
+    cancel_requested_at = CASE WHEN excluded.epoch = t.epoch THEN t.cancel_requested_at END
+WHERE (t.epoch, t.version) < (excluded.epoch, excluded.version)
+"""
+RUN = """
+INSERT INTO intent (notification_id, school_id, task_id) VALUES (%(notification_id)s, %(school_id)s, %(task_id)s)
+ON CONFLICT DO NOTHING
+"""
+BEAT = """
+INSERT INTO worker (worker, service, facts) VALUES (%(worker)s, %(service)s, %(facts)s)
+ON CONFLICT (worker) DO UPDATE SET facts = excluded.facts, seen_at = clock_timestamp()
+"""
+FORGET_WORKERS = "DELETE FROM worker WHERE seen_at < clock_timestamp() - interval '1 hour'"
+
+
+async def remember_tasks(events: Sequence[Event], tx: Transaction) -> None:
+    """Keep the newest state of every task."""
+    tasks = [e.model_dump(mode="json") for e in events if isinstance(e, TaskChanged)]
+    await tx.execute(TASKS, {"rows": json.dumps(tasks)})
+    await multi_school.gather(tx, [task["task_id"] for task in tasks])
+
+
+async def remember_run(due: NotificationDue, tx: Transaction) -> None:
+    """A run of a schedule is a send like one that somebody asked for: it can be looked up by its id.
+
+    A reaction, because the log of work is mostly what this service has told itself.
+    """
+    tx.write(RUN, {name: getattr(due, name) for name in ("notification_id", "school_id", "task_id")})
+
+
+class Heard:
+    """Keeps who is working; a beat is a hint and is written outside any other commit."""
+
+    def __init__(self, transactions: Transactions, limits: Limits) -> None:
+        self._transactions = transactions
+        self._limits = limits
+
+    async def __call__(self, facts: dict[str, Any]) -> None:
+        """Note one beat."""
+        self._limits.heard(facts)
+        async with self._transactions.begin() as tx:
+            values = {"worker": facts["worker"], "service": facts["service"], "facts": Jsonb(facts)}
+            await tx.execute(BEAT, values)
+
+
+async def forget_workers(transactions: Transactions) -> None:
+    """Forget workers that have been silent for an hour."""
+    async with transactions.begin() as tx:
+        await tx.execute(FORGET_WORKERS)

@@ -1,0 +1,20 @@
+"""Results of tasks are kept for a time and then dropped; that a task was, and how it ended, stays."""
+
+from shared.events import TasksExpiryDue
+from shared.jobs.task_status import track
+from shared.transactions.unit_of_work import Transaction
+
+KIND = "tasks.expiry"
+KEPT_DAYS = 30
+
+EXPIRE = """
+UPDATE task SET result = NULL, error = NULL
+WHERE state IN ('succeeded', 'failed', 'cancelled') AND (result IS NOT NULL OR error IS NOT NULL)
+  AND changed_at < clock_timestamp() - make_interval(days => %(days)s)
+"""
+
+
+async def expire_results(event: TasksExpiryDue, tx: Transaction) -> None:
+    """Drop results that are older than they are kept; the run is a task, whose result is how many they were."""
+    expired = (await tx.execute(EXPIRE, {"days": KEPT_DAYS})).rowcount
+    await track(tx, event.task_id, school_id=None, kind=KIND, state="succeeded", result={"expired": expired})

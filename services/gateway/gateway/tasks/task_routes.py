@@ -1,0 +1,67 @@
+"""`/v1/tasks`, `/v1/workers`: what is going on."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+
+from gateway.http.dependencies import Rows, school_of, seen_by
+from gateway.http.fields import Limit, Wanted
+from gateway.problems import Problem
+from gateway.security.access_control import Known
+from gateway.tasks.cancel import request_cancel
+from gateway.tasks.reads import LIST_TASKS, READ_TASK, Task, TaskPage, Worker, Workers
+from shared.events import TaskState
+
+router = APIRouter(prefix="/v1", tags=["tasks"])
+
+WORKERS = """
+SELECT worker, service, seen_at, facts,
+       seen_at < clock_timestamp() - make_interval(secs => 3 * (facts->>'every_seconds')::float8) AS stale
+FROM worker ORDER BY service, worker
+"""
+
+
+@router.get("/tasks/{task_id}")
+async def read(task_id: UUID, caller: Known, rows: Rows) -> Task:
+    """One task."""
+    async with seen_by(rows, caller) as tx:
+        found = await READ_TASK.first(tx, id=task_id)
+    if found is None:
+        raise Problem(404, "not_found")
+    return found
+
+
+@router.post("/tasks/{task_id}/cancel", status_code=202)
+async def cancel(task_id: UUID, caller: Known, rows: Rows, response: Response) -> Task:
+    """Ask for a task to stop. Its owner decides: it may still succeed. 409 `too_late` once it has ended."""
+    async with seen_by(rows, caller) as tx:
+        await request_cancel(tx, caller, task_id)
+        found = await READ_TASK.first(tx, id=task_id)
+    assert found is not None
+    response.headers["Location"] = f"/v1/tasks/{task_id}"
+    return found
+
+
+@router.get("/tasks")
+async def listing(
+    caller: Known,
+    rows: Rows,
+    school: Wanted = None,
+    state: TaskState | None = None,
+    kind: Wanted = None,
+    after: UUID | None = None,
+    limit: Limit = 50,
+) -> TaskPage:
+    """Tasks of the caller's school; administrators of the group name one, or see all."""
+    where = caller.school if school is None else await school_of(rows, caller, school)
+    async with seen_by(rows, caller) as tx:
+        found = await LIST_TASKS.all(tx, school=where, state=state, kind=kind, after=after, limit=limit + 1)
+    items = found[:limit]
+    return TaskPage(items=items, next=items[-1].id if len(found) > limit else None)
+
+
+@router.get("/workers")
+async def workers(_: Known, rows: Rows) -> Workers:
+    """Who is working; `stale` after three missed beats."""
+    async with rows.begin() as tx:
+        return Workers(items=[Worker(**row) for row in await tx.rows(WORKERS)])

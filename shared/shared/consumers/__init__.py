@@ -1,0 +1,1 @@
+"""At-least-once processing: batches, retries, quarantine, dead letters."""

@@ -1,0 +1,1 @@
+"""Internal authentication between services and conditional requests."""

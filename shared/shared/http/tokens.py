@@ -1,0 +1,101 @@
+"""Signed statements of who is asking: EdDSA JWTs, made by the gateway, verified by every owner."""
+
+import datetime as dt
+import time
+from typing import Any, Literal, Self
+from uuid import UUID
+
+import jwt
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared.errors import SchoolConnectError
+from shared.events.values import Role
+
+ISSUER = "schoolconnect"
+Use = Literal["access", "internal"]
+LEEWAY = dt.timedelta(seconds=5)
+MOST_VERIFIED = 10_000
+
+
+class TokenRefused(SchoolConnectError):
+    """The token is not one of ours, is for another use, or is no longer valid."""
+
+
+class Claims(BaseModel):
+    """Who is asking: a person, their role, and the school they ask within (None: the whole group)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    person: UUID | None = None
+    role: Role
+    school: UUID | None = None
+    use: Use = "access"
+
+    @classmethod
+    def verify(cls, token: str, public_pem: bytes, use: Use) -> Self:
+        """Claims of a valid token; raises TokenRefused saying why not."""
+        claims = Verifier(public_pem).verify(token, use)
+        try:
+            return cls(person=claims.person, role=claims.role, school=claims.school, use=use)
+        except ValidationError as problem:
+            raise TokenRefused(str(problem)) from problem
+
+
+class Verifier:
+    """Verifies many tokens with one key, which is read once, and each token once: it stays what it is until its end."""
+
+    def __init__(self, public_pem: bytes) -> None:
+        self._key = load_pem_public_key(public_pem)
+        self._verified: dict[tuple[str, Use], tuple[float, Claims]] = {}
+
+    def verify(self, token: str, use: Use) -> Claims:
+        """Claims of a valid token; raises TokenRefused saying why not."""
+        until, claims = self._verified.get((token, use), (0.0, None))
+        if claims is not None and time.time() < until:
+            return claims
+        try:
+            read = jwt.decode(
+                token,
+                self._key,  # type: ignore[arg-type]
+                algorithms=["EdDSA"],
+                issuer=ISSUER,
+                audience=use,
+                leeway=LEEWAY,
+                options={"require": ["exp", "iat", "iss", "aud", "role"]},
+            )
+            claims = Claims(person=read.get("sub"), role=read["role"], school=read.get("school"), use=use)
+        except (jwt.PyJWTError, ValidationError) as problem:
+            raise TokenRefused(str(problem)) from problem
+        if len(self._verified) >= MOST_VERIFIED:
+            self._verified.clear()
+        self._verified[token, use] = (float(read["exp"]), claims)
+        return claims
+
+
+class Signer:
+    """Signs many tokens with one key, which is read once: reading it costs more than a signature."""
+
+    def __init__(self, private_pem: bytes) -> None:
+        self._key = load_pem_private_key(private_pem, password=None)
+
+    def sign(self, claims: Claims, ttl: dt.timedelta) -> str:
+        """A token that says `claims` for `ttl` from now."""
+        now = dt.datetime.now(dt.UTC)
+        body: dict[str, Any] = {
+            "iss": ISSUER,
+            "aud": claims.use,
+            "role": claims.role,
+            "iat": now,
+            "exp": now + ttl,
+        }
+        if claims.person:
+            body["sub"] = str(claims.person)
+        if claims.school:
+            body["school"] = str(claims.school)
+        return jwt.encode(body, self._key, algorithm="EdDSA")  # type: ignore[arg-type]
+
+
+def sign(private_pem: bytes, claims: Claims, ttl: dt.timedelta) -> str:
+    """One token, signed with a key as it is in its file."""
+    return Signer(private_pem).sign(claims, ttl)

@@ -1,0 +1,1 @@
+"""Long-running work: jobs, leases, time limits, child processes, task status."""

@@ -1,0 +1,82 @@
+"""Task facts: every change of a task that this service moves on, each newer than the one before."""
+
+from typing import Any
+from uuid import UUID
+
+from shared.events.tasks import FINAL, TaskChanged, TaskState
+from shared.transactions.unit_of_work import Transaction
+
+# A final state stays final within its epoch; only a retry, which raises the epoch, reopens a task.
+TRACK = """
+INSERT INTO task_track AS t (task_id, school_id, kind, state, epoch, version)
+VALUES (%(task_id)s, %(school_id)s, %(kind)s, %(state)s, 1, 1)
+ON CONFLICT (task_id) DO UPDATE SET
+    state = excluded.state,
+    epoch = t.epoch + %(again)s::int,
+    version = CASE WHEN %(again)s THEN 1 ELSE t.version + 1 END,
+    changed_at = clock_timestamp()
+WHERE %(again)s OR t.state <> ALL (%(final)s)
+RETURNING epoch, version, changed_at
+"""
+
+KNOWN = "SELECT task_id, school_id, kind, state, epoch FROM task_track WHERE task_id = %(task_id)s"
+ENDED = "SELECT state FROM task_track WHERE task_id = %(task_id)s AND state = ANY (%(final)s)"
+
+
+async def track(
+    tx: Transaction,
+    task_id: UUID,
+    *,
+    school_id: UUID | None,
+    kind: str,
+    state: TaskState,
+    done: int = 0,
+    total: int = 0,
+    result: dict[str, Any] | None = None,
+    error: str | None = None,
+    again: bool = False,
+) -> bool:
+    """Record where a task stands and emit it; False when it had already ended (and `again` is not set)."""
+    row = await tx.row(
+        TRACK,
+        {
+            "task_id": task_id,
+            "school_id": school_id,
+            "kind": kind,
+            "state": state,
+            "again": again,
+            "final": sorted(FINAL),
+        },
+    )
+    if row is None:
+        return False
+    tx.emit(
+        TaskChanged(
+            task_id=task_id,
+            school_id=school_id,
+            kind=kind,
+            state=state,
+            epoch=row["epoch"],
+            version=row["version"],
+            done=done,
+            total=total,
+            result=result,
+            error=error,
+            changed_at=row["changed_at"],
+        )
+    )
+    return True
+
+
+async def known(tx: Transaction, task_id: UUID) -> dict[str, Any] | None:
+    """{task_id, school_id, kind, state, epoch} as this service last told them; None for a task it never told of."""
+    return await tx.row(KNOWN, {"task_id": task_id})
+
+
+async def ended(tx: Transaction, task_id: UUID) -> bool:
+    """Whether a task has ended here already.
+
+    A cancel may overtake its intent, because nothing orders different queues: its reaction then calls `track` with
+    `cancelled`, which leaves a tombstone, and the intent's handler asks here before it begins.
+    """
+    return await tx.row(ENDED, {"task_id": task_id, "final": sorted(FINAL)}) is not None

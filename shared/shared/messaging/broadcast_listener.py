@@ -1,0 +1,86 @@
+"""Hears events as they pass, for whoever is looking right now: transient, without an inbox, by every instance.
+
+A queue of this instance's own, which ends with its connection. What passes while the broker is away is not heard: then
+`interrupted` is called once it is back, and whoever was listening has to look at the rows anew.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import aio_pika
+import structlog
+from aio_pika.abc import AbstractIncomingMessage
+
+from shared.errors import NotUnderstood
+from shared.events.envelope import Envelope
+from shared.events.event import Event
+from shared.messaging.publisher import CONNECTION_PROBLEMS
+from shared.messaging.serialization import bodies, event_type
+from shared.messaging.topology import EVENTS
+from shared.persistence.database_errors import infrastructure
+from shared.persistence.encryption import Vault
+
+log = structlog.get_logger()
+
+PREFETCH = 200
+
+Heard = Callable[[Event, Envelope], Awaitable[None]]
+
+
+class Listener:
+    """Calls `heard` with each event of the given kinds, one at a time, in the order in which they come."""
+
+    def __init__(
+        self,
+        url: str,
+        events: Sequence[type[Event]],
+        vault: Vault,
+        heard: Heard,
+        interrupted: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._url = url
+        self._topics = sorted({event.topic for event in events})
+        self._vault = vault
+        self._heard = heard
+        self._interrupted = interrupted
+
+    async def run(self) -> None:
+        """Listen until cancelled, through every loss of the broker."""
+        pause = 0.2
+        while True:
+            try:
+                async with await aio_pika.connect(
+                    self._url, timeout=5, client_properties={"connection_name": "listener"}
+                ) as connection:
+                    closed = asyncio.Event()
+                    connection.close_callbacks.add(lambda *_, closed=closed: closed.set())
+                    channel = await connection.channel(publisher_confirms=False)
+                    channel.close_callbacks.add(lambda *_, closed=closed: closed.set())
+                    await channel.set_qos(prefetch_count=PREFETCH)
+                    queue = await channel.declare_queue(exclusive=True, auto_delete=True)
+                    for topic in self._topics:
+                        await queue.bind(EVENTS, topic)
+                    await queue.consume(self._take)
+                    self._interrupted()
+                    log.info("listener.listening", topics=self._topics)
+                    pause = 0.2
+                    await closed.wait()
+            except CONNECTION_PROBLEMS as problem:
+                log.warning("listener.interrupted", error=type(problem).__name__, again_in=pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)
+
+    async def _take(self, message: AbstractIncomingMessage) -> None:
+        """One message; one that cannot be read or opened now is dropped and said: the rows have it."""
+        try:
+            envelope = Envelope.read(message.headers)
+            (body,) = await bodies([message.body], self._vault)
+            await self._heard(event_type(envelope).model_validate(body), envelope)
+        except (NotUnderstood, ValueError) as problem:
+            log.warning("listener.dropped", error=type(problem).__name__)
+        except Exception as problem:
+            if not infrastructure(problem):
+                raise
+            log.warning("listener.dropped", error=type(problem).__name__)
+        finally:
+            await message.ack()

@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, migrations, declared tables and reads of them, encryption of personal fields."""

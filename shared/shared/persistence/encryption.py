@@ -1,0 +1,172 @@
+"""Personal fields are sealed with one key per subject; dropping the key erases the subject everywhere at once.
+
+Keys lie in schema `vault`, wrapped with the installation's key (AES-256-GCM, NIST SP 800-38D; the subject is bound in
+as associated data). Every worker reads them through a short cache; only the gateway creates and drops them.
+"""
+
+import base64
+import datetime as dt
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from psycopg.rows import DictRow
+
+from shared.errors import Malformed, Refused
+from shared.events.event import Event
+from shared.persistence.database import Database
+from shared.settings import read_file
+
+SEALED = "sealed"
+NONCE_BYTES = 12
+KEY_BYTES = 32
+
+FIND = "SELECT subject, wrapped FROM vault.key WHERE subject = ANY(%s)"
+
+# What another made since this statement began is in neither half: FIND finds it.
+CREATE = """
+WITH made AS (
+    INSERT INTO vault.key (subject, wrapped)
+    SELECT * FROM unnest(%(subjects)s::uuid[], %(wrapped)s::bytea[])
+    ON CONFLICT (subject) DO NOTHING RETURNING subject, wrapped
+)
+SELECT subject, wrapped FROM made UNION ALL SELECT subject, wrapped FROM vault.key WHERE subject = ANY(%(subjects)s)
+"""
+
+ERASE = """
+INSERT INTO vault.key (subject, wrapped, erased_at) VALUES (%(subject)s, NULL, now())
+ON CONFLICT (subject) DO UPDATE SET wrapped = NULL, erased_at = coalesce(vault.key.erased_at, now())
+"""
+
+
+def read_master_key(path: Path) -> bytes:
+    """32 bytes, base64, from a file that only this system reads; raises Refused with what to do."""
+    try:
+        key = base64.b64decode(read_file("VAULT_KEY_FILE", path), validate=True)
+    except ValueError as problem:
+        raise Refused(f"VAULT_KEY_FILE {path} does not hold base64: {problem}") from problem
+    if len(key) != KEY_BYTES:
+        raise Refused(f"VAULT_KEY_FILE {path} must hold {KEY_BYTES} bytes in base64, not {len(key)}")
+    return key
+
+
+class Vault:
+    """Seals and opens personal fields. `creates`: whether this service may make keys (the gateway)."""
+
+    def __init__(
+        self,
+        database: Database,
+        master: bytes,
+        *,
+        creates: bool = False,
+        ttl: dt.timedelta = dt.timedelta(seconds=60),
+        size: int = 50_000,
+    ) -> None:
+        self._database = database
+        self._master = AESGCM(master)
+        self._creates = creates
+        self._ttl = ttl.total_seconds()
+        self._size = size
+        self._cache: OrderedDict[UUID, tuple[float, AESGCM | None]] = OrderedDict()
+
+    async def keys(self, subjects: Iterable[UUID]) -> dict[UUID, AESGCM | None]:
+        """A key per subject; None where it was dropped. Unknown subjects get one if this service may create them."""
+        now = time.monotonic()
+        wanted = set(subjects)
+        found: dict[UUID, AESGCM | None] = {}
+        for subject in wanted:
+            cached = self._cache.get(subject)
+            if cached and cached[0] > now:
+                found[subject] = cached[1]
+        if unknown := wanted - found.keys():
+            fetched = await self._fetch(sorted(unknown))
+            for subject, key in fetched.items():
+                self._cache[subject] = (now + self._ttl, key)
+                self._cache.move_to_end(subject)
+            while len(self._cache) > self._size:
+                self._cache.popitem(last=False)
+            found.update(fetched)
+        return found
+
+    async def _fetch(self, subjects: list[UUID]) -> dict[UUID, AESGCM | None]:
+        rows: list[DictRow] = []
+        made: dict[bytes, AESGCM] = {}
+        async with self._database.worker() as connection:
+            if self._creates:
+                keys = [AESGCM.generate_key(256) for _ in subjects]
+                wrapped = [self._wrap(subject, key) for subject, key in zip(subjects, keys, strict=True)]
+                made = {each: AESGCM(key) for each, key in zip(wrapped, keys, strict=True)}
+                rows += await (await connection.execute(CREATE, {"subjects": subjects, "wrapped": wrapped})).fetchall()
+            if rest := sorted(set(subjects) - {row["subject"] for row in rows}):
+                rows += await (await connection.execute(FIND, (rest,))).fetchall()
+        return {
+            row["subject"]: made.get(row["wrapped"]) or self._unwrap(row["subject"], row["wrapped"]) for row in rows
+        }
+
+    def _wrap(self, subject: UUID, key: bytes) -> bytes:
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._master.encrypt(nonce, key, subject.bytes)
+
+    def _unwrap(self, subject: UUID, wrapped: bytes | None) -> AESGCM | None:
+        if wrapped is None:
+            return None
+        try:
+            return AESGCM(self._master.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], subject.bytes))
+        except InvalidTag as problem:
+            raise Refused("VAULT_KEY_FILE is not the key that this database's vault was made with") from problem
+
+    async def erase(self, subject: UUID) -> None:
+        """Drop a subject's key for good. Other processes forget it when their cache entry ends (`ttl`)."""
+        async with self._database.worker() as connection:
+            await connection.execute(ERASE, {"subject": subject})
+        self._cache.pop(subject, None)
+
+    def forget(self) -> None:
+        """Look every key up again: an erasure holds here at once."""
+        self._cache.clear()
+
+
+def seal(body: dict[str, Any], personal: Iterable[str], subject: UUID, key: AESGCM | None) -> dict[str, Any]:
+    """`body` with its personal fields under `sealed`, or without them where the subject was erased."""
+    plain = {name: body[name] for name in personal if name in body}
+    rest = {name: value for name, value in body.items() if name not in plain}
+    if key is None or not plain:
+        return rest
+    nonce = os.urandom(NONCE_BYTES)
+    box = nonce + key.encrypt(nonce, orjson.dumps(plain), subject.bytes)
+    return rest | {SEALED: {"for": str(subject), "box": base64.b64encode(box).decode()}}
+
+
+def sealed_subject(body: dict[str, Any]) -> UUID | None:
+    """Whose key opens this body; None where nothing is sealed."""
+    box = body.get(SEALED)
+    try:
+        return UUID(box["for"]) if box is not None else None
+    except (KeyError, TypeError, ValueError) as problem:
+        raise Malformed("sealed: names no subject") from problem
+
+
+def unseal(body: dict[str, Any], key: AESGCM | None) -> dict[str, Any]:
+    """`body` with its personal fields back, or with their "erased" defaults where the key is gone."""
+    rest = {name: value for name, value in body.items() if name != SEALED}
+    if key is None or SEALED not in body:
+        return rest
+    try:
+        box = base64.b64decode(body[SEALED]["box"])
+        plain = key.decrypt(box[:NONCE_BYTES], box[NONCE_BYTES:], UUID(body[SEALED]["for"]).bytes)
+    except (KeyError, ValueError, InvalidTag) as problem:
+        raise Malformed("sealed: does not open with its subject's key") from problem
+    return rest | dict(orjson.loads(plain))
+
+
+def personal_fields(topic: str, major: int) -> frozenset[str]:
+    """Names of the personal fields of an event."""
+    known = Event.known.get((topic, major))
+    return known.personal if known else frozenset()

@@ -1,0 +1,211 @@
+"""Schemas, roles and tables, brought up to date by their owners; never by a running service.
+
+Alembic keeps two chains a schema: the tables that every service has, then the service's own. Revisions only ever get
+added: first expand, in a later release contract, so that the previous release runs on the new schema.
+"""
+
+import random
+import time
+from dataclasses import dataclass
+from importlib import resources
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+import structlog
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
+from psycopg import sql
+from sqlalchemy import Connection, create_engine, make_url, text
+
+from shared.errors import Refused
+
+log = structlog.get_logger()
+
+OLDEST = 15
+"""PostgreSQL's major version: older ones were never seen."""
+ROLES = ("owner", "app", "worker")
+LOCK = 0x5CC0_11
+"""Advisory lock: two migrations of one database never run at once."""
+CLASHES = (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject, psycopg.errors.InternalError_)
+"""What PostgreSQL says where two make, change or grant one role ("tuple concurrently updated" is an internal error)."""
+TRIES = 20
+SEES_ALL = "migrations"
+FORCED = """
+SELECT c.relname FROM pg_class c WHERE c.relnamespace = to_regnamespace(%s) AND c.relforcerowsecurity
+  AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = %s)
+ORDER BY c.relname
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One Alembic history: whose schema, which package folder, and the table that remembers where it stands."""
+
+    schema: str
+    package: str
+    folder: str = "migrations"
+    table: str = "alembic_version"
+
+
+def chains(services: list[str]) -> list[Chain]:
+    """Every history, in the order in which they are brought up to date."""
+    found = [Chain("vault", "shared.persistence", "vault_migrations")]
+    for service in services:
+        found += [Chain(service, "shared.persistence", table="alembic_version_shared"), Chain(service, service)]
+    return found
+
+
+def migrate(admin_url: str, services: dict[str, str]) -> int:
+    """Bring every schema up to date; returns how many revisions were applied.
+
+    `services` is name → that service's own DATABASE_URL, whose user is created if need be and may act as the
+    service's `_app` and `_worker` roles, never as its owner; its password is set anew unless it is a superuser. Raises
+    Refused when the data is newer than the code, and for a server or a database that we cannot work with.
+    """
+    with psycopg.connect(admin_url, autocommit=True, connect_timeout=10) as connection:
+        _check_server(connection)
+        connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+        _everybody(connection, services)
+        for service in services:
+            _let_owner_see(connection, service)
+        engine = create_engine(make_url(admin_url).set(drivername="postgresql+psycopg"))
+        try:
+            applied = 0
+            for chain in chains(list(services)):
+                with engine.begin() as migrating:
+                    applied += _upgrade(migrating, chain)
+        finally:
+            engine.dispose()
+        for service in services:
+            _let_owner_see(connection, service)
+            _grants(connection, service)
+        _warn(connection)
+    log.info("database.migrated", revisions=applied, schemas=len(services) + 1)
+    return applied
+
+
+def _check_server(connection: psycopg.Connection) -> None:
+    version = connection.info.server_version // 10_000
+    if version < OLDEST:
+        raise Refused(f"PostgreSQL {OLDEST} or newer is needed; this server is {version}")
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise Refused(
+            f"the database is encoded in {encoding} and cannot hold every name: make one with ENCODING 'UTF8'"
+        )
+
+
+def _warn(connection: psycopg.Connection) -> None:
+    """Say what of the server's own settings lets personal fields into its log; only its administrator can change it."""
+    wanted = {"log_parameter_max_length": "0", "log_error_verbosity": "terse"}
+    found = connection.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(wanted),)).fetchall()
+    if unset := [f"{name} = {wanted[name]}" for name, setting in found if setting != wanted[name]]:
+        log.warning("database.may_log_personal_fields", set_on_the_server=unset)
+
+
+def _everybody(connection: psycopg.Connection, services: dict[str, str]) -> None:
+    """Roles are the server's: a migration of another database may be making them right now."""
+    for turn in range(1, TRIES + 1):
+        try:
+            for schema in ("vault", *services):
+                _roles(connection, schema)
+            for service, url in services.items():
+                _login(connection, service, url)
+        except CLASHES as clash:
+            if turn == TRIES:
+                raise
+            log.info("migration.roles_again", error=type(clash).__name__)
+            time.sleep(random.uniform(0, 0.2))  # noqa: S311  # no secret
+        else:
+            return
+
+
+def _roles(connection: psycopg.Connection, schema: str) -> None:
+    for kind in ROLES:
+        name = f"{schema}_{kind}"
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,)).fetchone():
+            connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
+    owner = sql.Identifier(f"{schema}_owner")
+    connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(owner))
+    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(sql.Identifier(schema), owner))
+
+
+def _let_owner_see(connection: psycopg.Connection, schema: str) -> None:
+    """A migration changes every school's rows; without a policy its owner finds none in a table that forces them.
+
+    Before an upgrade for the tables that are there, after it for those that have come.
+    """
+    for (table,) in connection.execute(FORCED, (schema, SEES_ALL)).fetchall():
+        statement = sql.SQL("CREATE POLICY {} ON {} TO {} USING (true)")
+        owner = sql.Identifier(f"{schema}_owner")
+        connection.execute(statement.format(sql.Identifier(SEES_ALL), sql.Identifier(schema, table), owner))
+
+
+def _login(connection: psycopg.Connection, service: str, url: str) -> None:
+    parts = urlsplit(url)
+    login, password = unquote(parts.username or ""), unquote(parts.password or "")
+    row = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = %s", (login,)).fetchone()
+    if row is None or not row[0]:
+        # Altered as well: a password that was changed in the environment is the one that services come with.
+        verb = sql.SQL("CREATE" if row is None else "ALTER")
+        statement = sql.SQL("{} ROLE {} LOGIN PASSWORD {}")
+        # Hashed here (RFC 5803), as psql's \password does: many servers log such statements.
+        hashed = connection.pgconn.encrypt_password(password.encode(), login.encode(), b"scram-sha-256").decode()
+        connection.execute(statement.format(verb, sql.Identifier(login), sql.Literal(hashed)))
+        for kind in ("app", "worker"):
+            grant = sql.SQL("GRANT {} TO {}")
+            connection.execute(grant.format(sql.Identifier(f"{service}_{kind}"), sql.Identifier(login)))
+
+
+def _upgrade(connection: Connection, chain: Chain) -> int:
+    """Apply what is missing, as the schema's owner, in the caller's transaction."""
+    folder = resources.files(chain.package) / chain.folder
+    script = ScriptDirectory(str(folder))
+    connection.execute(text(f'SET LOCAL ROLE "{chain.schema}_owner"'))
+    connection.execute(text(f'SET LOCAL search_path = "{chain.schema}"'))
+    context = MigrationContext.configure(
+        connection, opts={"version_table": chain.table, "version_table_schema": chain.schema}
+    )
+    have = set(context.get_current_heads())
+    known = {revision.revision for revision in script.walk_revisions()}
+    if unknown := sorted(have - known):
+        raise Refused(
+            f"the data of {chain.schema} is newer than this code (revision {', '.join(unknown)}); "
+            "run the newer release, or `make reset` to remove the data"
+        )
+    todo = [] if not known else list(reversed(list(script.iterate_revisions("heads", tuple(have) or "base"))))
+    context._ensure_version_table()  # noqa: SLF001  # Alembic makes it only inside run_migrations
+    with Operations.context(context):
+        for revision in todo:
+            revision.module.upgrade()
+            log.info("migration.applied", schema=chain.schema, revision=revision.revision)
+    if todo:
+        context.stamp(script, "heads")
+    return len(todo)
+
+
+def _grants(connection: psycopg.Connection, service: str) -> None:
+    """Both roles may read and write rows; policies decide which; only the owner changes tables. Keys: see vault.py."""
+    schema = sql.Identifier(service)
+    for kind in ("app", "worker"):
+        role = sql.Identifier(f"{service}_{kind}")
+        for statement in (
+            "GRANT USAGE ON SCHEMA {schema} TO {role}",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
+            "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
+            "GRANT EXECUTE ON ALL ROUTINES IN SCHEMA {schema} TO {role}",
+            "REVOKE INSERT, UPDATE, DELETE ON {schema}.alembic_version, {schema}.alembic_version_shared FROM {role}",
+        ):
+            connection.execute(sql.SQL(statement).format(schema=schema, role=role))
+    app = sql.Identifier(f"{service}_app")
+    for statement in (
+        # A request leaves what it has to tell; what others have left, sealed or not, is none of its business.
+        "REVOKE SELECT, UPDATE, DELETE ON {schema}.outbox FROM {app}",
+        "REVOKE ALL ON {schema}.inbox, {schema}.log_offset, {schema}.task_lease FROM {app}",
+    ):
+        connection.execute(sql.SQL(statement).format(schema=schema, app=app))
+    worker = sql.Identifier(f"{service}_worker")
+    rights = sql.SQL("SELECT, INSERT, UPDATE" if service == "gateway" else "SELECT")
+    connection.execute(sql.SQL("GRANT USAGE ON SCHEMA vault TO {}").format(worker))
+    connection.execute(sql.SQL("GRANT {} ON vault.key TO {}").format(rights, worker))

@@ -1,0 +1,1 @@
+"""Projections: rows kept in step with the event log."""

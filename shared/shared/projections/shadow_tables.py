@@ -1,0 +1,80 @@
+"""Shadow tables: a schema of copies that a rebuild fills, and the statements that take their rows over."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import psycopg
+from psycopg import sql
+
+from shared.errors import Refused
+from shared.persistence.database import Connection
+
+OWN = ("log_offset", "directory_seen", "inbox", "outbox")
+"""Tables of the spine that a projection touches: it has its own in the shadow, so that nothing of it gets out."""
+
+COLUMNS = """
+SELECT a.attname AS name, coalesce(a.attnum = ANY (i.indkey), false) AS key
+FROM pg_attribute a LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
+WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+ORDER BY a.attnum
+"""
+# Both directions are compared as sets, which PostgreSQL hashes: what is the same in both is never written.
+GONE = """
+DELETE FROM {live} l USING (SELECT {key} FROM {live} EXCEPT SELECT {key} FROM {shadow}) gone WHERE {same}
+"""
+NEW = """
+INSERT INTO {live} ({columns}) OVERRIDING SYSTEM VALUE
+SELECT {columns} FROM (SELECT {columns} FROM {shadow} EXCEPT SELECT {columns} FROM {live}) new
+ON CONFLICT ({key}) DO {update}
+"""
+
+
+@asynccontextmanager
+async def schema(admin_url: str, service: str, tables: Sequence[str]) -> AsyncIterator[str]:
+    """A schema with empty copies of `tables`, for the service's workers; dropped afterwards, and before."""
+    name = f"{service}_shadow"
+    owner, worker = sql.Identifier(f"{service}_owner"), sql.Identifier(f"{service}_worker")
+    statements = [
+        sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name)),
+        sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(sql.Identifier(name), owner),
+        *(
+            sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(
+                sql.Identifier(name, table), sql.Identifier(service, table)
+            )
+            for table in dict.fromkeys((*OWN, *tables))
+        ),
+        sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(name), worker),
+        sql.SQL("GRANT ALL ON ALL TABLES IN SCHEMA {} TO {}").format(sql.Identifier(name), worker),
+    ]
+    async with await psycopg.AsyncConnection.connect(admin_url, autocommit=True, connect_timeout=10) as admin:
+        # One rebuild of a service at a time: the lock ends with the connection.
+        taken = await (await admin.execute("SELECT pg_try_advisory_lock(hashtext(%s))", (name,))).fetchone()
+        if not (taken and taken[0]):
+            raise Refused(f"a rebuild of {service} is under way already")
+        for statement in statements:
+            await admin.execute(statement)
+        try:
+            yield name
+        finally:
+            await admin.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name)))
+
+
+async def take_over(connection: Connection, service: str, name: str, table: str) -> int:
+    """Make a live table equal to its shadow, in the caller's transaction; returns how many rows were not."""
+    live, copy = sql.Identifier(service, table), sql.Identifier(name, table)
+    found = await (await connection.execute(COLUMNS, {"table": f'"{service}"."{table}"'})).fetchall()
+    columns = [sql.Identifier(row["name"]) for row in found]
+    key = [sql.Identifier(row["name"]) for row in found if row["key"]]
+    rest = [sql.Identifier(row["name"]) for row in found if not row["key"]]
+    if not key:
+        raise Refused(f"{service}.{table} has no primary key: it cannot be rebuilt")
+    same = sql.SQL(" AND ").join(sql.SQL("l.{0} = gone.{0}").format(column) for column in key)
+    comma = sql.SQL(", ")
+    update: sql.Composable = sql.SQL("NOTHING")
+    if rest:
+        pairs = comma.join(sql.SQL("{0} = excluded.{0}").format(column) for column in rest)
+        update = sql.SQL("UPDATE SET {}").format(pairs)
+    names = {"live": live, "shadow": copy, "key": comma.join(key), "columns": comma.join(columns)}
+    gone = await connection.execute(sql.SQL(GONE).format(**names, same=same))
+    new = await connection.execute(sql.SQL(NEW).format(**names, update=update))
+    return gone.rowcount + new.rowcount

@@ -1,0 +1,1 @@
+"""A service: its parts, its life, its HTTP application."""

@@ -1,0 +1,78 @@
+"""The events as AsyncAPI 3.0, read off the registry: a channel a topic, the envelope, and which fields are sealed."""
+
+from typing import Any
+
+from shared.events.envelope import PREFIX
+from shared.events.event import Event
+from shared.messaging.topology import EVENTS, log_of
+
+ENVELOPE = {
+    "type": "object",
+    "description": "CloudEvents 1.0 attributes, binary mode (AMQP headers).",
+    "required": [PREFIX + name for name in ("specversion", "id", "type", "source", "time", "dataschema")],
+    "properties": {
+        PREFIX + name: {"type": "string", "description": text}
+        for name, text in {
+            "specversion": "1.0",
+            "id": "UUIDv7; the same id may come twice and means the same fact",
+            "type": "the topic",
+            "source": "the service that says so",
+            "time": "RFC 3339",
+            "subject": "what it is about: versions are counted for it",
+            "dataschema": "ends in the major version",
+            "schoolid": "the school, if it belongs to one",
+            "taskid": "the task that it belongs to",
+            "correlationid": "the first message of the chain",
+            "causationid": "the message that led to this one",
+        }.items()
+    },
+}
+
+
+def document(title: str = "SchoolConnect events") -> dict[str, Any]:
+    """Every event that is known, newest major of each topic last."""
+    schemas: dict[str, Any] = {}
+    channels: dict[str, Any] = {}
+    operations: dict[str, Any] = {}
+    messages: dict[str, Any] = {}
+    for (topic, major), event in sorted(Event.known.items()):
+        name = f"{event.__name__}V{major}"
+        schema = event.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= schema.pop("$defs", {})
+        schemas[name] = schema
+        messages[name] = {
+            "name": topic,
+            "title": event.__name__,
+            "summary": (event.__doc__ or "").strip().split("\n")[0],
+            "contentType": "application/json",
+            "headers": {"$ref": "#/components/schemas/Envelope"},
+            "payload": {"$ref": f"#/components/schemas/{name}"},
+            "x-major": major,
+            "x-sealed": sorted(event.personal),
+        }
+        channel = channels.setdefault(topic, _channel(topic, event))
+        channel["messages"][name] = {"$ref": f"#/components/messages/{name}"}
+        operations[f"receive_{topic.replace('.', '_')}"] = {
+            "action": "receive",
+            "channel": {"$ref": f"#/channels/{topic}"},
+        }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": title, "version": "1", "description": "Facts on the exchange and in the log."},
+        "defaultContentType": "application/json",
+        "channels": channels,
+        "operations": operations,
+        "components": {"schemas": schemas | {"Envelope": ENVELOPE}, "messages": messages},
+    }
+
+
+def _channel(topic: str, event: type[Event]) -> dict[str, Any]:
+    return {
+        "address": topic,
+        "messages": {},
+        "bindings": {
+            "amqp": {"is": "routingKey", "exchange": {"name": EVENTS, "type": "topic", "durable": True}},
+        },
+        "x-log": log_of(topic),
+        "x-log-only": event.log_only,
+    }

@@ -1,0 +1,110 @@
+"""A worker says every few seconds that it lives and how it is; transient, never stored on the way."""
+
+import asyncio
+import datetime as dt
+import json
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import aio_pika
+import psycopg
+import structlog
+from psycopg_pool import PoolTimeout
+
+from shared.errors import InfrastructureDown, Undeliverable
+from shared.messaging.publisher import CONNECTION_PROBLEMS, Publisher
+from shared.messaging.topology import TELEMETRY
+from shared.telemetry import Metrics
+
+log = structlog.get_logger()
+
+
+class HeartbeatListener:
+    """Hears every worker's beats through a queue of its own, which ends with its connection."""
+
+    def __init__(self, url: str, heard: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        self._url = url
+        self._heard = heard
+
+    async def run(self) -> None:
+        """Listen until cancelled, through every loss of the broker; what cannot be read is dropped and said."""
+        while True:
+            try:
+                await self._listen()
+            except CONNECTION_PROBLEMS as problem:
+                log.warning("heartbeats.interrupted", error=type(problem).__name__)
+            await asyncio.sleep(1.0)
+
+    async def _listen(self) -> None:
+        async with await aio_pika.connect(
+            self._url, timeout=5, client_properties={"connection_name": "heartbeats"}
+        ) as connection:
+            channel = await connection.channel(publisher_confirms=False)
+            queue = await channel.declare_queue(exclusive=True)
+            await queue.bind(TELEMETRY)
+            async with queue.iterator(no_ack=True) as messages:
+                async for message in messages:
+                    try:
+                        await self._heard(json.loads(message.body))
+                    except (ValueError, KeyError, psycopg.Error, PoolTimeout) as problem:
+                        log.warning("heartbeat.dropped", error=type(problem).__name__)
+
+
+class Heartbeat:
+    """Publishes {service, worker, host, version, in_flight, load, at} every `seconds`."""
+
+    def __init__(self, service: str, worker: str, publisher: Publisher, metrics: Metrics, seconds: float) -> None:
+        self._service = service
+        self._worker = worker
+        self._publisher = publisher
+        self._metrics = metrics
+        self._seconds = seconds
+        self._started = dt.datetime.now(dt.UTC)
+        self._version = _version(service)
+
+    async def run(self) -> None:
+        """Beat until cancelled; a beat that cannot be sent is simply missing."""
+        while True:
+            await asyncio.sleep(self._seconds)
+            try:
+                body = json.dumps(self._facts()).encode()
+                await self._publisher.publish(TELEMETRY, "", body, {"sc-kind": "heartbeat"}, mandatory=False)
+            except (InfrastructureDown, Undeliverable):
+                continue
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "service": self._service,
+            "worker": self._worker,
+            "host": socket.gethostname(),
+            "version": self._version,
+            "started_at": self._started.isoformat(),
+            "at": dt.datetime.now(dt.UTC).isoformat(),
+            "every_seconds": self._seconds,
+            "in_flight": _total(self._metrics, "schoolconnect_messages_in_flight"),
+            "handled": _total(self._metrics, "schoolconnect_messages_handled_total"),
+            "load": os.getloadavg()[0],
+            "memory_bytes": _resident_bytes(),
+        }
+
+
+def _total(metrics: Metrics, name: str) -> float:
+    return sum(
+        sample.value for family in metrics.registry.collect() for sample in family.samples if sample.name == name
+    )
+
+
+def _resident_bytes() -> int:
+    """Resident memory now; the second field of statm is in pages (proc(5))."""
+    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123  # a kernel file, read in one go
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _version(service: str) -> str:
+    try:
+        return version(f"schoolconnect-{service}")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,231 @@
+"""Runs a service: connections, relay, consumers, readers and chores, from start to a drained stop."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import aio_pika
+import structlog
+from aio_pika.abc import AbstractConnection
+
+from shared.consumers.dead_letters import Keep, Undertaker
+from shared.consumers.message_processor import Consumer, Handle
+from shared.consumers.pause_switch import Gate
+from shared.consumers.quarantine import Turnstile
+from shared.errors import InfrastructureDown
+from shared.messaging import topology, topology_admin
+from shared.messaging.publisher import CONNECTION_PROBLEMS, Publisher
+from shared.messaging.subscriber import Subscriber, Subscription
+from shared.projections.projection_runner import LogReader
+from shared.projections.projector import Projector
+from shared.service.heartbeat import Heartbeat
+from shared.transactions.relay import Relay
+
+if TYPE_CHECKING:
+    from shared.service.service import Service
+
+log = structlog.get_logger()
+
+WATCH_SECONDS = 5.0
+LOOK_SECONDS = 0.5
+STOP_SECONDS = 1.0
+STOP_ATTEMPTS = 3
+RELAYS = 2
+"""Batches on their way at once: one is leased while the other waits for confirms."""
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel and wait, but not for ever: a client library may swallow one cancellation."""
+    for attempt in range(STOP_ATTEMPTS):
+        for task in tasks:
+            task.cancel()
+        _, stuck = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+        if not stuck:
+            return
+        log.warning("part.stuck", parts=[task.get_name() for task in stuck], attempt=attempt + 1)
+        tasks = list(stuck)
+
+
+class Runtime:
+    """What runs while a service lives. `Service` fills it; nobody else does."""
+
+    def __init__(self, service: "Service") -> None:
+        settings = service.settings
+        self.service = service
+        self.worker = f"{service.name}@{socket.gethostname()}:{os.getpid()}"
+        self._url = settings.amqp_url.get_secret_value()
+        self.publisher = Publisher(
+            self._url, service.name, topology.LOGS, settings.publish_timeout, service.metrics.blocked.set
+        )
+        self.gate = Gate(self._database_answers, service.metrics)
+        self._turnstile = Turnstile()
+        self.places = asyncio.Semaphore(settings.database_pool)
+        """A handler holds a database connection throughout: no more run at once than there are."""
+        self._subscriber = Subscriber(self._url, service.name)
+        self._backgrounds: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._closing: list[Callable[[], Awaitable[None]]] = []
+        self._stopping: list[Callable[[], None]] = []
+        self._missing: list[str] | None = None
+        self._consuming = False
+
+    def consume(self, queue: str, handle: Handle, *, prefetch: int) -> None:
+        """Take messages from a queue that the topology step has made."""
+        service = self.service
+        consumer = Consumer(
+            service.name,
+            queue,
+            handle,
+            publisher=self.publisher,
+            gate=self.gate,
+            turnstile=self._turnstile,
+            metrics=service.metrics,
+            tiers=service.settings.retry_tiers,
+        )
+        self._subscriber.subscriptions.append(Subscription(queue, consumer, prefetch))
+
+    def bury(self, keep: Keep) -> None:
+        """Take the dead letters of every service."""
+        undertaker = Undertaker(keep, self.service.transactions, self.gate)
+        self._subscriber.subscriptions.append(Subscription(topology.DEAD, undertaker, prefetch=10))
+
+    def read(self, stream: str, projector: Projector) -> None:
+        """Read a stream into a projection."""
+        self._backgrounds.append(LogReader(self._url, stream, self.service.transactions, projector).run)
+
+    def background(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run for as long as the service lives."""
+        self._backgrounds.append(run)
+
+    def closing(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Call at the very end."""
+        self._closing.append(close)
+
+    def stopping(self, stop: Callable[[], None]) -> None:
+        """Call as soon as the process is told to stop."""
+        self._stopping.append(stop)
+
+    def stop_soon(self) -> None:
+        """The process is told to stop: answers without an end come to one."""
+        for stop in self._stopping:
+            stop()
+
+    async def not_ready(self) -> list[str]:
+        """Why this service cannot do all of its work now; empty when it can."""
+        reasons = []
+        try:
+            async with asyncio.timeout(2):
+                await self._database_answers()
+        except InfrastructureDown as problem:
+            reasons.append(f"database: {problem}")
+        except Exception as problem:  # noqa: BLE001  # whatever it is, it is the answer
+            reasons.append(f"database: {type(problem).__name__}")
+        if self.publisher.blocked:
+            reasons.append("broker: a memory or disk alarm holds all publishing; free some on the broker")
+        elif not self.publisher.ready.is_set():
+            reasons.append("broker: away")
+        elif self._missing is None:
+            reasons.append("broker: not looked at yet")
+        elif self._missing:
+            reasons.append(f"broker: run the topology step, missing {', '.join(self._missing)}")
+        elif not self._consuming:
+            reasons.append("consumers: not started yet")
+        if self.gate.closed:
+            reasons.append("consumers: held by infrastructure trouble")
+        return reasons
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Everything runs inside; leaving it drains: no new messages, those in hand finish, outbox carried."""
+        service = self.service
+        await service.database.open()
+        tasks = [asyncio.create_task(self._guard(run), name=run.__qualname__) for run in self._everything()]
+        try:
+            yield
+        finally:
+            self.stop_soon()
+            await self._stop_consuming()
+            # The publisher goes last: others may be in the middle of a call on its connection.
+            await _end(tasks[1:])
+            await _end(tasks[:1])
+            for close in self._closing:
+                await close()
+            await service.database.close()
+            log.info("service.stopped")
+
+    def _everything(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        service, settings = self.service, self.service.settings
+        relay = Relay(
+            service.database,
+            self.publisher,
+            service.vault,
+            service.transactions.left_outgoing,
+            service.metrics,
+            batch=settings.relay_batch,
+            lease_seconds=settings.relay_lease,
+            sweep_seconds=settings.relay_sweep,
+        )
+        heartbeat = Heartbeat(service.name, self.worker, self.publisher, service.metrics, settings.heartbeat)
+        return [
+            self.publisher.run,
+            self.gate.run,
+            self._watch,
+            self._subscriber.run,
+            heartbeat.run,
+            *([relay.run] * RELAYS),
+            *self._backgrounds,
+        ]
+
+    async def _guard(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """A background part that ends by a bug takes the process with it: half a service is worse than none."""
+        try:
+            await run()
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            log.exception("service.part_failed", part=run.__qualname__)
+            os._exit(70)
+
+    async def _watch(self) -> None:
+        """Start consuming once all that this service needs is on the broker, and keep looking.
+
+        Over a connection of its own: an alarm of the broker stops whatever the publisher's is asked.
+        """
+        name = f"{self.service.name}-watch"
+        while True:
+            try:
+                async with await aio_pika.connect(
+                    self._url, timeout=5, client_properties={"connection_name": name}
+                ) as connection:
+                    while not connection.is_closed:
+                        await self._look(connection)
+                        await asyncio.sleep(WATCH_SECONDS if self._consuming and not self._missing else LOOK_SECONDS)
+            except CONNECTION_PROBLEMS as problem:
+                log.warning("broker.away", error=type(problem).__name__)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _look(self, connection: AbstractConnection) -> None:
+        self._missing = await topology_admin.missing(connection, self.service.topology())
+        if self._missing:
+            log.error("topology.missing", queues=self._missing)
+        elif not self._consuming:
+            topology_admin.check_broker(connection)
+            self._subscriber.begin()
+            self._consuming = True
+            log.info("service.consuming", queues=len(self._subscriber.subscriptions))
+
+    async def _stop_consuming(self) -> None:
+        if not self._consuming:
+            return
+        try:
+            await self._subscriber.stop(self.service.settings.drain)
+        except (TimeoutError, *CONNECTION_PROBLEMS) as problem:
+            log.warning("drain.cut_short", error=type(problem).__name__)
+
+    async def _database_answers(self) -> None:
+        async with self.service.database.worker() as connection:
+            row = await (await connection.execute("SHOW transaction_read_only")).fetchone()
+        if row is None or row["transaction_read_only"] != "off":
+            raise InfrastructureDown("it is read-only: a standby, or one whose disk is full")

@@ -1,0 +1,248 @@
+"""A service: its name, its transactions, what it reacts to and projects, its routes. One ASGI application.
+
+Handlers are registered in `build()` and are plain functions. Queues, retries, inbox, dead letters, metrics, health and
+the topology follow from these lines.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import structlog
+from fastapi import APIRouter, FastAPI
+
+from shared.consumers.batch import Take
+from shared.consumers.batcher import Together
+from shared.consumers.dead_letters import Keep
+from shared.errors import UnknownMajor
+from shared.events.envelope import Envelope
+from shared.events.event import Event
+from shared.http.tokens import Verifier
+from shared.messaging import topology
+from shared.messaging.broadcast_listener import Listener
+from shared.messaging.serialization import parse, read
+from shared.persistence.database import Database
+from shared.persistence.encryption import Vault, read_master_key
+from shared.projections.projector import Projection, to_the_tiers
+from shared.service.health import router as health_router
+from shared.service.heartbeat import HeartbeatListener
+from shared.service.invariants import Reconciler
+from shared.service.periodic import Sweep
+from shared.service.runtime import Runtime
+from shared.settings import ServiceSettings, read_file
+from shared.telemetry import Metrics
+from shared.transactions.outbox import Work
+from shared.transactions.unit_of_work import Transaction, Transactions
+
+log = structlog.get_logger()
+
+P = ParamSpec("P")
+E = TypeVar("E", bound=Event)
+W = TypeVar("W", bound=Work)
+
+
+class Service:
+    """Collects what a service does; `app()` runs it, `topology()` says what it needs on the broker."""
+
+    def __init__(self, name: str, settings: ServiceSettings, *, creates_keys: bool = False) -> None:
+        self.name = name
+        self.settings = settings
+        self.metrics = Metrics()
+        self.database = Database(
+            settings.database_url.get_secret_value(),
+            name,
+            workers=settings.database_pool,
+            requests=settings.database_request_pool,
+        )
+        self.transactions = Transactions(self.database, name)
+        self.vault = Vault(self.database, read_master_key(settings.vault_key_file), creates=creates_keys)
+        self.verify_key = read_file("VERIFY_KEY_FILE", settings.verify_key_file)
+        self.verifier = Verifier(self.verify_key)
+        self.reconciler = Reconciler(self.transactions, self.metrics, settings.reconcile)
+        self.runtime = Runtime(self)
+        self.runtime.background(self.reconciler.run)
+        self._topology = topology.spine() | topology.retries(name, settings.retry_tiers)
+        self._routers: list[APIRouter] = []
+        self.reads: dict[str, str] = {}
+        """Topic → how this service takes it, `reaction` or `projection`; for the documentation."""
+        self.projections: dict[str, Projection] = {}
+        self.resyncs: dict[str, Callable[[Transactions], Awaitable[int]]] = {}
+
+    def on(
+        self,
+        event: type[E],
+        handler: Callable[Concatenate[E, Transaction, P], Awaitable[None]],
+        *args: P.args,
+        **dependencies: P.kwargs,
+    ) -> None:
+        """React to an event from a queue of this service's own: once, its effects in one commit with its inbox row.
+
+        Events that wait together are handled one after the other and commit together; one that fails, fails alone.
+        """
+        self.reads[event.topic] = "reaction"
+        self.drain(topology.reaction(self.name, event.topic), event, handler, *args, **dependencies)
+
+    def drain(
+        self,
+        queue: topology.Queue,
+        event: type[E],
+        handler: Callable[Concatenate[E, Transaction, P], Awaitable[None]],
+        *args: P.args,
+        **dependencies: P.kwargs,
+    ) -> None:
+        """As `on`, from a queue that only the version before this fills, and looks for when it starts."""
+        self._topology |= topology.Topology(queues=(queue,))
+
+        async def take(fact: Event, tx: Transaction) -> None:
+            if not isinstance(fact, event):
+                raise UnknownMajor(f"{self.name} reacts to {event.__name__}, not to {type(fact).__name__}")
+            await handler(fact, tx, *args, **dependencies)
+
+        self._take(queue.name, take)
+
+    def _take(self, queue: str, take: Take) -> None:
+        runtime, most = self.runtime, self.settings.prefetch // 2
+        together = Together(queue, take, self.transactions, runtime.places, runtime.gate, most=most)
+
+        async def handle(envelope: Envelope, body: bytes) -> None:
+            await together.take(envelope, await read(envelope, body, self.vault))
+
+        self.runtime.consume(queue, handle, prefetch=self.settings.prefetch)
+
+    def project(
+        self,
+        name: str,
+        events: Sequence[type[Event]],
+        handler: Callable[Concatenate[Sequence[Event], Transaction, P], Awaitable[None]],
+        *args: P.args,
+        **dependencies: P.kwargs,
+    ) -> None:
+        """Keep rows of this service's own in step with the log: newest state of each aggregate, in order.
+
+        `name` is stored: it names the projection's queue on the broker and its offset in the database, and operators
+        type it. Changing it starts the projection from the beginning and leaves its queue behind.
+        What the handler cannot take goes the way of failed messages, through a queue of the projection's own.
+        """
+
+        async def apply(facts: Sequence[Event], tx: Transaction) -> None:
+            await handler(facts, tx, *args, **dependencies)
+
+        aside = topology.aside(self.name, name)
+        projection = Projection(name, tuple(events), apply)
+        projector = projection.projector(
+            self.transactions, self.vault, self.metrics, to_the_tiers(aside.name, self.runtime.publisher)
+        )
+        self.projections[name] = projection
+        self.reads |= dict.fromkeys((event.topic for event in events), "projection")
+        self._topology |= topology.Topology(queues=(aside,))
+        self._take(aside.name, projector.take_alone)
+        for stream in projection.streams:
+            self.runtime.read(stream, projector)
+
+    def rebuilds(self, name: str, tables: Sequence[str]) -> None:
+        """Allow a rebuild of a projection from the log: its handler writes these tables and reads no other."""
+        self.projections[name] = replace(self.projections[name], tables=tuple(tables))
+
+    def resync(self, name: str, tell: Callable[[Transactions], Awaitable[int]]) -> None:
+        """This service owns what `name` says and can tell all of its present state anew, for a log that starts late."""
+        self.resyncs[name] = tell
+
+    def work(
+        self,
+        permit: type[W],
+        handler: Callable[Concatenate[W, Envelope, Transactions, P], Awaitable[None]],
+        lanes: Sequence[str],
+        *args: P.args,
+        **dependencies: P.kwargs,
+    ) -> None:
+        """Do work that this service permitted itself; the handler claims, performs and records by itself."""
+
+        async def handle(envelope: Envelope, body: bytes) -> None:
+            await handler(permit.model_validate(parse(body)), envelope, self.transactions, *args, **dependencies)
+
+        for name in lanes:
+            queue = topology.lane(self.name, name)
+            self._topology |= topology.Topology(queues=(queue,))
+            self.runtime.consume(queue.name, handle, prefetch=permit.at_once)
+
+    def bury(self, keep: Keep) -> None:
+        """Keep the dead letters of every service; one service of the system does."""
+        self.runtime.bury(keep)
+
+    def hear(self, heard: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        """Be told of every worker's heartbeat."""
+        listener = HeartbeatListener(self.settings.amqp_url.get_secret_value(), heard)
+        self.runtime.background(listener.run)
+
+    def listen(
+        self,
+        events: Sequence[type[Event]],
+        heard: Callable[[Event, Envelope], Awaitable[None]],
+        interrupted: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Hear events as they pass, in every instance, for whoever is looking right now: nothing is kept.
+
+        `interrupted` is called whenever events may have passed unheard.
+        """
+        url = self.settings.amqp_url.get_secret_value()
+        self.runtime.background(Listener(url, events, self.vault, heard, interrupted).run)
+
+    def stopping(self, stop: Callable[[], None]) -> None:
+        """Be told at once that the process is to stop, while requests are still being answered."""
+        self.runtime.stopping(stop)
+
+    def sweep(
+        self,
+        seconds: float,
+        chore: Callable[Concatenate[Transactions, P], Awaitable[object]],
+        *args: P.args,
+        **dependencies: P.kwargs,
+    ) -> None:
+        """Repeat a chore every so many seconds, in every replica; it claims what it touches."""
+
+        async def run() -> None:
+            await chore(self.transactions, *args, **dependencies)
+
+        self.runtime.background(Sweep(getattr(chore, "__name__", "sweep"), seconds, run, self.metrics).run)
+
+    def reconcile(self, name: str, statement: str) -> None:
+        """Count and export what breaks an invariant: a statement of one row, whose `violations` must be 0."""
+        self.reconciler.invariants[name] = statement
+
+    def background(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Keep a coroutine running for as long as the service lives."""
+        self.runtime.background(run)
+
+    def closing(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Close something of the service's own after everything that uses it has stopped."""
+        self.runtime.closing(close)
+
+    def serve(self, router: APIRouter) -> None:
+        """Answer HTTP requests."""
+        self._routers.append(router)
+
+    def topology(self) -> topology.Topology:
+        """What has to exist on the broker for this service."""
+        return self._topology
+
+    def app(self) -> FastAPI:
+        """The ASGI application; its lifespan is the service's."""
+
+        @asynccontextmanager
+        async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+            async with self.runtime.running():
+                yield
+
+        app = FastAPI(
+            title=f"SchoolConnect {self.name}",
+            lifespan=lifespan,
+            docs_url=None,
+            redoc_url=None,
+            telemetry={"tracing": False, "metrics": False, "logs": False},  # messages of errors may name people
+        )
+        app.state.service = self
+        app.include_router(health_router)
+        for router in self._routers:
+            app.include_router(router)
+        return app

@@ -1,0 +1,1 @@
+"""Fixtures and a fault proxy for tests."""

@@ -1,0 +1,1 @@
+"""Unit of work, outbox and relay: one commit, then publish."""
