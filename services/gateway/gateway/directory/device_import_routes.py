@@ -11,8 +11,8 @@ from gateway.directory.device_reads import LIST_REJECTIONS, RejectionPage
 from gateway.directory.me_routes import DeviceIn
 from gateway.http.dependencies import Rows
 from gateway.http.fields import MOST, ONE_LINE, Key, Limit
-from gateway.notifications.commands import request_import
 from gateway.roster_import import upload as import_upload
+from gateway.roster_import.job import request_import
 from gateway.security.access_control import Known
 
 ZIP = {

@@ -23,9 +23,8 @@ from gateway.http.fields import (
     Wanted,
     columns_of,
 )
-from gateway.http.idempotency import answered
+from gateway.http.idempotency import GROUP, answered
 from gateway.http.json_types import Flag
-from gateway.notifications.commands import GROUP
 from gateway.problems import Problem
 from gateway.security.access_control import Caller, Known
 from shared.events.values import Occasion
