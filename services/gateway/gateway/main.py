@@ -47,7 +47,7 @@ from gateway.schedules import routes as schedules
 from gateway.security.admission import Door
 from gateway.security.rate_limits import Limits, Rate
 from gateway.settings import Settings
-from gateway.tasks import cancel, dead_letters, failure_routes, projection, retention, task_routes
+from gateway.tasks import dead_letters, failure_routes, projection, retention, task_routes
 from shared.events import (
     AbsenceRecorded,
     BehaviorRecorded,
@@ -88,7 +88,7 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     service.on(NotificationDue, projection.remember_run)
     # Until 0.2 a projection kept the runs; its queue goes with the release after that.
     service.drain(topology.aside("gateway", "remember_runs"), NotificationDue, projection.remember_run)
-    service.on(TaskCancelRequested, cancel.cancel_import)
+    service.on(TaskCancelRequested, job.cancel)
     service.on(DeviceInvalidated, devices.forget)
     service.on(TasksExpiryDue, retention.expire_results)
     service.on(AbsenceRecorded, announcements.announce)
@@ -96,7 +96,7 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     service.on(PaymentRecorded, announcements.announce)
     service.on(ReportReady, report_announcements.tell_of_report)
     service.work(ImportPermit, job.run, IMPORTS)
-    service.sweep(RESUME_SECONDS, job.resume_forsaken)
+    service.sweep(RESUME_SECONDS, job.resume_imports)
     service.sweep(RESUME_SECONDS, publish_bulk.tell_rest)
     service.sweep(FORGET_SECONDS, projection.forget_workers)
     service.sweep(LAPSE_SECONDS, classes.end_lapsed)

@@ -18,7 +18,7 @@ from uuid_utils.compat import uuid7
 from gateway.http.service_client import Owners
 from gateway.main import app, build
 from gateway.permits import ImportPermit
-from gateway.roster_import import job, upload
+from gateway.roster_import import job
 from gateway.settings import Settings
 from shared.events import Envelope
 from shared.http.tokens import Claims, sign
@@ -110,14 +110,13 @@ class Gateway:
         """An uploaded roster; its task."""
         task = uuid4()
         async with self.service.transactions.begin() as tx:
-            await tx.execute("INSERT INTO import_job (task_id) VALUES (%s)", (task,))
-            await upload.keep(tx, task, io.BytesIO(content))
+            await job.open_import(tx, task, io.BytesIO(content))
         return task
 
-    async def run_import(self, task):
+    async def run_import(self, task, transactions=None, **options):
         permit = ImportPermit(task_id=task)
         cause = Envelope.of_work(permit.name, permit.subject, "test")
-        await job.run(permit, cause, self.service.transactions)
+        await job.run(permit, cause, transactions or self.service.transactions, **options)
 
 
 @asynccontextmanager

@@ -7,11 +7,12 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from gateway.directory import devices
+from gateway.directory.device_reads import LIST_REJECTIONS, RejectionPage
 from gateway.directory.me_routes import DeviceIn
 from gateway.http.dependencies import Rows
 from gateway.http.fields import MOST, ONE_LINE, Key, Limit
-from gateway.notifications.commands import request_import
 from gateway.roster_import import upload as import_upload
+from gateway.roster_import.job import request_import
 from gateway.security.access_control import Known
 
 ZIP = {
@@ -22,11 +23,6 @@ ZIP = {
 }
 
 router = APIRouter(prefix="/v1", tags=["directory"])
-
-REJECTED = """
-SELECT number, file, line, "column", reason, scope FROM import_rejection
-WHERE task_id = %(task)s AND number > %(after)s ORDER BY number LIMIT %(limit)s
-"""
 
 
 class Named(BaseModel):
@@ -94,8 +90,9 @@ async def import_roster(
 @router.get("/imports/{task_id}/rejected")
 async def rejected(
     task_id: UUID, _: Known, rows: Rows, after: Annotated[int, Query(ge=0, le=MOST)] = 0, limit: Limit = 50
-) -> dict[str, Any]:
+) -> RejectionPage:
     """Rows that an import could not use: file, line, column and reason."""
     async with rows.begin() as tx:
-        found = await tx.rows(REJECTED, {"task": task_id, "after": after, "limit": limit + 1})
-    return {"items": found[:limit], "next": found[limit - 1]["number"] if len(found) > limit else None}
+        found = await LIST_REJECTIONS.all(tx, task=task_id, after=after, limit=limit + 1)
+    items = found[:limit]
+    return RejectionPage(items=items, next=items[-1].number if len(found) > limit else None)
