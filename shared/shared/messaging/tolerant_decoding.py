@@ -1,7 +1,8 @@
 """Makes pamqp read what others may send: a value without a meaning stays bytes, and no connection ends for it.
 
-pamqp looks its decoders up by kind, in a table of its module; three of them are replaced here. A header's extent is
-read apart from its meaning (AMQP 0-9-1, section 4.2.5.5, in the kinds that RabbitMQ writes). See docs/decisions/0023.
+pamqp looks its decoders up by kind, in a table of its module: three of them are replaced here, and what reads all
+properties. A header's extent is read apart from its meaning (AMQP 0-9-1, section 4.2.5.5, in the kinds that RabbitMQ
+writes). See docs/decisions/0023.
 """
 
 import datetime as dt
@@ -9,6 +10,7 @@ import struct
 from typing import Any
 
 from pamqp import decode
+from pamqp.commands import Basic
 
 UNREADABLE = "unreadable"
 SIZED = frozenset((b"S", b"A", b"F", b"x"))
@@ -21,9 +23,25 @@ SIZES = {
 _long = struct.Struct(">I").unpack_from
 
 
+MODES = (None, 1, 2)
+"""Delivery modes; RabbitMQ 4 lets others pass, and aio-pika makes no message with one."""
+
+_read_properties = Basic.Properties.unmarshal
+
+
 def install() -> None:
     """Replace pamqp's decoders, for the whole process."""
     decode.METHODS |= {"shortstr": short_text, "timestamp": instant, "table": table}
+    Basic.Properties.unmarshal = read_properties  # type: ignore[assignment,method-assign]
+
+
+def read_properties(properties: Basic.Properties, flags: int, data: bytes) -> None:
+    """Read a message's properties; a value that aio-pika makes no message of is left out."""
+    _read_properties(properties, flags, data)
+    if properties.delivery_mode not in MODES:
+        properties.delivery_mode = None
+    if not (properties.expiration or "0").isdecimal():
+        properties.expiration = None
 
 
 def short_text(value: bytes) -> tuple[int, str]:
