@@ -88,7 +88,7 @@ def routes(kind: RecordKind) -> APIRouter:
         async with rows.request(school) as tx:
             found = await query.all(tx, school=school, kind=kind.name, **values, **_narrowed(caller, kind))
         items = found[:limit]
-        more = cursor(items[-1].facts.day, items[-1].id) if len(found) > limit else None
+        more = cursor(items[-1].day, items[-1].id) if len(found) > limit else None
         return {"items": items, "next": more}
 
     @router.get("/{record_id}", response_model=out)

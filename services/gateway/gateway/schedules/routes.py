@@ -31,6 +31,10 @@ router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
 
 INTENT = "SELECT school_id AS school, notification_id, created_by FROM schedule_intent WHERE schedule_id = %(id)s"
 TASKS = "SELECT task_id, state, result, error FROM task WHERE task_id = ANY(%(ids)s)"
+BY_EITHER_OWNER: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {"schema": {"type": "object", "additionalProperties": True}}}}
+}
+"""The scheduler's answer, or the notifier's where the run has been handed over already."""
 IfMatch = Annotated[str | None, Header(max_length=100)]
 
 
@@ -169,7 +173,7 @@ async def change(
         return await owners.decide("scheduler", "PATCH", which.path, caller, which.school, given, if_match=if_match)
 
 
-@router.delete("/{schedule_id}")
+@router.delete("/{schedule_id}", responses=BY_EITHER_OWNER)
 async def cancel(which: Mine, caller: Known, owners: Services, if_match: IfMatch = None) -> Response:
     """It never runs again. A single send that has come due already is asked back from the notifier."""
     return await call_off(owners, caller, which.school, which.id, which.notification_id, if_match)
