@@ -5,19 +5,21 @@ import datetime as dt
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query
 from psycopg.errors import InsufficientPrivilege
 from pydantic import BaseModel, Field, StringConstraints
 
 from notifier import resending, stopping, unsubscribing
 from notifier.settings import Settings
 from shared.http.internal_auth import Asked, Declined, asked, transactions
+from shared.http.provided import Provided
 from shared.transactions.unit_of_work import Transactions
 
 router = APIRouter(prefix="/v1", tags=["decisions"])
 
 Who = Annotated[Asked, Depends(asked)]
 Rows = Annotated[Transactions, Depends(transactions)]
+Configured = Annotated[Settings, Depends(Provided(Settings))]
 LOOKS, LOOK_SECONDS = 20, 0.1
 """A change of the directory is here within milliseconds; when the log is behind, it is better asked for again."""
 CAUGHT_UP = """
@@ -173,9 +175,8 @@ async def lift(suppression_id: int, who: Who, database: Rows) -> None:
 
 
 @router.post("/unsubscribe", status_code=204)
-async def unsubscribe(body: UnsubscribeIn, who: Who, database: Rows, request: Request) -> None:
+async def unsubscribe(body: UnsubscribeIn, who: Who, database: Rows, settings: Configured) -> None:
     """What a one-click link asks for. 404 for a link that is not ours."""
-    settings: Settings = request.app.state.service.settings
     links = unsubscribing.one_click(settings)
     async with database.request(who.school) as tx:
         if not await unsubscribing.unsubscribe(tx, links, who.school, body.token):

@@ -14,7 +14,7 @@ from gateway.notifications import audience_checks
 from gateway.permits import ImportPermit
 from gateway.problems import Problem
 from gateway.roster_import import upload as import_upload
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
 from shared.events import Audience, NotificationRequested
 from shared.events.directory import Channel, Kind
 from shared.events.notifications import Escalation

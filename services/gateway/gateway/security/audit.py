@@ -1,8 +1,10 @@
 """The audit: who did what to which school's things, when, and what came of it. Rows are only ever added."""
 
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 from uuid import UUID
 
+from fastapi import Depends, Request
 from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
@@ -20,6 +22,23 @@ WHERE (%(school)s::uuid IS NULL OR school_id = %(school)s) AND (%(person)s::uuid
   AND (NOT %(refused)s OR status >= 400) AND (%(after)s::uuid IS NULL OR audit_id < %(after)s)
 ORDER BY audit_id DESC LIMIT %(limit)s
 """
+
+
+@dataclass(slots=True)
+class AuditContext:
+    """What a route adds to the audit row of its request: the school that it turned out to be about, more ids."""
+
+    school: UUID | None = None
+    subject: dict[str, str] = field(default_factory=dict)
+
+
+async def audit_context(request: Request) -> AuditContext:
+    """The context of this request, from admission."""
+    context: AuditContext = request.state.audit
+    return context
+
+
+Audited = Annotated[AuditContext, Depends(audit_context)]
 
 
 async def note(

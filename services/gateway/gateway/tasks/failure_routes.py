@@ -9,10 +9,12 @@ from pydantic import BaseModel
 
 from gateway.http.dependencies import Rows
 from gateway.http.fields import After, Limit, Number
-from gateway.security.access_control import Known
+from gateway.http.guarded_route import GuardedRoute
+from gateway.security.access_control import PLATFORM, allow
+from gateway.security.caller import CurrentCaller
 from gateway.tasks import dead_letters
 
-router = APIRouter(prefix="/v1", tags=["tasks"])
+router = APIRouter(prefix="/v1", tags=["tasks"], route_class=GuardedRoute)
 
 
 class Failure(BaseModel):
@@ -43,9 +45,8 @@ class FailurePage(BaseModel):
     next: int | None
 
 
-@router.get("/failures", response_model=FailurePage)
+@router.get("/failures", response_model=FailurePage, dependencies=[allow(PLATFORM, scope="failures:read")])
 async def listing(
-    _: Known,
     rows: Rows,
     after: After = None,
     limit: Limit = 50,
@@ -56,8 +57,10 @@ async def listing(
     return {"items": found[:limit], "next": found[limit - 1]["id"] if len(found) > limit else None}
 
 
-@router.post("/failures/{failure_id}/retry", response_model=Failure)
-async def retry(failure_id: Number, caller: Known, rows: Rows) -> dict[str, Any]:
+@router.post(
+    "/failures/{failure_id}/retry", response_model=Failure, dependencies=[allow(PLATFORM, scope="failures:write")]
+)
+async def retry(failure_id: Number, caller: CurrentCaller, rows: Rows) -> dict[str, Any]:
     """Give a message back to the queue that it died in, as it was; its attempts count from 0 again.
 
     A consumer that has handled it before does nothing. 409 `too_late` when it has been given back and not died since.

@@ -9,12 +9,14 @@ from pydantic import BaseModel
 
 from gateway.http.dependencies import Rows, school_of, seen_by
 from gateway.http.fields import Limit, Wanted
+from gateway.http.guarded_route import GuardedRoute
 from gateway.problems import Problem
-from gateway.security.access_control import Known
+from gateway.security.access_control import PLATFORM, STAFF, allow
+from gateway.security.caller import CurrentCaller
 from gateway.tasks.cancel import request_cancel
 from shared.events import TaskState
 
-router = APIRouter(prefix="/v1", tags=["tasks"])
+router = APIRouter(prefix="/v1", tags=["tasks"], route_class=GuardedRoute)
 
 FIELDS = """
 task_id AS id, school_id, kind, state, epoch, jsonb_build_object('done', done, 'total', total) AS progress,
@@ -64,8 +66,8 @@ class TaskPage(BaseModel):
     next: UUID | None
 
 
-@router.get("/tasks/{task_id}")
-async def read(task_id: UUID, caller: Known, rows: Rows) -> Task:
+@router.get("/tasks/{task_id}", dependencies=[allow(STAFF, scope="tasks:read")])
+async def read(task_id: UUID, caller: CurrentCaller, rows: Rows) -> Task:
     """One task."""
     async with seen_by(rows, caller) as tx:
         row = await tx.row(ONE, {"id": task_id})
@@ -74,8 +76,8 @@ async def read(task_id: UUID, caller: Known, rows: Rows) -> Task:
     return Task(**row)
 
 
-@router.post("/tasks/{task_id}/cancel", status_code=202)
-async def cancel(task_id: UUID, caller: Known, rows: Rows, response: Response) -> Task:
+@router.post("/tasks/{task_id}/cancel", status_code=202, dependencies=[allow(STAFF, scope="tasks:write")])
+async def cancel(task_id: UUID, caller: CurrentCaller, rows: Rows, response: Response) -> Task:
     """Ask for a task to stop. Its owner decides: it may still succeed. 409 `too_late` once it has ended."""
     async with seen_by(rows, caller) as tx:
         await request_cancel(tx, caller, task_id)
@@ -85,9 +87,9 @@ async def cancel(task_id: UUID, caller: Known, rows: Rows, response: Response) -
     return Task(**row)
 
 
-@router.get("/tasks")
+@router.get("/tasks", dependencies=[allow(STAFF, scope="tasks:read")])
 async def listing(
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     school: Wanted = None,
     state: TaskState | None = None,
@@ -104,8 +106,8 @@ async def listing(
     return TaskPage(items=items, next=items[-1].id if len(found) > limit else None)
 
 
-@router.get("/workers")
-async def workers(_: Known, rows: Rows) -> dict[str, Any]:
+@router.get("/workers", dependencies=[allow(PLATFORM, scope="workers:read")])
+async def workers(rows: Rows) -> dict[str, Any]:
     """Who is working; `stale` after three missed beats."""
     async with rows.begin() as tx:
         return {"items": await tx.rows(WORKERS)}
