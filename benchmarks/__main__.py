@@ -11,8 +11,8 @@ from rich.console import Console
 
 from benchmarks.harness import Lab, Report
 from cli.layout import Layout
-from cli.local.supervisor import StartFailed
-from cli.screen import complain
+from cli.processes.supervisor import StartFailed
+from cli.terminal import complain
 from shared.errors import Refused
 
 COMING = {

@@ -12,7 +12,8 @@ import psycopg
 
 from benchmarks.raw import Message
 from shared.events import NotificationCompleted, TaskChanged
-from shared.events.base import Envelope, Event
+from shared.events.envelope import Envelope
+from shared.events.event import Event
 from shared.service.service import Service
 from shared.settings import ServiceSettings
 from shared.telemetry import configure_logs
@@ -108,7 +109,7 @@ class Ground:
         if service is None:
             service = self.service()
             service.on(NotificationCompleted, react)
-            service.project((TaskChanged,), project)
+            service.project("project", (TaskChanged,), project)
         await declare(self.url, service.topology())
 
     def service(self, **changes: Any) -> Service:

@@ -19,7 +19,8 @@ from psycopg.types.json import Jsonb
 from benchmarks.ground import SERVICE, fact
 from shared.consumers.dead_letters import DeadLetter
 from shared.events import NotificationCompleted, TaskChanged
-from shared.events.base import Envelope, Event
+from shared.events.envelope import Envelope
+from shared.events.event import Event
 from shared.service.server import settle
 from shared.service.service import Service
 from shared.settings import ServiceSettings
@@ -109,7 +110,7 @@ async def keep(letter: DeadLetter, tx: Transaction) -> None:
 def register(service: Service) -> Service:
     """All that a worker does."""
     service.on(NotificationCompleted, handle)
-    service.project((TaskChanged,), remember)
+    service.project("remember", (TaskChanged,), remember)
     service.work(Errand, run_errand, [LANE])
     service.bury(keep)
     return service

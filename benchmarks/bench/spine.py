@@ -17,7 +17,7 @@ from benchmarks import raw
 from benchmarks.ground import Ground, fact, message, project, react, ready, request, until
 from benchmarks.harness import Lab, Report
 from shared.events import NotificationCompleted, TaskChanged
-from shared.events.base import Event
+from shared.events.event import Event
 from shared.messaging.topology import log_of, reaction
 from shared.service.service import Service
 from shared.transactions.unit_of_work import Transaction
@@ -112,7 +112,7 @@ async def _projection(ground: Ground, count: int) -> float:
     """The same part of the log, from its first commit to its last."""
     await ground.clear()
     service = ground.service()
-    service.project((TaskChanged,), project)
+    service.project("project", (TaskChanged,), project)
     async with ground.running(service):
         return await _pace(lambda: _value(service.metrics.projected.labels("project")), count)
 
@@ -157,7 +157,7 @@ class Chain:
     async def prepare(self) -> Service:
         """The service with a handler for each of the two events."""
         self.service.on(NotificationCompleted, react)
-        self.service.project((TaskChanged,), self._project)
+        self.service.project("project", (TaskChanged,), self._project)
         await self.ground.prepare(self.service)
         return self.service
 

@@ -48,8 +48,8 @@ def mirrored(spine, backing):
 
         def build(**changes):
             service = spine.build(**changes)
-            service.project((SchoolChanged,), mirror)
-            service.rebuilds(mirror, ["mirror"])
+            service.project("mirror", (SchoolChanged,), mirror)
+            service.rebuilds("mirror", ["mirror"])
             return service
 
         yield build
@@ -295,6 +295,6 @@ async def test_only_what_says_its_tables_is_rebuilt(spine, mirrored):
     service = mirrored()
     for name in ("nobody", "mirror"):
         if name == "mirror":
-            service.rebuilds(mirror, [])
+            service.rebuilds("mirror", [])
         with pytest.raises(Refused, match="notifier can rebuild"):
             await rebuild(service, name, spine.backing.admin_url)

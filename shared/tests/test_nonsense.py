@@ -164,7 +164,7 @@ async def test_a_projection_passes_nonsense_by_and_goes_on(spine):
             raise Reject("no")
 
     def register(service):
-        service.project((SchoolChanged,), note)
+        service.project("note", (SchoolChanged,), note)
         service.bury(letters.keep)
 
     async with spine.running(register) as service:
@@ -212,7 +212,7 @@ async def test_what_cannot_be_set_aside_stays_in_the_log_and_the_others_are_proj
     async def remember(events, tx):
         await schools.many(events, tx)
 
-    async with spine.running(lambda s: s.project((SchoolChanged,), remember)) as service:
+    async with spine.running(lambda s: s.project("remember", (SchoolChanged,), remember)) as service:
         # when
         await publish(spine.backing.amqp_url, "school.events", bad.topic, mixed(bad, {}), bad)
         await spine.emit(service, good)

@@ -11,7 +11,7 @@ import aio_pika
 import psycopg
 
 from cli.demo import school
-from cli.demo.api import Message
+from cli.demo.client import Message
 from shared.messaging.deliveries import linked
 from shared.projections.stream_reader import last_offset
 from shared.testing.fixtures import eventually

@@ -115,7 +115,7 @@ ACCESS = access_table(route for router in ROUTERS for route in router.routes)
 def build(settings: Settings, limiter: RateLimiter | None = None) -> Service:
     """The service, wired; the gateway is the one that creates keys and keeps dead letters."""
     service = Service("gateway", settings, creates_keys=True)
-    service.project((TaskChanged,), projection.remember_tasks)
+    service.project("remember_tasks", (TaskChanged,), projection.remember_tasks)
     service.resync("directory", resync.tell_directory)
     service.on(NotificationDue, projection.remember_run)
     # Until 0.2 a projection kept the runs; its queue goes with the release after that.

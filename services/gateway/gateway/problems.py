@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
 from shared.errors import NoSchool, SchoolConnectError
-from shared.http.internal_auth import Declined
-from shared.persistence.database import INFRASTRUCTURE, contention, infrastructure
+from shared.http.preconditions import Declined
+from shared.persistence.database_errors import INFRASTRUCTURE, contention, infrastructure
 
 log = structlog.get_logger()
 

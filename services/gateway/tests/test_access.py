@@ -14,7 +14,7 @@ from gateway.http.guarded_route import GuardedRoute
 from gateway.main import ACCESS
 from gateway.security.access_control import EVERYBODY, STAFF, access_table, allow, public
 from shared.errors import NoSchool
-from shared.events.directory import Role
+from shared.events.values import Role
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -16,7 +16,8 @@ from shared.consumers.batch import Take
 from shared.consumers.batcher import Together
 from shared.consumers.dead_letters import Keep
 from shared.errors import UnknownMajor
-from shared.events.base import Envelope, Event
+from shared.events.envelope import Envelope
+from shared.events.event import Event
 from shared.http.provided import provide
 from shared.http.tokens import Verifier
 from shared.messaging import topology
@@ -113,6 +114,7 @@ class Service:
 
     def project(
         self,
+        name: str,
         events: Sequence[type[Event]],
         handler: Callable[Concatenate[Sequence[Event], Transaction, P], Awaitable[None]],
         *args: P.args,
@@ -120,13 +122,14 @@ class Service:
     ) -> None:
         """Keep rows of this service's own in step with the log: newest state of each aggregate, in order.
 
+        `name` is stored: it names the projection's queue on the broker and its offset in the database, and operators
+        type it. Changing it starts the projection from the beginning and leaves its queue behind.
         What the handler cannot take goes the way of failed messages, through a queue of the projection's own.
         """
 
         async def apply(facts: Sequence[Event], tx: Transaction) -> None:
             await handler(facts, tx, *args, **dependencies)
 
-        name = getattr(handler, "__name__", type(handler).__name__)
         aside = topology.aside(self.name, name)
         projection = Projection(name, tuple(events), apply)
         projector = projection.projector(
@@ -139,9 +142,8 @@ class Service:
         for stream in projection.streams:
             self.runtime.read(stream, projector)
 
-    def rebuilds(self, handler: Callable[..., Awaitable[None]], tables: Sequence[str]) -> None:
-        """A projection's handler writes these tables and reads no other: a rebuild may make them anew from the log."""
-        name = getattr(handler, "__name__", type(handler).__name__)
+    def rebuilds(self, name: str, tables: Sequence[str]) -> None:
+        """Allow a rebuild of a projection from the log: its handler writes these tables and reads no other."""
         self.projections[name] = replace(self.projections[name], tables=tuple(tables))
 
     def resync(self, name: str, tell: Callable[[Transactions], Awaitable[int]]) -> None:

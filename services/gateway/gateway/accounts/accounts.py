@@ -79,10 +79,6 @@ WITH somebody AS (
 )
 INSERT INTO administrator (person_id) SELECT %(person)s
 """
-ADMINISTRATORS = """
-SELECT a.person_id, p.given_name, p.family_name, a.since FROM administrator a JOIN person p USING (person_id)
-WHERE (%(after)s::uuid IS NULL OR a.person_id > %(after)s) ORDER BY a.person_id LIMIT %(limit)s
-"""
 REMOVE_ADMINISTRATOR = "DELETE FROM administrator WHERE person_id = %(person)s RETURNING person_id"
 
 

@@ -8,12 +8,12 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 
 from gateway.accounts import accounts
+from gateway.accounts.reads import LIST_ACTS, LIST_ADMINISTRATORS, ActPage, AdministratorPage
 from gateway.http.dependencies import Configured, Rows, school_of, seen_by
 from gateway.http.fields import Label, Limit, Wanted
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import Instant
 from gateway.problems import Problem
-from gateway.security import audit
 from gateway.security.access_control import ADMINS, PLATFORM, allow
 from gateway.security.audit import Audited
 from gateway.security.caller import CurrentCaller
@@ -35,44 +35,6 @@ class Invitation(BaseModel):
     person_id: UUID
     token: str
     expires_at: dt.datetime
-
-
-class Administrator(BaseModel):
-    """Somebody who administers the whole group."""
-
-    person_id: UUID
-    given_name: str
-    family_name: str
-    since: dt.datetime
-
-
-class AdministratorPage(BaseModel):
-    """By id; pass `next` as `after` to go on."""
-
-    items: list[Administrator]
-    next: UUID | None
-
-
-class Act(BaseModel):
-    """One row of the audit. `action` is method and route, `subject` the ids in it, `status` what was answered."""
-
-    id: UUID
-    at: dt.datetime
-    school_id: UUID | None
-    person_id: UUID | None
-    role: str | None
-    key_id: UUID | None
-    action: str
-    subject: dict[str, Any]
-    status: int
-    code: str | None
-
-
-class ActPage(BaseModel):
-    """Newest first; pass `next` as `after` to go on."""
-
-    items: list[Act]
-    next: UUID | None
 
 
 @router.post(
@@ -104,14 +66,13 @@ async def add_administrator(
     return invitation
 
 
-@router.get(
-    "/administrators", response_model=AdministratorPage, dependencies=[allow(PLATFORM, scope="administrators:read")]
-)
-async def administrators(rows: Rows, after: UUID | None = None, limit: Limit = 50) -> dict[str, Any]:
+@router.get("/administrators", dependencies=[allow(PLATFORM, scope="administrators:read")])
+async def administrators(rows: Rows, after: UUID | None = None, limit: Limit = 50) -> AdministratorPage:
     """Who administers the group."""
     async with rows.begin() as tx:
-        found = await tx.rows(accounts.ADMINISTRATORS, {"after": after, "limit": limit + 1})
-    return {"items": found[:limit], "next": found[limit - 1]["person_id"] if len(found) > limit else None}
+        found = await LIST_ADMINISTRATORS.all(tx, after=after, limit=limit + 1)
+    items = found[:limit]
+    return AdministratorPage(items=items, next=items[-1].person_id if len(found) > limit else None)
 
 
 @router.delete(
@@ -129,7 +90,7 @@ async def remove_administrator(person_id: UUID, caller: CurrentCaller, rows: Row
     return Response(status_code=204)
 
 
-@router.get("/audit", response_model=ActPage, dependencies=[allow(ADMINS, scope="audit:read")])
+@router.get("/audit", dependencies=[allow(ADMINS, scope="audit:read")])
 async def read_audit(
     caller: CurrentCaller,
     rows: Rows,
@@ -142,18 +103,21 @@ async def read_audit(
     refused: bool = False,
     after: UUID | None = None,
     limit: Limit = 50,
-) -> dict[str, Any]:
+) -> ActPage:
     """What was decided and administered at the caller's school, or anywhere; `refused`: only what was not done."""
     where = None if caller.everywhere and school is None else await school_of(rows, caller, school)
-    values: dict[str, Any] = {
-        "school": where,
-        "person": person,
-        "key": key,
-        "action": action,
-        "since": since,
-        "until": until,
-    }
-    values |= {"refused": refused, "after": after, "limit": limit + 1}
     async with seen_by(rows, caller) as tx:
-        found = await audit.page(tx, values)
-    return {"items": found[:limit], "next": found[limit - 1]["id"] if len(found) > limit else None}
+        found = await LIST_ACTS.all(
+            tx,
+            school=where,
+            person=person,
+            key=key,
+            action=action,
+            since=since,
+            until=until,
+            refused=refused or None,
+            after=after,
+            limit=limit + 1,
+        )
+    items = found[:limit]
+    return ActPage(items=items, next=items[-1].id if len(found) > limit else None)

@@ -16,7 +16,7 @@ from gateway.problems import Problem
 from gateway.security import audit
 from gateway.security.access_control import EVERYBODY, allow, public
 from gateway.security.caller import CurrentCaller
-from shared.events.directory import Role
+from shared.events.values import Role
 
 router = APIRouter(prefix="/v1", tags=["sign-in"], route_class=GuardedRoute)
 

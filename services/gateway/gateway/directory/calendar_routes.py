@@ -1,13 +1,14 @@
 """`/v1/schools/{id}/calendar`: school days, terms, closures."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 from uuid_utils.compat import uuid7
 
 from gateway.directory import schools
+from gateway.directory.calendar_reads import Calendar, TermIn, calendar_of
 from gateway.directory.school_routes import ours
 from gateway.http.dependencies import Rows, seen_by
 from gateway.http.fields import Span, Strict
@@ -16,38 +17,10 @@ from gateway.http.json_types import WHOLE
 from gateway.problems import Problem
 from gateway.security.access_control import ADMINS, EVERYBODY, allow
 from gateway.security.caller import CurrentCaller
-from shared.http.internal_auth import IfMatch, etag
+from shared.http.preconditions import IfMatch, etag
 from shared.transactions.unit_of_work import Transaction
 
 router = APIRouter(prefix="/v1/schools/{school_id}", tags=["schools"], route_class=GuardedRoute)
-
-CALENDAR = """
-SELECT s.school_id, coalesce(c.weekdays, '{1,2,3,4,5}') AS weekdays, coalesce(c.version, 1) AS version,
-    (SELECT coalesce(jsonb_agg(to_jsonb(t) - 'school_id' ORDER BY t.starts, t.ends, t.name), '[]')
-       FROM term t WHERE t.school_id = s.school_id) AS terms,
-    (SELECT coalesce(jsonb_agg(to_jsonb(x) - 'school_id' ORDER BY x.starts, x.ends, x.name), '[]')
-       FROM closure x WHERE x.school_id = s.school_id) AS closures
-FROM school s LEFT JOIN calendar c USING (school_id) WHERE s.school_id = %(school)s
-"""
-
-
-class TermIn(Span):
-    """A stretch of the school year. Told of are terms and semesters, else grading periods, else school years."""
-
-    kind: Literal["term", "semester", "gradingPeriod", "schoolYear"] = "term"
-
-
-class TermOut(TermIn):
-    """A term; `sourced_id` is the roster's."""
-
-    term_id: UUID
-    sourced_id: str | None
-
-
-class ClosureOut(Span):
-    """Days without school."""
-
-    closure_id: UUID
 
 
 class CalendarIn(Strict):
@@ -65,16 +38,6 @@ class CalendarIn(Strict):
             msg = "two terms of one kind have the same name"
             raise ValueError(msg)
         return self
-
-
-class Calendar(BaseModel):
-    """ISO weekdays with school (1 is Monday), terms and closures; `version` is its ETag."""
-
-    school_id: UUID
-    weekdays: list[int]
-    terms: list[TermOut]
-    closures: list[ClosureOut]
-    version: int
 
 
 @router.get("/calendar", dependencies=[allow(EVERYBODY, scope="schools:read")])
@@ -115,8 +78,8 @@ async def reopen(school_id: UUID, closure_id: UUID, caller: CurrentCaller, rows:
 
 
 async def _calendar(tx: Transaction, school: UUID, response: Response) -> Calendar:
-    row = await tx.row(CALENDAR, {"school": school})
-    if row is None:
+    found = await calendar_of(tx, school)
+    if found is None:
         raise Problem(404, "not_found")
-    response.headers["ETag"] = etag(row["version"])
-    return Calendar(**row)
+    response.headers["ETag"] = etag(found.version)
+    return found

@@ -1,7 +1,6 @@
 """`/v1/classes`: classes and enrolments."""
 
-import datetime as dt
-from typing import Literal, Self, get_args
+from typing import Self, get_args
 from uuid import UUID
 
 from fastapi import APIRouter, Response
@@ -9,45 +8,20 @@ from pydantic import BaseModel, Field, model_validator
 from uuid_utils.compat import uuid7
 
 from gateway.directory import classes
+from gateway.directory.class_reads import LIST_CLASSES, LIST_ENROLMENTS, ClassRead, EnrolmentPage
 from gateway.http.dependencies import InSchool, Rows
 from gateway.http.fields import Code, Grade, Key, Limit, Name, SourcedId, Strict, Until, Wanted
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.idempotency import answered
 from gateway.http.json_types import Flag
-from gateway.http.pagination import chosen
 from gateway.problems import Problem
 from gateway.security.access_control import ADMINS, STAFF, allow
 from gateway.security.caller import CurrentCaller
-from shared.http.internal_auth import IfMatch, etag
+from gateway.tables import ClassKind, ClassRole
+from shared.http.preconditions import IfMatch, etag
 from shared.transactions.unit_of_work import Transaction
 
 router = APIRouter(prefix="/v1/classes", tags=["classes"], route_class=GuardedRoute)
-
-ClassKind = Literal["homeroom", "scheduled"]
-ClassRole = Literal["student", "teacher", "administrator", "proctor", "aide"]
-
-PAGE = """
-SELECT c.class_id AS id, c.sourced_id, c.title, c.code, c.kind, c.grades, c.active, c.version
-FROM school_class c WHERE c.school_id = %(school)s AND {where} ORDER BY c.class_id LIMIT %(limit)s
-"""
-CHOICES = {
-    "id": "c.class_id = %(id)s",
-    "grade": "%(grade)s = ANY(c.grades)",
-    "kind": "c.kind = %(kind)s",
-    "active": "c.active = %(active)s",
-    "person": """c.class_id IN (SELECT e.class_id FROM enrolment e
-        WHERE e.person_id = %(person)s AND e.school_id = %(school)s AND NOT e.lapsed)""",
-    "after": "c.class_id > %(after)s",
-}
-ENROLMENTS = """
-SELECT person_id, role, leads, starts, ends, lapsed AS over FROM enrolment
-WHERE class_id = %(class_id)s AND school_id = %(school)s AND {where} ORDER BY person_id, role LIMIT %(limit)s
-"""
-ENROLLED = {
-    "role": "role = %(role)s",
-    "over": "lapsed = %(over)s",
-    "after": "person_id > %(after)s",
-}
 
 
 class ClassIn(Strict):
@@ -116,24 +90,6 @@ class EnrolmentsIn(Strict):
         return self
 
 
-class Enrolment(BaseModel):
-    """Somebody in a class."""
-
-    person_id: UUID
-    role: ClassRole
-    leads: bool
-    starts: dt.date | None
-    ends: dt.date | None
-    over: bool
-
-
-class EnrolmentPage(BaseModel):
-    """By person; pass `next` as `after` to go on."""
-
-    items: list[Enrolment]
-    next: UUID | None
-
-
 @router.get("", dependencies=[allow(STAFF, scope="classes:read")])
 async def listing(
     rows: Rows,
@@ -148,8 +104,8 @@ async def listing(
     """Classes of the school."""
     values = {"grade": grade, "kind": kind, "person": person, "active": active, "after": after}
     async with rows.request(school) as tx:
-        found = await tx.rows(chosen(PAGE, CHOICES, values), values | {"school": school, "limit": limit + 1})
-    items = [Class.model_construct(**row) for row in found[:limit]]
+        found = await LIST_CLASSES.all(tx, school=school, **values, limit=limit + 1)
+    items = [_out(each) for each in found[:limit]]
     return ClassPage.model_construct(items=items, next=items[-1].id if len(found) > limit else None)
 
 
@@ -198,11 +154,10 @@ async def enrolments(
     limit: Limit = 50,
 ) -> EnrolmentPage:
     """Who is in a class. Roles of one person are never split between pages."""
-    values = {"role": role, "over": over, "after": after}
+    values = {"role": role, "over": over, "after": after, "limit": limit + len(get_args(ClassRole))}
     async with rows.request(school) as tx:
         await _answer(tx, school, class_id, Response())
-        ids = {"class_id": class_id, "school": school, "limit": limit + len(get_args(ClassRole))}
-        found = [Enrolment(**row) for row in await tx.rows(chosen(ENROLMENTS, ENROLLED, values), values | ids)]
+        found = await LIST_ENROLMENTS.all(tx, class_id=class_id, school=school, **values)
     items = found[:limit]
     rest = [each for each in found[limit:] if each.person_id == items[-1].person_id]
     more = len(found) > len(items) + len(rest)
@@ -226,9 +181,13 @@ async def withdraw(class_id: UUID, person_id: UUID, rows: Rows, school: InSchool
         await classes.withdraw(tx, school, class_id, person_id, role)
 
 
+def _out(found: ClassRead) -> Class:
+    return Class.model_construct(**found.model_dump())
+
+
 async def _answer(tx: Transaction, school: UUID, class_id: UUID, response: Response) -> Class:
-    row = await tx.row(chosen(PAGE, CHOICES, {"id": class_id}), {"id": class_id, "school": school, "limit": 1})
-    if row is None:
+    found = await LIST_CLASSES.first(tx, school=school, id=class_id, limit=1)
+    if found is None:
         raise Problem(404, "not_found")
-    response.headers["ETag"] = etag(row["version"])
-    return Class.model_construct(**row)
+    response.headers["ETag"] = etag(found.version)
+    return _out(found)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from gateway.directory import devices
+from gateway.directory.device_reads import LIST_REJECTIONS, RejectionPage
 from gateway.directory.me_routes import DeviceIn
 from gateway.http.dependencies import Configured, Rows
 from gateway.http.fields import MOST, ONE_LINE, Key, Limit
@@ -26,11 +27,6 @@ ZIP = {
 router = APIRouter(prefix="/v1", tags=["directory"], route_class=GuardedRoute)
 
 uploads = APIRouter(prefix="/v1", tags=["directory"], route_class=UploadRoute)
-
-REJECTED = """
-SELECT number, file, line, "column", reason, scope FROM import_rejection
-WHERE task_id = %(task)s AND number > %(after)s ORDER BY number LIMIT %(limit)s
-"""
 
 
 class Named(BaseModel):
@@ -104,8 +100,9 @@ async def import_roster(
 @router.get("/imports/{task_id}/rejected", dependencies=[allow(PLATFORM, scope="imports:read")])
 async def rejected(
     task_id: UUID, rows: Rows, after: Annotated[int, Query(ge=0, le=MOST)] = 0, limit: Limit = 50
-) -> dict[str, Any]:
+) -> RejectionPage:
     """Rows that an import could not use: file, line, column and reason."""
     async with rows.begin() as tx:
-        found = await tx.rows(REJECTED, {"task": task_id, "after": after, "limit": limit + 1})
-    return {"items": found[:limit], "next": found[limit - 1]["number"] if len(found) > limit else None}
+        found = await LIST_REJECTIONS.all(tx, task=task_id, after=after, limit=limit + 1)
+    items = found[:limit]
+    return RejectionPage(items=items, next=items[-1].number if len(found) > limit else None)

@@ -1,6 +1,5 @@
 """`/v1/me`: what everybody decides for themselves; and the same choices made by staff for somebody."""
 
-import datetime as dt
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -8,6 +7,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from gateway.directory import devices, people
+from gateway.directory.device_reads import LIST_DEVICES, DeviceOut
 from gateway.http.dependencies import InSchool, Rows
 from gateway.http.fields import QuietIn, Strict, columns_of
 from gateway.http.guarded_route import GuardedRoute
@@ -15,8 +15,9 @@ from gateway.http.json_types import Flag
 from gateway.problems import Problem
 from gateway.security.access_control import EVERYBODY, OFFICE, STAFF, allow
 from gateway.security.caller import Caller, CurrentCaller
-from shared.events.directory import Channel, Kind, Preference, QuietHours
-from shared.http.internal_auth import IfMatch, etag
+from shared.events.directory import Preference, QuietHours
+from shared.events.values import Channel, Kind
+from shared.http.preconditions import IfMatch, etag
 
 router = APIRouter(prefix="/v1", tags=["me"], route_class=GuardedRoute)
 
@@ -30,7 +31,6 @@ FROM person p WHERE p.person_id = %(person)s AND p.erased_at IS NULL
   AND (%(school)s::uuid IS NULL OR EXISTS (
       SELECT FROM membership m WHERE m.person_id = p.person_id AND m.school_id = %(school)s))
 """
-DEVICES = "SELECT token, fid, platform, registered_at FROM device WHERE person_id = %(person)s ORDER BY registered_at"
 
 Token = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[\x21-\x7e]+$")]
 
@@ -72,15 +72,6 @@ class DeviceIn(Strict):
     token: Token
     fid: Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00]*$")] | None = None
     platform: Literal["android", "ios", "web"]
-
-
-class DeviceOut(BaseModel):
-    """An app installation of the caller's."""
-
-    token: str
-    fid: str | None
-    platform: Literal["android", "ios", "web"]
-    registered_at: dt.datetime
 
 
 class TokenIn(Strict):
@@ -126,8 +117,7 @@ async def set_preferences(
 async def my_devices(caller: CurrentCaller, rows: Rows) -> dict[str, list[DeviceOut]]:
     """The caller's own devices."""
     async with rows.begin() as tx:
-        found = await tx.rows(DEVICES, {"person": _self(caller)})
-    return {"items": [DeviceOut(**row) for row in found]}
+        return {"items": await LIST_DEVICES.all(tx, person=_self(caller))}
 
 
 @router.put("/me/devices", dependencies=[allow(EVERYBODY, audited=False)])

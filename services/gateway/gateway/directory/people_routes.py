@@ -1,13 +1,13 @@
 """`/v1/people`: who belongs to a school, and as what."""
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
 from uuid_utils.compat import uuid7
 
-from gateway.directory import erasure, people
+from gateway.directory import erasure, people, people_reads
+from gateway.directory.people_reads import FIND_BY_SOURCED_ID, FIND_MEMBERS
 from gateway.directory.person_fields import (
     ContactIn,
     ContactsIn,
@@ -23,49 +23,18 @@ from gateway.http.dependencies import InSchool, Rows, school_of
 from gateway.http.fields import Key, Limit, Wanted, columns_of
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.idempotency import answered
-from gateway.http.pagination import chosen
 from gateway.problems import Problem
 from gateway.security.access_control import ADMINS, OFFICE, PLATFORM, STAFF, allow
 from gateway.security.caller import CurrentCaller
 from shared.events import PersonChanged
-from shared.events.directory import Role
 from shared.events.records import RECORDS
-from shared.http.internal_auth import IfMatch, etag
+from shared.events.values import Role
+from shared.http.preconditions import IfMatch, etag
 from shared.transactions.unit_of_work import Transaction
 
 router = APIRouter(prefix="/v1/people", tags=["people"], route_class=GuardedRoute)
 
 PERSONAL = sorted({*PersonChanged.personal, *(name for event in RECORDS for name in event.personal)})
-
-FIELDS = """
-p.person_id AS id, p.sourced_id, p.given_name, p.family_name, p.language, p.timezone, p.active, p.version,
-CASE WHEN p.quiet_starts IS NOT NULL THEN jsonb_build_object('starts', p.quiet_starts, 'ends', p.quiet_ends) END
-    AS quiet,
-(SELECT coalesce(jsonb_agg(to_jsonb(m) - 'person_id' ORDER BY m.school_id, m.role), '[]')
-   FROM membership m WHERE m.person_id = p.person_id) AS memberships,
-(SELECT coalesce(jsonb_agg(to_jsonb(c) - 'person_id' ORDER BY c.kind, c.address), '[]')
-   FROM contact c WHERE c.person_id = p.person_id) AS contacts
-"""
-ONE = f"""
-SELECT {FIELDS}, (SELECT coalesce(jsonb_agg(to_jsonb(f) - 'person_id' ORDER BY f.kind, f.channel), '[]')
-                    FROM preference f WHERE f.person_id = p.person_id) AS preferences
-FROM person p WHERE p.person_id = %(person)s AND p.erased_at IS NULL
-"""  # noqa: S608  # our own column list
-PAGE = f"""
-WITH page AS (
-    SELECT DISTINCT m.person_id FROM membership m WHERE m.school_id = %(school)s AND {{where}}
-    ORDER BY m.person_id LIMIT %(limit)s
-)
-SELECT {FIELDS} FROM page JOIN person p USING (person_id) ORDER BY p.person_id
-"""  # noqa: S608  # our own column list
-CHOICES = {
-    "role": "m.role = %(role)s",
-    "grade": "m.grade = %(grade)s",
-    "active": "(m.ends IS NULL OR m.ends > school_today(m.school_id)) = %(active)s",
-    "after": "m.person_id > %(after)s",
-    "sourced_id": "m.person_id = (SELECT p.person_id FROM person p WHERE p.sourced_id = %(sourced_id)s)",
-}
-BY_SOURCED_ID = f"SELECT {FIELDS} FROM person p WHERE p.sourced_id = %(sourced_id)s"  # noqa: S608  # our own columns
 
 
 @router.get("", dependencies=[allow(STAFF, scope="people:read")])
@@ -81,16 +50,16 @@ async def listing(
     limit: Limit = 50,
 ) -> PeoplePage:
     """People of a school; administrators of the group may leave the school out to look one up by `sourced_id`."""
-    values = {"sourced_id": sourced_id, "role": role, "grade": grade, "active": active, "after": after}
-    found: Sequence[dict[str, Any]]
     if caller.everywhere and school is None and sourced_id is not None:
         async with rows.begin() as tx:
-            found = await tx.rows(BY_SOURCED_ID, values)
+            found = await FIND_BY_SOURCED_ID.all(tx, sourced_id=sourced_id)
+            items = [_out(row) for row in await people_reads.people(tx, found)]
     else:
         where = await school_of(rows, caller, school)
+        values = {"sourced_id": sourced_id, "role": role, "grade": grade, "active": active, "after": after}
         async with rows.request(where) as tx:
-            found = await tx.rows(chosen(PAGE, CHOICES, values), values | {"school": where, "limit": limit + 1})
-    items = [_out(row) for row in found[:limit]]
+            found = await FIND_MEMBERS.all(tx, school=where, **values, limit=limit + 1)
+            items = [_out(row) for row in await people_reads.people(tx, found[:limit])]
     return PeoplePage(items=items, next=items[-1].id if len(found) > limit else None)
 
 
@@ -199,7 +168,7 @@ async def _answer(rows: Rows, school: UUID, person: UUID, response: Response) ->
 
 async def one(tx: Transaction, person: UUID) -> dict[str, Any]:
     """A person's row with all that belongs to it; 404."""
-    row = await tx.row(ONE, {"person": person})
+    row = await people_reads.person(tx, person)
     if row is None:
         raise Problem(404, "not_found")
     return row

@@ -1,14 +1,14 @@
 """`/v1/schools`: settings."""
 
-import datetime as dt
 from typing import Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 from uuid_utils.compat import uuid7
 
 from gateway.directory import schools
+from gateway.directory.school_reads import LIST_SCHOOLS, School, SchoolPage
 from gateway.http.dependencies import Rows, seen_by
 from gateway.http.fields import (
     Key,
@@ -30,24 +30,11 @@ from gateway.notifications.commands import GROUP
 from gateway.problems import Problem
 from gateway.security.access_control import ADMINS, EVERYBODY, PLATFORM, STAFF, allow
 from gateway.security.caller import Caller, CurrentCaller
-from shared.events.directory import Occasion, QuietHours
-from shared.http.internal_auth import IfMatch, etag
+from shared.events.values import Occasion
+from shared.http.preconditions import IfMatch, etag
 from shared.transactions.unit_of_work import Transaction
 
 router = APIRouter(prefix="/v1/schools", tags=["schools"], route_class=GuardedRoute)
-
-FIELDS = """
-school_id AS id, sourced_id, name, timezone, language, active, mute_details, announces, digest_at, office,
-CASE WHEN quiet_starts IS NOT NULL THEN jsonb_build_object('starts', quiet_starts, 'ends', quiet_ends) END AS quiet,
-version, directory_version
-"""
-ONE = f"SELECT {FIELDS} FROM school WHERE school_id = %(school)s"  # noqa: S608  # our own column list
-PAGE = f"""
-SELECT {FIELDS} FROM school
-WHERE (%(school)s::uuid IS NULL OR school_id = %(school)s) AND (%(sourced)s::text IS NULL OR sourced_id = %(sourced)s)
-  AND (%(active)s::boolean IS NULL OR active = %(active)s) AND (%(after)s::uuid IS NULL OR school_id > %(after)s)
-ORDER BY school_id LIMIT %(limit)s
-"""  # noqa: S608  # our own column list
 
 
 class SettingsIn(Strict):
@@ -93,31 +80,6 @@ class SchoolIn(Strict):
     digest_at: LocalTime = Field(default="07:00", validate_default=True)
 
 
-class School(BaseModel):
-    """A school and its settings; `version` is its ETag."""
-
-    id: UUID
-    sourced_id: str | None
-    name: str
-    timezone: str
-    language: str
-    active: bool
-    mute_details: bool
-    announces: list[Occasion]
-    quiet: QuietHours | None
-    digest_at: dt.time
-    office: list[UUID]
-    version: int
-    directory_version: int
-
-
-class SchoolPage(BaseModel):
-    """By id; pass `next` as `after` to go on."""
-
-    items: list[School]
-    next: UUID | None
-
-
 @router.get("", dependencies=[allow(STAFF, scope="schools:read")])
 async def listing(
     caller: CurrentCaller,
@@ -128,10 +90,10 @@ async def listing(
     limit: Limit = 50,
 ) -> SchoolPage:
     """Schools that the caller may see."""
-    values = {"school": caller.school, "sourced": sourced_id, "active": active, "after": after, "limit": limit + 1}
+    values = {"school": caller.school, "sourced_id": sourced_id, "active": active, "after": after}
     async with seen_by(rows, caller) as tx:
-        found = await tx.rows(PAGE, values)
-    items = [School(**row) for row in found[:limit]]
+        found = await LIST_SCHOOLS.all(tx, **values, limit=limit + 1)
+    items = found[:limit]
     return SchoolPage(items=items, next=items[-1].id if len(found) > limit else None)
 
 
@@ -177,10 +139,10 @@ def ours(caller: Caller, school: UUID) -> UUID:
 
 
 async def _answer(tx: Transaction, school: UUID, response: Response, *, created: bool = False) -> School:
-    row = await tx.row(ONE, {"school": school})
-    if row is None:
+    found = await LIST_SCHOOLS.first(tx, school=school, limit=1)
+    if found is None:
         raise Problem(404, "not_found")
-    response.headers["ETag"] = etag(row["version"])
+    response.headers["ETag"] = etag(found.version)
     if created:
         response.headers["Location"] = f"/v1/schools/{school}"
-    return School(**row)
+    return found

@@ -17,7 +17,7 @@ from gateway.schedules.schemas import Timing
 from gateway.security.access_control import STAFF, allow
 from gateway.security.caller import CurrentCaller
 from shared.events import Audience
-from shared.events.directory import Channel, Kind, Responsibility, Role
+from shared.events.values import Channel, Kind, Responsibility, Role
 
 router = APIRouter(prefix="/v1", tags=["notifications"], route_class=GuardedRoute)
 

@@ -13,7 +13,7 @@ from gateway.http.fields import ONE_LINE, Code, Name, Prose, Strict
 from gateway.http.json_types import Amount, Day
 from gateway.records.records import Kind
 from gateway.security.access_control import ADMINS, OFFICE, STAFF
-from shared.events.directory import Role
+from shared.events.values import Role
 
 
 class Facts(Strict):

@@ -25,9 +25,9 @@ from gateway.schedules.schemas import Timing, Zone
 from gateway.security.access_control import ADMINS, STAFF, allow
 from gateway.security.audit import Audited
 from gateway.security.caller import Caller, CurrentCaller
-from shared.events.directory import Channel
 from shared.events.schedule_rules import OnceRule, Rule
 from shared.events.schedules import ScheduleState
+from shared.events.values import Channel
 from shared.transactions.unit_of_work import Transactions
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"], route_class=GuardedRoute)

@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute
 
 from gateway.problems import Problem
 from gateway.security.caller import Caller
-from shared.events.directory import Role
+from shared.events.values import Role
 
 PLATFORM: frozenset[Role] = frozenset({"platform_admin"})
 ADMINS: frozenset[Role] = PLATFORM | {"school_admin"}

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 
 from gateway.problems import Problem
-from shared.events.directory import Role
+from shared.events.values import Role
 
 API_KEY_PREFIX = "sck_"
 """How an API key begins; any other bearer token is signed."""
