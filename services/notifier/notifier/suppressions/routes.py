@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field, StringConstraints
 
 from notifier.settings import Settings
@@ -10,12 +10,14 @@ from notifier.suppressions import suppressions
 from notifier.suppressions.reads import LIST_SUPPRESSIONS, SuppressionPage, SuppressionRead
 from shared.http.internal_auth import Asked, asked, transactions
 from shared.http.preconditions import Declined
+from shared.http.provided import Provided
 from shared.transactions.unit_of_work import Transactions
 
 router = APIRouter(prefix="/v1", tags=["decisions"])
 
 Who = Annotated[Asked, Depends(asked)]
 Rows = Annotated[Transactions, Depends(transactions)]
+Configured = Annotated[Settings, Depends(Provided(Settings))]
 
 
 class SuppressionIn(BaseModel):
@@ -70,9 +72,8 @@ async def lift(suppression_id: int, who: Who, database: Rows) -> None:
 
 
 @router.post("/unsubscribe", status_code=204)
-async def unsubscribe(body: UnsubscribeIn, who: Who, database: Rows, request: Request) -> None:
+async def unsubscribe(body: UnsubscribeIn, who: Who, database: Rows, settings: Configured) -> None:
     """What a one-click link asks for. 404 for a link that is not ours."""
-    settings: Settings = request.app.state.service.settings
     links = suppressions.one_click(settings)
     async with database.request(who.school) as tx:
         if not await suppressions.unsubscribe(tx, links, who.school, body.token):
