@@ -10,7 +10,7 @@ from shared.telemetry import Metrics
 log = structlog.get_logger()
 
 
-class Gate:
+class PauseSwitch:
     """Open while the infrastructure answers `probe`; closed by the first who meets trouble."""
 
     def __init__(
@@ -33,7 +33,7 @@ class Gate:
         """Whether consumers are being held."""
         return not self._open.is_set()
 
-    async def passed(self) -> None:
+    async def wait_open(self) -> None:
         """Return once the infrastructure is there."""
         await self._open.wait()
 

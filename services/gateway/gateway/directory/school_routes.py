@@ -31,7 +31,7 @@ from gateway.security.access_control import Caller, Known
 from shared.events.directory import QuietHours
 from shared.events.values import Occasion
 from shared.http.preconditions import IfMatch, etag
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/v1/schools", tags=["schools"])
 
@@ -173,7 +173,7 @@ def ours(caller: Caller, school: UUID) -> UUID:
     return school
 
 
-async def _answer(tx: Transaction, school: UUID, response: Response, *, created: bool = False) -> School:
+async def _answer(tx: UnitOfWork, school: UUID, response: Response, *, created: bool = False) -> School:
     row = await tx.row(ONE, {"school": school})
     if row is None:
         raise Problem(404, "not_found")

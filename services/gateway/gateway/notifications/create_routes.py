@@ -18,7 +18,7 @@ from gateway.notifications.read_routes import Accepted, NotificationIn, audience
 from gateway.problems import Problem
 from gateway.schedules.commands import invalid, later_of, request_schedule
 from gateway.security.access_control import Caller, Known, admitted
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 PATH = "/v1/notifications"
 ROUTE = ("POST", PATH)
@@ -106,7 +106,7 @@ async def send(
 
 
 async def _accept(
-    body: NotificationIn, caller: Caller, rows: Transactions, sends: Intake, key: str | None
+    body: NotificationIn, caller: Caller, rows: UnitOfWorkFactory, sends: Intake, key: str | None
 ) -> dict[str, Any]:
     command = SendCommand(
         kind=body.type,
