@@ -104,9 +104,9 @@ class Batch:
         commit, alone = transaction.buffered, len(self.members) == 1
         suspect = each.envelope.attempt > 0 and not alone
         if suspect or (len(self._since) >= SAVEPOINT_STRIDE and commit.has_run_statements):
-            await commit.save()
+            await commit.set_savepoint()
             self._since.clear()
-        mark = commit.mark()
+        point = commit.checkpoint()
         try:
             await asyncio.create_task(self._take(each.fact, transaction), context=each.context)
             if suspect:
@@ -114,7 +114,7 @@ class Batch:
             commit.check()
         except Exception as problem:
             its_own = not (is_contention(problem) or is_unavailable(problem) or (commit.writing and not suspect))
-            if its_own and not alone and (commit.discard_since(mark) or await self._back(commit)):
+            if its_own and not alone and (commit.discard_since(point) or await self._back(commit)):
                 return problem
             self._failing = each if its_own else None
             raise
@@ -122,7 +122,7 @@ class Batch:
 
     async def _back(self, commit: BufferedTransaction) -> bool:
         """Undo what was done since the savepoint; False if there is none."""
-        if not await commit.back():
+        if not await commit.roll_back_to_savepoint():
             return False
         for each, transaction in reversed(self._since):
             self._left[each.envelope.id] = transaction
