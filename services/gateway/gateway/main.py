@@ -15,7 +15,7 @@ from gateway.directory import (
     calendar_routes,
     class_routes,
     classes,
-    device_import_routes,
+    device_routes,
     devices,
     me_routes,
     people,
@@ -39,14 +39,15 @@ from gateway.notifications import (
     template_routes,
     unsubscribe_routes,
 )
-from gateway.notifications.batch_accept import Intake
 from gateway.permits import IMPORTS, ImportPermit
 from gateway.records import announcements, report_announcements, routes
 from gateway.roster_import import job
+from gateway.roster_import import routes as import_routes
 from gateway.schedules import routes as schedules
 from gateway.security.access_control import access_table
 from gateway.security.admission import Admission
 from gateway.security.rate_limits import Rate, RateLimiter
+from gateway.sends.batch_accept import Intake
 from gateway.settings import Settings
 from gateway.tasks import dead_letters, failure_routes, projection, retention, task_routes
 from shared.events import (
@@ -99,8 +100,9 @@ ROUTERS = (
     class_routes.router,
     *routes.routers,
     me_routes.router,
-    device_import_routes.router,
-    device_import_routes.uploads,
+    device_routes.router,
+    import_routes.router,
+    import_routes.uploads,
     sign_in.router,
     cancel_resend_routes.router,
     unsubscribe_routes.router,

@@ -7,14 +7,15 @@ from fastapi import APIRouter, Depends, Response
 from gateway.http.dependencies import Rows, school_of
 from gateway.http.fields import Key
 from gateway.http.guarded_route import GuardedRoute
-from gateway.notifications import multi_school
-from gateway.notifications.batch_accept import Intake
-from gateway.notifications.commands import SendCommand
-from gateway.notifications.read_routes import Accepted, NotificationIn, audience_of
+from gateway.notifications.read_routes import Accepted, NotificationIn
 from gateway.problems import Problem
 from gateway.schedules.commands import invalid, later_of, request_schedule
 from gateway.security.access_control import STAFF, allow
 from gateway.security.caller import Caller, CurrentCaller
+from gateway.sends import multi_school
+from gateway.sends.audience import audience_of
+from gateway.sends.batch_accept import Intake
+from gateway.sends.commands import SendCommand
 from shared.http.provided import Provided
 from shared.transactions.unit_of_work import Transactions
 

@@ -15,9 +15,6 @@ from gateway.http.fields import Limit, Wanted
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import WHOLE, Flag
 from gateway.http.service_client import Owners
-from gateway.notifications import audience_checks
-from gateway.notifications.read_routes import AudienceIn, Text, audience_of
-from gateway.notifications.schemas import Data
 from gateway.problems import Problem
 from gateway.schedules.cancel import call_off
 from gateway.schedules.commands import SCHOOL, asked_as, invalid
@@ -25,6 +22,9 @@ from gateway.schedules.schemas import Timing, Zone
 from gateway.security.access_control import ADMINS, STAFF, allow
 from gateway.security.audit import Audited
 from gateway.security.caller import Caller, CurrentCaller
+from gateway.sends import audience_checks
+from gateway.sends.audience import AudienceIn, Text, audience_of
+from gateway.sends.schemas import Data
 from shared.events.schedule_rules import OnceRule, Rule
 from shared.events.schedules import ScheduleState
 from shared.events.values import Channel

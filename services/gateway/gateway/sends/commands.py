@@ -9,9 +9,9 @@ from pydantic import BaseModel
 from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import answered
-from gateway.notifications import audience_checks
 from gateway.problems import Problem
 from gateway.security.caller import Caller
+from gateway.sends import audience_checks
 from shared.events import Audience, NotificationRequested
 from shared.events.notifications import Escalation
 from shared.events.values import Channel, Kind
