@@ -9,11 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from gateway.directory import devices
 from gateway.directory.device_reads import LIST_REJECTIONS, RejectionPage
 from gateway.directory.me_routes import DeviceIn
-from gateway.http.dependencies import Rows
+from gateway.http.dependencies import Configured, Rows
 from gateway.http.fields import MOST, ONE_LINE, Key, Limit
+from gateway.http.guarded_route import GuardedRoute, UploadRoute
 from gateway.roster_import import upload as import_upload
 from gateway.roster_import.job import request_import
-from gateway.security.access_control import Known
+from gateway.security.access_control import PLATFORM, allow
+from gateway.security.caller import CurrentCaller
 
 ZIP = {
     "requestBody": {
@@ -22,7 +24,9 @@ ZIP = {
     }
 }
 
-router = APIRouter(prefix="/v1", tags=["directory"])
+router = APIRouter(prefix="/v1", tags=["directory"], route_class=GuardedRoute)
+
+uploads = APIRouter(prefix="/v1", tags=["directory"], route_class=UploadRoute)
 
 
 class Named(BaseModel):
@@ -54,8 +58,8 @@ class DevicesIn(BaseModel):
     devices: list[OwnedDevice] = Field(min_length=1, max_length=1000)
 
 
-@router.post("/devices:bulk")
-async def register_many(body: DevicesIn, _: Known, rows: Rows) -> dict[str, int]:
+@router.post("/devices:bulk", dependencies=[allow(PLATFORM, scope="devices:write")])
+async def register_many(body: DevicesIn, rows: Rows) -> dict[str, int]:
     """Register devices of named people; 422 lists everybody who is unknown, and then nothing was done."""
     async with rows.begin() as tx:
         wanted = [device.model_dump(exclude={"person"}) for device in body.devices]
@@ -70,26 +74,32 @@ class ImportAccepted(BaseModel):
     state: Literal["accepted"]
 
 
-@router.post("/imports/oneroster", status_code=202, response_model=ImportAccepted, openapi_extra=ZIP)
+@uploads.post(
+    "/imports/oneroster",
+    status_code=202,
+    response_model=ImportAccepted,
+    openapi_extra=ZIP,
+    dependencies=[allow(PLATFORM, scope="imports:write")],
+)
 async def import_roster(
     request: Request,
     response: Response,
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
+    settings: Configured,
     idempotency_key: Key = None,
 ) -> dict[str, Any]:
     """Import a OneRoster 1.1 or 1.2 CSV zip, given as the body."""
-    limit = request.app.state.service.settings.import_limit_bytes
-    with await import_upload.receive(request.stream(), limit) as upload:
+    with await import_upload.receive(request.stream(), settings.import_limit_bytes) as upload:
         async with rows.begin() as tx:
             answer = await request_import(tx, caller, upload, idempotency_key)
     response.headers["Location"] = f"/v1/tasks/{answer['task_id']}"
     return answer
 
 
-@router.get("/imports/{task_id}/rejected")
+@router.get("/imports/{task_id}/rejected", dependencies=[allow(PLATFORM, scope="imports:read")])
 async def rejected(
-    task_id: UUID, _: Known, rows: Rows, after: Annotated[int, Query(ge=0, le=MOST)] = 0, limit: Limit = 50
+    task_id: UUID, rows: Rows, after: Annotated[int, Query(ge=0, le=MOST)] = 0, limit: Limit = 50
 ) -> RejectionPage:
     """Rows that an import could not use: file, line, column and reason."""
     async with rows.begin() as tx:

@@ -1,6 +1,7 @@
 """What is read of devices and of the rows that an import rejected: the answers and the statements that select them."""
 
 from pydantic import BaseModel
+from sqlalchemy import BigInteger
 from sqlmodel import col
 
 from gateway.tables import DeviceRow, DeviceShown, ImportRejectionRow, ImportRejectionShown
@@ -32,7 +33,9 @@ LIST_DEVICES = Query(
 LIST_REJECTIONS = Query(
     Rejection,
     showing(Rejection, ImportRejectionRow)
-    .where(col(ImportRejectionRow.task_id) == given("task"), col(ImportRejectionRow.number) > given("after"))
+    .where(
+        col(ImportRejectionRow.task_id) == given("task"), col(ImportRejectionRow.number) > given("after", BigInteger)
+    )
     .order_by(col(ImportRejectionRow.number))
     .limit(given("limit")),
 )

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from gateway.http.idempotency import answered
 from gateway.notifications import audience_checks
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
 from shared.events import Audience, NotificationRequested
 from shared.events.notifications import Escalation
 from shared.events.values import Channel, Kind

@@ -10,7 +10,7 @@ from gateway.http.idempotency import GROUP, answered
 from gateway.notifications import audience_checks
 from gateway.notifications.commands import SendCommand, emit_send, refuse_past
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
 from shared.transactions.unit_of_work import Transaction
 
 KIND = "notification.group"

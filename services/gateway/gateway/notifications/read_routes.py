@@ -8,16 +8,18 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from gateway.http.dependencies import Rows, Services, school_of, seen_by
 from gateway.http.fields import Limit, SchoolName, State, Wanted
+from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import Flag, Instant
 from gateway.notifications import audience_checks
 from gateway.notifications.schemas import MessageIn
 from gateway.problems import Problem
 from gateway.schedules.schemas import Timing
-from gateway.security.access_control import Known
+from gateway.security.access_control import STAFF, allow
+from gateway.security.caller import CurrentCaller
 from shared.events import Audience
 from shared.events.values import Channel, Kind, Responsibility, Role
 
-router = APIRouter(prefix="/v1", tags=["notifications"])
+router = APIRouter(prefix="/v1", tags=["notifications"], route_class=GuardedRoute)
 
 PEOPLE_LIMIT = 10_000
 
@@ -129,8 +131,8 @@ def audience_of(body: AudienceIn) -> Audience:
     )
 
 
-@router.post("/notifications:preview")
-async def preview(body: PreviewIn, caller: Known, rows: Rows, owners: Services) -> Response:
+@router.post("/notifications:preview", dependencies=[allow(STAFF, scope="notifications:write", audited=False)])
+async def preview(body: PreviewIn, caller: CurrentCaller, rows: Rows, owners: Services) -> Response:
     """Whom it would reach, counted by channel and language, and who cannot be reached. Nothing is sent or kept.
 
     Answered by the notifier with the statements that plan a send, so that it cannot say something else than happens.
@@ -148,8 +150,10 @@ async def preview(body: PreviewIn, caller: Known, rows: Rows, owners: Services) 
     return await owners.decide("notifier", "POST", "/v1/notifications:preview", caller, school, asked)
 
 
-@router.get("/notifications/{notification_id}")
-async def read(notification_id: UUID, caller: Known, rows: Rows, owners: Services, school: Wanted = None) -> Any:
+@router.get("/notifications/{notification_id}", dependencies=[allow(STAFF, scope="notifications:read")])
+async def read(
+    notification_id: UUID, caller: CurrentCaller, rows: Rows, owners: Services, school: Wanted = None
+) -> Any:
     """One notification with its counts by channel and state; `accepted` while the notifier has not heard of it.
 
     What nobody asked for here (a step of an escalation) only its owner knows: `school` says where to look, for those
@@ -168,9 +172,9 @@ async def read(notification_id: UUID, caller: Known, rows: Rows, owners: Service
     return {"notification_id": str(notification_id), "task_id": str(intent["task_id"]), "state": "accepted"}
 
 
-@router.get("/notifications")
+@router.get("/notifications", dependencies=[allow(STAFF, scope="notifications:read")])
 async def listing(
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     owners: Services,
     school: Wanted = None,

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from gateway.notifications.multi_school import KIND as GROUP
 from gateway.problems import Problem
-from gateway.security.access_control import ADMINS, Caller
+from gateway.security.access_control import ADMINS
+from gateway.security.caller import Caller
 from shared.events import FINAL, TaskCancelRequested
 from shared.transactions.unit_of_work import Transaction
 
