@@ -65,7 +65,7 @@ from shared.events import (
 from shared.messaging import topology
 from shared.service.service import Service
 from shared.settings import read_file
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 RESUME_SECONDS = 5.0
 FORGET_SECONDS = 300.0
@@ -121,7 +121,9 @@ def build(settings: Settings, limiter: RateLimiter | None = None) -> Service:
     service.resync("directory", resync.tell_directory)
     service.on(NotificationDue, projection.remember_run)
     # Until 0.2 a projection kept the runs; its queue goes with the release after that.
-    service.drain(topology.aside("gateway", "remember_runs"), NotificationDue, projection.remember_run)
+    service.drain_old_queue(
+        topology.projection_retry_queue("gateway", "remember_runs"), NotificationDue, projection.remember_run
+    )
     service.on(TaskCancelRequested, job.cancel)
     service.on(DeviceInvalidated, devices.forget)
     service.on(TasksExpiryDue, retention.expire_results)
@@ -140,11 +142,11 @@ def build(settings: Settings, limiter: RateLimiter | None = None) -> Service:
     service.sweep(FORGET_SECONDS, passwords.forget_failures)
     service.sweep(FORGET_SECONDS, sessions.forget_sessions)
     for name, statement in invariants.INVARIANTS.items():
-        service.reconcile(name, statement)
-    service.hear(projection.Heard(service.transactions, limiter or limiter_of(settings)))
-    service.bury(dead_letters.keep)
+        service.check_invariant(name, statement)
+    service.on_heartbeat(projection.Heard(service.transactions, limiter or limiter_of(settings)))
+    service.store_dead_letters(dead_letters.keep)
     for router in ROUTERS:
-        service.serve(router)
+        service.include_router(router)
     return service
 
 
@@ -163,13 +165,13 @@ def build_api(settings: Settings) -> Service:
         },
         signing_key,
     )
-    service.closing(owners.close)
+    service.on_close(owners.close)
     hub = Hub(longest=60 * settings.access_minutes)
-    service.listen((TaskChanged, InboxChanged), hub.heard, hub.interrupted)
+    service.on_broadcast((TaskChanged, InboxChanged), hub.heard, hub.interrupted)
     service.background(hub.run)
-    service.stopping(hub.stop)
+    service.on_stop(hub.stop)
     keys, tools = Keys(rows), _sign_in_tools(rows, settings, signing_key)
-    service.closing(tools.firebase.close)
+    service.on_close(tools.firebase.close)
     fixed_paths = frozenset(path for _, path in ACCESS if "{" not in path)
     service.provide(
         Admission(rows, service.verifier, keys.caller, limiter, fixed_paths),
@@ -194,7 +196,7 @@ def app(service: Service) -> FastAPI:
     return application
 
 
-def _sign_in_tools(rows: Transactions, settings: Settings, signing_key: bytes) -> SignInTools:
+def _sign_in_tools(rows: UnitOfWorkFactory, settings: Settings, signing_key: bytes) -> SignInTools:
     access, refresh = dt.timedelta(minutes=settings.access_minutes), dt.timedelta(days=settings.refresh_days)
     return SignInTools(
         sessions.Sessions(rows, signing_key, access, refresh),

@@ -11,28 +11,28 @@ from pydantic import ValidationError
 
 from shared.http.provided import Provided
 from shared.http.tokens import Claims, TokenRefused, Verifier
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 
-class Asked(Claims):
+class InternalCaller(Claims):
     """The claims of an internal token; requests are always about one school."""
 
     school: UUID
 
 
-async def asked(
+async def internal_caller(
     verifier: Annotated[Verifier, Depends(Provided(Verifier))], authorization: Annotated[str, Header()] = ""
-) -> Asked:
+) -> InternalCaller:
     """Claims of the caller; 401 without a valid internal token that names a school."""
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
         raise HTTPException(401, "an internal bearer token is needed", {"WWW-Authenticate": "Bearer"})
     try:
         claims = verifier.verify(token, "internal")
-        return Asked(person=claims.person, role=claims.role, school=claims.school, use="internal")
+        return InternalCaller(person=claims.person, role=claims.role, school=claims.school, use="internal")
     except (TokenRefused, ValidationError) as problem:
         raise HTTPException(401, str(problem), {"WWW-Authenticate": "Bearer"}) from problem
 
 
-transactions = Provided(Transactions)
+transactions = Provided(UnitOfWorkFactory)
 """The service's transactions, for routes."""

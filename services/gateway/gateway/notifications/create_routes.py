@@ -17,7 +17,7 @@ from gateway.sends.audience import audience_of
 from gateway.sends.batch_accept import Intake
 from gateway.sends.commands import SendCommand
 from shared.http.provided import Provided
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1", tags=["notifications"], route_class=GuardedRoute)
 
@@ -46,7 +46,7 @@ async def send(
 
 
 async def _accept(
-    body: NotificationIn, caller: Caller, rows: Transactions, sends: Intake, key: str | None
+    body: NotificationIn, caller: Caller, rows: UnitOfWorkFactory, sends: Intake, key: str | None
 ) -> dict[str, Any]:
     command = SendCommand(
         kind=body.type,

@@ -28,7 +28,7 @@ from gateway.sends.schemas import Data
 from shared.events.schedule_rules import OnceRule, Rule
 from shared.events.schedules import ScheduleState
 from shared.events.values import Channel
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"], route_class=GuardedRoute)
 
@@ -228,7 +228,7 @@ def _check_kind(which: Which, body: ScheduleChange) -> None:
         )
 
 
-async def _with_results(rows: Transactions, items: list[dict[str, Any]]) -> None:
+async def _with_results(rows: UnitOfWorkFactory, items: list[dict[str, Any]]) -> None:
     """How the last run of each went on: the state and the result of its task."""
     runs = {item["last_run"]["task_id"]: item["last_run"] for item in items if item.get("last_run")}
     ids = [task for task in runs if task]

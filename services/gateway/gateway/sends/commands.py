@@ -15,7 +15,7 @@ from gateway.sends import audience_checks
 from shared.events import Audience, NotificationRequested
 from shared.events.notifications import Escalation
 from shared.events.values import Channel, Kind
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 SCHOOL = "SELECT school_id, directory_version FROM school WHERE school_id = %(school)s AND active"
 OPEN = """
@@ -44,7 +44,7 @@ class SendCommand(BaseModel):
 
 
 async def request_notification(
-    tx: Transaction, caller: Caller, school: UUID, command: SendCommand, key: str | None
+    tx: UnitOfWork, caller: Caller, school: UUID, command: SendCommand, key: str | None
 ) -> dict[str, Any]:
     """Commit the intent; returns the answer, the same for the same key and request."""
     notification, task = uuid7(), uuid7()
@@ -64,7 +64,7 @@ async def request_notification(
 
 
 async def emit_send(
-    tx: Transaction,
+    tx: UnitOfWork,
     caller: Caller,
     school: Mapping[str, Any],
     notification: UUID,
