@@ -20,7 +20,7 @@ from shared.events import NotificationCompleted, TaskChanged
 from shared.events.event import Event
 from shared.messaging.topology import log_of, reaction
 from shared.service.service import Service
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 QUEUE = reaction("notifier", NotificationCompleted.topic).name
 TASKS = log_of(TaskChanged.topic)
@@ -161,7 +161,7 @@ class Chain:
         await self.ground.prepare(self.service)
         return self.service
 
-    async def _project(self, events: Sequence[Event], tx: Transaction) -> None:
+    async def _project(self, events: Sequence[Event], tx: UnitOfWork) -> None:
         now = time.perf_counter()
         self.arrived |= {UUID(event.subject): now for event in events}
         await project(events, tx)

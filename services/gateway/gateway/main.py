@@ -39,13 +39,13 @@ from gateway.notifications import (
     template_routes,
     unsubscribe_routes,
 )
-from gateway.notifications.batch_accept import Intake
 from gateway.permits import IMPORTS, ImportPermit
 from gateway.records import announcements, report_announcements, routes
 from gateway.roster_import import job
 from gateway.schedules import routes as schedules
 from gateway.security.admission import Door
 from gateway.security.rate_limits import Limits, Rate
+from gateway.sends.batch_accept import Intake
 from gateway.settings import Settings
 from gateway.tasks import cancel, dead_letters, failure_routes, projection, retention, task_routes
 from shared.events import (
@@ -87,7 +87,9 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     service.resync("directory", resync.tell_directory)
     service.on(NotificationDue, projection.remember_run)
     # Until 0.2 a projection kept the runs; its queue goes with the release after that.
-    service.drain(topology.aside("gateway", "remember_runs"), NotificationDue, projection.remember_run)
+    service.drain_old_queue(
+        topology.projection_retry_queue("gateway", "remember_runs"), NotificationDue, projection.remember_run
+    )
     service.on(TaskCancelRequested, cancel.cancel_import)
     service.on(DeviceInvalidated, devices.forget)
     service.on(TasksExpiryDue, retention.expire_results)
@@ -106,9 +108,9 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     service.sweep(FORGET_SECONDS, passwords.forget_failures)
     service.sweep(FORGET_SECONDS, sessions.forget_sessions)
     for name, statement in invariants.INVARIANTS.items():
-        service.reconcile(name, statement)
-    service.hear(projection.Heard(service.transactions, limits or limits_of(settings)))
-    service.bury(dead_letters.keep)
+        service.check_invariant(name, statement)
+    service.on_heartbeat(projection.Heard(service.transactions, limits or limits_of(settings)))
+    service.store_dead_letters(dead_letters.keep)
     for router in (
         live_routes.router,  # before /v1/tasks/{task_id}
         create_routes.router,
@@ -134,7 +136,7 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
         administration_routes.router,
         status_page.router,
     ):
-        service.serve(router)
+        service.include_router(router)
     return service
 
 
@@ -143,9 +145,9 @@ def app(settings: Settings) -> FastAPI:
     limits = limits_of(settings)
     service = build(settings, limits)
     hub = Hub(longest=60 * settings.access_minutes)
-    service.listen((TaskChanged, InboxChanged), hub.heard, hub.interrupted)
+    service.on_broadcast((TaskChanged, InboxChanged), hub.heard, hub.interrupted)
     service.background(hub.run)
-    service.stopping(hub.stop)
+    service.on_stop(hub.stop)
     signing_key = read_file("SIGNING_KEY_FILE", settings.signing_key_file)
     owners = Owners(
         {
@@ -156,13 +158,13 @@ def app(settings: Settings) -> FastAPI:
         },
         signing_key,
     )
-    service.closing(owners.close)
+    service.on_close(owners.close)
     application = service.app()
     application.state.owners = owners
     application.state.hub = hub
     application.state.intake = Intake(service.transactions)
     application.state.tools = tools = _tools(service, settings, signing_key)
-    service.closing(tools.firebase.close)
+    service.on_close(tools.firebase.close)
     application.add_middleware(create_routes.ShortWay)
     application.add_middleware(BodyLimit, limit=settings.body_limit_bytes)
     # The last is the outermost: nobody is told anything of a body before the door has let them in.

@@ -29,15 +29,15 @@ from shared.events import Envelope, TaskCancelRequested, TaskState
 from shared.jobs import lease as leases
 from shared.jobs.lease import Lease
 from shared.jobs.task_status import known, track
-from shared.jobs.time_limits import Limits, watched
-from shared.persistence.database_errors import infrastructure
+from shared.jobs.time_limits import TimeLimits, keep_lease
+from shared.persistence.database_errors import is_database_down
 from shared.transactions.outbox import Work
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
 
 MOST_ATTEMPTS = 4
-PAUSES = (5.0, 60.0, 600.0)
+RETRY_SECONDS = (5.0, 60.0, 600.0)
 """Seconds until the next attempt, as the retry tiers of messages."""
 
 
@@ -53,7 +53,7 @@ class Task:
 class Job:
     """A claimed task in the hands of its worker."""
 
-    def __init__(self, transactions: Transactions, task: Task, lease: Lease, cause: Envelope | None) -> None:
+    def __init__(self, transactions: UnitOfWorkFactory, task: Task, lease: Lease, cause: Envelope | None) -> None:
         self.task = task
         self.lease = lease
         self.ended = False
@@ -61,30 +61,30 @@ class Job:
         self._cause = cause
 
     @asynccontextmanager
-    async def commit(self) -> AsyncIterator[Transaction]:
+    async def commit(self) -> AsyncIterator[UnitOfWork]:
         """A transaction that only the task's present worker can commit."""
         async with self._transactions.begin(self._cause) as tx:
             await self.lease.hold(tx)
             yield tx
 
-    async def tell(self, tx: Transaction, done: int, total: int) -> None:
+    async def tell(self, tx: UnitOfWork, done: int, total: int) -> None:
         """How far it is, in the task's own unit."""
         await self._track(tx, "running", done=done, total=total)
 
-    async def succeed(self, tx: Transaction, *, result: dict[str, Any], done: int = 1, total: int = 1) -> None:
+    async def succeed(self, tx: UnitOfWork, *, result: dict[str, Any], done: int = 1, total: int = 1) -> None:
         """The end of the task, in the commit of its result."""
         await self._end(tx, "succeeded", result=result, done=done, total=total)
 
-    async def fail(self, tx: Transaction, error: str) -> None:
+    async def fail(self, tx: UnitOfWork, error: str) -> None:
         """The end of the task, for a reason that its asker can do something about."""
         await self._end(tx, "failed", error=error)
 
-    async def _end(self, tx: Transaction, state: TaskState, **facts: Any) -> None:
+    async def _end(self, tx: UnitOfWork, state: TaskState, **facts: Any) -> None:
         await self.lease.end(tx)
         await self._track(tx, state, **facts)
         self.ended = True
 
-    async def _track(self, tx: Transaction, state: TaskState, **facts: Any) -> None:
+    async def _track(self, tx: UnitOfWork, state: TaskState, **facts: Any) -> None:
         task = self.task
         await track(tx, task.task_id, school_id=task.school_id, kind=task.kind, state=state, **facts)
 
@@ -102,12 +102,12 @@ class Job:
             elif isinstance(problem, TimeLimit | Reject) or self.lease.attempts >= MOST_ATTEMPTS:
                 await self._end(tx, "failed", error=describe(problem))
             else:
-                pause = PAUSES[min(self.lease.attempts, len(PAUSES)) - 1]
+                pause = RETRY_SECONDS[min(self.lease.attempts, len(RETRY_SECONDS)) - 1]
                 await self.lease.give_back(tx, pause)
                 await self._track(tx, "retrying", error=describe(problem))
 
 
-async def start(tx: Transaction, task: Task) -> bool:
+async def start(tx: UnitOfWork, task: Task) -> bool:
     """Take a task on, in the commit that permits it; False when a cancel has overtaken it, or it is known already."""
     if not await leases.start(tx, task.task_id):
         return False
@@ -115,8 +115,8 @@ async def start(tx: Transaction, task: Task) -> bool:
 
 
 @asynccontextmanager
-async def working(
-    transactions: Transactions, task_id: UUID, cause: Envelope | None, limits: Limits
+async def run_job(
+    transactions: UnitOfWorkFactory, task_id: UUID, cause: Envelope | None, limits: TimeLimits
 ) -> AsyncIterator[Job]:
     """Claim a task and work on it in the body, under its limits.
 
@@ -125,19 +125,19 @@ async def working(
     """
     job = await _claim(transactions, task_id, cause, limits)
     try:
-        async with watched(transactions, job.lease, limits):
+        async with keep_lease(transactions, job.lease, limits):
             yield job
             job.check_ended()
     except (LeaseLost, InfrastructureDown):
         raise
     except Exception as problem:
-        if infrastructure(problem) or job.ended:
+        if is_database_down(problem) or job.ended:
             raise
         log.warning("job.stopped", task_id=str(task_id), kind=job.task.kind, error=describe(problem))
         await job.record(problem)
 
 
-async def _claim(transactions: Transactions, task_id: UUID, cause: Envelope | None, limits: Limits) -> Job:
+async def _claim(transactions: UnitOfWorkFactory, task_id: UUID, cause: Envelope | None, limits: TimeLimits) -> Job:
     async with transactions.begin(cause) as tx:
         lease = await leases.claim(tx, task_id, limits.lease)
         told = await known(tx, task_id)
@@ -153,7 +153,7 @@ async def _claim(transactions: Transactions, task_id: UUID, cause: Envelope | No
     return job
 
 
-async def cancel(event: TaskCancelRequested, tx: Transaction, kinds: frozenset[str]) -> None:
+async def cancel(event: TaskCancelRequested, tx: UnitOfWork, kinds: frozenset[str]) -> None:
     """Reaction of a service that owns tasks of these kinds: what nobody works on ends here, a worker is told.
 
     A cancel that overtakes its intent leaves a tombstone; one of an earlier epoch does not mean the retry.
@@ -165,7 +165,7 @@ async def cancel(event: TaskCancelRequested, tx: Transaction, kinds: frozenset[s
         await track(tx, event.task_id, school_id=event.school_id, kind=event.kind, state="cancelled")
 
 
-async def retry(tx: Transaction, task_id: UUID) -> bool:
+async def retry(tx: UnitOfWork, task_id: UUID) -> bool:
     """Take an ended task up again in a new epoch; False when it has not ended, or is not a job of this service."""
     told = await known(tx, task_id)
     if told is None or not await leases.reopen(tx, task_id):
@@ -173,8 +173,8 @@ async def retry(tx: Transaction, task_id: UUID) -> bool:
     return await track(tx, task_id, school_id=told["school_id"], kind=told["kind"], state="queued", again=True)
 
 
-async def resume(transactions: Transactions, permit: Callable[[UUID], Work], lane: str) -> None:
+async def resume(transactions: UnitOfWorkFactory, permit: Callable[[UUID], Work], lane: str) -> None:
     """Sweep: permits again what nobody works on although somebody should: after a kill, a lost permit, a pause."""
     async with transactions.begin() as tx:
-        for task_id in await leases.forsaken(tx):
+        for task_id in await leases.stalled_tasks(tx):
             tx.permit(permit(task_id), lane)

@@ -9,7 +9,7 @@ from typing import Any
 from aiormq.channel import Channel
 
 from shared.messaging.deliveries import Link
-from shared.persistence.database import storable
+from shared.persistence.database import replace_nul
 
 BATCH = 400
 """Messages in hand; more gains nothing (measured)."""
@@ -21,7 +21,7 @@ PROBE_LONGEST = 10 * PROBE
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class StreamMessage:
     """One message of a stream."""
 
     offset: int
@@ -38,14 +38,14 @@ class Read:
     def mark(self) -> str | None:
         """What tells this message from another at the same offset of a stream that was made anew."""
         found = self.headers.get("ce-id")
-        return storable(found) if found else None
+        return replace_nul(found) if found else None
 
 
-Inbox = asyncio.Queue[Read | None]
+Inbox = asyncio.Queue[StreamMessage | None]
 """What has come; None once no more will."""
 
 
-class Incoming:
+class StreamConsumer:
     """A stream's messages as they come."""
 
     def __init__(self, channel: Channel, inbox: Inbox) -> None:
@@ -53,10 +53,10 @@ class Incoming:
         self._inbox = inbox
         self._given = self._size = 0
 
-    async def batch(self, patience: float | None = None) -> list[Read]:
+    async def batch(self, patience: float | None = None) -> list[StreamMessage]:
         """At least one message, or none after `patience` seconds; raises ConnectionError when no more will come."""
         linger = self._size >= BUSY
-        messages: list[Read] = []
+        messages: list[StreamMessage] = []
         try:
             async with asyncio.timeout(patience):
                 message = await self._inbox.get()
@@ -80,21 +80,21 @@ class Incoming:
 
 
 @asynccontextmanager
-async def reading(link: Link, stream: str, start: Any, prefetch: int = BATCH) -> AsyncIterator[Incoming]:
+async def read_stream(link: Link, stream: str, start: Any, prefetch: int = BATCH) -> AsyncIterator[StreamConsumer]:
     """What lies in a stream from `start` on: an offset, an instant, "first", "last" (chunk) or "next"."""
     inbox: Inbox = asyncio.Queue()
 
     def take(headers: Mapping[str, Any], body: bytes, _tag: int) -> None:
-        inbox.put_nowait(Read(int(headers["x-stream-offset"]), headers, body))
+        inbox.put_nowait(StreamMessage(int(headers["x-stream-offset"]), headers, body))
 
     async with link.channel(prefetch, lambda: inbox.put_nowait(None)) as channel:
         await link.consume(channel, stream, take, {"x-stream-offset": start})
-        yield Incoming(channel, inbox)
+        yield StreamConsumer(channel, inbox)
 
 
 async def first_offset(link: Link, stream: str) -> int:
     """The lowest offset that a stream still holds, or -1 when it is empty."""
-    async with reading(link, stream, "first", prefetch=1) as incoming:
+    async with read_stream(link, stream, "first", prefetch=1) as incoming:
         found = await incoming.batch(PROBE * 4)
     return found[0].offset if found else -1
 
@@ -110,7 +110,7 @@ async def last_offset(link: Link, stream: str, enough: int | None = None) -> int
     async with link.channel(BATCH) as channel:
         holds = (await channel.queue_declare(stream, passive=True)).message_count
     patience = PROBE_LONGEST if holds else silence
-    async with reading(link, stream, "last") as incoming:
+    async with read_stream(link, stream, "last") as incoming:
         with suppress(TimeoutError):
             async with asyncio.timeout(PROBE_LONGEST):
                 while (enough is None or highest < enough) and (found := await incoming.batch(patience)):

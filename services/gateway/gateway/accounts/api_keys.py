@@ -9,7 +9,7 @@ from uuid import UUID
 
 from gateway.problems import Problem
 from gateway.security.access_control import Caller
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 PREFIX = "sck_"
 REMEMBERED_SECONDS = 5.0
@@ -57,7 +57,7 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-async def add(tx: Transaction, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+async def add(tx: UnitOfWork, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """A new key: the secret, which is shown once, and its row."""
     secret = PREFIX + secrets.token_urlsafe(32)
     row = await tx.row(ADD, values | {"hash": digest(secret), "hint": secret[-4:]})
@@ -68,7 +68,7 @@ async def add(tx: Transaction, values: dict[str, Any]) -> tuple[str, dict[str, A
 class Keys:
     """Finds who comes with a key; remembers it for some seconds."""
 
-    def __init__(self, rows: Transactions) -> None:
+    def __init__(self, rows: UnitOfWorkFactory) -> None:
         self._rows = rows
         self._known: dict[bytes, tuple[float, dict[str, Any]]] = {}
 

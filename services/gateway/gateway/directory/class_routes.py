@@ -17,7 +17,7 @@ from gateway.http.pagination import chosen
 from gateway.problems import Problem
 from gateway.security.access_control import Known
 from shared.http.preconditions import IfMatch, etag
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/v1/classes", tags=["classes"])
 
@@ -226,7 +226,7 @@ async def withdraw(
         await classes.withdraw(tx, school, class_id, person_id, role)
 
 
-async def _answer(tx: Transaction, school: UUID, class_id: UUID, response: Response) -> Class:
+async def _answer(tx: UnitOfWork, school: UUID, class_id: UUID, response: Response) -> Class:
     row = await tx.row(chosen(PAGE, CHOICES, {"id": class_id}), {"id": class_id, "school": school, "limit": 1})
     if row is None:
         raise Problem(404, "not_found")

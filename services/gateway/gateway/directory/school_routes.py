@@ -25,13 +25,13 @@ from gateway.http.fields import (
 )
 from gateway.http.idempotency import answered
 from gateway.http.json_types import Flag
-from gateway.notifications.commands import GROUP
 from gateway.problems import Problem
 from gateway.security.access_control import Caller, Known
+from gateway.sends.commands import GROUP
 from shared.events.directory import QuietHours
 from shared.events.values import Occasion
 from shared.http.preconditions import IfMatch, etag
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/v1/schools", tags=["schools"])
 
@@ -173,7 +173,7 @@ def ours(caller: Caller, school: UUID) -> UUID:
     return school
 
 
-async def _answer(tx: Transaction, school: UUID, response: Response, *, created: bool = False) -> School:
+async def _answer(tx: UnitOfWork, school: UUID, response: Response, *, created: bool = False) -> School:
     row = await tx.row(ONE, {"school": school})
     if row is None:
         raise Problem(404, "not_found")

@@ -14,7 +14,7 @@ from gateway.http.pagination import chosen
 from gateway.problems import Problem
 from gateway.security.access_control import Known, reach
 from shared.http.preconditions import IfMatch, etag
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/v1/students", tags=["students"])
 
@@ -162,7 +162,7 @@ def _out(row: dict[str, Any]) -> Student:
     return Student(**(row | {"guardians": guardians}))
 
 
-async def _answer(tx: Transaction, school: UUID, values: dict[str, Any], response: Response) -> Student:
+async def _answer(tx: UnitOfWork, school: UUID, values: dict[str, Any], response: Response) -> Student:
     row = await tx.row(chosen(PAGE, CHOICES, values), values | {"school": school, "limit": 1})
     if row is None:
         raise Problem(404, "not_found")

@@ -19,8 +19,8 @@ from gateway.records import records
 from gateway.records.kinds import KINDS, Facts, RecordKind, stored
 from gateway.records.records import Entry
 from gateway.security.access_control import Caller, Known, reach
-from shared.http.preconditions import NeededMatch, etag
-from shared.transactions.unit_of_work import Transaction
+from shared.http.preconditions import RequiredMatch, etag
+from shared.transactions.unit_of_work import UnitOfWork
 
 MOST = 1000
 
@@ -131,7 +131,7 @@ def routes(kind: RecordKind) -> APIRouter:
         caller: Known,
         rows: Rows,
         school: InSchool,
-        expected: NeededMatch,
+        expected: RequiredMatch,
         response: Response,
     ) -> Any:
         """Say how it really was: all facts anew, the version that you read as If-Match."""
@@ -142,7 +142,7 @@ def routes(kind: RecordKind) -> APIRouter:
 
     @router.delete("/{record_id}", response_model=out)
     async def withdraw(
-        record_id: UUID, caller: Known, rows: Rows, school: InSchool, expected: NeededMatch, response: Response
+        record_id: UUID, caller: Known, rows: Rows, school: InSchool, expected: RequiredMatch, response: Response
     ) -> Any:
         """Withdraw a mistake: it stays readable as such, and whoever was told of it may be told so."""
         async with rows.request(school) as tx:
@@ -175,7 +175,7 @@ def _entry(record: UUID, student: UUID, facts: Facts) -> Entry:
 
 
 async def _find(
-    tx: Transaction, caller: Caller, school: UUID, kind: RecordKind, values: dict[str, Any]
+    tx: UnitOfWork, caller: Caller, school: UUID, kind: RecordKind, values: dict[str, Any]
 ) -> list[dict[str, Any]]:
     narrowed: dict[str, Any] = dict(reach(caller))
     if "guardian" in narrowed:
@@ -185,7 +185,7 @@ async def _find(
 
 
 async def _answer(
-    tx: Transaction, caller: Caller, school: UUID, kind: RecordKind, record: UUID, response: Response
+    tx: UnitOfWork, caller: Caller, school: UUID, kind: RecordKind, record: UUID, response: Response
 ) -> Any:
     found = await _find(tx, caller, school, kind, {"id": record, "limit": 1})
     if not found:

@@ -16,7 +16,7 @@ from gateway.roster_import.students import Pupil
 from shared.errors import LeaseLost
 from shared.events import Envelope
 from shared.jobs.task_status import track
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 T = TypeVar("T")
 
@@ -46,7 +46,9 @@ ON CONFLICT DO NOTHING
 class Import:
     """Schools and calendars, classes, people, enrolments, students; then who and what is over; then telling."""
 
-    def __init__(self, task_id: UUID, lease: UUID, cause: Envelope, transactions: Transactions, roster: Roster) -> None:
+    def __init__(
+        self, task_id: UUID, lease: UUID, cause: Envelope, transactions: UnitOfWorkFactory, roster: Roster
+    ) -> None:
         self._task_id = task_id
         self._lease = lease
         self._cause = cause
@@ -99,7 +101,7 @@ class Import:
         present = [each for each in self._roster.classes if each.status is Status.ACTIVE]
         gone = [each.sourced_id for each in self._roster.classes if each.status is not Status.ACTIVE]
 
-        async def write(tx: Transaction, chunk: Sequence[Any]) -> None:
+        async def write(tx: UnitOfWork, chunk: Sequence[Any]) -> None:
             self._counts["classes"] += await structure.classes(tx, chunk, self._schools)
 
         await self._chunks(iter(present), write)
@@ -109,7 +111,7 @@ class Import:
             async with self._commit() as tx:
                 self._counts["ended"] += await structure.end_classes(tx, gone, kept, self._about, complete=complete)
 
-    async def _people(self, tx: Transaction, chunk: Sequence[Person]) -> None:
+    async def _people(self, tx: UnitOfWork, chunk: Sequence[Person]) -> None:
         present = [person for person in chunk if person.status is Status.ACTIVE]
         self._doomed += [person.sourced_id for person in chunk if person.status is not Status.ACTIVE]
         self._named.update(person.sourced_id for person in present)
@@ -128,7 +130,7 @@ class Import:
         for school in schools or [None]:
             yield Pupil(school, student.sourced_id, student.grade, guardians)
 
-    async def _roles(self, tx: Transaction, chunk: Sequence[Any]) -> None:
+    async def _roles(self, tx: UnitOfWork, chunk: Sequence[Any]) -> None:
         self._counts["people"] += await import_people.write_roles(tx, chunk, self._schools)
 
     async def _enrolments(self) -> None:
@@ -136,7 +138,7 @@ class Import:
         named: set[str] = set()
         gone: list[str] = []
 
-        async def write(tx: Transaction, chunk: Sequence[Any]) -> None:
+        async def write(tx: UnitOfWork, chunk: Sequence[Any]) -> None:
             present = [each for each in chunk if each.status is Status.ACTIVE]
             gone.extend(each.sourced_id for each in chunk if each.status is not Status.ACTIVE)
             if complete:
@@ -150,16 +152,16 @@ class Import:
                 before = await structure.enrolled(tx, self._about)
             gone += before - named - self._roster.kept("enrollments.csv")
 
-        async def end(tx: Transaction, chunk: Sequence[str]) -> None:
+        async def end(tx: UnitOfWork, chunk: Sequence[str]) -> None:
             self._counts["ended"] += await structure.end_enrolments(tx, chunk)
 
         await self._chunks(iter(sorted(gone)), end)
 
-    async def _students(self, tx: Transaction, chunk: Sequence[Pupil]) -> None:
+    async def _students(self, tx: UnitOfWork, chunk: Sequence[Pupil]) -> None:
         self._counts["students"] += await import_students.write(tx, chunk, complete=self._complete_people)
         await self._tell(tx, len(chunk))
 
-    async def _guardians(self, tx: Transaction, chunk: Sequence[Guardianship]) -> None:
+    async def _guardians(self, tx: UnitOfWork, chunk: Sequence[Guardianship]) -> None:
         self._counts["students"] += await import_students.write_guardians(tx, chunk, self._roster.relationship)
 
     async def _end(self) -> None:
@@ -170,7 +172,7 @@ class Import:
             async with self._commit() as tx:
                 doomed = self._doomed + await import_people.missing(tx, kept, self._about)
 
-        async def end(tx: Transaction, chunk: Sequence[str]) -> None:
+        async def end(tx: UnitOfWork, chunk: Sequence[str]) -> None:
             where = None if everywhere else self._about
             self._counts["ended"] += await import_people.end(tx, chunk, where)
 
@@ -193,24 +195,24 @@ class Import:
                 tx, self._task_id, school_id=None, kind=KIND, state="succeeded", done=total, total=total, result=result
             )
 
-    async def _chunks(self, items: Iterator[T], write: Callable[[Transaction, Sequence[T]], Awaitable[None]]) -> None:
+    async def _chunks(self, items: Iterator[T], write: Callable[[UnitOfWork, Sequence[T]], Awaitable[None]]) -> None:
         while chunk := await asyncio.to_thread(_take, items):
             async with self._commit() as tx:
                 await write(tx, chunk)
 
     @asynccontextmanager
-    async def _commit(self) -> AsyncIterator[Transaction]:
+    async def _commit(self) -> AsyncIterator[UnitOfWork]:
         """One transaction, in which the job is still this worker's own."""
         async with self._transactions.begin(self._cause) as tx:
             await self._hold(tx)
             yield tx
 
-    async def _hold(self, tx: Transaction) -> None:
+    async def _hold(self, tx: UnitOfWork) -> None:
         held = await tx.row(HOLD, {"task_id": self._task_id, "lease": self._lease, "seconds": LEASE_SECONDS})
         if held is None:
             raise LeaseLost(f"import {self._task_id} is in other hands")
 
-    async def _tell(self, tx: Transaction, rows: int) -> None:
+    async def _tell(self, tx: UnitOfWork, rows: int) -> None:
         self._done += rows
         done = min(self._done, self._total)
         await track(tx, self._task_id, school_id=None, kind=KIND, state="running", done=done, total=self._total)
@@ -224,7 +226,7 @@ class Import:
         return self._roster.modes.get(file) is Mode.BULK
 
 
-async def finish(tx: Transaction, task_id: UUID, lease: UUID) -> None:
+async def finish(tx: UnitOfWork, task_id: UUID, lease: UUID) -> None:
     """The job is done, whatever came of it; raises LeaseLost when it is another worker's or was cancelled."""
     if await tx.row(FINISH, {"task_id": task_id, "lease": lease}) is None:
         raise LeaseLost(f"import {task_id} is in other hands")

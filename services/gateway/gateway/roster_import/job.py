@@ -14,8 +14,8 @@ from shared.error_report import describe
 from shared.errors import LeaseLost
 from shared.events import Envelope
 from shared.jobs.task_status import track
-from shared.persistence.database_errors import infrastructure
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.persistence.database_errors import is_database_down
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ KNOWN_TERMS = "SELECT DISTINCT sourced_id FROM term WHERE sourced_id IS NOT NULL
 ERASED = "SELECT sourced_id FROM person WHERE erased_at IS NOT NULL AND sourced_id IS NOT NULL"
 
 
-async def run(permit: ImportPermit, cause: Envelope, transactions: Transactions) -> None:
+async def run(permit: ImportPermit, cause: Envelope, transactions: UnitOfWorkFactory) -> None:
     """Import what a permit names; a job that is finished or in other hands is left alone."""
     lease = uuid4()
     async with transactions.begin(cause) as tx:
@@ -58,26 +58,26 @@ async def run(permit: ImportPermit, cause: Envelope, transactions: Transactions)
     except RosterRefused as refusal:
         await _fail(transactions, permit.task_id, lease, cause, str(refusal))
     except Exception as problem:
-        if infrastructure(problem) or isinstance(problem, LeaseLost) or job["attempts"] < MOST_ATTEMPTS:
+        if is_database_down(problem) or isinstance(problem, LeaseLost) or job["attempts"] < MOST_ATTEMPTS:
             raise
         log.exception("import.given_up", task_id=str(permit.task_id))
         await _fail(transactions, permit.task_id, lease, cause, f"given up after {MOST_ATTEMPTS}: {describe(problem)}")
 
 
-async def _fail(transactions: Transactions, task_id: UUID, lease: UUID, cause: Envelope, error: str) -> None:
+async def _fail(transactions: UnitOfWorkFactory, task_id: UUID, lease: UUID, cause: Envelope, error: str) -> None:
     async with transactions.begin(cause) as tx:
         await finish(tx, task_id, lease)
         await track(tx, task_id, school_id=None, kind=KIND, state="failed", error=error)
 
 
-async def resume_forsaken(transactions: Transactions) -> None:
+async def resume_forsaken(transactions: UnitOfWorkFactory) -> None:
     """Let imports go on whose worker is gone."""
     async with transactions.begin() as tx:
         for row in await tx.rows(FORSAKEN):
             tx.permit(ImportPermit(task_id=row["task_id"]), "imports")
 
 
-async def _known(tx: Transaction) -> Known:
+async def _known(tx: UnitOfWork) -> Known:
     users = await tx.rows(KNOWN_USERS)
     return Known(
         schools=frozenset(await structure.school_ids(tx)),

@@ -14,18 +14,18 @@ from gateway.http.dependencies import InSchool, Rows, Services, school_of, seen_
 from gateway.http.fields import Limit, Wanted
 from gateway.http.json_types import WHOLE, Flag
 from gateway.http.service_client import Owners
-from gateway.notifications import audience_checks
 from gateway.notifications.read_routes import AudienceIn, Text, audience_of
-from gateway.notifications.schemas import Data
 from gateway.problems import Problem
 from gateway.schedules.cancel import call_off
 from gateway.schedules.commands import SCHOOL, asked_as, invalid
 from gateway.schedules.schemas import Timing, Zone
 from gateway.security.access_control import ADMINS, Caller, Known
+from gateway.sends import audience_checks
+from gateway.sends.schemas import Data
 from shared.events.schedule_rules import OnceRule, Rule
 from shared.events.schedules import ScheduleState
 from shared.events.values import Channel
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
 
@@ -218,7 +218,7 @@ def _check_kind(which: Which, body: ScheduleChange) -> None:
         )
 
 
-async def _with_results(rows: Transactions, items: list[dict[str, Any]]) -> None:
+async def _with_results(rows: UnitOfWorkFactory, items: list[dict[str, Any]]) -> None:
     """How the last run of each went on: the state and the result of its task."""
     runs = {item["last_run"]["task_id"]: item["last_run"] for item in items if item.get("last_run")}
     ids = [task for task in runs if task]

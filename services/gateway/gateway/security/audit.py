@@ -6,7 +6,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 ADD = """
 INSERT INTO audit (audit_id, school_id, person_id, role, key_id, action, subject, status, code)
@@ -23,7 +23,7 @@ ORDER BY audit_id DESC LIMIT %(limit)s
 
 
 async def note(
-    rows: Transactions,
+    rows: UnitOfWorkFactory,
     action: str,
     *,
     status: int,
@@ -50,6 +50,6 @@ async def note(
         await connection.execute(ADD, values)
 
 
-async def page(tx: Transaction, values: dict[str, Any]) -> list[dict[str, Any]]:
+async def page(tx: UnitOfWork, values: dict[str, Any]) -> list[dict[str, Any]]:
     """Newest first."""
     return await tx.rows(PAGE, values)

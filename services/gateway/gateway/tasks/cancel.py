@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from gateway.notifications.multi_school import KIND as GROUP
 from gateway.problems import Problem
 from gateway.roster_import.importer import KIND as IMPORT
 from gateway.security.access_control import ADMINS, Caller
+from gateway.sends.multi_school import KIND as GROUP
 from shared.events import FINAL, TaskCancelRequested
 from shared.jobs.task_status import track
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 TASK = (
     "SELECT school_id, kind, state, epoch, created_by, cancel_requested_at FROM task WHERE task_id = %(id)s FOR UPDATE"
@@ -30,7 +30,7 @@ WHERE task_id = %(id)s AND finished_at IS NULL RETURNING task_id
 """
 
 
-async def request_cancel(tx: Transaction, caller: Caller, task_id: UUID) -> None:
+async def request_cancel(tx: UnitOfWork, caller: Caller, task_id: UUID) -> None:
     """Commit the wish; asked for twice it is told once. 404, 409 `too_late`; 403 for somebody else's task."""
     task = await tx.row(TASK, {"id": task_id})
     if task is None:
@@ -62,7 +62,7 @@ def _wish(caller: Caller, task: Mapping[str, Any], now: dt.datetime) -> TaskCanc
     )
 
 
-async def cancel_import(event: TaskCancelRequested, tx: Transaction) -> None:
+async def cancel_import(event: TaskCancelRequested, tx: UnitOfWork) -> None:
     """Stop an import that has not ended; what other services own is theirs."""
     if event.kind == IMPORT and await tx.row(STOP_IMPORT, {"id": event.task_id}):
         await track(tx, event.task_id, school_id=None, kind=IMPORT, state="cancelled")

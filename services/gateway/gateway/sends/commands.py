@@ -10,15 +10,15 @@ from pydantic import BaseModel
 from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import answered
-from gateway.notifications import audience_checks
 from gateway.permits import ImportPermit
 from gateway.problems import Problem
 from gateway.roster_import import upload as import_upload
 from gateway.security.access_control import Caller
+from gateway.sends import audience_checks
 from shared.events import Audience, NotificationRequested
 from shared.events.notifications import Escalation
 from shared.events.values import Channel, Kind
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 SCHOOL = "SELECT school_id, directory_version FROM school WHERE school_id = %(school)s AND active"
 OPEN = """
@@ -58,7 +58,7 @@ class SendCommand(BaseModel):
 
 
 async def request_notification(
-    tx: Transaction, caller: Caller, school: UUID, command: SendCommand, key: str | None
+    tx: UnitOfWork, caller: Caller, school: UUID, command: SendCommand, key: str | None
 ) -> dict[str, Any]:
     """Commit the intent; returns the answer, the same for the same key and request."""
     notification, task = uuid7(), uuid7()
@@ -78,7 +78,7 @@ async def request_notification(
 
 
 async def emit_send(
-    tx: Transaction,
+    tx: UnitOfWork,
     caller: Caller,
     school: Mapping[str, Any],
     notification: UUID,
@@ -123,7 +123,7 @@ def refuse_past(command: SendCommand) -> None:
         raise Problem(422, "invalid", errors=[{"loc": ["body", "expires_at"], "code": "past", "message": "is over"}])
 
 
-async def request_import(tx: Transaction, caller: Caller, upload: BinaryIO, key: str | None) -> dict[str, Any]:
+async def request_import(tx: UnitOfWork, caller: Caller, upload: BinaryIO, key: str | None) -> dict[str, Any]:
     """Commit an uploaded roster with the permit to import it; the answer, the same for the same key and content."""
     task = uuid7()
     answer = {"task_id": str(task), "state": "accepted"}

@@ -7,11 +7,11 @@ from typing import Any
 from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import answered
-from gateway.notifications import audience_checks
-from gateway.notifications.commands import GROUP, SendCommand, emit_send, refuse_past
 from gateway.problems import Problem
 from gateway.security.access_control import Caller
-from shared.transactions.unit_of_work import Transaction
+from gateway.sends import audience_checks
+from gateway.sends.commands import GROUP, SendCommand, emit_send, refuse_past
+from shared.transactions.unit_of_work import UnitOfWork
 
 KIND = "notification.group"
 SCHOOLS = """
@@ -44,7 +44,7 @@ FROM (
 
 
 async def request(
-    tx: Transaction, caller: Caller, names: Sequence[str], command: SendCommand, key: str | None
+    tx: UnitOfWork, caller: Caller, names: Sequence[str], command: SendCommand, key: str | None
 ) -> dict[str, Any]:
     """Commit all intents; returns the answer, the same for the same key and request.
 
@@ -86,6 +86,6 @@ async def request(
     return answer
 
 
-async def gather(tx: Transaction, tasks: Sequence[str]) -> None:
+async def gather(tx: UnitOfWork, tasks: Sequence[str]) -> None:
     """Move the parents of these tasks on."""
     await tx.execute(GATHER, {"tasks": list(tasks)})
