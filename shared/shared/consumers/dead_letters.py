@@ -9,7 +9,7 @@ import structlog
 
 from shared.consumers.pause_switch import PauseSwitch
 from shared.errors import Refused
-from shared.events.headers import ATTEMPT, carried, number
+from shared.events.headers import ATTEMPT, ERROR, FINGERPRINT, FIRST_FAILED, LAST_FAILED, QUEUE, carried, number
 from shared.messaging.subscriber import Message
 from shared.persistence.database import replace_nul
 from shared.persistence.database_errors import is_database_down
@@ -45,18 +45,18 @@ class DeadLetter:
     @classmethod
     def of(cls, headers: dict[str, Any], body: bytes, now: dt.datetime) -> "DeadLetter":
         """Read what our consumers wrote, or what the broker says of a message that it gave up itself."""
-        queue = _text(headers, "sc-queue") or _text(headers, "x-first-death-queue") or UNKNOWN
+        queue = _text(headers, QUEUE) or _text(headers, "x-first-death-queue") or UNKNOWN
         reason = _text(headers, "x-first-death-reason") or UNKNOWN
         return cls(
             message_id=_text(headers, "ce-id"),
             type=_text(headers, "ce-type"),
             school_id=_text(headers, "ce-schoolid"),
             queue=queue,
-            error=_text(headers, "sc-error") or f"the broker gave it up: {reason}",
-            fingerprint=_text(headers, "sc-fingerprint") or f"{queue}:{reason}",
+            error=_text(headers, ERROR) or f"the broker gave it up: {reason}",
+            fingerprint=_text(headers, FINGERPRINT) or f"{queue}:{reason}",
             attempts=number(headers, ATTEMPT),
-            first_failed=_time(headers.get("sc-first-failed"), now),
-            last_failed=_time(headers.get("sc-last-failed"), now),
+            first_failed=_time(headers.get(FIRST_FAILED), now),
+            last_failed=_time(headers.get(LAST_FAILED), now),
             headers={
                 replace_nul(name): replace_nul(value) for name, value in headers.items() if not name.startswith("x-")
             },

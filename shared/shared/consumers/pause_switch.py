@@ -33,7 +33,7 @@ class PauseSwitch:
         """Whether consumers are being held."""
         return not self._open.is_set()
 
-    async def passed(self) -> None:
+    async def wait_open(self) -> None:
         """Return once the infrastructure is there."""
         await self._open.wait()
 

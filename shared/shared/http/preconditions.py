@@ -8,7 +8,7 @@ from fastapi import Depends, Header, HTTPException
 class DecisionRefused(HTTPException):
     """A decision that an owner does not take; the gateway hands status, `code` (one of its own) and facts on.
 
-    `raise Declined(409, "too_late", "It has been sent.", state="completed")`
+    `raise DecisionRefused(409, "too_late", "It has been sent.", state="completed")`
     """
 
     def __init__(self, status: int, code: str, message: str | None = None, **more: Any) -> None:

@@ -51,7 +51,7 @@ WHERE position = ANY(%(positions)s) AND lease = %(lease)s
 class Work(BaseModel):
     """A permit to go on with something; private to its service, carries ids and nothing else.
 
-    `at_once`: how many a process performs at the same time, for each lane.
+    `concurrency`: how many a process performs at the same time, for each lane.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -146,7 +146,7 @@ class UnitOfWorkFactory:
                 raise NoSchool(str(problem).splitlines()[0]) from problem
             raise
 
-    async def at_once(self, school: UUID, query: str, values: dict[str, Any]) -> list[DictRow]:
+    async def run_single_statement(self, school: UUID, query: str, values: dict[str, Any]) -> list[DictRow]:
         """A request's whole transaction as one statement, outbox rows included; returns what it returns.
 
         `query` goes on from BOUND: it takes everything from `bound`, so that no tenant's table is read before it. It

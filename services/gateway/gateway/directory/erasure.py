@@ -1,7 +1,7 @@
 """Erasure: the key of a person is dropped, and what stands in plain tables is blanked, in one commit.
 
 What went out before (log, queues, dead letters, other services' copies of sealed fields) cannot be opened any more once
-the processes have forgotten the key (`Vault`, 60 s); the event of the blank person does the rest.
+the processes have forgotten the key (`SubjectKeyStore`, 60 s); the event of the blank person does the rest.
 """
 
 from uuid import UUID
