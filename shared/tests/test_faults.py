@@ -27,7 +27,7 @@ def prepare(backing):
         connection.execute("GRANT ALL ON notifier.seen TO notifier_worker")
 
 
-async def test_promise_04_and_16_the_database_cuts_every_connection_under_load(spine):
+async def test_promise_04_rule_16_the_database_cuts_every_connection_under_load(spine):
     # given
     prepare(spine.backing)
     async with spine.running(lambda s: s.on(SchoolChanged, remember)) as service:

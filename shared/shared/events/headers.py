@@ -22,13 +22,16 @@ LAST_FAILED = "sc-last-failed"
 MOST_ATTEMPTS = 1_000_000
 MOST_HEADERS = 32_000
 """Bytes. A frame holds 131,072 bytes, and the broker closes the connection of a client that sends more."""
+LONGEST_NAME = 128
+"""Bytes of a header's name (AMQP 0-9-1, section 4.2.5.5). RabbitMQ accepts 255; pamqp would cut such a name."""
 
 
 def carried(headers: Mapping[str, Any], without: tuple[str, ...] = ("x-",)) -> dict[str, str]:
     """Copy headers as texts to publish a message again, without the broker's own.
 
     An old `x-death` looks like a cycle to the broker. Texts, because other systems may send values that cannot be
-    written as they came. A header that would not fit into a frame together with ours is dropped and logged.
+    written as they came. A header that would not fit into a frame together with ours, or whose name is too long, is
+    dropped and logged.
     """
     kept: dict[str, str] = {}
     room = MOST_HEADERS
@@ -37,7 +40,7 @@ def carried(headers: Mapping[str, Any], without: tuple[str, ...] = ("x-",)) -> d
             continue
         text = str(value)
         size = len(name.encode()) + len(text.encode())
-        if size > room:
+        if size > room or len(name.encode()) > LONGEST_NAME:
             log.warning("header.dropped", header=name, bytes=size)
             continue
         room -= size

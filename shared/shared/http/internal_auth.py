@@ -3,10 +3,11 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Header, HTTPException, Request
+from fastapi import Depends, Header, HTTPException
 from pydantic import ValidationError
 
-from shared.http.tokens import Claims, TokenRefused
+from shared.http.provided import Provided
+from shared.http.tokens import Claims, TokenRefused, Verifier
 from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 
@@ -16,19 +17,19 @@ class InternalCaller(Claims):
     school: UUID
 
 
-async def internal_caller(request: Request, authorization: Annotated[str, Header()] = "") -> InternalCaller:
+async def internal_caller(
+    verifier: Annotated[Verifier, Depends(Provided(Verifier))], authorization: Annotated[str, Header()] = ""
+) -> InternalCaller:
     """Return the claims of the caller; 401 without a valid internal token for a school."""
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
         raise HTTPException(401, "an internal bearer token is required", {"WWW-Authenticate": "Bearer"})
     try:
-        claims = request.app.state.service.verifier.verify(token, "internal")
+        claims = verifier.verify(token, "internal")
         return InternalCaller(person=claims.person, role=claims.role, school=claims.school, use="internal")
     except (TokenRefused, ValidationError) as problem:
         raise HTTPException(401, str(problem), {"WWW-Authenticate": "Bearer"}) from problem
 
 
-async def transactions(request: Request) -> UnitOfWorkFactory:
-    """Return the service's factory of units of work."""
-    found: UnitOfWorkFactory = request.app.state.service.transactions
-    return found
+transactions = Provided(UnitOfWorkFactory)
+"""The service's factory of units of work, for routes."""

@@ -16,12 +16,12 @@ import structlog
 from psycopg import sql
 
 from shared.errors import HistoryMissing, Refused
-from shared.messaging.deliveries import linked
+from shared.messaging.connection import connected
+from shared.messaging.stream_reader import Read, first_offset
 from shared.persistence.database import Database
 from shared.projections import shadow_tables
 from shared.projections.projection_runner import ProjectionRunner
 from shared.projections.projector import Projection
-from shared.projections.stream_reader import StreamMessage, first_offset
 from shared.service.service import Service
 from shared.telemetry import Metrics
 from shared.transactions.unit_of_work import UnitOfWorkFactory
@@ -68,7 +68,7 @@ async def rebuild(
     if incomplete and not force and not found.has_directory_versions:
         raise HistoryMissing(f"{', '.join(incomplete)} no longer hold their start: {found.name} cannot be rebuilt")
     tables = (*found.tables, *(("directory_seen",) if found.has_directory_versions else ()))
-    untaken: list[StreamMessage] = []
+    untaken: list[Read] = []
     async with asyncio.timeout(patience), shadow_tables.schema(admin_url, service.name, tables) as name:
         database = Database(service.settings.database_url.get_secret_value(), service.name, workers=4, shadow=name)
         async with _reading(service, found, database, untaken) as readers:
@@ -104,18 +104,18 @@ def _able(service: Service) -> list[Projection]:
 
 async def _starts_late(url: str, found: Projection) -> list[str]:
     """Streams whose first message is gone. A stream that never had one starts at its first."""
-    async with linked(url, "starts") as link:
-        starts = {stream: await first_offset(link, stream) for stream in found.streams}
+    async with connected(url, "starts") as connection:
+        starts = {stream: await first_offset(connection, stream) for stream in found.streams}
     return [stream for stream, start in starts.items() if start > 0]
 
 
 @asynccontextmanager
 async def _reading(
-    service: Service, found: Projection, database: Database, untaken: list[StreamMessage]
+    service: Service, found: Projection, database: Database, untaken: list[Read]
 ) -> AsyncIterator[list[asyncio.Task[None]]]:
     """Readers that fill the shadow until the body ends; one that ends before that has failed."""
 
-    async def note(read: StreamMessage) -> None:
+    async def note(read: Read) -> None:
         untaken.append(read)
 
     transactions = UnitOfWorkFactory(database, service.name)
@@ -139,13 +139,7 @@ async def _reading(
 
 
 async def _swap(
-    database: Database,
-    found: Projection,
-    tables: tuple[str, ...],
-    name: str,
-    untaken: list[StreamMessage],
-    *,
-    force: bool,
+    database: Database, found: Projection, tables: tuple[str, ...], name: str, untaken: list[Read], *, force: bool
 ) -> dict[str, int] | None:
     """Take the shadow's rows over in one commit; None while it has not come as far as the live projection.
 

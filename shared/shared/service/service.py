@@ -18,6 +18,7 @@ from shared.consumers.dead_letters import StoreDeadLetter
 from shared.errors import UnknownMajor
 from shared.events.envelope import Envelope
 from shared.events.event import Event
+from shared.http.provided import provide
 from shared.http.tokens import Verifier
 from shared.messaging import topology
 from shared.messaging.broadcast_listener import BroadcastListener
@@ -64,6 +65,7 @@ class Service:
         self.runtime.background(self.invariant_checker.run)
         self._topology = topology.spine() | topology.retries(name, settings.retry_tiers)
         self._routers: list[APIRouter] = []
+        self._provided: list[object] = []
         self.reads: dict[str, str] = {}
         """Topic → how this service takes it, `reaction` or `projection`; for the documentation."""
         self.projections: dict[str, Projection] = {}
@@ -222,6 +224,10 @@ class Service:
         """Answer HTTP requests."""
         self._routers.append(router)
 
+    def provide(self, *objects: object) -> None:
+        """Give the routes objects, each by its type: see `shared.http.provided`."""
+        self._provided += objects
+
     def topology(self) -> topology.Topology:
         """What has to exist on the broker for this service."""
         return self._topology
@@ -241,7 +247,9 @@ class Service:
             redoc_url=None,
             telemetry={"tracing": False, "metrics": False, "logs": False},  # messages of errors may name people
         )
-        app.state.service = self
+        provide(
+            app, [self, self.settings, self.transactions, self.verifier, self.metrics, self.runtime, *self._provided]
+        )
         app.include_router(health_router)
         for router in self._routers:
             app.include_router(router)

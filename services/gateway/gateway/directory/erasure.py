@@ -7,7 +7,7 @@ the processes have forgotten the key (`SubjectKeyStore`, 60 s); the event of the
 from uuid import UUID
 
 from gateway.directory import people, publish
-from gateway.roster_import.oneroster import mark
+from gateway.directory.erased_ids import mark
 from shared.persistence.encryption import ERASE_KEY
 from shared.transactions.unit_of_work import UnitOfWork
 

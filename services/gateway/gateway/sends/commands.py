@@ -1,20 +1,17 @@
 """Intents: rows and outbox in one commit, then 202. Nothing here talks to the broker."""
 
-import asyncio
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
 from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import answered
-from gateway.notifications import audience_checks
-from gateway.permits import ImportPermit
 from gateway.problems import Problem
-from gateway.roster_import import upload as import_upload
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
+from gateway.sends import audience_checks
 from shared.events import Audience, NotificationRequested
 from shared.events.notifications import Escalation
 from shared.events.values import Channel, Kind
@@ -28,17 +25,6 @@ WITH opened AS (
 )
 INSERT INTO intent (notification_id, school_id, task_id) VALUES (%(notification)s, %(school)s, %(task)s)
 """
-OPEN_IMPORT = """
-WITH opened AS (
-    INSERT INTO task (task_id, kind, state, created_by)
-    VALUES (%(task)s, 'import.oneroster', 'accepted', %(person)s)
-)
-INSERT INTO import_job (task_id) VALUES (%(task)s)
-"""
-
-
-GROUP = UUID(int=0)
-"""Stands for the school of what belongs to none."""
 
 
 class SendCommand(BaseModel):
@@ -121,19 +107,3 @@ def refuse_past(command: SendCommand) -> None:
     """422 for what is over before it begins."""
     if command.expires_at is not None and command.expires_at <= dt.datetime.now(dt.UTC):
         raise Problem(422, "invalid", errors=[{"loc": ["body", "expires_at"], "code": "past", "message": "is over"}])
-
-
-async def request_import(tx: UnitOfWork, caller: Caller, upload: BinaryIO, key: str | None) -> dict[str, Any]:
-    """Commit an uploaded roster with the permit to import it; the answer, the same for the same key and content."""
-    task = uuid7()
-    answer = {"task_id": str(task), "state": "accepted"}
-    if key is not None:
-        # A hundred megabytes: nobody else's request waits for it.
-        digest = await asyncio.to_thread(import_upload.digest, upload)
-        request = {"route": "imports/oneroster", "sha256": digest}
-        if (before := await answered(tx, caller, GROUP, key, request, answer)) is not None:
-            return before
-    await tx.execute(OPEN_IMPORT, {"task": task, "person": caller.person})
-    await import_upload.keep(tx, task, upload)
-    tx.permit(ImportPermit(task_id=task), "imports")
-    return answer

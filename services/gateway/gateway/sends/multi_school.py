@@ -6,11 +6,11 @@ from typing import Any
 
 from uuid_utils.compat import uuid7
 
-from gateway.http.idempotency import answered
-from gateway.notifications import audience_checks
-from gateway.notifications.commands import GROUP, SendCommand, emit_send, refuse_past
+from gateway.http.idempotency import GROUP, answered
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
+from gateway.sends import audience_checks
+from gateway.sends.commands import SendCommand, emit_send, refuse_past
 from shared.transactions.unit_of_work import UnitOfWork
 
 KIND = "notification.group"
