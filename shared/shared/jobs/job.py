@@ -88,7 +88,7 @@ class Job:
             await self.lease.hold(tx)
             yield tx
 
-    async def tell(self, tx: UnitOfWork, done: int, total: int) -> None:
+    async def report_progress(self, tx: UnitOfWork, done: int, total: int) -> None:
         """How far it is, in the task's own unit."""
         await self._track(tx, "running", done=done, total=total)
 
@@ -189,7 +189,7 @@ async def _claim(
         if lease.attempts > MOST_ATTEMPTS:
             await job.fail(tx, f"given up: its worker died {MOST_ATTEMPTS} times")
         else:
-            await job.tell(tx, 0, 0)
+            await job.report_progress(tx, 0, 0)
     if job.ended:
         raise LeaseLost(f"task {task_id} was given up")
     return job
