@@ -16,7 +16,7 @@ from shared.events.envelope import Envelope
 from shared.events.event import Event
 from shared.persistence.database import Connection, Database, bind_literals
 from shared.transactions.buffered_transaction import BufferedTransaction, Values
-from shared.transactions.outbox import OutboxRow, Work, event_row, permit_row
+from shared.transactions.outbox import OutboxEntry, Work, event_row, permit_row
 
 INSERT_INBOX_ROWS = """
 INSERT INTO inbox (message_id, consumer)
@@ -51,7 +51,7 @@ class UnitOfWork:
         self._service = service
 
     @property
-    def outgoing(self) -> list[OutboxRow]:
+    def outgoing(self) -> list[OutboxEntry]:
         """What the commit leaves in the outbox."""
         return self.buffered.outgoing
 
