@@ -9,7 +9,7 @@ from shared.errors import Refused
 from shared.events import PersonChanged, SchoolChanged
 from shared.messaging.frames import MOST_BODY
 from shared.testing.fixtures import Recorder, eventually
-from shared.transactions.outbox import OutboxRow
+from shared.transactions.outbox import OutboxEntry
 
 
 async def test_a_fact_whose_subject_has_no_key_stays_and_keeps_nobody_from_travelling(spine):
@@ -43,7 +43,7 @@ async def test_what_cannot_be_written_stays_and_keeps_nobody_from_travelling(spi
     async with spine.running(lambda s: s.on(SchoolChanged, schools.one)) as service:
         # when: one in front of a good one
         async with service.transactions.begin() as tx:
-            tx.outgoing.append(OutboxRow("", key, "{}", body))
+            tx.outgoing.append(OutboxEntry("", key, "{}", body))
             tx.emit(fact)
         # then
         await schools.until(lambda seen: fact in seen)

@@ -39,13 +39,13 @@ from gateway.notifications import (
     template_routes,
     unsubscribe_routes,
 )
-from gateway.notifications.batch_accept import Intake
 from gateway.permits import IMPORTS, ImportPermit
 from gateway.records import announcements, report_announcements, routes
 from gateway.roster_import import job
 from gateway.schedules import routes as schedules
 from gateway.security.admission import Door
 from gateway.security.rate_limits import Limits, Rate
+from gateway.sends.batch_accept import Intake
 from gateway.settings import Settings
 from gateway.tasks import cancel, dead_letters, failure_routes, projection, retention, task_routes
 from shared.events import (

@@ -13,7 +13,7 @@ from shared.events.headers import ATTEMPT, ERROR, FINGERPRINT, FIRST_FAILED, LAS
 from shared.messaging.subscriber import Message
 from shared.persistence.database import replace_nul
 from shared.persistence.database_errors import is_database_down
-from shared.transactions.outbox import OutboxRow, json_text
+from shared.transactions.outbox import OutboxEntry, json_text
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
@@ -76,7 +76,7 @@ async def requeue(tx: UnitOfWork, queue: str, headers: Mapping[str, Any], body: 
         data = body.decode()
     except UnicodeDecodeError as problem:
         raise Refused("the body is not text, so that no consumer can read it; discard the message") from problem
-    tx.outgoing.append(OutboxRow("", queue, json_text(carried(headers, without=("x-", "sc-"))), data))
+    tx.outgoing.append(OutboxEntry("", queue, json_text(carried(headers, without=("x-", "sc-"))), data))
 
 
 def _text(headers: Mapping[str, Any], name: str) -> str | None:

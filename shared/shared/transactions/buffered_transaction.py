@@ -12,7 +12,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow
 
 from shared.persistence.database import Connection, bind_literals
-from shared.transactions.outbox import INSERT_OUTBOX_ROWS, OutboxRow, insert_values
+from shared.transactions.outbox import INSERT_OUTBOX_ROWS, OutboxEntry, insert_values
 
 Values = dict[str, Any] | Sequence[Any]
 
@@ -31,7 +31,7 @@ class BufferedTransaction:
     """An open database transaction for one message, or for several messages that commit together."""
 
     connection: Connection
-    outgoing: list[OutboxRow] = field(default_factory=list)
+    outgoing: list[OutboxEntry] = field(default_factory=list)
     writes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     writing: bool = False
     """Whether buffered writes are being executed; it stays set if one of them fails."""

@@ -68,7 +68,7 @@ class Work(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxEntry:
     """A row of the outbox that has not been inserted yet."""
 
     exchange: str
@@ -79,20 +79,20 @@ class OutboxRow:
     sealed_for: UUID | None = None
 
 
-def event_row(event: Event, source: str, cause: Envelope | None, *, without: set[str] | None = None) -> OutboxRow:
+def event_row(event: Event, source: str, cause: Envelope | None, *, without: set[str] | None = None) -> OutboxEntry:
     """Make the outbox row of an event; raises LookupError for a topic that no stream keeps.
 
     `without`: fields that the inserting statement adds to `data`, because only it knows their values.
     """
     envelope = Envelope.of(event, source, cause)
     sealed_for = event.sealed_for if event.personal else None
-    return OutboxRow(EVENTS, event.topic, envelope.json(), event.model_dump_json(exclude=without), sealed_for)
+    return OutboxEntry(EVENTS, event.topic, envelope.json(), event.model_dump_json(exclude=without), sealed_for)
 
 
-def permit_row(work: Work, service: str, lane: str, cause: Envelope | None) -> OutboxRow:
+def permit_row(work: Work, service: str, lane: str, cause: Envelope | None) -> OutboxEntry:
     """Make the outbox row of a permit for one of the service's own lanes."""
     envelope = Envelope.of_work(work.name, work.subject, service, cause)
-    return OutboxRow("", lane_name(service, lane), envelope.json(), work.model_dump_json())
+    return OutboxEntry("", lane_name(service, lane), envelope.json(), work.model_dump_json())
 
 
 def insert_values(rows: "Sequence[OutboxRow]") -> dict[str, str]:

@@ -16,7 +16,7 @@ from shared.events.envelope import Envelope
 from shared.events.event import Event
 from shared.persistence.database import Connection, Database, bind_literals
 from shared.transactions.buffered_transaction import BufferedTransaction, Values
-from shared.transactions.outbox import OutboxRow, Work, event_row, permit_row
+from shared.transactions.outbox import OutboxEntry, Work, event_row, permit_row
 
 # Note that a consumer handles these messages; returns the ids of new ones. Sorted, so that two batches cannot deadlock.
 INSERT_INBOX_ROWS = """
@@ -55,7 +55,7 @@ class UnitOfWork:
         self._service = service
 
     @property
-    def outgoing(self) -> list[OutboxRow]:
+    def outgoing(self) -> list[OutboxEntry]:
         """The outbox rows of the commit."""
         return self.buffered.outgoing
 

@@ -10,9 +10,9 @@ from gateway.directory import devices
 from gateway.directory.me_routes import DeviceIn
 from gateway.http.dependencies import Rows
 from gateway.http.fields import MOST, ONE_LINE, Key, Limit
-from gateway.notifications.commands import request_import
 from gateway.roster_import import upload as import_upload
 from gateway.security.access_control import Known
+from gateway.sends.commands import request_import
 
 ZIP = {
     "requestBody": {

@@ -25,9 +25,9 @@ from gateway.http.fields import (
 )
 from gateway.http.idempotency import answered
 from gateway.http.json_types import Flag
-from gateway.notifications.commands import GROUP
 from gateway.problems import Problem
 from gateway.security.access_control import Caller, Known
+from gateway.sends.commands import GROUP
 from shared.events.directory import QuietHours
 from shared.events.values import Occasion
 from shared.http.preconditions import IfMatch, etag

@@ -13,9 +13,9 @@ from gateway.accounts.passwords import Failures, Passwords
 from gateway.accounts.sessions import Sessions
 from gateway.http.fields import Wanted
 from gateway.http.service_client import Owners
-from gateway.notifications.batch_accept import Intake
 from gateway.problems import Problem
 from gateway.security.access_control import Caller, Known
+from gateway.sends.batch_accept import Intake
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 

@@ -11,13 +11,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway import problems
 from gateway.http.dependencies import Rows, Sends, school_of
 from gateway.http.fields import LONGEST_KEY, Key
-from gateway.notifications import multi_school
-from gateway.notifications.batch_accept import Intake
-from gateway.notifications.commands import SendCommand
 from gateway.notifications.read_routes import Accepted, NotificationIn, audience_of
 from gateway.problems import Problem
 from gateway.schedules.commands import invalid, later_of, request_schedule
 from gateway.security.access_control import Caller, Known, admitted
+from gateway.sends import multi_school
+from gateway.sends.batch_accept import Intake
+from gateway.sends.commands import SendCommand
 from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 PATH = "/v1/notifications"

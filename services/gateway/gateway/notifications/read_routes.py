@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from gateway.http.dependencies import Rows, Services, school_of, seen_by
 from gateway.http.fields import Limit, SchoolName, State, Wanted
 from gateway.http.json_types import Flag, Instant
-from gateway.notifications import audience_checks
-from gateway.notifications.schemas import MessageIn
 from gateway.problems import Problem
 from gateway.schedules.schemas import Timing
 from gateway.security.access_control import Known
+from gateway.sends import audience_checks
+from gateway.sends.schemas import MessageIn
 from shared.events import Audience
 from shared.events.values import Channel, Kind, Responsibility, Role
 

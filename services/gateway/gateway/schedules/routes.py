@@ -14,14 +14,14 @@ from gateway.http.dependencies import InSchool, Rows, Services, school_of, seen_
 from gateway.http.fields import Limit, Wanted
 from gateway.http.json_types import WHOLE, Flag
 from gateway.http.service_client import Owners
-from gateway.notifications import audience_checks
 from gateway.notifications.read_routes import AudienceIn, Text, audience_of
-from gateway.notifications.schemas import Data
 from gateway.problems import Problem
 from gateway.schedules.cancel import call_off
 from gateway.schedules.commands import SCHOOL, asked_as, invalid
 from gateway.schedules.schemas import Timing, Zone
 from gateway.security.access_control import ADMINS, Caller, Known
+from gateway.sends import audience_checks
+from gateway.sends.schemas import Data
 from shared.events.schedule_rules import OnceRule, Rule
 from shared.events.schedules import ScheduleState
 from shared.events.values import Channel

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from gateway.notifications.multi_school import KIND as GROUP
 from gateway.problems import Problem
 from gateway.roster_import.importer import KIND as IMPORT
 from gateway.security.access_control import ADMINS, Caller
+from gateway.sends.multi_school import KIND as GROUP
 from shared.events import FINAL, TaskCancelRequested
 from shared.jobs.task_status import track
 from shared.transactions.unit_of_work import UnitOfWork

@@ -6,8 +6,8 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from gateway.notifications import multi_school
 from gateway.security.rate_limits import Limits
+from gateway.sends import multi_school
 from shared.events import Event, NotificationDue, TaskChanged
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 

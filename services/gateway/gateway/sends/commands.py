@@ -10,11 +10,11 @@ from pydantic import BaseModel
 from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import answered
-from gateway.notifications import audience_checks
 from gateway.permits import ImportPermit
 from gateway.problems import Problem
 from gateway.roster_import import upload as import_upload
 from gateway.security.access_control import Caller
+from gateway.sends import audience_checks
 from shared.events import Audience, NotificationRequested
 from shared.events.notifications import Escalation
 from shared.events.values import Channel, Kind

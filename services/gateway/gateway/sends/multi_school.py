@@ -7,10 +7,10 @@ from typing import Any
 from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import answered
-from gateway.notifications import audience_checks
-from gateway.notifications.commands import GROUP, SendCommand, emit_send, refuse_past
 from gateway.problems import Problem
 from gateway.security.access_control import Caller
+from gateway.sends import audience_checks
+from gateway.sends.commands import GROUP, SendCommand, emit_send, refuse_past
 from shared.transactions.unit_of_work import UnitOfWork
 
 KIND = "notification.group"
