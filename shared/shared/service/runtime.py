@@ -87,8 +87,8 @@ class Runtime:
 
     def store_dead_letters(self, keep: StoreDeadLetter) -> None:
         """Take the dead letters of every service."""
-        undertaker = DeadLetterConsumer(keep, self.service.transactions, self.gate)
-        self._subscriber.subscriptions.append(Subscription(topology.DEAD, undertaker, prefetch=10))
+        dead_letters = DeadLetterConsumer(keep, self.service.transactions, self.gate)
+        self._subscriber.subscriptions.append(Subscription(topology.DEAD, dead_letters, prefetch=10))
 
     def read(self, stream: str, projector: Projector) -> None:
         """Read a stream into a projection."""
