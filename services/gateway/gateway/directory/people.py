@@ -100,7 +100,7 @@ async def add(
     if await tx.row(SCHOOL, {"school": school}) is None:
         raise Problem(404, "unknown_school")
     if await tx.row(ADD, {"person_id": person, **facts}) is None:
-        raise Problem(409, "conflict", "Somebody else has this sourced_id.")
+        raise Problem(409, "conflict", "Another person has this sourced_id.")
     await tx.execute(JOIN, publish.rows([{"person_id": person, "school_id": school, **m} for m in memberships]))
     await tx.execute(CONTACTS, publish.rows([{"person_id": person, **contact} for contact in contacts]))
     await _told(tx, person, await _students(tx, person, school), bump=False)
@@ -143,7 +143,7 @@ async def end_lapsed(transactions: UnitOfWorkFactory) -> None:
     while ended == AT_ONCE:
         async with transactions.begin() as tx:
             rows = await tx.rows(LAPSED, {"limit": AT_ONCE})
-            await publish.tell(tx, students=[(row["school_id"], row["student_id"]) for row in rows])
+            await publish.emit_states(tx, students=[(row["school_id"], row["student_id"]) for row in rows])
         ended = len(rows)
 
 
@@ -188,4 +188,4 @@ async def _students(tx: UnitOfWork, person: UUID, school: UUID | None = None) ->
 async def _told(tx: UnitOfWork, person: UUID, students: Sequence[tuple[UUID, UUID]] = (), *, bump: bool = True) -> None:
     if bump:
         await publish.bump_people(tx, [person])
-    await publish.tell(tx, people=[person], students=students)
+    await publish.emit_states(tx, people=[person], students=students)
