@@ -67,7 +67,7 @@ def test_every_method_of_a_service_or_transaction_that_a_guide_names_is_there(pa
         ("service", "shared/shared/service/service.py", "Service"),
         ("tx", "shared/shared/transactions/unit_of_work.py", "UnitOfWork"),
     ):
-        named = {f"{name}.{method}" for method in re.findall(rf"\b{variable}\.([a-z_]+)\b(?!\.py)", text)}
+        named = {f"{name}.{method}" for method in re.findall(rf"(?<![\w/-]){variable}\.([a-z_]+)\b(?!\.)", text)}
         assert named <= defined(ROOT / path)
 
 
