@@ -47,7 +47,7 @@ OnEnd = Callable[[UnitOfWork, UUID], Awaitable[None]]
 """Cleans up after a task, in the commit of its end, whatever the end is."""
 
 
-async def keep_all(_: UnitOfWork, __: UUID) -> None:
+async def no_cleanup(_: UnitOfWork, __: UUID) -> None:
     """Clean up nothing."""
 
 
@@ -70,7 +70,7 @@ class Job:
         lease: Lease,
         cause: Envelope | None,
         *,
-        on_end: OnEnd = keep_all,
+        on_end: OnEnd = no_cleanup,
         again: bool = False,
     ) -> None:
         self.task = task
@@ -149,7 +149,11 @@ async def start(tx: UnitOfWork, task: Task) -> bool:
 
 @asynccontextmanager
 async def run_job(
-    transactions: UnitOfWorkFactory, task_id: UUID, cause: Envelope | None, limits: TimeLimits, on_end: OnEnd = keep_all
+    transactions: UnitOfWorkFactory,
+    task_id: UUID,
+    cause: Envelope | None,
+    limits: TimeLimits,
+    on_end: OnEnd = no_cleanup,
 ) -> AsyncIterator[Job]:
     """Claim a task and work on it in the body, under its limits.
 
@@ -189,13 +193,13 @@ async def _claim(
         if lease.attempts > MOST_ATTEMPTS:
             await job.fail(tx, f"given up: its worker died {MOST_ATTEMPTS} times")
         else:
-            await job.tell(tx, 0, 0)
+            await job.report_progress(tx, 0, 0)
     if job.ended:
         raise LeaseLost(f"task {task_id} was given up")
     return job
 
 
-async def cancel(event: TaskCancelRequested, tx: UnitOfWork, kinds: frozenset[str], on_end: OnEnd = keep_all) -> None:
+async def cancel(event: TaskCancelRequested, tx: UnitOfWork, kinds: frozenset[str], on_end: OnEnd = no_cleanup) -> None:
     """Reaction of a service that owns tasks of these kinds: a task without a worker ends here, a worker is told.
 
     A cancel that overtakes its intent leaves a tombstone; one of an earlier epoch does not mean the retry.
