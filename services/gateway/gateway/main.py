@@ -94,7 +94,7 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     service.on(AbsenceRecorded, announcements.announce)
     service.on(BehaviorRecorded, announcements.announce)
     service.on(PaymentRecorded, announcements.announce)
-    service.on(ReportReady, report_announcements.tell_of_report)
+    service.on(ReportReady, report_announcements.announce_report)
     service.work(ImportPermit, job.run, IMPORTS)
     service.sweep(RESUME_SECONDS, job.resume_imports)
     service.sweep(RESUME_SECONDS, publish_bulk.tell_rest)

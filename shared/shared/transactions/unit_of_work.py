@@ -29,6 +29,9 @@ UPDATE log_offset SET position = %(to)s, mark = %(mark)s, moved_at = clock_times
 WHERE projection = %(projection)s AND stream = %(stream)s AND position = %(since)s RETURNING position
 """
 
+NO_SCHOOL = "SC001"
+"""SQLSTATE of `bound_school()` where no school is bound."""
+
 BIND = "SELECT set_config('app.school_id', %(school)s, true)"
 
 # `set_config(…, true)` does not outlive a statement of its own: it has to be part of the one that it is for.
@@ -133,9 +136,9 @@ class Transactions:
                 self._run(connection, *bound) as (_, commit),
             ):
                 yield Transaction(commit, self.service, cause)
-        except psycopg.errors.RaiseException as problem:
-            if "app.school_id" in str(problem):
-                raise NoSchool(str(problem).splitlines()[0]) from problem
+        except psycopg.DatabaseError as problem:
+            if problem.sqlstate == NO_SCHOOL:
+                raise NoSchool(problem.diag.message_primary or "") from problem
             raise
 
     async def at_once(self, school: UUID, query: str, values: dict[str, Any]) -> list[DictRow]:

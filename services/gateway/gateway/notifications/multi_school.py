@@ -8,7 +8,7 @@ from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import GROUP, answered
 from gateway.notifications import audience_checks
-from gateway.notifications.commands import SendCommand, emit_send, refuse_past
+from gateway.notifications.commands import SendCommand, open_send, refuse_past, requested
 from gateway.problems import Problem
 from gateway.security.access_control import Caller
 from shared.transactions.unit_of_work import Transaction
@@ -82,7 +82,8 @@ async def request(
     await tx.execute(OPEN, {"task": group, "kind": KIND, "person": caller.person})
     now = dt.datetime.now(dt.UTC)
     for send in full:
-        await emit_send(tx, caller, send["school"], send["notification"], send["task"], command, now, group)
+        school, version = send["school"]["school_id"], send["school"]["directory_version"]
+        open_send(tx, requested(caller, school, send["notification"], send["task"], command, now, version, group))
     return answer
 
 
