@@ -13,14 +13,14 @@ from uuid import UUID
 
 from prometheus_client import Counter
 
-from benchmarks import raw
-from benchmarks.ground import Ground, fact, message, project, react, ready, request, until
+from benchmarks import baseline_aio_pika
 from benchmarks.harness import Lab, Report
+from benchmarks.spine_service import Ground, fact, message, project, react, ready, request, until
 from shared.events import NotificationCompleted, TaskChanged
 from shared.events.event import Event
 from shared.messaging.topology import log_of, reaction
 from shared.service.service import Service
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 QUEUE = reaction("notifier", NotificationCompleted.topic).name
 TASKS = log_of(TaskChanged.topic)
@@ -36,7 +36,7 @@ async def run(lab: Lab, report: Report) -> None:
     with lab.backing(["notifier"]) as backing:
         ground = Ground(backing)
         await ground.prepare()
-        await raw.publish(ground.url, [message(fact(uuid.uuid4(), uuid.uuid4())) for _ in range(count)])
+        await baseline_aio_pika.publish(ground.url, [message(fact(uuid.uuid4(), uuid.uuid4())) for _ in range(count)])
         report.told("message", len(message(request()).body), "bytes")
 
         async def figure(what: str, beside: str, bound: float, peer: Measure, ours: Measure) -> None:
@@ -57,7 +57,7 @@ async def run(lab: Lab, report: Report) -> None:
         async with chain.ground.running(await chain.prepare()):
             await ready(chain.service)
             await figure("chain, both events", "raw in + out", 0.35,
-                         lambda: raw.through(beside.url, QUEUE, _requests(count)),
+                         lambda: baseline_aio_pika.through(beside.url, QUEUE, _requests(count)),
                          lambda: chain.rate(count // 2))  # fmt: skip
             delays = sorted(await chain.delays(lab.size(1000, 50)))
     report.at_most("commit → second handler, p50", _percentile(delays, 50), "ms", 15)
@@ -76,12 +76,12 @@ def _percentile(ordered: Sequence[float], percent: int) -> float:
     return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] * 1000
 
 
-def _requests(count: int) -> list[raw.Message]:
+def _requests(count: int) -> list[baseline_aio_pika.Message]:
     return [message(request()) for _ in range(count)]
 
 
 async def _raw_publish(ground: Ground, count: int) -> float:
-    rate = await raw.publish(ground.url, _requests(count))
+    rate = await baseline_aio_pika.publish(ground.url, _requests(count))
     await ground.purge(QUEUE)
     return rate
 
@@ -105,7 +105,7 @@ async def _relay(ground: Ground, count: int) -> float:
 
 
 async def _raw_read(ground: Ground, count: int) -> float:
-    return await raw.read(ground.url, TASKS, -1, count)
+    return await baseline_aio_pika.read(ground.url, TASKS, -1, count)
 
 
 async def _projection(ground: Ground, count: int) -> float:
@@ -118,13 +118,13 @@ async def _projection(ground: Ground, count: int) -> float:
 
 
 async def _raw_consume(ground: Ground, count: int) -> float:
-    await raw.publish(ground.url, _requests(count))
-    return await raw.consume(ground.url, QUEUE, count)
+    await baseline_aio_pika.publish(ground.url, _requests(count))
+    return await baseline_aio_pika.consume(ground.url, QUEUE, count)
 
 
 async def _react(ground: Ground, count: int) -> float:
     """A queue that holds them, from the first commit to the last."""
-    await raw.publish(ground.url, _requests(count))
+    await baseline_aio_pika.publish(ground.url, _requests(count))
     service = ground.service()
     service.on(NotificationCompleted, react)
     async with ground.running(service):
@@ -161,7 +161,7 @@ class Chain:
         await self.ground.prepare(self.service)
         return self.service
 
-    async def _project(self, events: Sequence[Event], tx: Transaction) -> None:
+    async def _project(self, events: Sequence[Event], tx: UnitOfWork) -> None:
         now = time.perf_counter()
         self.arrived |= {UUID(event.subject): now for event in events}
         await project(events, tx)

@@ -3,7 +3,7 @@
 import json
 
 from shared.events import PersonChanged
-from shared.transactions.outbox import as_text, of_event
+from shared.transactions.outbox import event_row, json_text
 
 LEFT = "SELECT exchange, routing_key, headers, data, sealed_for FROM outbox ORDER BY position"
 PUT = """
@@ -24,9 +24,9 @@ async def test_an_event_left_by_sql_is_the_one_that_is_emitted(spine):
         (emitted,) = await (await connection.execute(LEFT)).fetchall()
         await connection.execute("DELETE FROM outbox")
         # when
-        row = of_event(person, service.name, None, without={"version"})
+        row = event_row(person, service.name, None, without={"version"})
         values = {"topic": row.routing_key, "headers": emitted["headers"], "data": row.data}
-        rows = {"rows": as_text([values | {"sealed_for": row.sealed_for}])}
+        rows = {"rows": json_text([values | {"sealed_for": row.sealed_for}])}
         assert (await (await connection.execute(PUT, rows)).fetchone())["n"] == 1
         # then
         (put,) = await (await connection.execute(LEFT)).fetchall()

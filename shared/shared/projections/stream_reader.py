@@ -9,7 +9,7 @@ from typing import Any
 from aiormq.channel import Channel
 
 from shared.messaging.deliveries import Link
-from shared.persistence.database import storable
+from shared.persistence.database import replace_nul
 
 BATCH = 400
 """Messages in hand; more gains nothing (measured)."""
@@ -38,7 +38,7 @@ class Read:
     def mark(self) -> str | None:
         """What tells this message from another at the same offset of a stream that was made anew."""
         found = self.headers.get("ce-id")
-        return storable(found) if found else None
+        return replace_nul(found) if found else None
 
 
 Inbox = asyncio.Queue[Read | None]

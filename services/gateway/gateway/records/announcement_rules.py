@@ -147,7 +147,7 @@ def _payment(record: PaymentRecorded) -> RecordStatement:
     )
 
 
-def readers(report: ReportReady, *, announced: bool, requester_answers: bool) -> dict[str, Audience]:
+def report_audiences(report: ReportReady, *, announced: bool, requester_answers: bool) -> dict[str, Audience]:
     """Who is told that a report is ready, each under a name of its own: whoever asked for it, and whom it is for.
 
     A student's is for the guardians with custody, any other one for the school's administration. `announced`: the

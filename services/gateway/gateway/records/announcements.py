@@ -4,7 +4,6 @@ import datetime as dt
 from typing import Any
 from uuid import uuid5
 
-from gateway.notifications.commands import open_send
 from gateway.records.announcement_rules import (
     ABSENCE_HOURS,
     Announcement,
@@ -13,8 +12,9 @@ from gateway.records.announcement_rules import (
     decide_announcements,
     statement_of,
 )
+from gateway.sends.commands import open_send
 from shared.events import Audience, NotificationRequested
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 CHANNELS = ("push", "mail", "inbox")
 
@@ -35,7 +35,7 @@ FROM school s LEFT JOIN person p ON p.person_id = %(student)s WHERE s.school_id 
 """
 
 
-async def announce(event: Record, tx: Transaction) -> None:
+async def announce(event: Record, tx: UnitOfWork) -> None:
     """Request the notifications that follow from a record's new state; an older state or a repeat requests none."""
     ids = {"record": event.record_id, "school": event.school_id, "student": event.student_id}
     before = await tx.row(LOCK_ANNOUNCEMENT, ids)

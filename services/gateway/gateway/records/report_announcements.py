@@ -2,11 +2,11 @@
 
 from uuid import uuid5
 
-from gateway.notifications.commands import open_send
-from gateway.records.announcement_rules import readers
+from gateway.records.announcement_rules import report_audiences
 from gateway.records.announcements import CHANNELS
+from gateway.sends.commands import open_send
 from shared.events import NotificationRequested, ReportReady
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 # Read what the school lets be announced, and whether the requester is one of the report's readers by the school's day.
 SELECT_SCHOOL = """
@@ -23,7 +23,7 @@ FROM school s LEFT JOIN person p ON p.person_id = %(student)s WHERE s.school_id 
 SELECT_INTENT = "SELECT FROM intent WHERE notification_id = %(notification)s"
 
 
-async def announce_report(event: ReportReady, tx: Transaction) -> None:
+async def announce_report(event: ReportReady, tx: UnitOfWork) -> None:
     """Request the notifications that follow; their ids follow from the report's, so that a repeat requests none."""
     values = {"school": event.school_id, "student": event.student_id, "requester": event.requested_by}
     school = await tx.row(SELECT_SCHOOL, values)
@@ -31,7 +31,7 @@ async def announce_report(event: ReportReady, tx: Transaction) -> None:
         return
     announced = "report" in school["announces"]
     title = ", ".join(filter(None, (event.name, school["given_name"])))
-    for whom, audience in readers(event, announced=announced, requester_answers=school["answers"]).items():
+    for whom, audience in report_audiences(event, announced=announced, requester_answers=school["answers"]).items():
         notification = uuid5(event.report_id, whom)
         if await tx.row(SELECT_INTENT, {"notification": notification}) is not None:
             continue
