@@ -14,11 +14,11 @@ LOOK = 0.02
 
 
 class Workers:
-    """So many processes of `benchmarks.worker`; whoever has died is missed until `again` or `tended`."""
+    """So many processes of `benchmarks.worker_process`; whoever has died is missed until `again` or `tended`."""
 
     def __init__(self, count: int, environment: Mapping[str, str], log: Path) -> None:
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["benchmarks.__main__", "benchmarks.worker"])
+        self._context.set_forkserver_preload(["benchmarks.__main__", "benchmarks.worker_process"])
         self._environment = dict(environment)
         self._log = log
         self._processes: dict[int, ForkServerProcess] = {}

@@ -11,12 +11,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GUIDES = [page for page in PAGES if "decisions" not in page.parts and page.name != "CHANGELOG.md"]
 DECISIONS = sorted((ROOT / "docs/decisions").glob("*.md"))
-PACKAGES = {
-    found.parent.name: found.parent for found in [*ROOT.glob("*/*/py.typed"), *ROOT.glob("services/*/*/py.typed")]
-}
+PACKAGES = [found.parent for found in ROOT.rglob("py.typed") if ".venv" not in found.parts]
 
 LINK = re.compile(r"\]\(([^)#:]*)(?:#([^)]+))?\)")
-CODE = re.compile(r"`(\w+)/([\w/.]+\.\w+)(?::([\w.]+))?`")
+CODE = re.compile(r"`(\w+/[\w/.]+\.\w+)(?::([\w.]+))?`")
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 every_guide = pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
@@ -51,12 +49,15 @@ def test_every_link_leads_somewhere(page):
 
 @every_guide
 def test_every_file_and_function_that_a_guide_names_is_there(page):
-    for package, rest, name in CODE.findall(page.read_text()):
-        path = PACKAGES.get(package, ROOT / package) / rest
-        if not path.is_file():
-            path = ROOT / package / rest
-        assert path.is_file(), f"{package}/{rest}"
-        assert not name or name in defined(path), f"{package}/{rest}:{name}"
+    for file, name in CODE.findall(page.read_text()):
+        places = [
+            ROOT / file,
+            *(package.parent / file for package in PACKAGES),
+            *(package / file for package in PACKAGES),
+        ]
+        found = [place for place in places if place.is_file()]
+        assert found, file
+        assert not name or name in defined(found[0]), f"{file}:{name}"
 
 
 @every_guide
@@ -68,6 +69,13 @@ def test_every_command_that_a_guide_names_is_there(page):
         assert (ROOT / "benchmarks" / verb / f"{scenario}.py").is_file() or scenario == "name", f"{verb} {scenario}"
     for module in re.findall(r"python -m ([a-z_.]+)", text):
         assert module == "pytest" or find_spec(module.rstrip(".")), module
+
+
+@every_guide
+def test_every_metric_that_a_guide_names_is_there(page):
+    code = "".join(path.read_text() for package in PACKAGES for path in package.rglob("*.py"))
+    for name in set(re.findall(r"schoolconnect_[a-z_]+", page.read_text())):
+        assert f'"{name}"' in code, name
 
 
 def test_every_page_is_in_the_index():

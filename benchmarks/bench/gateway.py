@@ -42,11 +42,11 @@ async def run(lab: Lab, report: Report) -> None:
         url = system.url
         school, person = await asyncio.to_thread(_school, system.backing.admin_url)
         token = sign(system.backing.keys.joinpath("signing.pem").read_bytes(), _claims(school), dt.timedelta(hours=1))
-        await _streams(
-            lab, report, system, url, token
-        )  # before any load: what that leaves free would hide their memory
+        # Before any load: memory that a load leaves free would hide what the streams take.
+        await _streams(lab, report, system, url, token)
         port = pick(("bare",))["bare"]
-        bare = subprocess.Popen([sys.executable, "-m", "benchmarks.bare", system.backing.admin_url, str(port)])  # noqa: ASYNC220  # it only starts
+        command = [sys.executable, "-m", "benchmarks.baseline_endpoint", system.backing.admin_url, str(port)]
+        bare = subprocess.Popen(command)  # noqa: ASYNC220  # it only starts
         try:
             await _up(f"http://127.0.0.1:{port}/docs")
             await _posts(lab, report, url, port, token, person)

@@ -1,9 +1,10 @@
 """The bus under faults: workers killed, nodes killed and restarted, alarms, a bad network, a missing queue, poison.
 
-Three workers (`benchmarks.worker`) reach broker and database through proxies. A writer commits requests with their
-outbox rows. What it was told is committed has to be handled once, be in the log, and be projected once, in the log's
-order; what cannot be handled has to be buried once. Each phase ends with a drain; all of it is judged at the end.
-Then the services themselves are killed under requests (`benchmarks.dying`).
+Three workers (`benchmarks.worker_process`) reach broker and database through proxies. A writer commits requests with
+their outbox rows. Each committed request has to be handled once, to be in the log, and to be projected once, in the
+order of the log. A message that cannot be handled has to become one dead letter. Each phase ends
+with a drain; all of it is judged at the end.
+Then the services themselves are killed under requests (`benchmarks.service_kills`).
 """
 
 import asyncio

@@ -10,8 +10,7 @@ import pytest
 from shared.errors import HistoryMissing, Refused
 from shared.events import Envelope
 from shared.events.directory import SchoolChanged
-from shared.messaging import topology
-from shared.projections import stream_reader
+from shared.messaging import stream_reader, topology
 from shared.service.rebuild import rebuild, rewind
 from shared.testing.fixtures import Backing, declare, eventually, fresh_vhost, running
 

@@ -11,7 +11,7 @@ from shared.events import Event, TaskChanged
 from shared.messaging.topology import log_of
 from shared.service.service import Service
 
-HEAD = "| topic | stream | emitted by | taken by |\n|---|---|---|---|"
+HEAD = "| topic | stream | emitted by | consumed by |\n|---|---|---|---|"
 
 
 def emitters(package: str) -> set[str]:

@@ -8,7 +8,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
 from gateway.sends.batch_accept import TOGETHER, BatchAcceptor
 from gateway.sends.commands import SendCommand, request_notification
 from shared.events import Audience

@@ -11,7 +11,10 @@ from shared.recurrence import zone_of
 
 
 class LastRun(BaseModel):
-    """The last run: when it was due, when it ran, what became of it, and what it published."""
+    """The last run: when it was due, when it ran, what became of it, and what it published.
+
+    The gateway adds `task`: state, result and error of the task, once it knows them.
+    """
 
     due_at: str | None
     ran_at: str | None

@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from psycopg.rows import DictRow
 from pydantic import BaseModel
-from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, make_url, select
+from sqlalchemy import BindParameter, ColumnExpressionArgument, Select, bindparam, make_url, select
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from shared.persistence.schema import Table
@@ -53,7 +53,7 @@ class Query(Generic[Answer]):
     """
 
     def __init__(
-        self, answer: type[Answer], statement: Select[*tuple[Any, ...]], /, **conditions: ColumnElement[bool]
+        self, answer: type[Answer], statement: Select[*tuple[Any, ...]], /, **conditions: ColumnExpressionArgument[bool]
     ) -> None:
         self._answer = answer
         self._statement = statement

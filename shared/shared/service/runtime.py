@@ -7,9 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import aio_pika
 import structlog
-from aio_pika.abc import AbstractConnection
 
 from shared.consumers.dead_letters import DeadLetterConsumer, StoreDeadLetter
 from shared.consumers.message_processor import EnvelopeHandler, MessageProcessor
@@ -17,7 +15,8 @@ from shared.consumers.pause_switch import PauseSwitch
 from shared.consumers.quarantine import ExclusiveSection
 from shared.errors import InfrastructureDown
 from shared.messaging import topology, topology_admin
-from shared.messaging.publisher import CONNECTION_PROBLEMS, Publisher
+from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
+from shared.messaging.publisher import Publisher
 from shared.messaging.subscriber import Subscriber, Subscription
 from shared.projections.projection_runner import ProjectionRunner
 from shared.projections.projector import Projector
@@ -62,7 +61,7 @@ class Runtime:
         )
         self.gate = PauseSwitch(self._database_answers, service.metrics)
         self._turnstile = ExclusiveSection()
-        self.places = asyncio.Semaphore(settings.database_pool)
+        self.concurrency_limit = asyncio.Semaphore(settings.database_pool)
         """A handler holds a database connection throughout: no more run at once than there are."""
         self._subscriber = Subscriber(self._url, service.name)
         self._backgrounds: list[Callable[[], Coroutine[Any, Any, None]]] = []
@@ -88,8 +87,8 @@ class Runtime:
 
     def store_dead_letters(self, keep: StoreDeadLetter) -> None:
         """Take the dead letters of every service."""
-        undertaker = DeadLetterConsumer(keep, self.service.transactions, self.gate)
-        self._subscriber.subscriptions.append(Subscription(topology.DEAD, undertaker, prefetch=10))
+        dead_letters = DeadLetterConsumer(keep, self.service.transactions, self.gate)
+        self._subscriber.subscriptions.append(Subscription(topology.DEAD, dead_letters, prefetch=10))
 
     def read(self, stream: str, projector: Projector) -> None:
         """Read a stream into a projection."""
@@ -99,11 +98,11 @@ class Runtime:
         """Run for as long as the service lives."""
         self._backgrounds.append(run)
 
-    def closing(self, close: Callable[[], Awaitable[None]]) -> None:
+    def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
         """Call at the very end."""
         self._closing.append(close)
 
-    def stopping(self, stop: Callable[[], None]) -> None:
+    def on_stop(self, stop: Callable[[], None]) -> None:
         """Call as soon as the process is told to stop."""
         self._stopping.append(stop)
 
@@ -196,9 +195,7 @@ class Runtime:
         name = f"{self.service.name}-watch"
         while True:
             try:
-                async with await aio_pika.connect(
-                    self._url, timeout=5, client_properties={"connection_name": name}
-                ) as connection:
+                async with connected(self._url, name) as connection:
                     while not connection.is_closed:
                         await self._look(connection)
                         await asyncio.sleep(WATCH_SECONDS if self._consuming and not self._missing else LOOK_SECONDS)
@@ -206,7 +203,7 @@ class Runtime:
                 log.warning("broker.away", error=type(problem).__name__)
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _look(self, connection: AbstractConnection) -> None:
+    async def _look(self, connection: Connection) -> None:
         self._missing = await topology_admin.missing(connection, self.service.topology())
         if self._missing:
             log.error("topology.missing", queues=self._missing)

@@ -26,6 +26,10 @@ SELECT c.relname || ': ' || pg_get_indexdef(i.indexrelid, 0, true)
 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
 WHERE c.relnamespace = to_regnamespace(:schema) AND c.relname = ANY(:tables)
 """)
+UNPROTECTED = text("""
+SELECT relname FROM pg_class
+WHERE relnamespace = to_regnamespace(:schema) AND relname = ANY(:tables) AND NOT relforcerowsecurity ORDER BY relname
+""")
 
 
 def drift(admin_url: str, schema: str, metadata: MetaData, beside: Collection[str] = ()) -> list[str]:
@@ -43,6 +47,17 @@ def drift(admin_url: str, schema: str, metadata: MetaData, beside: Collection[st
                 *_statements(connection, metadata, VERSIONS | {*beside}),
                 *_definitions(connection, schema, metadata),
             ]
+    finally:
+        engine.dispose()
+
+
+def unprotected(admin_url: str, schema: str, metadata: MetaData) -> list[str]:
+    """Tables with rows of schools that do not force row-level security."""
+    tables = [name for name, table in metadata.tables.items() if "school_id" in table.columns]
+    engine = create_engine(make_url(admin_url).set(drivername="postgresql+psycopg"))
+    try:
+        with engine.connect() as connection:
+            return list(connection.scalars(UNPROTECTED, {"schema": schema, "tables": tables}))
     finally:
         engine.dispose()
 

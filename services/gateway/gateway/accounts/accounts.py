@@ -8,7 +8,7 @@ from uuid_utils.compat import uuid7
 
 from gateway.accounts.api_keys import digest
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 BY_NAME = """

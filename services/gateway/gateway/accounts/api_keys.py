@@ -8,10 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
+from gateway.security.caller import API_KEY_PREFIX, Caller
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
-PREFIX = "sck_"
 REMEMBERED_SECONDS = 5.0
 """How long a gateway may go on taking a key that was revoked on another one."""
 MOST_REMEMBERED = 10_000
@@ -47,7 +46,7 @@ def digest(secret: str) -> bytes:
 
 async def add(tx: UnitOfWork, values: dict[str, Any]) -> str:
     """Add a key; its secret, which is shown once."""
-    secret = PREFIX + secrets.token_urlsafe(32)
+    secret = API_KEY_PREFIX + secrets.token_urlsafe(32)
     await tx.execute(ADD, values | {"hash": digest(secret), "hint": secret[-4:]})
     return secret
 

@@ -91,7 +91,7 @@ class DirectoryPositions:
         self.spans = {school: (version + 1, version + counts[school]) for school, version in since.items()}
 
     @classmethod
-    async def reserve(cls, tx: UnitOfWork, touched: Iterable[Iterable[UUID]]) -> "Positions":
+    async def reserve(cls, tx: UnitOfWork, touched: Iterable[Iterable[UUID]]) -> "DirectoryPositions":
         """Reserve one version per event and school; `touched` is the schools of each event to come."""
         counts: dict[UUID, int] = {}
         for schools in touched:

@@ -8,7 +8,7 @@ import orjson
 from psycopg.types.json import Jsonb
 
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 GROUP = UUID(int=0)

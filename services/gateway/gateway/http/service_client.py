@@ -10,7 +10,7 @@ import structlog
 from fastapi.responses import JSONResponse, Response
 
 from gateway.problems import BY_STATUS, CODES, Problem, readable
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
 from shared.http.tokens import Claims, Signer
 
 log = structlog.get_logger()
@@ -46,7 +46,7 @@ class ServiceClients:
             _check(owner, response)
         return response
 
-    async def decide(
+    async def send_command(
         self,
         owner: str,
         method: str,
@@ -61,7 +61,7 @@ class ServiceClients:
         """Let an owner decide (POST, PUT, PATCH, DELETE) and hand on what it says: 200, 201, 202 or 204 with its ETag.
 
         `body` is anything that is JSON once dumped. Raises Problem: 404, 409 (`too_late`, `conflict`), 412 `stale`,
-        422, 428, with the owner's own code where it gave one (`shared.asking.Declined`), and 503 with Retry-After while
+        422, 428, with the owner's own code where it gave one (`DecisionRefused`), and 503 with Retry-After while
         the owner is away; then nobody knows whether it was decided, and asking again is safe.
         """
         headers = {} if if_match is None else {"If-Match": if_match}

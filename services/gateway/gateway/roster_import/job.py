@@ -12,7 +12,7 @@ from gateway.permits import ImportPermit
 from gateway.roster_import import importer, structure
 from gateway.roster_import import upload as import_upload
 from gateway.roster_import.oneroster import Known, Roster, RosterRefused, read
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
 from shared.events import Envelope, TaskCancelRequested
 from shared.jobs import job as jobs
 from shared.jobs.job import Task

@@ -14,7 +14,7 @@ import psycopg
 from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import digest
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
 from gateway.sends.commands import SendCommand, request_notification, requested
 from shared.persistence.database_errors import is_database_down
 from shared.transactions.outbox import event_row, json_text

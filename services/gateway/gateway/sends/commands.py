@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import answered
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
 from gateway.sends import audience_checks
 from shared.events import Audience, NotificationRequested
 from shared.events.notifications import Escalation

@@ -8,7 +8,7 @@ from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import GROUP, answered
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
 from gateway.sends import audience_checks
 from gateway.sends.commands import SendCommand, open_send, refuse_past, requested
 from shared.transactions.unit_of_work import UnitOfWork

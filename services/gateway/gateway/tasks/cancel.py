@@ -6,7 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from gateway.problems import Problem
-from gateway.security.access_control import ADMINS, Caller
+from gateway.security.access_control import ADMINS
+from gateway.security.caller import Caller
 from gateway.sends.multi_school import KIND as GROUP
 from shared.events import FINAL, TaskCancelRequested
 from shared.transactions.unit_of_work import UnitOfWork

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
 from notifier.explain import explain
+from notifier.tables import EscalationShown
 from shared.http.internal_auth import InternalCaller, internal_caller, transactions
 from shared.http.preconditions import DecisionRefused
 from shared.transactions.unit_of_work import UnitOfWorkFactory
@@ -54,15 +55,9 @@ class AskedPerson(BaseModel):
     read_at: dt.datetime | None
 
 
-class Case(BaseModel):
+class Case(EscalationShown):
     """One student (or person) about whom somebody must be reached. `missed`: nobody was, in time."""
 
-    about: UUID
-    state: State
-    due_at: dt.datetime
-    deadline: dt.datetime | None
-    reached_by: UUID | None
-    ended_at: dt.datetime | None
     asked: list[AskedPerson]
 
 

@@ -1,21 +1,23 @@
 """Whom a school no longer writes to; asked by the gateway."""
 
-import datetime as dt
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field, StringConstraints
 
 from notifier.settings import Settings
 from notifier.suppressions import suppressions
+from notifier.suppressions.reads import LIST_SUPPRESSIONS, SuppressionPage, SuppressionRead
 from shared.http.internal_auth import InternalCaller, internal_caller, transactions
 from shared.http.preconditions import DecisionRefused
+from shared.http.provided import Provided
 from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1", tags=["decisions"])
 
 Who = Annotated[InternalCaller, Depends(internal_caller)]
 Rows = Annotated[UnitOfWorkFactory, Depends(transactions)]
+Configured = Annotated[Settings, Depends(Provided(Settings))]
 
 
 class SuppressionIn(BaseModel):
@@ -24,28 +26,6 @@ class SuppressionIn(BaseModel):
     address: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=254)]
     reason: Literal["bounced", "complained"]
     detail: Annotated[str, StringConstraints(max_length=200)] | None = None
-
-
-class SuppressionRead(BaseModel):
-    """`target` is an address or, where somebody unsubscribed, the person; `kind` is '' for every kind."""
-
-    suppression_id: int
-    channel: str
-    target: str
-    kind: str
-    reason: str
-    detail: str | None
-    times: int
-    active: bool
-    created_at: dt.datetime
-    changed_at: dt.datetime
-
-
-class SuppressionPage(BaseModel):
-    """Newest first; ask again with `next` as `after`, it is null on the last page."""
-
-    items: list[SuppressionRead]
-    next: int | None
 
 
 class UnsubscribeIn(BaseModel):
@@ -65,11 +45,11 @@ async def list_suppressions(
     lifted: bool = False,
 ) -> SuppressionPage:
     """Whom the school does not write to; with `lifted` also those it does again."""
-    values = {"reason": reason, "after": after, "limit": limit + 1, "lifted": lifted}
+    in_force = None if lifted else True
     async with database.request(who.school) as tx:
-        rows = await tx.rows(suppressions.PAGE, values)
-    items = [SuppressionRead(**row) for row in rows[:limit]]
-    return SuppressionPage(items=items, next=items[-1].suppression_id if len(rows) > limit else None)
+        found = await LIST_SUPPRESSIONS.all(tx, in_force=in_force, reason=reason, after=after, limit=limit + 1)
+    items = found[:limit]
+    return SuppressionPage(items=items, next=items[-1].suppression_id if len(found) > limit else None)
 
 
 @router.post("/suppressions", status_code=201)
@@ -92,9 +72,8 @@ async def lift(suppression_id: int, who: Who, database: Rows) -> None:
 
 
 @router.post("/unsubscribe", status_code=204)
-async def unsubscribe(body: UnsubscribeIn, who: Who, database: Rows, request: Request) -> None:
+async def unsubscribe(body: UnsubscribeIn, who: Who, database: Rows, settings: Configured) -> None:
     """What a one-click link asks for. 404 for a link that is not ours."""
-    settings: Settings = request.app.state.service.settings
     links = suppressions.one_click(settings)
     async with database.request(who.school) as tx:
         if not await suppressions.unsubscribe(tx, links, who.school, body.token):

@@ -20,12 +20,6 @@ ON CONFLICT (school_id, channel, target, kind, reason) DO UPDATE SET active = tr
     detail = excluded.detail, times = s.times + (NOT s.active)::int, changed_at = clock_timestamp()
 RETURNING *
 """
-PAGE = """
-SELECT suppression_id, channel, target, kind, reason, detail, times, active, created_at, changed_at FROM suppression
-WHERE school_id = (SELECT bound_school()) AND (active OR %(lifted)s)
-  AND (%(reason)s::text IS NULL OR reason = %(reason)s) AND (%(after)s::bigint IS NULL OR suppression_id < %(after)s)
-ORDER BY suppression_id DESC LIMIT %(limit)s
-"""
 # What bounces begins to be counted anew.
 LIFT = """
 UPDATE suppression SET active = false, times = 0, lifted_by = %(person)s, changed_at = clock_timestamp()

@@ -1,14 +1,14 @@
 """Reads a stream of the log from an offset on: what a projection, a probe and a backfill have in common."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from aiormq.channel import Channel
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
-from shared.messaging.deliveries import Link
+from shared.messaging.connection import Connection, underlying
 from shared.persistence.database import replace_nul
 
 BATCH = 400
@@ -20,6 +20,10 @@ PROBE = 0.5
 PROBE_LONGEST = 10 * PROBE
 
 
+Inbox = asyncio.Queue[AbstractIncomingMessage | None]
+"""What has come; None once no more will."""
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
     """One message of a stream."""
@@ -27,6 +31,11 @@ class Read:
     offset: int
     headers: Mapping[str, Any]
     body: bytes
+
+    @classmethod
+    def of(cls, message: AbstractIncomingMessage) -> "Read":
+        """What a projection needs of a message."""
+        return cls(cast("int", message.headers["x-stream-offset"]), message.headers, message.body)
 
     @property
     def type(self) -> str | None:
@@ -41,65 +50,67 @@ class Read:
         return replace_nul(found) if found else None
 
 
-Inbox = asyncio.Queue[Read | None]
-"""What has come; None once no more will."""
-
-
 class Incoming:
     """A stream's messages as they come."""
 
-    def __init__(self, channel: Channel, inbox: Inbox) -> None:
-        self._channel = channel
+    def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
-        self._given = self._size = 0
+        self._last: AbstractIncomingMessage | None = None
+        self._size = 0
 
     async def batch(self, patience: float | None = None) -> list[Read]:
         """At least one message, or none after `patience` seconds; raises ConnectionError when no more will come."""
         linger = self._size >= BUSY
-        messages: list[Read] = []
+        messages: list[AbstractIncomingMessage] = []
         try:
             async with asyncio.timeout(patience):
                 message = await self._inbox.get()
         except TimeoutError:
-            return messages
+            return []
         while message is not None:
             messages.append(message)
             if linger and self._inbox.empty():
                 linger = False
                 await asyncio.sleep(LINGER)
             if self._inbox.empty() or len(messages) == BATCH:
-                self._size = len(messages)
-                self._given += self._size
-                return messages
+                self._size, self._last = len(messages), messages[-1]
+                return [Read.of(each) for each in messages]
             message = self._inbox.get_nowait()
         raise ConnectionError("the log's channel was closed")
 
     async def ack(self) -> None:
-        """All that was given is done with: a channel numbers what it delivers 1, 2, 3, …"""
-        await self._channel.basic_ack(self._given, multiple=True)
+        """Acknowledge all that was given."""
+        if self._last is not None:
+            await self._last.ack(multiple=True)
+            self._last = None
 
 
 @asynccontextmanager
-async def reading(link: Link, stream: str, start: Any, prefetch: int = BATCH) -> AsyncIterator[Incoming]:
+async def reading(connection: Connection, stream: str, start: Any, prefetch: int = BATCH) -> AsyncIterator[Incoming]:
     """What lies in a stream from `start` on: an offset, an instant, "first", "last" (chunk) or "next"."""
     inbox: Inbox = asyncio.Queue()
+    async with connection.channel(publisher_confirms=False) as channel:
+        await _on_loss(channel, lambda: inbox.put_nowait(None))
+        await channel.set_qos(prefetch)
+        queue = await channel.get_queue(stream, ensure=False)
+        await queue.consume(inbox.put, arguments={"x-stream-offset": start})
+        yield Incoming(inbox)
 
-    def take(headers: Mapping[str, Any], body: bytes, _tag: int) -> None:
-        inbox.put_nowait(Read(int(headers["x-stream-offset"]), headers, body))
 
-    async with link.channel(prefetch, lambda: inbox.put_nowait(None)) as channel:
-        await link.consume(channel, stream, take, {"x-stream-offset": start})
-        yield Incoming(channel, inbox)
+async def _on_loss(channel: AbstractChannel, tell: Callable[[], None]) -> None:
+    """Call `tell` when the channel closes, and when the broker ends a consumer because its stream is deleted."""
+    channel.close_callbacks.add(lambda *_: tell())
+    (await underlying(channel)).on_consumer_cancel_callbacks.add(lambda _: tell())
 
 
-async def first_offset(link: Link, stream: str) -> int:
+async def first_offset(connection: Connection, stream: str) -> int:
     """The lowest offset that a stream still holds, or -1 when it is empty."""
-    async with reading(link, stream, "first", prefetch=1) as incoming:
+    async with reading(connection, stream, "first", prefetch=1) as incoming:
         found = await incoming.batch(PROBE * 4)
     return found[0].offset if found else -1
 
 
-async def last_offset(link: Link, stream: str, enough: int | None = None) -> int:
+async def last_offset(connection: Connection, stream: str, enough: int | None = None) -> int:
     """The highest offset of a stream, or -1 when it is empty; with `enough`, that or the first found at or above it.
 
     `last` gives the last chunk, which is read to its end, and what others publish meanwhile: PROBE seconds of silence
@@ -107,10 +118,10 @@ async def last_offset(link: Link, stream: str, enough: int | None = None) -> int
     """
     highest = -1
     silence = PROBE if enough is None else PROBE_LONGEST
-    async with link.channel(BATCH) as channel:
-        holds = (await channel.queue_declare(stream, passive=True)).message_count
+    async with connection.channel(publisher_confirms=False) as channel:
+        holds = (await channel.declare_queue(stream, passive=True)).declaration_result.message_count
     patience = PROBE_LONGEST if holds else silence
-    async with reading(link, stream, "last") as incoming:
+    async with reading(connection, stream, "last") as incoming:
         with suppress(TimeoutError):
             async with asyncio.timeout(PROBE_LONGEST):
                 while (enough is None or highest < enough) and (found := await incoming.batch(patience)):
