@@ -14,7 +14,7 @@ from shared.errors import Refused
 from shared.events.headers import carried
 from shared.messaging import topology
 from shared.messaging.connection import connected
-from shared.messaging.stream_reader import Read, last_offset, reading
+from shared.messaging.stream_reader import StreamMessage, last_offset, read_stream
 
 log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
         if end < 0:
             return 0
         given, at = 0, -1
-        async with reading(source, stream, since or "first") as incoming:
+        async with read_stream(source, stream, since or "first") as incoming:
             while at < end:
                 messages = await incoming.batch(SILENCE_SECONDS)
                 if not messages and since is not None and at < 0:
@@ -58,7 +58,7 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
     return given
 
 
-def _copy(message: Read) -> aio_pika.Message:
+def _copy(message: StreamMessage) -> aio_pika.Message:
     """As the relay would have sent it: without the stream's own headers."""
     headers: dict[str, Any] = {**carried(message.headers)}
     return aio_pika.Message(

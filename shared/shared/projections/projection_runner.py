@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 
 from shared.errors import InfrastructureDown, LeaseLost, Undeliverable
 from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
-from shared.messaging.stream_reader import Read, last_offset, reading
+from shared.messaging.stream_reader import StreamMessage, last_offset, read_stream
 from shared.persistence.database_errors import is_contention, is_database_down
 from shared.projections.projector import Projector
 from shared.transactions.unit_of_work import UnitOfWorkFactory
@@ -91,9 +91,9 @@ class ProjectionRunner:
     async def _read(self, connection: Connection, position: int, mark: str | None) -> None:
         now = asyncio.get_running_loop().time
         first, until = True, 0.0
-        held: list[Read] = []
+        held: list[StreamMessage] = []
         # The message that was read last comes once more, to be recognised.
-        async with reading(connection, self.stream, position if position >= 0 else "first") as incoming:
+        async with read_stream(connection, self.stream, position if position >= 0 else "first") as incoming:
             while True:
                 messages = await incoming.batch(HELD_SECONDS if held else None)
                 if first:
@@ -109,7 +109,7 @@ class ProjectionRunner:
                 if messages:
                     await incoming.ack()
 
-    async def _check_history(self, position: int, mark: str | None, first: Read) -> None:
+    async def _check_history(self, position: int, mark: str | None, first: StreamMessage) -> None:
         """Whether the log goes on where this projection stopped. A segment's own chunk takes one offset."""
         offset = first.offset
         if offset == position and mark is not None and mark != first.mark:

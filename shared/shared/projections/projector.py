@@ -14,7 +14,7 @@ from shared.events.event import DirectoryEvent, Event, StateEvent
 from shared.events.headers import carried
 from shared.messaging.publisher import Publisher
 from shared.messaging.serialization import decrypt_bodies, event_type
-from shared.messaging.stream_reader import Read
+from shared.messaging.stream_reader import StreamMessage
 from shared.messaging.topology import log_of
 from shared.persistence.database_errors import is_contention, is_database_down
 from shared.persistence.encryption import SubjectKeyStore
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 Handler = Callable[[Sequence[Event], UnitOfWork], Awaitable[None]]
 
-Park = Callable[[Read], Awaitable[None]]
+Park = Callable[[StreamMessage], Awaitable[None]]
 
 ADD_DIRECTORY_VERSIONS = """
 INSERT INTO directory_seen (school_id, versions)
@@ -68,11 +68,11 @@ class Projector:
         self._vault = vault
         self._set_aside = set_aside
 
-    def wants(self, reads: Sequence[Read]) -> bool:
+    def wants(self, reads: Sequence[StreamMessage]) -> bool:
         """Whether any of this is to be projected."""
         return any(read.type in self.topics for read in reads)
 
-    async def apply(self, stream: str, since: int, reads: Sequence[Read]) -> None:
+    async def apply(self, stream: str, since: int, reads: Sequence[StreamMessage]) -> None:
         """Commit a batch with its offset; a batch that fails is redone one by one, what fails alone is set aside."""
         try:
             await self._commit(stream, since, reads)
@@ -89,7 +89,7 @@ class Projector:
                 return
             await self._again(stream, since, reads[0], problem)
 
-    async def _again(self, stream: str, since: int, read: Read, problem: Exception) -> None:
+    async def _again(self, stream: str, since: int, read: StreamMessage, problem: Exception) -> None:
         """Contention is not the event's fault; anything else takes it out of the others' way."""
         for _ in range(CONTENTION_TRIES if is_contention(problem) else 0):
             await asyncio.sleep(CONTENTION_PAUSE)
@@ -110,7 +110,7 @@ class Projector:
         async with self._transactions.project_batch(self.name, stream, since, read.offset, read.mark):
             pass
 
-    async def _commit(self, stream: str, since: int, reads: Sequence[Read]) -> None:
+    async def _commit(self, stream: str, since: int, reads: Sequence[StreamMessage]) -> None:
         wanted = [read for read in reads if read.type in self.topics]
         events = await self._decode(wanted)
         last = reads[-1]
@@ -127,7 +127,7 @@ class Projector:
         if newest := _newest(events):
             await self._handler(newest, tx)
 
-    async def _decode(self, reads: Sequence[Read]) -> list[Event]:
+    async def _decode(self, reads: Sequence[StreamMessage]) -> list[Event]:
         envelopes = [Envelope.read(read.headers) for read in reads]
         plain = await decrypt_bodies([read.body for read in reads], self._vault)
         found = []
@@ -177,7 +177,7 @@ def park_in_queue(queue: str, publisher: Publisher) -> Park:
     An unknown major goes this way too: a newer replica may take it from there, and the events behind it do not wait.
     """
 
-    async def set_aside(read: Read) -> None:
+    async def set_aside(read: StreamMessage) -> None:
         try:
             await publisher.publish("", queue, read.body, carried(read.headers))
         except Unwritable:

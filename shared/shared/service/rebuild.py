@@ -17,7 +17,7 @@ from psycopg import sql
 
 from shared.errors import HistoryMissing, Refused
 from shared.messaging.connection import connected
-from shared.messaging.stream_reader import Read, first_offset
+from shared.messaging.stream_reader import StreamMessage, first_offset
 from shared.persistence.database import Database
 from shared.projections import shadow_tables
 from shared.projections.projection_runner import ProjectionRunner
@@ -68,7 +68,7 @@ async def rebuild(
     if incomplete and not force and not found.has_directory_versions:
         raise HistoryMissing(f"{', '.join(incomplete)} no longer hold their start: {found.name} cannot be rebuilt")
     tables = (*found.tables, *(("directory_seen",) if found.has_directory_versions else ()))
-    untaken: list[Read] = []
+    untaken: list[StreamMessage] = []
     async with asyncio.timeout(patience), shadow_tables.schema(admin_url, service.name, tables) as name:
         database = Database(service.settings.database_url.get_secret_value(), service.name, workers=4, shadow=name)
         async with _reading(service, found, database, untaken) as readers:
@@ -111,11 +111,11 @@ async def _starts_late(url: str, found: Projection) -> list[str]:
 
 @asynccontextmanager
 async def _reading(
-    service: Service, found: Projection, database: Database, untaken: list[Read]
+    service: Service, found: Projection, database: Database, untaken: list[StreamMessage]
 ) -> AsyncIterator[list[asyncio.Task[None]]]:
     """Readers that fill the shadow until the body ends; one that ends before that has failed."""
 
-    async def note(read: Read) -> None:
+    async def note(read: StreamMessage) -> None:
         untaken.append(read)
 
     transactions = UnitOfWorkFactory(database, service.name)
@@ -139,7 +139,13 @@ async def _reading(
 
 
 async def _swap(
-    database: Database, found: Projection, tables: tuple[str, ...], name: str, untaken: list[Read], *, force: bool
+    database: Database,
+    found: Projection,
+    tables: tuple[str, ...],
+    name: str,
+    untaken: list[StreamMessage],
+    *,
+    force: bool,
 ) -> dict[str, int] | None:
     """Take the shadow's rows over in one commit; None while it has not come as far as the live projection.
 
