@@ -30,7 +30,7 @@ from shared.events import PersonChanged
 from shared.events.records import RECORDS
 from shared.events.values import Role
 from shared.http.preconditions import IfMatch, etag
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/v1/people", tags=["people"], route_class=GuardedRoute)
 
@@ -101,7 +101,7 @@ async def change(
 ) -> PersonWhole:
     """Change a person; with If-Match only if nobody else has meanwhile. `active` is the whole group's to say."""
     if "active" in body.model_fields_set and not caller.everywhere:
-        raise Problem(403, "forbidden", "End the membership instead: `active` holds in every school.")
+        raise Problem(403, "forbidden", "`active` applies to every school. End the membership instead.")
     async with rows.begin() as tx:
         await people.change(tx, person_id, school, expected, body.given())
     return await _answer(rows, school, person_id, response)
@@ -166,7 +166,7 @@ async def _answer(rows: Rows, school: UUID, person: UUID, response: Response) ->
     return PersonWhole(**(row | {"contacts": contacts}))
 
 
-async def one(tx: Transaction, person: UUID) -> dict[str, Any]:
+async def one(tx: UnitOfWork, person: UUID) -> dict[str, Any]:
     """A person's row with all that belongs to it; 404."""
     row = await people_reads.person(tx, person)
     if row is None:

@@ -31,7 +31,7 @@ from gateway.security.access_control import ADMINS, EVERYBODY, PLATFORM, STAFF, 
 from gateway.security.caller import Caller, CurrentCaller
 from shared.events.values import Occasion
 from shared.http.preconditions import IfMatch, etag
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/v1/schools", tags=["schools"], route_class=GuardedRoute)
 
@@ -53,7 +53,7 @@ class SettingsIn(Strict):
     def something(self) -> Self:
         """Only quiet hours can be taken away; the rest has a value always."""
         if not self.model_fields_set:
-            msg = "names nothing to change"
+            msg = "has no field to change"
             raise ValueError(msg)
         if empty := sorted(n for n in self.model_fields_set - {"quiet"} if getattr(self, n) is None):
             msg = f"cannot be null: {', '.join(empty)}"
@@ -137,7 +137,7 @@ def ours(caller: Caller, school: UUID) -> UUID:
     return school
 
 
-async def _answer(tx: Transaction, school: UUID, response: Response, *, created: bool = False) -> School:
+async def _answer(tx: UnitOfWork, school: UUID, response: Response, *, created: bool = False) -> School:
     found = await LIST_SCHOOLS.first(tx, school=school, limit=1)
     if found is None:
         raise Problem(404, "not_found")

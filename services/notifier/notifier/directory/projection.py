@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.events import Event, PersonChanged, SchoolChanged, StudentChanged
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 TABLES = ("school", "person", "membership", "contact", "device", "preference", "student", "guardianship")
 
@@ -26,14 +26,16 @@ WHERE school.version < excluded.version
 
 # The parts of a person are replaced whole, and only where the person's own row took the newer version.
 PEOPLE = """
-INSERT INTO person (person_id, active, language, timezone, given_name, family_name, quiet_starts, quiet_ends, version)
+INSERT INTO person (person_id, active, language, timezone, given_name, family_name, quiet_starts, quiet_ends, version,
+                    erased)
 SELECT person_id, active, language, timezone, given_name, family_name, (quiet ->> 'starts')::time,
-       (quiet ->> 'ends')::time, version
-FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, active boolean, language text, timezone text,
-                                       given_name text, family_name text, quiet jsonb, version bigint)
+       (quiet ->> 'ends')::time, version, erased
+FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, active boolean, language text, timezone text, given_name text,
+                                       family_name text, quiet jsonb, version bigint, erased boolean)
 ON CONFLICT (person_id) DO UPDATE SET active = excluded.active, language = excluded.language,
     timezone = excluded.timezone, given_name = excluded.given_name, family_name = excluded.family_name,
-    quiet_starts = excluded.quiet_starts, quiet_ends = excluded.quiet_ends, version = excluded.version
+    quiet_starts = excluded.quiet_starts, quiet_ends = excluded.quiet_ends, version = excluded.version,
+    erased = excluded.erased
 WHERE person.version < excluded.version
 RETURNING person_id
 """
@@ -90,7 +92,7 @@ ON CONFLICT DO NOTHING
 """
 
 
-async def apply(events: Sequence[Event], tx: Transaction) -> None:
+async def apply(events: Sequence[Event], tx: UnitOfWork) -> None:
     """Take the newest state of schools, people and students into the copy; calendars only count as seen."""
     schools = [e for e in events if isinstance(e, SchoolChanged)]
     people = [e for e in events if isinstance(e, PersonChanged)]
@@ -103,8 +105,8 @@ async def apply(events: Sequence[Event], tx: Transaction) -> None:
         await _students(tx, students)
 
 
-async def _people(tx: Transaction, people: Sequence[PersonChanged]) -> None:
-    states = {e.person_id: e.model_dump(mode="json") for e in people}
+async def _people(tx: UnitOfWork, people: Sequence[PersonChanged]) -> None:
+    states = {e.person_id: e.model_dump(mode="json") | {"erased": e.erased} for e in people}
     newer = [row["person_id"] for row in await tx.rows(PEOPLE, _rows(list(states.values())))]
     if not newer:
         return
@@ -121,7 +123,7 @@ async def _people(tx: Transaction, people: Sequence[PersonChanged]) -> None:
             await tx.execute(statement, _rows(rows))
 
 
-async def _students(tx: Transaction, students: Sequence[StudentChanged]) -> None:
+async def _students(tx: UnitOfWork, students: Sequence[StudentChanged]) -> None:
     states = {(e.school_id, e.student_id): e.model_dump(mode="json") for e in students}
     taken = await tx.rows(STUDENTS, _rows(list(states.values())))
     newer = [(row["school_id"], row["student_id"]) for row in taken]

@@ -14,11 +14,11 @@ import psycopg
 from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import digest
-from gateway.notifications.commands import SendCommand, request_notification, requested
 from gateway.security.caller import Caller
-from shared.persistence.database_errors import infrastructure
-from shared.transactions.outbox import as_text, of_event
-from shared.transactions.unit_of_work import Transactions
+from gateway.sends.commands import SendCommand, request_notification, requested
+from shared.persistence.database_errors import is_database_down
+from shared.transactions.outbox import event_row, json_text
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 TOGETHER = 50
 """Sends in one commit at most."""
@@ -30,7 +30,7 @@ AT_ONCE = 3
 SEND = """, asked AS MATERIALIZED (
     SELECT b.school_id, r.* FROM bound b CROSS JOIN jsonb_to_recordset(%(asked)s) AS r(
         task uuid, notification uuid, person uuid, asker text, key text, request text, answer jsonb, people uuid[],
-        students uuid[], classes uuid[], grade text, exchange text, routing_key text, headers text, data text)
+        students uuid[], classes uuid[], grade text, topic text, headers text, data text)
 ), sound AS MATERIALIZED (
     SELECT a.*, s.directory_version FROM asked a
     CROSS JOIN LATERAL (SELECT directory_version FROM school WHERE school_id = a.school_id AND active OFFSET 0) s
@@ -40,11 +40,8 @@ SEND = """, asked AS MATERIALIZED (
               SELECT FROM student t WHERE t.school_id = a.school_id AND t.student_id = n.id))
       AND NOT EXISTS (SELECT FROM unnest(a.classes) AS n(id) WHERE NOT EXISTS (
               SELECT FROM school_class c WHERE c.school_id = a.school_id AND c.class_id = n.id))
-      AND (a.grade IS NULL AND a.classes IS NULL OR EXISTS (
-              SELECT FROM student t WHERE t.school_id = a.school_id AND t.active AND (t.grade = a.grade OR EXISTS (
-                  SELECT FROM enrolment e JOIN school_class c USING (class_id)
-                  WHERE e.class_id = ANY(a.classes) AND e.person_id = t.student_id AND e.school_id = t.school_id
-                    AND e.role = 'student' AND NOT e.lapsed AND c.active))))
+      AND (a.grade IS NULL AND a.classes IS NULL
+           OR EXISTS (SELECT FROM audience_students(a.school_id, a.grade, a.classes)))
 ), keyed AS (
     INSERT INTO idempotency_key (school_id, asker, key, request, answer)
     SELECT school_id, asker, key, decode(request, 'hex'), answer FROM sound WHERE key IS NOT NULL ORDER BY asker, key
@@ -56,12 +53,11 @@ SEND = """, asked AS MATERIALIZED (
     SELECT task, school_id, 'notification.send', 'accepted', person FROM taken
 ), intents AS (
     INSERT INTO intent (notification_id, school_id, task_id) SELECT notification, school_id, task FROM taken
-), told AS (
-    INSERT INTO outbox (exchange, routing_key, headers, data, sealed_for)
-    SELECT exchange, routing_key, headers, left(data, -1) || ',"directory_version":' || directory_version || '}',
-           notification FROM taken
+), put AS MATERIALIZED (
+    SELECT put_events(array_agg((topic, headers, json_with(data, 'directory_version', directory_version::text),
+                                 notification)::outbox_event)) FROM taken
 )
-SELECT task FROM taken
+SELECT task FROM taken, put
 """
 BY_STATEMENT = {"directory_version"}
 
@@ -74,10 +70,10 @@ class _Queue:
         self.under_way = 0
 
 
-class Intake:
+class BatchAcceptor:
     """Takes sends in."""
 
-    def __init__(self, rows: Transactions) -> None:
+    def __init__(self, rows: UnitOfWorkFactory) -> None:
         self._rows = rows
         self._queues: dict[UUID, _Queue] = {}
         self._commits: set[asyncio.Task[None]] = set()
@@ -107,7 +103,7 @@ class Intake:
         """A send as the statement takes it; the directory's version is put into the event there."""
         notification, task = uuid7(), uuid7()
         event = requested(caller, school, notification, task, command, now)
-        row = of_event(event, self._rows.service, None, without=BY_STATEMENT)
+        row = event_row(event, self._rows.service, None, without=BY_STATEMENT)
         audience = command.audience
         ids = {"notification_id": str(notification), "task_id": str(task)}
         return {
@@ -122,8 +118,7 @@ class Intake:
             "students": audience.students,
             "classes": audience.classes,
             "grade": audience.grade,
-            "exchange": row.exchange,
-            "routing_key": row.routing_key,
+            "topic": row.routing_key,
             "headers": row.headers,
             "data": row.data,
         }
@@ -145,8 +140,10 @@ class Intake:
         while queue.waiting:
             now, queue.waiting = queue.waiting[:TOGETHER], queue.waiting[TOGETHER:]
             try:
-                asked = as_text([each for each, _ in now])
-                taken = {str(row["task"]) for row in await self._rows.at_once(school, SEND, {"asked": asked})}
+                asked = json_text([each for each, _ in now])
+                taken = {
+                    str(row["task"]) for row in await self._rows.run_single_statement(school, SEND, {"asked": asked})
+                }
             except Exception as problem:  # noqa: BLE001  # whoever waits is told
                 _settle(now, problem)
             else:
@@ -163,7 +160,7 @@ def _settle(sends: Sequence[tuple[dict[str, Any], asyncio.Future[bool]]], found:
             continue
         if isinstance(found, set):
             done.set_result(asked["task"] in found)
-        elif isinstance(found, psycopg.Error) and not infrastructure(found):
+        elif isinstance(found, psycopg.Error) and not is_database_down(found):
             done.set_result(False)
         else:
             done.set_exception(found)
