@@ -14,7 +14,7 @@ QUEUE = "notifier.school.changed"
 TOPIC = SchoolChanged.topic
 
 
-async def test_promise_03_what_was_published_while_a_queue_was_missing_is_given_to_it_from_the_log(spine):
+async def test_promise_03_backfill_copies_events_that_a_missing_queue_did_not_get(spine):
     # given: some that were handled, and some that came while there was no queue
     schools, url = Recorder(), spine.backing.amqp_url
     handled, missed = [spine.school() for _ in range(10)], [spine.school() for _ in range(30)]

@@ -58,9 +58,7 @@ def line(facts):
     return str({key: trace(value) if isinstance(value, BaseException) else value for key, value in facts.items()})
 
 
-async def test_promise_14_a_canary_is_read_in_no_queue_log_dead_letter_or_log_line_and_by_nobody_once_erased(
-    spine, logged
-):
+async def test_promise_14_personal_text_is_in_no_queue_log_or_dead_letter_and_unreadable_after_erasure(spine, logged):
     # given: a person, told to a consumer that takes it, one that fails with it, and the log
     person = uuid.uuid4()
     takes, letters = Recorder(), Recorder()

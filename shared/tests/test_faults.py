@@ -70,7 +70,7 @@ async def test_promise_04_rule_16_the_database_cuts_every_connection_under_load(
         await spine.outbox_drained(service)
 
 
-async def test_rule_16_a_database_that_takes_nothing_is_no_fault_of_the_messages(spine):
+async def test_rule_16_read_only_database_counts_no_attempt(spine):
     """A standby after a failover, or a server that is read-only because its disk is full."""
     # given
     prepare(spine.backing)

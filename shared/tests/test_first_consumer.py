@@ -29,7 +29,7 @@ def table(backing):
         connection.execute("DROP TABLE remarks_of_student")
 
 
-async def test_the_code_of_the_page_counts_remarks(spine, table):
+async def test_code_of_the_guide_counts_remarks(spine, table):
     # given the handler and the line as they are written
     names = {"RemarkRecorded": RemarkRecorded, "UnitOfWork": UnitOfWork}
     exec(BLOCKS["handler"], names)  # our own documentation
@@ -58,7 +58,7 @@ def remark(student, school, day):
                           version=1, recorded_at=dt.datetime.now(dt.UTC))  # fmt: skip
 
 
-def test_the_event_and_the_errors_are_as_the_page_says():
+def test_guide_describes_the_event_and_the_errors():
     written = (ROOT / "shared" / "shared" / "events" / "records.py").read_text()
     assert BLOCKS["event"].rstrip() in written
     assert Retry("later", after=dt.timedelta(minutes=1)).after == dt.timedelta(minutes=1)

@@ -73,7 +73,7 @@ def named(spine, name, version=1, school_id=None):
 
 
 @pytest.mark.parametrize("kind", ["poison", "unknown major"])
-async def test_promise_07_and_13_what_a_projection_cannot_take_goes_through_the_tiers_and_stops_nobody(
+async def test_promise_07_and_13_event_that_a_projection_cannot_apply_is_retried_and_blocks_no_other(
     spine, mirrored, kind
 ):
     # given
@@ -112,7 +112,7 @@ async def position(service):
         return (await (await connection.execute("SELECT position FROM log_offset")).fetchone())["position"]
 
 
-async def test_what_nobody_wants_is_passed_by_without_a_commit_each_and_the_offset_follows(spine, mirrored):
+async def test_unwanted_events_share_one_commit_of_the_offset(spine, mirrored):
     # given
     service = mirrored()
     await declare(spine.backing.amqp_url, service.topology())
@@ -152,7 +152,7 @@ async def has_been_read(spine, service):
         await eventually(lambda: names(service), lambda found: found == {"before"})
 
 
-async def test_a_reader_starts_while_others_publish_without_a_pause(spine, mirrored):
+async def test_reader_starts_while_others_publish_continuously(spine, mirrored):
     # given
     await has_been_read(spine, mirrored())
     again = mirrored()
@@ -175,7 +175,7 @@ async def test_a_reader_starts_while_others_publish_without_a_pause(spine, mirro
             others.cancel()
 
 
-async def test_a_broker_that_takes_its_time_is_no_stream_made_anew(spine, mirrored, monkeypatch):
+async def test_slow_broker_is_not_mistaken_for_a_recreated_stream(spine, mirrored, monkeypatch):
     # given
     await has_been_read(spine, mirrored())
     monkeypatch.setattr(stream_reader, "PROBE", 0.0)
@@ -188,7 +188,7 @@ async def test_a_broker_that_takes_its_time_is_no_stream_made_anew(spine, mirror
         assert await gap(again) is None
 
 
-async def test_a_stream_that_was_made_anew_is_read_from_its_start_and_the_gap_is_known(spine, mirrored):
+async def test_recreated_stream_is_read_from_its_start_and_the_gap_is_noted(spine, mirrored):
     # given
     service = mirrored()
     await declare(spine.backing.amqp_url, service.topology())
@@ -210,7 +210,7 @@ async def test_a_stream_that_was_made_anew_is_read_from_its_start_and_the_gap_is
         await eventually(lambda: gap(again), lambda found: found and "deleted and recreated" in found)
 
 
-async def test_promise_12_a_rebuild_mends_what_is_wrong_and_leaves_the_rest_alone(spine, mirrored):
+async def test_promise_12_rebuild_repairs_wrong_rows_and_keeps_the_others(spine, mirrored):
     # given
     service = mirrored()
     await declare(spine.backing.amqp_url, service.topology())
@@ -258,7 +258,7 @@ async def test_promise_12_reading_the_log_again_in_place_changes_nothing(spine, 
         assert [row for row in await rows(service) if row["name"] != "last"] == before
 
 
-async def test_promise_12_a_log_that_starts_too_late_is_refused_until_the_owner_tells_it_anew(spine, mirrored):
+async def test_promise_12_log_that_starts_too_late_is_refused_until_a_resync(spine, mirrored):
     # given: a log so small that its start is dropped
     service = mirrored()
     small = topology.spine(log_bytes=60_000)
@@ -290,7 +290,7 @@ async def test_promise_12_a_log_that_starts_too_late_is_refused_until_the_owner_
         assert found.changed == {"mirror": 0, "directory_seen": 0}
 
 
-async def test_only_what_says_its_tables_is_rebuilt(spine, mirrored):
+async def test_only_projections_with_tables_are_rebuilt(spine, mirrored):
     service = mirrored()
     for name in ("nobody", "mirror"):
         if name == "mirror":

@@ -38,7 +38,7 @@ def test_a_day_of_month_and_a_weekday_mean_either():
     ]
 
 
-def test_every_one_is_no_restriction():
+def test_step_of_one_is_no_restriction():
     assert days(CronRule(expression="0 8 */1 * fri"), "2026-11-05T12:00", 2) == [
         "2026-11-06 Fri 08:00",
         "2026-11-13 Fri 08:00",
@@ -111,7 +111,7 @@ def test_weeks_are_counted_from_the_start_however_long_ago():
         ("\N{ARABIC-INDIC DIGIT FIVE} * * * *", "is not understood"),
     ],
 )
-def test_a_bad_expression_is_refused_and_says_why(expression, says):
+def test_bad_expression_is_refused_with_a_reason(expression, says):
     with pytest.raises(RuleRefused) as refused:
         check(CronRule(expression=expression), "Europe/Berlin", NOW)
     assert says in str(refused.value)
@@ -136,7 +136,7 @@ def test_a_bad_expression_is_refused_and_says_why(expression, says):
         (CalendarRule(unit="day", time=EIGHT, starts=dt.date.min), "is not between"),
     ],
 )
-def test_a_rule_that_cannot_be_is_refused_and_says_why(rule, says):
+def test_impossible_rule_is_refused_with_a_reason(rule, says):
     with pytest.raises(RuleRefused) as refused:
         check(rule, "Europe/Berlin", NOW)
     assert says in str(refused.value)
@@ -159,7 +159,7 @@ SCHOOL = SchoolCalendar(
 )
 
 
-def test_two_school_days_before_passes_over_weekends_closures_and_holidays():
+def test_two_school_days_before_skips_weekends_closures_and_holidays():
     def before(day, count=2):
         (run,) = days(OnceRule(on=day, time=EIGHT, school_days_before=count), "2026-01-01T00:00", 2, school=SCHOOL)
         return run[:14]
@@ -172,7 +172,7 @@ def test_two_school_days_before_passes_over_weekends_closures_and_holidays():
     assert days(weekly, "2026-11-24T00:00", 2, school=SCHOOL) == ["2026-11-27 Fri 08:00", "2026-12-04 Fri 08:00"]
 
 
-def test_closed_days_are_left_out_and_terms_are_kept_to():
+def test_closed_days_are_skipped_and_runs_stay_within_terms():
     daily = CronRule(expression="0 8 * * *", skip_closed=True)
     found = [day[:10] for day in days(daily, "2026-12-08T00:00", 6, school=SCHOOL)]
     assert found == ["2026-12-08", "2026-12-11", "2026-12-14", "2026-12-15", "2026-12-16", "2026-12-17"]
@@ -258,7 +258,7 @@ def test_the_next_run_of_an_interval_is_later_than_the_one_before(rule, moment, 
 
 @given(EXPRESSIONS, MOMENTS, ZONES)
 @example("0 8 13 * 5", NOW, "UTC")
-def test_croniter_says_the_same_where_both_define_it(expression, moment, zone):
+def test_croniter_finds_the_same_runs(expression, moment, zone):
     assume(possible(expression))
     found = next_run(CronRule(expression=expression), zone, moment)
     where = zone_of(zone)

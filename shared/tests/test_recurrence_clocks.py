@@ -66,5 +66,5 @@ def test_a_single_run_means_the_same_instant(zone, time, day, expected):
         ("Europe/Berlin", "0,59 2,3 29 3 *", "03-28T12:00", ["03-29T01:00", "03-29T01:59"]),
     ],
 )
-def test_rules_round_the_clock_and_rules_in_the_gap(zone, expression, after, expected):
+def test_hourly_rules_and_skipped_times(zone, expression, after, expected):
     assert upcoming(CronRule(expression=expression), zone, utc(after)[0], len(expected)) == utc(*expected)

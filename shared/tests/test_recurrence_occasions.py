@@ -23,7 +23,7 @@ def at(text):
     return dt.datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def test_an_occasion_is_over_with_its_run_and_not_before():
+def test_occasion_is_over_with_its_run_and_not_before():
     friday = dt.datetime.fromisoformat("2027-06-18T08:00")
     assert over_until(FRIDAYS, "UTC", at("2027-06-16T07:59"), closed()) < friday
     over = over_until(FRIDAYS, "UTC", at("2027-06-16T08:00"), closed())
@@ -53,7 +53,7 @@ def test_occasions_that_share_a_run_are_over_together():
         assert next_occasion(rule, "UTC", over, closed()) == at(following)
 
 
-def test_every_minute_thirty_school_days_before_is_found_at_once():
+def test_every_minute_thirty_school_days_before_is_found_quickly():
     rule = CronRule(expression="* * * * *", school_days_before=30)
     started = time.process_time()
     runs = upcoming(rule, "Europe/Berlin", at("2027-06-18T10:00"), 50)

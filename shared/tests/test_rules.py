@@ -59,7 +59,7 @@ def test_rule_05_every_error_becomes_another_try_or_a_dead_letter_and_none_is_sw
     assert decide(problem, attempts, TIERS) == becomes
 
 
-async def test_rule_09_of_many_relays_that_reach_for_the_same_rows_the_database_gives_each_row_to_one(spine):
+async def test_rule_09_each_outbox_row_is_leased_by_one_relay(spine):
     # given
     service = spine.build()
     await service.database.open()
@@ -87,7 +87,7 @@ async def test_rule_09_of_many_relays_that_reach_for_the_same_rows_the_database_
         await service.database.close()
 
 
-async def test_what_a_request_leaves_is_carried_under_forced_row_level_security(spine):
+async def test_outbox_rows_of_requests_are_published_under_forced_row_level_security(spine):
     # given
     forced = "SELECT count(*) FROM pg_class WHERE oid = 'outbox'::regclass AND relrowsecurity AND relforcerowsecurity"
     seen = []
@@ -131,14 +131,14 @@ async def test_rule_10_every_wait_is_bounded_on_the_server_too(spine):
         await database.close()
 
 
-def test_rule_11_in_whatever_order_states_come_the_newest_is_what_remains():
+def test_rule_11_newest_state_remains_in_any_order():
     school = uuid.uuid4()
     states = [SchoolChanged(school_id=school, name=f"v{v}", timezone="UTC", version=v) for v in (1, 2, 3)]
     for order in itertools.permutations([*states, states[2].model_copy()]):
         assert [event.name for event in _newest(order)] == ["v3"]
 
 
-async def test_rule_12_a_commit_that_is_late_with_a_low_position_is_published_all_the_same(spine):
+async def test_rule_12_late_commit_with_a_low_position_is_published(spine):
     # given
     seen = []
 
@@ -159,7 +159,7 @@ async def test_rule_12_a_commit_that_is_late_with_a_low_position_is_published_al
         await spine.outbox_drained(service)
 
 
-async def test_rule_15_what_is_committed_while_the_broker_is_down_is_published_once_it_is_there(spine):
+async def test_rule_15_commits_during_a_broker_outage_are_published_afterwards(spine):
     # given: nobody listens where the broker should be
     parts = urlsplit(spine.backing.amqp_url)
     proxy = FaultInjectionProxy("127.0.0.1", 1)

@@ -132,7 +132,7 @@ async def test_promise_13_an_unknown_major_is_retried_then_dead(spine):
 
 
 @pytest.mark.parametrize("body", [b"", b"no json", b"[]", b"\xff\xfe", b'{"sealed": 3}'])
-async def test_malformed_bodies_are_dead_letters_and_harm_nobody(spine, body):
+async def test_malformed_bodies_become_dead_letters_and_block_no_other(spine, body):
     letters, seen = [], []
 
     async def remember(event, tx):
@@ -159,7 +159,7 @@ async def test_malformed_bodies_are_dead_letters_and_harm_nobody(spine, body):
         await eventually(handled, lambda ids: fact.school_id in ids)
 
 
-async def test_rows_for_a_missing_queue_stay_until_the_topology_is_there(spine):
+async def test_outbox_rows_for_a_missing_queue_stay_until_it_is_declared(spine):
     service = spine.build()
     seen = []
 
@@ -208,7 +208,7 @@ async def test_a_request_without_a_school_raises(spine):
         "SELECT * FROM task_lease",
     ],
 )
-async def test_a_request_leaves_events_in_the_outbox_and_reads_none(spine, statement):
+async def test_request_adds_outbox_rows_but_cannot_read_them(spine, statement):
     service = spine.build()
     await service.database.open()
     try:
@@ -235,7 +235,7 @@ async def test_seed_20_a_request_sees_the_tasks_of_its_school_only(spine):
         await service.database.close()
 
 
-async def test_personal_fields_travel_sealed_and_an_erased_person_cannot_be_read(spine):
+async def test_personal_fields_are_published_encrypted_and_unreadable_after_erasure(spine):
     letters, seen = [], []
     person = uuid.uuid4()
 
@@ -266,7 +266,7 @@ async def test_personal_fields_travel_sealed_and_an_erased_person_cannot_be_read
     assert letters == []
 
 
-async def test_what_travels_holds_no_plaintext(spine):
+async def test_published_message_has_no_plaintext(spine):
     person = uuid.uuid4()
     writer = spine.build("gateway", creates_keys=True)
     await declare(spine.backing.amqp_url, writer.topology())

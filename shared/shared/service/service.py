@@ -108,7 +108,7 @@ class Service:
         together = MessageBatcher(queue, take, self.transactions, runtime.concurrency_limit, runtime.gate, most=most)
 
         async def handle(envelope: Envelope, body: bytes) -> None:
-            await together.take(envelope, await deserialize(envelope, body, self.vault))
+            await together.handle(envelope, await deserialize(envelope, body, self.vault))
 
         self.runtime.consume(queue, handle, prefetch=self.settings.prefetch)
 

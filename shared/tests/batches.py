@@ -10,7 +10,7 @@ from shared.events import Envelope, NotificationRequested
 
 
 @asynccontextmanager
-async def together(spine, consumer, handler, turn_seconds=60):
+async def running_batcher(spine, consumer, handler, turn_seconds=60):
     service = spine.build()
     await service.database.open()
     try:
@@ -28,11 +28,11 @@ def messages(spine, count):
     return [(Envelope.of(fact, "test"), fact) for fact in facts]
 
 
-async def take_all(group, given):
-    return await asyncio.gather(*(group.take(*each) for each in given), return_exceptions=True)
+async def handle_all(batcher, given):
+    return await asyncio.gather(*(batcher.handle(*each) for each in given), return_exceptions=True)
 
 
-async def kept(service, consumer):
+async def inbox_rows(service, consumer):
     """How many inbox rows there are, and how many transactions wrote them."""
     query = "SELECT count(*), count(DISTINCT xmin::text) AS commits FROM inbox WHERE consumer = %s"
     async with service.database.worker() as connection:
