@@ -40,12 +40,12 @@ def test_row_quoted_by_a_database_error_is_not_logged():
 CURRENT_MESSAGE = """
 import structlog
 from shared.events import Envelope, InboxChanged
-from shared.telemetry import IN_HAND, configure_logs
+from shared.telemetry import CURRENT_MESSAGE, configure_logs
 configure_logs("test", "INFO", "json")
 log = structlog.get_logger()
 log.info("before")
 fact = InboxChanged(school_id="{school}", notification_id="{task}", people=(), reason="read")
-IN_HAND.set((Envelope.of(fact, "test"), "gateway.some.queue"))
+CURRENT_MESSAGE.set((Envelope.of(fact, "test"), "gateway.some.queue"))
 log.info("during")
 log.info("of another", queue="another")
 """

@@ -11,7 +11,7 @@ import pytest_asyncio
 from uuid_utils.compat import uuid7
 
 from scheduler import handlers, store
-from scheduler.firing import fire_single, take_turns
+from scheduler.claim_loop import fire_repeating, fire_single_runs
 from scheduler.main import build
 from scheduler.settings import Settings
 from shared.events import CalendarChanged, ScheduleRequested, SchoolChanged, TaskCancelRequested
@@ -28,7 +28,7 @@ MESSAGE = {
     "title": "Hello",
     "body": "A made-up text.",
 }
-TOLD = """
+SELECT_PUBLISHED = """
 SELECT data::jsonb AS data, headers::jsonb AS headers FROM outbox
 WHERE routing_key = %(topic)s AND data::jsonb->>%(field)s = %(id)s ORDER BY position
 """
@@ -62,7 +62,7 @@ class Scheduler:
         """A schedule that has been taken up; the request."""
         event = self.request(rule, school, **changes)
         async with self.service.transactions.begin() as tx:
-            await handlers.take_up(event, tx)
+            await handlers.register(event, tx)
         return event
 
     async def add_due(self, seconds_ago=1.0, school=None, **changes):
@@ -83,18 +83,18 @@ class Scheduler:
         async with self.service.transactions.begin() as tx:
             return await tx.row("SELECT * FROM schedule WHERE schedule_id = %s", (schedule,))
 
-    async def told(self, ident, topic="notification.due", field="schedule_id"):
+    async def published(self, ident, topic="notification.due", field="schedule_id"):
         """What has been put into the outbox about a schedule: nobody takes it out here."""
         async with self.service.transactions.begin() as tx:
-            return await tx.rows(TOLD, {"topic": topic, "field": field, "id": str(ident)})
+            return await tx.rows(SELECT_PUBLISHED, {"topic": topic, "field": field, "id": str(ident)})
 
-    async def fire(self):
+    async def fire_due(self):
         """Release all that is due."""
-        while await fire_single(self.service.transactions, 500) + await take_turns(self.service.transactions):
+        while await fire_single_runs(self.service.transactions, 500) + await fire_repeating(self.service.transactions):
             pass
 
     async def school(self, timezone="Europe/Berlin", calendar=None, *, version=1, school=None):
-        """A school that the log has told of."""
+        """A school that the log has message of."""
         school = school or uuid7()
         common = {"school_id": school, "version": version, "positions": {school: version}}
         events = [SchoolChanged(name="Demo", timezone=timezone, **common)]
@@ -119,7 +119,7 @@ class Scheduler:
 
     async def now(self):
         async with self.service.transactions.begin() as tx:
-            return await store.now(tx)
+            return await store.database_now(tx)
 
 
 @pytest.fixture(scope="module")

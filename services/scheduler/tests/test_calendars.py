@@ -46,7 +46,7 @@ class Case:
             requested_at=self.today + asked * DAY + dt.timedelta(seconds=30),
         )
         async with self.scheduler.service.transactions.begin() as tx:
-            await store.take_up(tx, self.event)
+            await store.register(tx, self.event)
 
     async def calendar(self, calendar, *, follow=True):
         """It changes; seen at once, or not before the schedule comes due."""
@@ -57,9 +57,9 @@ class Case:
 
     async def fired(self):
         """In how many days from today each run was due."""
-        await self.scheduler.fire()
-        told = await self.scheduler.told(self.event.schedule_id)
-        return [(dt.datetime.fromisoformat(run["data"]["due_at"]) - self.today) / DAY for run in told]
+        await self.scheduler.fire_due()
+        message = await self.scheduler.published(self.event.schedule_id)
+        return [(dt.datetime.fromisoformat(run["data"]["due_at"]) - self.today) / DAY for run in message]
 
     async def next(self):
         """In how many days from today it is due."""
@@ -72,7 +72,7 @@ async def case(scheduler):
     return Case(scheduler, (now - dt.timedelta(minutes=1)).replace(second=0, microsecond=0))
 
 
-async def test_what_has_run_does_not_run_again_when_the_calendar_moves_it_later(case):
+async def test_occurrence_does_not_run_again_when_the_calendar_moves_it_later(case):
     # given: tomorrow is closed, so that it runs today for the day in three days
     await case.ask(3, closing(case.today.date() + DAY), asked=-1)
     assert await case.fired() == [0]
@@ -86,7 +86,7 @@ async def test_what_has_run_does_not_run_again_when_the_calendar_moves_it_later(
     assert (await case.fired(), await case.next()) == ([0], 8)
 
 
-async def test_what_has_not_run_is_late_when_the_calendar_moves_it_into_the_past(case):
+async def test_run_that_the_calendar_moves_into_the_past_is_late(case):
     # given: asked for a moment ago, for the day in three days: tomorrow
     await case.ask(3, closing(), asked=0)
     assert await case.next() == 1
@@ -99,7 +99,7 @@ async def test_what_has_not_run_is_late_when_the_calendar_moves_it_into_the_past
 
 
 @pytest.mark.parametrize("policy", ["once", "all"])
-async def test_what_nobody_was_there_for_is_made_up_once_by_the_calendar_of_the_moment(case, policy):
+async def test_missed_runs_are_caught_up_with_the_present_calendar(case, policy):
     # given: due three days ago for today, as yesterday was closed
     await case.ask(0, closing(case.today.date() - DAY), policy=policy)
     assert await case.next() == -3
@@ -109,7 +109,7 @@ async def test_what_nobody_was_there_for_is_made_up_once_by_the_calendar_of_the_
     assert (await case.fired(), await case.next()) == ([-2], 5)
 
 
-async def test_what_is_due_waits_when_the_calendar_has_moved_it_and_then_runs_once(case):
+async def test_due_run_that_the_calendar_has_moved_waits_and_runs_once(case):
     # given: due today, for the day in three days
     await case.ask(3, closing(case.today.date() + DAY), asked=-1)
     # when

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 HOUR = dt.timedelta(hours=1)
 
 
-async def test_a_single_send_is_not_moved_beyond_its_own_end(scheduler):
+async def test_single_send_cannot_be_moved_past_its_expiry(scheduler):
     """It would expire unsent, and its task would say that nobody could send it."""
     # given
     school, now = await scheduler.school(), await scheduler.now()
