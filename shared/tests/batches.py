@@ -1,4 +1,4 @@
-"""A `MessageBatcher` by itself on the real database, messages for it, and what it left."""
+"""A `MessageBatcher` alone on the real database, messages for it, and the rows that it wrote."""
 
 import asyncio
 import datetime as dt
@@ -33,7 +33,7 @@ async def handle_all(batcher, given):
 
 
 async def inbox_rows(service, consumer):
-    """How many inbox rows there are, and how many transactions wrote them."""
+    """Count the inbox rows of a consumer, and the transactions that wrote them."""
     query = "SELECT count(*), count(DISTINCT xmin::text) AS commits FROM inbox WHERE consumer = %s"
     async with service.database.worker() as connection:
         row = await (await connection.execute(query, (consumer,))).fetchone()

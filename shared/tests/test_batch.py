@@ -1,4 +1,4 @@
-"""Whoever fails in a group leaves nothing behind, and takes little of the others' work along: on the real database."""
+"""Batches on the real database: a failed message leaves nothing behind and undoes little work of the others."""
 
 import uuid
 from collections import Counter
@@ -22,7 +22,7 @@ SELECT headers::jsonb ->> 'ce-causationid' AS cause FROM outbox WHERE headers::j
 
 
 def in_order(spine, count=COUNT, again=()):
-    """Messages in the order that a group handles them; those `again` have failed before."""
+    """Make messages in the order of their batch; those in `again` have failed before."""
     facts = [spine.school(school_id=uuid.UUID(int=number)) for number in range(1, count + 1)]
     return [
         (replace(Envelope.of(fact, "test"), attempt=int(number in again)), fact) for number, fact in enumerate(facts)
@@ -30,7 +30,7 @@ def in_order(spine, count=COUNT, again=()):
 
 
 async def emitted(service, given):
-    """How many outbox rows each message has left."""
+    """Count the outbox rows of each message."""
     async with service.database.worker() as connection:
         found = await connection.execute(EMITTED, ([str(envelope.id) for envelope, _ in given],))
         causes = Counter(row["cause"] for row in await found.fetchall())
@@ -48,7 +48,7 @@ async def emitted(service, given):
     ids=["before any statement", "failed before", "after a savepoint", "before the first savepoint"],
 )
 async def test_promise_07_failed_message_repeats_few_other_messages(spine, consumer, reads, at, again, repeated):
-    # given: the first one waits for nobody, and the others are a group
+    # given: the first message is handled alone, the others form a batch
     given, runs = in_order(spine, again=again), Counter()
 
     async def handle(event, tx):
@@ -91,7 +91,7 @@ async def test_buffered_write_that_fails_again_fails_only_its_message(spine, con
 
 
 async def test_ignored_statement_error_fails_only_its_message(spine, consumer):
-    # given: the next one's statement would be the first to be told
+    # given: the statement of the next message would be the first to fail
     given = in_order(spine, 3)
 
     async def handle(event, tx):
@@ -125,7 +125,7 @@ async def test_duplicate_in_the_batch_of_a_failure_is_skipped_and_a_later_one_is
         # when
         first = await handle_all(batcher, [*given, given[1]])
         later = await handle_all(batcher, [given[1]])
-        # then: its failure is passed on once
+        # then: its failure is reported once
         assert [type(outcome) for outcome in first] == [type(None), ValueError, type(None), Duplicate]
         assert later == [None]
         assert len(runs) == 4
@@ -145,7 +145,7 @@ PROBLEMS = {
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(BEHAVIOURS), st.booleans(), st.booleans(), st.booleans()), max_size=COUNT))
 async def test_promise_07_all_other_messages_are_handled_once_beside_any_failure(spine, messages):
-    """Each message: how it behaves, whether its handler writes and runs a statement, whether it has failed before."""
+    """Each message: its behaviour, whether it buffers a write, runs a statement, and has failed before."""
     # given
     consumer = f"notifier.test.{uuid.uuid4().hex[:8]}"
     given = in_order(spine, len(messages), again=[nth for nth, each in enumerate(messages) if each[3]])

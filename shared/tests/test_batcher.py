@@ -1,4 +1,4 @@
-"""Messages of one consumer in one commit, on the real database: each is handled once and fails by itself."""
+"""Messages of one consumer in one commit, on the real database: each is handled once and fails alone."""
 
 import asyncio
 import uuid
@@ -60,7 +60,7 @@ async def test_promise_07_failed_message_gets_its_error_and_others_commit_once(s
 
 
 async def test_failed_commit_is_repeated_message_by_message(spine, consumer):
-    # given: what the outbox refuses
+    # given: a row that the outbox refuses
     given = messages(spine, 10)
     bad = given[3][1]
 
@@ -78,7 +78,7 @@ async def test_failed_commit_is_repeated_message_by_message(spine, consumer):
 
 
 async def test_contention_repeats_the_batch(spine, consumer):
-    # given: the first try meets a deadlock
+    # given: the first attempt has a deadlock
     tries = []
 
     async def handle(event, tx):
@@ -187,7 +187,7 @@ async def test_cancelled_waiter_does_not_block_batch(spine, consumer):
         # when
         gone.cancel()
         go.set()
-        # then: its commit is not undone, and a redelivery will find it
+        # then: its commit stays, and a redelivery is a duplicate
         assert await rest == [None, None]
         assert (await inbox_rows(service, consumer))[0] == 3
 
@@ -213,7 +213,7 @@ async def test_buffered_writes_are_visible_to_later_reads_and_share_a_round_trip
 
 @pytest.mark.parametrize("reads", [False, True])
 async def test_failed_buffered_write_fails_only_its_message(spine, consumer, reads):
-    # given: it is run by the next one's statement, if that has one
+    # given: the statement of the next message executes it, if there is one
     given = messages(spine, 10)
     bad = given[7][1]
 
@@ -233,7 +233,7 @@ async def test_failed_buffered_write_fails_only_its_message(spine, consumer, rea
 
 
 async def test_message_does_not_wait_for_an_earlier_slow_one(spine, consumer):
-    # given: a big plan, which takes its time
+    # given: a large plan, which takes long
     (slow, quick), free, under_way = messages(spine, 2), asyncio.Event(), asyncio.Event()
 
     async def handle(event, tx):
@@ -255,7 +255,7 @@ async def test_message_does_not_wait_for_an_earlier_slow_one(spine, consumer):
 
 
 async def test_large_audience_is_handled_alone(spine, consumer):
-    # given: they come in while something else is under way, so that they would be handled together
+    # given: they arrive while another message is being handled, so that they would form a batch
     big, small = send({"school": True}), [send({"people": [uuid.uuid4()]}) for _ in range(6)]
     first, go, free = send({"people": [uuid.uuid4()]}), asyncio.Event(), asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""`docs/first-consumer.md` does what it says: its code is run as it stands there."""
+"""Runs the code of `docs/first-consumer.md` as it is written there."""
 
 import datetime as dt
 import re
@@ -30,7 +30,7 @@ def table(backing):
 
 
 async def test_code_of_the_guide_counts_remarks(spine, table):
-    # given the handler and the line as they are written
+    # given: the handler and the registration as they are written
     names = {"RemarkRecorded": RemarkRecorded, "UnitOfWork": UnitOfWork}
     exec(BLOCKS["handler"], names)  # our own documentation
 
@@ -40,7 +40,7 @@ async def test_code_of_the_guide_counts_remarks(spine, table):
     student, school = uuid.uuid4(), uuid.uuid4()
     days = [dt.date(2026, 9, 2), dt.date(2026, 9, 1)]
     async with spine.running(register, name="gateway", creates_keys=True) as service:
-        # when two remarks are made, and one of them is corrected
+        # when: two remarks are recorded, and one of them is corrected
         facts = [remark(student, school, day) for day in days]
         await spine.emit(service, *facts, facts[0].model_copy(update={"version": 2}))
 

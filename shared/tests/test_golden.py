@@ -1,4 +1,4 @@
-"""Promise 13: what was ever published is read by this version. `python shared/tests/golden.py` makes golden files."""
+"""Promise 13: this version reads all events of earlier versions. `python shared/tests/golden.py` makes golden files."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ def golden(file):
 
 
 def kept(old, new):
-    """Whether a JSON value still says all that it said: fields may come, none may go or change."""
+    """Whether a JSON value still has all its fields and values: fields may be added, none may be removed or changed."""
     if isinstance(old, dict):
         return isinstance(new, dict) and all(key in new and kept(value, new[key]) for key, value in old.items())
     if isinstance(old, list):
@@ -26,7 +26,7 @@ def kept(old, new):
 
 
 def choices(schema, place=""):
-    """Every closed set of values in a schema, by its place."""
+    """Find each closed set of values in a schema, with its place."""
     if isinstance(schema, dict):
         if "enum" in schema:
             yield place, set(schema["enum"])

@@ -1,4 +1,4 @@
-"""Long tasks on the real database: one worker at a time, stopped when they should not go on, every end recorded."""
+"""Long tasks on the real database: one worker at a time, stopped when they must not continue, each end recorded."""
 
 import asyncio
 import sys
@@ -38,7 +38,7 @@ class Permit(Work):
 
 
 class Jobs:
-    """What a test asks of one service's tasks."""
+    """The tasks of one service, for a test."""
 
     def __init__(self, transactions):
         self.transactions = transactions
@@ -103,7 +103,7 @@ async def test_task_runs_to_its_end_and_its_states_are_published(work):
 async def test_one_worker_has_the_task_while_the_lease_is_renewed(work):
     task_id = await work.start()
     async with work.working(task_id) as job:
-        await asyncio.sleep(2 * QUICK.lease)  # the time is the subject: the lease is over unless it was renewed
+        await asyncio.sleep(2 * QUICK.lease)  # the time is the subject: the lease has expired unless it was renewed
         with pytest.raises(LeaseLost):
             async with work.working(task_id):
                 pytest.fail("two workers had one task")
@@ -112,18 +112,18 @@ async def test_one_worker_has_the_task_while_the_lease_is_renewed(work):
 
 
 async def test_rule_04_worker_that_lost_its_lease_is_stopped_and_commits_nothing(work):
-    # given: two workers, because the first one's lease was over
+    # given: two workers, because the lease of the first has expired
     task_id = await work.start()
 
     async def late():
         async with work.working(task_id) as job:
             await work.due(task_id)
             async with work.working(task_id) as successor:
-                # then: its commits are refused at once
+                # then: its commits are refused immediately
                 with pytest.raises(LeaseLost):
                     await work.succeed(job)
                 await work.succeed(successor)
-            # and it is stopped by its next beat
+            # and it is stopped at its next beat
             await asyncio.Event().wait()
 
     with pytest.raises(LeaseLost):
@@ -211,7 +211,7 @@ async def test_seed_09_a_failure_is_tried_again_as_a_due_row_and_ends_as_failed(
         async with work.working(task_id):
             raise ValueError
         if attempt < jobs.MOST_ATTEMPTS - 1:
-            # a permit that comes too early finds nothing to do
+            # a permit that arrives too early does nothing
             with pytest.raises(LeaseLost):
                 async with work.working(task_id):
                     pytest.fail("tried again before its time")
@@ -234,7 +234,7 @@ async def test_seed_10_task_of_a_dead_worker_continues_and_fails_after_four_deat
     task_id = await work.start()
     for _ in range(jobs.MOST_ATTEMPTS):
         async with work.transactions.begin() as tx:
-            assert await leases.claim(tx, task_id, 30)  # and then it dies
+            assert await leases.claim(tx, task_id, 30)  # then the worker dies
         await work.due(task_id)
         await jobs.resume(work.transactions, lambda found: Permit(task_id=found), "tests")
     # when
@@ -273,7 +273,7 @@ async def test_resumable_work_is_retried_after_its_time_limit(work):
 
 
 async def test_long_commit_of_the_work_keeps_the_lease(work):
-    # given: no statement waits for a lock for long
+    # given: no statement waits long for a lock
     class Impatient:
         @asynccontextmanager
         async def begin(self, cause=None):

@@ -1,4 +1,4 @@
-"""The migration step, where several databases share one server, whose roles are one for all."""
+"""The migration step with several databases on one server, which share the server's roles."""
 
 import asyncio
 import os
@@ -73,8 +73,8 @@ ROLES = "SELECT rolname FROM pg_roles WHERE rolname ~ '^(vault|notifier)(_(owner
 
 
 async def test_administrator_without_superuser_right_migrates_rows_of_every_school():
-    """As on a managed server: who may make roles and databases, and no more."""
-    # given: who stays there afterwards, because what they granted is everybody's
+    """As on a managed server: an administrator may only create roles and databases."""
+    # given: a role that stays afterwards, because all databases use what it granted
     server, school = os.environ["TEST_DATABASE_URL"], uuid4()
     name = f"test_{uuid4().hex[:12]}"
     who, database = sql.Identifier(ADMINISTRATOR), sql.Identifier(name)
@@ -82,7 +82,7 @@ async def test_administrator_without_superuser_right_migrates_rows_of_every_scho
         if superuser.execute("SELECT FROM pg_roles WHERE rolname = %s", (ADMINISTRATOR,)).fetchone() is None:
             made = "CREATE ROLE {} LOGIN CREATEROLE CREATEDB NOSUPERUSER PASSWORD 'test'"
             superuser.execute(sql.SQL(made).format(who))
-        for (role,) in superuser.execute(ROLES).fetchall():  # on a server of its own it would have made them
+        for (role,) in superuser.execute(ROLES).fetchall():  # on its own server it would have created them
             superuser.execute(sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(sql.Identifier(role), who))
         with psycopg.connect(as_user(server, ADMINISTRATOR), autocommit=True) as admin:
             admin.execute(sql.SQL("CREATE DATABASE {}").format(database))
@@ -94,7 +94,7 @@ async def test_administrator_without_superuser_right_migrates_rows_of_every_scho
         with psycopg.connect(service_url(url, "notifier"), autocommit=True) as service:
             service.execute("SET ROLE notifier_worker")
             service.execute("INSERT INTO notifier.directory_seen VALUES (%s, '{[1,4)}')", (school,))
-        # then: again changes nothing, and what a migration changes as the tables' owner is all of them
+        # then: repetition changes nothing, and a migration changes the rows of all schools as the owner
         done = await asyncio.to_thread(step, url)
         assert done.returncode == 0, done.stderr[-1000:]
         with psycopg.connect(url, autocommit=True) as admin:

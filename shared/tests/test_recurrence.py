@@ -1,4 +1,4 @@
-"""Rules and their runs: what is refused and why, the school's calendar, cron's own meaning against another reader."""
+"""Rules and their runs: refusals, the school's calendar, and cron's meaning compared with another library."""
 
 import datetime as dt
 from zoneinfo import ZoneInfo
@@ -59,7 +59,7 @@ def test_weekdays_are_counted_as_cron_counts_them(weekday, first):
 def test_the_29th_of_february_comes_in_leap_years():
     rule = CronRule(expression="0 8 29 2 *")
     assert days(rule, "2026-01-01T00:00", 3) == ["2028-02-29 Tue 08:00", "2032-02-29 Sun 08:00", "2036-02-29 Fri 08:00"]
-    # 2100 is none: eight years go by
+    # 2100 is no leap year: eight years pass
     assert days(rule, "2096-03-01T00:00", 1) == ["2104-02-29 Fri 08:00"]
 
 
@@ -179,7 +179,7 @@ def test_closed_days_are_skipped_and_runs_stay_within_terms():
     assert days(daily, "2026-12-18T12:00", 1, school=SCHOOL) == ["2027-01-11 Mon 08:00"]
     spring = CronRule(expression="0 8 * * *", term="spring")
     assert days(spring, "2026-12-01T00:00", 1, school=SCHOOL) == ["2027-01-11 Mon 08:00"]
-    # beyond what is known there is nothing to run by
+    # after the last known term there is no run
     assert days(spring, "2027-03-26T12:00", 1, school=SCHOOL) == []
     assert days(CronRule(expression="0 8 * * *", term="any"), "2026-12-01T00:00", 1) == []
 
@@ -202,7 +202,7 @@ def fields(draw, name):
     if kind == "*":
         return "*"
     if kind == "step":
-        return f"*/{draw(st.integers(2, 6))}"  # croniter itself takes */1 now as any, now as one of a list
+        return f"*/{draw(st.integers(2, 6))}"  # croniter reads */1 sometimes as any value, sometimes as a list
     if kind == "range":
         low, high = sorted((draw(numbers), draw(numbers)))
         assume(low < high and (low, high) not in ((0, 6), (1, 31)))  # as with */1
@@ -233,7 +233,7 @@ def possible(expression):
     try:
         check(CronRule(expression=expression), "UTC", NOW)
     except RuleRefused as refusal:
-        return "never comes" not in str(refusal)  # any other reason shows in what follows
+        return "never comes" not in str(refusal)  # another reason fails the test below
     return True
 
 
@@ -262,7 +262,7 @@ def test_croniter_finds_the_same_runs(expression, moment, zone):
     assume(possible(expression))
     found = next_run(CronRule(expression=expression), zone, moment)
     where = zone_of(zone)
-    # What a change of the clocks does is each library's own: see test_recurrence_clocks.
+    # Libraries differ at clock changes: see test_recurrence_clocks.
     assume(not changes_near(moment, where) and not changes_near(found, where))
     local = moment.astimezone(where).replace(tzinfo=None)
     assert croniter(expression, local).get_next(dt.datetime) == found.astimezone(where).replace(tzinfo=None)

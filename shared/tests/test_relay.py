@@ -1,4 +1,4 @@
-"""What the relay does with what it cannot seal, or cannot write."""
+"""The relay and messages that it cannot encrypt or cannot write."""
 
 import uuid
 
@@ -21,7 +21,7 @@ async def test_event_without_a_key_stays_and_does_not_block_others(spine):
 
     async with spine.running(lambda s: s.on(SchoolChanged, remember)) as service:
         stranger, fact = uuid.uuid4(), spine.school()
-        # when: this service makes no keys, and nobody has made one for this person
+        # when: this service creates no keys, and the person has none
         await spine.emit(service, PersonChanged(person_id=stranger, version=1, given_name="Canary"), fact)
 
         # then
@@ -41,7 +41,7 @@ async def test_message_that_cannot_be_written_stays_and_does_not_block_others(sp
     # given
     schools, fact = Recorder(), spine.school()
     async with spine.running(lambda s: s.on(SchoolChanged, schools.one)) as service:
-        # when: one in front of a good one
+        # when: it is published before a good one
         async with service.transactions.begin() as tx:
             tx.outgoing.append(OutboxEntry("", key, "{}", body))
             tx.emit(fact)

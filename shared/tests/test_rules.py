@@ -1,4 +1,4 @@
-"""The rules that promises stand on, each by name (the others: `grep -r test_rule_`)."""
+"""The rules behind the promises (other tests of rules: `grep -r test_rule_`)."""
 
 import asyncio
 import datetime as dt
@@ -33,10 +33,10 @@ async def test_rule_03_the_inbox_row_is_there_before_the_handler_begins_and_not_
             raise ValueError
 
     async with spine.running(lambda s: s.on(SchoolChanged, look)) as service:
-        # when: the first try fails
+        # when: the first attempt fails
         await spine.emit(service, spine.school())
         await eventually(lambda: asyncio.sleep(0, list(found)), lambda seen: len(seen) == 2)
-    # then: the second found the inbox as the first did
+    # then: the second attempt found the same inbox rows as the first
     assert found == [1, 1]
 
 
@@ -78,7 +78,7 @@ async def test_rule_09_each_outbox_row_is_leased_by_one_relay(spine):
         # then
         assert len(taken) == len(set(taken)) == 200
         assert await lease(200, 1) == []
-        # and its clock gives them free again
+        # and the leases expire by the database's clock
         again = await eventually(lambda: lease(200, 0), lambda rows: len(rows) == 200)
         assert sorted(again) == sorted(taken)
     finally:
@@ -97,7 +97,7 @@ async def test_outbox_rows_of_requests_are_published_under_forced_row_level_secu
 
     async with spine.running(lambda s: s.on(SchoolChanged, remember)) as service:
         facts = [spine.school() for _ in range(20)]
-        # when: twenty schools, a request each
+        # when: requests of twenty schools
         for fact in facts:
             async with service.transactions.request(fact.school_id) as tx:
                 tx.emit(fact)
@@ -148,9 +148,9 @@ async def test_rule_12_late_commit_with_a_low_position_is_published(spine):
     async with spine.running(lambda s: s.on(SchoolChanged, remember)) as service:
         late, quick = spine.school(), spine.school()
         async with service.transactions.begin() as tx:
-            await tx.execute("SELECT nextval(pg_get_serial_sequence('outbox', 'position'))")  # its place in the queue
+            await tx.execute("SELECT nextval(pg_get_serial_sequence('outbox', 'position'))")  # its position
             tx.emit(late)
-            # when: another takes a higher position, commits and is published first
+            # when: another transaction gets a higher position, commits and is published first
             await spine.emit(service, quick)
             await eventually(lambda: asyncio.sleep(0, list(seen)), lambda found: quick.school_id in found)
             assert late.school_id not in seen
@@ -160,7 +160,7 @@ async def test_rule_12_late_commit_with_a_low_position_is_published(spine):
 
 
 async def test_rule_15_commits_during_a_broker_outage_are_published_afterwards(spine):
-    # given: nobody listens where the broker should be
+    # given: no server listens on the broker's port
     parts = urlsplit(spine.backing.amqp_url)
     proxy = FaultInjectionProxy("127.0.0.1", 1)
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)

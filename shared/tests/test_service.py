@@ -1,4 +1,4 @@
-"""One service on the real broker and database: an event in, rows and an event out."""
+"""One service on the real broker and database: it consumes an event, writes rows and publishes an event."""
 
 import uuid
 
@@ -66,7 +66,7 @@ async def test_a_projection_gets_the_newest_state_and_the_positions(spine):
         identity = uuid.uuid4()
         await spine.emit(service, *(spine.school(version, identity) for version in (3, 1, 2)))
         query = "SELECT count(*) FROM directory_seen WHERE school_id = %s AND versions = '{[1,4)}'"
-        # The log still holds what other tests left there, and each misfit costs a traceback in colours.
+        # The log still has the events of other tests, and each one that does not fit costs a formatted traceback.
         await eventually(lambda: spine.count(service, query, identity), lambda n: n == 1, within=60)
         assert 3 in [event.version for event in seen if event.school_id == identity]
 

@@ -1,4 +1,4 @@
-"""Children: what they may use, and that nothing of them is left."""
+"""Child processes: their limits, and that none of them remains."""
 
 import asyncio
 import signal
@@ -43,7 +43,7 @@ async def written(path):
 def alive(pid):
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):  # the latter: it died between the opening and the reading
+    except (FileNotFoundError, ProcessLookupError):  # the process ended between opening and reading
         return False
     return state not in "ZX"
 
@@ -82,7 +82,7 @@ async def test_child_that_writes_too_much_is_killed():
 
 
 async def test_cancelled_child_is_killed_with_its_process_group(tmp_path):
-    # given: neither child nor grandchild listens to SIGTERM
+    # given: child and grandchild ignore SIGTERM
     running = asyncio.create_task(python(FAMILY, str(tmp_path / "pids")))
     pids = [int(pid) for pid in await eventually(lambda: written(tmp_path / "pids"), lambda found: len(found) == 2)]
     assert all(alive(pid) for pid in pids)

@@ -1,4 +1,4 @@
-"""Logs are facts without personal data."""
+"""Logs contain facts without personal data."""
 
 import json
 import os

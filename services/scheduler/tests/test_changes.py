@@ -1,4 +1,4 @@
-"""Changes of a schedule that go together with what it already says, and those that do not."""
+"""Changes that fit to a schedule, and changes that do not."""
 
 import datetime as dt
 
@@ -12,7 +12,7 @@ HOUR = dt.timedelta(hours=1)
 
 
 async def test_single_send_cannot_be_moved_past_its_expiry(scheduler):
-    """It would expire unsent, and its task would say that nobody could send it."""
+    """Otherwise it would expire unsent, and its task would fail."""
     # given
     school, now = await scheduler.school(), await scheduler.now()
     ends = (now + 2 * HOUR).isoformat()

@@ -1,4 +1,4 @@
-"""Single and repeating runs: once, on time, never early, and never when it is too late for their purpose."""
+"""Single and repeating runs: once, on time, never early, and never too late for their purpose."""
 
 import asyncio
 import datetime as dt
@@ -19,7 +19,7 @@ AGES = 10**6
 async def test_promise_05_single_run_fires_once_with_several_replicas(scheduler):
     # given
     events = [await scheduler.add_due() for _ in range(60)]
-    # when: several replicas claim at the same moment, again and again
+    # when: several replicas claim at the same moment, several times
     for _ in range(3):
         await asyncio.gather(*(fire_single_runs(scheduler.service.transactions, 10) for _ in range(8)))
     # then
@@ -47,7 +47,7 @@ async def test_promise_05_nothing_fires_early(scheduler):
 
 
 async def test_message_of_a_run_is_complete_and_has_the_newest_directory_version(scheduler):
-    # given: the school's directory has moved on since the schedule was committed at version 3
+    # given: the school's directory has a newer version than the schedule, which was committed at version 3
     school = await scheduler.school(version=7)
     once = await scheduler.add_due(school=school)
     repeating = await scheduler.add_repeating(school=school)
@@ -69,11 +69,11 @@ async def test_same_run_has_the_same_ids(scheduler):
     # given
     event = await scheduler.add_repeating()
     tick = await scheduler.now() - MINUTE
-    # when: it is made twice
+    # when: it is published twice
     for _ in range(2):
         await scheduler.set(event.schedule_id, due_at=tick)
         await scheduler.fire_due()
-    # then: consumers see one message twice
+    # then: consumers get the same message twice
     first, second = await scheduler.published(event.schedule_id)
     for name in ("ce-id", "ce-taskid", "ce-subject"):
         assert first["headers"][name] == second["headers"][name]
@@ -92,11 +92,11 @@ async def test_same_run_has_the_same_ids(scheduler):
     ],
 )
 async def test_seed_19_message_that_is_too_late_is_not_sent(scheduler, kind, hours, state):
-    # given: nobody was there when it came due
+    # given: no replica ran when it was due
     event = await scheduler.add_due(hours * 3600, message={"kind": kind})
     # when
     await scheduler.fire_due()
-    # then: it is sent late, or it says that it was not
+    # then: it is sent late, or its task fails
     assert (await scheduler.row(event.schedule_id))["state"] == state
     assert len(await scheduler.published(event.schedule_id)) == (state == "done")
     if state == "expired":
@@ -133,7 +133,7 @@ async def test_expiry_of_a_message_is_published_and_limits_its_run(scheduler):
 
 @pytest.mark.parametrize(("policy", "runs"), [("skip", 0), ("once", 1), ("all", 5)])
 async def test_missed_runs_follow_the_catch_up_policy(scheduler, policy, runs):
-    # given: five ticks, one every three hours, the newest more than an hour ago
+    # given: five missed runs, one every three hours, the newest more than an hour ago
     now = await scheduler.now()
     newest = (now - 75 * MINUTE).replace(second=0, microsecond=0)
     hours = ",".join(str((newest.hour + 3 * n) % 24) for n in range(8))
@@ -182,7 +182,7 @@ async def test_seed_16_locked_rows_are_skipped_and_a_failed_claim_leaves_no_trac
 
 
 async def test_seed_07_a_tick_before_the_schedule_is_whole_finds_nothing(scheduler):
-    # given: what is due and whom it is for are one row in one commit
+    # given: due time and audience are one row in one commit
     event = scheduler.request(OnceRule(at=await scheduler.now()))
     async with scheduler.service.transactions.begin() as tx:
         await handlers.register(event, tx)

@@ -1,4 +1,4 @@
-"""The service's wall clock decides nothing: it may jump by an hour, runs stay on time. PostgreSQL's clock is right."""
+"""The wall clock of the process has no influence: it may jump by an hour, runs stay on time by PostgreSQL's clock."""
 
 import asyncio
 import datetime as dt
@@ -26,7 +26,7 @@ LATE = 2 * SECOND
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def moved(backing, tmp_path):
-    """A scheduler's process, and the file that moves its wall clock; what it emits stays in the outbox."""
+    """A scheduler's process, and the file that changes its wall clock; its events stay in the outbox."""
     loaded = faketime.library()
     assert loaded, "this test needs libfaketime: sudo apt-get install -y faketime (make test does it)"
     with psycopg.connect(backing.admin_url, autocommit=True) as connection:
@@ -46,7 +46,7 @@ def instant(text):
 
 
 async def test_promise_06_jump_of_the_wall_clock_moves_no_run(scheduler, moved):
-    # given: a tick each second, a send in half an hour, and one in a moment after each jump
+    # given: a run each second, a send in half an hour, and a send shortly after each jump
     clock, fleet = moved
     ticking = await scheduler.add(CronRule(expression="* * * * *", seconds="*"), timezone="UTC", catch_up="all")
     later = await scheduler.add_due(seconds_ago=-1800)
@@ -60,7 +60,7 @@ async def test_promise_06_jump_of_the_wall_clock_moves_no_run(scheduler, moved):
             return (await scheduler.row(schedule))["state"]
 
         await eventually(fired, lambda state: state == "done", within=10)
-    # and a clock that is an hour ahead while a request is taken up
+    # and a clock that is an hour ahead while a request is registered
     clock.write_text("+1h")
     event = scheduler.request(OnceRule(at=await scheduler.now() + 1.5 * SECOND))
     async with scheduler.service.transactions.begin() as tx:
@@ -77,7 +77,7 @@ async def test_promise_06_jump_of_the_wall_clock_moves_no_run(scheduler, moved):
     ticks = [instant(run["data"]["due_at"]) for run in await scheduler.published(ticking.schedule_id)]
     assert ticks == [ticks[0] + n * SECOND for n in range(len(ticks))]
     assert await scheduler.published(later.schedule_id) == []
-    # and the clock had really moved
+    # and the clock has really jumped
     await fleet.stop()
     lines = fleet.log("scheduler").read_text().splitlines()
     last = json.loads([line for line in lines if "service.stopped" in line][-1])

@@ -1,4 +1,4 @@
-"""Decisions of the owner: 200, 409 `too_late`, 412; and tombstones for what is not known yet."""
+"""Decisions about schedules: 200, 409 `too_late`, 412; and tombstones for unknown ids."""
 
 import asyncio
 import datetime as dt
@@ -26,7 +26,7 @@ async def later(scheduler, school, hours=1, **changes):
 
 
 async def test_promise_05_a_cancel_that_was_answered_200_means_that_nothing_fires(scheduler, school):
-    # given: due at this very moment, and replicas that fire
+    # given: due at this moment, with replicas that fire
     events = [await scheduler.add_due(school=school) for _ in range(40)]
     # when
     answers, *_ = await asyncio.gather(
@@ -47,7 +47,7 @@ async def test_promise_05_a_cancel_that_was_answered_200_means_that_nothing_fire
 async def test_seed_19_a_schedule_can_be_cancelled_and_says_so(scheduler, school):
     # given
     event = await later(scheduler, school)
-    # when: twice, as somebody does who has got no answer
+    # when: twice, as a client does without an answer
     for _ in range(2):
         answer = await scheduler.ask("DELETE", f"/{event.schedule_id}", school)
         assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
@@ -93,7 +93,7 @@ async def test_change_needs_the_current_version(scheduler, school):
     assert second.json()["detail"]["code"] == "stale"
     assert dt.datetime.fromisoformat(first.json()["next_run"]) == soon
     assert first.json()["message"]["title"] == "Changed"
-    # and what fires is what it was changed to, under the ids that it always had
+    # and the run has the changed content and the same ids
     await scheduler.set(event.schedule_id, due_at=await scheduler.now())
     await scheduler.fire_due()
     (message,) = await scheduler.published(event.schedule_id)
@@ -125,7 +125,7 @@ async def test_paused_schedule_continues_with_its_next_run_after_resume(schedule
     event = await scheduler.add_repeating(school=school)
     paused = await scheduler.ask("POST", f"/{event.schedule_id}/pause", school)
     assert (paused.json()["state"], paused.json()["next_run"]) == ("paused", None)
-    # when: its time comes and goes
+    # when: its time passes
     await scheduler.set(event.schedule_id, due_at=await scheduler.now() - HOUR)
     await scheduler.fire_due()
     resumed = await scheduler.ask("POST", f"/{event.schedule_id}/resume", school)
@@ -224,7 +224,7 @@ async def test_preview_shows_the_next_ten_runs(scheduler):
 
 
 async def test_changed_calendar_moves_dependent_runs(scheduler):
-    # given: two school days before a day, by a calendar without closures
+    # given: two school days before a day, on a calendar without closures
     school = await scheduler.school("UTC", {})
     day = dt.date(2027, 6, 18)  # a Friday
     once = await scheduler.add(OnceRule(on=day, time=dt.time(8), school_days_before=2), school, timezone="UTC")
@@ -243,7 +243,7 @@ async def test_changed_calendar_moves_dependent_runs(scheduler):
 
 
 async def test_due_run_is_checked_with_the_present_calendar(scheduler):
-    # given: armed for today, which has been closed since and nobody has looked at it yet
+    # given: due today, which has been closed since then; no claim has looked at it
     school = await scheduler.school("UTC", {"weekdays": [1, 2, 3, 4, 5, 6, 7]})
     event = await scheduler.add(CronRule(expression="* * * * *", skip_closed=True), school, timezone="UTC")
     now = await scheduler.now()

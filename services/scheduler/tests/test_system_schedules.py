@@ -1,4 +1,4 @@
-"""The system's own schedules: rows that are made once, kept, and message with what they are about."""
+"""System schedules: rows that are created once, kept up to date, and published."""
 
 import asyncio
 import datetime as dt
@@ -29,7 +29,7 @@ async def test_system_schedules_are_created_once(scheduler):
 
 
 async def test_seed_18_months_are_reported_once_each_for_the_month_that_ended_by_the_schools_clock(scheduler):
-    # given: a school far east, whose month begins while it is still the old one in UTC; nobody was there for two months
+    # given: a school far east, whose month begins earlier than in UTC; no replica ran for two months
     school = await scheduler.school("Pacific/Auckland")
     await system_schedules.maintain(scheduler.service.transactions)
     schedule = MONTHLY.id(school)
@@ -41,7 +41,7 @@ async def test_seed_18_months_are_reported_once_each_for_the_month_that_ended_by
     # when
     await scheduler.fire_due()
     await scheduler.fire_due()
-    # then: none left out, none twice, never the current one
+    # then: no month is missing, none is twice, and none is the current one
     message = [
         ReportsMonthlyDue.model_validate(row["data"])
         for row in await scheduler.published(schedule, "reports.monthly_due")
@@ -88,7 +88,7 @@ async def test_schedule_follows_the_schools_timezone_and_closure(scheduler, admi
     await system_schedules.maintain(scheduler.service.transactions)
     # then
     assert (await scheduler.row(MONTHLY.id(school)))["due_at"] < berlin
-    # and when it ends, and begins anew
+    # and when the school closes and opens again
     for active, state in ((False, "cancelled"), (True, "active")):
         admin.execute("UPDATE scheduler.school SET active = %s WHERE school_id = %s", (active, school))
         await system_schedules.maintain(scheduler.service.transactions)

@@ -1,4 +1,4 @@
-"""A decision that comes before its intent: it is answered, leaves a tombstone, and the intent meets it."""
+"""Decisions before the request of a schedule: they are answered, leave a tombstone, and are applied later."""
 
 import datetime as dt
 
@@ -29,7 +29,7 @@ async def arrive(scheduler, event):
 
 
 async def once(scheduler, school, hours=1, **changes):
-    """An intent that the scheduler has not heard of yet."""
+    """A request that the scheduler has not received yet."""
     return scheduler.request(OnceRule(at=await scheduler.now() + hours * HOUR), school, **changes)
 
 
@@ -41,7 +41,7 @@ async def decide(scheduler, event, school, method, path="", **more):
 
 @pytest.mark.parametrize(("verb", "state"), [("DELETE", "cancelled"), ("POST", "paused")])
 async def test_cancel_or_pause_before_the_request_is_applied(scheduler, school, verb, state):
-    # given: due at once
+    # given: due immediately
     event = await once(scheduler, school, hours=0)
     # when
     assert await decide(scheduler, event, school, verb, "/pause" if verb == "POST" else "") == state
@@ -59,17 +59,17 @@ async def test_change_before_the_request_is_applied(scheduler, school):
     # given
     event = await once(scheduler, school)
     later = (await scheduler.now() + 3 * HOUR).replace(microsecond=0)
-    # when: two changes, the second of which leaves the first's time as it is
+    # when: two changes; the second keeps the time of the first
     rule = {"kind": "once", "at": later.isoformat()}
     await decide(scheduler, event, school, "PATCH", json={"rule": rule, "payload": {"title": "Changed"}})
     await decide(scheduler, event, school, "PATCH", json={"payload": {"body": "Changed as well."}})
     await arrive(scheduler, event)
-    # then: message once, as it is now
+    # then: published once, as it is now
     seen = (await scheduler.ask("GET", f"/{event.schedule_id}", school)).json()
     assert (dt.datetime.fromisoformat(seen["next_run"]), seen["state"]) == (later, "active")
     (message,) = await scheduler.published(event.schedule_id, "schedule.changed")
     assert dt.datetime.fromisoformat(message["data"]["next_run"]) == later
-    # and fires as changed, under the ids that it always had
+    # and its run has the changed content and the same ids
     await scheduler.set(event.schedule_id, due_at=await scheduler.now())
     await scheduler.fire_due()
     (fired,) = await scheduler.published(event.schedule_id)
@@ -79,7 +79,7 @@ async def test_change_before_the_request_is_applied(scheduler, school):
 
 
 async def test_change_to_a_time_before_the_request_runs_late(scheduler, school):
-    # given: changed to a moment ahead, which is over when the intent comes
+    # given: changed to a time that has passed when the request arrives
     event = await once(scheduler, school)
     soon = await scheduler.now() + dt.timedelta(seconds=1)
     await decide(scheduler, event, school, "PATCH", json={"rule": {"kind": "once", "at": soon.isoformat()}})
@@ -108,7 +108,7 @@ async def test_bad_change_before_the_request_is_refused(scheduler, school, body,
 
 
 async def test_change_that_does_not_fit_the_request_is_rejected(scheduler, school):
-    """The gateway refuses it at once: it knows whether one send was asked for or many."""
+    """The gateway refuses this earlier, because it knows whether the send is single or repeating."""
     event = await once(scheduler, school)
     await decide(scheduler, event, school, "PATCH", json={"rule": NOON})
     with pytest.raises(Reject, match="one send stays one"):
@@ -120,7 +120,7 @@ async def test_run_now_before_the_request_runs_once(scheduler, school, repeats):
     # given
     rule = CronRule(expression="0 8 * * mon") if repeats else OnceRule(at=await scheduler.now() + HOUR)
     event = scheduler.request(rule, school)
-    # when: asked for twice, as somebody does who has got no answer
+    # when: twice, as a client does without an answer
     for _ in range(2):
         assert await decide(scheduler, event, school, "POST", "/run-now") == "active"
     await arrive(scheduler, event)
@@ -132,7 +132,7 @@ async def test_run_now_before_the_request_runs_once(scheduler, school, repeats):
 
 
 async def test_last_decision_before_the_request_counts(scheduler, school):
-    # given: paused and resumed; and asked to run, then cancelled, then asked for more
+    # given: paused and resumed; and run, then cancelled, then changed
     resumed, cancelled = [await once(scheduler, school) for _ in range(2)]
     assert await decide(scheduler, resumed, school, "POST", "/resume") == "active"
     assert await decide(scheduler, resumed, school, "POST", "/pause") == "paused"
