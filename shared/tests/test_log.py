@@ -219,7 +219,7 @@ async def test_promise_12_rebuild_repairs_wrong_rows_and_keeps_the_others(spine,
         await spine.emit(service, *facts)
         await eventually(lambda: rows(service), lambda found: len(found) == len(facts))
         right = await rows(service)
-        # when: nothing is wrong
+        # when: all rows are correct
         found = await rebuild(mirrored(), "mirror", spine.backing.admin_url)
         assert found.changed == {"mirror": 0, "directory_seen": 0}
         # when: one row is wrong, one is missing, one is surplus
