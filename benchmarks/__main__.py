@@ -14,6 +14,7 @@ from cli.layout import Layout
 from cli.processes.launcher import StartFailed
 from cli.terminal import complain
 from shared.errors import Refused
+from shared.service.server import freeze_gc
 
 COMING = {
     "accuracy": "No extraction is measured yet: scenarios come with the files service's own reading of documents.",
@@ -49,7 +50,9 @@ async def _run(options: argparse.Namespace, names: list[str]) -> int:
     async with lab.open():
         for name in names:
             report = Report(options.verb, name, options.seed)
-            await importlib.import_module(f"benchmarks.{options.verb}.{name}").run(lab, report)
+            scenario = importlib.import_module(f"benchmarks.{options.verb}.{name}")
+            freeze_gc()  # as every service does when it starts
+            await scenario.run(lab, report)
             report.show(Console())
             report.write(options.results)
             broken += report.broken()

@@ -16,9 +16,9 @@ from benchmarks.ground import Ground, request
 from benchmarks.harness import Lab
 from benchmarks.workers import Workers
 from cli.processes.launcher import StartFailed
-from shared.testing.fault_proxy import Proxy, proxied
+from shared.testing.fault_proxy import FaultInjectionProxy, proxied
 from shared.testing.fixtures import Backing, declare
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 WORKERS = 3
 TIERS = (1, 2)
@@ -43,7 +43,7 @@ SELECT (SELECT count(DISTINCT task_id) FROM notifier.handled), (SELECT count(DIS
 class Writer:
     """Commits requests; `committed` are those that it was told are safe, `poison` those that no handler can take."""
 
-    transactions: Transactions
+    transactions: UnitOfWorkFactory
     committed: set[str] = field(default_factory=set)
     poison: set[str] = field(default_factory=set)
     unanswered: int = 0
@@ -77,7 +77,9 @@ class Writer:
 class Field:
     """The workers, the writer and the faults."""
 
-    def __init__(self, lab: Lab, backing: Backing, broker: Proxy, database: Proxy, workers: Workers) -> None:
+    def __init__(
+        self, lab: Lab, backing: Backing, broker: FaultInjectionProxy, database: FaultInjectionProxy, workers: Workers
+    ) -> None:
         self.lab = lab
         self.ground = Ground(backing)
         self.broker = broker

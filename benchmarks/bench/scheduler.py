@@ -17,7 +17,7 @@ from scheduler.arming import armed
 from scheduler.firing import fire_single, take_turns
 from shared.events.schedule_rules import CronRule
 from shared.recurrence import SchoolCalendar
-from shared.service.server import settle
+from shared.service.server import freeze_gc
 from shared.service.service import Service
 from shared.testing.fixtures import Backing, eventually, running
 
@@ -56,7 +56,7 @@ class Turns:
 async def run(lab: Lab, report: Report) -> None:
     """p99 ≤ 250 ms late with 100,000 pending; ≥ 15,000/s released; ≥ 1,500/s added; no turn over 50 ms."""
     releasing, making_up, on_time = Turns(), Turns(), Turns()
-    settle()  # as a service's process does when it starts
+    freeze_gc()  # as a service's process does when it starts
     with lab.backing(schedules.SERVICES) as backing:
         await schedules.prepare(backing)
         service = schedules.service_on(backing)

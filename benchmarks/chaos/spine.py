@@ -18,7 +18,7 @@ from benchmarks import dying, log_reader, raw, worker
 from benchmarks.field import BURIED, ERRANDS, HANDLED, OUTBOX, POISON_EVERY, Field, field_of
 from benchmarks.ground import message, request
 from benchmarks.harness import Lab, Report
-from shared.consumers.dead_letters import give_back
+from shared.consumers.dead_letters import requeue
 from shared.events import NotificationCompleted, TaskChanged
 from shared.messaging.topology import DELIVERY_LIMIT, lane_name, log_of, reaction
 from shared.testing.fixtures import declare
@@ -182,7 +182,7 @@ async def _deadly(field: Field, report: Report) -> None:
             report.exactly("rule 07: its grave says so", float("delivery_limit" in error), "", 1)
             await field.change("INSERT INTO notifier.cured VALUES (%s)", killer.task_id)
             async with field.service.transactions.begin() as tx:
-                await give_back(tx, queue, headers, body.encode())
+                await requeue(tx, queue, headers, body.encode())
         field.writer.committed.add(str(killer.task_id))
         await field.drained(f"a message that dies at its {DELIVERY_LIMIT + 1}st delivery")
         done = await field.count("SELECT count(*) FROM notifier.handled WHERE task_id = %s", killer.task_id)

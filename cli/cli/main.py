@@ -18,7 +18,7 @@ from cli.stack import first_screen, lifecycle
 from cli.terminal import complain, say
 from cli.testing import bench_runner, environment
 from shared.errors import Refused
-from shared.events.directory import Role
+from shared.events.values import Role
 
 
 def main() -> None:

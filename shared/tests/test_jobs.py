@@ -3,23 +3,26 @@
 import asyncio
 import sys
 import uuid
+from contextlib import asynccontextmanager
 from typing import ClassVar
 
+import psycopg
 import pytest
 import pytest_asyncio
 
-from shared.errors import LeaseLost, Reject
+from shared.errors import InfrastructureDown, LeaseLost, Reject
 from shared.events import TaskCancelRequested
 from shared.jobs import job as jobs
 from shared.jobs import lease as leases
 from shared.jobs import subprocess
 from shared.jobs.job import Task
-from shared.jobs.time_limits import LONGEST, Limits
+from shared.jobs.time_limits import TimeLimits
+from shared.messaging.topology import LONGEST_TASK_SECONDS
 from shared.testing.fixtures import eventually
 from shared.transactions.outbox import Work
 
 KIND = "file.process"
-QUICK = Limits(soft=20, grace=0.2, lease=0.6, beat=0.1)
+QUICK = TimeLimits(soft=20, grace=0.2, lease=0.6, beat=0.1)
 TRACK = "SELECT state FROM task_track WHERE task_id = %s"
 TOLD = "SELECT data::jsonb ->> 'state' AS state FROM outbox WHERE data::jsonb ->> 'task_id' = %s ORDER BY position"
 SLEEP = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
@@ -46,10 +49,10 @@ class Jobs:
             assert await jobs.start(tx, task)
         return task.task_id
 
-    async def cancel(self, task_id, epoch=1):
+    async def cancel(self, task_id, epoch=1, **options):
         event = TaskCancelRequested(task_id=task_id, kind=KIND, epoch=epoch, requested_at="2026-01-01T00:00:00Z")
         async with self.transactions.begin() as tx:
-            await jobs.cancel(event, tx, frozenset({KIND}))
+            await jobs.cancel(event, tx, frozenset({KIND}), **options)
 
     async def state(self, task_id):
         async with self.transactions.begin() as tx:
@@ -60,8 +63,12 @@ class Jobs:
         async with self.transactions.begin() as tx:
             return [row["state"] for row in await tx.rows(TOLD, (str(task_id),))]
 
-    def working(self, task_id, limits=QUICK):
-        return jobs.working(self.transactions, task_id, None, limits)
+    def working(self, task_id, limits=QUICK, **options):
+        return jobs.run_job(self.transactions, task_id, None, limits, **options)
+
+    async def attempts(self, task_id):
+        async with self.transactions.begin() as tx:
+            return (await tx.row("SELECT attempts FROM task_lease WHERE task_id = %s", (task_id,)))["attempts"]
 
     async def succeed(self, job):
         async with job.commit() as tx:
@@ -132,7 +139,9 @@ async def test_a_cancel_stops_the_running_work_and_its_child(work):
     async def extract():
         async with work.working(task_id):
             try:
-                await subprocess.run([sys.executable, "-c", SLEEP], bounds=subprocess.Bounds(), grace=QUICK.grace)
+                await subprocess.run(
+                    [sys.executable, "-c", SLEEP], bounds=subprocess.ResourceLimits(), grace=QUICK.grace
+                )
             finally:
                 stopped.set()
 
@@ -181,10 +190,10 @@ async def test_a_late_cancel_changes_nothing_and_one_of_an_earlier_epoch_spares_
 
 
 async def test_seed_19_work_that_takes_too_long_is_cancelled_and_its_child_killed(work):
-    limits = Limits(soft=0.5, grace=0.2, lease=5, beat=0.1)
+    limits = TimeLimits(soft=0.5, grace=0.2, lease=5, beat=0.1)
     task_id = await work.start()
     async with work.working(task_id, limits):
-        await subprocess.run([sys.executable, "-c", SLEEP], bounds=subprocess.Bounds(), grace=limits.grace)
+        await subprocess.run([sys.executable, "-c", SLEEP], bounds=subprocess.ResourceLimits(), grace=limits.grace)
     assert await work.told(task_id) == ["queued", "running", "failed"]
 
 
@@ -208,8 +217,8 @@ async def test_seed_09_a_failure_is_tried_again_as_a_due_row_and_ends_as_failed(
                     pytest.fail("tried again before its time")
             await work.due(task_id)
             async with work.transactions.begin() as tx:
-                assert task_id in await leases.forsaken(tx)
-                assert task_id not in await leases.forsaken(tx)
+                assert task_id in await leases.stalled_tasks(tx)
+                assert task_id not in await leases.stalled_tasks(tx)
     assert (await work.told(task_id))[-2:] == ["running", "failed"]
 
 
@@ -236,6 +245,77 @@ async def test_seed_10_a_dead_workers_task_goes_on_and_is_given_up_after_four_de
     assert await work.state(task_id) == "failed"
 
 
+@pytest.mark.parametrize("problem", [asyncio.CancelledError(), psycopg.OperationalError(), InfrastructureDown("away")])
+async def test_rule_16_a_worker_that_stops_lets_the_next_go_on_at_once_and_counts_no_attempt(work, problem):
+    # given
+    task_id = await work.start()
+    for _ in range(2 * jobs.MOST_ATTEMPTS):
+        with pytest.raises(type(problem)):
+            async with work.working(task_id):
+                raise problem
+    # when
+    async with work.working(task_id) as job:
+        await work.succeed(job)
+    # then
+    assert await work.attempts(task_id) == 1
+    assert await work.state(task_id) == "succeeded"
+
+
+async def test_what_goes_on_from_what_it_has_committed_is_tried_again_after_its_time(work):
+    limits = TimeLimits(soft=0.3, grace=0.1, lease=5, beat=0.1, again=True)
+    task_id = await work.start()
+    for _ in range(jobs.MOST_ATTEMPTS):
+        assert await work.state(task_id) != "failed"
+        await work.due(task_id)
+        async with work.working(task_id, limits):
+            await asyncio.Event().wait()
+    assert await work.state(task_id) == "failed"
+
+
+async def test_a_long_commit_of_the_work_itself_costs_no_lease(work):
+    # given: no statement waits for a lock for long
+    class Impatient:
+        @asynccontextmanager
+        async def begin(self, cause=None):
+            async with work.transactions.begin(cause) as tx:
+                await tx.execute("SET LOCAL lock_timeout = 50")
+                yield tx
+
+    task_id = await work.start()
+    limits = TimeLimits(soft=20, grace=0.2, lease=5, beat=0.1)
+    # when: the lease cannot be renewed while the work commits
+    async with jobs.run_job(Impatient(), task_id, None, limits) as job, job.commit() as tx:
+        await asyncio.sleep(0.5)  # the time is the subject
+        await job.succeed(tx, result={})
+    # then
+    assert await work.state(task_id) == "succeeded"
+
+
+@pytest.mark.parametrize("end", ["succeeded", "failed", "cancelled", "cancelled in time"])
+async def test_what_a_task_leaves_is_cleaned_up_in_the_commit_of_its_end(work, end):
+    # given
+    task_id, cleaned = await work.start(), []
+
+    async def clean(tx, which):
+        found = await tx.row("SELECT ended_at IS NOT NULL AS over FROM task_lease WHERE task_id = %s", (which,))
+        cleaned.append((which, found["over"]))
+
+    # when
+    if end == "cancelled in time":
+        await work.cancel(task_id, on_end=clean)
+    else:
+        async with work.working(task_id, on_end=clean) as job:
+            if end == "failed":
+                raise Reject("never")
+            if end == "cancelled":
+                await work.cancel(task_id, on_end=clean)
+                await asyncio.Event().wait()
+            await work.succeed(job)
+    # then
+    assert cleaned == [(task_id, True)]
+    assert await work.state(task_id) == end.partition(" ")[0]
+
+
 async def test_a_body_that_forgets_the_outcome_is_a_failure(work):
     task_id = await work.start()
     async with work.working(task_id):
@@ -244,11 +324,11 @@ async def test_a_body_that_forgets_the_outcome_is_a_failure(work):
 
 
 def test_limits_lie_below_the_brokers_patience():
-    Limits(soft=LONGEST - 10, grace=10)
+    TimeLimits(soft=LONGEST_TASK_SECONDS - 10, grace=10)
     with pytest.raises(ValueError, match="1500"):
-        Limits(soft=LONGEST, grace=1)
+        TimeLimits(soft=LONGEST_TASK_SECONDS, grace=1)
     with pytest.raises(ValueError, match="missed beats"):
-        Limits(lease=5, beat=2)
+        TimeLimits(lease=5, beat=2)
 
 
 async def test_rule_13_a_task_and_its_lease_that_disagree_are_counted(spine, work):
@@ -256,17 +336,17 @@ async def test_rule_13_a_task_and_its_lease_that_disagree_are_counted(spine, wor
     service = spine.build()
     await service.database.open()
     task_id = await work.start()
-    before = await service.reconciler.count()
+    before = await service.invariant_checker.count()
     assert (before["ended_task_in_hand"], before["task_left_open"]) == (0, 0)
     # when
     async with work.transactions.begin() as tx:
         await tx.execute("UPDATE task_track SET state = 'failed' WHERE task_id = %s", (task_id,))
     # then
-    assert (await service.reconciler.count())["ended_task_in_hand"] == 1
+    assert (await service.invariant_checker.count())["ended_task_in_hand"] == 1
     async with work.transactions.begin() as tx:
         await tx.execute("UPDATE task_track SET state = 'running' WHERE task_id = %s", (task_id,))
         await tx.execute("UPDATE task_lease SET ended_at = now() - interval '1 hour' WHERE task_id = %s", (task_id,))
-    assert (await service.reconciler.count())["task_left_open"] == 1
+    assert (await service.invariant_checker.count())["task_left_open"] == 1
     assert service.metrics.violations.labels("task_left_open")._value.get() == 1
     async with work.transactions.begin() as tx:
         await tx.execute("DELETE FROM task_track WHERE task_id = %s", (task_id,))

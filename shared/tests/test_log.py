@@ -10,8 +10,7 @@ import pytest
 from shared.errors import HistoryMissing, Refused
 from shared.events import Envelope
 from shared.events.directory import SchoolChanged
-from shared.messaging import topology
-from shared.projections import stream_reader
+from shared.messaging import stream_reader, topology
 from shared.service.rebuild import rebuild, rewind
 from shared.testing.fixtures import Backing, declare, eventually, fresh_vhost, running
 
@@ -48,8 +47,8 @@ def mirrored(spine, backing):
 
         def build(**changes):
             service = spine.build(**changes)
-            service.project((SchoolChanged,), mirror)
-            service.rebuilds(mirror, ["mirror"])
+            service.project("mirror", (SchoolChanged,), mirror)
+            service.rebuilds("mirror", ["mirror"])
             return service
 
         yield build
@@ -84,7 +83,7 @@ async def test_promise_07_and_13_what_a_projection_cannot_take_goes_through_the_
         letters.append(letter)
 
     service = mirrored()
-    service.bury(keep)
+    service.store_dead_letters(keep)
     await declare(spine.backing.amqp_url, service.topology())
     async with running(service):
         bad = named(spine, POISON if kind == "poison" else "new")
@@ -117,13 +116,13 @@ async def test_what_nobody_wants_is_passed_by_without_a_commit_each_and_the_offs
     # given
     service = mirrored()
     await declare(spine.backing.amqp_url, service.topology())
-    commits, advance = [], service.transactions.advance
+    commits, advance = [], service.transactions.project_batch
 
     def counted(*where):
         commits.append(where)
         return advance(*where)
 
-    service.transactions.advance = counted
+    service.transactions.project_batch = counted
     async with running(service):
 
         async def pass_by(count):
@@ -295,6 +294,6 @@ async def test_only_what_says_its_tables_is_rebuilt(spine, mirrored):
     service = mirrored()
     for name in ("nobody", "mirror"):
         if name == "mirror":
-            service.rebuilds(mirror, [])
+            service.rebuilds("mirror", [])
         with pytest.raises(Refused, match="notifier can rebuild"):
             await rebuild(service, name, spine.backing.admin_url)

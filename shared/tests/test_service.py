@@ -62,7 +62,7 @@ async def test_a_projection_gets_the_newest_state_and_the_positions(spine):
     async def project_schools(events, tx):
         seen.extend(events)
 
-    async with spine.running(lambda s: s.project((SchoolChanged,), project_schools)) as service:
+    async with spine.running(lambda s: s.project("project_schools", (SchoolChanged,), project_schools)) as service:
         identity = uuid.uuid4()
         await spine.emit(service, *(spine.school(version, identity) for version in (3, 1, 2)))
         query = "SELECT count(*) FROM directory_seen WHERE school_id = %s AND versions = '{[1,4)}'"
@@ -89,7 +89,7 @@ async def test_promise_07_failures_take_the_tiers_and_end_as_dead_letters(spine,
     async def keep(letter, tx):
         letters.append(letter)
 
-    async with spine.running(lambda s: s.on(SchoolChanged, fail), lambda s: s.bury(keep)) as service:
+    async with spine.running(lambda s: s.on(SchoolChanged, fail), lambda s: s.store_dead_letters(keep)) as service:
         good = [spine.school() for _ in range(20)]
         await spine.emit(service, fact, *good)
 
@@ -116,7 +116,7 @@ async def test_promise_13_an_unknown_major_is_retried_then_dead(spine):
     async def keep(letter, tx):
         letters.append(letter)
 
-    async with spine.running(lambda s: s.on(SchoolChanged, ignore), lambda s: s.bury(keep)) as service:
+    async with spine.running(lambda s: s.on(SchoolChanged, ignore), lambda s: s.store_dead_letters(keep)) as service:
         fact = spine.school()
         headers = Envelope.of(fact, "test").headers()
         headers["ce-dataschema"] = "urn:schoolconnect:school.changed:99"
@@ -141,7 +141,7 @@ async def test_malformed_bodies_are_dead_letters_and_harm_nobody(spine, body):
     async def keep(letter, tx):
         letters.append(letter)
 
-    async with spine.running(lambda s: s.on(SchoolChanged, remember), lambda s: s.bury(keep)) as service:
+    async with spine.running(lambda s: s.on(SchoolChanged, remember), lambda s: s.store_dead_letters(keep)) as service:
         fact = spine.school()
         headers = Envelope.of(fact, "test").headers()
         await service.runtime.publisher.publish("school.events", fact.topic, body, headers)

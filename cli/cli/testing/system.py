@@ -24,7 +24,7 @@ from cli.processes.ports import pick
 from cli.processes.probes import answers
 from cli.processes.process_table import ProcessTable
 from cli.processes.specs import Spec
-from shared.events.directory import Role
+from shared.events.values import Role
 from shared.testing.fixtures import Backing, eventually
 
 GRACE = 15.0

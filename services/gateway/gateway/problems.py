@@ -1,6 +1,6 @@
 """Problems as RFC 9457 says them, each with a stable code."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -8,11 +8,13 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 
 from shared.errors import NoSchool, SchoolConnectError
-from shared.http.internal_auth import Declined
-from shared.persistence.database import INFRASTRUCTURE, contention, infrastructure
+from shared.http.preconditions import DecisionRefused
+from shared.persistence.database_errors import INFRASTRUCTURE, is_contention, is_database_down
 
 log = structlog.get_logger()
 
@@ -116,7 +118,7 @@ def _message(error: Any) -> str:
     return str(error["msg"]).removeprefix("Value error, ")
 
 
-KINDS = (Problem, Declined, RequestValidationError, HTTPException, NoSchool, psycopg.DataError)
+KINDS = (Problem, DecisionRefused, RequestValidationError, HTTPException, NoSchool, psycopg.DataError)
 """Errors that have an answer of their own."""
 NOT_AN_OBJECT = frozenset({"model_attributes_type", "model_type", "dict_type"})
 
@@ -150,7 +152,7 @@ def answer(problem: Exception, content_type: str = "") -> JSONResponse:  # noqa:
     """
     if isinstance(problem, Problem):
         return problem.response()
-    if isinstance(problem, Declined):
+    if isinstance(problem, DecisionRefused):
         return Problem(problem.status_code, problem.code, problem.message, **problem.more).response()
     if isinstance(problem, RequestValidationError):
         return _invalid(problem, content_type)
@@ -162,11 +164,18 @@ def answer(problem: Exception, content_type: str = "") -> JSONResponse:  # noqa:
         # A value that PostgreSQL cannot hold, such as a NUL or a number beyond its type.
         log.warning("request.bad_value", error=type(problem).__name__)
         return Problem(422, "invalid", errors=[]).response()
-    if infrastructure(problem) or contention(problem):
+    if is_database_down(problem) or is_contention(problem):
         log.warning("request.unavailable", error=type(problem).__name__)
         return Problem(503, "unavailable").response()
     log.error("request.failed", exc_info=problem)
     return Problem(500, "internal").response()
+
+
+def allowed_methods(routes: Iterable[BaseRoute], path: str) -> set[str]:
+    """What a path can be asked for. One that is a route by itself is not the parameter of another."""
+    found = [each for each in iter_route_contexts(tuple(routes)) if each.methods and each.path_regex.match(path)]
+    itself = [each for each in found if not each.param_convertors]
+    return {method for each in itself or found for method in each.methods or ()}
 
 
 def install(app: FastAPI) -> None:
@@ -175,5 +184,10 @@ def install(app: FastAPI) -> None:
     async def handle(request: Request, problem: Exception) -> JSONResponse:
         return answer(problem, request.headers.get("content-type", ""))
 
+    async def handle_method(request: Request, _: Exception) -> JSONResponse:
+        allowed = sorted(allowed_methods(request.app.routes, request.scope["path"]))
+        return Problem(405, "method_not_allowed", headers={"Allow": ", ".join(allowed)}).response()
+
+    app.add_exception_handler(405, handle_method)
     for kind in (*KINDS, *INFRASTRUCTURE, Exception):
         app.add_exception_handler(kind, handle)

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from gateway.http.service_client import Owners
 from gateway.problems import CODES, Problem
-from gateway.security.access_control import Caller
-from shared.http.internal_auth import Declined, IfMatch, NeededMatch, check_version, etag
+from gateway.security.caller import Caller
+from shared.http.preconditions import DecisionRefused, IfMatch, RequiredMatch, check_version, etag
 from shared.http.tokens import Claims
 from shared.testing.fixtures import write_keys
 
@@ -29,7 +29,7 @@ def owner(verify_key):
     app = FastAPI()
 
     @app.patch("/thing")
-    async def change(change: Change, version: NeededMatch, authorization: Annotated[str, Header()]):
+    async def change(change: Change, version: RequiredMatch, authorization: Annotated[str, Header()]):
         check_version(version, VERSION)
         claims = Claims.verify(authorization.removeprefix("Bearer "), verify_key, "internal")
         return JSONResponse(
@@ -40,7 +40,7 @@ def owner(verify_key):
     @app.post("/thing/cancel")
     async def cancel(version: IfMatch):
         check_version(version, VERSION)
-        raise Declined(409, "too_late", "It has been sent.", state="completed")
+        raise DecisionRefused(409, "too_late", "It has been sent.", state="completed")
 
     @app.delete("/thing")
     async def remove():

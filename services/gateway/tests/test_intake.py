@@ -7,12 +7,12 @@ from uuid import UUID, uuid4
 import pytest
 from uuid_utils.compat import uuid7
 
-from gateway.notifications.batch_accept import TOGETHER, Intake
-from gateway.notifications.commands import SendCommand, request_notification
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
+from gateway.sends.batch_accept import TOGETHER, Intake
+from gateway.sends.commands import SendCommand, request_notification
 from shared.events import Audience
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -25,7 +25,7 @@ WHERE t.school_id = %s
 """
 
 
-class InOneStatement(Transactions):
+class InOneStatement(UnitOfWorkFactory):
     """Transactions that have no other way."""
 
     def request(self, *_):

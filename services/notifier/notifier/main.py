@@ -5,27 +5,22 @@ from email.utils import parseaddr
 
 from prometheus_client import CollectorRegistry
 
-from notifier import (
-    api,
-    composing,
-    decisions_api,
-    directory,
-    handlers,
-    inbox_api,
-    invariants,
-    preview_api,
-    reach_api,
-    templates_api,
-)
-from notifier.effects import Courier, Mail, Push
-from notifier.effects.fcm import FcmCourier
-from notifier.effects.recording import Unconfigured
-from notifier.effects.smtp import SmtpCourier
-from notifier.lines import Line, Metrics
-from notifier.performing import perform, perform_digests
+from notifier import handlers, invariants
+from notifier.content import message_builder, template_routes
+from notifier.directory import projection
+from notifier.explain import routes as explain_routes
+from notifier.inbox import routes as inbox_routes
+from notifier.permits import DIGESTS, LANES, PLANNING, DigestPermit, PlanPermit, SendPermit
+from notifier.planning import decision_routes, notification_routes, preview_routes
+from notifier.providers import Courier, Mail, Push
+from notifier.providers.fcm import FcmCourier
+from notifier.providers.recording import Unconfigured
+from notifier.providers.smtp import SmtpCourier
+from notifier.sending.provider_limiter import Line, Metrics
+from notifier.sending.send_worker import perform, perform_digests
 from notifier.settings import Settings
-from notifier.unsubscribing import one_click
-from notifier.work import DIGESTS, LANES, PLANNING, DigestPermit, PlanPermit, SendPermit
+from notifier.suppressions import routes as suppression_routes
+from notifier.suppressions.suppressions import one_click
 from shared.errors import Refused
 from shared.events import DIRECTORY, NotificationDue, NotificationRequested, TaskCancelRequested
 from shared.service.service import Service
@@ -40,7 +35,10 @@ class Couriers:
 
     def __init__(self, push: Courier[Push], mail: Courier[Mail], settings: Settings) -> None:
         self._all = (push, mail)
-        pushes, mails = composing.pushes(push), composing.mails(mail, settings.mail_from, one_click(settings))
+        pushes, mails = (
+            message_builder.pushes(push),
+            message_builder.mails(mail, settings.mail_from, one_click(settings)),
+        )
         lease = settings.delivery_lease
         self.lines: Mapping[str, Line] = {
             "push": Line("push", pushes, settings.push_concurrency, settings.push_rate, lease),
@@ -78,8 +76,8 @@ def couriers(settings: Settings) -> Couriers:
 def build(settings: Settings, providers: Couriers) -> Service:
     """The service, wired."""
     service = Service("notifier", settings)
-    service.project(DIRECTORY, handlers.remember_directory)
-    service.rebuilds(handlers.remember_directory, directory.TABLES)
+    service.project("remember_directory", DIRECTORY, handlers.remember_directory)
+    service.rebuilds("remember_directory", projection.TABLES)
     service.on(NotificationRequested, handlers.plan)
     service.on(NotificationDue, handlers.plan)
     service.work(PlanPermit, handlers.plan_waiting, PLANNING)
@@ -90,13 +88,14 @@ def build(settings: Settings, providers: Couriers) -> Service:
     service.sweep(ESCALATE_SECONDS, handlers.escalate)
     service.sweep(FORGET_SECONDS, handlers.forget)
     for name, statement in invariants.INVARIANTS.items():
-        service.reconcile(name, statement)
-    service.closing(providers.close)
+        service.check_invariant(name, statement)
+    service.on_close(providers.close)
     providers.measure(service.metrics.registry)
-    service.serve(api.router)
-    service.serve(decisions_api.router)
-    service.serve(preview_api.router)
-    service.serve(templates_api.router)
-    service.serve(inbox_api.router)
-    service.serve(reach_api.router)
+    service.include_router(notification_routes.router)
+    service.include_router(decision_routes.router)
+    service.include_router(suppression_routes.router)
+    service.include_router(preview_routes.router)
+    service.include_router(template_routes.router)
+    service.include_router(inbox_routes.router)
+    service.include_router(explain_routes.router)
     return service

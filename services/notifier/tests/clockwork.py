@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import psycopg
 from house import House
 
-from notifier.breaker import Breaker
-from notifier.effects import Outcome
+from notifier.domain.circuit_breaker import Breaker
+from notifier.providers import Outcome
 from shared.persistence.database import Database
 
 # Found before pg_catalog's by the house's connections: time flows, but from another moment on.

@@ -11,8 +11,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from house import House
 
-from notifier.effects.fcm import FcmCourier
-from notifier.effects.smtp import SmtpCourier
+from notifier.providers.fcm import FcmCourier
+from notifier.providers.smtp import SmtpCourier
 from shared.testing.fixtures import Backing, fresh_database, write_keys
 
 EMPTY = """

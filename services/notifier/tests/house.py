@@ -9,13 +9,14 @@ from uuid import UUID
 import httpx
 from uuid_utils.compat import uuid7
 
-from notifier import directory, handlers
-from notifier.effects import Mail, Push
-from notifier.effects.recording import Recording
+from notifier import handlers
+from notifier.directory import projection
 from notifier.main import Couriers, build
-from notifier.performing import perform, perform_digests
+from notifier.permits import DigestPermit, PlanPermit, SendPermit
+from notifier.providers import Mail, Push
+from notifier.providers.recording import Recording
+from notifier.sending.send_worker import perform, perform_digests
 from notifier.settings import Settings
-from notifier.work import DigestPermit, PlanPermit, SendPermit
 from shared.events import Audience, Envelope, NotificationRequested, PersonChanged, SchoolChanged, StudentChanged
 from shared.events.directory import Contact, Device, Membership
 from shared.http.tokens import Claims, sign
@@ -68,7 +69,7 @@ class House:
 
     async def project(self, *events) -> None:
         async with self.service.transactions.begin() as tx:
-            await directory.apply(events, tx)
+            await projection.apply(events, tx)
 
     async def add_school(self, **changes) -> UUID:
         self.version += 1

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier import composing
-from notifier.composing import OneClick
-from notifier.effects.recording import Recording
+from notifier.content import message_builder
+from notifier.content.message_builder import OneClick
+from notifier.providers.recording import Recording
 
 SENDER = "Hill School <school@example.org>"
 LINKS = OneClick("https://school.example.org/unsubscribe", b"k" * 32)
@@ -46,7 +46,7 @@ def delivery(**other):
 
 async def mailed(unsubscribe=None, sender=SENDER, address="anna@example.org", number=7, **other):
     courier = Recording()
-    outcome = await composing.mails(courier, sender, unsubscribe)(
+    outcome = await message_builder.mails(courier, sender, unsubscribe)(
         notification(**other), delivery(address=address, delivery_id=number)
     )
     assert outcome.kind == "accepted"
@@ -59,7 +59,7 @@ def read(content):
 
 async def test_seed_11_a_title_with_a_newline_is_sent(smtp, mail_courier):
     # given a title with line breaks, one of which would begin a header
-    send = composing.mails(mail_courier, SENDER)
+    send = message_builder.mails(mail_courier, SENDER)
     # when it is mailed through a real server
     outcome = await send(notification(title="Trip\nBcc: all@example.org\r\n\r\non Friday"), delivery())
     # then it arrives, its subject one line and no header more
@@ -150,7 +150,7 @@ def test_an_address_for_unsubscribing_is_public_https(url):
 )
 async def test_an_address_that_needs_quoting_is_refused(address):
     courier = Recording()
-    outcome = await composing.mails(courier, SENDER)(notification(), delivery(address=address))
+    outcome = await message_builder.mails(courier, SENDER)(notification(), delivery(address=address))
     assert (outcome.kind, outcome.reason, courier.sent) == ("permanent", "address_not_usable", [])
 
 
@@ -191,7 +191,7 @@ async def test_a_mail_comes_from_the_school_by_name(school, shown):
 
 async def pushed(person=None, **other):
     courier = Recording()
-    await composing.pushes(courier)(
+    await message_builder.pushes(courier)(
         notification(**other), delivery(**{"address": "token-1", "fid": "f"} | (person or {}))
     )
     return courier.sent[0]
@@ -221,7 +221,7 @@ async def test_a_school_may_let_pushes_show_details():
 
 async def test_seed_11_a_long_body_is_shortened_for_a_push():
     sent = await pushed(body="ü" * 9000)
-    assert len(sent.body.encode()) <= composing.LONGEST_PUSH_BODY
+    assert len(sent.body.encode()) <= message_builder.LONGEST_PUSH_BODY
     assert sent.body.endswith("ü…")
 
 

@@ -1,6 +1,6 @@
 """Our own configuration is refused: somebody is told, nothing is lost, and no delivery pays for it."""
 
-from notifier.effects import Outcome
+from notifier.providers import Outcome
 
 TRIED = "SELECT attempts, silent, patient, state FROM delivery WHERE notification_id = %s"
 

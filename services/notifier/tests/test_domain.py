@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.breaker import CONFIG_IN_A_ROW, IN_A_ROW, LONGEST_PAUSE, Breaker
-from notifier.domain import (
+from notifier.domain.circuit_breaker import CONFIG_IN_A_ROW, IN_A_ROW, LONGEST_PAUSE, Breaker
+from notifier.domain.delivery import (
     CONFIG_SECONDS,
     FINAL,
     LONGEST_SECONDS,

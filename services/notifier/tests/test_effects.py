@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 import pytest
 
-from notifier.effects import Courier, Mail, Outcome, OutcomeKind, Push
-from notifier.effects.recording import Recording, Unconfigured
+from notifier.providers import Courier, Mail, Outcome, OutcomeKind, Push
+from notifier.providers.recording import Recording, Unconfigured
 
 
 @dataclass

@@ -6,7 +6,7 @@ import threading
 import pytest
 from google.auth.exceptions import RefreshError, TransportError
 
-from notifier.effects.access import AccessTokens
+from notifier.providers.fcm_credentials import AccessTokens
 
 
 class Endpoint:

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from cli.fakes import process
-from notifier.effects import Push
-from notifier.effects.fcm import PAYLOAD_BYTES, FcmCourier, payload, payload_bytes
+from notifier.providers import Push
+from notifier.providers.fcm import PAYLOAD_BYTES, FcmCourier, payload, payload_bytes
 
 
 def push(number=0, **other):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.effects.fcm_answers import read_answer, retry_after
+from notifier.providers.fcm_responses import read_answer, retry_after
 
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"

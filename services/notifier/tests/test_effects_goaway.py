@@ -10,8 +10,8 @@ import h2.connection
 import h2.events
 import pytest
 
-from notifier.effects import Push
-from notifier.effects.fcm import FcmCourier
+from notifier.providers import Push
+from notifier.providers.fcm import FcmCourier
 from shared.testing.fixtures import eventually
 
 ANSWER = b'{"name": "projects/demo/messages/1"}'

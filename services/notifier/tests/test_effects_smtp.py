@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from cli.fakes import process
-from notifier.effects import Mail
-from notifier.effects.smtp import SmtpCourier
+from notifier.providers import Mail
+from notifier.providers.smtp import SmtpCourier
 
 SENDER = "school@example.org"
 

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from notifier.breaker import CONFIG_IN_A_ROW, IN_A_ROW
-from notifier.effects import Outcome
-from notifier.lines import FLUSH_RESULTS, Line
-from notifier.performing import turn_of
+from notifier.domain.circuit_breaker import CONFIG_IN_A_ROW, IN_A_ROW
+from notifier.providers import Outcome
+from notifier.sending.provider_limiter import FLUSH_RESULTS, Line
+from notifier.sending.send_worker import turn_of
 
 
 def line(calls=1, rate=None, send=None):

@@ -10,9 +10,10 @@ from house import House
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notifier import handlers, stopping
-from notifier.domain import FINAL, MOVES, STARTS
-from notifier.effects import Outcome
+from notifier import handlers
+from notifier.domain.delivery import FINAL, MOVES, STARTS
+from notifier.planning import cancel
+from notifier.providers import Outcome
 
 ANSWERS = ("accepted", "transient", "throttled", "permanent", "bounced", "config", "unknown")
 STEPS = ("work", "due", "cancel", "expire", "lose_lease", "opt_out", "morning", "night", "resend")
@@ -79,7 +80,7 @@ async def take(house, step, school, person, notification):
         await house.execute("UPDATE delivery SET due_at = clock_timestamp() WHERE state = 'held'")
     elif step == "cancel":
         async with transactions.begin() as tx:
-            await stopping.cancel(tx, notification, school)
+            await cancel.cancel(tx, notification, school)
     elif step == "expire":
         await house.execute("UPDATE notification SET expires_at = clock_timestamp()")
     elif step == "lose_lease":
@@ -139,7 +140,7 @@ def test_the_machine_never_leaves_its_table_and_always_adds_up(notifier_backing,
             assert row["planned"] == sum(n for _, n in states)
             assert row["outstanding"] == sum(n for state, n in states if state not in FINAL)
             async with house.service.transactions.begin() as tx:
-                await stopping.cancel(tx, notification, school)
+                await cancel.cancel(tx, notification, school)
             await house.work()
             (row,) = await house.rows("SELECT * FROM notification WHERE notification_id = %s", (notification,))
             assert (row["outstanding"], row["state"]) in ((0, "completed"), (0, "cancelled"))

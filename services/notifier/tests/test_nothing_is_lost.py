@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from conftest import EMPTY
-from notifier import stopping
+from notifier.planning import cancel
 from shared.events import Audience
 from shared.events.directory import QuietHours
 
@@ -168,11 +168,11 @@ class Story(RuleBasedStateMachine):
     def stop(self, which):
         request = self.notices[which % len(self.notices)]
 
-        async def cancel():
+        async def stop_now():
             async with self.clockwork.house.service.transactions.begin() as tx:
-                await stopping.cancel(tx, request.notification_id, self.school_id)
+                await cancel.cancel(tx, request.notification_id, self.school_id)
 
-        self.clockwork.do(cancel())
+        self.clockwork.do(stop_now())
         self.look()
 
     @rule(moods=st.lists(st.sampled_from(MOODS), min_size=1, max_size=6))

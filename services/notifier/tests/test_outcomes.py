@@ -6,9 +6,9 @@ import psycopg
 import pytest
 from uuid_utils.compat import uuid7
 
-from notifier.batch import Batch, Unit
-from notifier.domain import Tries
-from notifier.effects import Outcome
+from notifier.domain.delivery import Tries
+from notifier.providers import Outcome
+from notifier.sending.batch import Batch, Unit
 from shared.events import Envelope
 
 MAILS = tuple(f"p{n}@example.org" for n in range(3))

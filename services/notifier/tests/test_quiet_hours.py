@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from notifier.effects import Outcome
+from notifier.providers import Outcome
 from shared.events.directory import Preference, QuietHours
 
 MORNING = "UPDATE delivery SET due_at = clock_timestamp() WHERE state = 'held'"

@@ -3,7 +3,7 @@
 import pytest
 from uuid_utils.compat import uuid7
 
-from notifier.effects import Outcome
+from notifier.providers import Outcome
 
 
 def refusing(*addresses, kind="permanent"):

@@ -1,7 +1,7 @@
 """Channels do not meet on their way out."""
 
-from notifier.breaker import IN_A_ROW
-from notifier.work import LANES
+from notifier.domain.circuit_breaker import IN_A_ROW
+from notifier.permits import LANES
 from shared.messaging.topology import lane_name
 
 

@@ -9,11 +9,11 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from notifier import handlers
-from notifier.effects import Outcome
-from notifier.effects.fcm import PAYLOAD_BYTES, payload_bytes
-from notifier.lines import FLUSH_RESULTS
-from notifier.performing import perform
-from notifier.work import SendPermit
+from notifier.permits import SendPermit
+from notifier.providers import Outcome
+from notifier.providers.fcm import PAYLOAD_BYTES, payload_bytes
+from notifier.sending.provider_limiter import FLUSH_RESULTS
+from notifier.sending.send_worker import perform
 from shared.events import Envelope, SchoolChanged
 
 KILL = """

@@ -6,9 +6,10 @@ import datetime as dt
 import pytest
 from uuid_utils.compat import uuid7
 
-from notifier import handlers, stopping
-from notifier.effects import Outcome
-from notifier.work import SendPermit
+from notifier import handlers
+from notifier.permits import SendPermit
+from notifier.planning import cancel
+from notifier.providers import Outcome
 from shared.events import TaskCancelRequested
 
 MAILS = tuple(f"p{n}@example.org" for n in range(6))
@@ -116,7 +117,7 @@ async def test_what_is_being_sent_ends_by_its_outcome_and_the_rest_is_cancelled(
             asked.append(message)
             if len(asked) == 1:
                 async with house.service.transactions.begin() as tx:
-                    await stopping.cancel(tx, notification, school)
+                    await cancel.cancel(tx, notification, school)
             await asyncio.sleep(0.05)
             return Outcome("accepted")
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from notifier.effects import Outcome
+from notifier.providers import Outcome
 from shared.events.directory import Preference
 
 ADA = "Ada@example.org"

@@ -13,7 +13,8 @@ FORGET_SECONDS = 600.0
 def build(settings: Settings) -> Service:
     """The service, wired. Students are projected for the school's directory version only."""
     service = Service("scheduler", settings)
-    service.project((SchoolChanged, CalendarChanged, StudentChanged), handlers.remember_schools)
+    events = (SchoolChanged, CalendarChanged, StudentChanged)
+    service.project("remember_schools", events, handlers.remember_schools)
     service.on(ScheduleRequested, handlers.take_up)
     service.on(TaskCancelRequested, handlers.cancel_task)
     service.background(Firing(service.transactions, claim=settings.claim, look_every=settings.look_every).run)
@@ -21,6 +22,6 @@ def build(settings: Settings) -> Service:
     service.sweep(FOLLOW_SECONDS, handlers.follow_calendars)
     service.sweep(FORGET_SECONDS, handlers.forget, settings.keep_days)
     for name, statement in invariants.INVARIANTS.items():
-        service.reconcile(name, statement)
-    service.serve(api.router)
+        service.check_invariant(name, statement)
+    service.include_router(api.router)
     return service

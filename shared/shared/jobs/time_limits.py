@@ -13,29 +13,31 @@ import structlog
 
 from shared.errors import LeaseLost, SchoolConnectError, TaskCancelled, TimeLimit
 from shared.jobs.lease import Lease
-from shared.persistence.database import infrastructure
-from shared.transactions.unit_of_work import Transactions
+from shared.messaging.topology import LONGEST_TASK_SECONDS
+from shared.persistence.database_errors import is_contention, is_database_down
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
-LONGEST = 25 * 60.0
-
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TimeLimits:
     """Times in seconds. After `soft` the work is cancelled and may clean up; `grace` later its children are killed.
 
-    `lease`: how long a dead worker's task waits for the next. `beat`: how soon a cancel is noticed.
+    `lease`: how long a dead worker's task waits for the next. `beat`: how soon a cancel is noticed. `again`: work that
+    took too long is tried again instead of failing, because it goes on from what it has committed.
     """
 
-    soft: float = LONGEST - 60
+    soft: float = LONGEST_TASK_SECONDS - 60
     grace: float = 10.0
     lease: float = 30.0
     beat: float = 2.0
+    again: bool = False
 
     def __post_init__(self) -> None:
-        if self.soft + self.grace > LONGEST:
-            msg = f"soft limit and grace are {self.soft + self.grace:.0f} s together; {LONGEST:.0f} is the most"
+        if self.soft + self.grace > LONGEST_TASK_SECONDS:
+            total = self.soft + self.grace
+            msg = f"soft limit and grace are {total:.0f} s together; {LONGEST_TASK_SECONDS:.0f} is the most"
             raise ValueError(msg)
         if self.beat * 3 > self.lease:
             msg = "a lease must outlive two missed beats"
@@ -43,14 +45,14 @@ class Limits:
 
 
 @asynccontextmanager
-async def watched(transactions: Transactions, lease: Lease, limits: Limits) -> AsyncIterator[None]:
+async def keep_lease(transactions: UnitOfWorkFactory, lease: Lease, limits: TimeLimits) -> AsyncIterator[None]:
     """Run the body under a lease that is renewed meanwhile.
 
     The body is cancelled, and the error raised after it has cleaned up, with TimeLimit when it takes longer than
     `limits.soft`, TaskCancelled when somebody asked for that, and LeaseLost when the task is in other hands or the
     lease could not be renewed in time.
     """
-    watch = _Watch(transactions, lease, limits)
+    watch = _LeaseKeeper(transactions, lease, limits)
     try:
         async with asyncio.timeout(limits.soft) as bell:
             watching = asyncio.create_task(watch.run(bell), name="lease")
@@ -65,10 +67,10 @@ async def watched(transactions: Transactions, lease: Lease, limits: Limits) -> A
         raise watch.verdict or TimeLimit(f"took longer than {limits.soft:g} s") from late
 
 
-class _Watch:
+class _LeaseKeeper:
     """Renews a lease; rings the bell with a verdict when the work should stop."""
 
-    def __init__(self, transactions: Transactions, lease: Lease, limits: Limits) -> None:
+    def __init__(self, transactions: UnitOfWorkFactory, lease: Lease, limits: TimeLimits) -> None:
         self._transactions = transactions
         self._lease = lease
         self._limits = limits
@@ -93,7 +95,8 @@ class _Watch:
             except TimeoutError:
                 self.verdict = LeaseLost("the lease could not be renewed in time")
             except Exception as problem:
-                if not infrastructure(problem):
+                # Contention: a long commit of the work itself holds the row meanwhile.
+                if not is_database_down(problem) and not is_contention(problem):
                     log.exception("lease.broken", task_id=str(self._lease.task_id))
                     self.verdict = LeaseLost("the lease could not be renewed")
                 log.warning("lease.not_renewed", task_id=str(self._lease.task_id), error=type(problem).__name__)

@@ -7,17 +7,17 @@ A queue of this instance's own, which ends with its connection. What passes whil
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-import aio_pika
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
 
 from shared.errors import NotUnderstood
-from shared.events.base import Envelope, Event
-from shared.messaging.publisher import CONNECTION_PROBLEMS
-from shared.messaging.serialization import bodies, event_type
+from shared.events.envelope import Envelope
+from shared.events.event import Event
+from shared.messaging.connection import CONNECTION_PROBLEMS, connected
+from shared.messaging.serialization import decrypt_bodies, event_type
 from shared.messaging.topology import EVENTS
-from shared.persistence.database import infrastructure
-from shared.persistence.encryption import Vault
+from shared.persistence.database_errors import is_database_down
+from shared.persistence.encryption import SubjectKeyStore
 
 log = structlog.get_logger()
 
@@ -26,14 +26,14 @@ PREFETCH = 200
 Heard = Callable[[Event, Envelope], Awaitable[None]]
 
 
-class Listener:
+class BroadcastListener:
     """Calls `heard` with each event of the given kinds, one at a time, in the order in which they come."""
 
     def __init__(
         self,
         url: str,
         events: Sequence[type[Event]],
-        vault: Vault,
+        vault: SubjectKeyStore,
         heard: Heard,
         interrupted: Callable[[], None] = lambda: None,
     ) -> None:
@@ -48,9 +48,7 @@ class Listener:
         pause = 0.2
         while True:
             try:
-                async with await aio_pika.connect(
-                    self._url, timeout=5, client_properties={"connection_name": "listener"}
-                ) as connection:
+                async with connected(self._url, "listener") as connection:
                     closed = asyncio.Event()
                     connection.close_callbacks.add(lambda *_, closed=closed: closed.set())
                     channel = await connection.channel(publisher_confirms=False)
@@ -73,12 +71,12 @@ class Listener:
         """One message; one that cannot be read or opened now is dropped and said: the rows have it."""
         try:
             envelope = Envelope.read(message.headers)
-            (body,) = await bodies([message.body], self._vault)
+            (body,) = await decrypt_bodies([message.body], self._vault)
             await self._heard(event_type(envelope).model_validate(body), envelope)
         except (NotUnderstood, ValueError) as problem:
             log.warning("listener.dropped", error=type(problem).__name__)
         except Exception as problem:
-            if not infrastructure(problem):
+            if not is_database_down(problem):
                 raise
             log.warning("listener.dropped", error=type(problem).__name__)
         finally:

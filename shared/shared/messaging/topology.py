@@ -24,6 +24,9 @@ LOGS: dict[str, tuple[str, ...]] = {
 DELIVERY_LIMIT = 20
 """Crashes, and what cannot be settled. A lost connection counts for all in hand: a low limit would kill innocents."""
 
+LONGEST_TASK_SECONDS = 25 * 60.0
+"""A consumer keeps a message until its work ends; RabbitMQ takes it back after `consumer_timeout` (30 minutes)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -111,12 +114,12 @@ def lane(service: str, name: str) -> Queue:
     return _work(lane_name(service, name))
 
 
-def aside(service: str, projection: str) -> Queue:
+def projection_retry_queue(service: str, projection: str) -> Queue:
     """Events of the log that a projection could not take: they go the way of every failed message, tiers first."""
-    return _work(aside_name(service, projection))
+    return _work(projection_retry_queue_name(service, projection))
 
 
-def aside_name(service: str, projection: str) -> str:
+def projection_retry_queue_name(service: str, projection: str) -> str:
     """The queue name of what a projection set aside."""
     return f"{service}.log.{projection}"
 

@@ -10,7 +10,7 @@ from gateway.accounts import accounts
 from gateway.accounts.api_keys import digest
 from gateway.problems import Problem
 from shared.http.tokens import Claims, Signer
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 OPEN = """
 INSERT INTO refresh_token (hash, family, person_id, role, school_id, expires_at)
@@ -71,13 +71,15 @@ def choose(memberships: list[dict[str, Any]], wish: Wish) -> dict[str, Any]:
 class Sessions:
     """Opens, renews and ends sessions."""
 
-    def __init__(self, rows: Transactions, signing_key: bytes, access: dt.timedelta, refresh: dt.timedelta) -> None:
+    def __init__(
+        self, rows: UnitOfWorkFactory, signing_key: bytes, access: dt.timedelta, refresh: dt.timedelta
+    ) -> None:
         self._rows = rows
         self._signer = Signer(signing_key)
         self._access = access
         self._refresh = refresh
 
-    async def open(self, tx: Transaction, person: UUID, wish: Wish, family: UUID | None = None) -> dict[str, Any]:
+    async def open(self, tx: UnitOfWork, person: UUID, wish: Wish, family: UUID | None = None) -> dict[str, Any]:
         """Both tokens for a person in one of their roles."""
         as_what = choose(await accounts.memberships(tx, person), wish)
         token = secrets.token_urlsafe(32)
@@ -114,12 +116,12 @@ class Sessions:
             await tx.execute(END, {"hash": digest(token)})
 
 
-async def end_all(tx: Transaction, person: UUID) -> None:
+async def end_all(tx: UnitOfWork, person: UUID) -> None:
     """End every session of a person: their password has changed."""
     await tx.execute(END_ALL, {"person": person})
 
 
-async def forget_sessions(rows: Transactions) -> None:
+async def forget_sessions(rows: UnitOfWorkFactory) -> None:
     """Drop tokens that have long been over."""
     async with rows.begin() as tx:
         await tx.execute(FORGET)

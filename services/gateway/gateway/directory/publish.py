@@ -16,7 +16,7 @@ from shared.events.directory import (
     QuietHours,
     Term,
 )
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 # Locks are taken in one order everywhere, so that writers queue up instead of deadlocking: people (by sourcedId),
 # students, classes, and the schools' rows last. NO KEY: whoever has inserted a row that refers to one of these holds a
@@ -91,7 +91,7 @@ class Positions:
         self.spans = {school: (version + 1, version + counts[school]) for school, version in since.items()}
 
     @classmethod
-    async def reserve(cls, tx: Transaction, touched: Iterable[Iterable[UUID]]) -> "Positions":
+    async def reserve(cls, tx: UnitOfWork, touched: Iterable[Iterable[UUID]]) -> "Positions":
         """Reserve one version per event and school; `touched` is the schools of each event to come."""
         counts: dict[UUID, int] = {}
         for schools in touched:
@@ -114,7 +114,7 @@ class Positions:
 
 
 async def tell(
-    tx: Transaction,
+    tx: UnitOfWork,
     *,
     schools: Sequence[UUID] = (),
     calendars: Sequence[UUID] = (),
@@ -224,13 +224,13 @@ def rows(values: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return {"rows": json.dumps(list(values), default=str)}
 
 
-async def bump_people(tx: Transaction, people: Sequence[UUID]) -> None:
+async def bump_people(tx: UnitOfWork, people: Sequence[UUID]) -> None:
     """Raise the versions of people whose event is going to say something new."""
     await tx.execute(HOLD_PEOPLE, {"people": list(people)})
     await tx.execute(BUMP, {"people": list(people)})
 
 
-async def bump_students(tx: Transaction, students: Sequence[tuple[UUID, UUID]]) -> None:
+async def bump_students(tx: UnitOfWork, students: Sequence[tuple[UUID, UUID]]) -> None:
     """Raise the versions of students, given as (school, student), whose event is going to say something new."""
     if students:
         await tx.execute(HOLD_STUDENTS, _pairs(students))

@@ -4,10 +4,10 @@ import datetime as dt
 from typing import Any
 from uuid import uuid5
 
-from gateway.notifications.commands import OPEN
 from gateway.records.announcement_rules import ABSENCE_HOURS, Record, Saying, Tell, saying, tell
+from gateway.sends.commands import OPEN
 from shared.events import Audience, NotificationRequested
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 CHANNELS = ("push", "mail", "inbox")
 
@@ -26,7 +26,7 @@ FROM school s LEFT JOIN person p ON p.person_id = %(student)s WHERE s.school_id 
 """
 
 
-async def announce(event: Record, tx: Transaction) -> None:
+async def announce(event: Record, tx: UnitOfWork) -> None:
     """Ask for the notifications that follow from a record's new state; an older state or a repeat asks for none."""
     ids = {"record": event.record_id, "school": event.school_id, "student": event.student_id}
     before = await tx.row(BEFORE, ids)
@@ -44,7 +44,7 @@ async def announce(event: Record, tx: Transaction) -> None:
     tx.write(AFTER, ids | kept | {"version": event.version})
 
 
-def _request(tx: Transaction, event: Record, now: Saying, what: Tell, school: dict[str, Any]) -> None:
+def _request(tx: UnitOfWork, event: Record, now: Saying, what: Tell, school: dict[str, Any]) -> None:
     """One notification; its ids follow from the record's version, so that a repeat would be the same."""
     origin = f"{now.record}:{event.record_id}"
     notification = uuid5(event.record_id, f"{event.version}/{what.to}")

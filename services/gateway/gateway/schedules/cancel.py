@@ -6,8 +6,8 @@ from fastapi.responses import Response
 
 from gateway.http.service_client import Owners
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
-from shared.transactions.unit_of_work import Transactions
+from gateway.security.caller import Caller
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 # A single run's task bears the schedule's id.
 SCHEDULE = """
@@ -16,7 +16,7 @@ WHERE i.notification_id = %(id)s
 """
 
 
-async def schedule_of(rows: Transactions, school: UUID, notification_id: UUID) -> UUID | None:
+async def schedule_of(rows: UnitOfWorkFactory, school: UUID, notification_id: UUID) -> UUID | None:
     """The schedule that a notification is the single run of; None for one that was sent at once."""
     async with rows.request(school) as tx:
         row = await tx.row(SCHEDULE, {"id": notification_id})

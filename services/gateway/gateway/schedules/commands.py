@@ -7,17 +7,17 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import answered
-from gateway.notifications import audience_checks
-from gateway.notifications.commands import OPEN as OPEN_SEND
-from gateway.notifications.commands import SendCommand
 from gateway.problems import Problem
 from gateway.schedules.schemas import Timing
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
+from gateway.sends import audience_checks
+from gateway.sends.commands import OPEN as OPEN_SEND
+from gateway.sends.commands import SendCommand
 from shared.errors import RuleRefused
 from shared.events import NotificationDue, ScheduleRequested
 from shared.events.schedule_rules import CatchUp, OnceRule, Rule
 from shared.recurrence import check, next_run
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 SCHOOL = """
 SELECT school_id, directory_version, timezone FROM school WHERE school_id = %(school)s AND active
@@ -55,7 +55,7 @@ def later_of(command: SendCommand, timing: Timing) -> ScheduleCommand:
 
 
 async def request_schedule(
-    tx: Transaction, caller: Caller, school: UUID, command: ScheduleCommand, key: str | None
+    tx: UnitOfWork, caller: Caller, school: UUID, command: ScheduleCommand, key: str | None
 ) -> dict[str, Any]:
     """Commit the intent; returns the answer, the same for the same key and request. 422 says what is wrong."""
     schedule, once = uuid7(), isinstance(command.rule, OnceRule)

@@ -7,7 +7,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from notifier import handlers, invariants
-from notifier.escalation import next_move
+from notifier.escalation.escalation import next_move
 from shared.events.directory import Guardian, Membership
 from shared.events.notifications import Escalation
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from notifier import inbox
+from notifier.inbox import inbox
 
 
 async def told(desk, *people, **changes):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from notifier import invariants
-from notifier.effects import Outcome
+from notifier.providers import Outcome
 from shared.testing.fixtures import eventually
 
 ORIGIN = "absence:1"

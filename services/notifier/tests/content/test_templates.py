@@ -4,7 +4,7 @@ from email import message_from_bytes, policy
 
 import pytest
 
-from notifier import builtin
+from notifier.content import builtin
 
 PAYMENT = {name: builtin.SAMPLE[name] for name in builtin.VARIABLES["payment_due"]}
 TEXTS = {"en": {"title": "Pay {{ amount | money(currency) }}", "body": "Dear parents of {{ student }}"}}

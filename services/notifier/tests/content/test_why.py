@@ -5,8 +5,8 @@ import datetime as dt
 import pytest
 
 from notifier import handlers
-from notifier.effects import Outcome
-from notifier.reasons import not_in_audience
+from notifier.domain.reasons import not_in_audience
+from notifier.providers import Outcome
 from shared.events.directory import Guardian, Preference
 from shared.events.notifications import Escalation
 

@@ -4,9 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier import builtin
-from notifier.wording import RENDERED, UNMARKED, Texts, Unrenderable, direction, languages, render, unsound, used
-from notifier.wording_html import unsound_html
+from notifier.content import builtin
+from notifier.content.template_engine import (
+    RENDERED,
+    UNMARKED,
+    Texts,
+    Unrenderable,
+    direction,
+    languages,
+    render,
+    unsound,
+    used,
+)
+from notifier.content.template_html import unsound_html
 
 NAMES = sorted(builtin.VARIABLES)
 

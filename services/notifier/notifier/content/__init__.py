@@ -1,0 +1,1 @@
+"""Texts: templates, their rendering, and the messages that providers take."""

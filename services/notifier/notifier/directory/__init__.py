@@ -1,0 +1,1 @@
+"""The notifier's copy of the directory, and the erasure of people."""

@@ -1,0 +1,1 @@
+"""Pure rules: states of a delivery, the circuit breaker, reasons in words."""

@@ -1,0 +1,1 @@
+"""Cases that stay open until one of their people reads."""

@@ -1,0 +1,1 @@
+"""Why a person did or did not get a notification, and who was reached."""

@@ -1,0 +1,1 @@
+"""From an intent to delivery rows, and the decisions that change a plan."""

@@ -1,0 +1,1 @@
+"""Addresses and people that a school does not write to."""

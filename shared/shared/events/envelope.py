@@ -1,0 +1,119 @@
+"""The CloudEvents 1.0 envelope of a message, AMQP binary mode."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+from uuid import UUID
+
+import orjson
+from uuid_utils.compat import uuid7
+
+from shared.errors import Malformed
+from shared.events.event import Event
+from shared.events.headers import ATTEMPT, number
+
+PREFIX = "ce-"
+"""Header prefix of the CloudEvents binding for RabbitMQ (knative eventing-rabbitmq, binary mode)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """CloudEvents attributes of one message; `data_schema` ends in the major version."""
+
+    id: UUID
+    type: str
+    source: str
+    time: dt.datetime
+    subject: str
+    major: int = 1
+    school_id: UUID | None = None
+    task_id: UUID | None = None
+    correlation_id: UUID | None = None
+    causation_id: UUID | None = None
+    attempt: int = 0
+
+    @classmethod
+    def of(cls, event: Event, source: str, cause: "Envelope | None" = None) -> Self:
+        """A new envelope; correlation runs on from the cause, causation is the cause's id."""
+        identity = uuid7()
+        return cls(
+            id=identity,
+            type=event.topic,
+            source=source,
+            time=dt.datetime.now(dt.UTC),
+            subject=event.subject,
+            major=event.major,
+            school_id=event.school or (cause.school_id if cause else None),
+            task_id=event.task or (cause.task_id if cause else None),
+            correlation_id=(cause.correlation_id or cause.id) if cause else identity,
+            causation_id=cause.id if cause else None,
+        )
+
+    @classmethod
+    def of_work(cls, name: str, subject: str, source: str, cause: "Envelope | None" = None) -> Self:
+        """A new envelope for a permit that stays inside its service."""
+        identity = uuid7()
+        return cls(
+            id=identity,
+            type=name,
+            source=source,
+            time=dt.datetime.now(dt.UTC),
+            subject=subject,
+            school_id=cause.school_id if cause else None,
+            task_id=cause.task_id if cause else None,
+            correlation_id=(cause.correlation_id or cause.id) if cause else identity,
+            causation_id=cause.id if cause else None,
+        )
+
+    def headers(self) -> dict[str, str]:
+        """AMQP headers, binary mode: every attribute a string."""
+        found: dict[str, str] = orjson.loads(self.json())
+        return found
+
+    def json(self) -> str:
+        """The headers as a JSON object, as the outbox holds them."""
+        found = {
+            "ce-specversion": "1.0",
+            "ce-id": self.id,
+            "ce-type": self.type,
+            "ce-source": self.source,
+            "ce-time": self.time,
+            "ce-subject": self.subject,
+            "ce-dataschema": f"urn:schoolconnect:{self.type}:{self.major}",
+            "ce-schoolid": self.school_id,
+            "ce-taskid": self.task_id,
+            "ce-correlationid": self.correlation_id,
+            "ce-causationid": self.causation_id,
+        }
+        return orjson.dumps({name: value for name, value in found.items() if value is not None}).decode()
+
+    @classmethod
+    def read(cls, headers: Mapping[str, Any]) -> Self:
+        """The envelope in AMQP headers; raises Malformed naming the attribute that is missing or wrong."""
+        try:
+            return cls(
+                id=UUID(headers["ce-id"]),
+                type=_text(headers["ce-type"]),
+                source=headers["ce-source"],
+                time=dt.datetime.fromisoformat(headers["ce-time"]),
+                subject=_text(headers.get("ce-subject", "")),
+                major=int(headers["ce-dataschema"].rpartition(":")[2]),
+                school_id=_uuid(headers.get("ce-schoolid")),
+                task_id=_uuid(headers.get("ce-taskid")),
+                correlation_id=_uuid(headers.get("ce-correlationid")),
+                causation_id=_uuid(headers.get("ce-causationid")),
+                attempt=number(headers, ATTEMPT),
+            )
+        except (KeyError, ValueError, TypeError, AttributeError) as problem:
+            raise Malformed(f"envelope: {type(problem).__name__} {problem}") from problem
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where a text belongs")
+    return value
+
+
+def _uuid(text: str | None) -> UUID | None:
+    return UUID(text) if text else None
