@@ -1,4 +1,4 @@
-"""A `Together` by itself on the real database, messages for it, and what it left."""
+"""A `MessageBatcher` by itself on the real database, messages for it, and what it left."""
 
 import asyncio
 import datetime as dt

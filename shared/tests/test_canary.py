@@ -104,7 +104,7 @@ async def test_promise_14_a_canary_is_read_in_no_queue_log_dead_letter_or_log_li
             assert plaintexts(admin) == []
         # when
         await writer.vault.erase(person)
-        reader.vault.forget()
+        reader.vault.clear_cache()
         # then: nobody opens what was kept
         for message in kept:
             envelope = Envelope.read(message.headers)

@@ -23,7 +23,8 @@ time.sleep(600)
 WORKER = """
 import asyncio, sys
 from shared.jobs import subprocess
-asyncio.run(subprocess.run([sys.executable, "-c", sys.argv[1], sys.argv[2]], bounds=subprocess.Bounds(), grace=5))
+argv = [sys.executable, "-c", sys.argv[1], sys.argv[2]]
+asyncio.run(subprocess.run(argv, bounds=subprocess.ResourceLimits(), grace=5))
 """
 
 

@@ -31,7 +31,7 @@ def table(backing):
 
 async def test_the_code_of_the_page_counts_remarks(spine, table):
     # given the handler and the line as they are written
-    names = {"RemarkRecorded": RemarkRecorded, "Transaction": UnitOfWork}
+    names = {"RemarkRecorded": RemarkRecorded, "UnitOfWork": UnitOfWork}
     exec(BLOCKS["handler"], names)  # our own documentation
 
     def register(service):

@@ -31,7 +31,7 @@ async def test_a_fact_whose_subject_has_no_key_stays_and_keeps_nobody_from_trave
         await eventually(handled, lambda ids: fact.school_id in ids)
         query = "SELECT count(*) FROM outbox WHERE sealed_for = %s AND failures > 0"
         await eventually(lambda: spine.count(service, query, stranger), lambda n: n == 1)
-        assert service.metrics.publish_failed.labels("keyless")._value.get() > 0
+        assert service.metrics.publish_failed.labels("missing_key")._value.get() > 0
         async with service.database.worker() as connection:
             await connection.execute("DELETE FROM outbox WHERE sealed_for = %s", (stranger,))
 

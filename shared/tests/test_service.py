@@ -258,7 +258,7 @@ async def test_personal_fields_travel_sealed_and_an_erased_person_cannot_be_read
         assert (first.given_name, first.contacts[0].address) == ("Canary", "canary@example.org")
         # when
         await writer.vault.erase(person)
-        reader.vault.forget()
+        reader.vault.clear_cache()
         await spine.emit(writer, fact(2))
         second = (await eventually(received, lambda events: len(events) == 2))[1]
         # then

@@ -43,7 +43,7 @@ async def test_exactly_what_is_settled_is_acknowledged(order, count, pauses, fai
     # when
     for turn, tag in enumerate(order[:count]):
         if tag in failed:
-            await acks.give_back(tag)
+            await acks.requeue(tag)
         else:
             acks.settled(tag)
         if turn in pauses:

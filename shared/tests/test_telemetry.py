@@ -65,7 +65,7 @@ def test_what_is_said_while_a_message_is_in_hand_names_it():
 async def test_what_is_said_of_a_message_that_is_tried_again_and_buried_names_it(spine):
     fact, letters = spine.school(), Recorder()
     fails = Recorder(lambda event: ValueError() if event.school_id == fact.school_id else None)
-    with capture_logs(processors=[telemetry._in_hand]) as lines:
+    with capture_logs(processors=[telemetry.add_current_message]) as lines:
         async with spine.running(
             lambda s: s.on(SchoolChanged, fails.one), lambda s: s.store_dead_letters(letters.keep)
         ) as service:

@@ -1,4 +1,4 @@
-"""What becomes of a message whose handler failed: again after a while, or to the dead letters. Pure decisions."""
+"""Decides about a message whose handler failed: retry after a tier, or the dead letters."""
 
 from dataclasses import dataclass
 
@@ -7,18 +7,18 @@ from shared.errors import Malformed, Reject, Retry
 
 @dataclass(frozen=True, slots=True)
 class RetryAfter:
-    """Hold the message for `seconds` (one of the tiers), then give it back to its queue."""
+    """Keep the message in a retry tier for `seconds`, then return it to its queue."""
 
     seconds: int
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Give the message to the dead letters."""
+    """Move the message to the dead letters."""
 
 
 def decide(problem: BaseException, attempts: int, tiers: tuple[int, ...]) -> RetryAfter | GiveUp:
-    """`attempts`: how often the handler has failed, this time included. Each tier is used once, in order."""
+    """Decide about a failed message. `attempts` includes this failure; each tier is used once, in order."""
     if isinstance(problem, Reject | Malformed) or attempts > len(tiers):
         return GiveUp()
     if isinstance(problem, Retry) and problem.after is not None:

@@ -1,7 +1,4 @@
-"""Who asks an owner over HTTP: the gateway, for somebody, with a short-lived internal token; and how it says no.
-
-What can change has a version, which is its ETag (RFC 9110): `"7"`. A decision sends it back as If-Match.
-"""
+"""Authenticates requests of the gateway to other services, by a short-lived token with person, role and school."""
 
 from typing import Annotated
 from uuid import UUID
@@ -15,7 +12,7 @@ from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 
 class InternalCaller(Claims):
-    """The claims of an internal token; requests are always about one school."""
+    """The claims of an internal token. Each request is about one school."""
 
     school: UUID
 
@@ -23,10 +20,10 @@ class InternalCaller(Claims):
 async def internal_caller(
     verifier: Annotated[Verifier, Depends(Provided(Verifier))], authorization: Annotated[str, Header()] = ""
 ) -> InternalCaller:
-    """Claims of the caller; 401 without a valid internal token that names a school."""
+    """Return the claims of the caller; 401 without a valid internal token for a school."""
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
-        raise HTTPException(401, "an internal bearer token is needed", {"WWW-Authenticate": "Bearer"})
+        raise HTTPException(401, "an internal bearer token is required", {"WWW-Authenticate": "Bearer"})
     try:
         claims = verifier.verify(token, "internal")
         return InternalCaller(person=claims.person, role=claims.role, school=claims.school, use="internal")

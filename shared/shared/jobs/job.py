@@ -5,7 +5,7 @@
             tx.permit(ExtractPermit(task_id=event.task_id), "extract")
 
     async def extract(permit, cause, transactions, limits):
-        async with jobs.working(transactions, permit.task_id, cause, limits) as job:
+        async with jobs.run_job(transactions, permit.task_id, cause, limits) as job:
             text = await child.run(..., grace=limits.grace)    # no transaction is open here
             async with job.commit() as tx:                     # raises LeaseLost when the task is in other hands
                 await tx.execute(...)
@@ -125,7 +125,7 @@ class Job:
                 await self._end(tx, "failed", error=describe(problem))
             else:
                 pause = RETRY_SECONDS[min(self.lease.attempts, len(RETRY_SECONDS)) - 1]
-                await self.lease.give_back(tx, pause)
+                await self.lease.release(tx, pause)
                 await self._track(tx, "retrying", error=describe(problem))
 
     async def release(self) -> None:
@@ -135,7 +135,7 @@ class Job:
         """
         try:
             async with asyncio.timeout(RELEASE_SECONDS), self.commit() as tx:
-                await self.lease.give_back(tx, 0.0, counted=False)
+                await self.lease.release(tx, 0.0, counted=False)
         except Exception as problem:  # noqa: BLE001  # the worker stops in any case
             log.info("job.not_released", task_id=str(self.task.task_id), error=type(problem).__name__)
 

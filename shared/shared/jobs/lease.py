@@ -97,7 +97,7 @@ class Lease:
         """Nobody will work on this task any more; in the commit of its outcome. Raises LeaseLost."""
         self._check(await tx.row(END_LEASE, self._values))
 
-    async def give_back(self, tx: UnitOfWork, after: float, *, counted: bool = True) -> None:
+    async def release(self, tx: UnitOfWork, after: float, *, counted: bool = True) -> None:
         """Let any worker claim the task in `after` seconds; this attempt counts unless `counted` is False.
 
         Raises LeaseLost.

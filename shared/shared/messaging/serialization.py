@@ -22,12 +22,12 @@ def event_type(envelope: Envelope) -> type[Event]:
 def parse(body: bytes) -> dict[str, Any]:
     """The JSON object in a body; raises Malformed."""
     try:
-        deserialize = orjson.loads(body)
+        found = orjson.loads(body)
     except ValueError as problem:
         raise Malformed("body: not JSON") from problem
-    if not isinstance(deserialize, dict):
+    if not isinstance(found, dict):
         raise Malformed("body: not a JSON object")
-    return deserialize
+    return found
 
 
 async def decrypt_bodies(raw: Sequence[bytes], vault: SubjectKeyStore) -> list[dict[str, Any]]:

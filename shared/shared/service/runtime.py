@@ -61,7 +61,7 @@ class Runtime:
         )
         self.gate = PauseSwitch(self._database_answers, service.metrics)
         self._turnstile = ExclusiveSection()
-        self.places = asyncio.Semaphore(settings.database_pool)
+        self.concurrency_limit = asyncio.Semaphore(settings.database_pool)
         """A handler holds a database connection throughout: no more run at once than there are."""
         self._subscriber = Subscriber(self._url, service.name)
         self._backgrounds: list[Callable[[], Coroutine[Any, Any, None]]] = []
@@ -87,8 +87,8 @@ class Runtime:
 
     def store_dead_letters(self, keep: StoreDeadLetter) -> None:
         """Take the dead letters of every service."""
-        undertaker = DeadLetterConsumer(keep, self.service.transactions, self.gate)
-        self._subscriber.subscriptions.append(Subscription(topology.DEAD, undertaker, prefetch=10))
+        dead_letters = DeadLetterConsumer(keep, self.service.transactions, self.gate)
+        self._subscriber.subscriptions.append(Subscription(topology.DEAD, dead_letters, prefetch=10))
 
     def read(self, stream: str, projector: Projector) -> None:
         """Read a stream into a projection."""
@@ -98,11 +98,11 @@ class Runtime:
         """Run for as long as the service lives."""
         self._backgrounds.append(run)
 
-    def closing(self, close: Callable[[], Awaitable[None]]) -> None:
+    def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
         """Call at the very end."""
         self._closing.append(close)
 
-    def stopping(self, stop: Callable[[], None]) -> None:
+    def on_stop(self, stop: Callable[[], None]) -> None:
         """Call as soon as the process is told to stop."""
         self._stopping.append(stop)
 

@@ -83,9 +83,9 @@ class Service:
         Events that wait together are handled one after the other and commit together; one that fails, fails alone.
         """
         self.reads[event.topic] = "reaction"
-        self.drain(topology.reaction(self.name, event.topic), event, handler, *args, **dependencies)
+        self.drain_old_queue(topology.reaction(self.name, event.topic), event, handler, *args, **dependencies)
 
-    def drain(
+    def drain_old_queue(
         self,
         queue: topology.Queue,
         event: type[E],
@@ -105,7 +105,7 @@ class Service:
 
     def _take(self, queue: str, take: ReactionHandler) -> None:
         runtime, most = self.runtime, self.settings.prefetch // 2
-        together = MessageBatcher(queue, take, self.transactions, runtime.places, runtime.gate, most=most)
+        together = MessageBatcher(queue, take, self.transactions, runtime.concurrency_limit, runtime.gate, most=most)
 
         async def handle(envelope: Envelope, body: bytes) -> None:
             await together.take(envelope, await deserialize(envelope, body, self.vault))
@@ -172,12 +172,12 @@ class Service:
         """Keep the dead letters of every service; one service of the system does."""
         self.runtime.store_dead_letters(keep)
 
-    def hear(self, heard: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+    def on_heartbeat(self, heard: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
         """Be told of every worker's heartbeat."""
         listener = HeartbeatListener(self.settings.amqp_url.get_secret_value(), heard)
         self.runtime.background(listener.run)
 
-    def listen(
+    def on_broadcast(
         self,
         events: Sequence[type[Event]],
         heard: Callable[[Event, Envelope], Awaitable[None]],
@@ -190,9 +190,9 @@ class Service:
         url = self.settings.amqp_url.get_secret_value()
         self.runtime.background(BroadcastListener(url, events, self.vault, heard, interrupted).run)
 
-    def stopping(self, stop: Callable[[], None]) -> None:
+    def on_stop(self, stop: Callable[[], None]) -> None:
         """Be told at once that the process is to stop, while requests are still being answered."""
-        self.runtime.stopping(stop)
+        self.runtime.on_stop(stop)
 
     def sweep(
         self,
@@ -208,7 +208,7 @@ class Service:
 
         self.runtime.background(PeriodicTask(getattr(chore, "__name__", "sweep"), seconds, run, self.metrics).run)
 
-    def reconcile(self, name: str, statement: str) -> None:
+    def check_invariant(self, name: str, statement: str) -> None:
         """Count and export what breaks an invariant: a statement of one row, whose `violations` must be 0."""
         self.invariant_checker.invariants[name] = statement
 
@@ -216,11 +216,11 @@ class Service:
         """Keep a coroutine running for as long as the service lives."""
         self.runtime.background(run)
 
-    def closing(self, close: Callable[[], Awaitable[None]]) -> None:
+    def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
         """Close something of the service's own after everything that uses it has stopped."""
-        self.runtime.closing(close)
+        self.runtime.on_close(close)
 
-    def serve(self, router: APIRouter) -> None:
+    def include_router(self, router: APIRouter) -> None:
         """Answer HTTP requests."""
         self._routers.append(router)
 

@@ -60,7 +60,7 @@ class FaultInjectionProxy:
             for link in self._links:
                 link.unblock()
 
-    async def passed(self) -> None:
+    async def wait_open(self) -> None:
         """Return when data may go on."""
         if self.seconds:
             await asyncio.sleep(self.seconds)
@@ -128,7 +128,7 @@ class _Link:
                 rest = await (_read_frame(reader) if amqp else reader.read(65_536))
 
     async def _send(self, writer: asyncio.StreamWriter, data: bytes) -> None:
-        await self._proxy.passed()
+        await self._proxy.wait_open()
         writer.write(data)
         await writer.drain()
 

@@ -37,7 +37,7 @@ UPDATE refresh_token SET revoked_at = clock_timestamp() WHERE person_id = %(pers
 FORGET = "DELETE FROM refresh_token WHERE expires_at < clock_timestamp() - interval '30 days'"
 
 
-class Reused(Problem):
+class RefreshTokenReused(Problem):
     """A refresh token came a second time; `person` is whose it was."""
 
     def __init__(self, person: UUID) -> None:
@@ -46,14 +46,14 @@ class Reused(Problem):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class SessionRequest:
     """As what, and where, somebody wants to sign in, if they say."""
 
     school: UUID | None = None
     role: str | None = None
 
 
-def choose(memberships: list[dict[str, Any]], wish: Wish) -> dict[str, Any]:
+def choose(memberships: list[dict[str, Any]], wish: SessionRequest) -> dict[str, Any]:
     """The one membership that fits the wish; 403 if there is none, 422 with the list if there are several."""
     fitting = [
         m
@@ -79,7 +79,9 @@ class Sessions:
         self._access = access
         self._refresh = refresh
 
-    async def open(self, tx: UnitOfWork, person: UUID, wish: Wish, family: UUID | None = None) -> dict[str, Any]:
+    async def open(
+        self, tx: UnitOfWork, person: UUID, wish: SessionRequest, family: UUID | None = None
+    ) -> dict[str, Any]:
         """Both tokens for a person in one of their roles."""
         as_what = choose(await accounts.memberships(tx, person), wish)
         token = secrets.token_urlsafe(32)
@@ -98,16 +100,16 @@ class Sessions:
             "school_id": as_what["school_id"],
         }
 
-    async def renew(self, token: str, wish: Wish) -> dict[str, Any]:
+    async def renew(self, token: str, wish: SessionRequest) -> dict[str, Any]:
         """Both tokens anew, in another role if wished; 401 when it is over, for its whole family when it was used."""
         async with self._rows.begin() as tx:
             row = await tx.row(USE, {"hash": digest(token)})
             if row is not None:
-                same = Wish(row["school_id"], row["role"])
-                return await self.open(tx, row["person_id"], same if wish == Wish() else wish, row["family"])
+                same = SessionRequest(row["school_id"], row["role"])
+                return await self.open(tx, row["person_id"], same if wish == SessionRequest() else wish, row["family"])
             reused = await tx.row(REVOKE_REUSED, {"hash": digest(token)})
         if reused is not None:
-            raise Reused(reused["person_id"])
+            raise RefreshTokenReused(reused["person_id"])
         raise Problem(401, "unauthenticated", "The refresh token is unknown or over.")
 
     async def end(self, token: str) -> None:

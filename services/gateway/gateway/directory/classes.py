@@ -75,7 +75,7 @@ async def change(tx: UnitOfWork, school: UUID, class_id: UUID, expected: int | N
     )
     query = sql.SQL("UPDATE school_class SET version = version + 1, {} WHERE class_id = {}")
     await tx.execute(query.format(assigned, sql.Placeholder("class_id")), {"class_id": class_id, **facts})
-    await publish.tell(tx, students=pupils)
+    await publish.emit_states(tx, students=pupils)
 
 
 async def enrol(tx: UnitOfWork, school: UUID, class_id: UUID, enrolments: Sequence[Mapping[str, Any]]) -> None:
@@ -91,7 +91,7 @@ async def enrol(tx: UnitOfWork, school: UUID, class_id: UUID, enrolments: Sequen
     if row is None:
         raise Problem(404, "not_found")
     await tx.execute(ENROL, {"class_id": class_id, "school": school} | publish.rows(enrolments))
-    await publish.tell(tx, students=[(school, pupil) for pupil in pupils])
+    await publish.emit_states(tx, students=[(school, pupil) for pupil in pupils])
 
 
 async def withdraw(tx: UnitOfWork, school: UUID, class_id: UUID, person: UUID, role: str) -> None:
@@ -102,7 +102,7 @@ async def withdraw(tx: UnitOfWork, school: UUID, class_id: UUID, person: UUID, r
         raise Problem(404, "not_found")
     if await tx.row(WITHDRAW, {"class_id": class_id, "person": person, "role": role}) is None:
         raise Problem(404, "not_found")
-    await publish.tell(tx, students=pupils)
+    await publish.emit_states(tx, students=pupils)
 
 
 async def end_lapsed(transactions: UnitOfWorkFactory) -> None:
@@ -113,7 +113,7 @@ async def end_lapsed(transactions: UnitOfWorkFactory) -> None:
             rows = await tx.rows(LAPSE, {"limit": AT_ONCE})
             pupils = sorted({(row["school_id"], row["person_id"]) for row in rows if row["role"] == "student"})
             await publish.bump_students(tx, pupils)
-            await publish.tell(tx, students=pupils)
+            await publish.emit_states(tx, students=pupils)
         ended = len(rows)
 
 

@@ -70,7 +70,7 @@ async def register(tx: UnitOfWork, people: Sequence[UUID], devices: Sequence[dic
     await tx.execute(OLDEST, {"people": list(people), "most": MOST})
     touched = sorted({*people, *(row["person_id"] for row in lost)})
     await publish.bump_people(tx, touched)
-    await publish.tell(tx, people=touched)
+    await publish.emit_states(tx, people=touched)
     return len(last)
 
 
@@ -79,7 +79,7 @@ async def remove(tx: UnitOfWork, person: UUID, token: str) -> None:
     await publish.bump_people(tx, [person])
     if await tx.row(REMOVE, {"person": person, "token": token}) is None:
         raise Problem(404, "not_found")
-    await publish.tell(tx, people=[person])
+    await publish.emit_states(tx, people=[person])
 
 
 async def forget(event: DeviceInvalidated, tx: UnitOfWork) -> None:
@@ -87,4 +87,4 @@ async def forget(event: DeviceInvalidated, tx: UnitOfWork) -> None:
     await publish.bump_people(tx, [event.person_id])
     values = {"person": event.person_id, "token": event.token_sha256, "attempted": event.attempted_at}
     if await tx.row(DEAD, values) is not None:
-        await publish.tell(tx, people=[event.person_id])
+        await publish.emit_states(tx, people=[event.person_id])

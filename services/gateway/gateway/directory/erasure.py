@@ -1,13 +1,13 @@
 """Erasure: the key of a person is dropped, and what stands in plain tables is blanked, in one commit.
 
 What went out before (log, queues, dead letters, other services' copies of sealed fields) cannot be opened any more once
-the processes have forgotten the key (`Vault`, 60 s); the event of the blank person does the rest.
+the processes have forgotten the key (`SubjectKeyStore`, 60 s); the event of the blank person does the rest.
 """
 
 from uuid import UUID
 
 from gateway.directory import people, publish
-from gateway.directory.erased_ids import mark
+from gateway.directory.erased_ids import erased_mark
 from shared.persistence.encryption import ERASE_KEY
 from shared.transactions.unit_of_work import UnitOfWork
 
@@ -52,11 +52,15 @@ async def erase(tx: UnitOfWork, person: UUID, personal: list[str]) -> None:
     await people.lock(tx, person, None)
     row = await tx.row(SOURCED_ID, {"person": person})
     assert row is not None
-    values = {"person": person, "personal": personal, "sourced_id": row["sourced_id"] and mark(row["sourced_id"])}
+    values = {
+        "person": person,
+        "personal": personal,
+        "sourced_id": row["sourced_id"] and erased_mark(row["sourced_id"]),
+    }
     await tx.execute(BLANK, values)
     for statement in (*FORGET, BLANK_RECORDS, BLANK_OUTBOX):
         await tx.execute(statement, values)
     pupils = [(found["school_id"], found["student_id"]) for found in await tx.rows(STUDENTS, values)]
     await tx.execute(ERASE_KEY, {"subject": person})
     await publish.bump_people(tx, [person])
-    await publish.tell(tx, people=[person], students=pupils)
+    await publish.emit_states(tx, people=[person], students=pupils)

@@ -143,7 +143,7 @@ async def end_lapsed(transactions: UnitOfWorkFactory) -> None:
     while ended == AT_ONCE:
         async with transactions.begin() as tx:
             rows = await tx.rows(LAPSED, {"limit": AT_ONCE})
-            await publish.tell(tx, students=[(row["school_id"], row["student_id"]) for row in rows])
+            await publish.emit_states(tx, students=[(row["school_id"], row["student_id"]) for row in rows])
         ended = len(rows)
 
 
@@ -188,4 +188,4 @@ async def _students(tx: UnitOfWork, person: UUID, school: UUID | None = None) ->
 async def _told(tx: UnitOfWork, person: UUID, students: Sequence[tuple[UUID, UUID]] = (), *, bump: bool = True) -> None:
     if bump:
         await publish.bump_people(tx, [person])
-    await publish.tell(tx, people=[person], students=students)
+    await publish.emit_states(tx, people=[person], students=students)

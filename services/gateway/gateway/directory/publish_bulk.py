@@ -120,7 +120,7 @@ async def students(tx: UnitOfWork, limit: int = BATCH) -> int:
     return cursor.rowcount
 
 
-async def tell_rest(transactions: UnitOfWorkFactory) -> None:
+async def emit_remaining(transactions: UnitOfWorkFactory) -> None:
     """Tell of students whose import was stopped or died between writing and telling."""
     async with transactions.begin() as tx:
         await students(tx)

@@ -64,7 +64,7 @@ async def add(tx: UnitOfWork, school: UUID, settings: Mapping[str, Any]) -> None
     """A new school; 409 when the sourcedId is another school's."""
     if await tx.row(ADD, {"school_id": school, **settings}) is None:
         raise Problem(409, "conflict", "Another school has this sourced_id.")
-    await publish.tell(tx, schools=[school])
+    await publish.emit_states(tx, schools=[school])
 
 
 async def change(tx: UnitOfWork, school: UUID, expected: int | None, settings: Mapping[str, Any]) -> None:
@@ -83,7 +83,7 @@ async def change(tx: UnitOfWork, school: UUID, expected: int | None, settings: M
     clause = sql.SQL(", ") if names else sql.SQL("")
     query = statement.format(clause, sql.SQL(", ").join(assigned), sql.Placeholder("school"))
     await tx.execute(query, {"school": school, **settings})
-    await publish.tell(tx, schools=[school])
+    await publish.emit_states(tx, schools=[school])
 
 
 async def replace_calendar(
@@ -135,4 +135,4 @@ async def _open(tx: UnitOfWork, school: UUID, expected: int | None) -> None:
 async def _told(tx: UnitOfWork, school: UUID, weekdays: Sequence[int] | None = None) -> None:
     days = list(weekdays) if weekdays is not None else None
     await tx.execute(BUMP_CALENDAR, {"school": school, "weekdays": days})
-    await publish.tell(tx, calendars=[school])
+    await publish.emit_states(tx, calendars=[school])

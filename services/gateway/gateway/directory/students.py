@@ -48,7 +48,7 @@ async def regrade(tx: UnitOfWork, school: UUID, student: UUID, expected: int | N
     await _lock(tx, school, student, expected)
     await tx.execute(GRADE, {"school": school, "student": student, "grade": grade})
     await publish.bump_students(tx, [(school, student)])
-    await publish.tell(tx, people=[student], students=[(school, student)])
+    await publish.emit_states(tx, people=[student], students=[(school, student)])
 
 
 async def replace_guardians(
@@ -61,7 +61,7 @@ async def replace_guardians(
     await tx.execute(DROP_GUARDIANS, ids)
     await tx.execute(GUARDIANS, ids | publish.rows(guardians))
     await publish.bump_students(tx, [(school, student)])
-    await publish.tell(tx, students=[(school, student)])
+    await publish.emit_states(tx, students=[(school, student)])
 
 
 async def _lock(tx: UnitOfWork, school: UUID, student: UUID, expected: int | None) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Depends
 
 from gateway.http.fields import Wanted
-from gateway.http.service_client import Owners
+from gateway.http.service_client import ServiceClients
 from gateway.problems import Problem
 from gateway.security.audit import Audited
 from gateway.security.caller import Caller, CurrentCaller
@@ -16,7 +16,7 @@ from shared.http.provided import Provided
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 Rows = Annotated[UnitOfWorkFactory, Depends(Provided(UnitOfWorkFactory))]
-Services = Annotated[Owners, Depends(Provided(Owners))]
+Services = Annotated[ServiceClients, Depends(Provided(ServiceClients))]
 Configured = Annotated[Settings, Depends(Provided(Settings))]
 
 SCHOOL_BY_SOURCED_ID = "SELECT school_id FROM school WHERE sourced_id = %(name)s"

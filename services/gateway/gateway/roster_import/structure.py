@@ -132,7 +132,7 @@ async def schools(tx: UnitOfWork, orgs: Sequence[Org]) -> int:
     changed = [row["school_id"] for row in await tx.rows(SCHOOLS, publish.rows(wanted))]
     changed += [row["school_id"] for row in await tx.rows(CLOSE_SCHOOLS, {"ids": gone})] if gone else []
     if changed:
-        await publish.tell(tx, schools=sorted(changed))
+        await publish.emit_states(tx, schools=sorted(changed))
     return len(changed)
 
 
@@ -167,7 +167,7 @@ async def terms(
     for school in sorted(changed):
         await tx.execute(BUMP_CALENDAR, {"school": school, "weekdays": None})
     if changed:
-        await publish.tell(tx, calendars=sorted(changed))
+        await publish.emit_states(tx, calendars=sorted(changed))
     return len(changed)
 
 

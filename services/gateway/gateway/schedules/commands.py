@@ -8,7 +8,7 @@ from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import answered
 from gateway.problems import Problem
-from gateway.schedules.schemas import Timing
+from gateway.schedules.schemas import ScheduleInput
 from gateway.security.caller import Caller
 from gateway.sends import audience_checks
 from gateway.sends.commands import OPEN as OPEN_SEND
@@ -43,7 +43,7 @@ class ScheduleCommand(SendCommand):
     expires_after_seconds: int | None
 
 
-def later_of(command: SendCommand, timing: Timing) -> ScheduleCommand:
+def later_of(command: SendCommand, timing: ScheduleInput) -> ScheduleCommand:
     """What was to be sent at once, for the time that was asked for."""
     return ScheduleCommand(
         **dict(command),
@@ -72,7 +72,7 @@ async def request_schedule(
     check_rule(command.rule, timezone)
     if command.expires_at is not None:
         _check_expiry(command, timezone)
-    await audience_checks.check(tx, school, command.audience)
+    await audience_checks.check_ids(tx, school, command.audience)
     values = {
         "schedule": schedule,
         "school": school,

@@ -24,14 +24,14 @@ SELECT EXISTS (
 """
 
 
-async def check(tx: UnitOfWork, school: UUID, audience: Audience) -> None:
+async def check_ids(tx: UnitOfWork, school: UUID, audience: Audience) -> None:
     """422 lists every id that is none of the school's."""
     await _all(tx, MEMBERS, school, audience.people, "people")
     await _all(tx, STUDENTS, school, audience.students, "people")
     await _all(tx, CLASSES, school, audience.classes, "classes")
 
 
-async def anybody(tx: UnitOfWork, school: UUID, audience: Audience) -> bool:
+async def has_members(tx: UnitOfWork, school: UUID, audience: Audience) -> bool:
     """Whether a grade or a class has anybody in it; what names people or the whole school is taken at its word."""
     if audience.grade is None and audience.classes is None:
         return True

@@ -74,7 +74,7 @@ class _Queue:
         self.under_way = 0
 
 
-class Intake:
+class BatchAcceptor:
     """Takes sends in."""
 
     def __init__(self, rows: UnitOfWorkFactory) -> None:

@@ -56,8 +56,8 @@ async def request_notification(
     row = await tx.row(SCHOOL, {"school": school})
     if row is None:
         raise Problem(404, "unknown_school")
-    await audience_checks.check(tx, school, command.audience)
-    if not await audience_checks.anybody(tx, school, command.audience):
+    await audience_checks.check_ids(tx, school, command.audience)
+    if not await audience_checks.has_members(tx, school, command.audience):
         raise Problem(422, "empty_audience")
     await emit_send(tx, caller, row, notification, task, command, dt.datetime.now(dt.UTC))
     return answer

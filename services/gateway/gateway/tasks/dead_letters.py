@@ -28,7 +28,7 @@ WHERE failure_id = %(id)s AND given_back_at IS NULL RETURNING queue, headers, bo
 """
 
 
-async def keep(letter: DeadLetter, tx: UnitOfWork) -> None:
+async def store_failures(letter: DeadLetter, tx: UnitOfWork) -> None:
     """Keep a failure as it came."""
     await tx.execute(
         KEEP,

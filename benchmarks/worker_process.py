@@ -16,7 +16,7 @@ from typing import ClassVar
 import uvloop
 from psycopg.types.json import Jsonb
 
-from benchmarks.ground import SERVICE, fact
+from benchmarks.spine_service import SERVICE, fact
 from shared.consumers.dead_letters import DeadLetter
 from shared.events import NotificationCompleted, TaskChanged
 from shared.events.envelope import Envelope

@@ -10,7 +10,7 @@ from typing import Any
 import aio_pika
 import psycopg
 
-from benchmarks.raw import Message
+from benchmarks.baseline_aio_pika import Message
 from shared.events import NotificationCompleted, TaskChanged
 from shared.events.envelope import Envelope
 from shared.events.event import Event

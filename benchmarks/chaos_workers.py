@@ -11,10 +11,10 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from benchmarks import worker
-from benchmarks.ground import Ground, request
+from benchmarks import worker_process
 from benchmarks.harness import Lab
-from benchmarks.workers import Workers
+from benchmarks.spine_service import Ground, request
+from benchmarks.worker_pool import Workers
 from cli.processes.launcher import StartFailed
 from shared.testing.fault_proxy import FaultInjectionProxy, proxied
 from shared.testing.fixtures import Backing, declare
@@ -64,7 +64,7 @@ class Writer:
         try:
             async with self.transactions.begin() as tx:
                 for number, event in wanted.items():
-                    poison = {"counts": worker.POISON[number // poison_every % 2]} if number in bad else {}
+                    poison = {"counts": worker_process.POISON[number // poison_every % 2]} if number in bad else {}
                     tx.emit(event.model_copy(update=poison))
         except (psycopg.Error, OSError):
             self.unanswered += 1
@@ -85,7 +85,7 @@ class Field:
         self.broker = broker
         self.database = database
         self.workers = workers
-        self.service = worker.register(self.ground.service(retry_tiers=TIERS))
+        self.service = worker_process.register(self.ground.service(retry_tiers=TIERS))
         """Never run here: it writes, and says what has to be on the broker."""
         self.writer = Writer(self.service.transactions)
 
@@ -161,7 +161,7 @@ async def field_of(lab: Lab, backing: Backing) -> AsyncIterator[Field]:
         environment |= {"RETRY_TIERS": json.dumps(TIERS), "HEARTBEAT": "1", "PUBLISH_TIMEOUT": "3"}
         workers = Workers(WORKERS, environment, lab.layout.log / "workers.log")
         found = Field(lab, backing, broker, database, workers)
-        await found.ground.admin(worker.TABLES)
+        await found.ground.admin(worker_process.TABLES)
         await declare(backing.amqp_url, found.service.topology())
         await found.service.database.open()
         try:
