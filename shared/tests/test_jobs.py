@@ -92,7 +92,7 @@ async def test_a_task_runs_to_its_end_and_is_told(work):
     task_id = await work.start()
     async with work.working(task_id) as job:
         async with job.commit() as tx:
-            await job.tell(tx, 1, 2)
+            await job.report_progress(tx, 1, 2)
         await work.succeed(job)
     assert await work.told(task_id) == ["queued", "running", "running", "succeeded"]
     with pytest.raises(LeaseLost):

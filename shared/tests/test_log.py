@@ -207,7 +207,7 @@ async def test_a_stream_that_was_made_anew_is_read_from_its_start_and_the_gap_is
         # then
         wanted = {"before"} | {fact.name for fact in facts}
         await eventually(lambda: names(again), lambda found: found == wanted)
-        await eventually(lambda: gap(again), lambda found: found and "made anew" in found)
+        await eventually(lambda: gap(again), lambda found: found and "deleted and recreated" in found)
 
 
 async def test_promise_12_a_rebuild_mends_what_is_wrong_and_leaves_the_rest_alone(spine, mirrored):

@@ -186,7 +186,7 @@ async def _lock(tx: UnitOfWork, which: Which, otherwise: str = "active") -> Dict
 def _check_own(row: DictRow) -> None:
     """What the system keeps is made anew when it is missing, and as it was: it can be paused, not cancelled."""
     if row["rule"] is not None and row["emits"] != NotificationDue.topic:
-        raise DecisionRefused(409, "conflict", "It is the system's own: it can be paused, resumed and run now.")
+        raise DecisionRefused(409, "conflict", "System schedules can only be paused, resumed and run now.")
 
 
 def _check_rule(rule: dict[str, Any] | None, timezone: str, moment: dt.datetime) -> None:
@@ -208,5 +208,5 @@ def invalid(field: str, reason: str) -> DecisionRefused:
 def _check(row: DictRow, which: Which) -> None:
     if row["state"] not in OPEN:
         more = {"notification_id": str(row["last_notification_id"])} if row["last_notification_id"] else {}
-        raise DecisionRefused(409, "too_late", f"It is {row['state']} already.", state=row["state"], **more)
+        raise DecisionRefused(409, "too_late", f"The schedule is already {row['state']}.", state=row["state"], **more)
     check_version(which.expected, row["version"])

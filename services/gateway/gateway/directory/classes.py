@@ -85,7 +85,7 @@ async def enrol(tx: UnitOfWork, school: UUID, class_id: UUID, enrolments: Sequen
     pupils = sorted({each["person_id"] for each in enrolments if each["role"] == "student"})
     found = {row["student_id"] for row in await tx.rows(STUDENTS, {"school": school, "people": pupils})}
     if strangers := [str(person) for person in pupils if person not in found]:
-        raise Problem(422, "unknown_people", "Some are no students of this school.", people=strangers)
+        raise Problem(422, "unknown_people", "Some ids are not students of this school.", people=strangers)
     await publish.bump_students(tx, [(school, pupil) for pupil in pupils])
     row = await tx.row(LOCK, {"class_id": class_id, "school": school})
     if row is None:

@@ -100,7 +100,7 @@ async def add(
     if await tx.row(SCHOOL, {"school": school}) is None:
         raise Problem(404, "unknown_school")
     if await tx.row(ADD, {"person_id": person, **facts}) is None:
-        raise Problem(409, "conflict", "Somebody else has this sourced_id.")
+        raise Problem(409, "conflict", "Another person has this sourced_id.")
     await tx.execute(JOIN, publish.rows([{"person_id": person, "school_id": school, **m} for m in memberships]))
     await tx.execute(CONTACTS, publish.rows([{"person_id": person, **contact} for contact in contacts]))
     await _told(tx, person, await _students(tx, person, school), bump=False)

@@ -71,7 +71,7 @@ async def cancel_notification(notification_id: UUID, who: Who, database: Rows) -
     if found["state"] == "unknown":
         raise DecisionRefused(404, "not_found")
     if not found["stopped"]:
-        raise DecisionRefused(409, "too_late", "It has ended already.", state=found["state"])
+        raise DecisionRefused(409, "too_late", "The notification has already ended.", state=found["state"])
     return Cancelled(notification_id=notification_id, state=found["state"], cancelled=found["cancelled"])
 
 
