@@ -60,10 +60,11 @@ def counters(contract: dict[str, Any]) -> str:
         row = connection.execute(COUNTS).fetchone() or {}
     parts = row["accepted"] + row["suppressed"] + row["ended"] + row["still_open"]
     verdict = "reconciles" if parts == row["planned"] and row["received"] <= row["intents"] else "DOES NOT RECONCILE"
-    return (
-        f"{row['intents']} notifications accepted, {row['planned']} deliveries planned = {row['accepted']} accepted"
-        f" + {row['suppressed']} suppressed + {row['ended']} ended otherwise + {row['still_open']} open: {verdict}"
+    sums = (
+        f"{row['planned']:,} planned = {row['accepted']:,} accepted + {row['suppressed']:,} suppressed"
+        f" + {row['ended']:,} ended otherwise + {row['still_open']:,} open"
     )
+    return f"Notifications accepted: {row['intents']:,}. Deliveries: {sums}: {verdict}"
 
 
 def _broker(contract: dict[str, Any]) -> str:
