@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from shared.consumers.retry_policy import GiveUp, RetryAfter, decide
-from shared.errors import InfrastructureDown, LeaseLost, Malformed, Reject, Retry, UnknownMajor
+from shared.errors import InfrastructureDown, Malformed, Reject, Retry, UnknownMajor
 from shared.events import SchoolChanged
 from shared.persistence.database import Database
 from shared.projections.projector import _newest
@@ -51,8 +51,6 @@ async def test_rule_03_the_inbox_row_is_there_before_the_handler_begins_and_not_
         (Retry("some day", dt.timedelta(days=1)), 1, RetryAfter(600)),
         (Reject("never"), 1, GiveUp()),
         (Malformed("no event"), 1, GiveUp()),
-        (LeaseLost("late"), 1, RetryAfter(5)),
-        (InfrastructureDown("away"), 1, RetryAfter(5)),
     ],
 )
 def test_rule_05_every_error_becomes_another_try_or_a_dead_letter_and_none_is_swallowed(problem, attempts, becomes):

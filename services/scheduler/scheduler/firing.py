@@ -34,14 +34,14 @@ WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now), due AS (
     FROM schedule
     WHERE state = 'active' AND simple AND due_at <= (SELECT now FROM clock)
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-), told AS (
-    INSERT INTO outbox (exchange, routing_key, headers, data, sealed_for)
-    SELECT 'school.events', d.emits,
-           left(d.headers, -1) || ', "ce-time": "' || to_char(c.now, 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"') || '"}',
-           left(d.data, -1) || ', "directory_version": ' || greatest(d.directory_version, s.seen) || '}',
-           d.schedule_id
+), put AS MATERIALIZED (
+    SELECT put_events(array_agg((
+        d.emits,
+        json_with(d.headers, 'ce-time', to_json(to_char(c.now, 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'))::text),
+        json_with(d.data, 'directory_version', greatest(d.directory_version, s.seen)::text),
+        d.schedule_id)::outbox_event ORDER BY d.due_at))
     FROM due d CROSS JOIN clock c LEFT JOIN school s USING (school_id)
-    WHERE d.fire_until >= c.now ORDER BY d.due_at
+    WHERE d.fire_until >= c.now
 ), fired AS (
     UPDATE schedule s SET
         state = CASE WHEN d.fire_until >= c.now THEN 'done' ELSE 'expired' END,
@@ -54,7 +54,7 @@ WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now), due AS (
     FROM due d CROSS JOIN clock c WHERE s.schedule_id = d.schedule_id
     RETURNING s.schedule_id, s.state
 )
-SELECT count(*) AS claimed, array_agg(schedule_id) FILTER (WHERE state = 'expired') AS expired FROM fired
+SELECT count(*) AS claimed, array_agg(schedule_id) FILTER (WHERE state = 'expired') AS expired FROM fired, put
 """
 EXPIRED = "SELECT * FROM schedule WHERE schedule_id = ANY(%(ids)s)"
 CLAIM = """

@@ -30,11 +30,9 @@ HAVING count(DISTINCT c.person_id) = 1 AND NOT bool_or(
 """
 # By the school's own date: a membership begins and ends at its midnight.
 MEMBERSHIPS = """
-SELECT m.school_id, s.name AS school, m.role FROM membership m JOIN school s USING (school_id)
+SELECT m.school_id, s.name AS school, m.role FROM current_membership m JOIN school s USING (school_id)
     JOIN person p USING (person_id)
-WHERE m.person_id = %(person)s AND s.active AND p.active
-  AND coalesce(m.starts <= (now() AT TIME ZONE s.timezone)::date, true)
-  AND coalesce(m.ends > (now() AT TIME ZONE s.timezone)::date, true)
+WHERE m.person_id = %(person)s AND s.active AND p.active AND m.begun
 UNION ALL
 SELECT NULL, NULL, 'platform_admin' FROM administrator JOIN person USING (person_id)
 WHERE person_id = %(person)s AND active

@@ -30,7 +30,7 @@ WHERE e.class_id = ANY(%(classes)s) AND e.role = 'student' AND NOT e.lapsed
 ENROL = """
 INSERT INTO enrolment AS e (class_id, person_id, role, school_id, leads, starts, ends, lapsed)
 SELECT %(class_id)s, r.person_id, r.role, %(school)s, r.leads, r.starts, r.ends,
-       r.ends IS NOT NULL AND r.ends <= school_today(%(school)s)
+       NOT is_current(r.ends, %(school)s)
 FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, role text, leads boolean, starts date, ends date)
 ORDER BY r.person_id, r.role
 ON CONFLICT (class_id, person_id, role) DO UPDATE SET leads = excluded.leads, starts = excluded.starts,
@@ -45,7 +45,7 @@ WHERE class_id = %(class_id)s AND person_id = %(person)s AND role = %(role)s AND
 LAPSE = """
 WITH over AS (
     SELECT class_id, person_id, role FROM enrolment
-    WHERE NOT lapsed AND ends <= current_date + 1 AND ends <= school_today(school_id)
+    WHERE NOT lapsed AND ends <= current_date + 1 AND NOT is_current(ends, school_id)
     ORDER BY ends LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 UPDATE enrolment e SET lapsed = true FROM over o

@@ -1,7 +1,7 @@
 """People who were erased: what stands here of them in plain text goes too; counts and reasons stay.
 
-The event of an erased person is a blank one, inactive, without a name or an address; their key is gone by then. A sweep
-takes what they were told at, and what was told about them, out of the tables: nothing of it is needed to deliver.
+The event of an erased person says so. A sweep takes the addresses that they were written to, and what was written about
+them, out of the tables: nothing of it is needed to deliver.
 """
 
 from notifier.planning import cancel, planner
@@ -9,11 +9,14 @@ from shared.transactions.unit_of_work import UnitOfWork
 
 AT_ONCE = 50
 
+# Find people whose words and addresses are still here. A row that the version before wrote does not say whether its
+# person was erased: it shows by being blank.
 ERASED = """
 SELECT p.person_id FROM person p
-WHERE NOT p.active AND coalesce(p.given_name, '') = '' AND coalesce(p.family_name, '') = ''
-  AND NOT EXISTS (SELECT FROM contact c WHERE c.person_id = p.person_id)
-  AND NOT EXISTS (SELECT FROM device d WHERE d.person_id = p.person_id)
+WHERE (p.erased OR p.erased IS NULL AND NOT p.active
+       AND coalesce(p.given_name, '') = '' AND coalesce(p.family_name, '') = ''
+       AND NOT EXISTS (SELECT FROM contact c WHERE c.person_id = p.person_id)
+       AND NOT EXISTS (SELECT FROM device d WHERE d.person_id = p.person_id))
   AND NOT EXISTS (SELECT FROM forgotten f WHERE f.person_id = p.person_id)
 ORDER BY p.person_id LIMIT %(limit)s
 """

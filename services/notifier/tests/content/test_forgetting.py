@@ -1,5 +1,7 @@
 """Erased people leave no plain text behind: neither where they were told, nor what was told about them."""
 
+import datetime as dt
+
 import pytest
 from uuid_utils.compat import uuid7
 
@@ -22,9 +24,10 @@ async def found(desk, canary):
     return seen
 
 
-async def erase(desk, person):
+async def erase(desk, person, **said):
+    said = said or {"erased_at": dt.datetime.now(dt.UTC)}
     desk.house.version += 1
-    await desk.house.project(PersonChanged(person_id=person, active=False, version=desk.house.version))
+    await desk.house.project(PersonChanged(person_id=person, active=False, version=desk.house.version, **said))
     await handlers.forget(desk.house.service.transactions)
 
 
@@ -88,13 +91,46 @@ async def test_what_is_open_for_an_erased_guardian_ends_first(desk):
     assert desk.house.mail.sent == []
 
 
-@pytest.mark.parametrize("state", [{"active": True}, {"active": False, "given_name": "Ada"}])
-async def test_whoever_is_only_inactive_or_nameless_is_not_forgotten(desk, state):
+async def written_to(desk):
+    """A guardian who was written to, and a statement of the address that is kept of it."""
     guardian = await desk.person()
     sent = await desk.plan({"people": (guardian,)}, channels=("mail",))
     await desk.house.work()
+
+    async def kept():
+        (row,) = await desk.house.rows("SELECT address FROM delivery WHERE notification_id = %s", (sent,))
+        return row["address"] == f"{guardian}@example.org"
+
+    assert await kept()
+    return guardian, kept
+
+
+# The last is blank, and its event says that nobody was erased.
+@pytest.mark.parametrize(
+    "state", [{"active": True}, {"active": False, "given_name": "Ada"}, {"active": False, "erased_at": None}]
+)
+async def test_a_person_who_is_inactive_or_nameless_and_was_not_erased_is_not_forgotten(desk, state):
+    guardian, kept = await written_to(desk)
     desk.house.version += 1
     await desk.house.project(PersonChanged(person_id=guardian, version=desk.house.version, **state))
     await handlers.forget(desk.house.service.transactions)
-    rows = await desk.house.rows("SELECT address FROM delivery WHERE notification_id = %s", (sent,))
-    assert rows == [{"address": f"{guardian}@example.org"}]
+    assert await kept()
+
+
+async def test_promise_13_an_erasure_that_the_log_holds_from_before_is_understood(desk):
+    """Its event is blank, and has no field that says why."""
+    guardian, kept = await written_to(desk)
+    await erase(desk, guardian, given_name="", family_name="")
+    assert not await kept()
+
+
+async def test_promise_13_an_erasure_that_the_version_before_wrote_is_understood(desk):
+    # given: its row, without the column
+    guardian, kept = await written_to(desk)
+    blank = "UPDATE person SET active = false, given_name = '', family_name = '', erased = NULL WHERE person_id = %s"
+    for statement in (blank, "DELETE FROM contact WHERE person_id = %s", "DELETE FROM device WHERE person_id = %s"):
+        await desk.house.execute(statement, (guardian,))
+    # when
+    await handlers.forget(desk.house.service.transactions)
+    # then
+    assert not await kept()
