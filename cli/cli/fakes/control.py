@@ -16,7 +16,7 @@ BAD_REQUEST = 400
 
 
 class Fake(Protocol):
-    """What the control routes need from a fake."""
+    """The part of a fake that the control routes use."""
 
     @property
     def name(self) -> str: ...

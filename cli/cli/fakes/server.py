@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 log = structlog.get_logger()
 
 STREAMS = 100
-"""Calls that one HTTP/2 connection carries at once, as with FCM's own front ends."""
+"""Simultaneous calls of one HTTP/2 connection, as with FCM's own front ends."""
 BACKLOG = 1024
 
 

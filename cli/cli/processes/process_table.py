@@ -121,7 +121,7 @@ async def end(processes: Iterable[ProcessRecord], kill_now: asyncio.Event) -> No
 
 
 async def _end(process: ProcessRecord, kill_now: asyncio.Event) -> None:
-    # Looked up while the parent lives: afterwards nothing tells whose children they were.
+    # Looked up while the parent lives: afterwards their parent is unknown.
     relatives = descendants(process.pid) if alive(process) else []
     if alive(process) and not kill_now.is_set():
         _signal(process, process.stop_signal)

@@ -19,7 +19,7 @@ from cli.processes.keys import SIGNING
 from cli.terminal import say
 
 # Not counted, because no request belongs to them: follow-ups of a must-reach send, and cancels that came before it.
-COUNTS = """
+COUNT_DELIVERIES = """
 SELECT (SELECT count(*) FROM gateway.intent) AS intents,
        (SELECT count(*) FROM notifier.notification WHERE escalates IS NULL AND NOT tombstone) AS received,
        (SELECT count(*) FROM notifier.delivery) AS planned,
@@ -57,7 +57,7 @@ def first_run(layout: Layout, contract: dict[str, Any]) -> None:
 def counters(contract: dict[str, Any]) -> str:
     """Return one line of counters: planned = accepted + suppressed + ended otherwise + still open."""
     with psycopg.connect(contract["postgres"], row_factory=dict_row, connect_timeout=5) as connection:
-        row = connection.execute(COUNTS).fetchone() or {}
+        row = connection.execute(COUNT_DELIVERIES).fetchone() or {}
     parts = row["accepted"] + row["suppressed"] + row["ended"] + row["still_open"]
     verdict = "reconciles" if parts == row["planned"] and row["received"] <= row["intents"] else "DOES NOT RECONCILE"
     sums = (
