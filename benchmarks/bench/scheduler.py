@@ -105,8 +105,8 @@ async def _add(service: Service, count: int) -> float:
         started = time.perf_counter()
         for event in events:
             row = store.new_row(event, None) | {"calendar_version": 0}
-            values = store.written(row | armed(row, due, SchoolCalendar()))
-            await connection.execute(store.TAKE_UP, values)
+            values = store.statement_values(row | armed(row, due, SchoolCalendar()))
+            await connection.execute(store.INSERT_SCHEDULE, values)
         return count / (time.perf_counter() - started)
 
 

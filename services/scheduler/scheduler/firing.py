@@ -132,7 +132,7 @@ async def fire_single(transactions: UnitOfWorkFactory, limit: int) -> int:
 
 async def _tell_expired(tx: UnitOfWork, ids: list[Any]) -> None:
     for row in await tx.rows(EXPIRED, {"ids": ids}):
-        store.tell(tx, row)
+        store.publish_change(tx, row)
         await store.end_task(tx, row, "failed", "it came due while nobody could send it, and is of no use any more")
 
 
@@ -142,7 +142,7 @@ async def take_turns(transactions: UnitOfWorkFactory, limit: int = TURNS) -> int
         rows = await tx.rows(CLAIM, {"limit": limit})
         if not rows:
             return 0
-        moment = await store.now(tx)
+        moment = await store.database_now(tx)
         turned = []
         for row in rows:
             turned.append(await _turn(tx, row, moment))
@@ -154,7 +154,7 @@ async def take_turns(transactions: UnitOfWorkFactory, limit: int = TURNS) -> int
 async def _turn(tx: UnitOfWork, row: DictRow, moment: dt.datetime) -> dict[str, Any]:
     rule, school = rule_of(row), calendar_of(row["calendar"])
     turn = _decided(row, rule, moment, school)
-    runs = [Run(row, domain.tick_name(tick), tick) for tick in turn.runs]
+    runs = [Run(row, domain.run_name(tick), tick) for tick in turn.runs]
     for run in runs:
         event = event_of(run, max(row["directory_version"], row["seen"]))
         tx.outgoing.append(outgoing(run, event, moment))
@@ -177,13 +177,13 @@ async def _turn(tx: UnitOfWork, row: DictRow, moment: dt.datetime) -> dict[str, 
     }
 
 
-def _decided(row: DictRow, rule: Rule, moment: dt.datetime, school: SchoolCalendar) -> domain.Turn:
+def _decided(row: DictRow, rule: Rule, moment: dt.datetime, school: SchoolCalendar) -> domain.DueDecision:
     """What it does now. Where the calendar has changed since this tick was armed, the tick may have moved."""
     due_at: dt.datetime | None = row["due_at"]
     if row["needs_calendar"] and row["calendar_version"] < (row["calendar_known"] or 0):
         due_at = moved(row, row["due_at"] - MICROSECOND, school)["due_at"]
     if due_at is None or due_at > moment:
-        return domain.Turn((), "moved", due_at)
-    return domain.take_turn(
+        return domain.DueDecision((), "moved", due_at)
+    return domain.decide_due_runs(
         rule, row["timezone"], due_at, moment, policy=row["catch_up"], latest=latest_of(row), school=school
     )

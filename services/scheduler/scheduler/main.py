@@ -15,7 +15,7 @@ def build(settings: Settings) -> Service:
     service = Service("scheduler", settings)
     events = (SchoolChanged, CalendarChanged, StudentChanged)
     service.project("remember_schools", events, handlers.remember_schools)
-    service.on(ScheduleRequested, handlers.take_up)
+    service.on(ScheduleRequested, handlers.register)
     service.on(TaskCancelRequested, handlers.cancel_task)
     service.background(Firing(service.transactions, claim=settings.claim, look_every=settings.look_every).run)
     service.sweep(settings.maintain_every, system.maintain)

@@ -68,7 +68,7 @@ def event_of(run: Run, directory_version: int = 0) -> Event:
         case NotificationDue.topic:
             return _notification(run, common, directory_version)
         case ReportsMonthlyDue.topic:
-            month = domain.month_that_ended(run.due_at, schedule["timezone"])
+            month = domain.previous_month(run.due_at, schedule["timezone"])
             return ReportsMonthlyDue(
                 **common,
                 month=month.first,

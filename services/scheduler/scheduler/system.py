@@ -66,10 +66,10 @@ async def maintain(transactions: UnitOfWorkFactory) -> int:
         have = {each.schedule_id: each for each in await reads.FIND_ARMED.all(tx, topics=emits)}
         wanted: list[tuple[Chore, UUID | None, str]] = [(chore, None, "UTC") for chore in DAILY]
         wanted += [(MONTHLY, each.school_id, each.timezone) for each in await reads.LIST_ZONES.all(tx)]
-        moment = await store.now(tx)
+        moment = await store.database_now(tx)
         kept = [await _keep(tx, chore, school, timezone, moment, have) for chore, school, timezone in wanted]
         for row in await tx.rows(RETIRE, {"emits": MONTHLY.emits}):
-            store.tell(tx, row)
+            store.publish_change(tx, row)
     return sum(kept)
 
 
@@ -102,7 +102,7 @@ async def _keep(
         "payload": {},
     }
     due = armed(row, moment, SchoolCalendar())["due_at"]
-    written = await tx.row(KEEP, store.written(row | {"due_at": due}))
+    written = await tx.row(KEEP, store.statement_values(row | {"due_at": due}))
     if written is not None:
-        store.tell(tx, written)
+        store.publish_change(tx, written)
     return int(written is not None)

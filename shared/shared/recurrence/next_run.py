@@ -46,7 +46,9 @@ def next_run(rule: Rule, timezone: str, after: dt.datetime, school: SchoolCalend
     return best
 
 
-def over_until(rule: CronRule | CalendarRule, timezone: str, after: dt.datetime, school: SchoolCalendar) -> dt.datetime:
+def completed_until(
+    rule: CronRule | CalendarRule, timezone: str, after: dt.datetime, school: SchoolCalendar
+) -> dt.datetime:
     """Return the local time up to which all occasions of a rule have had their run at `after`.
 
     An occasion is a local time of the rule; its run comes `school_days_before` it. A change of the calendar may move a
@@ -55,7 +57,7 @@ def over_until(rule: CronRule | CalendarRule, timezone: str, after: dt.datetime,
     return _over(rule, _local(after, zone_of(timezone)), school)
 
 
-def next_occasion(
+def next_occurrence(
     rule: CronRule | CalendarRule, timezone: str, over: dt.datetime, school: SchoolCalendar
 ) -> dt.datetime | None:
     """Return the run of the first occasion later than the local time `over`; the run may be in the past."""
@@ -73,7 +75,7 @@ def upcoming(
     return found
 
 
-def check(rule: Rule, timezone: str, now: dt.datetime) -> None:
+def validate_rule(rule: Rule, timezone: str, now: dt.datetime) -> None:
     """Raise RuleRefused for a rule that is wrong or never comes due on any calendar."""
     zone_of(timezone)
     if isinstance(rule, OnceRule):
