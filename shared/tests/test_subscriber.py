@@ -68,7 +68,7 @@ async def test_what_cannot_be_settled_goes_back_and_is_given_up_by_the_broker_in
     """Whatever is wrong with what settles: it is in nobody's hand for ever, and nobody spins."""
     # given
     monkeypatch.setattr(subscriber, "UNSETTLED_PAUSE", 0.01)
-    work = topology.lane("notifier", "unsettled")
+    work = topology.lane_queue("notifier", "unsettled")
     await declare(spine.backing.amqp_url, topology.spine(), topology.Topology(queues=(work,)))
     settled, tries = [], 0
 
@@ -135,11 +135,11 @@ async def test_a_queue_that_is_deleted_keeps_no_other_from_its_messages_and_is_t
 
 async def test_what_a_version_before_left_in_a_queue_of_its_own_is_taken_too(spine):
     # given
-    schools, old = Recorder(), topology.aside("notifier", "mirror_of_before")
+    schools, old = Recorder(), topology.projection_retry_queue("notifier", "mirror_of_before")
 
     def register(service):
         service.on(SchoolChanged, schools.one)
-        service.drain(old, SchoolChanged, schools.one)
+        service.drain_old_queue(old, SchoolChanged, schools.one)
 
     async with spine.running(register), await aio_pika.connect(spine.backing.amqp_url) as connection:
         channel = await connection.channel()

@@ -11,10 +11,10 @@ import structlog
 from aio_pika.abc import DeliveryMode
 
 from shared.errors import Refused
-from shared.events.headers import carried
+from shared.events.headers import copy_headers
 from shared.messaging import topology
 from shared.messaging.connection import connected
-from shared.messaging.stream_reader import Read, last_offset, reading
+from shared.messaging.stream_reader import StreamMessage, last_offset, read_stream
 
 log = structlog.get_logger()
 
@@ -28,7 +28,7 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
     All that the log holds, or what was logged since (an instant; the chunk that it lies in is read whole). Ends at
     what was the log's end when it began. Raises Refused when the queue is not there.
     """
-    queue, stream = topology.reaction(service, topic).name, topology.log_of(topic)
+    queue, stream = topology.reaction_queue(service, topic).name, topology.stream_of(topic)
     async with connected(url, "backfill") as source, connected(url, "backfill-target") as connection:
         target = await connection.channel(publisher_confirms=True, on_return_raises=True)
         try:
@@ -41,7 +41,7 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
         if end < 0:
             return 0
         given, at = 0, -1
-        async with reading(source, stream, since or "first") as incoming:
+        async with read_stream(source, stream, since or "first") as incoming:
             while at < end:
                 messages = await incoming.batch(SILENCE_SECONDS)
                 if not messages and since is not None and at < 0:
@@ -58,9 +58,9 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
     return given
 
 
-def _copy(message: Read) -> aio_pika.Message:
+def _copy(message: StreamMessage) -> aio_pika.Message:
     """As the relay would have sent it: without the stream's own headers."""
-    headers: dict[str, Any] = {**carried(message.headers)}
+    headers: dict[str, Any] = {**copy_headers(message.headers)}
     return aio_pika.Message(
         message.body,
         headers=headers,
