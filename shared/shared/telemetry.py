@@ -73,7 +73,7 @@ def configure_logs(service: str, level: str, form: Literal["json", "console"]) -
 
 
 class Metrics:
-    """Counters of one service; labels are few and never personal."""
+    """Counters of one service; labels are few and never personal. FastStream adds its own to the same registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -90,7 +90,6 @@ class Metrics:
             registry=self.registry,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60),
         )
-        self.in_flight = Gauge("schoolconnect_messages_in_flight", "Messages being handled", registry=self.registry)
         self.paused = Gauge(
             "schoolconnect_consumers_paused", "1 while infrastructure trouble holds all consumers",
             registry=self.registry,

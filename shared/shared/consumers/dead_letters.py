@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from shared.consumers.message_processor import Handle
 from shared.consumers.pause_switch import Gate
 from shared.errors import Refused
 from shared.events.headers import ATTEMPT, carried, number
@@ -93,26 +94,32 @@ Keep = Callable[[DeadLetter, Transaction], Awaitable[None]]
 
 
 class Undertaker:
-    """Is given each dead letter; it acknowledges what has been kept."""
+    """Takes each dead letter and keeps it."""
 
     def __init__(self, keep: Keep, transactions: Transactions, gate: Gate) -> None:
         self._keep = keep
         self._transactions = transactions
         self._gate = gate
 
-    async def __call__(self, message: Message) -> None:
-        """Keep one; through trouble of the database it waits with the message in hand."""
-        letter = DeadLetter.of(dict(message.headers), message.body, dt.datetime.now(dt.UTC))
+    async def decode(self, message: Message) -> DeadLetter:
+        """Read a message that may be anything."""
+        return DeadLetter.of(dict(message.headers), message.body, dt.datetime.now(dt.UTC))
+
+    async def handle(self, letter: DeadLetter) -> None:
+        """Keep one, in a transaction of its own."""
+        async with self._transactions.begin() as tx:
+            await self._keep(letter, tx)
+        log.warning("dead_letter.kept", queue=letter.queue, fingerprint=letter.fingerprint)
+
+    async def process(self, handle: Handle, message: Message) -> None:
+        """Try until the database is there; what else is raised requeues the letter, without a limit."""
         while True:
             await self._gate.passed()
             try:
-                async with self._transactions.begin() as tx:
-                    await self._keep(letter, tx)
-                message.ack()
+                await handle(message)
             except Exception as problem:
                 if not infrastructure(problem):
                     raise
                 self._gate.close(problem)
             else:
-                log.warning("dead_letter.kept", queue=letter.queue, fingerprint=letter.fingerprint)
                 return

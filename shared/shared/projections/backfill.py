@@ -4,21 +4,18 @@ What has been handled before comes to nothing: each message keeps its id, and th
 """
 
 import datetime as dt
-from typing import Any
 
-import aio_pika
 import structlog
-from aio_pika.abc import DeliveryMode
 
 from shared.errors import Refused
 from shared.events.headers import carried
-from shared.messaging import topology
+from shared.messaging import topology, topology_admin
 from shared.messaging.connection import connected
-from shared.messaging.stream_reader import Read, last_offset, reading
+from shared.messaging.publisher import Outbound, publishing
+from shared.messaging.stream_reader import last_offset, reading
 
 log = structlog.get_logger()
 
-CONFIRM_SECONDS = 30
 SILENCE_SECONDS = 5
 
 
@@ -26,17 +23,12 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
     """Publish the log's messages of a topic into `service`'s queue for it; returns how many.
 
     All that the log holds, or what was logged since (an instant; the chunk that it lies in is read whole). Ends at
-    what was the log's end when it began. Raises Refused when the queue is not there.
+    what was the log's end when it began. Raises Refused when the queue is not there, and Undeliverable.
     """
-    queue, stream = topology.reaction(service, topic).name, topology.log_of(topic)
-    async with connected(url, "backfill") as source, connected(url, "backfill-target") as connection:
-        target = await connection.channel(publisher_confirms=True, on_return_raises=True)
-        try:
-            await target.declare_queue(queue, passive=True)
-        except aio_pika.exceptions.ChannelClosed as problem:
-            raise Refused(
-                f"there is no queue {queue}; run the topology step with the consumer that it is for"
-            ) from problem
+    queue, stream = topology.reaction(service, topic), topology.log_of(topic)
+    async with connected(url, "backfill") as source, publishing(url, "backfill") as publisher:
+        if await topology_admin.missing(source, topology.Topology(queues=(queue,))):
+            raise Refused(f"there is no queue {queue.name}; run the topology step with the consumer that it is for")
         end = await last_offset(source, stream)
         if end < 0:
             return 0
@@ -48,23 +40,16 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
                     break  # nothing has been logged since
                 if not messages:
                     raise TimeoutError(f"{stream} fell silent at {at}, before its end at {end}")
-                for message in messages:
-                    if message.offset <= end and message.type == topic:
-                        await target.default_exchange.publish(_copy(message), queue, timeout=CONFIRM_SECONDS)
-                        given += 1
+                copies = [
+                    Outbound("", queue.name, message.body, carried(message.headers))
+                    for message in messages
+                    if message.offset <= end and message.type == topic
+                ]
+                for problem in await publisher.publish_all(copies):
+                    if problem is not None:
+                        raise problem
+                given += len(copies)
                 at = messages[-1].offset
                 await incoming.ack()
-    log.info("log.backfilled", queue=queue, messages=given)
+    log.info("log.backfilled", queue=queue.name, messages=given)
     return given
-
-
-def _copy(message: Read) -> aio_pika.Message:
-    """As the relay would have sent it: without the stream's own headers."""
-    headers: dict[str, Any] = {**carried(message.headers)}
-    return aio_pika.Message(
-        message.body,
-        headers=headers,
-        content_type="application/json",
-        message_id=headers.get("ce-id"),
-        delivery_mode=DeliveryMode.PERSISTENT,
-    )

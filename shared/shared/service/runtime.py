@@ -10,23 +10,28 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from shared.consumers.dead_letters import Keep, Undertaker
-from shared.consumers.message_processor import Consumer, Handle
+from shared.consumers.message_processor import MessageProcessor
 from shared.consumers.pause_switch import Gate
 from shared.consumers.quarantine import Turnstile
 from shared.errors import InfrastructureDown
+from shared.events.envelope import Envelope
 from shared.messaging import topology, topology_admin
 from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
 from shared.messaging.publisher import Publisher
-from shared.messaging.subscriber import Subscriber, Subscription
+from shared.messaging.subscriber import Handle, Message, Subscriber
 from shared.projections.projection_runner import LogReader
 from shared.projections.projector import Projector
 from shared.service.heartbeat import Heartbeat
+from shared.telemetry import IN_HAND
 from shared.transactions.relay import Relay
 
 if TYPE_CHECKING:
     from shared.service.service import Service
 
 log = structlog.get_logger()
+
+Read = Callable[[Envelope, bytes], Awaitable[Any]]
+"""Reads a body; raises NotUnderstood."""
 
 WATCH_SECONDS = 5.0
 LOOK_SECONDS = 0.5
@@ -63,32 +68,37 @@ class Runtime:
         self._turnstile = Turnstile()
         self.places = asyncio.Semaphore(settings.database_pool)
         """A handler holds a database connection throughout: no more run at once than there are."""
-        self._subscriber = Subscriber(self._url, service.name)
+        self.subscriber = Subscriber(self._url, service.name, service.metrics.registry, drain=settings.drain)
         self._backgrounds: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._closing: list[Callable[[], Awaitable[None]]] = []
         self._stopping: list[Callable[[], None]] = []
         self._missing: list[str] | None = None
         self._consuming = False
 
-    def consume(self, queue: str, handle: Handle, *, prefetch: int) -> None:
-        """Take messages from a queue that the topology step has made."""
+    def consume(self, queue: str, read: Read, handle: Handle, *, prefetch: int) -> None:
+        """Take messages from a queue that the topology step has made; `handle` gets the envelope and what was read."""
         service = self.service
-        consumer = Consumer(
+        processor = MessageProcessor(
             service.name,
             queue,
-            handle,
             publisher=self.publisher,
             gate=self.gate,
             turnstile=self._turnstile,
             metrics=service.metrics,
             tiers=service.settings.retry_tiers,
         )
-        self._subscriber.subscriptions.append(Subscription(queue, consumer, prefetch))
+
+        async def decode(message: Message) -> tuple[Envelope, Any]:
+            envelope = Envelope.read(message.headers)
+            IN_HAND.set((envelope, queue))
+            return envelope, await read(envelope, message.body)
+
+        self.subscriber.subscribe(queue, decode, handle, processor, prefetch=prefetch)
 
     def bury(self, keep: Keep) -> None:
         """Take the dead letters of every service."""
         undertaker = Undertaker(keep, self.service.transactions, self.gate)
-        self._subscriber.subscriptions.append(Subscription(topology.DEAD, undertaker, prefetch=10))
+        self.subscriber.subscribe(topology.DEAD, undertaker.decode, undertaker.handle, undertaker.process, prefetch=10)
 
     def read(self, stream: str, projector: Projector) -> None:
         """Read a stream into a projection."""
@@ -171,7 +181,7 @@ class Runtime:
             self.publisher.run,
             self.gate.run,
             self._watch,
-            self._subscriber.run,
+            self.subscriber.run,
             heartbeat.run,
             *([relay.run] * RELAYS),
             *self._backgrounds,
@@ -209,15 +219,15 @@ class Runtime:
             log.error("topology.missing", queues=self._missing)
         elif not self._consuming:
             topology_admin.check_broker(connection)
-            self._subscriber.begin()
+            self.subscriber.begin()
             self._consuming = True
-            log.info("service.consuming", queues=len(self._subscriber.subscriptions))
+            log.info("service.consuming", queues=len(self.subscriber.queues))
 
     async def _stop_consuming(self) -> None:
         if not self._consuming:
             return
         try:
-            await self._subscriber.stop(self.service.settings.drain)
+            await self.subscriber.stop()
         except (TimeoutError, *CONNECTION_PROBLEMS) as problem:
             log.warning("drain.cut_short", error=type(problem).__name__)
 
