@@ -25,13 +25,13 @@ def _exception(_: object, __: str, facts: MutableMapping[str, Any]) -> MutableMa
     return facts
 
 
-IN_HAND: ContextVar[tuple[Envelope, str] | None] = ContextVar("in_hand", default=None)
+CURRENT_MESSAGE: ContextVar[tuple[Envelope, str] | None] = ContextVar("in_hand", default=None)
 """The message that is being handled, and its queue. Most are handled without a line in the log."""
 
 
 def _in_hand(_: object, __: str, facts: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Say which message it was, where one was in hand."""
-    if found := IN_HAND.get():
+    if found := CURRENT_MESSAGE.get():
         envelope, queue = found
         facts.setdefault("queue", queue)
         facts["message_id"] = str(envelope.id)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from shared.jobs import subprocess
-from shared.jobs.subprocess import Bounds, TooMuchOutput
+from shared.jobs.subprocess import ResourceLimits, TooMuchOutput
 from shared.testing.fixtures import eventually
 
-BOUNDS = Bounds(memory_bytes=500_000_000, cpu_seconds=1, output_bytes=100_000)
+BOUNDS = ResourceLimits(memory_bytes=500_000_000, cpu_seconds=1, output_bytes=100_000)
 FAMILY = """
 import os, signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

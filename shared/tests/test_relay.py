@@ -4,12 +4,12 @@ import uuid
 
 import pytest
 
-from shared.consumers.dead_letters import give_back
+from shared.consumers.dead_letters import requeue
 from shared.errors import Refused
 from shared.events import PersonChanged, SchoolChanged
 from shared.messaging.publisher import MOST_BODY
 from shared.testing.fixtures import Recorder, eventually
-from shared.transactions.outbox import Outgoing
+from shared.transactions.outbox import OutboxEntry
 
 
 async def test_a_fact_whose_subject_has_no_key_stays_and_keeps_nobody_from_travelling(spine):
@@ -43,7 +43,7 @@ async def test_what_cannot_be_written_stays_and_keeps_nobody_from_travelling(spi
     async with spine.running(lambda s: s.on(SchoolChanged, schools.one)) as service:
         # when: one in front of a good one
         async with service.transactions.begin() as tx:
-            tx.outgoing.append(Outgoing("", key, "{}", body))
+            tx.outgoing.append(OutboxEntry("", key, "{}", body))
             tx.emit(fact)
         # then
         await schools.until(lambda seen: fact in seen)
@@ -60,7 +60,7 @@ async def test_a_letter_whose_queue_cannot_be_one_is_not_given_back(spine):
     try:
         async with service.transactions.begin() as tx:
             with pytest.raises(Refused, match="255"):
-                await give_back(tx, "ü" * 128, {}, b"{}")
+                await requeue(tx, "ü" * 128, {}, b"{}")
             assert tx.outgoing == []
     finally:
         await service.database.close()

@@ -9,7 +9,7 @@ import pytest
 from shared.errors import NoSchool, Reject, Retry
 from shared.events import Envelope, PersonChanged, SchoolChanged
 from shared.events.directory import Contact
-from shared.jobs.task_status import known, track
+from shared.jobs.task_status import find_task, track
 from shared.persistence.encryption import SEALED
 from shared.testing.fixtures import declare, eventually, running
 
@@ -89,7 +89,7 @@ async def test_promise_07_failures_take_the_tiers_and_end_as_dead_letters(spine,
     async def keep(letter, tx):
         letters.append(letter)
 
-    async with spine.running(lambda s: s.on(SchoolChanged, fail), lambda s: s.bury(keep)) as service:
+    async with spine.running(lambda s: s.on(SchoolChanged, fail), lambda s: s.store_dead_letters(keep)) as service:
         good = [spine.school() for _ in range(20)]
         await spine.emit(service, fact, *good)
 
@@ -116,7 +116,7 @@ async def test_promise_13_an_unknown_major_is_retried_then_dead(spine):
     async def keep(letter, tx):
         letters.append(letter)
 
-    async with spine.running(lambda s: s.on(SchoolChanged, ignore), lambda s: s.bury(keep)) as service:
+    async with spine.running(lambda s: s.on(SchoolChanged, ignore), lambda s: s.store_dead_letters(keep)) as service:
         fact = spine.school()
         headers = Envelope.of(fact, "test").headers()
         headers["ce-dataschema"] = "urn:schoolconnect:school.changed:99"
@@ -141,7 +141,7 @@ async def test_malformed_bodies_are_dead_letters_and_harm_nobody(spine, body):
     async def keep(letter, tx):
         letters.append(letter)
 
-    async with spine.running(lambda s: s.on(SchoolChanged, remember), lambda s: s.bury(keep)) as service:
+    async with spine.running(lambda s: s.on(SchoolChanged, remember), lambda s: s.store_dead_letters(keep)) as service:
         fact = spine.school()
         headers = Envelope.of(fact, "test").headers()
         await service.runtime.publisher.publish("school.events", fact.topic, body, headers)
@@ -228,9 +228,9 @@ async def test_seed_20_a_request_sees_the_tasks_of_its_school_only(spine):
         school, task = uuid.uuid4(), uuid.uuid4()
         async with service.transactions.request(school) as tx:
             assert await track(tx, task, school_id=school, kind="file.process", state="queued")
-            assert await known(tx, task)
+            assert await find_task(tx, task)
         async with service.transactions.request(uuid.uuid4()) as tx:
-            assert await known(tx, task) is None
+            assert await find_task(tx, task) is None
     finally:
         await service.database.close()
 

@@ -2,7 +2,7 @@
 
 from gateway.main import app
 from gateway.settings import Settings
-from shared.service.server import serve
+from shared.service.server import run
 
 settings = Settings()
-serve("gateway", settings, app(settings))
+run("gateway", settings, app(settings))

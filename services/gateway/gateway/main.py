@@ -27,7 +27,7 @@ from gateway.directory import (
 from gateway.http import idempotency, openapi, status_page
 from gateway.http.body_limit import BodyLimit
 from gateway.http.dependencies import Tools
-from gateway.http.service_client import Owners
+from gateway.http.service_client import ServiceClients
 from gateway.live import routes as live_routes
 from gateway.live.hub import Hub
 from gateway.notifications import (
@@ -39,13 +39,13 @@ from gateway.notifications import (
     template_routes,
     unsubscribe_routes,
 )
-from gateway.notifications.batch_accept import Intake
 from gateway.permits import IMPORTS, ImportPermit
 from gateway.records import announcements, report_announcements, routes
 from gateway.roster_import import job
 from gateway.schedules import routes as schedules
 from gateway.security.admission import Door
 from gateway.security.rate_limits import Limits, Rate
+from gateway.sends.batch_accept import BatchAcceptor
 from gateway.settings import Settings
 from gateway.tasks import dead_letters, failure_routes, projection, retention, task_routes
 from shared.events import (
@@ -83,21 +83,23 @@ def limits_of(settings: Settings) -> Limits:
 def build(settings: Settings, limits: Limits | None = None) -> Service:
     """The service, wired; the gateway is the one that creates keys and keeps dead letters."""
     service = Service("gateway", settings, creates_keys=True)
-    service.project("remember_tasks", (TaskChanged,), projection.remember_tasks)
-    service.resync("directory", resync.tell_directory)
-    service.on(NotificationDue, projection.remember_run)
+    service.project("remember_tasks", (TaskChanged,), projection.project_tasks)
+    service.resync("directory", resync.resync_directory)
+    service.on(NotificationDue, projection.record_scheduled_run)
     # Until 0.2 a projection kept the runs; its queue goes with the release after that.
-    service.drain(topology.aside("gateway", "remember_runs"), NotificationDue, projection.remember_run)
+    service.drain_old_queue(
+        topology.projection_retry_queue("gateway", "remember_runs"), NotificationDue, projection.record_scheduled_run
+    )
     service.on(TaskCancelRequested, job.cancel)
     service.on(DeviceInvalidated, devices.forget)
     service.on(TasksExpiryDue, retention.expire_results)
     service.on(AbsenceRecorded, announcements.announce)
     service.on(BehaviorRecorded, announcements.announce)
     service.on(PaymentRecorded, announcements.announce)
-    service.on(ReportReady, report_announcements.tell_of_report)
+    service.on(ReportReady, report_announcements.announce_report)
     service.work(ImportPermit, job.run, IMPORTS)
     service.sweep(RESUME_SECONDS, job.resume_imports)
-    service.sweep(RESUME_SECONDS, publish_bulk.tell_rest)
+    service.sweep(RESUME_SECONDS, publish_bulk.emit_remaining)
     service.sweep(FORGET_SECONDS, projection.forget_workers)
     service.sweep(LAPSE_SECONDS, classes.end_lapsed)
     service.sweep(FORGET_SECONDS, people.end_lapsed)
@@ -106,9 +108,9 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     service.sweep(FORGET_SECONDS, passwords.forget_failures)
     service.sweep(FORGET_SECONDS, sessions.forget_sessions)
     for name, statement in invariants.INVARIANTS.items():
-        service.reconcile(name, statement)
-    service.hear(projection.Heard(service.transactions, limits or limits_of(settings)))
-    service.bury(dead_letters.keep)
+        service.check_invariant(name, statement)
+    service.on_heartbeat(projection.HeartbeatRecorder(service.transactions, limits or limits_of(settings)))
+    service.store_dead_letters(dead_letters.store_failures)
     for router in (
         live_routes.router,  # before /v1/tasks/{task_id}
         create_routes.router,
@@ -134,7 +136,7 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
         administration_routes.router,
         status_page.router,
     ):
-        service.serve(router)
+        service.include_router(router)
     return service
 
 
@@ -143,11 +145,11 @@ def app(settings: Settings) -> FastAPI:
     limits = limits_of(settings)
     service = build(settings, limits)
     hub = Hub(longest=60 * settings.access_minutes)
-    service.listen((TaskChanged, InboxChanged), hub.heard, hub.interrupted)
+    service.on_broadcast((TaskChanged, InboxChanged), hub.heard, hub.interrupted)
     service.background(hub.run)
-    service.stopping(hub.stop)
+    service.on_stop(hub.stop)
     signing_key = read_file("SIGNING_KEY_FILE", settings.signing_key_file)
-    owners = Owners(
+    owners = ServiceClients(
         {
             "notifier": settings.notifier_url,
             "files": settings.files_url,
@@ -156,13 +158,13 @@ def app(settings: Settings) -> FastAPI:
         },
         signing_key,
     )
-    service.closing(owners.close)
+    service.on_close(owners.close)
     application = service.app()
     application.state.owners = owners
     application.state.hub = hub
-    application.state.intake = Intake(service.transactions)
+    application.state.intake = BatchAcceptor(service.transactions)
     application.state.tools = tools = _tools(service, settings, signing_key)
-    service.closing(tools.firebase.close)
+    service.on_close(tools.firebase.close)
     application.add_middleware(create_routes.ShortWay)
     application.add_middleware(BodyLimit, limit=settings.body_limit_bytes)
     # The last is the outermost: nobody is told anything of a body before the door has let them in.

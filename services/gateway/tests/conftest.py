@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from uuid_utils.compat import uuid7
 
-from gateway.http.service_client import Owners
+from gateway.http.service_client import ServiceClients
 from gateway.main import app, build
 from gateway.permits import ImportPermit
 from gateway.roster_import import job
@@ -43,7 +43,7 @@ COLUMNS = {
 }
 
 
-class Scripted(Owners):
+class Scripted(ServiceClients):
     """Owners that answer as they are told, over the real client."""
 
     def __init__(self, key, script):

@@ -9,11 +9,11 @@ from notifier.permits import PlanPermit
 from notifier.planning import cancel, corrections, planner
 from notifier.sending import quiet_hours
 from shared.events import DirectoryEvent, Envelope, Event, NotificationIntent, TaskCancelRequested
-from shared.jobs.task_status import ended, track
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.jobs.task_status import has_ended, track
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 
-async def remember_directory(events: Sequence[Event], tx: Transaction) -> None:
+async def remember_directory(events: Sequence[Event], tx: UnitOfWork) -> None:
     """Keep the copy of the directory in step, and let go on what waited for just these versions."""
     await projection.apply(events, tx)
     touched = {school for e in events if isinstance(e, DirectoryEvent) for school in e.positions}
@@ -21,7 +21,7 @@ async def remember_directory(events: Sequence[Event], tx: Transaction) -> None:
         await planner.wake_waiting(tx, sorted(touched))
 
 
-async def plan(event: NotificationIntent, tx: Transaction) -> None:
+async def plan(event: NotificationIntent, tx: UnitOfWork) -> None:
     """Remember the request and plan it, at once if the directory has come far enough."""
     if not await planner.receive(tx, event):
         await planner.settle(tx, event.notification_id, 0)
@@ -31,16 +31,16 @@ async def plan(event: NotificationIntent, tx: Transaction) -> None:
     await _heed(tx, event.task_id)
 
 
-async def _heed(tx: Transaction, task_id: UUID) -> None:
+async def _heed(tx: UnitOfWork, task_id: UUID) -> None:
     """A task that was cancelled before we heard of it is not begun. One that has just ended well is too late for that.
 
     Asked after the task's row has been written: whoever cancels it at this moment waits for us, or we for them.
     """
-    if await ended(tx, task_id):
+    if await has_ended(tx, task_id):
         await cancel.cancel_task(tx, task_id)
 
 
-async def stop(event: TaskCancelRequested, tx: Transaction) -> None:
+async def stop(event: TaskCancelRequested, tx: UnitOfWork) -> None:
     """Stop the notification of a task; for one that is not known yet the task's end is the tombstone."""
     if event.kind != planner.KIND or await cancel.cancel_task(tx, event.task_id):
         return
@@ -49,7 +49,7 @@ async def stop(event: TaskCancelRequested, tx: Transaction) -> None:
     await cancel.cancel_task(tx, event.task_id)
 
 
-async def plan_waiting(permit: PlanPermit, cause: Envelope, transactions: Transactions) -> None:
+async def plan_waiting(permit: PlanPermit, cause: Envelope, transactions: UnitOfWorkFactory) -> None:
     """Plan what had to wait; planned meanwhile or still too early, it changes nothing."""
     async with transactions.begin(cause) as tx:
         await corrections.lock(tx, permit.notification_id)
@@ -57,7 +57,7 @@ async def plan_waiting(permit: PlanPermit, cause: Envelope, transactions: Transa
             await _heed(tx, cause.task_id)
 
 
-async def tend(transactions: Transactions, patience: float) -> None:
+async def tend(transactions: UnitOfWorkFactory, patience: float) -> None:
     """Make good what was lost: permits, leases of dead workers, wake-ups; end what is over or waited too long."""
     async with transactions.begin() as tx:
         await planner.expire_attempts(tx)
@@ -73,13 +73,13 @@ async def tend(transactions: Transactions, patience: float) -> None:
         await planner.give_up(tx, patience)
 
 
-async def escalate(transactions: Transactions) -> None:
+async def escalate(transactions: UnitOfWorkFactory) -> None:
     """Ask the next people about what nobody has read in time."""
     async with transactions.begin() as tx:
         await escalation.go_on(tx)
 
 
-async def forget(transactions: Transactions) -> None:
+async def forget(transactions: UnitOfWorkFactory) -> None:
     """Take out what is left of people who were erased."""
     async with transactions.begin() as tx:
         await erasure.forget(tx)

@@ -11,23 +11,23 @@ from psycopg.rows import DictRow
 from pydantic import BaseModel, Field
 
 from scheduler import decisions, reads, store
-from scheduler.decisions import Which
+from scheduler.decisions import Target
 from scheduler.schemas import Preview, Schedule, SchedulePage, local, shown
 from scheduler.tables import ScheduleRead
 from shared.errors import RuleRefused
 from shared.events.schedule_rules import CatchUp, Rule
 from shared.events.schedules import ScheduleState
-from shared.http.internal_auth import Asked, asked, transactions
+from shared.http.internal_auth import InternalCaller, internal_caller, transactions
 from shared.http.preconditions import IfMatch, etag
-from shared.recurrence import check, upcoming
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.recurrence import upcoming, validate_rule
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
 
 UTC = "UTC"
 
-Who = Annotated[Asked, Depends(asked)]
-Rows = Annotated[Transactions, Depends(transactions)]
+Who = Annotated[InternalCaller, Depends(internal_caller)]
+Rows = Annotated[UnitOfWorkFactory, Depends(transactions)]
 
 
 class Previewed(BaseModel):
@@ -62,7 +62,7 @@ async def listing(
     query = reads.LIST_SYSTEM_SCHEDULES if system else reads.LIST_SCHEDULES
     async with rows.request(who.school) as tx:
         found = await query.all(tx, school=who.school, state=state, after=after, limit=limit + 1)
-        zone = await store.zone(tx, who.school)
+        zone = await store.timezone_of(tx, who.school)
     items = [shown(row, zone) for row in found[:limit]]
     return SchedulePage(items=items, timezone=zone or UTC, next=items[-1].id if len(found) > limit else None)
 
@@ -71,12 +71,12 @@ async def listing(
 async def preview(body: Previewed, who: Who, rows: Rows) -> Preview:
     """The next runs of a rule before it is saved, by the school's calendar as it is known now."""
     async with rows.request(who.school) as tx:
-        zone = await store.zone(tx, who.school)
-        school, _ = await store.school_of(tx, who.school)
-        now = await store.now(tx)
+        zone = await store.timezone_of(tx, who.school)
+        school, _ = await store.calendar_of_school(tx, who.school)
+        now = await store.database_now(tx)
     timezone = body.timezone or zone or UTC
     try:
-        check(body.rule, timezone, now)
+        validate_rule(body.rule, timezone, now)
     except RuleRefused as refusal:
         raise decisions.invalid(refusal.field, refusal.reason) from None
     # In a thread: many runs of a rule that follows the calendar may take a while, and others are not to wait for it.
@@ -89,18 +89,18 @@ async def read(schedule_id: UUID, who: Who, rows: Rows, response: Response) -> S
     """One schedule; its version is the ETag."""
     async with rows.request(who.school) as tx:
         found = await reads.READ_SCHEDULE.first(tx, school=who.school, id=schedule_id, limit=1)
-        zone = await store.zone(tx, who.school)
+        zone = await store.timezone_of(tx, who.school)
     if found is None:
         raise HTTPException(404, "no such schedule in this school")
     response.headers["ETag"] = etag(found.version)
     return shown(found, zone)
 
 
-Decide = Callable[[Transaction, Which], Awaitable[DictRow]]
+Decide = Callable[[UnitOfWork, Target], Awaitable[DictRow]]
 
 
 @asynccontextmanager
-async def _deciding(who: Asked, rows: Transactions) -> AsyncIterator[Transaction]:
+async def _deciding(who: InternalCaller, rows: UnitOfWorkFactory) -> AsyncIterator[UnitOfWork]:
     """Platform administrators also decide about the group's own schedules, which no school's request may write."""
     opened = rows.begin() if who.role == "platform_admin" else rows.request(who.school)
     async with opened as tx:
@@ -108,12 +108,17 @@ async def _deciding(who: Asked, rows: Transactions) -> AsyncIterator[Transaction
 
 
 async def _decide(
-    schedule_id: UUID, who: Asked, rows: Transactions, expected: int | None, response: Response, decide: Decide
+    schedule_id: UUID,
+    who: InternalCaller,
+    rows: UnitOfWorkFactory,
+    expected: int | None,
+    response: Response,
+    decide: Decide,
 ) -> Schedule:
-    which = Which(schedule_id, who.school, who.role in ("platform_admin", "school_admin"), expected)
+    which = Target(schedule_id, who.school, who.role in ("platform_admin", "school_admin"), expected)
     async with _deciding(who, rows) as tx:
         row = await decide(tx, which)
-        zone = await store.zone(tx, who.school)
+        zone = await store.timezone_of(tx, who.school)
     response.headers["ETag"] = etag(row["version"])
     return shown(ScheduleRead.model_validate(row), zone)
 

@@ -11,7 +11,7 @@ from scheduler.occasions import EXPIRES_AFTER, Run, prepared
 from shared.events import NotificationDue
 from shared.events.directory import CalendarChanged
 from shared.events.schedule_rules import OnceRule, Rule
-from shared.recurrence import SchoolCalendar, next_occasion, next_run, over_until
+from shared.recurrence import SchoolCalendar, completed_until, next_occurrence, next_run
 
 RULE: TypeAdapter[Rule] = TypeAdapter(Rule)
 EVER = dt.datetime.min.replace(tzinfo=dt.UTC)
@@ -48,7 +48,7 @@ def armed(row: DictRow, after: dt.datetime, school: SchoolCalendar) -> dict[str,
     if isinstance(rule, OnceRule) or until is None:
         due = next_run(rule, row["timezone"], EVER if once else after, school)
     else:
-        due = next_occasion(rule, row["timezone"], until, school)
+        due = next_occurrence(rule, row["timezone"], until, school)
     columns = {"simple": simple, "needs_calendar": rule.needs_calendar, "over_until": until}
     return columns | at(row | columns, due)
 
@@ -61,14 +61,14 @@ def moved(row: DictRow, after: dt.datetime, school: SchoolCalendar) -> dict[str,
     rule = rule_of(row)
     if isinstance(rule, OnceRule) or row["over_until"] is None:
         return armed(row, after, school)
-    return at(row, next_occasion(rule, row["timezone"], row["over_until"], school))
+    return at(row, next_occurrence(rule, row["timezone"], row["over_until"], school))
 
 
 def over(row: DictRow, rule: Rule, after: dt.datetime, school: SchoolCalendar) -> dt.datetime | None:
     """Up to where occasions have had their run by `after`; None for rules that no calendar moves."""
     if isinstance(rule, OnceRule) or not rule.school_days_before:
         return None
-    until = over_until(rule, row["timezone"], after, school)
+    until = completed_until(rule, row["timezone"], after, school)
     return max(until, row.get("over_until") or until)
 
 
@@ -83,5 +83,5 @@ def at(row: DictRow, due: dt.datetime | None) -> dict[str, Any]:
         "data": None,
     }
     if due is not None and row["simple"]:
-        columns |= prepared(Run(row, domain.tick_name(due), due))
+        columns |= prepared(Run(row, domain.run_name(due), due))
     return columns

@@ -19,10 +19,10 @@ LATEST: dict[Kind, dt.timedelta] = {
 """How late a notification of a kind may still be sent. Safety ("closed today") is about its day and ends with it."""
 GRACE = dt.timedelta(seconds=60)
 """Later than this, a tick counts as missed where the policy is to skip."""
-MOST = 10
+CATCH_UP_LIMIT = 10
 """Ticks of one schedule caught up in one commit; the next claim goes on with the rest."""
-FIRST_LOOK = dt.timedelta(minutes=2)
-WIDER = 8
+FIRST_WINDOW = dt.timedelta(minutes=2)
+WINDOW_FACTOR = 8
 DAY = dt.timedelta(days=1)
 
 Latest = Callable[[dt.datetime], dt.datetime]
@@ -30,7 +30,7 @@ Latest = Callable[[dt.datetime], dt.datetime]
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class DueDecision:
     """What a due schedule does now: the ticks that run, why others were dropped (or ""), and its next tick."""
 
     runs: tuple[dt.datetime, ...]
@@ -43,7 +43,7 @@ def run_id(schedule_id: UUID, name: str) -> UUID:
     return uuid5(schedule_id, name)
 
 
-def tick_name(due_at: dt.datetime) -> str:
+def run_name(due_at: dt.datetime) -> str:
     """What a tick is called in `run_id`."""
     return due_at.astimezone(dt.UTC).isoformat()
 
@@ -69,7 +69,7 @@ def end_of_day(instant: dt.datetime, timezone: str) -> dt.datetime:
     return instants(midnight, zone)[0]
 
 
-def take_turn(
+def decide_due_runs(
     rule: Rule,
     timezone: str,
     due_at: dt.datetime,
@@ -78,7 +78,7 @@ def take_turn(
     policy: CatchUp,
     latest: Latest,
     school: SchoolCalendar,
-) -> Turn:
+) -> DueDecision:
     """A schedule has come due at `due_at`. Each tick runs at most once; what is too late for its purpose never does."""
 
     def after(tick: dt.datetime) -> dt.datetime | None:
@@ -88,25 +88,25 @@ def take_turn(
     if following is None or following > now:
         ticks = [due_at]
     elif policy == "all":
-        return _each(due_at, now, latest, after)
+        return _catch_up(due_at, now, latest, after)
     else:
         ticks = [_newest(due_at, now, after)]
         following = after(ticks[0])
     tick = ticks[0]
     if now > latest(tick):
-        return Turn((), "expired", following)
+        return DueDecision((), "expired", following)
     if policy == "skip" and now - tick > GRACE:
-        return Turn((), "missed", following)
-    return Turn((tick,), "missed" if tick != due_at else "", following)
+        return DueDecision((), "missed", following)
+    return DueDecision((tick,), "missed" if tick != due_at else "", following)
 
 
-def _each(
+def _catch_up(
     due_at: dt.datetime, now: dt.datetime, latest: Latest, after: Callable[[dt.datetime], dt.datetime | None]
-) -> Turn:
+) -> DueDecision:
     runs: list[dt.datetime] = []
     dropped: Literal["", "expired"] = ""
     tick: dt.datetime | None = due_at
-    for _ in range(MOST):
+    for _ in range(CATCH_UP_LIMIT):
         if tick is None or tick > now:
             break
         if now <= latest(tick):
@@ -114,12 +114,12 @@ def _each(
         else:
             dropped = "expired"
         tick = after(tick)
-    return Turn(tuple(runs), dropped, tick)
+    return DueDecision(tuple(runs), dropped, tick)
 
 
 def _newest(due_at: dt.datetime, now: dt.datetime, after: Callable[[dt.datetime], dt.datetime | None]) -> dt.datetime:
     """The newest tick not after `now`: looked for in ever wider windows, so that a long rest costs no long search."""
-    window = FIRST_LOOK
+    window = FIRST_WINDOW
     while True:
         since = max(due_at, now - window)
         found = after(since) if since > due_at else due_at
@@ -127,7 +127,7 @@ def _newest(due_at: dt.datetime, now: dt.datetime, after: Callable[[dt.datetime]
             while (later := after(found)) is not None and later <= now:
                 found = later
             return found
-        window *= WIDER
+        window *= WINDOW_FACTOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class Month:
     ends_at: dt.datetime
 
 
-def month_that_ended(instant: dt.datetime, timezone: str) -> Month:
+def previous_month(instant: dt.datetime, timezone: str) -> Month:
     """The calendar month before the local month of an instant, in that zone's own days."""
     zone = zone_of(timezone)
     this = instant.astimezone(zone).date().replace(day=1)

@@ -15,13 +15,13 @@ def build(settings: Settings) -> Service:
     service = Service("scheduler", settings)
     events = (SchoolChanged, CalendarChanged, StudentChanged)
     service.project("remember_schools", events, handlers.remember_schools)
-    service.on(ScheduleRequested, handlers.take_up)
+    service.on(ScheduleRequested, handlers.register)
     service.on(TaskCancelRequested, handlers.cancel_task)
     service.background(Firing(service.transactions, claim=settings.claim, look_every=settings.look_every).run)
     service.sweep(settings.maintain_every, system.maintain)
     service.sweep(FOLLOW_SECONDS, handlers.follow_calendars)
     service.sweep(FORGET_SECONDS, handlers.forget, settings.keep_days)
     for name, statement in invariants.INVARIANTS.items():
-        service.reconcile(name, statement)
-    service.serve(api.router)
+        service.check_invariant(name, statement)
+    service.include_router(api.router)
     return service

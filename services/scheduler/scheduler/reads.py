@@ -28,26 +28,30 @@ class SchoolZone(SQLModel):
     timezone: str
 
 
-OURS = col(ScheduleRow.school_id) == given("school")
+OF_SCHOOL = col(ScheduleRow.school_id) == given("school")
 OF_THE_GROUP = col(ScheduleRow.school_id).is_(None)
-NEWEST = (
+SELECT_NEWEST = (
     showing(ScheduleRead, ScheduleRow)
     .where(col(ScheduleRow.rule).is_not(None))  # without one it is a tombstone, which is not shown
     .order_by(col(ScheduleRow.schedule_id).desc())
     .limit(given("limit"))
 )
-CHOICES = {
+CONDITIONS = {
     "id": col(ScheduleRow.schedule_id) == given("id"),
     "state": col(ScheduleRow.state) == given("state"),
     "after": col(ScheduleRow.schedule_id) < given("after"),
 }
-LIST_SCHEDULES = Query(ScheduleRead, NEWEST.where(OURS, col(ScheduleRow.emits) == NotificationDue.topic), **CHOICES)
+LIST_SCHEDULES = Query(
+    ScheduleRead, SELECT_NEWEST.where(OF_SCHOOL, col(ScheduleRow.emits) == NotificationDue.topic), **CONDITIONS
+)
 """Schedules of a school, newest first."""
 LIST_SYSTEM_SCHEDULES = Query(
-    ScheduleRead, NEWEST.where(or_(OURS, OF_THE_GROUP), col(ScheduleRow.emits) != NotificationDue.topic), **CHOICES
+    ScheduleRead,
+    SELECT_NEWEST.where(or_(OF_SCHOOL, OF_THE_GROUP), col(ScheduleRow.emits) != NotificationDue.topic),
+    **CONDITIONS,
 )
 """The system's own for a school, those of the whole group included, newest first."""
-READ_SCHEDULE = Query(ScheduleRead, NEWEST.where(or_(OURS, OF_THE_GROUP)), **CHOICES)
+READ_SCHEDULE = Query(ScheduleRead, SELECT_NEWEST.where(or_(OF_SCHOOL, OF_THE_GROUP)), **CONDITIONS)
 """A schedule that a school may see."""
 
 FIND_ARMED = Query(

@@ -11,7 +11,7 @@ from shared.errors import RuleRefused
 from shared.events import FilesCleanupDue, ReportsCleanupDue, ReportsMonthlyDue, TasksExpiryDue
 from shared.events.schedule_rules import CatchUp, CronRule
 from shared.recurrence import SchoolCalendar, zone_of
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 NAMESPACE = UUID("5c0a1e5c-0000-5000-8000-5c4ed01e0001")
 
@@ -59,22 +59,22 @@ RETURNING *
 """
 
 
-async def maintain(transactions: Transactions) -> int:
+async def maintain(transactions: UnitOfWorkFactory) -> int:
     """Make the rows that are missing, mend those that have changed, retire those of schools that ended."""
     async with transactions.begin() as tx:
         emits = [chore.emits for chore in (*DAILY, MONTHLY)]
         have = {each.schedule_id: each for each in await reads.FIND_ARMED.all(tx, topics=emits)}
         wanted: list[tuple[Chore, UUID | None, str]] = [(chore, None, "UTC") for chore in DAILY]
         wanted += [(MONTHLY, each.school_id, each.timezone) for each in await reads.LIST_ZONES.all(tx)]
-        moment = await store.now(tx)
+        moment = await store.database_now(tx)
         kept = [await _keep(tx, chore, school, timezone, moment, have) for chore, school, timezone in wanted]
         for row in await tx.rows(RETIRE, {"emits": MONTHLY.emits}):
-            store.tell(tx, row)
+            store.publish_change(tx, row)
     return sum(kept)
 
 
 async def _keep(
-    tx: Transaction,
+    tx: UnitOfWork,
     chore: Chore,
     school: UUID | None,
     timezone: str,
@@ -102,7 +102,7 @@ async def _keep(
         "payload": {},
     }
     due = armed(row, moment, SchoolCalendar())["due_at"]
-    written = await tx.row(KEEP, store.written(row | {"due_at": due}))
+    written = await tx.row(KEEP, store.statement_values(row | {"due_at": due}))
     if written is not None:
-        store.tell(tx, written)
+        store.publish_change(tx, written)
     return int(written is not None)

@@ -62,7 +62,7 @@ class Scheduler:
         """A schedule that has been taken up; the request."""
         event = self.request(rule, school, **changes)
         async with self.service.transactions.begin() as tx:
-            await handlers.take_up(event, tx)
+            await handlers.register(event, tx)
         return event
 
     async def add_due(self, seconds_ago=1.0, school=None, **changes):
@@ -119,7 +119,7 @@ class Scheduler:
 
     async def now(self):
         async with self.service.transactions.begin() as tx:
-            return await store.now(tx)
+            return await store.database_now(tx)
 
 
 @pytest.fixture(scope="module")

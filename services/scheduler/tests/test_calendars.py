@@ -46,7 +46,7 @@ class Case:
             requested_at=self.today + asked * DAY + dt.timedelta(seconds=30),
         )
         async with self.scheduler.service.transactions.begin() as tx:
-            await store.take_up(tx, self.event)
+            await store.register(tx, self.event)
 
     async def calendar(self, calendar, *, follow=True):
         """It changes; seen at once, or not before the schedule comes due."""

@@ -64,7 +64,7 @@ async def test_promise_06_a_wall_clock_that_jumps_an_hour_either_way_moves_no_ru
     clock.write_text("+1h")
     event = scheduler.request(OnceRule(at=await scheduler.now() + 1.5 * SECOND))
     async with scheduler.service.transactions.begin() as tx:
-        await handlers.take_up(event, tx)
+        await handlers.register(event, tx)
     await asyncio.sleep(2.5)
     # then: none early, none late, none missing
     runs = [run for wanted in (*soon, event, ticking) for run in await scheduler.told(wanted.schedule_id)]

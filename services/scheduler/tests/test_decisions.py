@@ -65,7 +65,7 @@ async def test_an_intent_that_comes_twice_is_taken_up_once(scheduler, school):
     event = await later(scheduler, school)
     await scheduler.ask("DELETE", f"/{event.schedule_id}", school)
     async with scheduler.service.transactions.begin() as tx:
-        await handlers.take_up(event, tx)
+        await handlers.register(event, tx)
     assert (await scheduler.row(event.schedule_id))["state"] == "cancelled"
 
 
@@ -73,7 +73,7 @@ async def test_texts_that_were_erased_on_the_way_leave_nothing_to_send_and_say_s
     event = await later(scheduler, school)
     erased = event.model_copy(update={"schedule_id": uuid7(), "payload": {}})
     async with scheduler.service.transactions.begin() as tx:
-        await handlers.take_up(erased, tx)
+        await handlers.register(erased, tx)
     assert await scheduler.row(erased.schedule_id) is None
     (task,) = await scheduler.told(erased.schedule_id, "task.changed", "task_id")
     assert task["data"]["state"] == "failed"

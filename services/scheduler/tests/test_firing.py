@@ -182,7 +182,7 @@ async def test_seed_07_a_tick_before_the_schedule_is_whole_finds_nothing(schedul
     # given: what is due and whom it is for are one row in one commit
     event = scheduler.request(OnceRule(at=await scheduler.now()))
     async with scheduler.service.transactions.begin() as tx:
-        await handlers.take_up(event, tx)
+        await handlers.register(event, tx)
         # when
         await scheduler.fire()
         assert await scheduler.told(event.schedule_id) == []

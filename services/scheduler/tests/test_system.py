@@ -73,7 +73,7 @@ async def test_seed_18_a_month_has_the_bounds_of_the_schools_own_days(instant, z
     def utc(text):
         return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
 
-    found = domain.month_that_ended(utc(instant), zone)
+    found = domain.previous_month(utc(instant), zone)
     assert found == domain.Month(dt.date.fromisoformat(month), utc(starts), utc(ends))
 
 

@@ -25,7 +25,7 @@ async def school(scheduler):
 
 async def arrive(scheduler, event):
     async with scheduler.service.transactions.begin() as tx:
-        await handlers.take_up(event, tx)
+        await handlers.register(event, tx)
 
 
 async def once(scheduler, school, hours=1, **changes):

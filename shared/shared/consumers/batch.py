@@ -10,18 +10,18 @@ from uuid import UUID
 
 from shared.events.envelope import Envelope
 from shared.events.event import Event
-from shared.persistence.database_errors import away, contention
-from shared.transactions.buffered_transaction import Commit
-from shared.transactions.unit_of_work import Duplicate, Transaction
+from shared.persistence.database_errors import is_contention, is_unavailable
+from shared.transactions.buffered_transaction import BufferedTransaction
+from shared.transactions.unit_of_work import Duplicate, UnitOfWork
 
-Take = Callable[[Event, Transaction], Coroutine[Any, Any, None]]
+ReactionHandler = Callable[[Event, UnitOfWork], Coroutine[Any, Any, None]]
 
-STRIDE = 10
+SAVEPOINT_STRIDE = 10
 """Messages that have run statements between two savepoints of a group."""
 
 
 @dataclass(eq=False, slots=True)
-class Waiting:
+class PendingMessage:
     """A message in hand, and where to say what became of it."""
 
     envelope: Envelope
@@ -45,29 +45,29 @@ class Waiting:
             self.outcome.set_exception(problem)
 
 
-class Group:
+class Batch:
     """Messages that commit together; one that fails leaves nothing behind, and takes little of the others' work along.
 
     Had it run no statement yet, it is simply forgotten; had it failed before, it was given a savepoint of its own. Else
     those since the last savepoint are handled again, or all of them where there is none yet.
     """
 
-    def __init__(self, members: list[Waiting], take: Take, limit: float) -> None:
+    def __init__(self, members: list[PendingMessage], take: ReactionHandler, limit: float) -> None:
         """`limit`: seconds after which the rest waits for another group."""
         self.members = members
-        self.outcomes: dict[Waiting, Exception | None] = {}
+        self.outcomes: dict[PendingMessage, Exception | None] = {}
         """None for who was handled; who is missing has to be handled again."""
         self.slow = False
-        self._failing: Waiting | None = None
+        self._failing: PendingMessage | None = None
         """Who failed by itself, when nothing can be kept."""
         self._take = take
         self._limit = limit
         self._todo = deque(members)
-        self._left: dict[UUID, Transaction] = {}
-        self._since: list[tuple[Waiting, Transaction]] = []
+        self._left: dict[UUID, UnitOfWork] = {}
+        self._since: list[tuple[PendingMessage, UnitOfWork]] = []
         """Who was handled since the savepoint."""
 
-    async def handle(self, left: dict[UUID, Transaction]) -> None:
+    async def handle(self, left: dict[UUID, UnitOfWork]) -> None:
         """Handle all, or as many as there is time for; raises what leaves nothing to keep.
 
         A message that was not handled stays in `left`: it failed, or there was no time.
@@ -94,16 +94,16 @@ class Group:
 
     def undone(self, problem: Exception) -> None:
         """Nothing has committed: who failed by itself is told, all are where nobody is at fault, else nobody is."""
-        if len(self.members) == 1 or away(problem):
+        if len(self.members) == 1 or is_unavailable(problem):
             self.outcomes = dict.fromkeys(self.members, problem)
         else:
             self.outcomes = {self._failing: problem} if self._failing is not None else {}
 
-    async def _handle(self, each: Waiting, transaction: Transaction) -> Exception | None:
+    async def _handle(self, each: PendingMessage, transaction: UnitOfWork) -> Exception | None:
         """Returns a failure that has left nothing behind; raises one after which nothing can be kept."""
-        commit, alone = transaction.part_of, len(self.members) == 1
+        commit, alone = transaction.buffered, len(self.members) == 1
         suspect = each.envelope.attempt > 0 and not alone
-        if suspect or (len(self._since) >= STRIDE and commit.exposed):
+        if suspect or (len(self._since) >= SAVEPOINT_STRIDE and commit.has_run_statements):
             await commit.save()
             self._since.clear()
         mark = commit.mark()
@@ -113,14 +113,14 @@ class Group:
                 await commit.write()
             commit.check()
         except Exception as problem:
-            its_own = not (contention(problem) or away(problem) or (commit.writing and not suspect))
-            if its_own and not alone and (commit.take_back(mark) or await self._back(commit)):
+            its_own = not (is_contention(problem) or is_unavailable(problem) or (commit.writing and not suspect))
+            if its_own and not alone and (commit.discard_since(mark) or await self._back(commit)):
                 return problem
             self._failing = each if its_own else None
             raise
         return None
 
-    async def _back(self, commit: Commit) -> bool:
+    async def _back(self, commit: BufferedTransaction) -> bool:
         """Undo what was done since the savepoint; False if there is none."""
         if not await commit.back():
             return False

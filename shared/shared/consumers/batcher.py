@@ -7,11 +7,11 @@ is slow.
 import asyncio
 from collections import deque
 
-from shared.consumers.batch import Group, Take, Waiting
-from shared.consumers.pause_switch import Gate
+from shared.consumers.batch import Batch, PendingMessage, ReactionHandler
+from shared.consumers.pause_switch import PauseSwitch
 from shared.events.envelope import Envelope
 from shared.events.event import Event
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 TURN_SECONDS = 0.1
 """After this long a group commits what it has done; the rest waits for the next one."""
@@ -20,16 +20,16 @@ BUSY = 3
 LINGER = 0.002
 
 
-class Together:
+class MessageBatcher:
     """One consumer's handler and what waits for it."""
 
     def __init__(
         self,
         consumer: str,
-        handler: Take,
-        transactions: Transactions,
+        handler: ReactionHandler,
+        transactions: UnitOfWorkFactory,
         places: asyncio.Semaphore,
-        gate: Gate,
+        gate: PauseSwitch,
         *,
         most: int,
         turn_seconds: float = TURN_SECONDS,
@@ -43,13 +43,13 @@ class Together:
         self._gate = gate
         self._most = max(most, 1)
         self._size = self._most
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: deque[PendingMessage] = deque()
         self._turns: set[asyncio.Task[None]] = set()
         self._overdue: asyncio.TimerHandle | None = None
 
     async def take(self, envelope: Envelope, fact: Event) -> None:
         """Return once the message's effects have committed; raises Duplicate, or whatever its handler raised."""
-        mine = Waiting(envelope, fact)
+        mine = PendingMessage(envelope, fact)
         self._waiting.append(mine)
         self._begin()
         await mine.outcome
@@ -71,7 +71,11 @@ class Together:
 
     def _begin_one(self) -> None:
         group = [self._waiting.popleft()]
-        while self._waiting and len(group) < self._size and not (group[0].fact.heavy or self._waiting[0].fact.heavy):
+        while (
+            self._waiting
+            and len(group) < self._size
+            and not (group[0].fact.runs_alone or self._waiting[0].fact.runs_alone)
+        ):
             group.append(self._waiting.popleft())
         turn = asyncio.create_task(self._turn(group))
         self._turns.add(turn)
@@ -81,11 +85,11 @@ class Together:
         self._turns.discard(turn)
         self._begin()
 
-    async def _turn(self, group: list[Waiting]) -> None:
+    async def _turn(self, group: list[PendingMessage]) -> None:
         try:
             async with self._places:
                 # Who waited for a place while the database went away does not ask it.
-                await self._gate.passed()
+                await self._gate.wait_open()
                 wanted = sorted((each for each in group if not each.outcome.done()), key=lambda each: each.order)
                 if wanted:
                     await self._commit(wanted)
@@ -96,8 +100,8 @@ class Together:
                 each.outcome.cancel()
             raise
 
-    async def _commit(self, waiting: list[Waiting]) -> None:
-        group = Group(waiting, self._handler, self._turn_seconds)
+    async def _commit(self, waiting: list[PendingMessage]) -> None:
+        group = Batch(waiting, self._handler, self._turn_seconds)
         try:
             causes = [each.envelope for each in waiting]
             async with self._transactions.handle(self._consumer, causes) as left:

@@ -7,15 +7,15 @@ from typing import Any
 
 import structlog
 
-from shared.consumers.message_processor import Handle
-from shared.consumers.pause_switch import Gate
+from shared.consumers.message_processor import EnvelopeHandler
+from shared.consumers.pause_switch import PauseSwitch
 from shared.errors import Refused
-from shared.events.headers import ATTEMPT, carried, number
+from shared.events.headers import ATTEMPT, copy_headers, read_count
 from shared.messaging.subscriber import Message
-from shared.persistence.database import storable
-from shared.persistence.database_errors import infrastructure
-from shared.transactions.outbox import Outgoing, as_text
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.persistence.database import replace_nul
+from shared.persistence.database_errors import is_database_down
+from shared.transactions.outbox import OutboxEntry, json_text
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
 
@@ -55,15 +55,17 @@ class DeadLetter:
             queue=queue,
             error=_text(headers, "sc-error") or f"the broker gave it up: {reason}",
             fingerprint=_text(headers, "sc-fingerprint") or f"{queue}:{reason}",
-            attempts=number(headers, ATTEMPT),
+            attempts=read_count(headers, ATTEMPT),
             first_failed=_time(headers.get("sc-first-failed"), now),
             last_failed=_time(headers.get("sc-last-failed"), now),
-            headers={storable(name): storable(value) for name, value in headers.items() if not name.startswith("x-")},
+            headers={
+                replace_nul(name): replace_nul(value) for name, value in headers.items() if not name.startswith("x-")
+            },
             body=body,
         )
 
 
-async def give_back(tx: Transaction, queue: str, headers: Mapping[str, Any], body: bytes) -> None:
+async def requeue(tx: UnitOfWork, queue: str, headers: Mapping[str, Any], body: bytes) -> None:
     """Give a dead letter back to the queue that it died in, by the outbox of `tx`; attempts count from 0 again.
 
     It keeps its id: a consumer which has handled it before does nothing. The broker's headers stay behind, as do our
@@ -75,12 +77,12 @@ async def give_back(tx: Transaction, queue: str, headers: Mapping[str, Any], bod
         data = body.decode()
     except UnicodeDecodeError as problem:
         raise Refused("the body is not text: no consumer can read it; discard it") from problem
-    tx.outgoing.append(Outgoing("", queue, as_text(carried(headers, without=("x-", "sc-"))), data))
+    tx.outgoing.append(OutboxEntry("", queue, json_text(copy_headers(headers, without=("x-", "sc-"))), data))
 
 
 def _text(headers: Mapping[str, Any], name: str) -> str | None:
     found = headers.get(name)
-    return storable(found)[:LONGEST] if found is not None else None
+    return replace_nul(found)[:LONGEST] if found is not None else None
 
 
 def _time(value: object, default: dt.datetime) -> dt.datetime:
@@ -90,13 +92,13 @@ def _time(value: object, default: dt.datetime) -> dt.datetime:
         return default
 
 
-Keep = Callable[[DeadLetter, Transaction], Awaitable[None]]
+StoreDeadLetter = Callable[[DeadLetter, UnitOfWork], Awaitable[None]]
 
 
-class Undertaker:
+class DeadLetterConsumer:
     """Takes each dead letter and keeps it."""
 
-    def __init__(self, keep: Keep, transactions: Transactions, gate: Gate) -> None:
+    def __init__(self, keep: StoreDeadLetter, transactions: UnitOfWorkFactory, gate: PauseSwitch) -> None:
         self._keep = keep
         self._transactions = transactions
         self._gate = gate
@@ -111,14 +113,14 @@ class Undertaker:
             await self._keep(letter, tx)
         log.warning("dead_letter.kept", queue=letter.queue, fingerprint=letter.fingerprint)
 
-    async def process(self, handle: Handle, message: Message) -> None:
+    async def process(self, handle: EnvelopeHandler, message: Message) -> None:
         """Try until the database is there; what else is raised requeues the letter, without a limit."""
         while True:
-            await self._gate.passed()
+            await self._gate.wait_open()
             try:
                 await handle(message)
             except Exception as problem:
-                if not infrastructure(problem):
+                if not is_database_down(problem):
                     raise
                 self._gate.close(problem)
             else:

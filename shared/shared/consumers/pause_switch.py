@@ -10,7 +10,7 @@ from shared.telemetry import Metrics
 log = structlog.get_logger()
 
 
-class Gate:
+class PauseSwitch:
     """Open while the infrastructure answers `probe`; closed by the first who meets trouble."""
 
     def __init__(

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 
-class Turnstile:
+class ExclusiveSection:
     """Many at once, or one alone: a message that was in hand during two crashes is handled by itself."""
 
     def __init__(self) -> None:

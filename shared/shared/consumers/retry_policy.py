@@ -6,22 +6,22 @@ from shared.errors import Malformed, Reject, Retry
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class RetryAfter:
     """Hold the message for `seconds` (one of the tiers), then give it back to its queue."""
 
     seconds: int
 
 
 @dataclass(frozen=True, slots=True)
-class Dead:
+class GiveUp:
     """Give the message to the dead letters."""
 
 
-def decide(problem: BaseException, attempts: int, tiers: tuple[int, ...]) -> Again | Dead:
+def decide(problem: BaseException, attempts: int, tiers: tuple[int, ...]) -> RetryAfter | GiveUp:
     """`attempts`: how often the handler has failed, this time included. Each tier is used once, in order."""
     if isinstance(problem, Reject | Malformed) or attempts > len(tiers):
-        return Dead()
+        return GiveUp()
     if isinstance(problem, Retry) and problem.after is not None:
         wanted = problem.after.total_seconds()
-        return Again(next((tier for tier in tiers if tier >= wanted), tiers[-1]))
-    return Again(tiers[attempts - 1])
+        return RetryAfter(next((tier for tier in tiers if tier >= wanted), tiers[-1]))
+    return RetryAfter(tiers[attempts - 1])

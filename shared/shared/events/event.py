@@ -60,7 +60,7 @@ class Event(BaseModel):
         return getattr(self, "task_id", None)
 
     @property
-    def heavy(self) -> bool:
+    def runs_alone(self) -> bool:
         """Whether it takes long by its nature: it is handled by itself, and nobody beside it waits for it."""
         return False
 

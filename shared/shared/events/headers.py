@@ -17,7 +17,7 @@ LONGEST_NAME = 128
 """Bytes of a header's name (AMQP 0-9-1, section 4.2.5.5); RabbitMQ lets 255 pass, pamqp would cut them."""
 
 
-def carried(headers: Mapping[str, Any], without: tuple[str, ...] = ("x-",)) -> dict[str, str]:
+def copy_headers(headers: Mapping[str, Any], without: tuple[str, ...] = ("x-",)) -> dict[str, str]:
     """Headers for publishing a message again: as texts, without the broker's own (an old `x-death` looks like a cycle).
 
     Others may have sent what cannot be written as it came; what would not fit into a frame beside ours is left behind,
@@ -38,7 +38,7 @@ def carried(headers: Mapping[str, Any], without: tuple[str, ...] = ("x-",)) -> d
     return kept
 
 
-def number(headers: Mapping[str, Any], name: str) -> int:
+def read_count(headers: Mapping[str, Any], name: str) -> int:
     """A count in a header; 0 if it is none."""
     text = str(headers.get(name) or 0)[:19]
     return min(int(text), MOST_ATTEMPTS) if text.isascii() and text.isdigit() else 0

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from shared.events.event import Event, Personal
 from shared.events.values import Channel, Kind, Part, Responsibility, Role
 
-FEW = 200
+LARGE_AUDIENCE = 200
 """People whose deliveries are planned in no time."""
 
 
@@ -84,8 +84,8 @@ class NotificationIntent(Event):
         return str(self.notification_id)
 
     @property
-    def heavy(self) -> bool:
-        return self.audience.people is None or len(self.audience.people) > FEW
+    def runs_alone(self) -> bool:
+        return self.audience.people is None or len(self.audience.people) > LARGE_AUDIENCE
 
 
 class NotificationRequested(NotificationIntent):

@@ -10,28 +10,28 @@ from fastapi import Header, HTTPException, Request
 from pydantic import ValidationError
 
 from shared.http.tokens import Claims, TokenRefused
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 
-class Asked(Claims):
+class InternalCaller(Claims):
     """The claims of an internal token; requests are always about one school."""
 
     school: UUID
 
 
-async def asked(request: Request, authorization: Annotated[str, Header()] = "") -> Asked:
+async def internal_caller(request: Request, authorization: Annotated[str, Header()] = "") -> InternalCaller:
     """Claims of the caller; 401 without a valid internal token that names a school."""
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
         raise HTTPException(401, "an internal bearer token is needed", {"WWW-Authenticate": "Bearer"})
     try:
         claims = request.app.state.service.verifier.verify(token, "internal")
-        return Asked(person=claims.person, role=claims.role, school=claims.school, use="internal")
+        return InternalCaller(person=claims.person, role=claims.role, school=claims.school, use="internal")
     except (TokenRefused, ValidationError) as problem:
         raise HTTPException(401, str(problem), {"WWW-Authenticate": "Bearer"}) from problem
 
 
-async def transactions(request: Request) -> Transactions:
+async def transactions(request: Request) -> UnitOfWorkFactory:
     """The service's transactions."""
-    found: Transactions = request.app.state.service.transactions
+    found: UnitOfWorkFactory = request.app.state.service.transactions
     return found

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, HTTPException
 
 
-class Declined(HTTPException):
+class DecisionRefused(HTTPException):
     """A decision that an owner does not take; the gateway hands status, `code` (one of its own) and facts on.
 
     `raise Declined(409, "too_late", "It has been sent.", state="completed")`
@@ -44,23 +44,23 @@ async def expected_version(if_match: Annotated[str | None, Header(max_length=100
     return int(number)
 
 
-async def needed_version(
+async def required_version(
     if_match: Annotated[str | None, Header(max_length=100, json_schema_extra={"x-needed": True})] = None,
 ) -> int:
     """The version that If-Match names; 428 when it is missing."""
     version = await expected_version(if_match)
     if version is None:
-        raise Declined(428, "precondition_needed")
+        raise DecisionRefused(428, "precondition_needed")
     return version
 
 
 def check_version(expected: int | None, version: int) -> None:
     """412 when it has changed since the caller read it."""
     if expected is not None and expected != version:
-        raise Declined(412, "stale", version=version)
+        raise DecisionRefused(412, "stale", version=version)
 
 
 IfMatch = Annotated[int | None, Depends(expected_version)]
 
 
-NeededMatch = Annotated[int, Depends(needed_version)]
+RequiredMatch = Annotated[int, Depends(required_version)]

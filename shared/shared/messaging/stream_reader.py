@@ -9,7 +9,7 @@ from typing import Any, cast
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from shared.messaging.connection import Connection, underlying
-from shared.persistence.database import storable
+from shared.persistence.database import replace_nul
 
 BATCH = 400
 """Messages in hand; more gains nothing (measured)."""
@@ -20,12 +20,12 @@ PROBE = 0.5
 PROBE_LONGEST = 10 * PROBE
 
 
-Inbox = asyncio.Queue[AbstractIncomingMessage | None]
+MessageQueue = asyncio.Queue[AbstractIncomingMessage | None]
 """What has come; None once no more will."""
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class StreamMessage:
     """One message of a stream."""
 
     offset: int
@@ -47,18 +47,18 @@ class Read:
     def mark(self) -> str | None:
         """What tells this message from another at the same offset of a stream that was made anew."""
         found = self.headers.get("ce-id")
-        return storable(found) if found else None
+        return replace_nul(found) if found else None
 
 
-class Incoming:
+class StreamConsumer:
     """A stream's messages as they come."""
 
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, inbox: MessageQueue) -> None:
         self._inbox = inbox
         self._last: AbstractIncomingMessage | None = None
         self._size = 0
 
-    async def batch(self, patience: float | None = None) -> list[Read]:
+    async def batch(self, patience: float | None = None) -> list[StreamMessage]:
         """At least one message, or none after `patience` seconds; raises ConnectionError when no more will come."""
         linger = self._size >= BUSY
         messages: list[AbstractIncomingMessage] = []
@@ -74,7 +74,7 @@ class Incoming:
                 await asyncio.sleep(LINGER)
             if self._inbox.empty() or len(messages) == BATCH:
                 self._size, self._last = len(messages), messages[-1]
-                return [Read.of(each) for each in messages]
+                return [StreamMessage.of(each) for each in messages]
             message = self._inbox.get_nowait()
         raise ConnectionError("the log's channel was closed")
 
@@ -86,15 +86,17 @@ class Incoming:
 
 
 @asynccontextmanager
-async def reading(connection: Connection, stream: str, start: Any, prefetch: int = BATCH) -> AsyncIterator[Incoming]:
+async def read_stream(
+    connection: Connection, stream: str, start: Any, prefetch: int = BATCH
+) -> AsyncIterator[StreamConsumer]:
     """What lies in a stream from `start` on: an offset, an instant, "first", "last" (chunk) or "next"."""
-    inbox: Inbox = asyncio.Queue()
+    inbox: MessageQueue = asyncio.Queue()
     async with connection.channel(publisher_confirms=False) as channel:
         await _on_loss(channel, lambda: inbox.put_nowait(None))
         await channel.set_qos(prefetch)
         queue = await channel.get_queue(stream, ensure=False)
         await queue.consume(inbox.put, arguments={"x-stream-offset": start})
-        yield Incoming(inbox)
+        yield StreamConsumer(inbox)
 
 
 async def _on_loss(channel: AbstractChannel, tell: Callable[[], None]) -> None:
@@ -105,7 +107,7 @@ async def _on_loss(channel: AbstractChannel, tell: Callable[[], None]) -> None:
 
 async def first_offset(connection: Connection, stream: str) -> int:
     """The lowest offset that a stream still holds, or -1 when it is empty."""
-    async with reading(connection, stream, "first", prefetch=1) as incoming:
+    async with read_stream(connection, stream, "first", prefetch=1) as incoming:
         found = await incoming.batch(PROBE * 4)
     return found[0].offset if found else -1
 
@@ -121,7 +123,7 @@ async def last_offset(connection: Connection, stream: str, enough: int | None = 
     async with connection.channel(publisher_confirms=False) as channel:
         holds = (await channel.declare_queue(stream, passive=True)).declaration_result.message_count
     patience = PROBE_LONGEST if holds else silence
-    async with reading(connection, stream, "last") as incoming:
+    async with read_stream(connection, stream, "last") as incoming:
         with suppress(TimeoutError):
             async with asyncio.timeout(PROBE_LONGEST):
                 while (enough is None or highest < enough) and (found := await incoming.batch(patience)):

@@ -59,7 +59,7 @@ class Topology:
         return Topology(tuple(exchanges.values()), tuple(queues.values()))
 
 
-def log_of(topic: str) -> str:
+def stream_of(topic: str) -> str:
     """The stream that keeps events of a topic."""
     noun = topic.partition(".")[0]
     for stream, nouns in LOGS.items():
@@ -104,22 +104,22 @@ def spine(*, log_days: int = 90, log_bytes: int = 20_000_000_000) -> Topology:
     )
 
 
-def reaction(service: str, topic: str) -> Queue:
+def reaction_queue(service: str, topic: str) -> Queue:
     """The queue of one service's reaction to one event."""
     return _work(f"{service}.{topic}", ((EVENTS, topic),))
 
 
-def lane(service: str, name: str) -> Queue:
+def lane_queue(service: str, name: str) -> Queue:
     """A private queue of work permits; published to through the default exchange."""
     return _work(lane_name(service, name))
 
 
-def aside(service: str, projection: str) -> Queue:
+def projection_retry_queue(service: str, projection: str) -> Queue:
     """Events of the log that a projection could not take: they go the way of every failed message, tiers first."""
-    return _work(aside_name(service, projection))
+    return _work(projection_retry_queue_name(service, projection))
 
 
-def aside_name(service: str, projection: str) -> str:
+def projection_retry_queue_name(service: str, projection: str) -> str:
     """The queue name of what a projection set aside."""
     return f"{service}.log.{projection}"
 
@@ -134,7 +134,7 @@ def retry_name(service: str, seconds: int) -> str:
     return f"{service}.retry.{seconds}s"
 
 
-def retries(service: str, tiers: Iterable[int]) -> Topology:
+def retry_topology(service: str, tiers: Iterable[int]) -> Topology:
     """Tiers that hold a message for some seconds and give it back to the queue in its routing key."""
     names = [(retry_name(service, seconds), seconds) for seconds in tiers]
     return Topology(

@@ -17,7 +17,7 @@ Connection = AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
 
 
-def storable(value: object) -> str:
+def replace_nul(value: object) -> str:
     """A text that came from elsewhere: PostgreSQL's hold no NUL."""
     return str(value).replace("\0", "\N{SYMBOL FOR NULL}")
 
@@ -60,8 +60,8 @@ class Database:
         self.schema = schema
         self.path = f"{shadow},{schema}" if shadow else schema
         """Where workers look for tables: those in `shadow` hide the schema's own."""
-        self.worker_info = conninfo(url, schema, f"{schema}_worker", 30_000, self.path)
-        self.workers = _pool(self.worker_info, workers, f"{schema}-worker", 30)
+        self.worker_conninfo = conninfo(url, schema, f"{schema}_worker", 30_000, self.path)
+        self.workers = _pool(self.worker_conninfo, workers, f"{schema}-worker", 30)
         self.requests = _pool(conninfo(url, schema, f"{schema}_app", 10_000), requests, f"{schema}-app", 3)
 
     async def open(self) -> None:
@@ -81,7 +81,7 @@ class Database:
             yield connection
 
 
-def literal(connection: Connection, query: str, values: dict[str, Any] | None = None) -> sql.SQL:
+def bind_literals(connection: Connection, query: str, values: dict[str, Any] | None = None) -> sql.SQL:
     """`query` with values bound on the client, so that several statements can share one round trip.
 
     Never with what is personal: PostgreSQL writes the text of a statement that fails or is slow into its log.

@@ -32,16 +32,16 @@ TOO_MUCH = (
 """A value longer than an index takes, and the like."""
 
 
-def infrastructure(problem: BaseException) -> bool:
+def is_database_down(problem: BaseException) -> bool:
     """Whether the database (not the work) is at fault."""
     return isinstance(problem, INFRASTRUCTURE) and not isinstance(problem, (*CONTENTION, *TOO_MUCH))
 
 
-def away(problem: BaseException) -> bool:
+def is_unavailable(problem: BaseException) -> bool:
     """Whether the database or the broker is at fault: nobody's message is, and it can wait."""
-    return infrastructure(problem) or isinstance(problem, InfrastructureDown)
+    return is_database_down(problem) or isinstance(problem, InfrastructureDown)
 
 
-def contention(problem: BaseException) -> bool:
+def is_contention(problem: BaseException) -> bool:
     """Whether the statement only came at a bad moment: it may well succeed when it is tried again."""
     return isinstance(problem, CONTENTION)

@@ -28,10 +28,10 @@ SEALED = "sealed"
 NONCE_BYTES = 12
 KEY_BYTES = 32
 
-FIND = "SELECT subject, wrapped FROM vault.key WHERE subject = ANY(%s)"
+SELECT_KEYS = "SELECT subject, wrapped FROM vault.key WHERE subject = ANY(%s)"
 
 # What another made since this statement began is in neither half: FIND finds it.
-CREATE = """
+INSERT_KEYS = """
 WITH made AS (
     INSERT INTO vault.key (subject, wrapped)
     SELECT * FROM unnest(%(subjects)s::uuid[], %(wrapped)s::bytea[])
@@ -40,7 +40,7 @@ WITH made AS (
 SELECT subject, wrapped FROM made UNION ALL SELECT subject, wrapped FROM vault.key WHERE subject = ANY(%(subjects)s)
 """
 
-ERASE = """
+ERASE_KEY = """
 INSERT INTO vault.key (subject, wrapped, erased_at) VALUES (%(subject)s, NULL, now())
 ON CONFLICT (subject) DO UPDATE SET wrapped = NULL, erased_at = coalesce(vault.key.erased_at, now())
 """
@@ -57,7 +57,7 @@ def read_master_key(path: Path) -> bytes:
     return key
 
 
-class Vault:
+class SubjectKeyStore:
     """Seals and opens personal fields. `creates`: whether this service may make keys (the gateway)."""
 
     def __init__(
@@ -103,9 +103,11 @@ class Vault:
                 keys = [AESGCM.generate_key(256) for _ in subjects]
                 wrapped = [self._wrap(subject, key) for subject, key in zip(subjects, keys, strict=True)]
                 made = {each: AESGCM(key) for each, key in zip(wrapped, keys, strict=True)}
-                rows += await (await connection.execute(CREATE, {"subjects": subjects, "wrapped": wrapped})).fetchall()
+                rows += await (
+                    await connection.execute(INSERT_KEYS, {"subjects": subjects, "wrapped": wrapped})
+                ).fetchall()
             if rest := sorted(set(subjects) - {row["subject"] for row in rows}):
-                rows += await (await connection.execute(FIND, (rest,))).fetchall()
+                rows += await (await connection.execute(SELECT_KEYS, (rest,))).fetchall()
         return {
             row["subject"]: made.get(row["wrapped"]) or self._unwrap(row["subject"], row["wrapped"]) for row in rows
         }
@@ -125,7 +127,7 @@ class Vault:
     async def erase(self, subject: UUID) -> None:
         """Drop a subject's key for good. Other processes forget it when their cache entry ends (`ttl`)."""
         async with self._database.worker() as connection:
-            await connection.execute(ERASE, {"subject": subject})
+            await connection.execute(ERASE_KEY, {"subject": subject})
         self._cache.pop(subject, None)
 
     def forget(self) -> None:
@@ -133,7 +135,9 @@ class Vault:
         self._cache.clear()
 
 
-def seal(body: dict[str, Any], personal: Iterable[str], subject: UUID, key: AESGCM | None) -> dict[str, Any]:
+def encrypt_personal(
+    body: dict[str, Any], personal: Iterable[str], subject: UUID, key: AESGCM | None
+) -> dict[str, Any]:
     """`body` with its personal fields under `sealed`, or without them where the subject was erased."""
     plain = {name: body[name] for name in personal if name in body}
     rest = {name: value for name, value in body.items() if name not in plain}
@@ -144,7 +148,7 @@ def seal(body: dict[str, Any], personal: Iterable[str], subject: UUID, key: AESG
     return rest | {SEALED: {"for": str(subject), "box": base64.b64encode(box).decode()}}
 
 
-def sealed_subject(body: dict[str, Any]) -> UUID | None:
+def encryption_subject(body: dict[str, Any]) -> UUID | None:
     """Whose key opens this body; None where nothing is sealed."""
     box = body.get(SEALED)
     try:
@@ -153,7 +157,7 @@ def sealed_subject(body: dict[str, Any]) -> UUID | None:
         raise Malformed("sealed: names no subject") from problem
 
 
-def unseal(body: dict[str, Any], key: AESGCM | None) -> dict[str, Any]:
+def decrypt_personal(body: dict[str, Any], key: AESGCM | None) -> dict[str, Any]:
     """`body` with its personal fields back, or with their "erased" defaults where the key is gone."""
     rest = {name: value for name, value in body.items() if name != SEALED}
     if key is None or SEALED not in body:

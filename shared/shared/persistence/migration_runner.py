@@ -30,8 +30,8 @@ LOCK = 0x5CC0_11
 CLASHES = (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject, psycopg.errors.InternalError_)
 """What PostgreSQL says where two make, change or grant one role ("tuple concurrently updated" is an internal error)."""
 TRIES = 20
-SEES_ALL = "migrations"
-FORCED = """
+OWNER_POLICY = "migrations"
+SELECT_FORCED_TABLES = """
 SELECT c.relname FROM pg_class c WHERE c.relnamespace = to_regnamespace(%s) AND c.relforcerowsecurity
   AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = %s)
 ORDER BY c.relname
@@ -136,10 +136,10 @@ def _let_owner_see(connection: psycopg.Connection, schema: str) -> None:
 
     Before an upgrade for the tables that are there, after it for those that have come.
     """
-    for (table,) in connection.execute(FORCED, (schema, SEES_ALL)).fetchall():
+    for (table,) in connection.execute(SELECT_FORCED_TABLES, (schema, OWNER_POLICY)).fetchall():
         statement = sql.SQL("CREATE POLICY {} ON {} TO {} USING (true)")
         owner = sql.Identifier(f"{schema}_owner")
-        connection.execute(statement.format(sql.Identifier(SEES_ALL), sql.Identifier(schema, table), owner))
+        connection.execute(statement.format(sql.Identifier(OWNER_POLICY), sql.Identifier(schema, table), owner))
 
 
 def _login(connection: psycopg.Connection, service: str, url: str) -> None:

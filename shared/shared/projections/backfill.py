@@ -8,11 +8,11 @@ import datetime as dt
 import structlog
 
 from shared.errors import Refused
-from shared.events.headers import carried
+from shared.events.headers import copy_headers
 from shared.messaging import topology, topology_admin
 from shared.messaging.connection import connected
 from shared.messaging.publisher import Outbound, publishing
-from shared.messaging.stream_reader import last_offset, reading
+from shared.messaging.stream_reader import last_offset, read_stream
 
 log = structlog.get_logger()
 
@@ -25,7 +25,7 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
     All that the log holds, or what was logged since (an instant; the chunk that it lies in is read whole). Ends at
     what was the log's end when it began. Raises Refused when the queue is not there, and Undeliverable.
     """
-    queue, stream = topology.reaction(service, topic), topology.log_of(topic)
+    queue, stream = topology.reaction_queue(service, topic), topology.stream_of(topic)
     async with connected(url, "backfill") as source, publishing(url, "backfill") as publisher:
         if await topology_admin.missing(source, topology.Topology(queues=(queue,))):
             raise Refused(f"there is no queue {queue.name}; run the topology step with the consumer that it is for")
@@ -33,7 +33,7 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
         if end < 0:
             return 0
         given, at = 0, -1
-        async with reading(source, stream, since or "first") as incoming:
+        async with read_stream(source, stream, since or "first") as incoming:
             while at < end:
                 messages = await incoming.batch(SILENCE_SECONDS)
                 if not messages and since is not None and at < 0:
@@ -41,7 +41,7 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
                 if not messages:
                     raise TimeoutError(f"{stream} fell silent at {at}, before its end at {end}")
                 copies = [
-                    Outbound("", queue.name, message.body, carried(message.headers))
+                    Outbound("", queue.name, message.body, copy_headers(message.headers))
                     for message in messages
                     if message.offset <= end and message.type == topic
                 ]

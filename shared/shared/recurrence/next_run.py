@@ -46,7 +46,9 @@ def next_run(rule: Rule, timezone: str, after: dt.datetime, school: SchoolCalend
     return best
 
 
-def over_until(rule: CronRule | CalendarRule, timezone: str, after: dt.datetime, school: SchoolCalendar) -> dt.datetime:
+def completed_until(
+    rule: CronRule | CalendarRule, timezone: str, after: dt.datetime, school: SchoolCalendar
+) -> dt.datetime:
     """The local time up to which all occasions of a rule have had their run by `after`, on a school's calendar.
 
     An occasion is the rule's own local time; its run comes `school_days_before` it. The calendar may move a run, never
@@ -55,7 +57,7 @@ def over_until(rule: CronRule | CalendarRule, timezone: str, after: dt.datetime,
     return _over(rule, _local(after, zone_of(timezone)), school)
 
 
-def next_occasion(
+def next_occurrence(
     rule: CronRule | CalendarRule, timezone: str, over: dt.datetime, school: SchoolCalendar
 ) -> dt.datetime | None:
     """The run of the first occasion later than the local time `over`, even if the run would have been before now."""
@@ -73,7 +75,7 @@ def upcoming(
     return found
 
 
-def check(rule: Rule, timezone: str, now: dt.datetime) -> None:
+def validate_rule(rule: Rule, timezone: str, now: dt.datetime) -> None:
     """Raise RuleRefused for a rule that is wrong or can never come due. Calendars change, so none is asked."""
     zone_of(timezone)
     if isinstance(rule, OnceRule):

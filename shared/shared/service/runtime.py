@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from shared.consumers.dead_letters import Keep, Undertaker
+from shared.consumers.dead_letters import DeadLetterConsumer, StoreDeadLetter
 from shared.consumers.message_processor import MessageProcessor
-from shared.consumers.pause_switch import Gate
-from shared.consumers.quarantine import Turnstile
+from shared.consumers.pause_switch import PauseSwitch
+from shared.consumers.quarantine import ExclusiveSection
 from shared.errors import InfrastructureDown
 from shared.events.envelope import Envelope
 from shared.messaging import topology, topology_admin
 from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
 from shared.messaging.publisher import Publisher
 from shared.messaging.subscriber import Handle, Message, Subscriber
-from shared.projections.projection_runner import LogReader
+from shared.projections.projection_runner import ProjectionRunner
 from shared.projections.projector import Projector
 from shared.service.heartbeat import Heartbeat
-from shared.telemetry import IN_HAND
+from shared.telemetry import CURRENT_MESSAGE
 from shared.transactions.relay import Relay
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ class Runtime:
         self.publisher = Publisher(
             self._url, service.name, topology.LOGS, settings.publish_timeout, service.metrics.blocked.set
         )
-        self.gate = Gate(self._database_answers, service.metrics)
-        self._turnstile = Turnstile()
+        self.gate = PauseSwitch(self._database_answers, service.metrics)
+        self._turnstile = ExclusiveSection()
         self.places = asyncio.Semaphore(settings.database_pool)
         """A handler holds a database connection throughout: no more run at once than there are."""
         self.subscriber = Subscriber(self._url, service.name, service.metrics.registry, drain=settings.drain)
@@ -90,19 +90,19 @@ class Runtime:
 
         async def decode(message: Message) -> tuple[Envelope, Any]:
             envelope = Envelope.read(message.headers)
-            IN_HAND.set((envelope, queue))
+            CURRENT_MESSAGE.set((envelope, queue))
             return envelope, await read(envelope, message.body)
 
         self.subscriber.subscribe(queue, decode, handle, processor, prefetch=prefetch)
 
-    def bury(self, keep: Keep) -> None:
+    def store_dead_letters(self, keep: StoreDeadLetter) -> None:
         """Take the dead letters of every service."""
-        undertaker = Undertaker(keep, self.service.transactions, self.gate)
+        undertaker = DeadLetterConsumer(keep, self.service.transactions, self.gate)
         self.subscriber.subscribe(topology.DEAD, undertaker.decode, undertaker.handle, undertaker.process, prefetch=10)
 
     def read(self, stream: str, projector: Projector) -> None:
         """Read a stream into a projection."""
-        self._backgrounds.append(LogReader(self._url, stream, self.service.transactions, projector).run)
+        self._backgrounds.append(ProjectionRunner(self._url, stream, self.service.transactions, projector).run)
 
     def background(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run for as long as the service lives."""
@@ -170,7 +170,7 @@ class Runtime:
             service.database,
             self.publisher,
             service.vault,
-            service.transactions.left_outgoing,
+            service.transactions.outbox_filled,
             service.metrics,
             batch=settings.relay_batch,
             lease_seconds=settings.relay_lease,

@@ -11,14 +11,14 @@ from psycopg import AsyncCursor, sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow
 
-from shared.persistence.database import Connection, literal
-from shared.transactions.outbox import PUT, Outgoing, parameters
+from shared.persistence.database import Connection, bind_literals
+from shared.transactions.outbox import INSERT_OUTBOX_ROWS, OutboxEntry, insert_values
 
 Values = dict[str, Any] | Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Checkpoint:
     """How far a commit had come."""
 
     ran: int
@@ -27,16 +27,16 @@ class Mark:
 
 
 @dataclass(slots=True)
-class Commit:
+class BufferedTransaction:
     """An open transaction of the database, of one message or of several that commit together."""
 
     connection: Connection
-    outgoing: list[Outgoing] = field(default_factory=list)
+    outgoing: list[OutboxEntry] = field(default_factory=list)
     writes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     writing: bool = False
     """Whether what had been put off is being run; it stays set if that fails."""
     _ran: int = 0
-    _saved: Mark | None = None
+    _saved: Checkpoint | None = None
 
     async def execute(self, query: str | sql.Composed, values: Values | None = None) -> AsyncCursor[DictRow]:
         """Run a statement, after what has been put off."""
@@ -60,11 +60,11 @@ class Commit:
                     await cursor.executemany(query, values)
         self.writing = False
 
-    def mark(self) -> Mark:
+    def mark(self) -> Checkpoint:
         """Where it is now."""
-        return Mark(self._ran, len(self.writes), len(self.outgoing))
+        return Checkpoint(self._ran, len(self.writes), len(self.outgoing))
 
-    def take_back(self, mark: Mark) -> bool:
+    def discard_since(self, mark: Checkpoint) -> bool:
         """Forget what has been put off since `mark`; False if a statement has run since then."""
         if self._ran != mark.ran:
             return False
@@ -72,7 +72,7 @@ class Commit:
         return True
 
     @property
-    def exposed(self) -> bool:
+    def has_run_statements(self) -> bool:
         """Whether a statement has run since the savepoint, or at all where there is none."""
         return self._ran != (self._saved.ran if self._saved else 0)
 
@@ -105,10 +105,10 @@ class Commit:
         await self.write()
         self.check()
         if any(row.sealed_for for row in self.outgoing):
-            await self.connection.execute(PUT, parameters(self.outgoing))
+            await self.connection.execute(INSERT_OUTBOX_ROWS, insert_values(self.outgoing))
             await self.connection.execute("COMMIT")
         elif self.outgoing:
-            put = literal(self.connection, PUT, parameters(self.outgoing))
+            put = bind_literals(self.connection, INSERT_OUTBOX_ROWS, insert_values(self.outgoing))
             await self.connection.execute(put + sql.SQL(";COMMIT"))
         else:
             await self.connection.execute("COMMIT")

@@ -15,7 +15,7 @@ from shared.messaging.topology import EVENTS, lane_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PUT = """
+INSERT_OUTBOX_ROWS = """
 INSERT INTO outbox (exchange, routing_key, headers, data, sealed_for)
 SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(exchange text, routing_key text, headers text, data text,
                                                 sealed_for uuid)
@@ -24,7 +24,7 @@ SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(exchange text, routing_key text,
 # Leased rows are skipped, so that replicas share the work and a stalled broker holds no transaction open.
 # Nobody is told of a lease, nor of a row that is gone: these two need not wait for the disk. What a crash of the
 # database undoes is a row that travels once more under the same id, which changes nothing.
-LEASE = """
+LEASE_OUTBOX_ROWS = """
 WITH unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
 free AS MATERIALIZED (
     SELECT position FROM outbox WHERE leased_until < clock_timestamp()
@@ -35,20 +35,20 @@ FROM unhurried, free WHERE o.position = free.position
 RETURNING o.position, exchange, routing_key, headers, data, sealed_for, failures
 """
 
-DONE = """
+DELETE_PUBLISHED_ROWS = """
 WITH unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
 DELETE FROM outbox USING unhurried WHERE position = ANY(%(positions)s)
 """
 
 # Filtered by lease: a relay whose lease has run out must not shorten another's.
-FAILED = """
+POSTPONE_FAILED_ROWS = """
 UPDATE outbox SET failures = failures + 1,
     leased_until = clock_timestamp() + make_interval(secs => least(30, 0.5 * 2 ^ least(failures, 6)))
 WHERE position = ANY(%(positions)s) AND lease = %(lease)s
 """
 
 
-class Work(BaseModel):
+class WorkPermit(BaseModel):
     """A permit to go on with something; private to its service, carries ids and nothing else.
 
     `at_once`: how many a process performs at the same time, for each lane.
@@ -56,7 +56,7 @@ class Work(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     name: ClassVar[str] = ""
-    at_once: ClassVar[int] = 2
+    concurrency: ClassVar[int] = 2
 
     @property
     @abstractmethod
@@ -65,7 +65,7 @@ class Work(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class OutboxEntry:
     """One outbox row before it has a position."""
 
     exchange: str
@@ -76,23 +76,23 @@ class Outgoing:
     sealed_for: UUID | None = None
 
 
-def of_event(event: Event, source: str, cause: Envelope | None, *, without: set[str] | None = None) -> Outgoing:
+def event_row(event: Event, source: str, cause: Envelope | None, *, without: set[str] | None = None) -> OutboxEntry:
     """The row that publishes an event; raises LookupError for a topic that no stream keeps.
 
     `without`: fields that only the statement knows which inserts the row; it adds them to `data`.
     """
     envelope = Envelope.of(event, source, cause)
     sealed_for = event.sealed_for if event.personal else None
-    return Outgoing(EVENTS, event.topic, envelope.json(), event.model_dump_json(exclude=without), sealed_for)
+    return OutboxEntry(EVENTS, event.topic, envelope.json(), event.model_dump_json(exclude=without), sealed_for)
 
 
-def of_work(work: Work, service: str, lane: str, cause: Envelope | None) -> Outgoing:
+def permit_row(work: WorkPermit, service: str, lane: str, cause: Envelope | None) -> OutboxEntry:
     """The row that publishes a permit to one of the service's own lanes."""
     envelope = Envelope.of_work(work.name, work.subject, service, cause)
-    return Outgoing("", lane_name(service, lane), envelope.json(), work.model_dump_json())
+    return OutboxEntry("", lane_name(service, lane), envelope.json(), work.model_dump_json())
 
 
-def parameters(rows: "Sequence[Outgoing]") -> dict[str, str]:
+def insert_values(rows: "Sequence[Outgoing]") -> dict[str, str]:
     """Values for PUT: one JSON text, because escaping arrays of texts costs more than all the rest of a big commit."""
     values = [
         {
@@ -104,9 +104,9 @@ def parameters(rows: "Sequence[Outgoing]") -> dict[str, str]:
         }
         for row in rows
     ]
-    return {"rows": as_text(values)}
+    return {"rows": json_text(values)}
 
 
-def as_text(value: Any) -> str:
+def json_text(value: Any) -> str:
     """JSON as PostgreSQL takes it."""
     return orjson.dumps(value).decode()

@@ -11,10 +11,10 @@ from psycopg.rows import DictRow
 from shared.errors import InfrastructureDown, Undeliverable
 from shared.messaging.publisher import Outbound, Publisher
 from shared.persistence.database import Database
-from shared.persistence.database_errors import infrastructure
-from shared.persistence.encryption import Vault, personal_fields, seal
+from shared.persistence.database_errors import is_database_down
+from shared.persistence.encryption import SubjectKeyStore, encrypt_personal, personal_fields
 from shared.telemetry import Metrics
-from shared.transactions.outbox import DONE, FAILED, LEASE
+from shared.transactions.outbox import DELETE_PUBLISHED_ROWS, LEASE_OUTBOX_ROWS, POSTPONE_FAILED_ROWS
 
 log = structlog.get_logger()
 
@@ -32,7 +32,7 @@ class Relay:
         self,
         database: Database,
         publisher: Publisher,
-        vault: Vault,
+        vault: SubjectKeyStore,
         wake: asyncio.Event,
         metrics: Metrics,
         *,
@@ -59,7 +59,7 @@ class Relay:
                     lease, rows = await self._next()
                 await self._carry(lease, rows)
             except Exception as problem:
-                if not infrastructure(problem):
+                if not is_database_down(problem):
                     raise
                 log.warning("relay.database_away", error=type(problem).__name__)
                 await asyncio.sleep(self._sweep_seconds)
@@ -76,7 +76,7 @@ class Relay:
         lease = uuid4()
         async with self._database.worker() as connection:
             values = {"lease": lease, "limit": self._batch, "lease_seconds": self._lease_seconds}
-            rows = await (await connection.execute(LEASE, values)).fetchall()
+            rows = await (await connection.execute(LEASE_OUTBOX_ROWS, values)).fetchall()
         self._last = len(rows)
         return lease, rows
 
@@ -95,9 +95,9 @@ class Relay:
         done = [row["position"] for row in rows if row["position"] not in kept]
         async with self._database.worker() as connection:
             if done:
-                await connection.execute(DONE, {"positions": done})
+                await connection.execute(DELETE_PUBLISHED_ROWS, {"positions": done})
             if kept:
-                await connection.execute(FAILED, {"positions": list(kept), "lease": lease})
+                await connection.execute(POSTPONE_FAILED_ROWS, {"positions": list(kept), "lease": lease})
         self._metrics.published.inc(len(done))
 
     async def _publish(self, messages: list[Outbound]) -> list[str | None]:
@@ -127,6 +127,6 @@ class Relay:
                 continue
             if subject is not None:
                 fields = personal_fields(headers["ce-type"], int(headers["ce-dataschema"].rpartition(":")[2]))
-                body = orjson.dumps(seal(orjson.loads(body), fields, subject, keys[subject]))
+                body = orjson.dumps(encrypt_personal(orjson.loads(body), fields, subject, keys[subject]))
             messages.append(Outbound(row["exchange"], row["routing_key"], body, headers))
         return messages

@@ -16,7 +16,7 @@ from gateway.http.json_types import WHOLE
 from gateway.problems import Problem
 from gateway.security.access_control import Known
 from shared.http.preconditions import IfMatch, etag
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/v1/schools/{school_id}", tags=["schools"])
 
@@ -75,7 +75,7 @@ async def reopen(school_id: UUID, closure_id: UUID, caller: Known, rows: Rows, e
         await schools.reopen(tx, ours(caller, school_id), expected, closure_id)
 
 
-async def _calendar(tx: Transaction, school: UUID, response: Response) -> Calendar:
+async def _calendar(tx: UnitOfWork, school: UUID, response: Response) -> Calendar:
     found = await calendar_of(tx, school)
     if found is None:
         raise Problem(404, "not_found")

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from gateway.directory import people, publish
 from gateway.roster_import.oneroster import mark
-from shared.persistence.encryption import ERASE
-from shared.transactions.unit_of_work import Transaction
+from shared.persistence.encryption import ERASE_KEY
+from shared.transactions.unit_of_work import UnitOfWork
 
 # The roster's id may say who it is. Its hash stays, so that the next roster does not bring the person back.
 BLANK = """
@@ -47,7 +47,7 @@ RETURNING school_id, student_id
 SOURCED_ID = "SELECT sourced_id FROM person WHERE person_id = %(person)s"
 
 
-async def erase(tx: Transaction, person: UUID, personal: list[str]) -> None:
+async def erase(tx: UnitOfWork, person: UUID, personal: list[str]) -> None:
     """Erase a person for good; `personal` names the fields that events seal. 404 when there is nobody."""
     await people.lock(tx, person, None)
     row = await tx.row(SOURCED_ID, {"person": person})
@@ -57,6 +57,6 @@ async def erase(tx: Transaction, person: UUID, personal: list[str]) -> None:
     for statement in (*FORGET, BLANK_RECORDS, BLANK_OUTBOX):
         await tx.execute(statement, values)
     pupils = [(found["school_id"], found["student_id"]) for found in await tx.rows(STUDENTS, values)]
-    await tx.execute(ERASE, {"subject": person})
+    await tx.execute(ERASE_KEY, {"subject": person})
     await publish.bump_people(tx, [person])
-    await publish.tell(tx, people=[person], students=pupils)
+    await publish.emit_states(tx, people=[person], students=pupils)

@@ -14,7 +14,7 @@ from gateway.http.json_types import WHOLE, Flag
 from gateway.problems import Problem
 from gateway.security.access_control import Known, reach
 from shared.http.preconditions import IfMatch, etag
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/v1/students", tags=["students"])
 
@@ -137,7 +137,7 @@ def _out(row: dict[str, Any]) -> Student:
     return Student(**(row | {"guardians": guardians}))
 
 
-async def _answer(tx: Transaction, school: UUID, values: dict[str, Any], response: Response) -> Student:
+async def _answer(tx: UnitOfWork, school: UUID, values: dict[str, Any], response: Response) -> Student:
     found = await FIND_STUDENTS.all(tx, school=school, **values, limit=1)
     if not found:
         raise Problem(404, "not_found")

@@ -12,11 +12,11 @@ from gateway.accounts.firebase import Firebase
 from gateway.accounts.passwords import Failures, Passwords
 from gateway.accounts.sessions import Sessions
 from gateway.http.fields import Wanted
-from gateway.http.service_client import Owners
-from gateway.notifications.batch_accept import Intake
+from gateway.http.service_client import ServiceClients
 from gateway.problems import Problem
 from gateway.security.access_control import Caller, Known
-from shared.transactions.unit_of_work import Transaction, Transactions
+from gateway.sends.batch_accept import BatchAcceptor
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +30,20 @@ class Tools:
     keys: Keys
 
 
-async def transactions(request: Request) -> Transactions:
+async def transactions(request: Request) -> UnitOfWorkFactory:
     """The service's transactions."""
-    found: Transactions = request.app.state.service.transactions
+    found: UnitOfWorkFactory = request.app.state.service.transactions
     return found
 
 
-async def _owners(request: Request) -> Owners:
-    found: Owners = request.app.state.owners
+async def _owners(request: Request) -> ServiceClients:
+    found: ServiceClients = request.app.state.owners
     return found
 
 
-async def intake(request: Request) -> Intake:
+async def intake(request: Request) -> BatchAcceptor:
     """Where sends are taken in."""
-    found: Intake = request.app.state.intake
+    found: BatchAcceptor = request.app.state.intake
     return found
 
 
@@ -52,21 +52,21 @@ async def _tools(request: Request) -> Tools:
     return found
 
 
-Rows = Annotated[Transactions, Depends(transactions)]
-Services = Annotated[Owners, Depends(_owners)]
-Sends = Annotated[Intake, Depends(intake)]
+Rows = Annotated[UnitOfWorkFactory, Depends(transactions)]
+Services = Annotated[ServiceClients, Depends(_owners)]
+Sends = Annotated[BatchAcceptor, Depends(intake)]
 SignInTools = Annotated[Tools, Depends(_tools)]
 
 SCHOOL_BY_SOURCED_ID = "SELECT school_id FROM school WHERE sourced_id = %(name)s"
 
 
-async def school_of(rows: Transactions, caller: Caller, named: str | None) -> UUID:
+async def school_of(rows: UnitOfWorkFactory, caller: Caller, named: str | None) -> UUID:
     """The school that a request is about: the token's, or for the whole group's administrators the one named."""
     caller.trail.school = found = await _school_of(rows, caller, named)
     return found
 
 
-async def _school_of(rows: Transactions, caller: Caller, named: str | None) -> UUID:
+async def _school_of(rows: UnitOfWorkFactory, caller: Caller, named: str | None) -> UUID:
     if not caller.everywhere:
         assert caller.school is not None
         if named not in (None, str(caller.school)):
@@ -90,7 +90,7 @@ async def _school_of(rows: Transactions, caller: Caller, named: str | None) -> U
         return found
 
 
-def seen_by(rows: Transactions, caller: Caller) -> AbstractAsyncContextManager[Transaction]:
+def seen_by(rows: UnitOfWorkFactory, caller: Caller) -> AbstractAsyncContextManager[UnitOfWork]:
     """A transaction that sees what the caller may: one school, or all."""
     return rows.begin() if caller.everywhere else rows.request(caller.school)
 

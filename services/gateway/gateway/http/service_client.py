@@ -25,7 +25,7 @@ PASSED_ON = frozenset({404, 409, 412, 422, 428})
 """What an owner may answer about the thing itself; any other error is between it and the gateway."""
 
 
-class Owners:
+class ServiceClients:
     """The other services, by name."""
 
     def __init__(self, urls: dict[str, str], signing_key: bytes) -> None:
@@ -67,7 +67,7 @@ class Owners:
         headers = {} if if_match is None else {"If-Match": if_match}
         response = await self._ask(owner, method, path, caller, school, params=params, json=body, headers=headers)
         _check(owner, response)
-        return passed_on(response)
+        return relay_response(response)
 
     async def _ask(
         self,
@@ -113,7 +113,7 @@ class Owners:
             await client.aclose()
 
 
-def passed_on(response: httpx.Response) -> Response:
+def relay_response(response: httpx.Response) -> Response:
     """An owner's good answer as our own: its body, its ETag, nothing else of it."""
     headers = {"ETag": response.headers["etag"]} if "etag" in response.headers else {}
     if not response.content:

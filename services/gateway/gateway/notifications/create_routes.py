@@ -11,14 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway import problems
 from gateway.http.dependencies import Rows, Sends, school_of
 from gateway.http.fields import LONGEST_KEY, Key
-from gateway.notifications import multi_school
-from gateway.notifications.batch_accept import Intake
-from gateway.notifications.commands import SendCommand
 from gateway.notifications.read_routes import Accepted, NotificationIn, audience_of
 from gateway.problems import Problem
 from gateway.schedules.commands import invalid, later_of, request_schedule
 from gateway.security.access_control import Caller, Known, admitted
-from shared.transactions.unit_of_work import Transactions
+from gateway.sends import multi_school
+from gateway.sends.batch_accept import BatchAcceptor
+from gateway.sends.commands import SendCommand
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 PATH = "/v1/notifications"
 ROUTE = ("POST", PATH)
@@ -106,7 +106,7 @@ async def send(
 
 
 async def _accept(
-    body: NotificationIn, caller: Caller, rows: Transactions, sends: Intake, key: str | None
+    body: NotificationIn, caller: Caller, rows: UnitOfWorkFactory, sends: BatchAcceptor, key: str | None
 ) -> dict[str, Any]:
     command = SendCommand(
         kind=body.type,
@@ -127,7 +127,7 @@ async def _accept(
         if not caller.everywhere:
             raise Problem(403, "forbidden", "Only the group's administrators send to several schools.")
         async with rows.begin() as tx:
-            return await multi_school.request(tx, caller, list(dict.fromkeys(body.schools)), command, key)
+            return await multi_school.request_group_send(tx, caller, list(dict.fromkeys(body.schools)), command, key)
     school = await school_of(rows, caller, body.school)
     if body.rule is None:
         return await sends.send(caller, school, command, key)

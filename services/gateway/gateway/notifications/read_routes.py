@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from gateway.http.dependencies import Rows, Services, school_of, seen_by
 from gateway.http.fields import Limit, SchoolName, State, Wanted
 from gateway.http.json_types import Flag, Instant
-from gateway.notifications import audience_checks
-from gateway.notifications.schemas import MessageIn
 from gateway.problems import Problem
-from gateway.schedules.schemas import Timing
+from gateway.schedules.schemas import ScheduleInput
 from gateway.security.access_control import Known
+from gateway.sends import audience_checks
+from gateway.sends.schemas import MessageIn
 from shared.events import Audience
 from shared.events.values import Channel, Kind, Responsibility, Role
 
@@ -56,7 +56,7 @@ class AudienceIn(BaseModel):
         return self
 
 
-class NotificationIn(MessageIn, Timing):
+class NotificationIn(MessageIn, ScheduleInput):
     """What to tell whom, now or later."""
 
     model_config = ConfigDict(extra="forbid")
@@ -138,14 +138,14 @@ async def preview(body: PreviewIn, caller: Known, rows: Rows, owners: Services) 
     school = await school_of(rows, caller, body.school)
     audience = audience_of(body.audience)
     async with rows.request(school) as tx:
-        await audience_checks.check(tx, school, audience)
+        await audience_checks.check_ids(tx, school, audience)
     asked = {
         "audience": audience.model_dump(mode="json"),
         "kind": body.type,
         "channels": list(dict.fromkeys(body.channels)),
         "urgent": body.urgent,
     }
-    return await owners.decide("notifier", "POST", "/v1/notifications:preview", caller, school, asked)
+    return await owners.send_command("notifier", "POST", "/v1/notifications:preview", caller, school, asked)
 
 
 @router.get("/notifications/{notification_id}")

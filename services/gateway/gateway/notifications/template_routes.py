@@ -6,7 +6,7 @@ from fastapi import APIRouter, Header, Path, Query
 from fastapi.responses import JSONResponse, Response
 
 from gateway.http.dependencies import InSchool, Services
-from gateway.http.service_client import passed_on
+from gateway.http.service_client import relay_response
 from gateway.problems import Problem
 from gateway.security.access_control import Known
 
@@ -35,7 +35,7 @@ async def template(
     answer = await owners.get("notifier", f"/v1/templates/{name}", caller, school, params)
     if answer.status_code == 404:  # noqa: PLR2004
         raise Problem(404, "not_found")
-    return passed_on(answer)
+    return relay_response(answer)
 
 
 @router.put("/{name}")
@@ -47,16 +47,18 @@ async def save(
     A language may have `html`, `push_title` and `push_body`, too. What is wrong is listed with part and language.
     Without If-Match it is the first version.
     """
-    return await owners.decide("notifier", "PUT", f"/v1/templates/{name}", caller, school, body, if_match=if_match)
+    return await owners.send_command(
+        "notifier", "PUT", f"/v1/templates/{name}", caller, school, body, if_match=if_match
+    )
 
 
 @router.delete("/{name}")
 async def delete(name: Name, caller: Known, owners: Services, school: InSchool, if_match: IfMatch = None) -> Response:
     """Take the school's own texts back; where there are built-in ones, they are in force again."""
-    return await owners.decide("notifier", "DELETE", f"/v1/templates/{name}", caller, school, if_match=if_match)
+    return await owners.send_command("notifier", "DELETE", f"/v1/templates/{name}", caller, school, if_match=if_match)
 
 
 @router.post("/{name}/preview")
 async def preview(name: Name, body: dict[str, Any], caller: Known, owners: Services, school: InSchool) -> Response:
     """Show it: `{"language": "ar", "variables": {…}, "draft": {…}}`; made-up variables fill in, nobody is told."""
-    return await owners.decide("notifier", "POST", f"/v1/templates/{name}/preview", caller, school, body)
+    return await owners.send_command("notifier", "POST", f"/v1/templates/{name}/preview", caller, school, body)

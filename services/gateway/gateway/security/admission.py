@@ -13,7 +13,7 @@ from gateway.security import audit
 from gateway.security.access_control import ACCESS, PUBLIC, UNAUDITED, Caller
 from gateway.security.rate_limits import Granted, Limits
 from shared.http.tokens import TokenRefused, Verifier
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
@@ -47,7 +47,7 @@ class Routes:
 class Door:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, rows: Transactions, verify_key: bytes, limits: Limits, keys: Keys) -> None:
+    def __init__(self, app: ASGIApp, rows: UnitOfWorkFactory, verify_key: bytes, limits: Limits, keys: Keys) -> None:
         self._app = app
         self._rows = rows
         self._verifier = Verifier(verify_key)

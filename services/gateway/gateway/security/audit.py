@@ -6,7 +6,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 ADD = """
 INSERT INTO audit (audit_id, school_id, person_id, role, key_id, action, subject, status, code)
@@ -15,7 +15,7 @@ VALUES (%(id)s, %(school)s, %(person)s, %(role)s, %(key)s, %(action)s, %(subject
 
 
 async def note(
-    rows: Transactions,
+    rows: UnitOfWorkFactory,
     action: str,
     *,
     status: int,

@@ -4,7 +4,7 @@ from typing import Any
 
 from notifier.content import templates
 from notifier.content.template_engine import Unrenderable
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 UNKNOWN_SCHOOL = {"name": "", "language": "en", "timezone": "UTC"}
 SCHOOL = "SELECT name, language, timezone FROM school WHERE school_id = %(school_id)s"
@@ -24,7 +24,7 @@ WHERE notification_id = %(notification_id)s
 """
 
 
-async def word(tx: Transaction, notification: dict[str, Any]) -> str | None:
+async def word(tx: UnitOfWork, notification: dict[str, Any]) -> str | None:
     """Render a planned notification's template and pin its version; why it cannot be done, or None.
 
     What a person's language has no words for falls back to the school's, then to English. The notification itself gets

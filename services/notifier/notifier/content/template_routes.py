@@ -11,14 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from notifier.content import builtin, message_builder, renderer, templates
 from notifier.content.template_engine import Texts, Unrenderable, direction, unsound
 from notifier.content.templates import Template
-from shared.http.internal_auth import Asked, asked, transactions
-from shared.http.preconditions import Declined, IfMatch, check_version, etag
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.http.internal_auth import InternalCaller, internal_caller, transactions
+from shared.http.preconditions import DecisionRefused, IfMatch, check_version, etag
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1", tags=["templates"])
 
-Who = Annotated[Asked, Depends(asked)]
-Rows = Annotated[Transactions, Depends(transactions)]
+Who = Annotated[InternalCaller, Depends(internal_caller)]
+Rows = Annotated[UnitOfWorkFactory, Depends(transactions)]
 Name = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
 Variable = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
@@ -96,7 +96,7 @@ async def read_template(
     async with database.request(who.school) as tx:
         template = await templates.in_force(tx, who.school, name, version)
     if not template.exists or (version is not None and template.version != version):
-        raise Declined(404, "not_found")
+        raise DecisionRefused(404, "not_found")
     response.headers["ETag"] = etag(template.version)
     return TemplateOut.of(template)
 
@@ -120,7 +120,7 @@ async def delete_template(
     async with database.request(who.school) as tx:
         template = await _expected(tx, who.school, name, match)
         if not template.own:
-            raise Declined(404, "not_found")
+            raise DecisionRefused(404, "not_found")
         return await _saved(tx, who, template, template.variables, None, response)
 
 
@@ -131,7 +131,7 @@ async def preview(name: Name, body: PreviewIn, who: Who, database: Rows) -> Prev
         template = _checked(name, body.draft) if body.draft else await templates.in_force(tx, who.school, name)
         school = await tx.row(renderer.SCHOOL, {"school_id": who.school}) or renderer.UNKNOWN_SCHOOL
     if not template.exists:
-        raise Declined(404, "not_found")
+        raise DecisionRefused(404, "not_found")
     given = {variable: f"<{variable}>" for variable in template.allowed} | builtin.SAMPLE | {"school": school["name"]}
     asked_for = body.language or school["language"]
     try:
@@ -170,22 +170,24 @@ def _known(tag: str) -> bool:
     return True
 
 
-def _invalid(field: str, wrong: list[str]) -> Declined:
-    return Declined(422, "invalid", errors=[{"loc": ["body", field], "code": "unsound", "message": w} for w in wrong])
+def _invalid(field: str, wrong: list[str]) -> DecisionRefused:
+    return DecisionRefused(
+        422, "invalid", errors=[{"loc": ["body", field], "code": "unsound", "message": w} for w in wrong]
+    )
 
 
-async def _expected(tx: Transaction, school: UUID, name: str, match: int | None) -> Template:
+async def _expected(tx: UnitOfWork, school: UUID, name: str, match: int | None) -> Template:
     """The template that a change is about; 412 when another version is in force, 428 when a version is not named."""
     template = await templates.in_force(tx, school, name)
     if match is None and template.version > 0:
-        raise Declined(428, "precondition_needed")
+        raise DecisionRefused(428, "precondition_needed")
     check_version(match, template.version)
     return template
 
 
 async def _saved(
-    tx: Transaction,
-    who: Asked,
+    tx: UnitOfWork,
+    who: InternalCaller,
     template: Template,
     variables: tuple[str, ...],
     texts: dict[str, Texts] | None,
@@ -194,7 +196,7 @@ async def _saved(
     next_one = Template(template.name, template.version, variables, texts or {})
     saved = await templates.save(tx, who.school, next_one, texts, who.person)
     if saved is None:
-        raise Declined(412, "stale")
+        raise DecisionRefused(412, "stale")
     response.headers["ETag"] = etag(saved["version"])
     row: dict[str, Any] = {**saved, "changed_by": who.person}
     return TemplateOut.of(Template(template.name, saved["version"], variables, texts or {}, row))

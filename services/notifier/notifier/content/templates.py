@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 
 from notifier.content import builtin
 from notifier.content.template_engine import Texts, Unrenderable, Words, languages, render
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 IN_FORCE = """
 SELECT DISTINCT ON (name) name, version, variables, texts, changed_by, changed_at FROM template
@@ -71,7 +71,7 @@ def _closest(asked: str | None, spoken: str) -> str:
     return asked if asked and asked.partition("-")[0] == spoken.partition("-")[0] else spoken
 
 
-async def in_force(tx: Transaction, school: UUID, name: str, version: int | None = None) -> Template:
+async def in_force(tx: UnitOfWork, school: UUID, name: str, version: int | None = None) -> Template:
     """A template of a school: the newest, or a version that was pinned (0: the built-in one)."""
     if version == 0:
         return _of(name, None)
@@ -79,7 +79,7 @@ async def in_force(tx: Transaction, school: UUID, name: str, version: int | None
     return _of(name, await tx.row(query, {"school_id": school, "name": name} | values))
 
 
-async def all_in_force(tx: Transaction, school: UUID) -> list[Template]:
+async def all_in_force(tx: UnitOfWork, school: UUID) -> list[Template]:
     """Every template that a school can send, by name."""
     own = {row["name"]: row for row in await tx.rows(IN_FORCE, {"school_id": school, "name": None})}
     found = [_of(name, own.get(name)) for name in sorted({*own, *builtin.VARIABLES})]
@@ -87,7 +87,7 @@ async def all_in_force(tx: Transaction, school: UUID) -> list[Template]:
 
 
 async def save(
-    tx: Transaction, school: UUID, template: Template, texts: dict[str, Texts] | None, person: UUID | None
+    tx: UnitOfWork, school: UUID, template: Template, texts: dict[str, Texts] | None, person: UUID | None
 ) -> dict[str, Any] | None:
     """Write the version after `template`'s, None for texts deletes it; None when somebody else was faster."""
     values = {

@@ -5,7 +5,7 @@ takes what they were told at, and what was told about them, out of the tables: n
 """
 
 from notifier.planning import cancel, planner
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 AT_ONCE = 50
 
@@ -63,7 +63,7 @@ ON CONFLICT DO NOTHING
 """
 
 
-async def forget(tx: Transaction) -> int:
+async def forget(tx: UnitOfWork) -> int:
     """Take out what is left of some people; returns how many were looked at."""
     people = [row["person_id"] for row in await tx.rows(ERASED, {"limit": AT_ONCE})]
     if people:

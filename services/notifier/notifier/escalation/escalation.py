@@ -13,13 +13,13 @@ from uuid_utils.compat import uuid7
 
 from notifier.escalation.sql import ASK, CHILD, DUE, END, GO_ON, OPEN, REACHED, UNTOLD
 from notifier.permits import PlanPermit
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 AT_ONCE = 500
 Case = dict[str, Any]
 
 
-async def open_cases(tx: Transaction, notification: dict[str, Any]) -> None:
+async def open_cases(tx: UnitOfWork, notification: dict[str, Any]) -> None:
     """Open the cases of a planned notification; one that nobody could be asked about is due at once."""
     wanted = notification["escalation"]
     if not wanted:
@@ -40,12 +40,12 @@ async def open_cases(tx: Transaction, notification: dict[str, Any]) -> None:
     )
 
 
-async def reached(tx: Transaction, notifications: Sequence[UUID], person: UUID) -> None:
+async def reached(tx: UnitOfWork, notifications: Sequence[UUID], person: UUID) -> None:
     """Close the cases that a person was asked about, by these notifications: somebody has read it."""
     await tx.execute(REACHED, {"notifications": list(notifications), "person": person})
 
 
-async def go_on(tx: Transaction) -> int:
+async def go_on(tx: UnitOfWork) -> int:
     """Take the next step of every case that is due; returns how many there were."""
     cases = await tx.rows(DUE, {"limit": AT_ONCE})
     moves: dict[tuple[UUID, str], list[Case]] = {}
@@ -72,7 +72,7 @@ def next_move(case: Case) -> str:
     return str(steps[case["step"]])
 
 
-async def _ask(tx: Transaction, notification_id: UUID, step: str, abouts: list[UUID], first: Case) -> None:
+async def _ask(tx: UnitOfWork, notification_id: UUID, step: str, abouts: list[UUID], first: Case) -> None:
     """Ask the people of one step about some cases; a case with nobody to ask goes on to its next step at once."""
     ids = {"notification_id": notification_id, "abouts": abouts, "school_id": first["school_id"]}
     duty = first["audience"].get("responsibility") or "any"

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from notifier.domain.reasons import OUTCOMES, not_in_audience, sentence
 from notifier.explain import sql as explain_sql
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 Row = dict[str, Any]
 Moment = dict[str, Any]
@@ -17,7 +17,7 @@ TOLD = {"accepted": "told", "read": "read", "unknown": "perhaps"}
 ENDED = ("failed", "suppressed", "cancelled", "expired")
 
 
-async def explain(tx: Transaction, notification_id: UUID, person: UUID) -> dict[str, Any] | None:
+async def explain(tx: UnitOfWork, notification_id: UUID, person: UUID) -> dict[str, Any] | None:
     """The answer for one person; None for a notification that this school does not have."""
     ids = {"notification_id": notification_id, "person": person}
     notices = await tx.rows(explain_sql.NOTICES, ids)
@@ -38,7 +38,7 @@ async def explain(tx: Transaction, notification_id: UUID, person: UUID) -> dict[
     return {**ids, "verdict": verdict, "because": because, "timeline": moments}
 
 
-async def _missing(tx: Transaction, notice: Row, person: UUID, deliveries: list[Row]) -> list[str]:
+async def _missing(tx: UnitOfWork, notice: Row, person: UUID, deliveries: list[Row]) -> list[str]:
     """Why the person is not among those who are meant; nothing where they are, or where nobody was planned."""
     never_planned = notice["state"] == "cancelled" and notice["planned"] == 0
     if deliveries or never_planned or notice["state"] in ("waiting", "failed"):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from notifier.escalation import escalation
 from shared.events import InboxChanged, NotificationRead
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 PEOPLE_AN_EVENT = 1000
 READ_AT_ONCE = 1000
@@ -70,7 +70,7 @@ SELECT * FROM item ORDER BY item_id
 
 
 def tell(
-    tx: Transaction, school: UUID, notification: UUID, people: Sequence[UUID], reason: Literal["added", "read"]
+    tx: UnitOfWork, school: UUID, notification: UUID, people: Sequence[UUID], reason: Literal["added", "read"]
 ) -> None:
     """Let the apps of people know, in events of no more than PEOPLE_AN_EVENT."""
     for start in range(0, len(people), PEOPLE_AN_EVENT):
@@ -78,7 +78,7 @@ def tell(
         tx.emit(InboxChanged(school_id=school, notification_id=notification, people=some, reason=reason))
 
 
-async def announce(tx: Transaction, notification: dict[str, Any]) -> None:
+async def announce(tx: UnitOfWork, notification: dict[str, Any]) -> None:
     """A planned notification is in these people's inboxes now."""
     if "inbox" not in notification["channels"]:
         return
@@ -87,7 +87,7 @@ async def announce(tx: Transaction, notification: dict[str, Any]) -> None:
     tell(tx, notification["school_id"], notification["notification_id"], people, "added")
 
 
-async def read(tx: Transaction, person: UUID, notification_id: UUID, *, acknowledged: bool) -> bool:
+async def read(tx: UnitOfWork, person: UUID, notification_id: UUID, *, acknowledged: bool) -> bool:
     """Mark one item read, and acknowledged; False where the person has no such item. A repeat changes nothing."""
     values = {"person": person, "notification_id": notification_id, "acknowledged": acknowledged}
     row = await tx.row(READ, values)
@@ -97,7 +97,7 @@ async def read(tx: Transaction, person: UUID, notification_id: UUID, *, acknowle
     return True
 
 
-async def read_all(tx: Transaction, person: UUID, up_to: int | None) -> int:
+async def read_all(tx: UnitOfWork, person: UUID, up_to: int | None) -> int:
     """Mark everything read up to an item, READ_AT_ONCE of it; how many are unread still."""
     rows = await tx.rows(READ_ALL, {"person": person, "up_to": up_to, "limit": READ_AT_ONCE})
     if rows:
@@ -105,14 +105,14 @@ async def read_all(tx: Transaction, person: UUID, up_to: int | None) -> int:
     return await unread(tx, person)
 
 
-async def unread(tx: Transaction, person: UUID) -> int:
+async def unread(tx: UnitOfWork, person: UUID) -> int:
     """How many items a person has not read, in the bound school."""
     row = await tx.row(UNREAD, {"person": person})
     assert row is not None
     return int(row["unread"])
 
 
-async def _told_of(tx: Transaction, rows: Sequence[dict[str, Any]], *, acknowledged: bool) -> None:
+async def _told_of(tx: UnitOfWork, rows: Sequence[dict[str, Any]], *, acknowledged: bool) -> None:
     """What was read is told, and who read it has been reached."""
     for row in rows:
         tx.emit(

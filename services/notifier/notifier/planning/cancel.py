@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from notifier.planning import planner
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 # One statement decides. For an id that is not known yet it leaves a tombstone, which meets the intent when it comes.
 CANCEL = """
@@ -55,7 +55,7 @@ SELECT notification_id, count(*) AS n FROM moved GROUP BY notification_id ORDER 
 """
 
 
-async def cancel(tx: Transaction, notification_id: UUID, school_id: UUID) -> dict[str, Any]:
+async def cancel(tx: UnitOfWork, notification_id: UUID, school_id: UUID) -> dict[str, Any]:
     """Stop a notification: {"state", "stopped", "cancelled"}; `stopped` is False when it was too late for that.
 
     `cancelled` counts the deliveries that will not be made; none, and a tombstone, for an id that nobody knows yet.
@@ -71,7 +71,7 @@ async def cancel(tx: Transaction, notification_id: UUID, school_id: UUID) -> dic
     return {"state": "cancelled", "stopped": True, "cancelled": await _deliveries(tx, notification_id)}
 
 
-async def cancel_task(tx: Transaction, task_id: UUID) -> bool:
+async def cancel_task(tx: UnitOfWork, task_id: UUID) -> bool:
     """Stop the notification of a task; False when there is none, or it was too late."""
     row = await tx.row(KNOWN, {"task_id": task_id})
     if row is not None:
@@ -79,14 +79,14 @@ async def cancel_task(tx: Transaction, task_id: UUID) -> bool:
     return row is not None
 
 
-async def _deliveries(tx: Transaction, notification_id: UUID) -> int:
+async def _deliveries(tx: UnitOfWork, notification_id: UUID) -> int:
     row = await tx.row(DELIVERIES, {"notification_id": notification_id})
     cancelled = int(row["n"]) if row else 0
     await planner.settle(tx, notification_id, cancelled)
     return cancelled
 
 
-async def end_what_is_over(tx: Transaction) -> int:
+async def end_what_is_over(tx: UnitOfWork) -> int:
     """Expire and cancel what still waits of notifications that are over; returns how many deliveries."""
     rows = await tx.rows(OVER)
     for row in rows:

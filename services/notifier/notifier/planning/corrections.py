@@ -10,7 +10,7 @@ from uuid import UUID
 
 from notifier.inbox import inbox
 from shared.jobs.task_status import track
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%(school_id)s::uuid || %(origin)s::text, 0))"
 LOCK_OF = """
@@ -62,12 +62,12 @@ RETURNING i.notification_id, i.person_id
 """
 
 
-async def lock(tx: Transaction, notification_id: UUID) -> None:
+async def lock(tx: UnitOfWork, notification_id: UUID) -> None:
     """Have the record that a notification is about for this transaction alone; before its row is locked."""
     await tx.execute(LOCK_OF, {"notification_id": notification_id})
 
 
-async def received(tx: Transaction, about: dict[str, Any]) -> dict[UUID, int]:
+async def received(tx: UnitOfWork, about: dict[str, Any]) -> dict[UUID, int]:
     """Stop what is older than a notification that has just come, or itself if it is older than what is here.
 
     `about` has school_id, origin and origin_version. Returns how many deliveries of which notification were stopped:
@@ -81,7 +81,7 @@ async def received(tx: Transaction, about: dict[str, Any]) -> dict[UUID, int]:
     return await _stop(tx, {**about, "origin_version": version})
 
 
-async def cleared(tx: Transaction, about: dict[str, Any]) -> tuple[bool, dict[UUID, int]]:
+async def cleared(tx: UnitOfWork, about: dict[str, Any]) -> tuple[bool, dict[UUID, int]]:
     """Whether nothing older is under way any more, so that who has been told is known; and what was stopped now."""
     stopped = await _stop(tx, about)
     if await tx.row(UNDER_WAY, about) is not None:
@@ -94,7 +94,7 @@ async def cleared(tx: Transaction, about: dict[str, Any]) -> tuple[bool, dict[UU
     return True, stopped
 
 
-async def _stop(tx: Transaction, about: dict[str, Any]) -> dict[UUID, int]:
+async def _stop(tx: UnitOfWork, about: dict[str, Any]) -> dict[UUID, int]:
     stopped = {row["notification_id"]: row["n"] for row in await tx.rows(STOP, about)}
     for row in await tx.rows(RETRACT, about):
         if row["state"] == "cancelled":

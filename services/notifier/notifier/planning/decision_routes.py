@@ -9,14 +9,14 @@ from psycopg.errors import InsufficientPrivilege
 from pydantic import BaseModel
 
 from notifier.planning import cancel, resend
-from shared.http.internal_auth import Asked, asked, transactions
-from shared.http.preconditions import Declined
-from shared.transactions.unit_of_work import Transactions
+from shared.http.internal_auth import InternalCaller, internal_caller, transactions
+from shared.http.preconditions import DecisionRefused
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1", tags=["decisions"])
 
-Who = Annotated[Asked, Depends(asked)]
-Rows = Annotated[Transactions, Depends(transactions)]
+Who = Annotated[InternalCaller, Depends(internal_caller)]
+Rows = Annotated[UnitOfWorkFactory, Depends(transactions)]
 LOOKS, LOOK_SECONDS = 20, 0.1
 """A change of the directory is here within milliseconds; when the log is behind, it is better asked for again."""
 CAUGHT_UP = """
@@ -67,11 +67,11 @@ async def cancel_notification(notification_id: UUID, who: Who, database: Rows) -
             found = await cancel.cancel(tx, notification_id, who.school)
     except InsufficientPrivilege as foreign:
         # Another school's id meets ours in the conflict, where row-level security can only raise.
-        raise Declined(404, "not_found") from foreign
+        raise DecisionRefused(404, "not_found") from foreign
     if found["state"] == "unknown":
-        raise Declined(404, "not_found")
+        raise DecisionRefused(404, "not_found")
     if not found["stopped"]:
-        raise Declined(409, "too_late", "It has ended already.", state=found["state"])
+        raise DecisionRefused(409, "too_late", "It has ended already.", state=found["state"])
     return Cancelled(notification_id=notification_id, state=found["state"], cancelled=found["cancelled"])
 
 
@@ -82,14 +82,14 @@ async def resend_notification(notification_id: UUID, body: ResendIn, who: Who, d
     async with database.request(who.school) as tx:
         found = await resend.resend(tx, notification_id, body.task_id, silent=body.unknown)
     if found is None:
-        raise Declined(404, "not_found")
+        raise DecisionRefused(404, "not_found")
     if "refused" in found:
         code, message = REFUSALS[found["refused"]]
-        raise Declined(409, code, message, state=found["state"])
+        raise DecisionRefused(409, code, message, state=found["state"])
     return Resent(notification_id=notification_id, **found)
 
 
-async def _caught_up(database: Transactions, school: UUID, version: int) -> None:
+async def _caught_up(database: UnitOfWorkFactory, school: UUID, version: int) -> None:
     for _ in range(LOOKS):
         async with database.begin() as tx:
             if version == 0 or await tx.row(CAUGHT_UP, {"school": school, "version": version}) is not None:

@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from notifier.planning import planner
 from shared.events.values import Kind
-from shared.http.internal_auth import Asked, asked, transactions
-from shared.transactions.unit_of_work import Transactions
+from shared.http.internal_auth import InternalCaller, internal_caller, transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1", tags=["notifications"])
 
@@ -59,8 +59,8 @@ class NotificationPage(BaseModel):
 @router.get("/notifications/{notification_id}")
 async def read_notification(
     notification_id: UUID,
-    who: Annotated[Asked, Depends(asked)],
-    database: Annotated[Transactions, Depends(transactions)],
+    who: Annotated[InternalCaller, Depends(internal_caller)],
+    database: Annotated[UnitOfWorkFactory, Depends(transactions)],
 ) -> NotificationRead:
     """One notification with its counts."""
     async with database.request(who.school) as tx:
@@ -72,8 +72,8 @@ async def read_notification(
 
 @router.get("/notifications")
 async def list_notifications(
-    who: Annotated[Asked, Depends(asked)],
-    database: Annotated[Transactions, Depends(transactions)],
+    who: Annotated[InternalCaller, Depends(internal_caller)],
+    database: Annotated[UnitOfWorkFactory, Depends(transactions)],
     kind: Kind | None = None,
     state: Annotated[str | None, Query(max_length=20)] = None,
     after: UUID | None = None,

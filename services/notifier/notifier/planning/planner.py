@@ -17,7 +17,7 @@ from notifier.planning import sql as planning_sql
 from notifier.sending import sql as sending_sql
 from shared.events import NotificationCompleted, NotificationIntent, NotificationPlanned, TaskState
 from shared.jobs.task_status import track
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 WINDOW = 2
 """Permits on their way per notification and channel: a big send never fills a lane."""
@@ -25,7 +25,7 @@ PERMIT_SECONDS = 10.0
 KIND = "notification.send"
 
 
-async def receive(tx: Transaction, event: NotificationIntent) -> bool:
+async def receive(tx: UnitOfWork, event: NotificationIntent) -> bool:
     """Remember what was asked for; a repeat changes nothing. False when it had been stopped before it was heard of."""
     values = event.model_dump()
     must_reach = event.escalation.model_dump(mode="json") if event.escalation else None
@@ -49,7 +49,7 @@ async def receive(tx: Transaction, event: NotificationIntent) -> bool:
     return True
 
 
-async def plan_if_ready(tx: Transaction, notification_id: UUID) -> bool:
+async def plan_if_ready(tx: UnitOfWork, notification_id: UUID) -> bool:
     """Plan a waiting notification if the directory is complete enough for it; False when it has to wait."""
     notification = await tx.row(planning_sql.CLAIM, {"notification_id": notification_id})
     if notification is None:
@@ -80,12 +80,12 @@ async def plan_if_ready(tx: Transaction, notification_id: UUID) -> bool:
     return True
 
 
-async def _settle_all(tx: Transaction, stopped: Mapping[UUID, int]) -> None:
+async def _settle_all(tx: UnitOfWork, stopped: Mapping[UUID, int]) -> None:
     for notification_id, finished in stopped.items():
         await settle(tx, notification_id, finished)
 
 
-async def refuse(tx: Transaction, notification: dict[str, Any], problem: str) -> None:
+async def refuse(tx: UnitOfWork, notification: dict[str, Any], problem: str) -> None:
     """End a notification that cannot be said: nobody was planned, and its task says why."""
     ids = {"notification_id": notification["notification_id"], "error": problem}
     await tx.execute(planning_sql.REFUSE, ids)
@@ -94,7 +94,7 @@ async def refuse(tx: Transaction, notification: dict[str, Any], problem: str) ->
     )
 
 
-async def release(tx: Transaction, notification: Mapping[str, Any], counts: Sequence[Mapping[str, Any]]) -> int:
+async def release(tx: UnitOfWork, notification: Mapping[str, Any], counts: Sequence[Mapping[str, Any]]) -> int:
     """Open the windows of what was just planned, with permits where something is due; returns how many were planned."""
     planned = sum(int(row["n"]) for row in counts)
     waiting = {(row["channel"], row["state"]): row["n"] for row in counts if row["state"] in ("pending", "held")}
@@ -111,7 +111,7 @@ async def release(tx: Transaction, notification: Mapping[str, Any], counts: Sequ
 
 
 async def settle(
-    tx: Transaction, notification_id: UUID, finished: int, *, tell: bool = False, well: bool = False
+    tx: UnitOfWork, notification_id: UUID, finished: int, *, tell: bool = False, well: bool = False
 ) -> str | None:
     """Take finished deliveries off the count; the last one ends the notification and its task. Returns its state.
 
@@ -153,7 +153,7 @@ async def settle(
     return state
 
 
-async def warn(tx: Transaction, notification_id: UUID, warning: str) -> None:
+async def warn(tx: UnitOfWork, notification_id: UUID, warning: str) -> None:
     """Let the task say why nothing moves, once for each reason."""
     row = await tx.row(sending_sql.WARN, {"notification_id": notification_id, "warning": warning})
     if row is not None:
@@ -162,7 +162,7 @@ async def warn(tx: Transaction, notification_id: UUID, warning: str) -> None:
         await track(tx, row["task_id"], state="retrying", error=warning, **facts)
 
 
-async def count(tx: Transaction, notification_id: UUID) -> dict[str, dict[str, int]]:
+async def count(tx: UnitOfWork, notification_id: UUID) -> dict[str, dict[str, int]]:
     """Deliveries by channel and state."""
     counts: dict[str, dict[str, int]] = {}
     for row in await tx.rows(sending_sql.COUNTS, {"notification_id": notification_id}):
@@ -171,7 +171,7 @@ async def count(tx: Transaction, notification_id: UUID) -> dict[str, dict[str, i
 
 
 async def claim(
-    tx: Transaction, permit: SendPermit, *, lease: UUID, limit: int, seconds: float
+    tx: UnitOfWork, permit: SendPermit, *, lease: UUID, limit: int, seconds: float
 ) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     """The notification and the next due deliveries, now `sending` under `lease`; stopped ones are settled."""
     values = {"notification_id": permit.notification_id, "channel": permit.channel}
@@ -186,14 +186,14 @@ async def claim(
     return notification, mine
 
 
-async def settle_stopped(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
+async def settle_stopped(tx: UnitOfWork, rows: Sequence[Mapping[str, Any]]) -> None:
     """Take off the count what a claim found to be over."""
     stopped = Counter(row["notification_id"] for row in rows if row["state"] not in ("sending", "held"))
     for notification, finished in sorted(stopped.items()):
         await settle(tx, notification, finished)
 
 
-async def expire_attempts(tx: Transaction) -> int:
+async def expire_attempts(tx: UnitOfWork) -> int:
     """Give back what dead workers held; returns how many notifications were touched."""
     rows = await tx.rows(sending_sql.EXPIRED, {"most": MOST_SILENT})
     for row in rows:
@@ -202,7 +202,7 @@ async def expire_attempts(tx: Transaction) -> int:
     return len(rows)
 
 
-async def top_up(tx: Transaction) -> int:
+async def top_up(tx: UnitOfWork) -> int:
     """A permit for every window that has due rows and none under way; returns how many were given."""
     rows = await tx.rows(sending_sql.TOP_UP, {"seconds": PERMIT_SECONDS})
     for row in rows:
@@ -210,13 +210,13 @@ async def top_up(tx: Transaction) -> int:
     return len(rows)
 
 
-async def wake_waiting(tx: Transaction, schools: Sequence[UUID] | None = None) -> None:
+async def wake_waiting(tx: UnitOfWork, schools: Sequence[UUID] | None = None) -> None:
     """Permits to plan what has been waiting for the directory."""
     for row in await tx.rows(planning_sql.READY, {"schools": list(schools) if schools is not None else None}):
         tx.permit(PlanPermit(notification_id=row["notification_id"]), "planning")
 
 
-async def give_up(tx: Transaction, patience: float) -> None:
+async def give_up(tx: UnitOfWork, patience: float) -> None:
     """Fail what has waited too long for the directory, naming the gap."""
     for row in await tx.rows(planning_sql.GAVE_UP, {"seconds": patience}):
         await track(tx, row["task_id"], school_id=row["school_id"], kind=KIND, state="failed", error=row["error"])

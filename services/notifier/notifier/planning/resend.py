@@ -7,7 +7,7 @@ from notifier.planning import planner
 from notifier.planning import sql as planning_sql
 from shared.events import NotificationPlanned
 from shared.jobs.task_status import track
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 FAILED_STATES = ("failed",)
 SILENT_STATES = ("failed", "unknown")
@@ -32,7 +32,7 @@ FROM notification n WHERE n.notification_id = %(notification_id)s
 """
 
 
-async def resend(tx: Transaction, notification_id: UUID, task_id: UUID, *, silent: bool) -> dict[str, Any] | None:
+async def resend(tx: UnitOfWork, notification_id: UUID, task_id: UUID, *, silent: bool) -> dict[str, Any] | None:
     """Plan the next round under its own task; None for an unknown notification.
 
     {"round", "task_id", "planned"} of the new round, or of nothing new where this task has been opened before

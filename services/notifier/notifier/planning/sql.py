@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from notifier.audience.sql import OF_THE_SCHOOL
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 # A tombstone meets its intent here: the row is filled in and stays cancelled.
 RECEIVE = """
@@ -226,13 +226,13 @@ WHERE notification_id = %(notification_id)s
 """
 
 
-async def deliveries(tx: Transaction, notification: Mapping[str, Any]) -> list[dict[str, Any]]:
+async def deliveries(tx: UnitOfWork, notification: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Write one delivery per person, channel and address; returns counts as {channel, state, n}."""
     return await tx.rows(PLAN, parameters(notification))
 
 
 async def preview(
-    tx: Transaction, notification: Mapping[str, Any], limit: int
+    tx: UnitOfWork, notification: Mapping[str, Any], limit: int
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
     """What would be planned; the first `limit` people whom nothing would reach, with their `total`; how many are meant.
 

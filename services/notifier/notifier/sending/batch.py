@@ -17,8 +17,8 @@ from notifier.sending import provider_feedback
 from notifier.sending import sql as sending_sql
 from notifier.sending.provider_limiter import FLUSH_RESULTS, Line
 from shared.events import Envelope
-from shared.persistence.database_errors import contention, infrastructure
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.persistence.database_errors import is_contention, is_database_down
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
 
@@ -28,7 +28,7 @@ DATABASE_PAUSE = 0.2
 
 STOPPED = "SELECT state = 'cancelled' AS stopped FROM notification WHERE notification_id = %(notification_id)s"
 
-InCommit = Callable[[Transaction], Awaitable[None]]
+InCommit = Callable[[UnitOfWork], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Batch:
     """
 
     line: Line
-    transactions: Transactions
+    transactions: UnitOfWorkFactory
     cause: Envelope
     lease: UUID
     units: Sequence[Unit]
@@ -148,7 +148,7 @@ class Batch:
                 if not self.expected:
                     await self.go_on(tx)
         except Exception as problem:
-            if not (infrastructure(problem) or contention(problem)):
+            if not (is_database_down(problem) or is_contention(problem)):
                 raise
             log.warning("outcomes.held", outcomes=len(results), error=type(problem).__name__)
             return False
@@ -172,7 +172,7 @@ class Batch:
                         await self.permitted(tx)
                         renewed = loop.time()
             except Exception as problem:
-                if not (infrastructure(problem) or contention(problem)):
+                if not (is_database_down(problem) or is_contention(problem)):
                     raise
                 log.warning("lease.not_renewed", error=type(problem).__name__)
 

@@ -13,7 +13,7 @@ from notifier.planning import planner
 from notifier.providers import Outcome
 from notifier.sending.provider_limiter import Line
 from shared.events import DeviceInvalidated
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 # An address that was let go of by a person begins anew.
 BOUNCED = """
@@ -37,7 +37,7 @@ class Sent(Protocol):
     def delivery(self) -> Mapping[str, Any]: ...
 
 
-async def follow(tx: Transaction, line: Line, answers: Sequence[tuple[Sent, Outcome]]) -> None:
+async def follow(tx: UnitOfWork, line: Line, answers: Sequence[tuple[Sent, Outcome]]) -> None:
     """Note it all in the commit of the outcomes."""
     bounced = {}
     for unit, outcome in answers:

@@ -2,7 +2,7 @@
 
 from notifier.permits import DigestPermit
 from notifier.sending import sql as sending_sql
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 PERMIT_SECONDS = 10.0
 AT_ONCE = 5000
@@ -36,7 +36,7 @@ SELECT count(*) AS n FROM moved
 """
 
 
-async def let_go(tx: Transaction) -> int:
+async def let_go(tx: UnitOfWork) -> int:
     """Release what quiet hours held and no longer hold; returns how many deliveries."""
     turn = await tx.row(TURN)
     if turn is None or not turn["mine"]:
@@ -45,7 +45,7 @@ async def let_go(tx: Transaction) -> int:
     return int(row["n"]) if row else 0
 
 
-async def top_up(tx: Transaction) -> None:
+async def top_up(tx: UnitOfWork) -> None:
     """A permit for every school and channel that has digests due and none under way."""
     for row in await tx.rows(sending_sql.TOP_UP_DIGESTS, {"seconds": PERMIT_SECONDS}):
         tx.permit(DigestPermit(school_id=row["school_id"], channel=row["channel"]), f"{row['channel']}.digest")

@@ -12,7 +12,7 @@ from notifier.sending import sql as sending_sql
 from notifier.sending.batch import Batch, Unit, tries_of
 from notifier.sending.provider_limiter import Line
 from shared.events import Envelope
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 URGENT_TURN = -1
 """Before everybody; else it is the turn of whoever has been served least, and has least left."""
@@ -26,7 +26,7 @@ def turn_of(planned: int, left: int) -> int:
 
 
 async def perform(
-    permit: SendPermit, cause: Envelope, transactions: Transactions, lines: Mapping[str, Line], limit: int
+    permit: SendPermit, cause: Envelope, transactions: UnitOfWorkFactory, lines: Mapping[str, Line], limit: int
 ) -> None:
     """Send the next deliveries of a window; the last flush carries the permit for the ones after them."""
     line, lease = lines[permit.channel], uuid4()
@@ -47,10 +47,10 @@ async def perform(
         Unit(notification, row, (row["delivery_id"],), tries_of([row]), begin + nth) for nth, row in enumerate(rows)
     ]
 
-    async def go_on(tx: Transaction) -> None:
+    async def go_on(tx: UnitOfWork) -> None:
         tx.permit(permit, lane(permit.channel, urgent=urgent))
 
-    async def permitted(tx: Transaction) -> None:
+    async def permitted(tx: UnitOfWork) -> None:
         await tx.execute(sending_sql.PERMITTED, values | {"seconds": line.lease})
 
     batch = Batch(line, transactions, cause, lease, units, go_on, permitted, stops_with=permit.notification_id)
@@ -58,7 +58,7 @@ async def perform(
 
 
 async def perform_digests(
-    permit: DigestPermit, cause: Envelope, transactions: Transactions, lines: Mapping[str, Line], limit: int
+    permit: DigestPermit, cause: Envelope, transactions: UnitOfWorkFactory, lines: Mapping[str, Line], limit: int
 ) -> None:
     """Send the next morning digests of a school; every item keeps its own state and shares the digest's outcome."""
     line, lease = lines[permit.channel], uuid4()
@@ -81,10 +81,10 @@ async def perform_digests(
     if not mine:
         return
 
-    async def go_on(tx: Transaction) -> None:
+    async def go_on(tx: UnitOfWork) -> None:
         tx.permit(permit, f"{permit.channel}.digest")
 
-    async def permitted(tx: Transaction) -> None:
+    async def permitted(tx: UnitOfWork) -> None:
         await tx.execute(sending_sql.PERMITTED_DIGESTS, values | {"seconds": line.lease})
 
     batch = Batch(line, transactions, cause, lease, digests.units(mine, found, template), go_on, permitted)

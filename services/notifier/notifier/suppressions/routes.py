@@ -8,14 +8,14 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from notifier.settings import Settings
 from notifier.suppressions import suppressions
-from shared.http.internal_auth import Asked, asked, transactions
-from shared.http.preconditions import Declined
-from shared.transactions.unit_of_work import Transactions
+from shared.http.internal_auth import InternalCaller, internal_caller, transactions
+from shared.http.preconditions import DecisionRefused
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1", tags=["decisions"])
 
-Who = Annotated[Asked, Depends(asked)]
-Rows = Annotated[Transactions, Depends(transactions)]
+Who = Annotated[InternalCaller, Depends(internal_caller)]
+Rows = Annotated[UnitOfWorkFactory, Depends(transactions)]
 
 
 class SuppressionIn(BaseModel):
@@ -88,7 +88,7 @@ async def lift(suppression_id: int, who: Who, database: Rows) -> None:
     async with database.request(who.school) as tx:
         row = await tx.row(suppressions.LIFT, {"id": suppression_id, "person": who.person})
     if row is None:
-        raise Declined(404, "not_found")
+        raise DecisionRefused(404, "not_found")
 
 
 @router.post("/unsubscribe", status_code=204)
@@ -98,4 +98,4 @@ async def unsubscribe(body: UnsubscribeIn, who: Who, database: Rows, request: Re
     links = suppressions.one_click(settings)
     async with database.request(who.school) as tx:
         if not await suppressions.unsubscribe(tx, links, who.school, body.token):
-            raise Declined(404, "not_found")
+            raise DecisionRefused(404, "not_found")

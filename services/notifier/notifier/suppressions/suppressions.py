@@ -9,7 +9,7 @@ from notifier.content.message_builder import OneClick
 from notifier.sending.digests import MANY_KINDS
 from notifier.settings import Settings
 from shared.persistence.encryption import read_master_key
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 PATH = "/unsubscribe"
 
@@ -40,7 +40,7 @@ def one_click(settings: Settings) -> OneClick:
     return OneClick(f"{settings.public_url.rstrip('/')}{PATH}", key)
 
 
-async def unsubscribe(tx: Transaction, links: OneClick, school: UUID, token: str) -> bool:
+async def unsubscribe(tx: UnitOfWork, links: OneClick, school: UUID, token: str) -> bool:
     """What somebody's one-click link asks for; False for a link that is not ours, or another school's."""
     if not links.holds(token):
         return False
@@ -53,7 +53,7 @@ async def unsubscribe(tx: Transaction, links: OneClick, school: UUID, token: str
 
 
 async def suppress(
-    tx: Transaction, school: UUID, target: str, reason: str, kind: str = "", detail: str | None = None
+    tx: UnitOfWork, school: UUID, target: str, reason: str, kind: str = "", detail: str | None = None
 ) -> dict[str, Any]:
     """Write to an address or a person no more; a repeat changes nothing. Its row."""
     values = {"school": school, "target": target, "kind": kind, "reason": reason, "detail": detail}

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from benchmarks import worker
+from benchmarks import worker_process
 from benchmarks.harness import Lab
 
 LOOK = 0.02
@@ -29,7 +29,9 @@ class Workers:
         """Start those that are not there; returns how many."""
         gone = [n for n in range(self.count) if n not in self._processes or not self._processes[n].is_alive()]
         for number in gone:
-            process = self._context.Process(target=worker.main, args=(self._environment, self._log), daemon=True)
+            process = self._context.Process(
+                target=worker_process.main, args=(self._environment, self._log), daemon=True
+            )
             process.start()
             self._processes[number] = process
             self.started += 1

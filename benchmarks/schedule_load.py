@@ -19,13 +19,13 @@ from scheduler.main import build
 from scheduler.settings import Settings
 from shared.events import Envelope, NotificationDue, ScheduleRequested
 from shared.events.schedule_rules import CronRule, OnceRule, Rule
-from shared.messaging.topology import EVENTS, Topology, reaction
+from shared.messaging.topology import EVENTS, Topology, reaction_queue
 from shared.persistence.database import Database
-from shared.persistence.encryption import Vault, read_master_key
+from shared.persistence.encryption import SubjectKeyStore, read_master_key
 from shared.service.service import Service
 from shared.testing.fixtures import Backing, declare
 
-QUEUE = reaction("notifier", NotificationDue.topic)
+QUEUE = reaction_queue("notifier", NotificationDue.topic)
 AGES = 10**6
 SOME = 500
 SCHOOL = uuid7()
@@ -76,7 +76,7 @@ async def keys(backing: Backing, events: Iterable[ScheduleRequested]) -> None:
     database = Database(backing.environment("gateway")["DATABASE_URL"], "gateway")
     await database.open()
     try:
-        vault = Vault(database, read_master_key(backing.keys / "vault.key"), creates=True)
+        vault = SubjectKeyStore(database, read_master_key(backing.keys / "vault.key"), creates=True)
         await vault.keys(event.schedule_id for event in events)
     finally:
         await database.close()
@@ -88,7 +88,7 @@ async def add(service: Service, backing: Backing, events: Sequence[ScheduleReque
     for start in range(0, len(events), SOME):
         async with service.transactions.begin() as tx:
             for event in events[start : start + SOME]:
-                await store.take_up(tx, event)
+                await store.register(tx, event)
 
 
 async def publish(url: str, events: Iterable[ScheduleRequested]) -> None:
