@@ -9,7 +9,7 @@ from notifier.permits import PlanPermit
 from notifier.planning import cancel, corrections, planner
 from notifier.sending import quiet_hours
 from shared.events import DirectoryEvent, Envelope, Event, NotificationIntent, TaskCancelRequested
-from shared.jobs.task_status import ended, track
+from shared.jobs.task_status import has_ended, track
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 
@@ -36,7 +36,7 @@ async def _heed(tx: UnitOfWork, task_id: UUID) -> None:
 
     Asked after the task's row has been written: whoever cancels it at this moment waits for us, or we for them.
     """
-    if await ended(tx, task_id):
+    if await has_ended(tx, task_id):
         await cancel.cancel_task(tx, task_id)
 
 

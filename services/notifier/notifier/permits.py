@@ -3,14 +3,14 @@
 from typing import ClassVar, Literal
 from uuid import UUID
 
-from shared.transactions.outbox import Work
+from shared.transactions.outbox import WorkPermit
 
 LANES = ("push.urgent", "push.bulk", "mail.urgent", "mail.bulk")
 DIGESTS = ("push.digest", "mail.digest")
 PLANNING = ("planning",)
 
 
-class PlanPermit(Work):
+class PlanPermit(WorkPermit):
     """A notification that waited for the directory may be planned."""
 
     name: ClassVar[str] = "notifier.plan"
@@ -21,7 +21,7 @@ class PlanPermit(Work):
         return str(self.notification_id)
 
 
-class SendPermit(Work):
+class SendPermit(WorkPermit):
     """The next deliveries of a notification on one channel may be sent.
 
     Several at once, so that the small sends among them are not kept waiting: the line decides whose turn it is.
@@ -37,7 +37,7 @@ class SendPermit(Work):
         return f"{self.notification_id}:{self.channel}"
 
 
-class DigestPermit(Work):
+class DigestPermit(WorkPermit):
     """The next morning digests of a school on one channel may be sent."""
 
     name: ClassVar[str] = "notifier.digest"
