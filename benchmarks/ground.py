@@ -12,7 +12,8 @@ import psycopg
 
 from benchmarks.raw import Message
 from shared.events import NotificationCompleted, TaskChanged
-from shared.events.base import Envelope, Event
+from shared.events.envelope import Envelope
+from shared.events.event import Event
 from shared.service.service import Service
 from shared.settings import ServiceSettings
 from shared.telemetry import configure_logs

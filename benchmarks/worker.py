@@ -19,7 +19,8 @@ from psycopg.types.json import Jsonb
 from benchmarks.ground import SERVICE, fact
 from shared.consumers.dead_letters import DeadLetter
 from shared.events import NotificationCompleted, TaskChanged
-from shared.events.base import Envelope, Event
+from shared.events.envelope import Envelope
+from shared.events.event import Event
 from shared.service.server import settle
 from shared.service.service import Service
 from shared.settings import ServiceSettings

@@ -17,7 +17,7 @@ from benchmarks import raw
 from benchmarks.ground import Ground, fact, message, project, react, ready, request, until
 from benchmarks.harness import Lab, Report
 from shared.events import NotificationCompleted, TaskChanged
-from shared.events.base import Event
+from shared.events.event import Event
 from shared.messaging.topology import log_of, reaction
 from shared.service.service import Service
 from shared.transactions.unit_of_work import Transaction

@@ -16,7 +16,7 @@ from cli.local.keys import SIGNING
 from cli.local.lock import Taken
 from cli.screen import complain, say
 from shared.errors import Refused
-from shared.events.directory import Role
+from shared.events.values import Role
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from cli.local.probes import answers
 from cli.local.processes import Ledger
 from cli.local.specs import Spec
 from cli.services import NAMES
-from shared.events.directory import Role
+from shared.events.values import Role
 from shared.testing.fixtures import Backing, eventually
 
 GRACE = 15.0

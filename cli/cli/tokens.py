@@ -7,7 +7,7 @@ from uuid import UUID
 import httpx
 
 from shared.errors import Refused
-from shared.events.directory import Role
+from shared.events.values import Role
 from shared.http.tokens import Claims, sign
 
 TTL = dt.timedelta(minutes=15)

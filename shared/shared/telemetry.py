@@ -10,8 +10,8 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from structlog.typing import Processor
 
-from shared.consumers.retry_policy import trace
-from shared.events.base import Envelope
+from shared.error_report import trace
+from shared.events.envelope import Envelope
 
 
 def _exception(_: object, __: str, facts: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

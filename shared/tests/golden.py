@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import shared.events
-from shared.events.base import Event
+from shared.events.event import Event
 
 FOLDER = Path(__file__).with_name("golden")
 FORMATS = {

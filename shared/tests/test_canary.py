@@ -7,7 +7,7 @@ import psycopg
 import pytest
 import structlog.testing
 
-from shared.consumers.retry_policy import trace
+from shared.error_report import trace
 from shared.errors import Reject
 from shared.events import Envelope, PersonChanged
 from shared.events.directory import Contact

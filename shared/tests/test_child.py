@@ -22,8 +22,8 @@ time.sleep(600)
 """
 WORKER = """
 import asyncio, sys
-from shared import child
-asyncio.run(child.run([sys.executable, "-c", sys.argv[1], sys.argv[2]], bounds=child.Bounds(), grace=5))
+from shared.jobs import subprocess
+asyncio.run(subprocess.run([sys.executable, "-c", sys.argv[1], sys.argv[2]], bounds=subprocess.Bounds(), grace=5))
 """
 
 

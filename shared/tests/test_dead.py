@@ -16,7 +16,8 @@ import pytest
 from shared.consumers.batcher import Together
 from shared.consumers.dead_letters import DeadLetter, give_back
 from shared.consumers.message_processor import Consumer
-from shared.consumers.pause_switch import Gate, Turnstile
+from shared.consumers.pause_switch import Gate
+from shared.consumers.quarantine import Turnstile
 from shared.errors import Refused
 from shared.events import Envelope, SchoolChanged
 from shared.messaging.publisher import Publisher

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import shared.events
-from shared.events.base import Event
+from shared.events.event import Event
 
 FOLDER = Path(__file__).with_name("golden")
 FILES = sorted(FOLDER.glob("*.json"))

@@ -14,7 +14,8 @@ from shared.jobs import job as jobs
 from shared.jobs import lease as leases
 from shared.jobs import subprocess
 from shared.jobs.job import Task
-from shared.jobs.time_limits import LONGEST, Limits
+from shared.jobs.time_limits import Limits
+from shared.messaging.topology import LONGEST_TASK_SECONDS
 from shared.testing.fixtures import eventually
 from shared.transactions.outbox import Work
 
@@ -244,9 +245,9 @@ async def test_a_body_that_forgets_the_outcome_is_a_failure(work):
 
 
 def test_limits_lie_below_the_brokers_patience():
-    Limits(soft=LONGEST - 10, grace=10)
+    Limits(soft=LONGEST_TASK_SECONDS - 10, grace=10)
     with pytest.raises(ValueError, match="1500"):
-        Limits(soft=LONGEST, grace=1)
+        Limits(soft=LONGEST_TASK_SECONDS, grace=1)
     with pytest.raises(ValueError, match="missed beats"):
         Limits(lease=5, beat=2)
 

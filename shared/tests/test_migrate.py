@@ -19,7 +19,7 @@ from shared.testing.fixtures import service_url
 AT_ONCE = 4
 STEP = """
 import sys
-from shared.migrate import migrate
+from shared.persistence.migration_runner import migrate
 migrate(sys.argv[1], {"notifier": sys.argv[2]})
 """
 

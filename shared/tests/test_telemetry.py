@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared import telemetry
-from shared.consumers.retry_policy import describe, trace
+from shared.error_report import describe, trace
 from shared.events import SchoolChanged
 from shared.testing.fixtures import Recorder
 

@@ -11,8 +11,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from shared.errors import NoSchool, SchoolConnectError
-from shared.http.internal_auth import Declined
-from shared.persistence.database import INFRASTRUCTURE, contention, infrastructure
+from shared.http.preconditions import Declined
+from shared.persistence.database_errors import INFRASTRUCTURE, contention, infrastructure
 
 log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ from gateway.main import build
 from gateway.security.access_control import ACCESS, PUBLIC
 from gateway.settings import Settings
 from shared.errors import NoSchool
-from shared.events.directory import Role
+from shared.events.values import Role
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.security.access_control import ACCESS
-from shared.events.directory import Role
+from shared.events.values import Role
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

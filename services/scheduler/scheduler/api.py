@@ -16,7 +16,8 @@ from scheduler.decisions import Which
 from shared.errors import RuleRefused
 from shared.events.schedule_rules import CatchUp, Rule
 from shared.events.schedules import ScheduleState
-from shared.http.internal_auth import Asked, IfMatch, asked, etag, transactions
+from shared.http.internal_auth import Asked, asked, transactions
+from shared.http.preconditions import IfMatch, etag
 from shared.recurrence import check, upcoming, zone_of
 from shared.transactions.unit_of_work import Transaction, Transactions
 

@@ -16,7 +16,7 @@ from scheduler.arming import RULE, armed, at
 from scheduler.occasions import Run, event_of, outgoing
 from shared.errors import Reject, RuleRefused
 from shared.events import NotificationDue
-from shared.http.internal_auth import Declined, check_version
+from shared.http.preconditions import Declined, check_version
 from shared.recurrence import check, zone_of
 from shared.transactions.unit_of_work import Transaction
 

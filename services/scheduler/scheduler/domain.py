@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID, uuid5
 
-from shared.events.directory import Kind
 from shared.events.schedule_rules import CatchUp, Rule
+from shared.events.values import Kind
 from shared.recurrence import SchoolCalendar, instants, next_run, zone_of
 
 LATEST: dict[Kind, dt.timedelta] = {

@@ -16,7 +16,7 @@ from scheduler import domain, store
 from scheduler.arming import at, calendar_of, latest_of, moved, over, rule_of
 from scheduler.occasions import Run, event_of, outgoing
 from shared.events.schedule_rules import Rule
-from shared.persistence.database import infrastructure
+from shared.persistence.database_errors import infrastructure
 from shared.recurrence import SchoolCalendar, is_over
 from shared.transactions.unit_of_work import Transaction, Transactions
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from shared.events.base import Envelope, Event
-from shared.persistence.database import away, contention
+from shared.events.envelope import Envelope
+from shared.events.event import Event
+from shared.persistence.database_errors import away, contention
 from shared.transactions.buffered_transaction import Commit
 from shared.transactions.unit_of_work import Duplicate, Transaction
 

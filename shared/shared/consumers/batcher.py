@@ -9,7 +9,8 @@ from collections import deque
 
 from shared.consumers.batch import Group, Take, Waiting
 from shared.consumers.pause_switch import Gate
-from shared.events.base import Envelope, Event
+from shared.events.envelope import Envelope
+from shared.events.event import Event
 from shared.transactions.unit_of_work import Transactions
 
 TURN_SECONDS = 0.1

@@ -11,7 +11,8 @@ from shared.consumers.pause_switch import Gate
 from shared.errors import Refused
 from shared.events.headers import ATTEMPT, carried, number
 from shared.messaging.subscriber import Message
-from shared.persistence.database import infrastructure, storable
+from shared.persistence.database import storable
+from shared.persistence.database_errors import infrastructure
 from shared.transactions.outbox import Outgoing, as_text
 from shared.transactions.unit_of_work import Transaction, Transactions
 

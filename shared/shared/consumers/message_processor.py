@@ -9,15 +9,17 @@ from typing import Any
 
 import structlog
 
-from shared.consumers.pause_switch import Gate, Turnstile
-from shared.consumers.retry_policy import Again, decide, describe, fingerprint
+from shared.consumers.pause_switch import Gate
+from shared.consumers.quarantine import Turnstile
+from shared.consumers.retry_policy import Again, decide
+from shared.error_report import describe, fingerprint
 from shared.errors import InfrastructureDown, LeaseLost, Undeliverable, Unwritable
-from shared.events.base import Envelope
+from shared.events.envelope import Envelope
 from shared.events.headers import ATTEMPT, carried, number
 from shared.messaging.publisher import Publisher
 from shared.messaging.subscriber import Message
 from shared.messaging.topology import DEAD, retry_name
-from shared.persistence.database import away
+from shared.persistence.database_errors import away
 from shared.telemetry import IN_HAND, Metrics
 from shared.transactions.unit_of_work import Duplicate
 

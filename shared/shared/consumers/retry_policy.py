@@ -1,13 +1,8 @@
 """What becomes of a message whose handler failed: again after a while, or to the dead letters. Pure decisions."""
 
-import hashlib
-import traceback
 from dataclasses import dataclass
 
-import psycopg
-from pydantic import ValidationError
-
-from shared.errors import Malformed, Reject, Retry, SchoolConnectError
+from shared.errors import Malformed, Reject, Retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,43 +25,3 @@ def decide(problem: BaseException, attempts: int, tiers: tuple[int, ...]) -> Aga
         wanted = problem.after.total_seconds()
         return Again(next((tier for tier in tiers if tier >= wanted), tiers[-1]))
     return Again(tiers[attempts - 1])
-
-
-def describe(problem: BaseException) -> str:
-    """An error in words that carry no value of the message: what our own errors say, else kind and place."""
-    if isinstance(problem, ValidationError):
-        places = ", ".join(".".join(map(str, e["loc"])) + " " + e["type"] for e in problem.errors())
-        return f"ValidationError: {places}"
-    if isinstance(problem, SchoolConnectError):
-        return f"{type(problem).__name__}: {problem}"
-    if isinstance(problem, psycopg.Error):
-        named = problem.diag.constraint_name or problem.diag.table_name or ""
-        return f"{type(problem).__name__}: {problem.sqlstate or ''} {named}".rstrip()
-    return f"{type(problem).__name__} at {place(problem)}"
-
-
-def place(problem: BaseException) -> str:
-    """Module and function of the innermost frame; no line number, so that a fingerprint outlives an edit."""
-    frame = problem.__traceback__
-    if frame is None:
-        return "nowhere"
-    while frame.tb_next is not None:
-        frame = frame.tb_next
-    code = frame.tb_frame.f_code
-    return f"{code.co_filename.rpartition('/')[2]}:{code.co_name}"
-
-
-def trace(problem: BaseException) -> str:
-    """A traceback that shows code and kinds of errors, no values: a database's message may quote a row."""
-    parts = []
-    seen: BaseException | None = problem
-    while seen is not None:
-        parts.append("".join(traceback.format_tb(seen.__traceback__)) + describe(seen))
-        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
-    return "\ncaused by:\n".join(parts)
-
-
-def fingerprint(queue: str, problem: BaseException) -> str:
-    """The same for the same fault of the same consumer, so that failures can be grouped."""
-    kind = f"{queue}|{type(problem).__name__}|{place(problem)}"
-    return hashlib.sha256(kind.encode()).hexdigest()[:16]

@@ -1,8 +1,9 @@
 """The public vocabulary: every fact that leaves a service, one file per noun."""
 
-from shared.events.base import DirectoryEvent, Envelope, Event, Personal, StateEvent
 from shared.events.devices import DeviceInvalidated
 from shared.events.directory import DIRECTORY, CalendarChanged, PersonChanged, SchoolChanged, StudentChanged
+from shared.events.envelope import Envelope
+from shared.events.event import DirectoryEvent, Event, Personal, StateEvent
 from shared.events.notifications import (
     Audience,
     InboxChanged,

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from shared.events.base import Event, Personal
-from shared.events.directory import Channel, Kind, Part, Responsibility, Role
+from shared.events.event import Event, Personal
+from shared.events.values import Channel, Kind, Part, Responsibility, Role
 
 FEW = 200
 """People whose deliveries are planned in no time."""

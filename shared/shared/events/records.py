@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from shared.events.base import Personal, StateEvent
+from shared.events.event import Personal, StateEvent
 
 
 class RecordEvent(StateEvent):

@@ -4,7 +4,7 @@ import datetime as dt
 from typing import ClassVar
 from uuid import UUID
 
-from shared.events.base import Event
+from shared.events.event import Event
 
 
 class ReportReady(Event):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from shared.events.directory import Part
+from shared.events.values import Part
 
 
 class Days(Part):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from shared.events.base import Event, Personal, StateEvent
+from shared.events.event import Event, Personal, StateEvent
 from shared.events.notifications import NotificationIntent
 from shared.events.schedule_rules import CatchUp, Rule
 

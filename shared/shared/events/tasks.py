@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
-from shared.events.base import Event, StateEvent
+from shared.events.event import Event, StateEvent
 
 TaskState = Literal["accepted", "queued", "running", "retrying", "succeeded", "failed", "cancelled"]
 FINAL: frozenset[TaskState] = frozenset({"succeeded", "failed", "cancelled"})

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.errors import SchoolConnectError
-from shared.events.directory import Role
+from shared.events.values import Role
 
 ISSUER = "schoolconnect"
 Use = Literal["access", "internal"]

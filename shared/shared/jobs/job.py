@@ -23,14 +23,14 @@ from uuid import UUID
 
 import structlog
 
-from shared.consumers.retry_policy import describe
+from shared.error_report import describe
 from shared.errors import InfrastructureDown, LeaseLost, Reject, TaskCancelled, TimeLimit
 from shared.events import Envelope, TaskCancelRequested, TaskState
 from shared.jobs import lease as leases
 from shared.jobs.lease import Lease
 from shared.jobs.task_status import known, track
 from shared.jobs.time_limits import Limits, watched
-from shared.persistence.database import infrastructure
+from shared.persistence.database_errors import infrastructure
 from shared.transactions.outbox import Work
 from shared.transactions.unit_of_work import Transaction, Transactions
 

@@ -13,12 +13,11 @@ import structlog
 
 from shared.errors import LeaseLost, SchoolConnectError, TaskCancelled, TimeLimit
 from shared.jobs.lease import Lease
-from shared.persistence.database import infrastructure
+from shared.messaging.topology import LONGEST_TASK_SECONDS
+from shared.persistence.database_errors import infrastructure
 from shared.transactions.unit_of_work import Transactions
 
 log = structlog.get_logger()
-
-LONGEST = 25 * 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +27,15 @@ class Limits:
     `lease`: how long a dead worker's task waits for the next. `beat`: how soon a cancel is noticed.
     """
 
-    soft: float = LONGEST - 60
+    soft: float = LONGEST_TASK_SECONDS - 60
     grace: float = 10.0
     lease: float = 30.0
     beat: float = 2.0
 
     def __post_init__(self) -> None:
-        if self.soft + self.grace > LONGEST:
-            msg = f"soft limit and grace are {self.soft + self.grace:.0f} s together; {LONGEST:.0f} is the most"
+        if self.soft + self.grace > LONGEST_TASK_SECONDS:
+            total = self.soft + self.grace
+            msg = f"soft limit and grace are {total:.0f} s together; {LONGEST_TASK_SECONDS:.0f} is the most"
             raise ValueError(msg)
         if self.beat * 3 > self.lease:
             msg = "a lease must outlive two missed beats"

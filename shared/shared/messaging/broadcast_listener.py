@@ -12,11 +12,12 @@ import structlog
 from aio_pika.abc import AbstractIncomingMessage
 
 from shared.errors import NotUnderstood
-from shared.events.base import Envelope, Event
+from shared.events.envelope import Envelope
+from shared.events.event import Event
 from shared.messaging.publisher import CONNECTION_PROBLEMS
 from shared.messaging.serialization import bodies, event_type
 from shared.messaging.topology import EVENTS
-from shared.persistence.database import infrastructure
+from shared.persistence.database_errors import infrastructure
 from shared.persistence.encryption import Vault
 
 log = structlog.get_logger()

@@ -18,7 +18,7 @@ from aio_pika.exceptions import AMQPException, DeliveryError, PublishError
 from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
 
-from shared.consumers.retry_policy import describe
+from shared.error_report import describe
 from shared.errors import InfrastructureDown, Undeliverable, Unwritable
 from shared.messaging.frames import Outbound, publishing
 

@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 
 from shared.errors import Malformed, UnknownMajor
-from shared.events.base import Envelope, Event
+from shared.events.envelope import Envelope
+from shared.events.event import Event
 from shared.persistence.encryption import Vault, sealed_subject, unseal
 
 

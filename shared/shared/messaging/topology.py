@@ -24,6 +24,9 @@ LOGS: dict[str, tuple[str, ...]] = {
 DELIVERY_LIMIT = 20
 """Crashes, and what cannot be settled. A lost connection counts for all in hand: a low limit would kill innocents."""
 
+LONGEST_TASK_SECONDS = 25 * 60.0
+"""A consumer keeps a message until its work ends; RabbitMQ takes it back after `consumer_timeout` (30 minutes)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:

@@ -10,15 +10,14 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import ChannelClosed
 
 from shared.errors import Refused
-from shared.jobs.time_limits import LONGEST
-from shared.messaging.topology import Queue, Topology
+from shared.messaging.topology import LONGEST_TASK_SECONDS, Queue, Topology
 
 log = structlog.get_logger()
 OLDEST = (3, 10)
 LIMITS_ALL = 4
 NEEDED = ("publisher_confirms", "basic.nack", "consumer_cancel_notify", "connection.blocked")
-CONSUMER_TIMEOUT_MS = int((LONGEST + 300) * 1000)
-"""Above the longest task, which holds its message to the end (`limits.LONGEST`)."""
+CONSUMER_TIMEOUT_MS = int((LONGEST_TASK_SECONDS + 300) * 1000)
+"""Above the longest task, which holds its message to the end."""
 
 
 def check_broker(connection: AbstractConnection) -> str:

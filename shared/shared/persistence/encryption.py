@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from psycopg.rows import DictRow
 
 from shared.errors import Malformed, Refused
-from shared.events.base import Event
+from shared.events.event import Event
 from shared.persistence.database import Database
 from shared.settings import read_file
 

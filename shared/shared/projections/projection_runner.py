@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 from shared.errors import InfrastructureDown, LeaseLost, Undeliverable
 from shared.messaging.deliveries import Link, linked
 from shared.messaging.publisher import CONNECTION_PROBLEMS
-from shared.persistence.database import contention, infrastructure
+from shared.persistence.database_errors import contention, infrastructure
 from shared.projections.projector import Projector
 from shared.projections.stream_reader import Read, last_offset, reading
 from shared.transactions.unit_of_work import Transactions

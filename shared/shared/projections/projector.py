@@ -7,14 +7,15 @@ from uuid import UUID
 
 import structlog
 
-from shared.consumers.retry_policy import describe
+from shared.error_report import describe
 from shared.errors import LeaseLost, Unwritable
-from shared.events.base import DirectoryEvent, Envelope, Event, StateEvent
+from shared.events.envelope import Envelope
+from shared.events.event import DirectoryEvent, Event, StateEvent
 from shared.events.headers import carried
 from shared.messaging.publisher import Publisher
 from shared.messaging.serialization import bodies, event_type
 from shared.messaging.topology import log_of
-from shared.persistence.database import contention, infrastructure
+from shared.persistence.database_errors import contention, infrastructure
 from shared.persistence.encryption import Vault
 from shared.projections.stream_reader import Read
 from shared.telemetry import Metrics

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from shared.events.base import PREFIX, Event
+from shared.events.envelope import PREFIX
+from shared.events.event import Event
 from shared.messaging.topology import EVENTS, log_of
 
 ENVELOPE = {

@@ -9,7 +9,7 @@ import random
 
 import structlog
 
-from shared.persistence.database import contention, infrastructure
+from shared.persistence.database_errors import contention, infrastructure
 from shared.telemetry import Metrics
 from shared.transactions.unit_of_work import Transactions
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from shared.persistence.database import away
+from shared.persistence.database_errors import away
 from shared.telemetry import Metrics
 
 log = structlog.get_logger()

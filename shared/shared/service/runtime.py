@@ -13,7 +13,8 @@ from aio_pika.abc import AbstractConnection
 
 from shared.consumers.dead_letters import Keep, Undertaker
 from shared.consumers.message_processor import Consumer, Handle
-from shared.consumers.pause_switch import Gate, Turnstile
+from shared.consumers.pause_switch import Gate
+from shared.consumers.quarantine import Turnstile
 from shared.errors import InfrastructureDown
 from shared.messaging import topology, topology_admin
 from shared.messaging.publisher import CONNECTION_PROBLEMS, Publisher

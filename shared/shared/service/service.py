@@ -16,7 +16,8 @@ from shared.consumers.batch import Take
 from shared.consumers.batcher import Together
 from shared.consumers.dead_letters import Keep
 from shared.errors import UnknownMajor
-from shared.events.base import Envelope, Event
+from shared.events.envelope import Envelope
+from shared.events.event import Event
 from shared.http.tokens import Verifier
 from shared.messaging import topology
 from shared.messaging.broadcast_listener import Listener

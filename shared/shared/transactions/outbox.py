@@ -8,7 +8,8 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel, ConfigDict
 
-from shared.events.base import Envelope, Event
+from shared.events.envelope import Envelope
+from shared.events.event import Event
 from shared.messaging.topology import EVENTS, lane_name
 
 if TYPE_CHECKING:

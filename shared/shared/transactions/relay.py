@@ -11,7 +11,8 @@ from psycopg.rows import DictRow
 from shared.errors import InfrastructureDown, Undeliverable
 from shared.messaging.frames import Outbound
 from shared.messaging.publisher import Publisher
-from shared.persistence.database import Database, infrastructure
+from shared.persistence.database import Database
+from shared.persistence.database_errors import infrastructure
 from shared.persistence.encryption import Vault, personal_fields, seal
 from shared.telemetry import Metrics
 from shared.transactions.outbox import DONE, FAILED, LEASE

@@ -12,7 +12,8 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow
 
 from shared.errors import LeaseLost, NoSchool
-from shared.events.base import Envelope, Event
+from shared.events.envelope import Envelope
+from shared.events.event import Event
 from shared.persistence.database import Connection, Database, literal
 from shared.transactions.buffered_transaction import Commit, Values
 from shared.transactions.outbox import Outgoing, Work, of_event, of_work

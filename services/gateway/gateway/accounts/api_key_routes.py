@@ -14,7 +14,7 @@ from gateway.http.fields import Label, Limit, Wanted
 from gateway.http.json_types import Instant
 from gateway.problems import Problem
 from gateway.security.access_control import SCOPES, Known, SignedIn
-from shared.http.internal_auth import NeededMatch, check_version, etag
+from shared.http.preconditions import NeededMatch, check_version, etag
 from shared.transactions.unit_of_work import Transaction
 
 router = APIRouter(prefix="/v1", tags=["access"])

@@ -13,7 +13,7 @@ from gateway.http.dependencies import Rows, SignInTools
 from gateway.problems import Problem
 from gateway.security import audit
 from gateway.security.access_control import KnownPerson
-from shared.events.directory import Role
+from shared.events.values import Role
 
 router = APIRouter(prefix="/v1", tags=["sign-in"])
 

@@ -16,7 +16,7 @@ from gateway.http.json_types import Flag
 from gateway.http.pagination import chosen
 from gateway.problems import Problem
 from gateway.security.access_control import Known
-from shared.http.internal_auth import IfMatch, etag
+from shared.http.preconditions import IfMatch, etag
 from shared.transactions.unit_of_work import Transaction
 
 router = APIRouter(prefix="/v1/classes", tags=["classes"])

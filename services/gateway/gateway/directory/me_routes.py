@@ -13,8 +13,9 @@ from gateway.http.fields import QuietIn, Strict, columns_of
 from gateway.http.json_types import Flag
 from gateway.problems import Problem
 from gateway.security.access_control import Caller, Known
-from shared.events.directory import Channel, Kind, Preference, QuietHours
-from shared.http.internal_auth import IfMatch, etag
+from shared.events.directory import Preference, QuietHours
+from shared.events.values import Channel, Kind
+from shared.http.preconditions import IfMatch, etag
 
 router = APIRouter(prefix="/v1", tags=["me"])
 

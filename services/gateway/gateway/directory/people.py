@@ -8,7 +8,7 @@ from psycopg import sql
 
 from gateway.directory import publish
 from gateway.problems import Problem
-from shared.http.internal_auth import check_version
+from shared.http.preconditions import check_version
 from shared.transactions.unit_of_work import Transaction, Transactions
 
 ADD = """

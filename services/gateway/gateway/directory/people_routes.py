@@ -26,9 +26,9 @@ from gateway.http.pagination import chosen
 from gateway.problems import Problem
 from gateway.security.access_control import Known
 from shared.events import PersonChanged
-from shared.events.directory import Role
 from shared.events.records import RECORDS
-from shared.http.internal_auth import IfMatch, etag
+from shared.events.values import Role
+from shared.http.preconditions import IfMatch, etag
 from shared.transactions.unit_of_work import Transaction
 
 router = APIRouter(prefix="/v1/people", tags=["people"])

@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from gateway.http.fields import ONE_LINE, Grade, Language, Name, QuietIn, SourcedId, Strict, Timezone, Until
 from gateway.http.json_types import Flag
-from shared.events.directory import Preference, QuietHours, Role
+from shared.events.directory import Preference, QuietHours
+from shared.events.values import Role
 
 MemberRole = Literal["school_admin", "staff", "teacher", "guardian", "student"]
 """Nobody becomes a platform administrator through a school."""

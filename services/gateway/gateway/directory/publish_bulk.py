@@ -12,7 +12,8 @@ from uuid import UUID
 
 from gateway.directory import publish
 from shared.events import Envelope, PersonChanged, StudentChanged
-from shared.events.base import PREFIX, Event
+from shared.events.envelope import PREFIX
+from shared.events.event import Event
 from shared.messaging.topology import EVENTS
 from shared.transactions.unit_of_work import Transaction, Transactions
 

@@ -28,8 +28,9 @@ from gateway.http.json_types import Flag
 from gateway.notifications.commands import GROUP
 from gateway.problems import Problem
 from gateway.security.access_control import Caller, Known
-from shared.events.directory import Occasion, QuietHours
-from shared.http.internal_auth import IfMatch, etag
+from shared.events.directory import QuietHours
+from shared.events.values import Occasion
+from shared.http.preconditions import IfMatch, etag
 from shared.transactions.unit_of_work import Transaction
 
 router = APIRouter(prefix="/v1/schools", tags=["schools"])

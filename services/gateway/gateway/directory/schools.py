@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 
 from gateway.directory import publish
 from gateway.problems import Problem
-from shared.http.internal_auth import check_version
+from shared.http.preconditions import check_version
 from shared.transactions.unit_of_work import Transaction
 
 ADD = """

@@ -13,7 +13,7 @@ from gateway.http.json_types import WHOLE, Flag
 from gateway.http.pagination import chosen
 from gateway.problems import Problem
 from gateway.security.access_control import Known, reach
-from shared.http.internal_auth import IfMatch, etag
+from shared.http.preconditions import IfMatch, etag
 from shared.transactions.unit_of_work import Transaction
 
 router = APIRouter(prefix="/v1/students", tags=["students"])

@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 from gateway.http.idempotency import digest
 from gateway.notifications.commands import SendCommand, request_notification, requested
 from gateway.security.access_control import Caller
-from shared.persistence.database import infrastructure
+from shared.persistence.database_errors import infrastructure
 from shared.transactions.outbox import as_text, of_event
 from shared.transactions.unit_of_work import Transactions
 

@@ -16,8 +16,8 @@ from gateway.problems import Problem
 from gateway.roster_import import upload as import_upload
 from gateway.security.access_control import Caller
 from shared.events import Audience, NotificationRequested
-from shared.events.directory import Channel, Kind
 from shared.events.notifications import Escalation
+from shared.events.values import Channel, Kind
 from shared.transactions.unit_of_work import Transaction
 
 SCHOOL = "SELECT school_id, directory_version FROM school WHERE school_id = %(school)s AND active"

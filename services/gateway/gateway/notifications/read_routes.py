@@ -15,7 +15,7 @@ from gateway.problems import Problem
 from gateway.schedules.schemas import Timing
 from gateway.security.access_control import Known
 from shared.events import Audience
-from shared.events.directory import Channel, Kind, Responsibility, Role
+from shared.events.values import Channel, Kind, Responsibility, Role
 
 router = APIRouter(prefix="/v1", tags=["notifications"])
 

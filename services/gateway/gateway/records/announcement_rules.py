@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from shared.events import AbsenceRecorded, Audience, BehaviorRecorded, PaymentRecorded, ReportReady
-from shared.events.directory import Kind, Occasion, Responsibility
+from shared.events.values import Kind, Occasion, Responsibility
 
 Record = AbsenceRecorded | BehaviorRecorded | PaymentRecorded
 

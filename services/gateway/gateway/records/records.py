@@ -12,7 +12,7 @@ from gateway.directory import publish
 from gateway.problems import Problem
 from shared.events import AbsenceRecorded, BehaviorRecorded, GradeRecorded, PaymentRecorded, RemarkRecorded
 from shared.events.records import RecordEvent
-from shared.http.internal_auth import check_version
+from shared.http.preconditions import check_version
 from shared.transactions.unit_of_work import Transaction
 
 Kind = Literal["behavior", "payment", "absence", "grade", "remark"]

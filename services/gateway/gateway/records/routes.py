@@ -19,7 +19,7 @@ from gateway.records import records
 from gateway.records.kinds import KINDS, Facts, RecordKind, stored
 from gateway.records.records import Entry
 from gateway.security.access_control import Caller, Known, reach
-from shared.http.internal_auth import NeededMatch, etag
+from shared.http.preconditions import NeededMatch, etag
 from shared.transactions.unit_of_work import Transaction
 
 MOST = 1000

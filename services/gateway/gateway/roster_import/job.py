@@ -10,11 +10,11 @@ from gateway.roster_import import structure
 from gateway.roster_import import upload as import_upload
 from gateway.roster_import.importer import KIND, LEASE_SECONDS, Import, finish
 from gateway.roster_import.oneroster import Known, RosterRefused, read
-from shared.consumers.retry_policy import describe
+from shared.error_report import describe
 from shared.errors import LeaseLost
 from shared.events import Envelope
 from shared.jobs.task_status import track
-from shared.persistence.database import infrastructure
+from shared.persistence.database_errors import infrastructure
 from shared.transactions.unit_of_work import Transaction, Transactions
 
 log = structlog.get_logger()

@@ -22,9 +22,9 @@ from gateway.schedules.cancel import call_off
 from gateway.schedules.commands import SCHOOL, asked_as, invalid
 from gateway.schedules.schemas import Timing, Zone
 from gateway.security.access_control import ADMINS, Caller, Known
-from shared.events.directory import Channel
 from shared.events.schedule_rules import OnceRule, Rule
 from shared.events.schedules import ScheduleState
+from shared.events.values import Channel
 from shared.transactions.unit_of_work import Transactions
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"])

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 
 from gateway.problems import Problem
-from shared.events.directory import Role
+from shared.events.values import Role
 
 ADMINS: frozenset[Role] = frozenset({"platform_admin", "school_admin"})
 STAFF: frozenset[Role] = ADMINS | {"staff", "teacher"}

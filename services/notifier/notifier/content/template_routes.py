@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from notifier.content import builtin, message_builder, renderer, templates
 from notifier.content.template_engine import Texts, Unrenderable, direction, unsound
 from notifier.content.templates import Template
-from shared.http.internal_auth import Asked, Declined, IfMatch, asked, check_version, etag, transactions
+from shared.http.internal_auth import Asked, asked, transactions
+from shared.http.preconditions import Declined, IfMatch, check_version, etag
 from shared.transactions.unit_of_work import Transaction, Transactions
 
 router = APIRouter(prefix="/v1", tags=["templates"])

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
 from notifier.explain import explain
-from shared.http.internal_auth import Asked, Declined, asked, transactions
+from shared.http.internal_auth import Asked, asked, transactions
+from shared.http.preconditions import Declined
 from shared.transactions.unit_of_work import Transactions
 
 router = APIRouter(prefix="/v1", tags=["notifications"])

@@ -9,7 +9,8 @@ from psycopg.errors import InsufficientPrivilege
 from pydantic import BaseModel
 
 from notifier.planning import cancel, resend
-from shared.http.internal_auth import Asked, Declined, asked, transactions
+from shared.http.internal_auth import Asked, asked, transactions
+from shared.http.preconditions import Declined
 from shared.transactions.unit_of_work import Transactions
 
 router = APIRouter(prefix="/v1", tags=["decisions"])

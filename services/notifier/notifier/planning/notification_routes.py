@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import BaseModel
 
 from notifier.planning import planner
-from shared.events.directory import Kind
+from shared.events.values import Kind
 from shared.http.internal_auth import Asked, asked, transactions
 from shared.transactions.unit_of_work import Transactions
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from notifier.planning import sql as planning_sql
 from shared.events import Audience
-from shared.events.directory import Channel, Kind
+from shared.events.values import Channel, Kind
 from shared.http.internal_auth import Asked, asked, transactions
 from shared.transactions.unit_of_work import Transactions
 

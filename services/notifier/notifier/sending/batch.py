@@ -17,7 +17,7 @@ from notifier.sending import provider_feedback
 from notifier.sending import sql as sending_sql
 from notifier.sending.provider_limiter import FLUSH_RESULTS, Line
 from shared.events import Envelope
-from shared.persistence.database import contention, infrastructure
+from shared.persistence.database_errors import contention, infrastructure
 from shared.transactions.unit_of_work import Transaction, Transactions
 
 log = structlog.get_logger()

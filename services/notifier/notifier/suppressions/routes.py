@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from notifier.settings import Settings
 from notifier.suppressions import suppressions
-from shared.http.internal_auth import Asked, Declined, asked, transactions
+from shared.http.internal_auth import Asked, asked, transactions
+from shared.http.preconditions import Declined
 from shared.transactions.unit_of_work import Transactions
 
 router = APIRouter(prefix="/v1", tags=["decisions"])
