@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from shared.events.event import Event, Personal
 from shared.events.values import Channel, Kind, Part, Responsibility, Role
 
+SEND_TASK = "notification.send"
+"""The kind of the task that tells how a send proceeds."""
 FEW = 200
 """People whose deliveries are planned in no time."""
 

@@ -1,10 +1,10 @@
 """Decisions about a notification that exists: stop it, send it again; and whom a school no longer writes to."""
 
-from typing import Annotated, Any, Literal
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict
 from uuid_utils.compat import uuid7
 
 from gateway.http.dependencies import Rows, Services, school_of, seen_by
@@ -14,6 +14,7 @@ from gateway.http.json_types import Flag
 from gateway.problems import Problem
 from gateway.schedules.cancel import call_off, schedule_of
 from gateway.security.access_control import ADMINS, Caller, Known
+from shared.http.fields import MailAddress, ReportDetail, ReportedReason, SuppressionReason
 
 router = APIRouter(prefix="/v1", tags=["notifications"])
 
@@ -23,9 +24,6 @@ SELECT i.school_id, t.created_by FROM intent i LEFT JOIN task t USING (task_id) 
 VERSION = "SELECT directory_version FROM school WHERE school_id = %(school)s"
 OTHERS = ADMINS | {"staff"}
 """Roles that decide about what somebody else, or an event, has asked for."""
-
-
-Address = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$", max_length=254)]
 
 
 class ResendIn(BaseModel):
@@ -42,9 +40,9 @@ class SuppressionIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     school: SchoolName | None = None
-    address: Address
-    reason: Literal["bounced", "complained"]
-    detail: Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")] | None = None
+    address: MailAddress
+    reason: ReportedReason
+    detail: ReportDetail | None = None
 
 
 @router.post("/notifications/{notification_id}/cancel")
@@ -116,7 +114,7 @@ async def suppressions(
     rows: Rows,
     owners: Services,
     school: Wanted = None,
-    reason: Literal["bounced", "complained", "unsubscribed"] | None = None,
+    reason: SuppressionReason | None = None,
     after: After = None,
     limit: Limit = 50,
     *,

@@ -16,13 +16,12 @@ from gateway.schedules.schemas import Timing
 from gateway.security.access_control import Known
 from shared.events import Audience
 from shared.events.values import Channel, Kind, Responsibility, Role
+from shared.http.fields import NO_NUL
 
 router = APIRouter(prefix="/v1", tags=["notifications"])
 
 PEOPLE_LIMIT = 10_000
 
-# PostgreSQL's texts hold no NUL: taken here, it would only fail in the notifier, after the 202.
-NO_NUL = r"^[^\x00]*$"
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=NO_NUL)]
 
 

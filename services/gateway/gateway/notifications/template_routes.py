@@ -9,10 +9,11 @@ from gateway.http.dependencies import InSchool, Services
 from gateway.http.service_client import passed_on
 from gateway.problems import Problem
 from gateway.security.access_control import Known
+from shared.http.fields import TemplateName
 
 router = APIRouter(prefix="/v1/templates", tags=["templates"])
 
-Name = Annotated[str, Path(max_length=50, pattern=r"^[a-z][a-z0-9_]*$")]
+Name = Annotated[TemplateName, Path()]
 IfMatch = Annotated[str | None, Header(max_length=100)]
 
 

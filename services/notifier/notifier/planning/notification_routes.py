@@ -1,4 +1,4 @@
-"""Read routes of the notifier; asked by the gateway with an internal token, answered within one school."""
+"""Routes that read notifications; the gateway calls them with an internal token, for one school."""
 
 import datetime as dt
 from typing import Annotated
@@ -7,19 +7,22 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import BaseModel
 
-from notifier.planning import planner
+from notifier.sending import progress
 from shared.events.values import Kind
 from shared.http.internal_auth import Asked, asked, transactions
 from shared.transactions.unit_of_work import Transactions
 
 router = APIRouter(prefix="/v1", tags=["notifications"])
 
-ONE = """
+# Read one notification.
+SELECT_NOTIFICATION = """
 SELECT notification_id, task_id, school_id, kind, state, urgent, channels, title, planned, outstanding,
        requested_at, expires_at, completed_at, error
 FROM notification WHERE notification_id = %(id)s
 """
-PAGE = """
+
+# Read a page of a school's notifications, newest first.
+SELECT_NOTIFICATIONS = """
 SELECT notification_id, task_id, school_id, kind, state, urgent, channels, title, planned, outstanding,
        requested_at, expires_at, completed_at, error
 FROM notification WHERE school_id = (SELECT bound_school()) AND NOT tombstone
@@ -50,7 +53,7 @@ class NotificationRead(BaseModel):
 
 
 class NotificationPage(BaseModel):
-    """Newest first; ask again with `next` to go on, it is null on the last page."""
+    """Newest first; pass `next` as `after` to continue, it is null on the last page."""
 
     items: list[NotificationRead]
     next: UUID | None
@@ -62,12 +65,12 @@ async def read_notification(
     who: Annotated[Asked, Depends(asked)],
     database: Annotated[Transactions, Depends(transactions)],
 ) -> NotificationRead:
-    """One notification with its counts."""
+    """Read one notification with its counts."""
     async with database.request(who.school) as tx:
-        row = await tx.row(ONE, {"id": notification_id})
+        row = await tx.row(SELECT_NOTIFICATION, {"id": notification_id})
         if row is None:
             raise HTTPException(404, "no such notification in this school")
-        return NotificationRead(**row, counts=await planner.count(tx, notification_id))
+        return NotificationRead(**row, counts=await progress.count_deliveries(tx, notification_id))
 
 
 @router.get("/notifications")
@@ -79,9 +82,9 @@ async def list_notifications(
     after: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> NotificationPage:
-    """Notifications of the school, newest first."""
+    """List the notifications of the school, newest first."""
     values = {"kind": kind, "state": state, "after": after, "limit": limit + 1}
     async with database.request(who.school) as tx:
-        rows = await tx.rows(PAGE, values)
+        rows = await tx.rows(SELECT_NOTIFICATIONS, values)
     items = [NotificationRead(**row) for row in rows[:limit]]
     return NotificationPage(items=items, next=items[-1].notification_id if len(rows) > limit else None)
