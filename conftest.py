@@ -10,7 +10,7 @@ import reports
 import scheduler
 import shared
 
-pytest_plugins = ["cli.standins.fixtures"]
+pytest_plugins = ["cli.fakes.fixtures"]
 PACKAGES = (cli, files, gateway, notifier, reports, scheduler, shared)
 LONGEST = "tests/test_benchmarks.py"
 

@@ -11,9 +11,10 @@ from rich.console import Console
 
 from benchmarks.harness import Lab, Report
 from cli.layout import Layout
-from cli.local.supervisor import StartFailed
-from cli.screen import complain
+from cli.processes.supervisor import StartFailed
+from cli.terminal import complain
 from shared.errors import Refused
+from shared.service.server import settle
 
 COMING = {
     "accuracy": "No extraction is measured yet: scenarios come with the files service's own reading of documents.",
@@ -49,7 +50,9 @@ async def _run(options: argparse.Namespace, names: list[str]) -> int:
     async with lab.open():
         for name in names:
             report = Report(options.verb, name, options.seed)
-            await importlib.import_module(f"benchmarks.{options.verb}.{name}").run(lab, report)
+            scenario = importlib.import_module(f"benchmarks.{options.verb}.{name}")
+            settle()  # as every service does when it starts
+            await scenario.run(lab, report)
             report.show(Console())
             report.write(options.results)
             broken += report.broken()

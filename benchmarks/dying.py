@@ -16,9 +16,9 @@ import httpx
 
 from benchmarks import telling
 from benchmarks.harness import Lab, Report
-from cli import tokens
-from cli.demo.api import Bearer
-from cli.system import System
+from cli.demo.client import Bearer
+from cli.operations import tokens
+from cli.testing.system import System
 from shared.testing.fixtures import eventually
 
 SERVICES = ("gateway", "notifier", "scheduler")

@@ -15,7 +15,7 @@ from benchmarks import worker
 from benchmarks.ground import Ground, request
 from benchmarks.harness import Lab
 from benchmarks.workers import Workers
-from cli.local.supervisor import StartFailed
+from cli.processes.supervisor import StartFailed
 from shared.testing.fault_proxy import Proxy, proxied
 from shared.testing.fixtures import Backing, declare
 from shared.transactions.unit_of_work import Transactions

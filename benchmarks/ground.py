@@ -109,7 +109,7 @@ class Ground:
         if service is None:
             service = self.service()
             service.on(NotificationCompleted, react)
-            service.project((TaskChanged,), project)
+            service.project("project", (TaskChanged,), project)
         await declare(self.url, service.topology())
 
     def service(self, **changes: Any) -> Service:

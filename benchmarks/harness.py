@@ -22,14 +22,14 @@ from pathlib import Path
 from uuid import uuid4
 
 from benchmarks.report import Report
-from cli.backing import choice, rabbitmq
+from cli.backing import rabbitmq, select
 from cli.layout import Layout
-from cli.local.fleet import Fleet
-from cli.local.ports import pick
-from cli.local.processes import Ledger
-from cli.screen import say
-from cli.services import NAMES
-from cli.system import System
+from cli.operations.service_names import NAMES
+from cli.processes.fleet import Fleet
+from cli.processes.ports import pick
+from cli.processes.process_table import Ledger
+from cli.terminal import say
+from cli.testing.system import System
 from shared.errors import Refused
 from shared.testing.fixtures import Backing, fresh_database, fresh_vhost, write_keys
 
@@ -72,10 +72,10 @@ class Lab:
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Lab"]:
         """Boot both nodes; everything is ended afterwards."""
-        if absent := choice.missing({}):
+        if absent := select.missing({}):
             raise Refused(f"{' and '.join(absent)} must be installed here: a container's node is not ours to kill -9")
-        self._ports = pick(choice.PORTS)
-        nodes = choice.choose(self.layout, self._ports, {})
+        self._ports = pick(select.PORTS)
+        nodes = select.choose(self.layout, self._ports, {})
         self.amqp_url, self.management_url, self.database_url = (
             nodes.amqp_url,
             nodes.management_url,

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from shared.messaging.deliveries import linked
-from shared.projections.stream_reader import last_offset, reading
+from shared.messaging.connection import connected
+from shared.messaging.stream_reader import last_offset, reading
 
 PATIENCE = 300
 
@@ -11,9 +11,9 @@ PATIENCE = 300
 async def values(url: str, stream: str, header: str) -> list[str]:
     """What `header` says on each message, in the stream's order."""
     found: list[str] = []
-    async with linked(url, "log-reader") as link:
-        end, at = await last_offset(link, stream), -1
-        async with reading(link, stream, "first") as incoming, asyncio.timeout(PATIENCE):
+    async with connected(url, "log-reader") as connection:
+        end, at = await last_offset(connection, stream), -1
+        async with reading(connection, stream, "first") as incoming, asyncio.timeout(PATIENCE):
             while at < end:
                 messages = await incoming.batch()
                 found += [str(message.headers.get(header)) for message in messages]

@@ -15,10 +15,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.backing import packages
+from cli.backing import debian_packages
 from cli.layout import layout
-from cli.local.ports import FALLBACK, free
-from cli.screen import say
+from cli.processes.ports import FALLBACK, free
+from cli.terminal import say
 from shared.errors import Refused
 
 PACKAGES = {"redis-server": "redis-server", "wrk": "wrk", "psql": "postgresql"}
@@ -46,7 +46,7 @@ async def peer_of(folder: Path) -> AsyncIterator[Peer]:
     """Install what the peer needs; whatever it left running is stopped afterwards and its data removed."""
     if absent := [package for program, package in PACKAGES.items() if not shutil.which(program)]:
         say(f"Installing {' and '.join(absent)} for the peer")
-        step = await packages.spec(absent)
+        step = await debian_packages.spec(absent)
         await _run(step.argv, dict(step.env), INSTALL_SECONDS)
     base = next(base for base in FALLBACK[::100] if all(free(base + port) for port in PORTS))
     run = Path(tempfile.mkdtemp(prefix="schoolconnect-peer-"))

@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 import psutil
 import psycopg
 
-from cli.demo.api import Gateway, Message
-from cli.system import System
+from cli.demo.client import Gateway, Message
+from cli.testing.system import System
 from shared.testing.fixtures import eventually
 
 WITHIN = 600.0

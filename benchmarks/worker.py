@@ -110,7 +110,7 @@ async def keep(letter: DeadLetter, tx: Transaction) -> None:
 def register(service: Service) -> Service:
     """All that a worker does."""
     service.on(NotificationCompleted, handle)
-    service.project((TaskChanged,), remember)
+    service.project("remember", (TaskChanged,), remember)
     service.work(Errand, run_errand, [LANE])
     service.bury(keep)
     return service

@@ -10,9 +10,9 @@ import pytest_asyncio
 from benchmarks import ground
 from benchmarks.__main__ import main, scenarios
 from benchmarks.harness import Lab, Report
-from cli.backing import choice
+from cli.backing import select
 from cli.layout import Layout
-from cli.removal import remove
+from cli.stack.removal import remove
 
 SCENARIOS = [(verb, name) for verb in ("bench", "chaos") for name in scenarios(verb)]
 
@@ -20,7 +20,7 @@ SCENARIOS = [(verb, name) for verb in ("bench", "chaos") for name in scenarios(v
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def lab(tmp_path_factory):
     """Nodes of its own, because scenarios kill them; one boot for all."""
-    if choice.missing({}):
+    if select.missing({}):
         pytest.skip("RabbitMQ and PostgreSQL are containers here: their nodes cannot be killed by process")
     place = Layout(tmp_path_factory.mktemp("lab"))
     with pytest.MonkeyPatch.context() as patch:

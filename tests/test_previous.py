@@ -16,10 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cli import tokens
-from cli.builds import BUILDS
-from cli.services import NAMES
-from cli.system import System
+from cli.operations import tokens
+from cli.operations.service_builders import BUILDS
+from cli.operations.service_names import NAMES
+from cli.testing.system import System
 from shared.testing.fixtures import Backing, declare, eventually, fresh_database, fresh_vhost, write_keys
 
 ROOT = Path(__file__).resolve().parents[1]

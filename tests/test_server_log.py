@@ -9,12 +9,12 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from cli.backing import choice, postgres
+from cli.backing import postgres, select
 from cli.layout import Layout
-from cli.local.fleet import Fleet
-from cli.local.ports import pick
-from cli.local.processes import Ledger
-from cli.removal import remove
+from cli.processes.fleet import Fleet
+from cli.processes.ports import pick
+from cli.processes.process_table import Ledger
+from cli.stack.removal import remove
 from shared.events import PersonChanged, SchoolChanged
 from shared.events.directory import Contact
 from shared.persistence.database import Database
@@ -52,7 +52,7 @@ ALTER TABLE gateway.outbox DROP CONSTRAINT IF EXISTS fault;
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(tmp_path_factory):
     """Our own PostgreSQL: its URL and its log."""
-    if "postgres" in choice.missing({}):
+    if "postgres" in select.missing({}):
         pytest.skip("PostgreSQL is a container here")
     place = Layout(tmp_path_factory.mktemp("server"))
     place.log.mkdir(parents=True)

@@ -23,8 +23,8 @@ import psycopg
 from benchmarks import posting
 from benchmarks.harness import Lab, Report
 from benchmarks.peer import peer_of
-from cli.local.ports import pick
-from cli.system import System, python
+from cli.processes.ports import pick
+from cli.testing.system import System, python
 from shared.http.tokens import Claims, sign
 from shared.testing.fixtures import eventually
 

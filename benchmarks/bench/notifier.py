@@ -14,7 +14,7 @@ from uuid import UUID
 from benchmarks import telling
 from benchmarks.harness import Lab, Report
 from benchmarks.peer import peer_of
-from cli.system import System
+from cli.testing.system import System
 
 CHANNELS = ("push", "mail")
 PEER_RUNS = 3

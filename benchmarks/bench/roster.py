@@ -13,8 +13,7 @@ from uuid import UUID, uuid4
 from benchmarks import rosters
 from benchmarks.harness import Lab, Report
 from gateway.main import build
-from gateway.permits import ImportPermit
-from gateway.roster_import import upload as import_upload
+from gateway.roster_import import job
 from gateway.settings import Settings
 from shared.service.service import Service
 from shared.testing.fixtures import declare, running
@@ -59,9 +58,8 @@ async def _imported(service: Service, upload: bytes) -> float:
     """Seconds from the commit of an upload to the commit that ends its import."""
     task = uuid4()
     async with service.transactions.begin() as tx:
-        await tx.execute("INSERT INTO import_job (task_id) VALUES (%s)", (task,))
-        await import_upload.keep(tx, task, io.BytesIO(upload))
-        tx.permit(ImportPermit(task_id=task), "imports")
+        await job.open_import(tx, task, io.BytesIO(upload))
+        job.permit(tx, task)
     started = time.perf_counter()
     while not (await _rows(service, STATE, task))[0]["over"]:
         await asyncio.sleep(0.1)

@@ -1,7 +1,8 @@
-"""The bus's hot path beside raw aio-pika: relay, reaction, projection, and the whole chain.
+"""The bus's hot path beside raw aio-pika and a bare FastStream: relay, reaction, projection, and the whole chain.
 
-Everything runs in this process on uvloop, the service as it is in production: its settings, metrics and sweeps.
-Medians of several rounds; each round measures the peer and ours one after the other, every second round in reverse.
+Everything runs in this process on uvloop, started as a service is: its settings, metrics, sweeps and garbage collector.
+Medians of several rounds; each round measures the peers and ours one after the other, every second round in reverse.
+Processor time is judged round by round: rates depend on who else uses the machine.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import statistics
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from prometheus_client import Counter
@@ -16,6 +18,7 @@ from prometheus_client import Counter
 from benchmarks import raw
 from benchmarks.ground import Ground, fact, message, project, react, ready, request, until
 from benchmarks.harness import Lab, Report
+from benchmarks.raw import Pace, Stopwatch
 from shared.events import NotificationCompleted, TaskChanged
 from shared.events.event import Event
 from shared.messaging.topology import log_of, reaction
@@ -27,49 +30,70 @@ TASKS = log_of(TaskChanged.topic)
 REQUESTS_AT_ONCE = 16
 PER_SECOND = 50
 
-Measure = Callable[[], Awaitable[float]]
+Measure = Callable[[], Awaitable[Pace]]
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What a figure is compared with: at least so many times its rate, at most so many times its processor time."""
+
+    name: str
+    measure: Measure
+    rate: float
+    cpu: float | None = None
 
 
 async def run(lab: Lab, report: Report) -> None:
-    """Relay ≥ 0.8, reaction ≥ 0.3, projection ≥ 0.6, chain ≥ 0.35 of raw; p50 ≤ 15 ms, p99 ≤ 40 ms at 50/s."""
-    rounds, count = lab.size(5, 1), lab.size(4000, 150)
+    """Judge each figure beside its peers, and p50 ≤ 15 ms, p99 ≤ 40 ms at 50/s."""
+    count = lab.size(4000, 150)
     with lab.backing(["notifier"]) as backing:
         ground = Ground(backing)
         await ground.prepare()
         await raw.publish(ground.url, [message(fact(uuid.uuid4(), uuid.uuid4())) for _ in range(count)])
         report.told("message", len(message(request()).body), "bytes")
-
-        async def figure(what: str, beside: str, bound: float, peer: Measure, ours: Measure) -> None:
-            raw_rate, rate = await _medians(rounds, peer, ours)
-            report.told(beside, raw_rate, "events/s")
-            report.told(what, rate, "events/s")
-            report.at_least(f"{what} / {beside}", rate / raw_rate, "×", bound)
-            lab.say(f"{what}: {rate:,.0f}/s beside {raw_rate:,.0f}/s")
-
-        await figure("relay", "raw publish", 0.8, lambda: _raw_publish(ground, count), lambda: _relay(ground, count))
-        await figure(
-            "projection", "raw read", 0.6, lambda: _raw_read(ground, count), lambda: _projection(ground, count)
-        )
-        await figure("reaction", "raw consume", 0.3, lambda: _raw_consume(ground, count), lambda: _react(ground, count))
+        publish = Peer("raw publish", lambda: _raw_publish(ground, count), rate=0.8, cpu=0.6)
+        read = Peer("raw read", lambda: raw.read(ground.url, TASKS, -1, count), rate=0.5, cpu=1.7)
+        consume = Peer("raw consume", lambda: _raw_consume(ground, count, raw.consume), rate=0.2, cpu=5)
+        bare = Peer("bare FastStream", lambda: _raw_consume(ground, count, raw.consume_by_faststream), rate=0.5)
+        await _compare(lab, report, "relay", lambda: _relay(ground, count), publish)
+        await _compare(lab, report, "projection", lambda: _projection(ground, count), read)
+        await _compare(lab, report, "reaction", lambda: _react(ground, count), consume, bare)
     with lab.backing(["notifier"]) as backing, lab.backing(["notifier"]) as other:
         chain, beside = Chain(Ground(backing)), Ground(other)
         await beside.prepare()
         async with chain.ground.running(await chain.prepare()):
             await ready(chain.service)
-            await figure("chain, both events", "raw in + out", 0.35,
-                         lambda: raw.through(beside.url, QUEUE, _requests(count)),
-                         lambda: chain.rate(count // 2))  # fmt: skip
+            through = Peer("raw in + out", lambda: raw.through(beside.url, QUEUE, _requests(count)), rate=0.35)
+            await _compare(lab, report, "chain, both events", lambda: chain.pace(count // 2), through)
             delays = sorted(await chain.delays(lab.size(1000, 50)))
     report.at_most("commit → second handler, p50", _percentile(delays, 50), "ms", 15)
     report.at_most("commit → second handler, p99", _percentile(delays, 99), "ms", 40)
 
 
-async def _medians(count: int, peer: Measure, ours: Measure) -> tuple[float, float]:
-    found: dict[Measure, list[float]] = {peer: [], ours: []}
+async def _compare(lab: Lab, report: Report, what: str, ours: Measure, *peers: Peer) -> None:
+    mine, *others = await _rounds(lab.size(5, 1), ours, *(peer.measure for peer in peers))
+    rate = statistics.median(pace.rate for pace in mine)
+    report.told(what, rate, "events/s")
+    report.told(f"{what}, processor time", statistics.median(pace.cpu for pace in mine), "µs/event")
+    for peer, theirs in zip(peers, others, strict=True):
+        peers_rate = statistics.median(pace.rate for pace in theirs)
+        report.told(peer.name, peers_rate, "events/s")
+        report.told(f"{peer.name}, processor time", statistics.median(pace.cpu for pace in theirs), "µs/event")
+        report.at_least(f"{what} / {peer.name}", rate / peers_rate, "×", peer.rate)
+        times = statistics.median(my.cpu / their.cpu for my, their in zip(mine, theirs, strict=True))
+        if peer.cpu is None:
+            report.told(f"{what} / {peer.name}, processor time", times, "×")
+        else:
+            report.at_most(f"{what} / {peer.name}, processor time", times, "×", peer.cpu)
+        lab.say(f"{what}: {rate:,.0f}/s beside {peers_rate:,.0f}/s of {peer.name}, {times:.2g} × its processor time")
+
+
+async def _rounds(count: int, *measures: Measure) -> list[list[Pace]]:
+    found: list[list[Pace]] = [[] for _ in measures]
     for turn in range(count):
-        for measure in (peer, ours) if turn % 2 == 0 else (ours, peer):
-            found[measure].append(await measure())
-    return statistics.median(found[peer]), statistics.median(found[ours])
+        for place in range(len(measures)) if turn % 2 == 0 else reversed(range(len(measures))):
+            found[place].append(await measures[place]())
+    return found
 
 
 def _percentile(ordered: Sequence[float], percent: int) -> float:
@@ -80,13 +104,13 @@ def _requests(count: int) -> list[raw.Message]:
     return [message(request()) for _ in range(count)]
 
 
-async def _raw_publish(ground: Ground, count: int) -> float:
-    rate = await raw.publish(ground.url, _requests(count))
+async def _raw_publish(ground: Ground, count: int) -> Pace:
+    pace = await raw.publish(ground.url, _requests(count))
     await ground.purge(QUEUE)
-    return rate
+    return pace
 
 
-async def _relay(ground: Ground, count: int) -> float:
+async def _relay(ground: Ground, count: int) -> Pace:
     """An outbox full of rows, from the connection until it is empty."""
     writer = ground.service()
     await writer.database.open()
@@ -97,32 +121,28 @@ async def _relay(ground: Ground, count: int) -> float:
     service = ground.service()
     async with ground.running(service):
         await service.runtime.publisher.ready.wait()
-        began = time.perf_counter()
+        watch = Stopwatch()
         await until(lambda: _value(service.metrics.published) >= count)
-        rate = count / (time.perf_counter() - began)
+        pace = watch.pace(count)
     await ground.purge(QUEUE)
-    return rate
+    return pace
 
 
-async def _raw_read(ground: Ground, count: int) -> float:
-    return await raw.read(ground.url, TASKS, -1, count)
-
-
-async def _projection(ground: Ground, count: int) -> float:
+async def _projection(ground: Ground, count: int) -> Pace:
     """The same part of the log, from its first commit to its last."""
     await ground.clear()
     service = ground.service()
-    service.project((TaskChanged,), project)
+    service.project("project", (TaskChanged,), project)
     async with ground.running(service):
         return await _pace(lambda: _value(service.metrics.projected.labels("project")), count)
 
 
-async def _raw_consume(ground: Ground, count: int) -> float:
+async def _raw_consume(ground: Ground, count: int, consume: Callable[[str, str, int], Awaitable[Pace]]) -> Pace:
     await raw.publish(ground.url, _requests(count))
-    return await raw.consume(ground.url, QUEUE, count)
+    return await consume(ground.url, QUEUE, count)
 
 
-async def _react(ground: Ground, count: int) -> float:
+async def _react(ground: Ground, count: int) -> Pace:
     """A queue that holds them, from the first commit to the last."""
     await raw.publish(ground.url, _requests(count))
     service = ground.service()
@@ -131,11 +151,11 @@ async def _react(ground: Ground, count: int) -> float:
         return await _pace(lambda: _value(service.metrics.handled.labels(QUEUE, "done")), count)
 
 
-async def _pace(done: Callable[[], float], count: int) -> float:
+async def _pace(done: Callable[[], float], count: int) -> Pace:
     await until(lambda: done() > 0)
-    first, began = done(), time.perf_counter()
+    first, watch = int(done()), Stopwatch()
     await until(lambda: done() >= count)
-    return (count - first) / (time.perf_counter() - began)
+    return watch.pace(count - first)
 
 
 def _value(counter: Counter) -> float:
@@ -157,7 +177,7 @@ class Chain:
     async def prepare(self) -> Service:
         """The service with a handler for each of the two events."""
         self.service.on(NotificationCompleted, react)
-        self.service.project((TaskChanged,), self._project)
+        self.service.project("project", (TaskChanged,), self._project)
         await self.ground.prepare(self.service)
         return self.service
 
@@ -173,18 +193,18 @@ class Chain:
         self.committed[wanted.task_id] = time.perf_counter()
         return wanted.task_id
 
-    async def rate(self, count: int) -> float:
-        """Events per second, two a request, from the first request to the last projected fact."""
+    async def pace(self, count: int) -> Pace:
+        """Two events a request, from the first request to the last projected fact."""
         places = asyncio.Semaphore(REQUESTS_AT_ONCE)
 
         async def ask() -> UUID:
             async with places:
                 return await self._request()
 
-        began = time.perf_counter()
+        watch = Stopwatch()
         asked = await asyncio.gather(*(ask() for _ in range(count)))
         await until(lambda: all(task in self.arrived for task in asked))
-        return 2 * count / (time.perf_counter() - began)
+        return watch.pace(2 * count)
 
     async def delays(self, count: int) -> list[float]:
         """Seconds from the request's commit to the second handler, at PER_SECOND requests a second."""

@@ -14,8 +14,8 @@ import psutil
 
 from benchmarks.harness import Lab, Report
 from cli.demo import school
-from cli.demo.api import Gateway, Message
-from cli.system import System
+from cli.demo.client import Gateway, Message
+from cli.testing.system import System
 from shared.testing.fixtures import eventually
 
 CHUNK = 1_000

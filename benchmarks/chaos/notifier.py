@@ -11,7 +11,7 @@ from typing import LiteralString
 
 from benchmarks import telling
 from benchmarks.harness import Lab, Report
-from cli.system import System
+from cli.testing.system import System
 from shared.testing.fixtures import eventually
 
 RETRY_AFTER = 3

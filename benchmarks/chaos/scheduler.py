@@ -20,9 +20,9 @@ from psycopg.rows import dict_row
 
 from benchmarks import schedules
 from benchmarks.harness import Lab, Report
-from cli.local.ports import pick
-from cli.local.supervisor import StartFailed
-from cli.system import python
+from cli.processes.ports import pick
+from cli.processes.supervisor import StartFailed
+from cli.testing.system import python
 from shared.events import ScheduleRequested
 from shared.http.tokens import Claims, sign
 from shared.testing.fixtures import Backing, eventually

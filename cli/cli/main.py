@@ -9,12 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
-from cli import administrator, lifecycle, measuring, steps, testing, tokens, welcome
-from cli.demo import play
+from cli.demo import player
 from cli.layout import Layout, layout
-from cli.local.keys import SIGNING
-from cli.local.lock import Taken
-from cli.screen import complain, say
+from cli.operations import first_administrator, migrate, tokens
+from cli.processes.keys import SIGNING
+from cli.processes.lock import Taken
+from cli.stack import first_screen, lifecycle
+from cli.terminal import complain, say
+from cli.testing import bench_runner, environment
 from shared.errors import Refused
 from shared.events.values import Role
 
@@ -73,10 +75,10 @@ def _parser() -> argparse.ArgumentParser:
     first.add_argument("--family-name", required=True)
     first.add_argument("--gateway", default="", help="its address; the local stack's without it")
     first.add_argument("--key", type=Path, default=None, help="the signing key; the local stack's without it")
-    verb("migrate", "bring the database's schemas up to date", lambda _: steps.migrate() * 0)
-    test = verb("test", "run the tests on their own broker and database", lambda o: testing.run(o.arguments))
+    verb("migrate", "bring the database's schemas up to date", lambda _: migrate.migrate() * 0)
+    test = verb("test", "run the tests on their own broker and database", lambda o: environment.run(o.arguments))
     test.add_argument("arguments", nargs="*", help="for pytest, after --")
-    for name, text in measuring.VERBS.items():
+    for name, text in bench_runner.VERBS.items():
         measure = verb(name, text, partial(_measure, name))
         measure.add_argument("--only", default="", help="run just this scenario")
         measure.add_argument("--seed", type=int, default=1, help="for the dice")
@@ -96,14 +98,14 @@ def _demo(_: argparse.Namespace) -> int:
     if ours and (code := lifecycle.up(here)):
         return code
     try:
-        return play.main(welcome.demo_stack(here, _contract(here)))
+        return player.main(first_screen.demo_stack(here, _contract(here)))
     finally:
         if ours:
             lifecycle.down(here)
 
 
 def _measure(name: str, options: argparse.Namespace) -> int:
-    return measuring.run(name, options.only, options.seed)
+    return bench_runner.run(name, options.only, options.seed)
 
 
 def _administrator(options: argparse.Namespace) -> int:
@@ -112,7 +114,11 @@ def _administrator(options: argparse.Namespace) -> int:
     key = options.key or here.secrets / SIGNING
     if not key.exists():
         raise Refused(f"there is no signing key at {key}")
-    say(administrator.screen(gateway, administrator.invite(key, gateway, options.given_name, options.family_name)))
+    say(
+        first_administrator.screen(
+            gateway, first_administrator.invite(key, gateway, options.given_name, options.family_name)
+        )
+    )
     return 0
 
 

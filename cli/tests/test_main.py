@@ -3,13 +3,13 @@
 import subprocess
 import sys
 
-from cli.builds import BUILDS
-from cli.services import NAMES
+from cli.operations.service_builders import BUILDS
+from cli.operations.service_names import NAMES
 
 LOADED = """
 import sys
 import cli.main
-from cli.services import NAMES
+from cli.operations.service_names import NAMES
 print(sorted(set(NAMES) & {name.partition(".")[0] for name in sys.modules}))
 """
 

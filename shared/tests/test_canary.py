@@ -69,7 +69,7 @@ async def test_promise_14_a_canary_is_read_in_no_queue_log_dead_letter_or_log_li
     writer.bury(letters.keep)
     reader = spine.build()
     reader.on(PersonChanged, fails.one)
-    reader.project((PersonChanged,), takes.many)
+    reader.project("many", (PersonChanged,), takes.many)
     await declare(spine.backing.amqp_url, writer.topology(), reader.topology())
 
     def fact(version):

@@ -11,8 +11,8 @@ from aiormq.connection import FrameReceiver
 
 from shared.errors import InfrastructureDown
 from shared.events import Envelope, SchoolChanged
-from shared.messaging.frames import Outbound
-from shared.messaging.publisher import CONNECTION_PROBLEMS, Publisher
+from shared.messaging.connection import CONNECTION_PROBLEMS
+from shared.messaging.publisher import Outbound, Publisher
 from shared.messaging.topology import EVENTS, LOGS
 from shared.testing.fault_proxy import proxied
 from shared.testing.fixtures import Recorder, declare, eventually, running

@@ -27,7 +27,7 @@ def prepare(backing):
         connection.execute("GRANT ALL ON notifier.seen TO notifier_worker")
 
 
-async def test_promise_04_and_16_the_database_cuts_every_connection_under_load(spine):
+async def test_promise_04_rule_16_the_database_cuts_every_connection_under_load(spine):
     # given
     prepare(spine.backing)
     async with spine.running(lambda s: s.on(SchoolChanged, remember)) as service:
@@ -109,7 +109,7 @@ async def test_promise_03_every_confirmed_event_is_in_the_log_and_projected_once
     async def project(events, tx):
         applied.extend((event.school_id, event.version) for event in events)
 
-    async with spine.running(lambda s: s.project((SchoolChanged,), project)) as service:
+    async with spine.running(lambda s: s.project("project", (SchoolChanged,), project)) as service:
         facts = [spine.school() for _ in range(500)]
 
         # when: the publishing connection is cut while the relay works
@@ -145,7 +145,7 @@ async def test_two_readers_of_one_projection_apply_each_event_once(spine):
 
     first, second = spine.build(), spine.build()
     for service in (first, second):
-        service.project((SchoolChanged,), count_schools)
+        service.project("count_schools", (SchoolChanged,), count_schools)
     await declare(spine.backing.amqp_url, first.topology())
     async with running(first), running(second):
         facts = [spine.school() for _ in range(300)]

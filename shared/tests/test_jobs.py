@@ -3,12 +3,14 @@
 import asyncio
 import sys
 import uuid
+from contextlib import asynccontextmanager
 from typing import ClassVar
 
+import psycopg
 import pytest
 import pytest_asyncio
 
-from shared.errors import LeaseLost, Reject
+from shared.errors import InfrastructureDown, LeaseLost, Reject
 from shared.events import TaskCancelRequested
 from shared.jobs import job as jobs
 from shared.jobs import lease as leases
@@ -47,10 +49,10 @@ class Jobs:
             assert await jobs.start(tx, task)
         return task.task_id
 
-    async def cancel(self, task_id, epoch=1):
+    async def cancel(self, task_id, epoch=1, **options):
         event = TaskCancelRequested(task_id=task_id, kind=KIND, epoch=epoch, requested_at="2026-01-01T00:00:00Z")
         async with self.transactions.begin() as tx:
-            await jobs.cancel(event, tx, frozenset({KIND}))
+            await jobs.cancel(event, tx, frozenset({KIND}), **options)
 
     async def state(self, task_id):
         async with self.transactions.begin() as tx:
@@ -61,8 +63,12 @@ class Jobs:
         async with self.transactions.begin() as tx:
             return [row["state"] for row in await tx.rows(TOLD, (str(task_id),))]
 
-    def working(self, task_id, limits=QUICK):
-        return jobs.working(self.transactions, task_id, None, limits)
+    def working(self, task_id, limits=QUICK, **options):
+        return jobs.working(self.transactions, task_id, None, limits, **options)
+
+    async def attempts(self, task_id):
+        async with self.transactions.begin() as tx:
+            return (await tx.row("SELECT attempts FROM task_lease WHERE task_id = %s", (task_id,)))["attempts"]
 
     async def succeed(self, job):
         async with job.commit() as tx:
@@ -235,6 +241,77 @@ async def test_seed_10_a_dead_workers_task_goes_on_and_is_given_up_after_four_de
             pytest.fail("a task that kills its workers was begun once more")
     # then
     assert await work.state(task_id) == "failed"
+
+
+@pytest.mark.parametrize("problem", [asyncio.CancelledError(), psycopg.OperationalError(), InfrastructureDown("away")])
+async def test_rule_16_a_worker_that_stops_lets_the_next_go_on_at_once_and_counts_no_attempt(work, problem):
+    # given
+    task_id = await work.start()
+    for _ in range(2 * jobs.MOST_ATTEMPTS):
+        with pytest.raises(type(problem)):
+            async with work.working(task_id):
+                raise problem
+    # when
+    async with work.working(task_id) as job:
+        await work.succeed(job)
+    # then
+    assert await work.attempts(task_id) == 1
+    assert await work.state(task_id) == "succeeded"
+
+
+async def test_what_goes_on_from_what_it_has_committed_is_tried_again_after_its_time(work):
+    limits = Limits(soft=0.3, grace=0.1, lease=5, beat=0.1, again=True)
+    task_id = await work.start()
+    for _ in range(jobs.MOST_ATTEMPTS):
+        assert await work.state(task_id) != "failed"
+        await work.due(task_id)
+        async with work.working(task_id, limits):
+            await asyncio.Event().wait()
+    assert await work.state(task_id) == "failed"
+
+
+async def test_a_long_commit_of_the_work_itself_costs_no_lease(work):
+    # given: no statement waits for a lock for long
+    class Impatient:
+        @asynccontextmanager
+        async def begin(self, cause=None):
+            async with work.transactions.begin(cause) as tx:
+                await tx.execute("SET LOCAL lock_timeout = 50")
+                yield tx
+
+    task_id = await work.start()
+    limits = Limits(soft=20, grace=0.2, lease=5, beat=0.1)
+    # when: the lease cannot be renewed while the work commits
+    async with jobs.working(Impatient(), task_id, None, limits) as job, job.commit() as tx:
+        await asyncio.sleep(0.5)  # the time is the subject
+        await job.succeed(tx, result={})
+    # then
+    assert await work.state(task_id) == "succeeded"
+
+
+@pytest.mark.parametrize("end", ["succeeded", "failed", "cancelled", "cancelled in time"])
+async def test_what_a_task_leaves_is_cleaned_up_in_the_commit_of_its_end(work, end):
+    # given
+    task_id, cleaned = await work.start(), []
+
+    async def clean(tx, which):
+        found = await tx.row("SELECT ended_at IS NOT NULL AS over FROM task_lease WHERE task_id = %s", (which,))
+        cleaned.append((which, found["over"]))
+
+    # when
+    if end == "cancelled in time":
+        await work.cancel(task_id, on_end=clean)
+    else:
+        async with work.working(task_id, on_end=clean) as job:
+            if end == "failed":
+                raise Reject("never")
+            if end == "cancelled":
+                await work.cancel(task_id, on_end=clean)
+                await asyncio.Event().wait()
+            await work.succeed(job)
+    # then
+    assert cleaned == [(task_id, True)]
+    assert await work.state(task_id) == end.partition(" ")[0]
 
 
 async def test_a_body_that_forgets_the_outcome_is_a_failure(work):

@@ -10,8 +10,7 @@ import pytest
 from shared.errors import HistoryMissing, Refused
 from shared.events import Envelope
 from shared.events.directory import SchoolChanged
-from shared.messaging import topology
-from shared.projections import stream_reader
+from shared.messaging import stream_reader, topology
 from shared.service.rebuild import rebuild, rewind
 from shared.testing.fixtures import Backing, declare, eventually, fresh_vhost, running
 
@@ -48,8 +47,8 @@ def mirrored(spine, backing):
 
         def build(**changes):
             service = spine.build(**changes)
-            service.project((SchoolChanged,), mirror)
-            service.rebuilds(mirror, ["mirror"])
+            service.project("mirror", (SchoolChanged,), mirror)
+            service.rebuilds("mirror", ["mirror"])
             return service
 
         yield build
@@ -295,6 +294,6 @@ async def test_only_what_says_its_tables_is_rebuilt(spine, mirrored):
     service = mirrored()
     for name in ("nobody", "mirror"):
         if name == "mirror":
-            service.rebuilds(mirror, [])
+            service.rebuilds("mirror", [])
         with pytest.raises(Refused, match="notifier can rebuild"):
             await rebuild(service, name, spine.backing.admin_url)

@@ -7,7 +7,7 @@ import pytest
 from shared.consumers.dead_letters import give_back
 from shared.errors import Refused
 from shared.events import PersonChanged, SchoolChanged
-from shared.messaging.frames import MOST_BODY
+from shared.messaging.publisher import MOST_BODY
 from shared.testing.fixtures import Recorder, eventually
 from shared.transactions.outbox import Outgoing
 

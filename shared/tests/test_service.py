@@ -62,7 +62,7 @@ async def test_a_projection_gets_the_newest_state_and_the_positions(spine):
     async def project_schools(events, tx):
         seen.extend(events)
 
-    async with spine.running(lambda s: s.project((SchoolChanged,), project_schools)) as service:
+    async with spine.running(lambda s: s.project("project_schools", (SchoolChanged,), project_schools)) as service:
         identity = uuid.uuid4()
         await spine.emit(service, *(spine.school(version, identity) for version in (3, 1, 2)))
         query = "SELECT count(*) FROM directory_seen WHERE school_id = %s AND versions = '{[1,4)}'"

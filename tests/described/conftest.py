@@ -10,9 +10,9 @@ from uuid import UUID
 import httpx
 import pytest
 
-from cli.builds import BUILDS
-from cli.services import NAMES
-from cli.system import System
+from cli.operations.service_builders import BUILDS
+from cli.operations.service_names import NAMES
+from cli.testing.system import System
 from shared.http.tokens import Claims, sign
 from shared.testing.fixtures import Backing, declare, fresh_database, fresh_vhost, write_keys
 

@@ -5,10 +5,10 @@ from contextlib import closing
 
 import pytest
 
-from cli.builds import BUILDS
 from cli.demo import school
-from cli.services import NAMES
-from cli.system import System
+from cli.operations.service_builders import BUILDS
+from cli.operations.service_names import NAMES
+from cli.testing.system import System
 from shared.testing.fixtures import Backing, declare, fresh_database, fresh_vhost, write_keys
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from cli import tokens
+from cli.operations import tokens
 from shared.testing.fixtures import eventually
 
 # A student of two guardians, both with an address; no other student has them.

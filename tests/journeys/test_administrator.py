@@ -5,15 +5,15 @@ from contextlib import closing
 import httpx
 import pytest
 
-from cli import administrator
-from cli.local.keys import SIGNING, make_keys
+from cli.operations import first_administrator
+from cli.processes.keys import SIGNING, make_keys
 from shared.errors import Refused
 
 
 def test_the_first_administrator_is_invited_by_the_key_and_signs_in_by_password(system):
     # given
-    invited = administrator.invite(system.backing.keys / "signing.pem", system.url, "Ada", "Demo")
-    assert invited.token in administrator.screen(system.url, invited)
+    invited = first_administrator.invite(system.backing.keys / "signing.pem", system.url, "Ada", "Demo")
+    assert invited.token in first_administrator.screen(system.url, invited)
     said = {"name": "ada-demo", "password": "correct horse battery"}
     with closing(httpx.Client(base_url=system.url)) as client:
         # when
@@ -30,4 +30,4 @@ def test_the_first_administrator_is_invited_by_the_key_and_signs_in_by_password(
 def test_who_holds_another_key_makes_nobody_an_administrator(system, tmp_path):
     make_keys(tmp_path)
     with pytest.raises(Refused, match="401"):
-        administrator.invite(tmp_path / SIGNING, system.url, "Eve", "Demo")
+        first_administrator.invite(tmp_path / SIGNING, system.url, "Eve", "Demo")

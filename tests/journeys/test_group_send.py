@@ -5,8 +5,8 @@ import uuid
 
 import httpx
 
-from cli import tokens
 from cli.demo import school
+from cli.operations import tokens
 from shared.testing.fixtures import eventually
 
 BODY = {"type": "general", "title": "Made-up news", "body": "For everybody.", "channels": ["mail"]}

@@ -11,9 +11,9 @@ import aio_pika
 import psycopg
 
 from cli.demo import school
-from cli.demo.api import Message
-from shared.messaging.deliveries import linked
-from shared.projections.stream_reader import last_offset
+from cli.demo.client import Message
+from shared.messaging.connection import connected
+from shared.messaging.stream_reader import last_offset
 from shared.testing.fixtures import eventually
 
 STATES = "SELECT channel, state, count(*) AS n FROM notifier.delivery WHERE notification_id = %s GROUP BY 1, 2"
@@ -158,8 +158,8 @@ async def test_a_canary_is_found_in_no_plaintext_of_logs_and_queues(system):
 
 
 async def read_log(url, stream):
-    async with linked(url, "end") as link:
-        end = await last_offset(link, stream)
+    async with connected(url, "end") as connection:
+        end = await last_offset(connection, stream)
     async with await aio_pika.connect(url) as connection:
         channel = await connection.channel(publisher_confirms=False)
         await channel.set_qos(100)

@@ -5,7 +5,7 @@ import uuid
 from contextlib import closing
 
 from cli.demo import school
-from cli.demo.api import Message
+from cli.demo.client import Message
 from shared.testing.fixtures import eventually
 
 SLOW_SECONDS = 10

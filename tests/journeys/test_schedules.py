@@ -6,8 +6,8 @@ import datetime as dt
 import httpx
 import pytest
 
-from cli import tokens
 from cli.demo import school
+from cli.operations import tokens
 from shared.testing.fixtures import eventually
 
 TOLD = """

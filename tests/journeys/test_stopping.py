@@ -7,7 +7,7 @@ from contextlib import closing
 import httpx
 
 from cli.demo import school
-from cli.demo.api import Message
+from cli.demo.client import Message
 from shared.testing.fixtures import eventually
 
 STATES = "SELECT channel, state, count(*) AS n FROM notifier.delivery WHERE notification_id = %s GROUP BY 1, 2"

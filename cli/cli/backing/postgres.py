@@ -11,8 +11,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from cli.layout import Layout, private_folder, write_private
-from cli.local.probes import database
-from cli.local.specs import Spec
+from cli.processes.probes import database
+from cli.processes.specs import Spec
 from shared.errors import Refused
 
 OLDEST = 15

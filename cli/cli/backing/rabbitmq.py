@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from cli.layout import private_folder, write_private
-from cli.local.probes import broker, listens
-from cli.local.specs import Spec
+from cli.processes.probes import broker, listens
+from cli.processes.specs import Spec
 
 SCRIPTS = (Path("/usr/lib/rabbitmq/bin/rabbitmq-server"),)
 """Debian's command in /usr/sbin refuses users other than root and rabbitmq and switches to the latter: go past it."""

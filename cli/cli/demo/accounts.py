@@ -3,7 +3,7 @@
 import secrets
 from dataclasses import dataclass
 
-from cli.demo.api import Gateway
+from cli.demo.client import Gateway
 from cli.demo.school import SCHOOLS
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cli.demo.api import FINAL, Sent, Task
+from cli.demo.client import FINAL, Sent, Task
 
 CHANNELS = ("push", "mail", "inbox")
 TOLD = ("accepted", "read")  # read comes after accepted: the provider took it all the same

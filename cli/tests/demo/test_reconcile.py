@@ -1,6 +1,6 @@
 import pytest
 
-from cli.demo.api import Sent, Task, share
+from cli.demo.client import Sent, Task, share
 from cli.demo.reconcile import balance, finished_share, outcome, settled, summary
 
 GRADE = Sent(

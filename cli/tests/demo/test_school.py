@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from cli.demo import school, spoilt
+from cli.demo import invalid_roster, school
 from gateway.roster_import.oneroster import Known, Scope, Student, read
 
 
@@ -88,7 +88,7 @@ def test_most_guardians_and_older_students_have_devices(group, people):
 
 
 def test_the_spoilt_roster_is_rejected_where_it_says():
-    packed, mistakes = spoilt.build()
+    packed, mistakes = invalid_roster.build()
     with read(io.BytesIO(packed), known=Known()) as roster:
         assert [(r.file, r.line, r.column) for r in roster.rejected] == [(m.file, m.line, m.column) for m in mistakes]
         assert [r.line for r in roster.rejected if r.scope is Scope.REFERENCE] == [9]

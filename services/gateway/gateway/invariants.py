@@ -12,7 +12,8 @@ WHERE t.state = 'accepted' AND i.created_at < clock_timestamp() - interval '15 m
 IMPORTS = """
 SELECT count(*) AS violations FROM import_job j LEFT JOIN task t USING (task_id)
 WHERE t.task_id IS NULL
-   OR (j.finished_at < clock_timestamp() - interval '15 minutes' AND t.state IN ('accepted', 'queued', 'running'))
+   OR (j.finished_at < clock_timestamp() - interval '15 minutes'
+       AND t.state NOT IN ('succeeded', 'failed', 'cancelled'))
 """
 
 INVARIANTS = {"intent_unheard": UNHEARD, "import_left_open": IMPORTS}

@@ -1,6 +1,6 @@
 """Problems as RFC 9457 says them, each with a stable code."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -8,7 +8,9 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 
 from shared.errors import NoSchool, SchoolConnectError
 from shared.http.preconditions import Declined
@@ -169,11 +171,23 @@ def answer(problem: Exception, content_type: str = "") -> JSONResponse:  # noqa:
     return Problem(500, "internal").response()
 
 
+def allowed_methods(routes: Iterable[BaseRoute], path: str) -> set[str]:
+    """What a path can be asked for. One that is a route by itself is not the parameter of another."""
+    found = [each for each in iter_route_contexts(tuple(routes)) if each.methods and each.path_regex.match(path)]
+    itself = [each for each in found if not each.param_convertors]
+    return {method for each in itself or found for method in each.methods or ()}
+
+
 def install(app: FastAPI) -> None:
     """Make every error of the application a problem."""
 
     async def handle(request: Request, problem: Exception) -> JSONResponse:
         return answer(problem, request.headers.get("content-type", ""))
 
+    async def handle_method(request: Request, _: Exception) -> JSONResponse:
+        allowed = sorted(allowed_methods(request.app.routes, request.scope["path"]))
+        return Problem(405, "method_not_allowed", headers={"Allow": ", ".join(allowed)}).response()
+
+    app.add_exception_handler(405, handle_method)
     for kind in (*KINDS, *INFRASTRUCTURE, Exception):
         app.add_exception_handler(kind, handle)

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.notifications.read_routes import AudienceIn, audience_of
+from gateway.sends.audience import AudienceIn, audience_of
 from gateway.tasks import projection
 from shared.events import TaskChanged
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from gateway.http.service_client import Owners
 from gateway.problems import CODES, Problem
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
 from shared.http.preconditions import Declined, IfMatch, NeededMatch, check_version, etag
 from shared.http.tokens import Claims
 from shared.testing.fixtures import write_keys

@@ -1,12 +1,20 @@
 """A roster over HTTP, imported by the worker, told as a task through the log."""
 
+import asyncio
+import threading
+
 import pytest
 
+from gateway.roster_import import job
+from gateway.roster_import.oneroster import read
+from shared.errors import LeaseLost
+from shared.jobs.time_limits import Limits
 from shared.testing.fixtures import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FINAL = {"succeeded", "failed"}
+QUICK = Limits(lease=0.6, beat=0.1)
 DIRECTORY = "SELECT sourced_id, directory_version, version FROM school ORDER BY 1"
 PEOPLE = "SELECT sourced_id, version, digest FROM person ORDER BY 1"
 
@@ -85,16 +93,33 @@ async def test_an_import_belongs_to_the_group(live, roster, person):
         assert answer.status_code == 404
 
 
+@pytest.fixture
+def slow():
+    """Reads a roster once `slow.go` is set; `slow.begun` is set when a worker waits for that."""
+
+    class Slow:
+        begun, go = threading.Event(), threading.Event()
+
+        def __call__(self, *arguments, **options):
+            self.begun.set()
+            assert self.go.wait(30)
+            return read(*arguments, **options)
+
+    reader = Slow()
+    yield reader
+    reader.go.set()
+
+
 @pytest.mark.parametrize("begun", [False, True])
-async def test_an_import_is_cancelled_before_and_while_it_runs(live, roster, begun):
+async def test_an_import_is_cancelled_before_and_while_it_runs(live, roster, slow, begun):
     # given
     task = await live.open_import(roster([f"cancelled-{begun}"], []))
     async with live.service.transactions.begin() as tx:
         query = "INSERT INTO task (task_id, kind, state) VALUES (%s, 'import.oneroster', 'accepted')"
         await tx.execute(query, (task,))
-        if begun:
-            query = "UPDATE import_job SET lease = gen_random_uuid(), leased_until = 'infinity' WHERE task_id = %s"
-            await tx.execute(query, (task,))
+    work = asyncio.create_task(live.run_import(task, limits=QUICK, read=slow)) if begun else None
+    if begun:
+        assert await asyncio.to_thread(slow.begun.wait, 10)
     # when
     assert (await live.ask("POST", f"/v1/tasks/{task}/cancel")).status_code == 202
 
@@ -103,6 +128,30 @@ async def test_an_import_is_cancelled_before_and_while_it_runs(live, roster, beg
         return (await live.ask("GET", f"/v1/tasks/{task}")).json()["state"]
 
     await eventually(state, lambda found: found == "cancelled")
-    await live.run_import(task)
+    if work is not None:
+        await asyncio.wait_for(work, 5)
+    with pytest.raises(LeaseLost):
+        await live.run_import(task)
     assert await live.one("SELECT count(*) FROM import_part WHERE task_id = %s", (task,)) == 0
+    assert await live.one("SELECT count(*) FROM school WHERE sourced_id = %s", (f"cancelled-{begun}",)) == 0
     assert (await live.ask("POST", f"/v1/tasks/{task}/cancel")).status_code == 409
+
+
+async def test_a_roster_that_takes_longer_to_read_than_a_lease_is_read_all_the_same(live, roster, person, slow):
+    # given
+    content = roster(["patience"], [person("patience-1", "patience")])
+    task = await live.open_import(content)
+    work = asyncio.create_task(live.run_import(task, limits=QUICK, read=slow))
+    assert await asyncio.to_thread(slow.begun.wait, 10)
+    # when: it is still being read when its lease would be over, and others look for what has no worker
+    for _ in range(10):
+        await asyncio.sleep(QUICK.lease / 3)  # the time is the subject
+        await job.resume_imports(live.service.transactions)
+        with pytest.raises(LeaseLost):
+            await live.run_import(task)
+    slow.go.set()
+    await asyncio.wait_for(work, 10)
+    # then
+    assert await live.one("SELECT state FROM task_track WHERE task_id = %s", (task,)) == "succeeded"
+    assert await live.one("SELECT attempts FROM task_lease WHERE task_id = %s", (task,)) == 1
+    assert await live.one("SELECT count(*) FROM person WHERE sourced_id = 'patience-1'") == 1

@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 import pytest
 from uuid_utils.compat import uuid7
 
-from gateway.notifications.batch_accept import TOGETHER, Intake
-from gateway.notifications.commands import SendCommand, request_notification
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
+from gateway.sends.batch_accept import TOGETHER, Intake
+from gateway.sends.commands import SendCommand, request_notification
 from shared.events import Audience
 from shared.transactions.unit_of_work import Transactions
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from cli.standins import trial
+from cli.fakes import process
 from notifier.providers import Push
 from notifier.providers.fcm import PAYLOAD_BYTES, FcmCourier, payload, payload_bytes
 
@@ -89,7 +89,7 @@ async def test_a_repeat_replaces_the_first_on_every_platform():
 
 async def test_nobody_listening_is_transient(fcm):
     account = fcm.folder / "service-account.json"
-    courier = FcmCourier(f"https://127.0.0.1:{trial.free_port()}", account, ca_file=fcm.folder / "ca.pem")
+    courier = FcmCourier(f"https://127.0.0.1:{process.free_port()}", account, ca_file=fcm.folder / "ca.pem")
     outcome = await courier.send(push())
     await courier.close()
     assert (outcome.kind, outcome.reason) == ("transient", "no_connection")
@@ -105,7 +105,7 @@ async def test_a_lost_answer_is_unknown(fcm, push_courier):
 
 
 async def test_a_killed_provider_leaves_the_calls_under_way_unknown(tmp_path):
-    with trial.fcm(tmp_path) as own:
+    with process.fcm(tmp_path) as own:
         courier = FcmCourier(own.web, tmp_path / "service-account.json", ca_file=tmp_path / "ca.pem")
         own.faults(latency_ms=30_000)
         calls = [asyncio.create_task(courier.send(push(n))) for n in range(5)]

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from cli.standins import trial
+from cli.fakes import process
 from notifier.providers import Mail
 from notifier.providers.smtp import SmtpCourier
 
@@ -158,7 +158,7 @@ async def test_a_server_that_goes_down_hands_over_to_the_next(smtp):
 
 
 async def test_refused_credentials_fail_over_and_are_config_only_if_all_refuse(smtp):
-    with trial.smtp("--auth", "school:right") as strict:
+    with process.smtp("--auth", "school:right") as strict:
         wrong = f"smtp://school:wrong@127.0.0.1:{strict.port}"
         right = f"smtp://school:right@127.0.0.1:{strict.port}"
         async with courier(wrong, url(smtp)) as mails:
@@ -166,7 +166,7 @@ async def test_refused_credentials_fail_over_and_are_config_only_if_all_refuse(s
         async with courier(wrong) as mails:
             outcome = await mails.send(mail())
             assert (outcome.kind, outcome.reason) == ("config", "smtp_535")
-        async with courier(wrong, f"smtp://127.0.0.1:{trial.free_port()}") as mails:
+        async with courier(wrong, f"smtp://127.0.0.1:{process.free_port()}") as mails:
             assert (await mails.send(mail())).kind == "transient"
         async with courier(right) as mails:
             assert (await mails.send(mail())).kind == "accepted"
@@ -223,7 +223,7 @@ async def test_no_command_can_be_smuggled_in(smtp, mail_courier, recipient):
 
 @pytest.mark.parametrize(("scheme", "option"), [("smtp+starttls", ()), ("smtps", ("--implicit-tls",))])
 async def test_tls(tmp_path, scheme, option):
-    with trial.smtp(*option, folder=tmp_path) as running:
+    with process.smtp(*option, folder=tmp_path) as running:
         address = f"{scheme}://localhost:{running.port}"
         async with courier(address, ca_file=tmp_path / "ca.pem") as mails:
             assert (await mails.send(mail())).kind == "accepted"

@@ -13,7 +13,8 @@ FORGET_SECONDS = 600.0
 def build(settings: Settings) -> Service:
     """The service, wired. Students are projected for the school's directory version only."""
     service = Service("scheduler", settings)
-    service.project((SchoolChanged, CalendarChanged, StudentChanged), handlers.remember_schools)
+    events = (SchoolChanged, CalendarChanged, StudentChanged)
+    service.project("remember_schools", events, handlers.remember_schools)
     service.on(ScheduleRequested, handlers.take_up)
     service.on(TaskCancelRequested, handlers.cancel_task)
     service.background(Firing(service.transactions, claim=settings.claim, look_every=settings.look_every).run)

@@ -2,11 +2,11 @@
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID, uuid5
 
-from scheduler import store
+from scheduler import reads, store
 from scheduler.arming import armed
+from scheduler.reads import Armed
 from shared.errors import RuleRefused
 from shared.events import FilesCleanupDue, ReportsCleanupDue, ReportsMonthlyDue, TasksExpiryDue
 from shared.events.schedule_rules import CatchUp, CronRule
@@ -39,8 +39,6 @@ DAILY = (
 MONTHLY = Chore(ReportsMonthlyDue.topic, "0 5 1 * *", "all", dt.timedelta(days=100))
 """Of each school, at five in the morning of the first, for the month that ended: a month is late, never left out."""
 
-HAVE = "SELECT schedule_id, timezone, rule, state FROM schedule WHERE emits = ANY(%(emits)s)"
-SCHOOLS = "SELECT school_id, timezone FROM school WHERE active AND timezone IS NOT NULL"
 # One replica's row stays; a rule or timezone that has changed since is armed anew.
 KEEP = """
 INSERT INTO schedule AS s (schedule_id, school_id, emits, state, rule, timezone, catch_up, max_age_seconds, payload,
@@ -65,9 +63,9 @@ async def maintain(transactions: Transactions) -> int:
     """Make the rows that are missing, mend those that have changed, retire those of schools that ended."""
     async with transactions.begin() as tx:
         emits = [chore.emits for chore in (*DAILY, MONTHLY)]
-        have = {row["schedule_id"]: row for row in await tx.rows(HAVE, {"emits": emits})}
+        have = {each.schedule_id: each for each in await reads.FIND_ARMED.all(tx, topics=emits)}
         wanted: list[tuple[Chore, UUID | None, str]] = [(chore, None, "UTC") for chore in DAILY]
-        wanted += [(MONTHLY, row["school_id"], row["timezone"]) for row in await tx.rows(SCHOOLS)]
+        wanted += [(MONTHLY, each.school_id, each.timezone) for each in await reads.LIST_ZONES.all(tx)]
         moment = await store.now(tx)
         kept = [await _keep(tx, chore, school, timezone, moment, have) for chore, school, timezone in wanted]
         for row in await tx.rows(RETIRE, {"emits": MONTHLY.emits}):
@@ -81,7 +79,7 @@ async def _keep(
     school: UUID | None,
     timezone: str,
     moment: dt.datetime,
-    have: dict[UUID, dict[str, Any]],
+    have: dict[UUID, Armed],
 ) -> int:
     """Write one row where it is missing or another; 1 if so."""
     schedule = chore.id(school)
@@ -91,7 +89,7 @@ async def _keep(
         timezone = "UTC"  # a zone that this machine's database does not know must not stop the others
     rule = CronRule(expression=chore.expression).model_dump(mode="json")
     found = have.get(schedule)
-    if found and found["rule"] == rule and found["timezone"] == timezone and found["state"] != "cancelled":
+    if found and found.rule == rule and found.timezone == timezone and found.state != "cancelled":
         return 0
     row = {
         "schedule_id": schedule,

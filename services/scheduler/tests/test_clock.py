@@ -8,10 +8,10 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from cli.local import faketime
-from cli.local.fleet import Fleet
-from cli.local.ports import pick
-from cli.system import python
+from cli.processes import faketime
+from cli.processes.fleet import Fleet
+from cli.processes.ports import pick
+from cli.testing.system import python
 from scheduler import handlers
 from shared.events.schedule_rules import CronRule, OnceRule
 from shared.testing.fixtures import eventually

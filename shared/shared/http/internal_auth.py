@@ -6,10 +6,11 @@ What can change has a version, which is its ETag (RFC 9110): `"7"`. A decision s
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Header, HTTPException, Request
+from fastapi import Depends, Header, HTTPException
 from pydantic import ValidationError
 
-from shared.http.tokens import Claims, TokenRefused
+from shared.http.provided import Provided
+from shared.http.tokens import Claims, TokenRefused, Verifier
 from shared.transactions.unit_of_work import Transactions
 
 
@@ -19,19 +20,19 @@ class Asked(Claims):
     school: UUID
 
 
-async def asked(request: Request, authorization: Annotated[str, Header()] = "") -> Asked:
+async def asked(
+    verifier: Annotated[Verifier, Depends(Provided(Verifier))], authorization: Annotated[str, Header()] = ""
+) -> Asked:
     """Claims of the caller; 401 without a valid internal token that names a school."""
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
         raise HTTPException(401, "an internal bearer token is needed", {"WWW-Authenticate": "Bearer"})
     try:
-        claims = request.app.state.service.verifier.verify(token, "internal")
+        claims = verifier.verify(token, "internal")
         return Asked(person=claims.person, role=claims.role, school=claims.school, use="internal")
     except (TokenRefused, ValidationError) as problem:
         raise HTTPException(401, str(problem), {"WWW-Authenticate": "Bearer"}) from problem
 
 
-async def transactions(request: Request) -> Transactions:
-    """The service's transactions."""
-    found: Transactions = request.app.state.service.transactions
-    return found
+transactions = Provided(Transactions)
+"""The service's transactions, for routes."""

@@ -11,11 +11,12 @@
                 await tx.execute(...)
                 await job.succeed(tx, result={...})
 
-The body ends the task with `succeed`; whatever it raises is recorded: a cancel, a time limit, a `Reject`, or a failure
-that is tried again as a due row, `MOST_ATTEMPTS` times in all. A worker that dies is found by `resume`.
+The body ends the task with `succeed` or `fail`; what it raises is recorded: a cancel, a time limit, a `Reject`, or a
+failure that is tried again as a due row, `MOST_ATTEMPTS` times in all. A worker that dies is found by `resume`.
 """
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -24,13 +25,13 @@ from uuid import UUID
 import structlog
 
 from shared.error_report import describe
-from shared.errors import InfrastructureDown, LeaseLost, Reject, TaskCancelled, TimeLimit
+from shared.errors import LeaseLost, Reject, SchoolConnectError, TaskCancelled, TimeLimit
 from shared.events import Envelope, TaskCancelRequested, TaskState
 from shared.jobs import lease as leases
 from shared.jobs.lease import Lease
 from shared.jobs.task_status import known, track
 from shared.jobs.time_limits import Limits, watched
-from shared.persistence.database_errors import infrastructure
+from shared.persistence.database_errors import away
 from shared.transactions.outbox import Work
 from shared.transactions.unit_of_work import Transaction, Transactions
 
@@ -39,6 +40,15 @@ log = structlog.get_logger()
 MOST_ATTEMPTS = 4
 PAUSES = (5.0, 60.0, 600.0)
 """Seconds until the next attempt, as the retry tiers of messages."""
+RELEASE_SECONDS = 2.0
+"""A worker that has to stop does not wait longer than this to say so."""
+
+OnEnd = Callable[[Transaction, UUID], Awaitable[None]]
+"""Cleans up after a task, in the commit of its end, whatever the end is."""
+
+
+async def keep_all(_: Transaction, __: UUID) -> None:
+    """Clean up nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +63,23 @@ class Task:
 class Job:
     """A claimed task in the hands of its worker."""
 
-    def __init__(self, transactions: Transactions, task: Task, lease: Lease, cause: Envelope | None) -> None:
+    def __init__(
+        self,
+        transactions: Transactions,
+        task: Task,
+        lease: Lease,
+        cause: Envelope | None,
+        *,
+        on_end: OnEnd = keep_all,
+        again: bool = False,
+    ) -> None:
         self.task = task
         self.lease = lease
         self.ended = False
         self._transactions = transactions
         self._cause = cause
+        self._on_end = on_end
+        self._fatal = (Reject,) if again else (Reject, TimeLimit)
 
     @asynccontextmanager
     async def commit(self) -> AsyncIterator[Transaction]:
@@ -81,6 +102,7 @@ class Job:
 
     async def _end(self, tx: Transaction, state: TaskState, **facts: Any) -> None:
         await self.lease.end(tx)
+        await self._on_end(tx, self.task.task_id)
         await self._track(tx, state, **facts)
         self.ended = True
 
@@ -99,12 +121,23 @@ class Job:
         async with self.commit() as tx:
             if isinstance(problem, TaskCancelled):
                 await self._end(tx, "cancelled")
-            elif isinstance(problem, TimeLimit | Reject) or self.lease.attempts >= MOST_ATTEMPTS:
+            elif isinstance(problem, self._fatal) or self.lease.attempts >= MOST_ATTEMPTS:
                 await self._end(tx, "failed", error=describe(problem))
             else:
                 pause = PAUSES[min(self.lease.attempts, len(PAUSES)) - 1]
                 await self.lease.give_back(tx, pause)
                 await self._track(tx, "retrying", error=describe(problem))
+
+    async def release(self) -> None:
+        """Let another worker go on at once, and count no attempt: the work is not at fault that this one stops.
+
+        Where even that cannot be committed the lease runs out, and the attempt counts.
+        """
+        try:
+            async with asyncio.timeout(RELEASE_SECONDS), self.commit() as tx:
+                await self.lease.give_back(tx, 0.0, counted=False)
+        except Exception as problem:  # noqa: BLE001  # the worker stops in any case
+            log.info("job.not_released", task_id=str(self.task.task_id), error=type(problem).__name__)
 
 
 async def start(tx: Transaction, task: Task) -> bool:
@@ -116,34 +149,43 @@ async def start(tx: Transaction, task: Task) -> bool:
 
 @asynccontextmanager
 async def working(
-    transactions: Transactions, task_id: UUID, cause: Envelope | None, limits: Limits
+    transactions: Transactions, task_id: UUID, cause: Envelope | None, limits: Limits, on_end: OnEnd = keep_all
 ) -> AsyncIterator[Job]:
     """Claim a task and work on it in the body, under its limits.
 
-    Raises LeaseLost, which a consumer takes as done, when the task has ended or is in other hands. Trouble of the
-    infrastructure is raised as it is: the lease runs out and somebody goes on.
+    Raises LeaseLost, which a consumer takes as done, when the task has ended or is another worker's. A process that
+    stops and an infrastructure that is away are raised as they are, and are no attempt of the task's.
     """
-    job = await _claim(transactions, task_id, cause, limits)
+    job = await _claim(transactions, task_id, cause, limits, on_end)
     try:
         async with watched(transactions, job.lease, limits):
             yield job
             job.check_ended()
-    except (LeaseLost, InfrastructureDown):
+    except LeaseLost:
+        raise
+    except asyncio.CancelledError:
+        await job.release()
         raise
     except Exception as problem:
-        if infrastructure(problem) or job.ended:
+        if away(problem):
+            await job.release()
+        if away(problem) or job.ended:
             raise
-        log.warning("job.stopped", task_id=str(task_id), kind=job.task.kind, error=describe(problem))
+        bug = None if isinstance(problem, SchoolConnectError) else problem
+        log.warning("job.stopped", task_id=str(task_id), kind=job.task.kind, error=describe(problem), exc_info=bug)
         await job.record(problem)
 
 
-async def _claim(transactions: Transactions, task_id: UUID, cause: Envelope | None, limits: Limits) -> Job:
+async def _claim(
+    transactions: Transactions, task_id: UUID, cause: Envelope | None, limits: Limits, on_end: OnEnd
+) -> Job:
     async with transactions.begin(cause) as tx:
         lease = await leases.claim(tx, task_id, limits.lease)
         told = await known(tx, task_id)
         if lease is None or told is None:
             raise LeaseLost(f"task {task_id} has ended or is in other hands")
-        job = Job(transactions, Task(task_id, told["school_id"], told["kind"]), lease, cause)
+        task = Task(task_id, told["school_id"], told["kind"])
+        job = Job(transactions, task, lease, cause, on_end=on_end, again=limits.again)
         if lease.attempts > MOST_ATTEMPTS:
             await job.fail(tx, f"given up: its worker died {MOST_ATTEMPTS} times")
         else:
@@ -153,8 +195,8 @@ async def _claim(transactions: Transactions, task_id: UUID, cause: Envelope | No
     return job
 
 
-async def cancel(event: TaskCancelRequested, tx: Transaction, kinds: frozenset[str]) -> None:
-    """Reaction of a service that owns tasks of these kinds: what nobody works on ends here, a worker is told.
+async def cancel(event: TaskCancelRequested, tx: Transaction, kinds: frozenset[str], on_end: OnEnd = keep_all) -> None:
+    """Reaction of a service that owns tasks of these kinds: a task without a worker ends here, a worker is told.
 
     A cancel that overtakes its intent leaves a tombstone; one of an earlier epoch does not mean the retry.
     """
@@ -162,6 +204,7 @@ async def cancel(event: TaskCancelRequested, tx: Transaction, kinds: frozenset[s
         return
     told = await known(tx, event.task_id)
     if (told is None or told["epoch"] <= event.epoch) and await leases.cancel(tx, event.task_id):
+        await on_end(tx, event.task_id)
         await track(tx, event.task_id, school_id=event.school_id, kind=event.kind, state="cancelled")
 
 

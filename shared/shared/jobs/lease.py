@@ -35,7 +35,8 @@ UPDATE task_lease SET ended_at = clock_timestamp(), lease = NULL, leased_until =
 WHERE task_id = %(task_id)s AND lease = %(lease)s AND ended_at IS NULL RETURNING task_id
 """
 GIVE_BACK = """
-UPDATE task_lease SET lease = NULL, leased_until = clock_timestamp() + make_interval(secs => %(seconds)s),
+UPDATE task_lease SET lease = NULL, attempts = attempts - %(uncounted)s::int,
+    leased_until = clock_timestamp() + make_interval(secs => %(seconds)s),
     permitted_until = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE task_id = %(task_id)s AND lease = %(lease)s AND ended_at IS NULL RETURNING task_id
 """
@@ -96,9 +97,12 @@ class Lease:
         """Nobody will work on this task any more; in the commit of its outcome. Raises LeaseLost."""
         self._check(await tx.row(END, self._values))
 
-    async def give_back(self, tx: Transaction, after: float) -> None:
-        """Let anybody go on with the task in `after` seconds. Raises LeaseLost."""
-        self._check(await tx.row(GIVE_BACK, self._values | {"seconds": after}))
+    async def give_back(self, tx: Transaction, after: float, *, counted: bool = True) -> None:
+        """Let any worker claim the task in `after` seconds; this attempt counts unless `counted` is False.
+
+        Raises LeaseLost.
+        """
+        self._check(await tx.row(GIVE_BACK, self._values | {"seconds": after, "uncounted": not counted}))
 
     def _check(self, row: object) -> None:
         if row is None:

@@ -14,7 +14,7 @@ import structlog
 from shared.errors import LeaseLost, SchoolConnectError, TaskCancelled, TimeLimit
 from shared.jobs.lease import Lease
 from shared.messaging.topology import LONGEST_TASK_SECONDS
-from shared.persistence.database_errors import infrastructure
+from shared.persistence.database_errors import contention, infrastructure
 from shared.transactions.unit_of_work import Transactions
 
 log = structlog.get_logger()
@@ -24,13 +24,15 @@ log = structlog.get_logger()
 class Limits:
     """Times in seconds. After `soft` the work is cancelled and may clean up; `grace` later its children are killed.
 
-    `lease`: how long a dead worker's task waits for the next. `beat`: how soon a cancel is noticed.
+    `lease`: how long a dead worker's task waits for the next. `beat`: how soon a cancel is noticed. `again`: work that
+    took too long is tried again instead of failing, because it goes on from what it has committed.
     """
 
     soft: float = LONGEST_TASK_SECONDS - 60
     grace: float = 10.0
     lease: float = 30.0
     beat: float = 2.0
+    again: bool = False
 
     def __post_init__(self) -> None:
         if self.soft + self.grace > LONGEST_TASK_SECONDS:
@@ -93,7 +95,8 @@ class _Watch:
             except TimeoutError:
                 self.verdict = LeaseLost("the lease could not be renewed in time")
             except Exception as problem:
-                if not infrastructure(problem):
+                # Contention: a long commit of the work itself holds the row meanwhile.
+                if not infrastructure(problem) and not contention(problem):
                     log.exception("lease.broken", task_id=str(self._lease.task_id))
                     self.verdict = LeaseLost("the lease could not be renewed")
                 log.warning("lease.not_renewed", task_id=str(self._lease.task_id), error=type(problem).__name__)

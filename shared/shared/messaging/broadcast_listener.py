@@ -7,14 +7,13 @@ A queue of this instance's own, which ends with its connection. What passes whil
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-import aio_pika
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
 
 from shared.errors import NotUnderstood
 from shared.events.envelope import Envelope
 from shared.events.event import Event
-from shared.messaging.publisher import CONNECTION_PROBLEMS
+from shared.messaging.connection import CONNECTION_PROBLEMS, connected
 from shared.messaging.serialization import bodies, event_type
 from shared.messaging.topology import EVENTS
 from shared.persistence.database_errors import infrastructure
@@ -49,9 +48,7 @@ class Listener:
         pause = 0.2
         while True:
             try:
-                async with await aio_pika.connect(
-                    self._url, timeout=5, client_properties={"connection_name": "listener"}
-                ) as connection:
+                async with connected(self._url, "listener") as connection:
                     closed = asyncio.Event()
                     connection.close_callbacks.add(lambda *_, closed=closed: closed.set())
                     channel = await connection.channel(publisher_confirms=False)

@@ -20,7 +20,8 @@ from aiormq.connection import TransportFactory
 from pamqp.decode import embedded_value
 from yarl import URL
 
-from shared.messaging.frames import CONTENT_ENCODING, CONTENT_TYPE, END, HEADERS
+CONTENT_TYPE, CONTENT_ENCODING, HEADERS = 1 << 15, 1 << 14, 1 << 13
+END = b"\xce"
 
 CONNECT_SECONDS = 5
 METHOD, HEADER, BODY = 1, 2, 3
@@ -214,7 +215,7 @@ def _value(raw: bytes) -> Any:
     """As pamqp; what it cannot make anything of (a year 36,536,598, a name that is no text) stays bytes."""
     try:
         return embedded_value(raw)[1]
-    except (ValueError, OverflowError, OSError):
+    except (ValueError, OverflowError, OSError, RecursionError):
         return raw
 
 

@@ -7,34 +7,32 @@ confirmed and missing from the log: so after every (re)connect each stream is as
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection
-from aio_pika.exceptions import AMQPException, DeliveryError, PublishError
-from aiormq.abc import ChannelFrame
+from aio_pika.exceptions import DeliveryError, PublishError
+from aiormq.abc import ChannelFrame, FrameType
 from aiormq.channel import Channel
+from pamqp.body import ContentBody
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
 
 from shared.error_report import describe
 from shared.errors import InfrastructureDown, Undeliverable, Unwritable
-from shared.messaging.frames import Outbound, publishing
+from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected, underlying
 
 log = structlog.get_logger()
-
-CONNECTION_PROBLEMS = (
-    AMQPException, ConnectionError, OSError, RuntimeError, StopAsyncIteration, asyncio.TimeoutError,
-)  # fmt: skip
-"""What aio-pika raises while the broker is away.
-
-RuntimeError comes from a channel that is being closed, StopAsyncIteration from a broker that ends while it greets.
-"""
 
 ALARM_SECONDS = 0.5
 """How soon an alarm of the broker is noticed, and its end."""
 
+MOST_BODY = 16 * 2**20
+"""Bytes: RabbitMQ 4's `max_message_size`, above which it closes the channel on all that were sent with it."""
+PERSISTENT = 2
 LONGEST_IDENTITY = 60
 """Characters: the property holds 255 bytes."""
 
@@ -45,13 +43,15 @@ Framed = tuple[str, bytes]
 Failure = Undeliverable | InfrastructureDown
 
 
-async def underlying(channel: AbstractChannel) -> Channel:
-    """The channel below aio-pika's, which wraps nothing and keeps its books in the open."""
-    below = await channel.get_underlay_channel()
-    if not isinstance(below, Channel):
-        msg = f"aio-pika's channel stands on {type(below).__name__}, not on aiormq's"
-        raise TypeError(msg)
-    return below
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """A persistent JSON message to publish; unless `mandatory`, it may reach no queue at all."""
+
+    exchange: str
+    routing_key: str
+    body: bytes
+    headers: Mapping[str, Any]
+    mandatory: bool = True
 
 
 class Publisher:
@@ -72,7 +72,7 @@ class Publisher:
         self._timeout = timeout
         self._channel: Channel | None = None
         self._lost = asyncio.Event()
-        self.connection: AbstractConnection | None = None
+        self.connection: Connection | None = None
         self.ready = asyncio.Event()
         self.blocked = False
         self._heard = heard
@@ -82,9 +82,7 @@ class Publisher:
         pause = 0.2
         while True:
             try:
-                async with await aio_pika.connect(
-                    self._url, timeout=5, client_properties={"connection_name": f"{self._name}-publisher"}
-                ) as connection:
+                async with connected(self._url, f"{self._name}-publisher") as connection:
                     await self._listen(connection)
                     pause = 0.2
                     await self._until_lost(connection)
@@ -97,7 +95,7 @@ class Publisher:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5.0)
 
-    async def _listen(self, connection: AbstractConnection) -> None:
+    async def _listen(self, connection: Connection) -> None:
         for stream in self._streams:
             await self._until_it_answers(connection, stream)
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
@@ -110,7 +108,7 @@ class Publisher:
         self.ready.set()
         log.info("publisher.ready", streams=len(self._streams))
 
-    async def _until_it_answers(self, connection: AbstractConnection, stream: str) -> None:
+    async def _until_it_answers(self, connection: Connection, stream: str) -> None:
         while True:
             try:
                 async with connection.channel() as channel:
@@ -120,14 +118,14 @@ class Publisher:
                 log.warning("stream.silent", stream=stream, error=type(problem).__name__)
                 await asyncio.sleep(0.2)
 
-    async def _until_lost(self, connection: AbstractConnection) -> None:
+    async def _until_lost(self, connection: Connection) -> None:
         while not self._lost.is_set():
             await self._heed_alarm(connection)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ALARM_SECONDS):
                     await self._lost.wait()
 
-    async def _heed_alarm(self, connection: AbstractConnection) -> None:
+    async def _heed_alarm(self, connection: Connection) -> None:
         """With a memory or disk alarm the broker says `connection.blocked` and reads nothing: it would pile up here."""
         link = connection.transport.connection if connection.transport else None
         blocked = False
@@ -210,10 +208,27 @@ def _framed(channel: Channel, message: Outbound) -> Framed | None:
     """None for what cannot be written (a name of 256 bytes, a body above the limit): its batch's others go."""
     identity = _identity(message)
     try:
-        return identity, publishing(channel.number, message, identity, channel.max_content_size)
+        frames = _frames(message, identity, channel.max_content_size)
+        return identity, ChannelFrame.marshall(channel.number, frames).payload
     except (ValueError, TypeError) as problem:
         log.error("message.unwritable", routing_key=message.routing_key, error=describe(problem))  # noqa: TRY400
         return None
+
+
+def _frames(message: Outbound, identity: str, most: int) -> Iterator[FrameType]:
+    """A method, a header, and the body in frames of `most` bytes; raises ValueError or TypeError (pamqp)."""
+    if len(message.body) > MOST_BODY:
+        raise ValueError(f"a body of {len(message.body)} bytes")
+    yield Basic.Publish(exchange=message.exchange, routing_key=message.routing_key, mandatory=message.mandatory)
+    properties = Basic.Properties(
+        content_type="application/json",
+        headers=dict(message.headers),
+        delivery_mode=PERSISTENT,
+        message_id=identity,
+    )
+    yield ContentHeader(body_size=len(message.body), properties=properties)
+    for start in range(0, len(message.body), most):
+        yield ContentBody(message.body[start : start + most])
 
 
 def _identity(message: Outbound) -> str:

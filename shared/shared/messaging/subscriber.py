@@ -12,8 +12,8 @@ from typing import Any
 import structlog
 from aiormq.channel import Channel
 
+from shared.messaging.connection import CONNECTION_PROBLEMS
 from shared.messaging.deliveries import Link, linked
-from shared.messaging.publisher import CONNECTION_PROBLEMS
 
 log = structlog.get_logger()
 

@@ -1,1 +1,1 @@
-"""PostgreSQL: connections, migrations, encryption of personal fields."""
+"""PostgreSQL: connections, migrations, declared tables and reads of them, encryption of personal fields."""

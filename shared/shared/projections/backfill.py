@@ -13,8 +13,8 @@ from aio_pika.abc import DeliveryMode
 from shared.errors import Refused
 from shared.events.headers import carried
 from shared.messaging import topology
-from shared.messaging.deliveries import linked
-from shared.projections.stream_reader import Read, last_offset, reading
+from shared.messaging.connection import connected
+from shared.messaging.stream_reader import Read, last_offset, reading
 
 log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
     what was the log's end when it began. Raises Refused when the queue is not there.
     """
     queue, stream = topology.reaction(service, topic).name, topology.log_of(topic)
-    async with linked(url, "backfill") as link, await aio_pika.connect(url) as connection:
+    async with connected(url, "backfill") as source, connected(url, "backfill-target") as connection:
         target = await connection.channel(publisher_confirms=True, on_return_raises=True)
         try:
             await target.declare_queue(queue, passive=True)
@@ -37,11 +37,11 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
             raise Refused(
                 f"there is no queue {queue}; run the topology step with the consumer that it is for"
             ) from problem
-        end = await last_offset(link, stream)
+        end = await last_offset(source, stream)
         if end < 0:
             return 0
         given, at = 0, -1
-        async with reading(link, stream, since or "first") as incoming:
+        async with reading(source, stream, since or "first") as incoming:
             while at < end:
                 messages = await incoming.batch(SILENCE_SECONDS)
                 if not messages and since is not None and at < 0:

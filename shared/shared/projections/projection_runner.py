@@ -11,11 +11,10 @@ import structlog
 from psycopg import AsyncConnection
 
 from shared.errors import InfrastructureDown, LeaseLost, Undeliverable
-from shared.messaging.deliveries import Link, linked
-from shared.messaging.publisher import CONNECTION_PROBLEMS
+from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
+from shared.messaging.stream_reader import Read, last_offset, reading
 from shared.persistence.database_errors import contention, infrastructure
 from shared.projections.projector import Projector
-from shared.projections.stream_reader import Read, last_offset, reading
 from shared.transactions.unit_of_work import Transactions
 
 log = structlog.get_logger()
@@ -68,20 +67,20 @@ class LogReader:
             name = f"{self._transactions.database.path}/{self._projector.name}/{self.stream}"
             while not (await (await leader.execute(LOCK, (name,))).fetchone() or (False,))[0]:
                 await asyncio.sleep(1.0)
-            async with self._transactions.database.worker() as connection:
-                await connection.execute(START, self._key)
-            async with linked(self._url, name) as link:
-                position, mark = await self._position(link)
-                await self._read(link, position, mark)
+            async with self._transactions.database.worker() as database:
+                await database.execute(START, self._key)
+            async with connected(self._url, name) as connection:
+                position, mark = await self._position(connection)
+                await self._read(connection, position, mark)
 
-    async def _position(self, link: Link) -> tuple[int, str | None]:
+    async def _position(self, connection: Connection) -> tuple[int, str | None]:
         """Where to go on from, and what lies there. A stream that ends before that was deleted and made again."""
         async with self._transactions.database.worker() as database:
             row = await (await database.execute(WHERE_TO, self._key)).fetchone()
         position, mark = (int(row["position"]), row["mark"]) if row else (-1, None)
         if position < 0:
             return position, mark
-        end = await last_offset(link, self.stream, enough=position)
+        end = await last_offset(connection, self.stream, enough=position)
         if position > end:
             await self._start_over(
                 f"the stream ended at {end}, before {position}, which had been read: it was made anew"
@@ -89,12 +88,12 @@ class LogReader:
             return -1, None
         return position, mark
 
-    async def _read(self, link: Link, position: int, mark: str | None) -> None:
+    async def _read(self, connection: Connection, position: int, mark: str | None) -> None:
         now = asyncio.get_running_loop().time
         first, until = True, 0.0
         held: list[Read] = []
         # The message that was read last comes once more, to be recognised.
-        async with reading(link, self.stream, position if position >= 0 else "first") as incoming:
+        async with reading(connection, self.stream, position if position >= 0 else "first") as incoming:
             while True:
                 messages = await incoming.batch(HELD_SECONDS if held else None)
                 if first:

@@ -14,10 +14,10 @@ from shared.events.event import DirectoryEvent, Event, StateEvent
 from shared.events.headers import carried
 from shared.messaging.publisher import Publisher
 from shared.messaging.serialization import bodies, event_type
+from shared.messaging.stream_reader import Read
 from shared.messaging.topology import log_of
 from shared.persistence.database_errors import contention, infrastructure
 from shared.persistence.encryption import Vault
-from shared.projections.stream_reader import Read
 from shared.telemetry import Metrics
 from shared.transactions.unit_of_work import Transaction, Transactions
 

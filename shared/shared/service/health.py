@@ -2,14 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from shared.http.provided import Provided
+from shared.service.runtime import Runtime
+from shared.telemetry import Metrics
+
 router = APIRouter(tags=["health"])
-
-
-async def _runtime(request: Request) -> Any:
-    return request.app.state.service.runtime
 
 
 @router.get("/health/live")
@@ -19,7 +19,7 @@ async def live() -> dict[str, str]:
 
 
 @router.get("/health/ready")
-async def ready(runtime: Annotated[Any, Depends(_runtime)], response: Response) -> dict[str, Any]:
+async def ready(runtime: Annotated[Runtime, Depends(Provided(Runtime))], response: Response) -> dict[str, Any]:
     """200 while database and broker answer, nothing of this service's own is missing, and consumers run; else 503."""
     reasons = await runtime.not_ready()
     if reasons:
@@ -28,7 +28,6 @@ async def ready(runtime: Annotated[Any, Depends(_runtime)], response: Response) 
 
 
 @router.get("/metrics", response_class=Response)
-async def metrics(request: Request) -> Response:
+async def metrics(found: Annotated[Metrics, Depends(Provided(Metrics))]) -> Response:
     """Prometheus text format."""
-    registry = request.app.state.service.metrics.registry
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(found.registry), media_type=CONTENT_TYPE_LATEST)

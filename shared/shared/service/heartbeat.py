@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import aio_pika
 import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
 from shared.errors import InfrastructureDown, Undeliverable
-from shared.messaging.publisher import CONNECTION_PROBLEMS, Publisher
+from shared.messaging.connection import CONNECTION_PROBLEMS, connected
+from shared.messaging.publisher import Publisher
 from shared.messaging.topology import TELEMETRY
 from shared.telemetry import Metrics
 
@@ -39,9 +39,7 @@ class HeartbeatListener:
             await asyncio.sleep(1.0)
 
     async def _listen(self) -> None:
-        async with await aio_pika.connect(
-            self._url, timeout=5, client_properties={"connection_name": "heartbeats"}
-        ) as connection:
+        async with connected(self._url, "heartbeats") as connection:
             channel = await connection.channel(publisher_confirms=False)
             queue = await channel.declare_queue(exclusive=True)
             await queue.bind(TELEMETRY)

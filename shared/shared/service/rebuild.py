@@ -16,12 +16,12 @@ import structlog
 from psycopg import sql
 
 from shared.errors import HistoryMissing, Refused
-from shared.messaging.deliveries import linked
+from shared.messaging.connection import connected
+from shared.messaging.stream_reader import Read, first_offset
 from shared.persistence.database import Database
 from shared.projections import shadow_tables
 from shared.projections.projection_runner import LogReader
 from shared.projections.projector import Projection
-from shared.projections.stream_reader import Read, first_offset
 from shared.service.service import Service
 from shared.telemetry import Metrics
 from shared.transactions.unit_of_work import Transactions
@@ -104,8 +104,8 @@ def _able(service: Service) -> list[Projection]:
 
 async def _starts_late(url: str, found: Projection) -> list[str]:
     """Streams whose first message is gone. A stream that never had one starts at its first."""
-    async with linked(url, "starts") as link:
-        starts = {stream: await first_offset(link, stream) for stream in found.streams}
+    async with connected(url, "starts") as connection:
+        starts = {stream: await first_offset(connection, stream) for stream in found.streams}
     return [stream for stream, start in starts.items() if start > 0]
 
 

@@ -7,9 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import aio_pika
 import structlog
-from aio_pika.abc import AbstractConnection
 
 from shared.consumers.dead_letters import Keep, Undertaker
 from shared.consumers.message_processor import Consumer, Handle
@@ -17,7 +15,8 @@ from shared.consumers.pause_switch import Gate
 from shared.consumers.quarantine import Turnstile
 from shared.errors import InfrastructureDown
 from shared.messaging import topology, topology_admin
-from shared.messaging.publisher import CONNECTION_PROBLEMS, Publisher
+from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
+from shared.messaging.publisher import Publisher
 from shared.messaging.subscriber import Subscriber, Subscription
 from shared.projections.projection_runner import LogReader
 from shared.projections.projector import Projector
@@ -196,9 +195,7 @@ class Runtime:
         name = f"{self.service.name}-watch"
         while True:
             try:
-                async with await aio_pika.connect(
-                    self._url, timeout=5, client_properties={"connection_name": name}
-                ) as connection:
+                async with connected(self._url, name) as connection:
                     while not connection.is_closed:
                         await self._look(connection)
                         await asyncio.sleep(WATCH_SECONDS if self._consuming and not self._missing else LOOK_SECONDS)
@@ -206,7 +203,7 @@ class Runtime:
                 log.warning("broker.away", error=type(problem).__name__)
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _look(self, connection: AbstractConnection) -> None:
+    async def _look(self, connection: Connection) -> None:
         self._missing = await topology_admin.missing(connection, self.service.topology())
         if self._missing:
             log.error("topology.missing", queues=self._missing)

@@ -18,6 +18,7 @@ from shared.consumers.dead_letters import Keep
 from shared.errors import UnknownMajor
 from shared.events.envelope import Envelope
 from shared.events.event import Event
+from shared.http.provided import provide
 from shared.http.tokens import Verifier
 from shared.messaging import topology
 from shared.messaging.broadcast_listener import Listener
@@ -64,6 +65,7 @@ class Service:
         self.runtime.background(self.reconciler.run)
         self._topology = topology.spine() | topology.retries(name, settings.retry_tiers)
         self._routers: list[APIRouter] = []
+        self._provided: list[object] = []
         self.reads: dict[str, str] = {}
         """Topic → how this service takes it, `reaction` or `projection`; for the documentation."""
         self.projections: dict[str, Projection] = {}
@@ -112,6 +114,7 @@ class Service:
 
     def project(
         self,
+        name: str,
         events: Sequence[type[Event]],
         handler: Callable[Concatenate[Sequence[Event], Transaction, P], Awaitable[None]],
         *args: P.args,
@@ -119,13 +122,14 @@ class Service:
     ) -> None:
         """Keep rows of this service's own in step with the log: newest state of each aggregate, in order.
 
+        `name` is stored: it names the projection's queue on the broker and its offset in the database, and operators
+        type it. Changing it starts the projection from the beginning and leaves its queue behind.
         What the handler cannot take goes the way of failed messages, through a queue of the projection's own.
         """
 
         async def apply(facts: Sequence[Event], tx: Transaction) -> None:
             await handler(facts, tx, *args, **dependencies)
 
-        name = getattr(handler, "__name__", type(handler).__name__)
         aside = topology.aside(self.name, name)
         projection = Projection(name, tuple(events), apply)
         projector = projection.projector(
@@ -138,9 +142,8 @@ class Service:
         for stream in projection.streams:
             self.runtime.read(stream, projector)
 
-    def rebuilds(self, handler: Callable[..., Awaitable[None]], tables: Sequence[str]) -> None:
-        """A projection's handler writes these tables and reads no other: a rebuild may make them anew from the log."""
-        name = getattr(handler, "__name__", type(handler).__name__)
+    def rebuilds(self, name: str, tables: Sequence[str]) -> None:
+        """Allow a rebuild of a projection from the log: its handler writes these tables and reads no other."""
         self.projections[name] = replace(self.projections[name], tables=tuple(tables))
 
     def resync(self, name: str, tell: Callable[[Transactions], Awaitable[int]]) -> None:
@@ -221,6 +224,10 @@ class Service:
         """Answer HTTP requests."""
         self._routers.append(router)
 
+    def provide(self, *objects: object) -> None:
+        """Give the routes objects, each by its type: see `shared.http.provided`."""
+        self._provided += objects
+
     def topology(self) -> topology.Topology:
         """What has to exist on the broker for this service."""
         return self._topology
@@ -240,7 +247,9 @@ class Service:
             redoc_url=None,
             telemetry={"tracing": False, "metrics": False, "logs": False},  # messages of errors may name people
         )
-        app.state.service = self
+        provide(
+            app, [self, self.settings, self.transactions, self.verifier, self.metrics, self.runtime, *self._provided]
+        )
         app.include_router(health_router)
         for router in self._routers:
             app.include_router(router)

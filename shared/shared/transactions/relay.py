@@ -9,8 +9,7 @@ import structlog
 from psycopg.rows import DictRow
 
 from shared.errors import InfrastructureDown, Undeliverable
-from shared.messaging.frames import Outbound
-from shared.messaging.publisher import Publisher
+from shared.messaging.publisher import Outbound, Publisher
 from shared.persistence.database import Database
 from shared.persistence.database_errors import infrastructure
 from shared.persistence.encryption import Vault, personal_fields, seal

@@ -8,7 +8,7 @@ from uuid_utils.compat import uuid7
 
 from gateway.accounts.api_keys import digest
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
 from shared.transactions.unit_of_work import Transaction, Transactions
 
 BY_NAME = """
@@ -78,10 +78,6 @@ WITH somebody AS (
     INSERT INTO person (person_id, given_name, family_name) VALUES (%(person)s, %(given_name)s, %(family_name)s)
 )
 INSERT INTO administrator (person_id) SELECT %(person)s
-"""
-ADMINISTRATORS = """
-SELECT a.person_id, p.given_name, p.family_name, a.since FROM administrator a JOIN person p USING (person_id)
-WHERE (%(after)s::uuid IS NULL OR a.person_id > %(after)s) ORDER BY a.person_id LIMIT %(limit)s
 """
 REMOVE_ADMINISTRATOR = "DELETE FROM administrator WHERE person_id = %(person)s RETURNING person_id"
 

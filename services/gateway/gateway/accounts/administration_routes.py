@@ -4,18 +4,21 @@ import datetime as dt
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 
 from gateway.accounts import accounts
-from gateway.http.dependencies import Rows, school_of, seen_by
+from gateway.accounts.reads import LIST_ACTS, LIST_ADMINISTRATORS, ActPage, AdministratorPage
+from gateway.http.dependencies import Configured, Rows, school_of, seen_by
 from gateway.http.fields import Label, Limit, Wanted
+from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import Instant
 from gateway.problems import Problem
-from gateway.security import audit
-from gateway.security.access_control import Known, SignedIn
+from gateway.security.access_control import ADMINS, PLATFORM, allow
+from gateway.security.audit import Audited
+from gateway.security.caller import CurrentCaller
 
-router = APIRouter(prefix="/v1", tags=["access"])
+router = APIRouter(prefix="/v1", tags=["access"], route_class=GuardedRoute)
 
 
 class AdministratorIn(BaseModel):
@@ -34,72 +37,50 @@ class Invitation(BaseModel):
     expires_at: dt.datetime
 
 
-class Administrator(BaseModel):
-    """Somebody who administers the whole group."""
-
-    person_id: UUID
-    given_name: str
-    family_name: str
-    since: dt.datetime
-
-
-class AdministratorPage(BaseModel):
-    """By id; pass `next` as `after` to go on."""
-
-    items: list[Administrator]
-    next: UUID | None
-
-
-class Act(BaseModel):
-    """One row of the audit. `action` is method and route, `subject` the ids in it, `status` what was answered."""
-
-    id: UUID
-    at: dt.datetime
-    school_id: UUID | None
-    person_id: UUID | None
-    role: str | None
-    key_id: UUID | None
-    action: str
-    subject: dict[str, Any]
-    status: int
-    code: str | None
-
-
-class ActPage(BaseModel):
-    """Newest first; pass `next` as `after` to go on."""
-
-    items: list[Act]
-    next: UUID | None
-
-
-@router.post("/people/{person_id}/invitations", status_code=201, response_model=Invitation)
-async def invite(person_id: UUID, caller: SignedIn, rows: Rows, request: Request) -> dict[str, Any]:
+@router.post(
+    "/people/{person_id}/invitations",
+    status_code=201,
+    response_model=Invitation,
+    dependencies=[allow(ADMINS, scope="people:write", audience="session")],
+)
+async def invite(person_id: UUID, caller: CurrentCaller, rows: Rows, settings: Configured) -> dict[str, Any]:
     """A token with which a person sets a name and a password; also when they have forgotten theirs."""
     async with rows.begin() as tx:
-        days = request.app.state.service.settings.invitation_days
-        return await accounts.invite(tx, caller, person_id, days)
+        return await accounts.invite(tx, caller, person_id, settings.invitation_days)
 
 
-@router.post("/administrators", status_code=201, response_model=Invitation)
-async def add_administrator(body: AdministratorIn, caller: SignedIn, rows: Rows, request: Request) -> dict[str, Any]:
+@router.post(
+    "/administrators",
+    status_code=201,
+    response_model=Invitation,
+    dependencies=[allow(PLATFORM, scope="administrators:write", audience="session")],
+)
+async def add_administrator(
+    body: AdministratorIn, rows: Rows, audited: Audited, settings: Configured
+) -> dict[str, Any]:
     """A new administrator of the group, and the invitation to hand to them."""
     async with rows.begin() as tx:
-        days = request.app.state.service.settings.invitation_days
+        days = settings.invitation_days
         invitation = await accounts.add_administrator(tx, body.given_name, body.family_name, days)
-    caller.trail.subject["person_id"] = str(invitation["person_id"])
+    audited.subject["person_id"] = str(invitation["person_id"])
     return invitation
 
 
-@router.get("/administrators", response_model=AdministratorPage)
-async def administrators(_: Known, rows: Rows, after: UUID | None = None, limit: Limit = 50) -> dict[str, Any]:
+@router.get("/administrators", dependencies=[allow(PLATFORM, scope="administrators:read")])
+async def administrators(rows: Rows, after: UUID | None = None, limit: Limit = 50) -> AdministratorPage:
     """Who administers the group."""
     async with rows.begin() as tx:
-        found = await tx.rows(accounts.ADMINISTRATORS, {"after": after, "limit": limit + 1})
-    return {"items": found[:limit], "next": found[limit - 1]["person_id"] if len(found) > limit else None}
+        found = await LIST_ADMINISTRATORS.all(tx, after=after, limit=limit + 1)
+    items = found[:limit]
+    return AdministratorPage(items=items, next=items[-1].person_id if len(found) > limit else None)
 
 
-@router.delete("/administrators/{person_id}", status_code=204)
-async def remove_administrator(person_id: UUID, caller: SignedIn, rows: Rows) -> Response:
+@router.delete(
+    "/administrators/{person_id}",
+    status_code=204,
+    dependencies=[allow(PLATFORM, scope="administrators:write", audience="session")],
+)
+async def remove_administrator(person_id: UUID, caller: CurrentCaller, rows: Rows) -> Response:
     """Take the group's administration from somebody, never from oneself; their session ends at its next renewal."""
     if person_id == caller.person:
         raise Problem(409, "conflict", "Nobody removes themselves: another administrator can.")
@@ -109,9 +90,9 @@ async def remove_administrator(person_id: UUID, caller: SignedIn, rows: Rows) ->
     return Response(status_code=204)
 
 
-@router.get("/audit", response_model=ActPage)
-async def audited(
-    caller: Known,
+@router.get("/audit", dependencies=[allow(ADMINS, scope="audit:read")])
+async def read_audit(
+    caller: CurrentCaller,
     rows: Rows,
     school: Wanted = None,
     person: UUID | None = None,
@@ -122,18 +103,21 @@ async def audited(
     refused: bool = False,
     after: UUID | None = None,
     limit: Limit = 50,
-) -> dict[str, Any]:
+) -> ActPage:
     """What was decided and administered at the caller's school, or anywhere; `refused`: only what was not done."""
     where = None if caller.everywhere and school is None else await school_of(rows, caller, school)
-    values: dict[str, Any] = {
-        "school": where,
-        "person": person,
-        "key": key,
-        "action": action,
-        "since": since,
-        "until": until,
-    }
-    values |= {"refused": refused, "after": after, "limit": limit + 1}
     async with seen_by(rows, caller) as tx:
-        found = await audit.page(tx, values)
-    return {"items": found[:limit], "next": found[limit - 1]["id"] if len(found) > limit else None}
+        found = await LIST_ACTS.all(
+            tx,
+            school=where,
+            person=person,
+            key=key,
+            action=action,
+            since=since,
+            until=until,
+            refused=refused or None,
+            after=after,
+            limit=limit + 1,
+        )
+    items = found[:limit]
+    return ActPage(items=items, next=items[-1].id if len(found) > limit else None)

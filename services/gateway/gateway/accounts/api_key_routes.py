@@ -1,7 +1,6 @@
 """`/v1/keys`: API keys for programs."""
 
-import datetime as dt
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Response
@@ -9,15 +8,20 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from uuid_utils.compat import uuid7
 
 from gateway.accounts import api_keys
-from gateway.http.dependencies import Rows, SignInTools, school_of, seen_by
+from gateway.accounts.dependencies import ApiKeys
+from gateway.accounts.reads import LIST_KEYS, READ_KEY, Key, KeyPage, NewKey
+from gateway.http.dependencies import Rows, school_of, seen_by
 from gateway.http.fields import Label, Limit, Wanted
+from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import Instant
 from gateway.problems import Problem
-from gateway.security.access_control import SCOPES, Known, SignedIn
+from gateway.security.access_control import ADMINS, SCOPES, allow
+from gateway.security.audit import Audited
+from gateway.security.caller import CurrentCaller
 from shared.http.preconditions import NeededMatch, check_version, etag
 from shared.transactions.unit_of_work import Transaction
 
-router = APIRouter(prefix="/v1", tags=["access"])
+router = APIRouter(prefix="/v1", tags=["access"], route_class=GuardedRoute)
 
 Scope = Literal[SCOPES]  # type: ignore[valid-type]
 
@@ -41,38 +45,8 @@ class KeyChange(BaseModel):
     expires_at: Instant | None = None
 
 
-class Key(BaseModel):
-    """A key without its secret; `hint` is the secret's end."""
-
-    id: UUID
-    school_id: UUID | None
-    name: str
-    role: str
-    scopes: list[str]
-    hint: str
-    version: int
-    created_by: UUID | None
-    created_at: dt.datetime
-    expires_at: dt.datetime | None
-    last_used_at: dt.datetime | None
-    revoked_at: dt.datetime | None
-
-
-class NewKey(Key):
-    """A new key; `secret` is shown this once and goes into requests as a bearer token."""
-
-    secret: str
-
-
-class KeyPage(BaseModel):
-    """Newest first; pass `next` as `after` to go on."""
-
-    items: list[Key]
-    next: UUID | None
-
-
-@router.post("/keys", status_code=201, response_model=NewKey)
-async def add_key(body: KeyIn, caller: SignedIn, rows: Rows, response: Response) -> dict[str, Any]:
+@router.post("/keys", status_code=201, dependencies=[allow(ADMINS, scope="keys:write", audience="session")])
+async def add_key(body: KeyIn, caller: CurrentCaller, rows: Rows, audited: Audited, response: Response) -> NewKey:
     """Make a key. It can do no more than its maker."""
     if api_keys.over(body.expires_at):
         raise Problem(422, "invalid", errors=[{"loc": ["body", "expires_at"], "code": "past", "message": "is over"}])
@@ -81,15 +55,16 @@ async def add_key(body: KeyIn, caller: SignedIn, rows: Rows, response: Response)
             raise Problem(403, "forbidden", "Only an administrator of the group makes keys for it, without a school.")
         school = None
     else:
-        school = await school_of(rows, caller, body.school)
+        audited.school = school = await school_of(rows, caller, body.school)
     values = body.model_dump(exclude={"school"}) | {"id": uuid7(), "school": school, "by": caller.person}
     async with rows.begin() as tx:
         await _school_there(tx, school)
-        secret, row = await api_keys.add(tx, values)
-    caller.trail.subject["key_id"] = str(row["id"])
-    response.headers["Location"] = f"/v1/keys/{row['id']}"
-    response.headers["ETag"] = etag(row["version"])
-    return row | {"secret": secret}
+        secret = await api_keys.add(tx, values)
+        made = await _key(tx, values["id"])
+    audited.subject["key_id"] = str(made.id)
+    response.headers["Location"] = f"/v1/keys/{made.id}"
+    response.headers["ETag"] = etag(made.version)
+    return NewKey(**made.model_dump(), secret=secret)
 
 
 async def _school_there(tx: Transaction, school: UUID | None) -> None:
@@ -97,70 +72,69 @@ async def _school_there(tx: Transaction, school: UUID | None) -> None:
         raise Problem(404, "unknown_school")
 
 
-@router.get("/keys", response_model=KeyPage)
+@router.get("/keys", dependencies=[allow(ADMINS, scope="keys:read")])
 async def list_keys(
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     school: Wanted = None,
     *,
     usable: bool = False,
     after: UUID | None = None,
     limit: Limit = 50,
-) -> dict[str, Any]:
+) -> KeyPage:
     """Keys of the caller's school; administrators of the group name one, or see all. `usable`: not revoked or over."""
     where = caller.school if school is None else await school_of(rows, caller, school)
-    values = {"school": where, "usable": usable, "after": after, "limit": limit + 1}
     async with seen_by(rows, caller) as tx:
-        found = await tx.rows(api_keys.PAGE, values)
-    return {"items": found[:limit], "next": found[limit - 1]["id"] if len(found) > limit else None}
+        found = await LIST_KEYS.all(tx, school=where, usable=usable or None, after=after, limit=limit + 1)
+    items = found[:limit]
+    return KeyPage(items=items, next=items[-1].id if len(found) > limit else None)
 
 
-@router.get("/keys/{key_id}", response_model=Key)
-async def read_key(key_id: UUID, caller: Known, rows: Rows, response: Response) -> dict[str, Any]:
+@router.get("/keys/{key_id}", dependencies=[allow(ADMINS, scope="keys:read")])
+async def read_key(key_id: UUID, caller: CurrentCaller, rows: Rows, response: Response) -> Key:
     """One key, with its ETag."""
     async with seen_by(rows, caller) as tx:
-        row = await _key(tx, key_id)
-    response.headers["ETag"] = etag(row["version"])
-    return row
+        found = await _key(tx, key_id)
+    response.headers["ETag"] = etag(found.version)
+    return found
 
 
-@router.patch("/keys/{key_id}", response_model=Key)
+@router.patch("/keys/{key_id}", dependencies=[allow(ADMINS, scope="keys:write", audience="session")])
 async def change_key(
     key_id: UUID,
     body: KeyChange,
-    caller: SignedIn,
+    caller: CurrentCaller,
     rows: Rows,
-    tools: SignInTools,
+    keys: ApiKeys,
     version: NeededMatch,
     response: Response,
-) -> dict[str, Any]:
+) -> Key:
     """Rename a key or move its end. Needs If-Match."""
     async with seen_by(rows, caller) as tx:
         before = await _key(tx, key_id)
-        check_version(version, before["version"])
-        if before["revoked_at"] is not None:
+        check_version(version, before.version)
+        if before.revoked_at is not None:
             raise Problem(409, "too_late", "The key is revoked.", state="revoked")
-        wanted = {"name": before["name"], "expires_at": before["expires_at"]} | body.model_dump(exclude_unset=True)
-        row = (
-            await tx.row(api_keys.CHANGE, {"id": key_id, **wanted, "name": wanted["name"] or before["name"]}) or before
-        )
-    tools.keys.forget(key_id)
-    response.headers["ETag"] = etag(row["version"])
-    return row
+        wanted = {"name": before.name, "expires_at": before.expires_at} | body.model_dump(exclude_unset=True)
+        await tx.execute(api_keys.CHANGE, {"id": key_id, **wanted, "name": wanted["name"] or before.name})
+        changed = await _key(tx, key_id)
+    keys.forget(key_id)
+    response.headers["ETag"] = etag(changed.version)
+    return changed
 
 
-@router.delete("/keys/{key_id}", status_code=204)
-async def revoke_key(key_id: UUID, caller: SignedIn, rows: Rows, tools: SignInTools) -> Response:
+@router.delete("/keys/{key_id}", status_code=204, dependencies=[allow(ADMINS, scope="keys:write", audience="session")])
+async def revoke_key(key_id: UUID, caller: CurrentCaller, rows: Rows, keys: ApiKeys) -> Response:
     """Revoke a key, at once here and within seconds on other gateways. Revoking again changes nothing."""
     async with seen_by(rows, caller) as tx:
         await _key(tx, key_id)
         await tx.execute(api_keys.REVOKE, {"id": key_id})
-    tools.keys.forget(key_id)
+    keys.forget(key_id)
     return Response(status_code=204)
 
 
-async def _key(tx: Transaction, key_id: UUID) -> dict[str, Any]:
-    row = await tx.row(api_keys.ONE, {"id": key_id})
-    if row is None:
+async def _key(tx: Transaction, key_id: UUID) -> Key:
+    found = await READ_KEY.first(tx, id=key_id)
+    if found is None:
         raise Problem(404, "not_found")
-    return row
+    return found

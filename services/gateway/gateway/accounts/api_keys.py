@@ -8,33 +8,20 @@ from typing import Any
 from uuid import UUID
 
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
+from gateway.security.caller import API_KEY_PREFIX, Caller
 from shared.transactions.unit_of_work import Transaction, Transactions
 
-PREFIX = "sck_"
 REMEMBERED_SECONDS = 5.0
 """How long a gateway may go on taking a key that was revoked on another one."""
 MOST_REMEMBERED = 10_000
 
-FIELDS = """
-key_id AS id, school_id, name, role, scopes, hint, version, created_by, created_at, expires_at, last_used_at, revoked_at
-"""
-ADD = f"""
+ADD = """
 INSERT INTO api_key (key_id, school_id, name, role, scopes, hash, hint, created_by, expires_at)
 VALUES (%(id)s, %(school)s, %(name)s, %(role)s, %(scopes)s, %(hash)s, %(hint)s, %(by)s, %(expires_at)s)
-RETURNING {FIELDS}
-"""  # noqa: S608  # our own column list
-ONE = f"SELECT {FIELDS} FROM api_key WHERE key_id = %(id)s FOR UPDATE"  # noqa: S608  # our own column list
-PAGE = f"""
-SELECT {FIELDS} FROM api_key
-WHERE (%(school)s::uuid IS NULL OR school_id = %(school)s) AND (%(after)s::uuid IS NULL OR key_id < %(after)s)
-  AND (NOT %(usable)s OR (revoked_at IS NULL AND coalesce(expires_at > clock_timestamp(), true)))
-ORDER BY key_id DESC LIMIT %(limit)s
-"""  # noqa: S608  # our own column list
-CHANGE = f"""
+"""
+CHANGE = """
 UPDATE api_key SET name = %(name)s, expires_at = %(expires_at)s, version = version + 1 WHERE key_id = %(id)s
-RETURNING {FIELDS}
-"""  # noqa: S608  # our own column list
+"""
 REVOKE = """
 UPDATE api_key SET revoked_at = clock_timestamp(), version = version + 1
 WHERE key_id = %(id)s AND revoked_at IS NULL RETURNING key_id
@@ -57,12 +44,11 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-async def add(tx: Transaction, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """A new key: the secret, which is shown once, and its row."""
-    secret = PREFIX + secrets.token_urlsafe(32)
-    row = await tx.row(ADD, values | {"hash": digest(secret), "hint": secret[-4:]})
-    assert row is not None
-    return secret, row
+async def add(tx: Transaction, values: dict[str, Any]) -> str:
+    """Add a key; its secret, which is shown once."""
+    secret = API_KEY_PREFIX + secrets.token_urlsafe(32)
+    await tx.execute(ADD, values | {"hash": digest(secret), "hint": secret[-4:]})
+    return secret
 
 
 class Keys:

@@ -1,51 +1,26 @@
 """`/v1/schools/{id}/calendar`: school days, terms, closures."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 from uuid_utils.compat import uuid7
 
 from gateway.directory import schools
+from gateway.directory.calendar_reads import Calendar, TermIn, calendar_of
 from gateway.directory.school_routes import ours
 from gateway.http.dependencies import Rows, seen_by
 from gateway.http.fields import Span, Strict
+from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import WHOLE
 from gateway.problems import Problem
-from gateway.security.access_control import Known
+from gateway.security.access_control import ADMINS, EVERYBODY, allow
+from gateway.security.caller import CurrentCaller
 from shared.http.preconditions import IfMatch, etag
 from shared.transactions.unit_of_work import Transaction
 
-router = APIRouter(prefix="/v1/schools/{school_id}", tags=["schools"])
-
-CALENDAR = """
-SELECT s.school_id, coalesce(c.weekdays, '{1,2,3,4,5}') AS weekdays, coalesce(c.version, 1) AS version,
-    (SELECT coalesce(jsonb_agg(to_jsonb(t) - 'school_id' ORDER BY t.starts, t.ends, t.name), '[]')
-       FROM term t WHERE t.school_id = s.school_id) AS terms,
-    (SELECT coalesce(jsonb_agg(to_jsonb(x) - 'school_id' ORDER BY x.starts, x.ends, x.name), '[]')
-       FROM closure x WHERE x.school_id = s.school_id) AS closures
-FROM school s LEFT JOIN calendar c USING (school_id) WHERE s.school_id = %(school)s
-"""
-
-
-class TermIn(Span):
-    """A stretch of the school year. Told of are terms and semesters, else grading periods, else school years."""
-
-    kind: Literal["term", "semester", "gradingPeriod", "schoolYear"] = "term"
-
-
-class TermOut(TermIn):
-    """A term; `sourced_id` is the roster's."""
-
-    term_id: UUID
-    sourced_id: str | None
-
-
-class ClosureOut(Span):
-    """Days without school."""
-
-    closure_id: UUID
+router = APIRouter(prefix="/v1/schools/{school_id}", tags=["schools"], route_class=GuardedRoute)
 
 
 class CalendarIn(Strict):
@@ -65,26 +40,16 @@ class CalendarIn(Strict):
         return self
 
 
-class Calendar(BaseModel):
-    """ISO weekdays with school (1 is Monday), terms and closures; `version` is its ETag."""
-
-    school_id: UUID
-    weekdays: list[int]
-    terms: list[TermOut]
-    closures: list[ClosureOut]
-    version: int
-
-
-@router.get("/calendar")
-async def calendar(school_id: UUID, caller: Known, rows: Rows, response: Response) -> Calendar:
+@router.get("/calendar", dependencies=[allow(EVERYBODY, scope="schools:read")])
+async def calendar(school_id: UUID, caller: CurrentCaller, rows: Rows, response: Response) -> Calendar:
     """School days, terms and closures."""
     async with seen_by(rows, caller) as tx:
         return await _calendar(tx, ours(caller, school_id), response)
 
 
-@router.put("/calendar")
+@router.put("/calendar", dependencies=[allow(ADMINS, scope="schools:write")])
 async def replace_calendar(
-    school_id: UUID, body: CalendarIn, caller: Known, rows: Rows, expected: IfMatch, response: Response
+    school_id: UUID, body: CalendarIn, caller: CurrentCaller, rows: Rows, expected: IfMatch, response: Response
 ) -> Calendar:
     """Replace the parts of the calendar that are given."""
     terms = [term.model_dump() for term in body.terms] if body.terms is not None else None
@@ -95,9 +60,9 @@ async def replace_calendar(
         return await _calendar(tx, school_id, response)
 
 
-@router.post("/closures", status_code=201)
+@router.post("/closures", status_code=201, dependencies=[allow(ADMINS, scope="schools:write")])
 async def close(
-    school_id: UUID, body: Span, caller: Known, rows: Rows, expected: IfMatch, response: Response
+    school_id: UUID, body: Span, caller: CurrentCaller, rows: Rows, expected: IfMatch, response: Response
 ) -> Calendar:
     """Close the school for some days; what is scheduled for school days moves with it."""
     async with seen_by(rows, caller) as tx:
@@ -105,16 +70,16 @@ async def close(
         return await _calendar(tx, school_id, response)
 
 
-@router.delete("/closures/{closure_id}", status_code=204)
-async def reopen(school_id: UUID, closure_id: UUID, caller: Known, rows: Rows, expected: IfMatch) -> None:
+@router.delete("/closures/{closure_id}", status_code=204, dependencies=[allow(ADMINS, scope="schools:write")])
+async def reopen(school_id: UUID, closure_id: UUID, caller: CurrentCaller, rows: Rows, expected: IfMatch) -> None:
     """Take a closure back."""
     async with seen_by(rows, caller) as tx:
         await schools.reopen(tx, ours(caller, school_id), expected, closure_id)
 
 
 async def _calendar(tx: Transaction, school: UUID, response: Response) -> Calendar:
-    row = await tx.row(CALENDAR, {"school": school})
-    if row is None:
+    found = await calendar_of(tx, school)
+    if found is None:
         raise Problem(404, "not_found")
-    response.headers["ETag"] = etag(row["version"])
-    return Calendar(**row)
+    response.headers["ETag"] = etag(found.version)
+    return found

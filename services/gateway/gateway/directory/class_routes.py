@@ -1,7 +1,6 @@
 """`/v1/classes`: classes and enrolments."""
 
-import datetime as dt
-from typing import Literal, Self, get_args
+from typing import Self, get_args
 from uuid import UUID
 
 from fastapi import APIRouter, Response
@@ -9,43 +8,20 @@ from pydantic import BaseModel, Field, model_validator
 from uuid_utils.compat import uuid7
 
 from gateway.directory import classes
+from gateway.directory.class_reads import LIST_CLASSES, LIST_ENROLMENTS, ClassRead, EnrolmentPage
 from gateway.http.dependencies import InSchool, Rows
 from gateway.http.fields import Code, Grade, Key, Limit, Name, SourcedId, Strict, Until, Wanted
+from gateway.http.guarded_route import GuardedRoute
 from gateway.http.idempotency import answered
 from gateway.http.json_types import Flag
-from gateway.http.pagination import chosen
 from gateway.problems import Problem
-from gateway.security.access_control import Known
+from gateway.security.access_control import ADMINS, STAFF, allow
+from gateway.security.caller import CurrentCaller
+from gateway.tables import ClassKind, ClassRole
 from shared.http.preconditions import IfMatch, etag
 from shared.transactions.unit_of_work import Transaction
 
-router = APIRouter(prefix="/v1/classes", tags=["classes"])
-
-ClassKind = Literal["homeroom", "scheduled"]
-ClassRole = Literal["student", "teacher", "administrator", "proctor", "aide"]
-
-PAGE = """
-SELECT c.class_id AS id, c.sourced_id, c.title, c.code, c.kind, c.grades, c.active, c.version
-FROM school_class c WHERE c.school_id = %(school)s AND {where} ORDER BY c.class_id LIMIT %(limit)s
-"""
-CHOICES = {
-    "id": "c.class_id = %(id)s",
-    "grade": "%(grade)s = ANY(c.grades)",
-    "kind": "c.kind = %(kind)s",
-    "active": "c.active = %(active)s",
-    "person": """c.class_id IN (SELECT e.class_id FROM enrolment e
-        WHERE e.person_id = %(person)s AND e.school_id = %(school)s AND NOT e.lapsed)""",
-    "after": "c.class_id > %(after)s",
-}
-ENROLMENTS = """
-SELECT person_id, role, leads, starts, ends, lapsed AS over FROM enrolment
-WHERE class_id = %(class_id)s AND school_id = %(school)s AND {where} ORDER BY person_id, role LIMIT %(limit)s
-"""
-ENROLLED = {
-    "role": "role = %(role)s",
-    "over": "lapsed = %(over)s",
-    "after": "person_id > %(after)s",
-}
+router = APIRouter(prefix="/v1/classes", tags=["classes"], route_class=GuardedRoute)
 
 
 class ClassIn(Strict):
@@ -114,27 +90,8 @@ class EnrolmentsIn(Strict):
         return self
 
 
-class Enrolment(BaseModel):
-    """Somebody in a class."""
-
-    person_id: UUID
-    role: ClassRole
-    leads: bool
-    starts: dt.date | None
-    ends: dt.date | None
-    over: bool
-
-
-class EnrolmentPage(BaseModel):
-    """By person; pass `next` as `after` to go on."""
-
-    items: list[Enrolment]
-    next: UUID | None
-
-
-@router.get("")
+@router.get("", dependencies=[allow(STAFF, scope="classes:read")])
 async def listing(
-    _: Known,
     rows: Rows,
     school: InSchool,
     grade: Wanted = None,
@@ -147,14 +104,14 @@ async def listing(
     """Classes of the school."""
     values = {"grade": grade, "kind": kind, "person": person, "active": active, "after": after}
     async with rows.request(school) as tx:
-        found = await tx.rows(chosen(PAGE, CHOICES, values), values | {"school": school, "limit": limit + 1})
-    items = [Class.model_construct(**row) for row in found[:limit]]
+        found = await LIST_CLASSES.all(tx, school=school, **values, limit=limit + 1)
+    items = [_out(each) for each in found[:limit]]
     return ClassPage.model_construct(items=items, next=items[-1].id if len(found) > limit else None)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, dependencies=[allow(ADMINS, scope="classes:write")])
 async def create(
-    body: ClassIn, caller: Known, rows: Rows, school: InSchool, response: Response, idempotency_key: Key = None
+    body: ClassIn, caller: CurrentCaller, rows: Rows, school: InSchool, response: Response, idempotency_key: Key = None
 ) -> Class:
     """Add a class by hand; under the same Idempotency-Key once."""
     class_id = uuid7()
@@ -169,16 +126,16 @@ async def create(
         return await _answer(tx, school, class_id, response)
 
 
-@router.get("/{class_id}")
-async def read(class_id: UUID, _: Known, rows: Rows, school: InSchool, response: Response) -> Class:
+@router.get("/{class_id}", dependencies=[allow(STAFF, scope="classes:read")])
+async def read(class_id: UUID, rows: Rows, school: InSchool, response: Response) -> Class:
     """One class."""
     async with rows.request(school) as tx:
         return await _answer(tx, school, class_id, response)
 
 
-@router.patch("/{class_id}")
+@router.patch("/{class_id}", dependencies=[allow(ADMINS, scope="classes:write")])
 async def change(
-    class_id: UUID, body: ClassChange, _: Known, rows: Rows, school: InSchool, expected: IfMatch, response: Response
+    class_id: UUID, body: ClassChange, rows: Rows, school: InSchool, expected: IfMatch, response: Response
 ) -> Class:
     """Change a class, end it (`active`), or take it up again."""
     async with rows.request(school) as tx:
@@ -186,10 +143,9 @@ async def change(
         return await _answer(tx, school, class_id, response)
 
 
-@router.get("/{class_id}/enrolments")
+@router.get("/{class_id}/enrolments", dependencies=[allow(STAFF, scope="classes:read")])
 async def enrolments(
     class_id: UUID,
-    _: Known,
     rows: Rows,
     school: InSchool,
     role: ClassRole | None = None,
@@ -198,37 +154,40 @@ async def enrolments(
     limit: Limit = 50,
 ) -> EnrolmentPage:
     """Who is in a class. Roles of one person are never split between pages."""
-    values = {"role": role, "over": over, "after": after}
+    values = {"role": role, "over": over, "after": after, "limit": limit + len(get_args(ClassRole))}
     async with rows.request(school) as tx:
         await _answer(tx, school, class_id, Response())
-        ids = {"class_id": class_id, "school": school, "limit": limit + len(get_args(ClassRole))}
-        found = [Enrolment(**row) for row in await tx.rows(chosen(ENROLMENTS, ENROLLED, values), values | ids)]
+        found = await LIST_ENROLMENTS.all(tx, class_id=class_id, school=school, **values)
     items = found[:limit]
     rest = [each for each in found[limit:] if each.person_id == items[-1].person_id]
     more = len(found) > len(items) + len(rest)
     return EnrolmentPage(items=items + rest, next=items[-1].person_id if more else None)
 
 
-@router.post("/{class_id}/enrolments")
-async def enrol(class_id: UUID, body: EnrolmentsIn, _: Known, rows: Rows, school: InSchool) -> dict[str, int]:
+@router.post("/{class_id}/enrolments", dependencies=[allow(ADMINS, scope="classes:write")])
+async def enrol(class_id: UUID, body: EnrolmentsIn, rows: Rows, school: InSchool) -> dict[str, int]:
     """Put people into a class, or change since when and until when; 422 lists everybody who cannot be."""
     async with rows.begin() as tx:
         await classes.enrol(tx, school, class_id, [each.model_dump() for each in body.enrolments])
     return {"enrolled": len(body.enrolments)}
 
 
-@router.delete("/{class_id}/enrolments/{person_id}", status_code=204)
-async def withdraw(
-    class_id: UUID, person_id: UUID, _: Known, rows: Rows, school: InSchool, role: ClassRole = "student"
-) -> None:
+@router.delete(
+    "/{class_id}/enrolments/{person_id}", status_code=204, dependencies=[allow(ADMINS, scope="classes:write")]
+)
+async def withdraw(class_id: UUID, person_id: UUID, rows: Rows, school: InSchool, role: ClassRole = "student") -> None:
     """Take somebody out of a class today."""
     async with rows.begin() as tx:
         await classes.withdraw(tx, school, class_id, person_id, role)
 
 
+def _out(found: ClassRead) -> Class:
+    return Class.model_construct(**found.model_dump())
+
+
 async def _answer(tx: Transaction, school: UUID, class_id: UUID, response: Response) -> Class:
-    row = await tx.row(chosen(PAGE, CHOICES, {"id": class_id}), {"id": class_id, "school": school, "limit": 1})
-    if row is None:
+    found = await LIST_CLASSES.first(tx, school=school, id=class_id, limit=1)
+    if found is None:
         raise Problem(404, "not_found")
-    response.headers["ETag"] = etag(row["version"])
-    return Class.model_construct(**row)
+    response.headers["ETag"] = etag(found.version)
+    return _out(found)

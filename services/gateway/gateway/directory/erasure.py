@@ -7,7 +7,7 @@ the processes have forgotten the key (`Vault`, 60 s); the event of the blank per
 from uuid import UUID
 
 from gateway.directory import people, publish
-from gateway.roster_import.oneroster import mark
+from gateway.directory.erased_ids import mark
 from shared.persistence.encryption import ERASE
 from shared.transactions.unit_of_work import Transaction
 

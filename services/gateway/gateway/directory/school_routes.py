@@ -1,14 +1,14 @@
 """`/v1/schools`: settings."""
 
-import datetime as dt
 from typing import Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 from uuid_utils.compat import uuid7
 
 from gateway.directory import schools
+from gateway.directory.school_reads import LIST_SCHOOLS, School, SchoolPage
 from gateway.http.dependencies import Rows, seen_by
 from gateway.http.fields import (
     Key,
@@ -23,30 +23,17 @@ from gateway.http.fields import (
     Wanted,
     columns_of,
 )
-from gateway.http.idempotency import answered
+from gateway.http.guarded_route import GuardedRoute
+from gateway.http.idempotency import GROUP, answered
 from gateway.http.json_types import Flag
-from gateway.notifications.commands import GROUP
 from gateway.problems import Problem
-from gateway.security.access_control import Caller, Known
-from shared.events.directory import QuietHours
+from gateway.security.access_control import ADMINS, EVERYBODY, PLATFORM, STAFF, allow
+from gateway.security.caller import Caller, CurrentCaller
 from shared.events.values import Occasion
 from shared.http.preconditions import IfMatch, etag
 from shared.transactions.unit_of_work import Transaction
 
-router = APIRouter(prefix="/v1/schools", tags=["schools"])
-
-FIELDS = """
-school_id AS id, sourced_id, name, timezone, language, active, mute_details, announces, digest_at, office,
-CASE WHEN quiet_starts IS NOT NULL THEN jsonb_build_object('starts', quiet_starts, 'ends', quiet_ends) END AS quiet,
-version, directory_version
-"""
-ONE = f"SELECT {FIELDS} FROM school WHERE school_id = %(school)s"  # noqa: S608  # our own column list
-PAGE = f"""
-SELECT {FIELDS} FROM school
-WHERE (%(school)s::uuid IS NULL OR school_id = %(school)s) AND (%(sourced)s::text IS NULL OR sourced_id = %(sourced)s)
-  AND (%(active)s::boolean IS NULL OR active = %(active)s) AND (%(after)s::uuid IS NULL OR school_id > %(after)s)
-ORDER BY school_id LIMIT %(limit)s
-"""  # noqa: S608  # our own column list
+router = APIRouter(prefix="/v1/schools", tags=["schools"], route_class=GuardedRoute)
 
 
 class SettingsIn(Strict):
@@ -92,34 +79,9 @@ class SchoolIn(Strict):
     digest_at: LocalTime = Field(default="07:00", validate_default=True)
 
 
-class School(BaseModel):
-    """A school and its settings; `version` is its ETag."""
-
-    id: UUID
-    sourced_id: str | None
-    name: str
-    timezone: str
-    language: str
-    active: bool
-    mute_details: bool
-    announces: list[Occasion]
-    quiet: QuietHours | None
-    digest_at: dt.time
-    office: list[UUID]
-    version: int
-    directory_version: int
-
-
-class SchoolPage(BaseModel):
-    """By id; pass `next` as `after` to go on."""
-
-    items: list[School]
-    next: UUID | None
-
-
-@router.get("")
+@router.get("", dependencies=[allow(STAFF, scope="schools:read")])
 async def listing(
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     sourced_id: Wanted = None,
     active: bool | None = None,
@@ -127,15 +89,17 @@ async def listing(
     limit: Limit = 50,
 ) -> SchoolPage:
     """Schools that the caller may see."""
-    values = {"school": caller.school, "sourced": sourced_id, "active": active, "after": after, "limit": limit + 1}
+    values = {"school": caller.school, "sourced_id": sourced_id, "active": active, "after": after}
     async with seen_by(rows, caller) as tx:
-        found = await tx.rows(PAGE, values)
-    items = [School(**row) for row in found[:limit]]
+        found = await LIST_SCHOOLS.all(tx, **values, limit=limit + 1)
+    items = found[:limit]
     return SchoolPage(items=items, next=items[-1].id if len(found) > limit else None)
 
 
-@router.post("", status_code=201)
-async def create(body: SchoolIn, caller: Known, rows: Rows, response: Response, idempotency_key: Key = None) -> School:
+@router.post("", status_code=201, dependencies=[allow(PLATFORM, scope="schools:write")])
+async def create(
+    body: SchoolIn, caller: CurrentCaller, rows: Rows, response: Response, idempotency_key: Key = None
+) -> School:
     """Add a school by hand, under the same Idempotency-Key once; rosters bring theirs."""
     school = uuid7()
     values = body.model_dump(exclude={"quiet"}) | {"digest_at": body.digest_at, "office": []} | columns_of(body.quiet)
@@ -149,16 +113,16 @@ async def create(body: SchoolIn, caller: Known, rows: Rows, response: Response, 
         return await _answer(tx, school, response, created=True)
 
 
-@router.get("/{school_id}")
-async def read(school_id: UUID, caller: Known, rows: Rows, response: Response) -> School:
+@router.get("/{school_id}", dependencies=[allow(EVERYBODY, scope="schools:read")])
+async def read(school_id: UUID, caller: CurrentCaller, rows: Rows, response: Response) -> School:
     """One school."""
     async with seen_by(rows, caller) as tx:
         return await _answer(tx, ours(caller, school_id), response)
 
 
-@router.patch("/{school_id}")
+@router.patch("/{school_id}", dependencies=[allow(ADMINS, scope="schools:write")])
 async def change(
-    school_id: UUID, body: SettingsIn, caller: Known, rows: Rows, expected: IfMatch, response: Response
+    school_id: UUID, body: SettingsIn, caller: CurrentCaller, rows: Rows, expected: IfMatch, response: Response
 ) -> School:
     """Change settings; with If-Match only if nobody else has meanwhile."""
     async with seen_by(rows, caller) as tx:
@@ -174,10 +138,10 @@ def ours(caller: Caller, school: UUID) -> UUID:
 
 
 async def _answer(tx: Transaction, school: UUID, response: Response, *, created: bool = False) -> School:
-    row = await tx.row(ONE, {"school": school})
-    if row is None:
+    found = await LIST_SCHOOLS.first(tx, school=school, limit=1)
+    if found is None:
         raise Problem(404, "not_found")
-    response.headers["ETag"] = etag(row["version"])
+    response.headers["ETag"] = etag(found.version)
     if created:
         response.headers["Location"] = f"/v1/schools/{school}"
-    return School(**row)
+    return found

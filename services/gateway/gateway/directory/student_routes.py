@@ -6,42 +6,19 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
-from gateway.directory import students
+from gateway.directory import student_reads, students
+from gateway.directory.student_reads import FIND_STUDENTS
 from gateway.http.dependencies import InSchool, Rows
 from gateway.http.fields import ONE_LINE, Grade, Limit, Strict, Wanted
+from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import WHOLE, Flag
-from gateway.http.pagination import chosen
 from gateway.problems import Problem
-from gateway.security.access_control import Known, reach
+from gateway.security.access_control import ADMINS, EVERYBODY, allow
+from gateway.security.caller import CurrentCaller, student_scope
 from shared.http.preconditions import IfMatch, etag
 from shared.transactions.unit_of_work import Transaction
 
-router = APIRouter(prefix="/v1/students", tags=["students"])
-
-FIELDS = """
-SELECT s.student_id AS id, p.given_name, p.family_name, s.grade, s.active, s.version,
-    array(SELECT e.class_id FROM enrolment e JOIN school_class c USING (class_id)
-           WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student' AND NOT e.lapsed
-             AND c.active ORDER BY e.class_id) AS classes,
-    (SELECT coalesce(jsonb_agg(to_jsonb(g) || jsonb_build_object('person_id', g.guardian_id)
-                               ORDER BY g.rank, g.guardian_id), '[]')
-       FROM guardianship g WHERE g.school_id = s.school_id AND g.student_id = s.student_id) AS guardians
-"""
-PAGE = f"""
-{FIELDS} FROM student s JOIN person p ON p.person_id = s.student_id
-WHERE s.school_id = %(school)s AND {{where}} ORDER BY s.student_id LIMIT %(limit)s
-"""
-CHOICES = {
-    "id": "s.student_id = %(id)s",
-    "grade": "s.grade = %(grade)s",
-    "active": "s.active = %(active)s",
-    "school_class": """s.student_id IN (SELECT e.person_id FROM enrolment e
-        WHERE e.class_id = %(school_class)s AND e.role = 'student' AND NOT e.lapsed)""",
-    "guardian": """s.student_id IN (SELECT g.student_id FROM guardianship g
-        WHERE g.school_id = %(school)s AND g.guardian_id = %(guardian)s)""",
-    "self": "s.student_id = %(self)s",
-    "after": "s.student_id > %(after)s",
-}
+router = APIRouter(prefix="/v1/students", tags=["students"], route_class=GuardedRoute)
 
 
 class GuardianIn(Strict):
@@ -95,9 +72,9 @@ class StudentPage(BaseModel):
     next: UUID | None
 
 
-@router.get("")
+@router.get("", dependencies=[allow(EVERYBODY, scope="students:read")])
 async def listing(
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     school: InSchool,
     grade: Wanted = None,
@@ -109,25 +86,25 @@ async def listing(
 ) -> StudentPage:
     """Students of the school; guardians find their own children, students themselves."""
     values = {"grade": grade, "school_class": school_class, "active": active, "after": after, "guardian": guardian}
-    values |= reach(caller)
+    values |= student_scope(caller)
     async with rows.request(school) as tx:
-        found = await tx.rows(chosen(PAGE, CHOICES, values), values | {"school": school, "limit": limit + 1})
-    items = [_out(row) for row in found[:limit]]
+        found = await FIND_STUDENTS.all(tx, school=school, **values, limit=limit + 1)
+        items = [_out(row) for row in await student_reads.students(tx, school, found[:limit])]
     return StudentPage(items=items, next=items[-1].id if len(found) > limit else None)
 
 
-@router.get("/{student_id}")
-async def read(student_id: UUID, caller: Known, rows: Rows, school: InSchool, response: Response) -> Student:
+@router.get("/{student_id}", dependencies=[allow(EVERYBODY, scope="students:read")])
+async def read(student_id: UUID, caller: CurrentCaller, rows: Rows, school: InSchool, response: Response) -> Student:
     """One student."""
     async with rows.request(school) as tx:
-        return await _answer(tx, school, {"id": student_id} | reach(caller), response)
+        return await _answer(tx, school, {"id": student_id} | student_scope(caller), response)
 
 
-@router.patch("/{student_id}")
+@router.patch("/{student_id}", dependencies=[allow(ADMINS, scope="students:write")])
 async def regrade(
     student_id: UUID,
     body: StudentChange,
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     school: InSchool,
     expected: IfMatch,
@@ -136,14 +113,14 @@ async def regrade(
     """Move a student to another grade."""
     async with rows.begin() as tx:
         await students.regrade(tx, school, student_id, expected, body.grade)
-        return await _answer(tx, school, {"id": student_id} | reach(caller), response)
+        return await _answer(tx, school, {"id": student_id} | student_scope(caller), response)
 
 
-@router.put("/{student_id}/guardians")
+@router.put("/{student_id}/guardians", dependencies=[allow(ADMINS, scope="students:write")])
 async def replace_guardians(
     student_id: UUID,
     body: GuardiansIn,
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     school: InSchool,
     expected: IfMatch,
@@ -153,7 +130,7 @@ async def replace_guardians(
     async with rows.begin() as tx:
         guardians = [guardian.model_dump() for guardian in body.guardians]
         await students.replace_guardians(tx, school, student_id, expected, guardians)
-        return await _answer(tx, school, {"id": student_id} | reach(caller), response)
+        return await _answer(tx, school, {"id": student_id} | student_scope(caller), response)
 
 
 def _out(row: dict[str, Any]) -> Student:
@@ -163,8 +140,9 @@ def _out(row: dict[str, Any]) -> Student:
 
 
 async def _answer(tx: Transaction, school: UUID, values: dict[str, Any], response: Response) -> Student:
-    row = await tx.row(chosen(PAGE, CHOICES, values), values | {"school": school, "limit": 1})
-    if row is None:
+    found = await FIND_STUDENTS.all(tx, school=school, **values, limit=1)
+    if not found:
         raise Problem(404, "not_found")
+    (row,) = await student_reads.students(tx, school, found)
     response.headers["ETag"] = etag(row["version"])
     return _out(row)

@@ -8,8 +8,11 @@ import orjson
 from psycopg.types.json import Jsonb
 
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
 from shared.transactions.unit_of_work import Transaction, Transactions
+
+GROUP = UUID(int=0)
+"""Stands for the school of a request that is about none: keys of the whole group."""
 
 # The key's row is written first: a concurrent request with the same key waits here and then finds the answer.
 REMEMBER = """

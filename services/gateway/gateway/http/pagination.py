@@ -3,16 +3,10 @@
 import base64
 import binascii
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from gateway.problems import Problem
-
-
-def chosen(query: str, conditions: Mapping[str, str], values: Mapping[str, Any]) -> str:
-    """`query` with, at {where}, the conditions whose values are given: each set of filters gets its own plan."""
-    wanted = [text for name, text in conditions.items() if values.get(name) is not None]
-    return query.replace("{where}", " AND ".join(wanted) or "true")
 
 
 def cursor(*key: Any) -> str:

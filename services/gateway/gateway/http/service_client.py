@@ -10,7 +10,7 @@ import structlog
 from fastapi.responses import JSONResponse, Response
 
 from gateway.problems import BY_STATUS, CODES, Problem, readable
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
 from shared.http.tokens import Claims, Signer
 
 log = structlog.get_logger()

@@ -7,16 +7,19 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 from uuid_utils.compat import uuid7
 
-from gateway.http.dependencies import Rows, Services, school_of, seen_by
+from gateway.http.dependencies import InSchool, Rows, Services, school_of, seen_by
 from gateway.http.fields import After, Key, Limit, Number, SchoolName, Wanted
+from gateway.http.guarded_route import GuardedRoute
 from gateway.http.idempotency import answered
 from gateway.http.json_types import Flag
 from gateway.problems import Problem
 from gateway.schedules.cancel import call_off, schedule_of
-from gateway.security.access_control import ADMINS, Caller, Known
+from gateway.security.access_control import ADMINS, OFFICE, STAFF, allow
+from gateway.security.audit import Audited
+from gateway.security.caller import Caller, CurrentCaller
 from shared.http.fields import MailAddress, ReportDetail, ReportedReason, SuppressionReason
 
-router = APIRouter(prefix="/v1", tags=["notifications"])
+router = APIRouter(prefix="/v1", tags=["notifications"], route_class=GuardedRoute)
 
 INTENT = """
 SELECT i.school_id, t.created_by FROM intent i LEFT JOIN task t USING (task_id) WHERE i.notification_id = %(id)s
@@ -45,8 +48,8 @@ class SuppressionIn(BaseModel):
     detail: ReportDetail | None = None
 
 
-@router.post("/notifications/{notification_id}/cancel")
-async def cancel(notification_id: UUID, caller: Known, rows: Rows, owners: Services) -> Response:
+@router.post("/notifications/{notification_id}/cancel", dependencies=[allow(STAFF, scope="notifications:write")])
+async def cancel(notification_id: UUID, caller: CurrentCaller, rows: Rows, owners: Services) -> Response:
     """Stop a notification at any moment: what is being sent ends by its outcome, everything else is cancelled.
 
     409 `too_late` when it has ended. Stopped twice it is stopped once.
@@ -58,10 +61,12 @@ async def cancel(notification_id: UUID, caller: Known, rows: Rows, owners: Servi
     return await owners.decide("notifier", "POST", f"/v1/notifications/{notification_id}/cancel", caller, school)
 
 
-@router.post("/notifications/{notification_id}/resend", status_code=202)
+@router.post(
+    "/notifications/{notification_id}/resend", status_code=202, dependencies=[allow(STAFF, scope="notifications:write")]
+)
 async def resend(
     notification_id: UUID,
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     owners: Services,
     body: ResendIn | None = None,
@@ -108,9 +113,9 @@ async def _whose(notification_id: UUID, caller: Caller, rows: Rows, owners: Serv
     return school
 
 
-@router.get("/suppressions")
+@router.get("/suppressions", dependencies=[allow(OFFICE, scope="suppressions:read")])
 async def suppressions(
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     owners: Services,
     school: Wanted = None,
@@ -127,16 +132,19 @@ async def suppressions(
     return (await owners.get("notifier", "/v1/suppressions", caller, where, params)).json()
 
 
-@router.post("/suppressions", status_code=201)
-async def suppress(body: SuppressionIn, caller: Known, rows: Rows, owners: Services) -> Response:
+@router.post("/suppressions", status_code=201, dependencies=[allow(OFFICE, scope="suppressions:write")])
+async def suppress(
+    body: SuppressionIn, caller: CurrentCaller, rows: Rows, owners: Services, audited: Audited
+) -> Response:
     """Write to an address no more: it bounced elsewhere, or its reader complained."""
-    where = await school_of(rows, caller, body.school)
+    audited.school = where = await school_of(rows, caller, body.school)
     wanted = body.model_dump(exclude={"school"})
     return await owners.decide("notifier", "POST", "/v1/suppressions", caller, where, wanted)
 
 
-@router.delete("/suppressions/{suppression_id}", status_code=204)
-async def lift(suppression_id: Number, caller: Known, rows: Rows, owners: Services, school: Wanted = None) -> Response:
+@router.delete(
+    "/suppressions/{suppression_id}", status_code=204, dependencies=[allow(OFFICE, scope="suppressions:write")]
+)
+async def lift(suppression_id: Number, caller: CurrentCaller, owners: Services, school: InSchool) -> Response:
     """Write there again."""
-    where = await school_of(rows, caller, school)
-    return await owners.decide("notifier", "DELETE", f"/v1/suppressions/{suppression_id}", caller, where)
+    return await owners.decide("notifier", "DELETE", f"/v1/suppressions/{suppression_id}", caller, school)

@@ -4,8 +4,8 @@ import datetime as dt
 from typing import Any
 from uuid import uuid5
 
-from gateway.notifications.commands import OPEN
 from gateway.records.announcement_rules import ABSENCE_HOURS, Record, Saying, Tell, saying, tell
+from gateway.sends.commands import OPEN
 from shared.events import Audience, NotificationRequested
 from shared.transactions.unit_of_work import Transaction
 

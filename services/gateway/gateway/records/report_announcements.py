@@ -2,9 +2,9 @@
 
 from uuid import uuid5
 
-from gateway.notifications.commands import OPEN
 from gateway.records.announcement_rules import readers
 from gateway.records.announcements import CHANNELS
+from gateway.sends.commands import OPEN
 from shared.events import NotificationRequested, ReportReady
 from shared.transactions.unit_of_work import Transaction
 

@@ -1,8 +1,8 @@
 """One run over one roster: chunk by chunk, each chunk one commit; a second run finds the first one's rows unchanged."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID
@@ -11,31 +11,28 @@ from gateway.directory import publish_bulk
 from gateway.roster_import import people as import_people
 from gateway.roster_import import structure
 from gateway.roster_import import students as import_students
-from gateway.roster_import.oneroster import Guardianship, Mode, Person, Rejected, Roster, Status, Student
-from gateway.roster_import.students import Pupil
-from shared.errors import LeaseLost
-from shared.events import Envelope
-from shared.jobs.task_status import track
-from shared.transactions.unit_of_work import Transaction, Transactions
+from gateway.roster_import.oneroster import (
+    Enrolment,
+    Guardianship,
+    Person,
+    Rejected,
+    Role,
+    Roster,
+    SchoolClass,
+    Status,
+    Student,
+)
+from gateway.roster_import.students import StudentRow
+from shared.jobs.job import Job
+from shared.transactions.unit_of_work import Transaction
 
 T = TypeVar("T")
 
-KIND = "import.oneroster"
 CHUNK = 2_000
-LEASE_SECONDS = 30
 COUNTED = ("schools", "calendars", "classes", "people", "students", "enrolments", "ended", "unchanged", "rejected")
 
-# Filtered by lease: a worker that was given up must not write beside its successor.
-HOLD = """
-UPDATE import_job SET leased_until = clock_timestamp() + make_interval(secs => %(seconds)s)
-WHERE task_id = %(task_id)s AND lease = %(lease)s AND finished_at IS NULL RETURNING task_id
-"""
-FINISH = """
-WITH over AS (DELETE FROM import_part WHERE task_id = %(task_id)s)
-UPDATE import_job SET finished_at = clock_timestamp(), content = NULL
-WHERE task_id = %(task_id)s AND lease = %(lease)s AND finished_at IS NULL RETURNING task_id
-"""
-REJECTED = """
+# Keep what the roster's rows could not be used for, in the commit that ends the job.
+INSERT_REJECTIONS = """
 INSERT INTO import_rejection (task_id, number, file, line, "column", reason, scope)
 SELECT %(task_id)s, * FROM unnest(%(numbers)s::int[], %(files)s::text[], %(lines)s::int[], %(columns)s::text[],
                                   %(reasons)s::text[], %(scopes)s::text[])
@@ -43,195 +40,243 @@ ON CONFLICT DO NOTHING
 """
 
 
-class Import:
-    """Schools and calendars, classes, people, enrolments, students; then who and what is over; then telling."""
+class Progress:
+    """Counts the rows that take the time: people, students and enrolments."""
 
-    def __init__(self, task_id: UUID, lease: UUID, cause: Envelope, transactions: Transactions, roster: Roster) -> None:
-        self._task_id = task_id
-        self._lease = lease
-        self._cause = cause
-        self._transactions = transactions
-        self._roster = roster
-        # In 1.2 memberships stand in roles.csv; where that brings changes only, so do the people's.
-        self._complete_people = self._bulk("users.csv")
-        self._whole_rows = roster.version == "1.1" or self._bulk("roles.csv")
+    def __init__(self, job: Job, total: int) -> None:
+        self.total = total
+        self._job = job
         self._done = 0
-        self._counts = dict.fromkeys(COUNTED, 0)
-        self._named: set[str] = set()
-        self._doomed: list[str] = []
-        self._pupils: list[Pupil] = []
 
-    async def run(self) -> None:
-        """Everything, in an order in which whatever is referred to is there already."""
-        async with self._commit() as tx:
-            self._counts["schools"] = await structure.schools(tx, self._roster.orgs)
-            self._schools = await structure.school_ids(tx)
-        active = [org for org in self._roster.orgs if org.is_school and org.status is Status.ACTIVE]
-        self._about = sorted(self._schools[org.sourced_id] for org in active)
-        await self._terms()
-        await self._classes()
-        await self._chunks(self._roster.people(), self._people)
-        await self._chunks(iter(self._roster.roles), self._roles)
-        await self._enrolments()
-        await self._chunks(iter(self._pupils), self._students)
-        # Changes may name children of a guardian who are known from before and not in the upload themselves.
-        await self._chunks((g for g in self._roster.guardianships if g.student not in self._named), self._guardians)
-        await self._end()
-        await self._tell_students()
-        await self._conclude()
+    async def add(self, tx: Transaction, rows: int) -> None:
+        """Count rows that this transaction commits."""
+        self._done = min(self._done + rows, self.total)
+        await self._job.tell(tx, self._done, self.total)
 
-    async def _terms(self) -> None:
-        found = {
-            self._schools[school]: terms
-            for school, terms in self._roster.terms_by_school().items()
-            if school in self._schools
-        }
-        gone = [term.sourced_id for term in self._roster.terms if term.status is not Status.ACTIVE]
-        if not found and not gone:
-            return
-        complete = self._bulk("academicSessions.csv")
-        kept = {term.sourced_id for term in self._roster.terms} | self._roster.kept("academicSessions.csv")
-        scope = found or {school: [] for school in self._schools.values()}
-        async with self._commit() as tx:
-            self._counts["calendars"] = await structure.terms(tx, scope, gone, kept, complete=complete)
 
-    async def _classes(self) -> None:
-        present = [each for each in self._roster.classes if each.status is Status.ACTIVE]
-        gone = [each.sourced_id for each in self._roster.classes if each.status is not Status.ACTIVE]
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What every step works with.
 
-        async def write(tx: Transaction, chunk: Sequence[Any]) -> None:
-            self._counts["classes"] += await structure.classes(tx, chunk, self._schools)
+    `schools`: ids of all schools by sourcedId; `covered`: those that the roster names.
+    """
 
-        await self._chunks(iter(present), write)
-        complete = self._bulk("classes.csv")
-        if complete or gone:
-            kept = {each.sourced_id for each in present} | self._roster.kept("classes.csv")
-            async with self._commit() as tx:
-                self._counts["ended"] += await structure.end_classes(tx, gone, kept, self._about, complete=complete)
+    job: Job
+    roster: Roster
+    schools: Mapping[str, UUID]
+    covered: Sequence[UUID]
+    progress: Progress
+    chunk: int
 
-    async def _people(self, tx: Transaction, chunk: Sequence[Person]) -> None:
-        present = [person for person in chunk if person.status is Status.ACTIVE]
-        self._doomed += [person.sourced_id for person in chunk if person.status is not Status.ACTIVE]
-        self._named.update(person.sourced_id for person in present)
-        for person in present:
-            if isinstance(person, Student):
-                self._pupils += self._pupils_of(person)
-        changed = await import_people.write(tx, present, self._schools, self._about, complete=self._whole_rows)
-        self._counts["people"] += changed
-        self._counts["unchanged"] += len(present) - changed
-        await self._tell(tx, len(chunk))
-
-    def _pupils_of(self, student: Student) -> Iterator[Pupil]:
-        guardians = tuple((each, self._roster.relationship(each)) for each in student.guardians)
-        placed = [m.school for m in student.memberships if m.role == "student" and m.status is Status.ACTIVE]
-        schools: list[UUID | None] = [self._schools[name] for name in placed]
-        for school in schools or [None]:
-            yield Pupil(school, student.sourced_id, student.grade, guardians)
-
-    async def _roles(self, tx: Transaction, chunk: Sequence[Any]) -> None:
-        self._counts["people"] += await import_people.write_roles(tx, chunk, self._schools)
-
-    async def _enrolments(self) -> None:
-        complete = self._bulk("enrollments.csv")
-        named: set[str] = set()
-        gone: list[str] = []
-
-        async def write(tx: Transaction, chunk: Sequence[Any]) -> None:
-            present = [each for each in chunk if each.status is Status.ACTIVE]
-            gone.extend(each.sourced_id for each in chunk if each.status is not Status.ACTIVE)
-            if complete:
-                named.update(each.sourced_id for each in present)
-            self._counts["enrolments"] += await structure.enrolments(tx, present)
-            await self._tell(tx, len(chunk))
-
-        await self._chunks(self._roster.enrolments(), write)
-        if complete:
-            async with self._commit() as tx:
-                before = await structure.enrolled(tx, self._about)
-            gone += before - named - self._roster.kept("enrollments.csv")
-
-        async def end(tx: Transaction, chunk: Sequence[str]) -> None:
-            self._counts["ended"] += await structure.end_enrolments(tx, chunk)
-
-        await self._chunks(iter(sorted(gone)), end)
-
-    async def _students(self, tx: Transaction, chunk: Sequence[Pupil]) -> None:
-        self._counts["students"] += await import_students.write(tx, chunk, complete=self._complete_people)
-        await self._tell(tx, len(chunk))
-
-    async def _guardians(self, tx: Transaction, chunk: Sequence[Guardianship]) -> None:
-        self._counts["students"] += await import_students.write_guardians(tx, chunk, self._roster.relationship)
-
-    async def _end(self) -> None:
-        everywhere = not self._complete_people
-        doomed = self._doomed
-        if self._complete_people:
-            kept = self._named | set(self._doomed) | self._roster.kept("users.csv")
-            async with self._commit() as tx:
-                doomed = self._doomed + await import_people.missing(tx, kept, self._about)
-
-        async def end(tx: Transaction, chunk: Sequence[str]) -> None:
-            where = None if everywhere else self._about
-            self._counts["ended"] += await import_people.end(tx, chunk, where)
-
-        await self._chunks(iter(sorted(set(doomed))), end)
-
-    async def _tell_students(self) -> None:
-        told = CHUNK
-        while told:
-            async with self._commit() as tx:
-                told = await publish_bulk.students(tx, CHUNK)
-
-    async def _conclude(self) -> None:
-        rejected = self._roster.rejected
-        self._counts["rejected"] = len(rejected)
-        async with self._transactions.begin(self._cause) as tx:
-            await finish(tx, self._task_id, self._lease)
-            await tx.execute(REJECTED, _complaints(self._task_id, rejected))
-            total, result = self._total, dict(self._counts)
-            await track(
-                tx, self._task_id, school_id=None, kind=KIND, state="succeeded", done=total, total=total, result=result
-            )
-
-    async def _chunks(self, items: Iterator[T], write: Callable[[Transaction, Sequence[T]], Awaitable[None]]) -> None:
-        while chunk := await asyncio.to_thread(_take, items):
-            async with self._commit() as tx:
+    async def in_chunks(self, items: Iterable[T], write: Callable[[Transaction, Sequence[T]], Awaitable[None]]) -> None:
+        """Write items, one commit for each chunk; they are read in a thread, because reading takes the processor."""
+        rows = iter(items)
+        while chunk := await asyncio.to_thread(_take, rows, self.chunk):
+            async with self.job.commit() as tx:
                 await write(tx, chunk)
 
-    @asynccontextmanager
-    async def _commit(self) -> AsyncIterator[Transaction]:
-        """One transaction, in which the job is still this worker's own."""
-        async with self._transactions.begin(self._cause) as tx:
-            await self._hold(tx)
-            yield tx
 
-    async def _hold(self, tx: Transaction) -> None:
-        held = await tx.row(HOLD, {"task_id": self._task_id, "lease": self._lease, "seconds": LEASE_SECONDS})
-        if held is None:
-            raise LeaseLost(f"import {self._task_id} is in other hands")
+@dataclass(slots=True)
+class People:
+    """What users.csv says: who is in it, who is gone, and the students, who are written after their classes."""
 
-    async def _tell(self, tx: Transaction, rows: int) -> None:
-        self._done += rows
-        done = min(self._done, self._total)
-        await track(tx, self._task_id, school_id=None, kind=KIND, state="running", done=done, total=self._total)
+    named: set[str] = field(default_factory=set)
+    gone: list[str] = field(default_factory=list)
+    students: list[StudentRow] = field(default_factory=list)
+    changed: int = 0
 
     @property
-    def _total(self) -> int:
-        """People, students and enrolments: what takes the time."""
-        return self._roster.people_count + self._roster.student_count + self._roster.enrolment_count
-
-    def _bulk(self, file: str) -> bool:
-        return self._roster.modes.get(file) is Mode.BULK
+    def unchanged(self) -> int:
+        return len(self.named) - self.changed
 
 
-async def finish(tx: Transaction, task_id: UUID, lease: UUID) -> None:
-    """The job is done, whatever came of it; raises LeaseLost when it is another worker's or was cancelled."""
-    if await tx.row(FINISH, {"task_id": task_id, "lease": lease}) is None:
-        raise LeaseLost(f"import {task_id} is in other hands")
+async def import_roster(job: Job, roster: Roster, chunk: int = CHUNK) -> None:
+    """Import everything and end the job; a row is written after those that it refers to."""
+    counts = dict.fromkeys(COUNTED, 0)
+    total = roster.people_count + roster.student_count + roster.enrolment_count
+    async with job.commit() as tx:
+        counts["schools"] = await structure.schools(tx, roster.orgs)
+        schools = await structure.school_ids(tx)
+    run = Run(job, roster, schools, _covered(roster, schools), Progress(job, total), chunk)
+    counts["calendars"] = await _terms(run)
+    counts["classes"], ended_classes = await _classes(run)
+    people = await _people(run)
+    counts["unchanged"] = people.unchanged
+    counts["people"] = people.changed + await _roles(run)
+    counts["enrolments"], ended_enrolments = await _enrolments(run)
+    counts["students"] = await _students(run, people.students) + await _guardians(run, people.named)
+    counts["ended"] = ended_classes + ended_enrolments + await _end_people(run, people)
+    await _publish_students(run)
+    rejected = roster.rejected
+    counts["rejected"] = len(rejected)
+    async with job.commit() as tx:
+        await tx.execute(INSERT_REJECTIONS, _complaints(job.task.task_id, rejected))
+        await job.succeed(tx, result=counts, done=total, total=total)
 
 
-def _take(items: Iterator[T]) -> list[T]:
-    return list(islice(items, CHUNK))
+def _covered(roster: Roster, schools: Mapping[str, UUID]) -> list[UUID]:
+    return sorted(schools[org.sourced_id] for org in roster.orgs if org.is_school and org.status is Status.ACTIVE)
+
+
+async def _terms(run: Run) -> int:
+    """Write the terms; returns how many calendars changed."""
+    roster, schools = run.roster, run.schools
+    found = {schools[name]: terms for name, terms in roster.terms_by_school().items() if name in schools}
+    gone = [term.sourced_id for term in roster.terms if term.status is not Status.ACTIVE]
+    if not found and not gone:
+        return 0
+    kept = {term.sourced_id for term in roster.terms} | roster.kept("academicSessions.csv")
+    scope = found or {school: [] for school in schools.values()}
+    async with run.job.commit() as tx:
+        complete = roster.is_complete("academicSessions.csv")
+        return await structure.terms(tx, scope, gone, kept, complete=complete)
+
+
+async def _classes(run: Run) -> tuple[int, int]:
+    """Write the classes and end those that are gone; returns how many changed and how many ended."""
+    roster = run.roster
+    present = [found for found in roster.classes if found.status is Status.ACTIVE]
+    gone = [found.sourced_id for found in roster.classes if found.status is not Status.ACTIVE]
+    changed = 0
+
+    async def write(tx: Transaction, chunk: Sequence[SchoolClass]) -> None:
+        nonlocal changed
+        changed += await structure.classes(tx, chunk, run.schools)
+
+    await run.in_chunks(present, write)
+    complete = roster.is_complete("classes.csv")
+    if not complete and not gone:
+        return changed, 0
+    kept = {found.sourced_id for found in present} | roster.kept("classes.csv")
+    async with run.job.commit() as tx:
+        return changed, await structure.end_classes(tx, gone, kept, run.covered, complete=complete)
+
+
+async def _people(run: Run) -> People:
+    """Write the people with memberships and contacts."""
+    roster = run.roster
+    people = People()
+    # In 1.2 memberships stand in roles.csv; where that brings changes only, so do the people's.
+    complete = roster.version == "1.1" or roster.is_complete("roles.csv")
+
+    async def write(tx: Transaction, chunk: Sequence[Person]) -> None:
+        present = [person for person in chunk if person.status is Status.ACTIVE]
+        people.gone += [person.sourced_id for person in chunk if person.status is not Status.ACTIVE]
+        people.named.update(person.sourced_id for person in present)
+        for person in present:
+            if isinstance(person, Student):
+                people.students += _student_rows(run, person)
+        people.changed += await import_people.write(tx, present, run.schools, run.covered, complete=complete)
+        await run.progress.add(tx, len(chunk))
+
+    await run.in_chunks(roster.people(), write)
+    return people
+
+
+def _student_rows(run: Run, student: Student) -> Iterator[StudentRow]:
+    """One row for each school that the student is placed at; without a school where the upload does not say one."""
+    guardians = tuple((guardian, run.roster.relationship(guardian)) for guardian in student.guardians)
+    placed = [m.school for m in student.memberships if m.role == "student" and m.status is Status.ACTIVE]
+    schools: list[UUID | None] = [run.schools[name] for name in placed]
+    for school in schools or [None]:
+        yield StudentRow(school, student.sourced_id, student.grade, guardians)
+
+
+async def _roles(run: Run) -> int:
+    """Write roles of people who are not in users.csv; returns how many people changed."""
+    changed = 0
+
+    async def write(tx: Transaction, chunk: Sequence[Role]) -> None:
+        nonlocal changed
+        changed += await import_people.write_roles(tx, chunk, run.schools)
+
+    await run.in_chunks(run.roster.roles, write)
+    return changed
+
+
+async def _enrolments(run: Run) -> tuple[int, int]:
+    """Write the enrolments and end those that are gone; returns how many changed and how many ended."""
+    complete = run.roster.is_complete("enrollments.csv")
+    named: set[str] = set()
+    gone: list[str] = []
+    changed = ended = 0
+
+    async def write(tx: Transaction, chunk: Sequence[Enrolment]) -> None:
+        nonlocal changed
+        present = [found for found in chunk if found.status is Status.ACTIVE]
+        gone.extend(found.sourced_id for found in chunk if found.status is not Status.ACTIVE)
+        if complete:
+            named.update(found.sourced_id for found in present)
+        changed += await structure.enrolments(tx, present)
+        await run.progress.add(tx, len(chunk))
+
+    async def end(tx: Transaction, chunk: Sequence[str]) -> None:
+        nonlocal ended
+        ended += await structure.end_enrolments(tx, chunk)
+
+    await run.in_chunks(run.roster.enrolments(), write)
+    if complete:
+        async with run.job.commit() as tx:
+            before = await structure.enrolled(tx, run.covered)
+        gone += before - named - run.roster.kept("enrollments.csv")
+    await run.in_chunks(sorted(gone), end)
+    return changed, ended
+
+
+async def _students(run: Run, students: Sequence[StudentRow]) -> int:
+    """Write grades and guardians; returns how many students changed."""
+    complete = run.roster.is_complete("users.csv")
+    changed = 0
+
+    async def write(tx: Transaction, chunk: Sequence[StudentRow]) -> None:
+        nonlocal changed
+        changed += await import_students.write(tx, chunk, complete=complete)
+        await run.progress.add(tx, len(chunk))
+
+    await run.in_chunks(students, write)
+    return changed
+
+
+async def _guardians(run: Run, named: set[str]) -> int:
+    """Write guardians of students who are known from before and not in the upload; returns how many got one."""
+    changed = 0
+
+    async def write(tx: Transaction, chunk: Sequence[Guardianship]) -> None:
+        nonlocal changed
+        changed += await import_students.write_guardians(tx, chunk, run.roster.relationship)
+
+    await run.in_chunks((pair for pair in run.roster.guardianships if pair.student not in named), write)
+    return changed
+
+
+async def _end_people(run: Run, people: People) -> int:
+    """End people whom the upload names as gone, or whom a complete one does not name; returns how many."""
+    gone, where = set(people.gone), None
+    if run.roster.is_complete("users.csv"):
+        where = run.covered
+        kept = people.named | gone | run.roster.kept("users.csv")
+        async with run.job.commit() as tx:
+            gone |= {*await import_people.missing(tx, kept, run.covered)}
+    ended = 0
+
+    async def end(tx: Transaction, chunk: Sequence[str]) -> None:
+        nonlocal ended
+        ended += await import_people.end(tx, chunk, where)
+
+    await run.in_chunks(sorted(gone), end)
+    return ended
+
+
+async def _publish_students(run: Run) -> None:
+    """Emit the events of all students that changed, once each: grade, guardians and classes are written by now."""
+    published = run.chunk
+    while published:
+        async with run.job.commit() as tx:
+            published = await publish_bulk.students(tx, run.chunk)
+
+
+def _take(items: Iterator[T], most: int) -> list[T]:
+    return list(islice(items, most))
 
 
 def _complaints(task_id: UUID, rejected: Iterable[Rejected]) -> dict[str, Any]:

@@ -1,90 +1,127 @@
-"""The import of one uploaded roster: claimed under a lease, read, run, told as a task."""
+"""The import of one uploaded roster as a job: opened by its upload, claimed under a lease, read, run, ended."""
 
 import asyncio
-from uuid import UUID, uuid4
+from collections.abc import Callable
+from typing import Any, BinaryIO
+from uuid import UUID
 
-import structlog
+from uuid_utils.compat import uuid7
 
+from gateway.http.idempotency import GROUP, answered
 from gateway.permits import ImportPermit
-from gateway.roster_import import structure
+from gateway.roster_import import importer, structure
 from gateway.roster_import import upload as import_upload
-from gateway.roster_import.importer import KIND, LEASE_SECONDS, Import, finish
-from gateway.roster_import.oneroster import Known, RosterRefused, read
-from shared.error_report import describe
-from shared.errors import LeaseLost
-from shared.events import Envelope
-from shared.jobs.task_status import track
-from shared.persistence.database_errors import infrastructure
+from gateway.roster_import.oneroster import Known, Roster, RosterRefused, read
+from gateway.security.caller import Caller
+from shared.events import Envelope, TaskCancelRequested
+from shared.jobs import job as jobs
+from shared.jobs.job import Task
+from shared.jobs.time_limits import Limits
 from shared.transactions.unit_of_work import Transaction, Transactions
 
-log = structlog.get_logger()
+KIND = "import.oneroster"
+LANE = "imports"
+LIMITS = Limits(again=True)
+"""A roster that takes longer than 24 minutes is gone on with: what is in already is passed over quickly."""
 
-MOST_ATTEMPTS = 4
+INSERT_TASK = """
+INSERT INTO task (task_id, kind, state, created_by) VALUES (%(task_id)s, %(kind)s, 'accepted', %(person)s)
+"""
+# `leased_until` keeps workers of the version before from claiming it: leases are `task_lease`'s now.
+OPEN_JOB = "INSERT INTO import_job (task_id, leased_until) VALUES (%(task_id)s, 'infinity')"
+# Take over what the version before accepted. One of its workers that is still at it loses its lease by this.
+TAKE_OVER_JOBS = """
+UPDATE import_job SET lease = NULL, leased_until = 'infinity'
+WHERE finished_at IS NULL AND leased_until < clock_timestamp() RETURNING task_id
+"""
 
-CLAIM = """
-UPDATE import_job SET lease = %(lease)s, attempts = attempts + 1,
-    leased_until = clock_timestamp() + make_interval(secs => %(seconds)s)
-WHERE task_id = %(task_id)s AND finished_at IS NULL AND leased_until < clock_timestamp() RETURNING attempts
-"""
-FORSAKEN = """
-UPDATE import_job SET leased_until = '-infinity'
-WHERE finished_at IS NULL AND leased_until < clock_timestamp() - interval '2 seconds' RETURNING task_id
-"""
-KNOWN_USERS = """
+# What the gateway has already, for uploads that bring changes only.
+SELECT_USERS = """
 SELECT p.sourced_id, bool_or(m.role = 'student') AS student, bool_or(m.role = 'guardian') AS guardian
 FROM person p LEFT JOIN membership m USING (person_id)
 WHERE p.sourced_id IS NOT NULL AND p.active GROUP BY p.sourced_id
 """
-KNOWN_CLASSES = """
+SELECT_CLASSES = """
 SELECT c.sourced_id, s.sourced_id AS school FROM school_class c JOIN school s USING (school_id)
 WHERE c.active AND c.sourced_id IS NOT NULL AND s.sourced_id IS NOT NULL
 """
-KNOWN_TERMS = "SELECT DISTINCT sourced_id FROM term WHERE sourced_id IS NOT NULL"
-ERASED = "SELECT sourced_id FROM person WHERE erased_at IS NOT NULL AND sourced_id IS NOT NULL"
+SELECT_TERMS = "SELECT DISTINCT sourced_id FROM term WHERE sourced_id IS NOT NULL"
+SELECT_ERASED = "SELECT sourced_id FROM person WHERE erased_at IS NOT NULL AND sourced_id IS NOT NULL"
+
+Read = Callable[..., Roster]
 
 
-async def run(permit: ImportPermit, cause: Envelope, transactions: Transactions) -> None:
-    """Import what a permit names; a job that is finished or in other hands is left alone."""
-    lease = uuid4()
-    async with transactions.begin(cause) as tx:
-        job = await tx.row(CLAIM, {"task_id": permit.task_id, "lease": lease, "seconds": LEASE_SECONDS})
-        if job is None:
-            return
-        known = await _known(tx)
-        upload = await import_upload.fetch(tx, permit.task_id)
-    try:
-        with upload, await asyncio.to_thread(read, upload, known=known) as roster:
-            await Import(permit.task_id, lease, cause, transactions, roster).run()
-    except RosterRefused as refusal:
-        await _fail(transactions, permit.task_id, lease, cause, str(refusal))
-    except Exception as problem:
-        if infrastructure(problem) or isinstance(problem, LeaseLost) or job["attempts"] < MOST_ATTEMPTS:
-            raise
-        log.exception("import.given_up", task_id=str(permit.task_id))
-        await _fail(transactions, permit.task_id, lease, cause, f"given up after {MOST_ATTEMPTS}: {describe(problem)}")
+async def request_import(tx: Transaction, caller: Caller, upload: BinaryIO, key: str | None) -> dict[str, Any]:
+    """Commit an upload and permit its import; returns the answer, the same for the same key and file."""
+    task = uuid7()
+    answer = {"task_id": str(task), "state": "accepted"}
+    if key is not None:
+        # In a thread, because a hundred megabytes would hold up every other request.
+        digest = await asyncio.to_thread(import_upload.digest, upload)
+        request = {"route": "imports/oneroster", "sha256": digest}
+        if (before := await answered(tx, caller, GROUP, key, request, answer)) is not None:
+            return before
+    await tx.execute(INSERT_TASK, {"task_id": task, "kind": KIND, "person": caller.person})
+    await open_import(tx, task, upload)
+    permit(tx, task)
+    return answer
 
 
-async def _fail(transactions: Transactions, task_id: UUID, lease: UUID, cause: Envelope, error: str) -> None:
-    async with transactions.begin(cause) as tx:
-        await finish(tx, task_id, lease)
-        await track(tx, task_id, school_id=None, kind=KIND, state="failed", error=error)
+async def open_import(tx: Transaction, task_id: UUID, upload: BinaryIO) -> None:
+    """Keep an upload as a job that a worker may claim; `permit` it in the same commit."""
+    await tx.execute(OPEN_JOB, {"task_id": task_id})
+    await import_upload.keep(tx, task_id, upload)
+    await jobs.start(tx, Task(task_id, None, KIND))
 
 
-async def resume_forsaken(transactions: Transactions) -> None:
-    """Let imports go on whose worker is gone."""
+def permit(tx: Transaction, task_id: UUID) -> None:
+    """Let a worker import a roster, once this transaction has committed."""
+    tx.permit(ImportPermit(task_id=task_id), LANE)
+
+
+async def run(
+    permitted: ImportPermit,
+    cause: Envelope,
+    transactions: Transactions,
+    limits: Limits = LIMITS,
+    chunk: int = importer.CHUNK,
+    read: Read = read,
+) -> None:
+    """Import what a permit names. Raises LeaseLost when it has ended or another worker has it."""
+    async with jobs.working(transactions, permitted.task_id, cause, limits, import_upload.discard) as job:
+        async with transactions.begin(cause) as tx:
+            known = await _known(tx)
+            upload = await import_upload.fetch(tx, permitted.task_id)
+        try:
+            with upload, await asyncio.to_thread(read, upload, known=known) as roster:
+                await importer.import_roster(job, roster, chunk)
+        except RosterRefused as refusal:
+            async with job.commit() as tx:
+                await job.fail(tx, str(refusal))
+
+
+async def cancel(event: TaskCancelRequested, tx: Transaction) -> None:
+    """Stop an import that has not ended: what is in by then stays in. Other kinds are other services'."""
+    await jobs.cancel(event, tx, frozenset({KIND}), import_upload.discard)
+
+
+async def resume_imports(transactions: Transactions) -> None:
+    """Permit again the imports that no worker has, and take over those that the version before accepted."""
     async with transactions.begin() as tx:
-        for row in await tx.rows(FORSAKEN):
-            tx.permit(ImportPermit(task_id=row["task_id"]), "imports")
+        for row in await tx.rows(TAKE_OVER_JOBS):
+            if await jobs.start(tx, Task(row["task_id"], None, KIND)):
+                permit(tx, row["task_id"])
+    await jobs.resume(transactions, lambda task_id: ImportPermit(task_id=task_id), LANE)
 
 
 async def _known(tx: Transaction) -> Known:
-    users = await tx.rows(KNOWN_USERS)
+    users = await tx.rows(SELECT_USERS)
     return Known(
         schools=frozenset(await structure.school_ids(tx)),
         users=frozenset(row["sourced_id"] for row in users),
         students=frozenset(row["sourced_id"] for row in users if row["student"]),
         guardians=frozenset(row["sourced_id"] for row in users if row["guardian"]),
-        classes={row["sourced_id"]: row["school"] for row in await tx.rows(KNOWN_CLASSES)},
-        terms=frozenset(row["sourced_id"] for row in await tx.rows(KNOWN_TERMS)),
-        erased=frozenset(row["sourced_id"] for row in await tx.rows(ERASED)),
+        classes={row["sourced_id"]: row["school"] for row in await tx.rows(SELECT_CLASSES)},
+        terms=frozenset(row["sourced_id"] for row in await tx.rows(SELECT_TERMS)),
+        erased=frozenset(row["sourced_id"] for row in await tx.rows(SELECT_ERASED)),
     )

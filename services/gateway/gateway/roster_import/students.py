@@ -75,7 +75,7 @@ SELECT count(*) AS n FROM changed
 
 
 @dataclass(frozen=True, slots=True)
-class Pupil:
+class StudentRow:
     """A student, with guardians as (sourcedId, relationship), the first to be asked first.
 
     `school` is None where changes do not say at which school: at all where they are a student already.
@@ -87,7 +87,7 @@ class Pupil:
     guardians: tuple[tuple[str, str], ...]
 
 
-async def write(tx: Transaction, chunk: Sequence[Pupil], *, complete: bool) -> int:
+async def write(tx: Transaction, chunk: Sequence[StudentRow], *, complete: bool) -> int:
     """Write students with grade and guardians, everybody being there by now; returns how many changed.
 
     `complete`: the upload names every guardian; else those that it does not name stay.

@@ -1,6 +1,6 @@
 """An upload on its way: from the request to a file, in parts into the database, from there to the importer's file.
 
-Whatever its size, a part is all that is ever in memory, and no transaction waits for a slow sender.
+A part is all that is ever in memory, and no transaction waits for a slow sender.
 """
 
 import hashlib
@@ -13,14 +13,19 @@ from gateway.problems import Problem
 from shared.transactions.unit_of_work import Transaction
 
 PART = 1024 * 1024
-KEEP = "INSERT INTO import_part (task_id, number, content) VALUES (%(task)s, %(number)s, %(content)s)"
-FETCH = "SELECT content FROM import_part WHERE task_id = %(task)s AND number = %(number)s"
+INSERT_PART = "INSERT INTO import_part (task_id, number, content) VALUES (%(task)s, %(number)s, %(content)s)"
+SELECT_PART = "SELECT content FROM import_part WHERE task_id = %(task)s AND number = %(number)s"
 # Uploads of the release before lie in the job's own row.
-WHOLE = "SELECT content FROM import_job WHERE task_id = %(task)s"
+SELECT_WHOLE = "SELECT content FROM import_job WHERE task_id = %(task)s"
+# Drop an upload with the end of its job, whatever the end is.
+DISCARD_UPLOAD = """
+WITH parts AS (DELETE FROM import_part WHERE task_id = %(task)s)
+UPDATE import_job SET finished_at = clock_timestamp(), content = NULL WHERE task_id = %(task)s
+"""
 
 
 async def receive(stream: AsyncIterator[bytes], limit: int) -> BinaryIO:
-    """The body as a file that nobody else sees; 413 beyond `limit` bytes, 422 when there is nothing."""
+    """Write the body to a private file; 413 beyond `limit` bytes, 422 when it is empty."""
     file = _private_file()
     try:
         await _spool(stream, limit, file)
@@ -43,7 +48,7 @@ async def _spool(stream: AsyncIterator[bytes], limit: int, file: BinaryIO) -> No
 
 
 def digest(file: BinaryIO) -> str:
-    """SHA-256 of an upload."""
+    """Compute the SHA-256 of an upload."""
     sha256 = hashlib.sha256()
     while part := file.read(PART):
         sha256.update(part)
@@ -55,23 +60,28 @@ async def keep(tx: Transaction, task: UUID, file: BinaryIO) -> None:
     """Commit an upload with its job."""
     number = 0
     while part := file.read(PART):
-        await tx.execute(KEEP, {"task": task, "number": number, "content": part})
+        await tx.execute(INSERT_PART, {"task": task, "number": number, "content": part})
         number += 1
 
 
 async def fetch(tx: Transaction, task: UUID) -> BinaryIO:
-    """The upload as a file."""
+    """Write an upload from the database to a private file."""
     file = _private_file()
     number = 0
-    while row := await tx.row(FETCH, {"task": task, "number": number}):
+    while row := await tx.row(SELECT_PART, {"task": task, "number": number}):
         file.write(row["content"])
         number += 1
-    if number == 0 and (row := await tx.row(WHOLE, {"task": task})):
+    if number == 0 and (row := await tx.row(SELECT_WHOLE, {"task": task})):
         file.write(row["content"] or b"")
     file.seek(0)
     return file
 
 
+async def discard(tx: Transaction, task: UUID) -> None:
+    """Drop the upload of a job that ends in this commit."""
+    await tx.execute(DISCARD_UPLOAD, {"task": task})
+
+
 def _private_file() -> BinaryIO:
-    """Without a name, and closed by whoever asked for it."""
+    """Open a file without a name; the caller closes it."""
     return cast("BinaryIO", tempfile.TemporaryFile(buffering=PART))

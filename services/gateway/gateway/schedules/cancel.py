@@ -6,7 +6,7 @@ from fastapi.responses import Response
 
 from gateway.http.service_client import Owners
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
 from shared.transactions.unit_of_work import Transactions
 
 # A single run's task bears the schedule's id.

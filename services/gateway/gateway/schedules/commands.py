@@ -7,12 +7,12 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import answered
-from gateway.notifications import audience_checks
-from gateway.notifications.commands import OPEN as OPEN_SEND
-from gateway.notifications.commands import SendCommand
 from gateway.problems import Problem
 from gateway.schedules.schemas import Timing
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
+from gateway.sends import audience_checks
+from gateway.sends.commands import OPEN as OPEN_SEND
+from gateway.sends.commands import SendCommand
 from shared.errors import RuleRefused
 from shared.events import NotificationDue, ScheduleRequested
 from shared.events.schedule_rules import CatchUp, OnceRule, Rule

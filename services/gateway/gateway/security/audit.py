@@ -1,25 +1,36 @@
 """The audit: who did what to which school's things, when, and what came of it. Rows are only ever added."""
 
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 from uuid import UUID
 
+from fastapi import Depends, Request
 from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import Transactions
 
 ADD = """
 INSERT INTO audit (audit_id, school_id, person_id, role, key_id, action, subject, status, code)
 VALUES (%(id)s, %(school)s, %(person)s, %(role)s, %(key)s, %(action)s, %(subject)s, %(status)s, %(code)s)
 """
-PAGE = """
-SELECT audit_id AS id, at, school_id, person_id, role, key_id, action, subject, status, code FROM audit
-WHERE (%(school)s::uuid IS NULL OR school_id = %(school)s) AND (%(person)s::uuid IS NULL OR person_id = %(person)s)
-  AND (%(action)s::text IS NULL OR action = %(action)s) AND (%(key)s::uuid IS NULL OR key_id = %(key)s)
-  AND (%(since)s::timestamptz IS NULL OR at >= %(since)s) AND (%(until)s::timestamptz IS NULL OR at < %(until)s)
-  AND (NOT %(refused)s OR status >= 400) AND (%(after)s::uuid IS NULL OR audit_id < %(after)s)
-ORDER BY audit_id DESC LIMIT %(limit)s
-"""
+
+
+@dataclass(slots=True)
+class AuditContext:
+    """What a route adds to the audit row of its request: the school that it turned out to be about, more ids."""
+
+    school: UUID | None = None
+    subject: dict[str, str] = field(default_factory=dict)
+
+
+async def audit_context(request: Request) -> AuditContext:
+    """The context of this request, from admission."""
+    context: AuditContext = request.state.audit
+    return context
+
+
+Audited = Annotated[AuditContext, Depends(audit_context)]
 
 
 async def note(
@@ -48,8 +59,3 @@ async def note(
     }
     async with rows.database.worker() as connection:
         await connection.execute(ADD, values)
-
-
-async def page(tx: Transaction, values: dict[str, Any]) -> list[dict[str, Any]]:
-    """Newest first."""
-    return await tx.rows(PAGE, values)

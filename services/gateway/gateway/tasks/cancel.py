@@ -1,16 +1,15 @@
-"""Cancelling a task: asked for here, decided by the owner of its kind. The gateway itself owns imports."""
+"""Cancelling a task: requested here, decided by the service that owns its kind."""
 
 import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from gateway.notifications.multi_school import KIND as GROUP
 from gateway.problems import Problem
-from gateway.roster_import.importer import KIND as IMPORT
-from gateway.security.access_control import ADMINS, Caller
+from gateway.security.access_control import ADMINS
+from gateway.security.caller import Caller
+from gateway.sends.multi_school import KIND as GROUP
 from shared.events import FINAL, TaskCancelRequested
-from shared.jobs.task_status import track
 from shared.transactions.unit_of_work import Transaction
 
 TASK = (
@@ -21,12 +20,6 @@ CHILDREN = """
 UPDATE task SET cancel_requested_at = %(now)s
 WHERE parent_id = %(id)s AND state NOT IN ('succeeded', 'failed', 'cancelled') AND cancel_requested_at IS NULL
 RETURNING task_id, school_id, kind, epoch
-"""
-# A running import looks before each of its commits whether the job is still its own: what is in by then stays in.
-STOP_IMPORT = """
-WITH over AS (DELETE FROM import_part WHERE task_id = %(id)s)
-UPDATE import_job SET finished_at = clock_timestamp(), content = NULL
-WHERE task_id = %(id)s AND finished_at IS NULL RETURNING task_id
 """
 
 
@@ -60,9 +53,3 @@ def _wish(caller: Caller, task: Mapping[str, Any], now: dt.datetime) -> TaskCanc
         requested_by=caller.person,
         requested_at=now,
     )
-
-
-async def cancel_import(event: TaskCancelRequested, tx: Transaction) -> None:
-    """Stop an import that has not ended; what other services own is theirs."""
-    if event.kind == IMPORT and await tx.row(STOP_IMPORT, {"id": event.task_id}):
-        await track(tx, event.task_id, school_id=None, kind=IMPORT, state="cancelled")

@@ -1,11 +1,11 @@
 """Dead letters: kept as they came, listed, and given back to the queue that they died in when an operator says so."""
 
-from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
 from gateway.problems import Problem
+from gateway.tasks.reads import READ_FAILURE, Failure
 from shared.consumers.dead_letters import UNKNOWN, DeadLetter, give_back
 from shared.errors import Refused
 from shared.transactions.unit_of_work import Transaction
@@ -21,15 +21,6 @@ SET error = excluded.error, fingerprint = excluded.fingerprint, last_failed = ex
     deaths = f.deaths + 1, given_back_at = NULL, given_back_by = NULL
 WHERE f.given_back_at IS NOT NULL AND f.last_failed <> excluded.last_failed
 """
-FIELDS = """
-failure_id AS id, school_id, message_id, queue, type, error, fingerprint, attempts, first_failed, last_failed, deaths,
-given_back_at, given_back_by
-"""
-PAGE = f"""
-SELECT {FIELDS} FROM failure WHERE (%(after)s::bigint IS NULL OR failure_id < %(after)s)
-ORDER BY failure_id DESC LIMIT %(limit)s
-"""  # noqa: S608  # our own column list
-ONE = f"SELECT {FIELDS} FROM failure WHERE failure_id = %(id)s"  # noqa: S608  # our own column list
 # The row decides who gives it back: a second request finds it taken.
 TAKE = """
 UPDATE failure SET given_back_at = clock_timestamp(), given_back_by = %(person)s
@@ -57,10 +48,10 @@ async def keep(letter: DeadLetter, tx: Transaction) -> None:
     )
 
 
-async def retry(tx: Transaction, failure: int, person: UUID | None) -> dict[str, Any]:
+async def retry(tx: Transaction, failure: int, person: UUID | None) -> Failure:
     """Give one back, by the outbox; its row, for whoever asked. 404, 409 `too_late`, or 409 `conflict` and why."""
     taken = await tx.row(TAKE, {"id": failure, "person": person})
-    found = await tx.row(ONE, {"id": failure})
+    found = await READ_FAILURE.first(tx, id=failure)
     if found is None:
         raise Problem(404, "not_found")
     if taken is None:

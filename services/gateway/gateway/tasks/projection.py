@@ -6,8 +6,8 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from gateway.notifications import multi_school
-from gateway.security.rate_limits import Limits
+from gateway.security.rate_limits import RateLimiter
+from gateway.sends import multi_school
 from shared.events import Event, NotificationDue, TaskChanged
 from shared.transactions.unit_of_work import Transaction, Transactions
 
@@ -51,13 +51,13 @@ async def remember_run(due: NotificationDue, tx: Transaction) -> None:
 class Heard:
     """Keeps who is working; a beat is a hint and is written outside any other commit."""
 
-    def __init__(self, transactions: Transactions, limits: Limits) -> None:
+    def __init__(self, transactions: Transactions, limits: RateLimiter) -> None:
         self._transactions = transactions
         self._limits = limits
 
     async def __call__(self, facts: dict[str, Any]) -> None:
         """Note one beat."""
-        self._limits.heard(facts)
+        self._limits.on_heartbeat(facts)
         async with self._transactions.begin() as tx:
             values = {"worker": facts["worker"], "service": facts["service"], "facts": Jsonb(facts)}
             await tx.execute(BEAT, values)

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from notifier.explain import sql
 from notifier.explain.explain import explain
+from notifier.tables import EscalationShown
 from shared.http.internal_auth import Asked, asked, transactions
 from shared.http.preconditions import Declined
 from shared.transactions.unit_of_work import Transactions
@@ -27,15 +28,9 @@ class AskedPerson(BaseModel):
     read_at: dt.datetime | None
 
 
-class Case(BaseModel):
+class Case(EscalationShown):
     """One student (or person) about whom a person must be reached. `missed`: no person read it in time."""
 
-    about: UUID
-    state: State
-    due_at: dt.datetime
-    deadline: dt.datetime | None
-    reached_by: UUID | None
-    ended_at: dt.datetime | None
     asked: list[AskedPerson]
 
 

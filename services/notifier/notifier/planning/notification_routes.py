@@ -1,62 +1,22 @@
 """Routes that read notifications; the gateway calls them with an internal token, for one school."""
 
-import datetime as dt
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, HTTPException, Query
-from pydantic import BaseModel
 
+from notifier.planning.notification_reads import (
+    LIST_NOTIFICATIONS,
+    READ_NOTIFICATION,
+    NotificationPage,
+    NotificationRead,
+)
 from notifier.sending import progress
 from shared.events.values import Kind
 from shared.http.internal_auth import Asked, asked, transactions
 from shared.transactions.unit_of_work import Transactions
 
 router = APIRouter(prefix="/v1", tags=["notifications"])
-
-# Read one notification.
-SELECT_NOTIFICATION = """
-SELECT notification_id, task_id, school_id, kind, state, urgent, channels, title, planned, outstanding,
-       requested_at, expires_at, completed_at, error
-FROM notification WHERE notification_id = %(id)s
-"""
-
-# Read a page of a school's notifications, newest first.
-SELECT_NOTIFICATIONS = """
-SELECT notification_id, task_id, school_id, kind, state, urgent, channels, title, planned, outstanding,
-       requested_at, expires_at, completed_at, error
-FROM notification WHERE school_id = (SELECT bound_school()) AND NOT tombstone
-  AND (%(after)s::uuid IS NULL OR notification_id < %(after)s)
-  AND (%(kind)s::text IS NULL OR kind = %(kind)s) AND (%(state)s::text IS NULL OR state = %(state)s)
-ORDER BY notification_id DESC LIMIT %(limit)s
-"""
-
-
-class NotificationRead(BaseModel):
-    """A notification as its sender sees it; `counts` is channel → state → deliveries."""
-
-    notification_id: UUID
-    task_id: UUID
-    school_id: UUID
-    kind: str
-    state: str
-    urgent: bool
-    channels: list[str]
-    title: str
-    planned: int
-    outstanding: int
-    requested_at: dt.datetime
-    expires_at: dt.datetime | None
-    completed_at: dt.datetime | None
-    error: str | None
-    counts: dict[str, dict[str, int]] | None = None
-
-
-class NotificationPage(BaseModel):
-    """Newest first; pass `next` as `after` to continue, it is null on the last page."""
-
-    items: list[NotificationRead]
-    next: UUID | None
 
 
 @router.get("/notifications/{notification_id}")
@@ -67,10 +27,10 @@ async def read_notification(
 ) -> NotificationRead:
     """Read one notification with its counts."""
     async with database.request(who.school) as tx:
-        row = await tx.row(SELECT_NOTIFICATION, {"id": notification_id})
-        if row is None:
+        found = await READ_NOTIFICATION.first(tx, id=notification_id)
+        if found is None:
             raise HTTPException(404, "no such notification in this school")
-        return NotificationRead(**row, counts=await progress.count_deliveries(tx, notification_id))
+        return found.model_copy(update={"counts": await progress.count_deliveries(tx, notification_id)})
 
 
 @router.get("/notifications")
@@ -83,8 +43,7 @@ async def list_notifications(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> NotificationPage:
     """List the notifications of the school, newest first."""
-    values = {"kind": kind, "state": state, "after": after, "limit": limit + 1}
     async with database.request(who.school) as tx:
-        rows = await tx.rows(SELECT_NOTIFICATIONS, values)
-    items = [NotificationRead(**row) for row in rows[:limit]]
-    return NotificationPage(items=items, next=items[-1].notification_id if len(rows) > limit else None)
+        found = await LIST_NOTIFICATIONS.all(tx, kind=kind, state=state, after=after, limit=limit + 1)
+    items = found[:limit]
+    return NotificationPage(items=items, next=items[-1].notification_id if len(found) > limit else None)

@@ -1,7 +1,7 @@
 """Push through Firebase Cloud Messaging, HTTP v1: credentials by firebase-admin, messages over HTTP/2.
 
 Reference: https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages and .../v1/ErrorCode;
-why this client: docs/decisions/0004-fcm-client.md.
+why this client: docs/decisions/0004.
 """
 
 import asyncio

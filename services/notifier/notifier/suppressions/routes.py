@@ -1,22 +1,24 @@
 """Routes of suppressions: addresses and people that a school does not write to. The gateway calls them."""
 
-import datetime as dt
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from notifier.settings import Settings
 from notifier.suppressions import suppressions
+from notifier.suppressions.reads import LIST_SUPPRESSIONS, SuppressionPage, SuppressionRead
 from shared.http.fields import MailAddress, ReportDetail, ReportedReason, SuppressionReason
 from shared.http.internal_auth import Asked, asked, transactions
 from shared.http.preconditions import Declined
+from shared.http.provided import Provided
 from shared.transactions.unit_of_work import Transactions
 
 router = APIRouter(prefix="/v1", tags=["decisions"])
 
 Who = Annotated[Asked, Depends(asked)]
 Rows = Annotated[Transactions, Depends(transactions)]
+Configured = Annotated[Settings, Depends(Provided(Settings))]
 
 
 class SuppressionIn(BaseModel):
@@ -25,28 +27,6 @@ class SuppressionIn(BaseModel):
     address: MailAddress
     reason: ReportedReason
     detail: ReportDetail | None = None
-
-
-class SuppressionRead(BaseModel):
-    """`target` is an address or, after an unsubscribe, the person; `kind` is '' for every kind."""
-
-    suppression_id: int
-    channel: str
-    target: str
-    kind: str
-    reason: str
-    detail: str | None
-    times: int
-    active: bool
-    created_at: dt.datetime
-    changed_at: dt.datetime
-
-
-class SuppressionPage(BaseModel):
-    """Newest first; pass `next` as `after` to continue, it is null on the last page."""
-
-    items: list[SuppressionRead]
-    next: int | None
 
 
 class UnsubscribeIn(BaseModel):
@@ -66,11 +46,11 @@ async def list_suppressions(
     lifted: bool = False,
 ) -> SuppressionPage:
     """List what is suppressed; `lifted` includes suppressions that were lifted."""
-    values = {"reason": reason, "after": after, "limit": limit + 1, "lifted": lifted}
+    in_force = None if lifted else True
     async with database.request(who.school) as tx:
-        rows = await tx.rows(suppressions.SELECT_SUPPRESSIONS, values)
-    items = [SuppressionRead(**row) for row in rows[:limit]]
-    return SuppressionPage(items=items, next=items[-1].suppression_id if len(rows) > limit else None)
+        found = await LIST_SUPPRESSIONS.all(tx, in_force=in_force, reason=reason, after=after, limit=limit + 1)
+    items = found[:limit]
+    return SuppressionPage(items=items, next=items[-1].suppression_id if len(found) > limit else None)
 
 
 @router.post("/suppressions", status_code=201)
@@ -93,9 +73,8 @@ async def lift(suppression_id: int, who: Who, database: Rows) -> None:
 
 
 @router.post("/unsubscribe", status_code=204)
-async def unsubscribe(body: UnsubscribeIn, who: Who, database: Rows, request: Request) -> None:
+async def unsubscribe(body: UnsubscribeIn, who: Who, database: Rows, settings: Configured) -> None:
     """Apply a one-click link. 404 for a link that is not ours."""
-    settings: Settings = request.app.state.service.settings
     links = suppressions.unsubscribe_links(settings)
     async with database.request(who.school) as tx:
         if not await suppressions.unsubscribe(tx, links, who.school, body.token):

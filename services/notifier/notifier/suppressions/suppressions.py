@@ -20,14 +20,6 @@ ON CONFLICT (school_id, channel, target, kind, reason) DO UPDATE SET active = tr
 RETURNING *
 """
 
-# Read a page of a school's suppressions, newest first.
-SELECT_SUPPRESSIONS = """
-SELECT suppression_id, channel, target, kind, reason, detail, times, active, created_at, changed_at FROM suppression
-WHERE school_id = (SELECT bound_school()) AND (active OR %(lifted)s)
-  AND (%(reason)s::text IS NULL OR reason = %(reason)s) AND (%(after)s::bigint IS NULL OR suppression_id < %(after)s)
-ORDER BY suppression_id DESC LIMIT %(limit)s
-"""
-
 # Lift a suppression; bounces are counted from 0 again.
 LIFT_SUPPRESSION = """
 UPDATE suppression SET active = false, times = 0, lifted_by = %(person)s, changed_at = clock_timestamp()

@@ -94,6 +94,10 @@ class Roster:
         """Accepted rows of users.csv, for progress."""
         return len(self._users.accepted)
 
+    def is_complete(self, file: str) -> bool:
+        """Whether the file names every record there is: what it does not name has disappeared."""
+        return self.modes.get(file) is Mode.BULK
+
     def kept(self, file: str) -> frozenset[str]:
         """Ids of the file's rejected rows: their records have not disappeared and must not be ended."""
         return frozenset(self._rejections.ids.get(file, ()))

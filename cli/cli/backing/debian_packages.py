@@ -1,0 +1,44 @@
+"""Debian's packages, for a machine that has neither the servers nor a container engine."""
+
+import os
+import shlex
+import shutil
+from pathlib import Path
+
+from cli.processes.commands import succeeds
+from cli.processes.specs import Spec
+from shared.errors import Refused
+
+SCRIPT = Path(__file__).with_name("install.sh")
+ASKED = 10.0
+PATIENCE = 1800.0
+
+
+def command(packages: list[str]) -> str:
+    """What a person with the rights would type."""
+    return f"sudo sh {shlex.quote(str(SCRIPT))} {shlex.join(packages)}"
+
+
+async def spec(packages: list[str]) -> Spec:
+    """The step that installs `packages`; raises Refused, naming the command, where it cannot be done."""
+    wanted = " and ".join(packages)
+    if not shutil.which("apt-get"):
+        raise Refused(
+            f"{wanted} are needed, and this machine has no apt-get to install them with: install RabbitMQ >= 3.10 and "
+            "PostgreSQL >= 15, or a container engine with `docker compose`, or set AMQP_URL and DATABASE_URL"
+        )
+    if os.geteuid() == 0:
+        prefix: tuple[str, ...] = ()
+    elif await succeeds(("sudo", "-n", "true"), ASKED):
+        prefix = ("sudo", "-n")
+    else:
+        raise Refused(
+            f"the packages {wanted} are missing and only root can install them; run\n\n  {command(packages)}\n"
+        )
+    return Spec(
+        name="packages",
+        argv=(*prefix, "/bin/sh", str(SCRIPT), *packages),
+        env=dict(os.environ),
+        grace=25.0,
+        limit=PATIENCE,
+    )

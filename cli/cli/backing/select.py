@@ -1,0 +1,100 @@
+"""Which RabbitMQ and PostgreSQL the stack stands on, in this order: URLs in the environment, programs installed on
+the machine (as private nodes), a container engine, Debian's packages (then as private nodes).
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.backing import container_engine, debian_packages, postgres, rabbitmq
+from cli.layout import Layout
+from cli.processes.keys import password
+from cli.processes.probes import broker, database
+from cli.processes.specs import Spec
+
+PORTS = (*rabbitmq.PORTS, "postgres")
+PACKAGES = {"rabbitmq": "rabbitmq-server", "postgres": "postgresql"}
+
+
+@dataclass(frozen=True)
+class Backing:
+    """How to reach both, and the processes to run for that.
+
+    `database_url` is a superuser's, or at least one's who may make roles and schemas. `management_url` is empty when
+    only AMQP_URL was given. `databases` is the folder of our own server's data.
+    """
+
+    amqp_url: str
+    management_url: str
+    database_url: str
+    specs: tuple[Spec, ...]
+    databases: Path | None
+
+
+def missing(given: Mapping[str, str]) -> list[str]:
+    """Which of the two have neither a URL nor a program."""
+    absent = []
+    if not given.get("AMQP_URL") and not rabbitmq.find():
+        absent.append("rabbitmq")
+    if not given.get("DATABASE_URL") and not postgres.find():
+        absent.append("postgres")
+    return absent
+
+
+async def installation(absent: list[str]) -> Spec | None:
+    """The step that makes `absent` present; None when nothing is absent or a container engine will stand in."""
+    if not absent or await container_engine.answers():
+        return None
+    return await debian_packages.spec([PACKAGES[name] for name in absent])
+
+
+def choose(layout: Layout, ports: dict[str, int], given: Mapping[str, str]) -> Backing:
+    """The processes and addresses for what is on the machine now; `ports` has one for each of PORTS."""
+    secrets = {name: password(layout.secrets, name) for name in PACKAGES}
+    variables = _compose_variables(ports, secrets)
+    node = rabbitmq.node(ports, secrets["rabbitmq"])
+    amqp, dsn = node.amqp_url, postgres.url(ports["postgres"], secrets["postgres"])
+    specs: list[Spec] = []
+    databases: Path | None = None
+    if not given.get("AMQP_URL"):
+        script = rabbitmq.find()
+        if script:
+            specs += rabbitmq.specs(script, layout.inside / "rabbitmq", ports, secrets["rabbitmq"])
+        else:
+            layout.containers.touch()
+            specs.append(container_engine.spec("rabbitmq", layout.folder, broker(amqp), variables))
+    if not given.get("DATABASE_URL"):
+        installed = postgres.find()
+        if installed:
+            user = postgres.server_user()
+            databases = postgres.home(layout, user)
+            folder, secret = databases / "postgres", secrets["postgres"]
+            specs += postgres.specs(installed, folder, ports["postgres"], secret, user)
+        else:
+            layout.containers.touch()
+            specs.append(container_engine.spec("postgres", layout.folder, database(dsn), variables))
+    return Backing(
+        amqp_url=given.get("AMQP_URL", amqp),
+        management_url=given.get("RABBITMQ_MANAGEMENT_URL", "") if "AMQP_URL" in given else node.management_url,
+        database_url=given.get("DATABASE_URL", dsn),
+        specs=tuple(specs),
+        databases=databases,
+    )
+
+
+def given() -> dict[str, str]:
+    """What the environment says."""
+    names = ("AMQP_URL", "DATABASE_URL", "RABBITMQ_MANAGEMENT_URL")
+    return {name: os.environ[name] for name in names if os.environ.get(name)}
+
+
+def _compose_variables(ports: dict[str, int], secrets: dict[str, str]) -> dict[str, str]:
+    """What `compose.yaml` reads."""
+    return {
+        "AMQP_PORT": str(ports["amqp"]),
+        "RABBITMQ_MANAGEMENT_PORT": str(ports["rabbitmq_management"]),
+        "POSTGRES_PORT": str(ports["postgres"]),
+        "RABBITMQ_PASSWORD": secrets["rabbitmq"],
+        "POSTGRES_PASSWORD": secrets["postgres"],
+    }

@@ -1,0 +1,151 @@
+"""The scenes of a school day. Each asks the office for something and names the notifications that came of it."""
+
+import datetime as dt
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from cli.demo import school
+from cli.demo.client import DemoFailed, Message
+from cli.demo.office_actions import Office
+
+LINDEN, HARBOR, CINAR = school.SCHOOLS
+SOON = dt.timedelta(seconds=3)
+TOMORROW = dt.timedelta(days=1)
+BEFORE, AFTER = dt.timedelta(hours=1), dt.timedelta(hours=2)
+WITHIN = 60.0
+POLL = 0.25
+
+Key = Callable[[], str]
+"""Makes an idempotency key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """`act` returns the ids of the notifications that have come, or will come, of it."""
+
+    title: str
+    act: Callable[[Office, Key], list[str]]
+
+
+def scenes(group: school.DemoGroup) -> list[Scene]:
+    """In the order of the day."""
+    absence = Absence()
+    return [
+        Scene("Telling grade 7", _excursion),
+        Scene("Telling a school", lambda office, key: [office.send(snow_day(office), key())]),
+        Scene("Telling one person", lambda office, key: [office.send(_appointment(office, group), key())]),
+        Scene("A child is absent: its guardians are told", absence.told),
+        Scene("It was a mistake: those told are told so", absence.corrected),
+        Scene("A send for later comes when it is due", _later),
+        Scene("Another one is cancelled in time", _cancelled),
+        Scene("Quiet hours hold a letter until morning", _quiet),
+    ]
+
+
+def whole_school(office: Office, title: str, body: str) -> Message:
+    return Message(office.school(HARBOR.sourced_id), "general", title, body, {"school": True})
+
+
+def snow_day(office: Office) -> Message:
+    return whole_school(office, "Snow day", "All demo schools of the harbour stay closed.")
+
+
+def _appointment(office: Office, group: school.DemoGroup) -> Message:
+    person = office.person(group.families[CINAR.sourced_id][0])
+    meeting = "See you on Thursday at four in the made-up staff room."
+    return Message(office.school(CINAR.sourced_id), "general", "Your appointment", meeting, {"people": [person]})
+
+
+def _grade(office: Office, where: school.School, grade: str, title: str, body: str) -> Message:
+    return Message(office.school(where.sourced_id), "general", title, body, {"grade": grade})
+
+
+def _excursion(office: Office, key: Key) -> list[str]:
+    body = "Grade 7 goes to the made-up museum on Friday."
+    return [office.send(_grade(office, LINDEN, "07", "Excursion", body), key())]
+
+
+class Absence:
+    """A child that is missing in the morning and turns up: its guardians hear of both, nobody else does."""
+
+    def __init__(self) -> None:
+        self._place = self._record = ""
+
+    def told(self, office: Office, key: Key) -> list[str]:
+        """Record it."""
+        self._place = place = office.school(LINDEN.sourced_id)
+        today = dt.datetime.now(ZoneInfo(LINDEN.timezone)).date()
+
+        def record() -> None:
+            self._record = office.record_absence(place, office.student(place, "05", today), today, key())
+
+        with _announcing(office, place):
+            return _new(office, place, record)
+
+    def corrected(self, office: Office, _key: Key) -> list[str]:
+        """Withdraw it."""
+        with _announcing(office, self._place):
+            return _new(office, self._place, lambda: office.withdraw_absence(self._place, self._record))
+
+
+@contextmanager
+def _announcing(office: Office, place: str) -> Iterator[None]:
+    """Guardians are told of absences without being asked for each time, as long as the block lasts."""
+    before = office.settings(place, announces=["absence"])
+    try:
+        yield
+    finally:
+        office.settings(place, **before)
+
+
+def _new(office: Office, place: str, act: Callable[[], object]) -> list[str]:
+    """Notifications that a school has after `act` and had not before."""
+    before = office.notifications(place)
+    act()
+    until = time.monotonic() + WITHIN
+    while not (new := office.notifications(place) - before):
+        if time.monotonic() > until:
+            raise DemoFailed(f"nobody was told within {WITHIN:.0f} s")
+        time.sleep(POLL)
+    return sorted(new)
+
+
+def _later(office: Office, key: Key) -> list[str]:
+    body = "The made-up bus of grade 8 leaves in ten minutes."
+    _, notification = office.send_later(_grade(office, LINDEN, "08", "The bus", body), _now() + SOON, key())
+    return [notification]
+
+
+def _cancelled(office: Office, key: Key) -> list[str]:
+    body = "This was to be sent tomorrow."
+    schedule, _ = office.send_later(_grade(office, HARBOR, "08", "Never sent", body), _now() + TOMORROW, key())
+    office.cancel(schedule)
+    until = time.monotonic() + WITHIN
+    while (state := office.schedule_state(schedule)) != "cancelled":
+        if time.monotonic() > until:
+            raise DemoFailed(f"schedule {schedule} is {state}, although its cancellation was taken")
+        time.sleep(POLL)
+    return []
+
+
+def _quiet(office: Office, key: Key) -> list[str]:
+    place, now = office.school(CINAR.sourced_id), dt.datetime.now(ZoneInfo(CINAR.timezone))
+    hours = {"starts": f"{now - BEFORE:%H:%M}", "ends": f"{now + AFTER:%H:%M}"}
+    before = office.settings(place, quiet=hours)
+    try:
+        body = "Please bring made-up cake on Saturday."
+        found = [office.send(_grade(office, CINAR, "03", "School fair", body), key())]
+        # Planned under these hours before they end again.
+        until = time.monotonic() + WITHIN
+        while office.notification(found[0]).planned is None and time.monotonic() < until:
+            time.sleep(POLL)
+        return found
+    finally:
+        office.settings(place, **before)
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

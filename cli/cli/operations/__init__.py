@@ -1,0 +1,1 @@
+"""Steps of a deployment and tools for its operators."""

@@ -1,0 +1,86 @@
+"""`python -m cli.operations.log_tools`: what the log is good for afterwards.
+
+An owner tells its state anew, a projection is rebuilt or reads it again, a queue is given what it missed.
+
+Runs beside the service, with the same environment; `rebuild` also needs MIGRATION_DATABASE_URL, which may make schemas.
+"""
+
+import argparse
+import asyncio
+import datetime as dt
+import os
+import sys
+from collections.abc import Sequence
+
+from cli.operations.service_builders import BUILDS
+from cli.terminal import complain, say
+from shared.errors import HistoryMissing, Refused
+from shared.projections.backfill import backfill
+from shared.service.rebuild import rebuild, rewind
+from shared.service.service import Service
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one verb; the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        asyncio.run(_run(options, BUILDS[options.service]()))
+    except (Refused, HistoryMissing) as problem:
+        complain(str(problem))
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m cli.operations.log_tools", description="The log and what is kept from it"
+    )
+    verbs = parser.add_subparsers(required=True, dest="verb", metavar="VERB")
+    for name, text in (
+        ("resync", "an owner tells all of its present state anew"),
+        ("rebuild", "a projection is made anew in shadow tables and swapped in"),
+        ("rewind", "a projection reads all of the log again, into the rows that are there"),
+        ("backfill", "a reaction's queue is given what the log has of its topic; what was handled before is not again"),
+    ):
+        verb = verbs.add_parser(name, help=text, description=text)
+        verb.add_argument("service", choices=sorted(BUILDS))
+        if name == "backfill":
+            verb.add_argument("topic")
+            verb.add_argument("--since", type=dt.datetime.fromisoformat, help="an instant: 2026-11-25T08:00:00+00:00")
+        elif name != "resync":
+            verb.add_argument("projection")
+        if name == "rebuild":
+            verb.add_argument("--force", action="store_true", help="even if the log starts late or holds poison")
+    return parser
+
+
+async def _run(options: argparse.Namespace, service: Service) -> None:
+    if options.verb == "rebuild":
+        admin = os.environ.get("MIGRATION_DATABASE_URL")
+        if not admin:
+            raise Refused("MIGRATION_DATABASE_URL is not set")
+        found = await rebuild(service, options.projection, admin, force=options.force)
+        for table, rows in found.changed.items():
+            say(f"{table}: {rows} rows were wrong" if rows else f"{table}: right as it was")
+        return
+    if options.verb == "backfill":
+        if service.reads.get(options.topic) != "reaction":
+            raise Refused(f"{service.name} does not react to {options.topic}")
+        url = service.settings.amqp_url.get_secret_value()
+        say(f"{await backfill(url, service.name, options.topic, options.since)} messages given to the queue")
+        return
+    await service.database.open()
+    try:
+        if options.verb == "rewind":
+            await rewind(service, options.projection)
+        elif not service.resyncs:
+            raise Refused(f"{service.name} owns nothing that it could tell anew")
+        else:
+            for name, tell in service.resyncs.items():
+                say(f"{name}: {await tell(service.transactions)} facts told anew")
+    finally:
+        await service.database.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

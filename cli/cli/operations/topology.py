@@ -1,0 +1,42 @@
+"""`python -m cli.operations.topology`: declare the exchanges and queues of every service on the broker at AMQP_URL.
+
+It runs before any relay starts: an event without its queue would be lost.
+"""
+
+import asyncio
+import os
+import sys
+
+import aio_pika
+
+from cli.operations.service_builders import BUILDS
+from cli.terminal import complain
+from shared.errors import Refused
+from shared.messaging import topology_admin
+from shared.messaging.topology import Topology
+
+
+def main() -> int:
+    """Declare; the exit code."""
+    url = os.environ.get("AMQP_URL")
+    if not url:
+        complain("AMQP_URL is not set")
+        return 1
+    wanted = Topology()
+    for build in BUILDS.values():
+        wanted |= build().topology()
+    try:
+        asyncio.run(_declare(url, wanted))
+    except Refused as problem:
+        complain(str(problem))
+        return 1
+    return 0
+
+
+async def _declare(url: str, wanted: Topology) -> None:
+    async with await aio_pika.connect(url, timeout=10) as connection:
+        await topology_admin.declare(connection, wanted)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

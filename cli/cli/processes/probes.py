@@ -1,0 +1,81 @@
+"""Questions that tell whether a process can be used; each answers NotReady with the reason."""
+
+import asyncio
+import ssl
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import aio_pika
+import httpx
+import psycopg
+from aio_pika.exceptions import AMQPError
+from psycopg import sql
+
+from cli.processes.specs import NotReady, Probe
+
+PATIENCE = 3.0
+SHOWN = 200
+
+
+def answers(url: str, ca: Path | None = None) -> Probe:
+    """`GET url` says 200. `ca` is the PEM of the authority to trust."""
+
+    async def probe() -> None:
+        try:
+            trust = ssl.create_default_context(cafile=ca) if ca else False
+            async with httpx.AsyncClient(verify=trust, timeout=PATIENCE, trust_env=False) as client:
+                response = await client.get(url)
+        except (httpx.HTTPError, OSError) as problem:
+            raise NotReady(f"{url}: {type(problem).__name__} {problem}") from problem
+        if response.status_code != httpx.codes.OK:
+            raise NotReady(f"{url} says {response.status_code}: {response.text[:SHOWN]}")
+
+    return probe
+
+
+def listens(port: int) -> Probe:
+    """Something accepts connections on `port`."""
+
+    async def probe() -> None:
+        try:
+            _, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), PATIENCE)
+        except (OSError, TimeoutError) as problem:
+            raise NotReady(f"port {port}: {problem}") from problem
+        writer.close()
+
+    return probe
+
+
+def broker(url: str) -> Probe:
+    """RabbitMQ lets this user into this virtual host."""
+
+    async def probe() -> None:
+        # Asked first, because the client logs a warning for every refused connection.
+        await listens(urlsplit(url).port or 5672)()
+        try:
+            connection = await aio_pika.connect(url, timeout=PATIENCE)
+        except (AMQPError, OSError, TimeoutError) as problem:
+            raise NotReady(f"RabbitMQ: {type(problem).__name__} {problem}") from problem
+        await connection.close()
+
+    return probe
+
+
+def database(url: str) -> Probe:
+    """PostgreSQL lets this user in; the database named in `url` is made if it is missing."""
+    parts = urlsplit(url)
+    name = parts.path.lstrip("/")
+
+    async def probe() -> None:
+        try:
+            connection = await psycopg.AsyncConnection.connect(
+                urlunsplit(parts._replace(path="/postgres")), autocommit=True, connect_timeout=int(PATIENCE)
+            )
+            async with connection:
+                found = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+                if not await found.fetchone():
+                    await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        except psycopg.Error as problem:
+            raise NotReady(f"PostgreSQL: {problem}") from problem
+
+    return probe

@@ -1,0 +1,1 @@
+"""Run tests and measurements on servers of their own."""

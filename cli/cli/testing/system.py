@@ -1,0 +1,159 @@
+"""The whole system as processes of a test or a measurement: real broker, database and stand-ins.
+
+Any process can be killed and started again.
+"""
+
+import asyncio
+import os
+import ssl
+import sys
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+from psycopg.rows import dict_row
+
+from cli.demo.client import FINAL, Gateway
+from cli.operations import tokens
+from cli.operations.service_names import NAMES
+from cli.processes.fleet import Fleet
+from cli.processes.ports import pick
+from cli.processes.probes import answers
+from cli.processes.process_table import Ledger
+from cli.processes.specs import Spec
+from shared.events.values import Role
+from shared.testing.fixtures import Backing, eventually
+
+GRACE = 15.0
+"""Seconds within which every process has to stop by itself."""
+
+
+@dataclass
+class System:
+    """Start it, kill parts of it, ask it. `extra` is put into every service's environment."""
+
+    backing: Backing
+    folder: Path
+    ports: dict[str, int] = field(default_factory=lambda: pick((*NAMES, "fcm", "smtp", "mail")))
+    extra: dict[str, str] = field(default_factory=dict)
+    ledger: Ledger | None = None
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.fleet = Fleet(self.folder, self.ledger)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['gateway']}"
+
+    @property
+    def fcm(self) -> str:
+        return f"https://localhost:{self.ports['fcm']}"
+
+    @property
+    def mail(self) -> str:
+        return f"http://127.0.0.1:{self.ports['mail']}"
+
+    @property
+    def certs(self) -> Path:
+        return self.folder / "certs"
+
+    def environment(self, service: str) -> dict[str, str]:
+        """What a service's process finds."""
+        return {
+            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+            **self.backing.environment(service),
+            **{f"{name.upper()}_URL": f"http://127.0.0.1:{self.ports[name]}" for name in NAMES},
+            "PORT": str(self.ports[service]),
+            "FCM_URL": self.fcm,
+            "FCM_CA_FILE": str(self.certs / "ca.pem"),
+            "GOOGLE_APPLICATION_CREDENTIALS": str(self.certs / "service-account.json"),
+            "SMTP_URL": f"smtp://127.0.0.1:{self.ports['smtp']}",
+            "HEARTBEAT": "1",
+            **self.extra,
+        }
+
+    async def start_standins(self) -> None:
+        """FCM and a mail server, with their certificates."""
+        made = ("cli.fakes.certs", str(self.certs), "--token-uri", f"{self.fcm}/token")
+        fcm = ("cli.fakes.fcm", "--port", str(self.ports["fcm"]), "--certs", str(self.certs))
+        smtp = ("cli.fakes.smtp", "--smtp-port", str(self.ports["smtp"]), "--http-port", str(self.ports["mail"]))
+        await self.fleet.start(python("certs", made, os.environ))
+        await self.fleet.start(
+            python("fcm", fcm, os.environ, f"{self.fcm}/stats", self.certs / "ca.pem"),
+            python("smtp", smtp, os.environ, f"{self.mail}/stats"),
+        )
+
+    async def declare(self) -> None:
+        """Put on the broker what every service needs; the stand-ins' certificates are made before."""
+        await self.fleet.start(python("topology", ("cli.operations.topology",), self.environment("gateway")))
+
+    async def start(self, *services: str) -> None:
+        """Start services, or start them again; ready when this returns."""
+        await self.fleet.start(
+            *(
+                python(name, (name,), self.environment(name), f"http://127.0.0.1:{self.ports[name]}/health/ready")
+                for name in services
+            )
+        )
+
+    def kill(self, service: str) -> None:
+        """SIGKILL, and wait for the end."""
+        self.fleet.kill(service)
+
+    async def stop(self) -> None:
+        """Stop every process; fails when one had to be killed."""
+        stubborn = await self.fleet.stop()
+        assert not stubborn, f"{', '.join(stubborn)} did not stop within {GRACE:.0f} s"
+
+    def api(self, role: Role = "platform_admin") -> Gateway:
+        key = self.backing.keys / "signing.pem"
+        return Gateway(self.url, lambda: tokens.make(key, role))
+
+    def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        with psycopg.connect(self.backing.admin_url, row_factory=dict_row) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def stats(self, standin: str) -> dict[str, Any]:
+        """What a stand-in has received."""
+        with self._standin(standin) as client:
+            return dict(client.get("/stats").raise_for_status().json())
+
+    def faults(self, standin: str, **faults: Any) -> None:
+        """Make a stand-in misbehave."""
+        with self._standin(standin) as client:
+            client.post("/faults", json=faults).raise_for_status()
+
+    def _standin(self, standin: str) -> httpx.Client:
+        if standin == "fcm":
+            trusted = ssl.create_default_context(cafile=self.certs / "ca.pem")
+            return httpx.Client(base_url=self.fcm, verify=trusted)
+        return httpx.Client(base_url=self.mail)
+
+    async def finished(self, task: str, within: float = 90) -> dict[str, Any]:
+        """The result of a task; fails if it did not succeed."""
+        with closing(self.api()) as api:
+            ended = await eventually(
+                lambda: asyncio.to_thread(api.task, task), lambda seen: seen.state in FINAL, within=within
+            )
+        assert ended.state == "succeeded", ended
+        return dict(ended.result)
+
+    def logs(self) -> str:
+        """Everything that every process wrote."""
+        return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
+
+
+def python(name: str, module: tuple[str, ...], env: Any, url: str | None = None, ca: Path | None = None) -> Spec:
+    """A process that runs one of our modules; ready when `url` answers 200, or a step when there is none."""
+    return Spec(
+        name=name,
+        argv=(sys.executable, "-m", *module),
+        env=dict(env),
+        ready=answers(url, ca) if url else None,
+        grace=GRACE,
+        limit=60.0,
+    )

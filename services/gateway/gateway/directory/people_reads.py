@@ -1,0 +1,66 @@
+"""What is read of people: first which of them, then what is shown of each."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlmodel import col, func, or_, select
+
+from gateway.tables import MembershipRow, PersonRow
+from shared.persistence.query import Query, given, showing
+from shared.transactions.unit_of_work import Transaction
+
+
+class Found(BaseModel):
+    """A person."""
+
+    person_id: UUID
+
+
+OF_SOURCED_ID = select(PersonRow.person_id).where(col(PersonRow.sourced_id) == given("sourced_id"))
+BELONGS_TODAY = or_(
+    col(MembershipRow.ends).is_(None), col(MembershipRow.ends) > func.school_today(MembershipRow.school_id)
+)
+FIND_MEMBERS = Query(
+    Found,
+    showing(Found, MembershipRow)
+    .distinct()
+    .where(col(MembershipRow.school_id) == given("school"))
+    .order_by(col(MembershipRow.person_id))
+    .limit(given("limit")),
+    role=col(MembershipRow.role) == given("role"),
+    grade=col(MembershipRow.grade) == given("grade"),
+    active=given("active") == BELONGS_TODAY,
+    after=col(MembershipRow.person_id) > given("after"),
+    sourced_id=col(MembershipRow.person_id) == OF_SOURCED_ID.scalar_subquery(),
+)
+"""People who belong or belonged to a school, by id."""
+FIND_BY_SOURCED_ID = Query(Found, showing(Found, PersonRow).where(col(PersonRow.sourced_id) == given("sourced_id")))
+"""The person whom a roster names so."""
+
+FIELDS = """
+p.person_id AS id, p.sourced_id, p.given_name, p.family_name, p.language, p.timezone, p.active, p.version,
+CASE WHEN p.quiet_starts IS NOT NULL THEN jsonb_build_object('starts', p.quiet_starts, 'ends', p.quiet_ends) END
+    AS quiet,
+(SELECT coalesce(jsonb_agg(to_jsonb(m) - 'person_id' ORDER BY m.school_id, m.role), '[]')
+   FROM membership m WHERE m.person_id = p.person_id) AS memberships,
+(SELECT coalesce(jsonb_agg(to_jsonb(c) - 'person_id' ORDER BY c.kind, c.address), '[]')
+   FROM contact c WHERE c.person_id = p.person_id) AS contacts
+"""
+SHOW_PEOPLE = f"SELECT {FIELDS} FROM person p WHERE p.person_id = ANY(%(people)s) ORDER BY p.person_id"  # noqa: S608
+SHOW_PERSON = f"""
+SELECT {FIELDS}, (SELECT coalesce(jsonb_agg(to_jsonb(f) - 'person_id' ORDER BY f.kind, f.channel), '[]')
+                    FROM preference f WHERE f.person_id = p.person_id) AS preferences
+FROM person p WHERE p.person_id = %(person)s AND p.erased_at IS NULL
+"""  # noqa: S608  # our own column list
+
+
+async def people(tx: Transaction, found: Sequence[Found]) -> list[dict[str, Any]]:
+    """Read what is shown of people in a list, in the order of their ids."""
+    return await tx.rows(SHOW_PEOPLE, {"people": [each.person_id for each in found]})
+
+
+async def person(tx: Transaction, person_id: UUID) -> dict[str, Any] | None:
+    """Read all that is shown of one person; None for one who was erased."""
+    return await tx.row(SHOW_PERSON, {"person": person_id})

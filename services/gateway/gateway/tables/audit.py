@@ -1,0 +1,37 @@
+"""The audit."""
+
+import datetime as dt
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Index
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import SQLModel
+
+from gateway.tables.base import GatewayTable
+from shared.persistence.schema import column
+
+
+class AuditShown(SQLModel):
+    """What is shown of an act as it is stored."""
+
+    at: dt.datetime = column(default="clock_timestamp()")
+    school_id: UUID | None
+    person_id: UUID | None
+    role: str | None
+    key_id: UUID | None
+    action: str  # method and route
+    subject: dict[str, Any] = column(JSONB)  # the ids in it
+    status: int  # what was answered
+    code: str | None
+
+
+class AuditRow(AuditShown, GatewayTable, table=True):
+    """What was decided or administered, by whom, and what came of it; a trigger refuses to change or remove rows."""
+
+    __table_args__ = (
+        Index("ix_audit_school_id", "school_id", "audit_id"),
+        Index("ix_audit_person_id", "person_id", "audit_id"),
+    )
+
+    audit_id: UUID = column(key=True)

@@ -1,0 +1,83 @@
+"""People of the group: what they are at which school, and how they can be reached."""
+
+import datetime as dt
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, Text, text
+from sqlmodel import SQLModel
+
+from gateway.tables.base import GatewayTable
+from shared.persistence.schema import column
+
+
+class PersonRow(GatewayTable, table=True):
+    """A person, who belongs to the group and not to one school."""
+
+    __table_args__ = (CheckConstraint("(quiet_starts IS NULL) = (quiet_ends IS NULL)", name="ck_person_quiet"),)
+
+    person_id: UUID = column(key=True)
+    sourced_id: str | None = column(unique=True)  # the roster's name for them
+    given_name: str
+    family_name: str
+    language: str | None
+    timezone: str | None
+    active: bool = column(default="true")
+    digest: bytes | None  # of what the roster last said, so that a repeat changes nothing
+    quiet_starts: dt.time | None  # in place of the school's; over midnight where `quiet_ends` is not later
+    quiet_ends: dt.time | None
+    version: int = column(BigInteger, default="1")
+    erased_at: dt.datetime | None
+
+
+class MembershipRow(GatewayTable, table=True):
+    """What a person is at a school."""
+
+    __table_args__ = (
+        Index("ix_membership_school_id", "school_id", "role", "person_id"),
+        Index("ix_membership_school_id_person_id", "school_id", "person_id"),
+        Index("ix_membership_sourced_id", "sourced_id", postgresql_where=text("sourced_id IS NOT NULL")),
+        Index("ix_membership_ends", "ends", postgresql_where=text("role = 'student' AND ends IS NOT NULL")),
+    )
+
+    person_id: UUID = column(key=True, references="person.person_id")
+    school_id: UUID = column(key=True, references="school.school_id")
+    role: str = column(key=True)
+    grade: str | None
+    starts: dt.date | None
+    ends: dt.date | None  # the first day on which it no longer holds, by the school's own date
+    sourced_id: str | None  # the row of roles.csv (OneRoster 1.2) that it comes from
+
+
+class ContactRow(GatewayTable, table=True):
+    """An address of a person."""
+
+    person_id: UUID = column(key=True, references="person.person_id")
+    kind: str = column(key=True)
+    address: str = column(key=True)
+
+
+class PreferenceRow(GatewayTable, table=True):
+    """Whether a person wants one kind of notification on one channel."""
+
+    person_id: UUID = column(key=True, references="person.person_id")
+    kind: str = column(key=True)
+    channel: str = column(key=True)
+    wanted: bool
+
+
+class DeviceShown(SQLModel):
+    """What is shown of a device as it is stored."""
+
+    token: str = column(key=True)
+    fid: str | None  # Firebase's installation id
+    platform: Literal["android", "ios", "web"] = column(Text)
+    registered_at: dt.datetime = column(default="clock_timestamp()")
+
+
+class DeviceRow(DeviceShown, GatewayTable, table=True):
+    """A device that push messages for a person go to; it belongs to the person who registered it last."""
+
+    __table_args__ = (Index("ix_device_person_id", "person_id"),)
+
+    person_id: UUID = column(references="person.person_id")

@@ -1,0 +1,45 @@
+"""Students of a school and the people who answer for them."""
+
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, SmallInteger, text
+
+from gateway.tables.base import GatewayTable
+from shared.persistence.schema import column
+
+
+class StudentRow(GatewayTable, table=True):
+    """A student at one school."""
+
+    __table_args__ = (
+        Index("ix_student_school_id_grade", "school_id", "grade", "student_id"),
+        Index("ix_student_untold", "school_id", "student_id", postgresql_where=text("NOT told")),
+    )
+
+    school_id: UUID = column(key=True, references="school.school_id")
+    student_id: UUID = column(key=True, references="person.person_id")
+    grade: str | None
+    active: bool = column(default="true")
+    digest: bytes | None  # of what the roster last said, so that a repeat changes nothing
+    version: int = column(BigInteger, default="1")
+    told: bool = column(default="true")  # false: an import is still writing what its event has to say
+
+
+class GuardianshipRow(GatewayTable, table=True):
+    """A person who answers for a student, and in which matters."""
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["school_id", "student_id"], ["student.school_id", "student.student_id"], name="fk_guardianship_student"
+        ),
+        Index("ix_guardianship_guardian_id", "guardian_id", "school_id"),
+    )
+
+    school_id: UUID = column(key=True)
+    student_id: UUID = column(key=True)
+    guardian_id: UUID = column(key=True, references="person.person_id")
+    relationship: str = column(default="'guardian'")
+    custody: bool = column(default="true")
+    billing: bool = column(default="true")
+    emergency: bool = column(default="true")
+    rank: int = column(SmallInteger, default="1")  # the lowest is asked first

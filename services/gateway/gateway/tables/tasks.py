@@ -1,0 +1,85 @@
+"""Tasks, the workers that do them, and messages that failed for good."""
+
+import datetime as dt
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import SQLModel
+
+from gateway.tables.base import GatewayTable
+from shared.events import TaskState
+from shared.persistence.schema import column
+
+
+class TaskShown(SQLModel):
+    """What is shown of a task as it is stored."""
+
+    school_id: UUID | None
+    kind: str
+    state: TaskState = column(Text)
+    epoch: int = column(default="1")  # rises when the task begins again; `version` rises within it
+    result: dict[str, Any] | None = column(JSONB)
+    error: str | None
+    created_at: dt.datetime = column(default="clock_timestamp()")
+    changed_at: dt.datetime = column(default="clock_timestamp()")
+    cancel_requested_at: dt.datetime | None
+
+
+class TaskRow(TaskShown, GatewayTable, table=True):
+    """A task, projected from what its owner says of it."""
+
+    __table_args__ = (
+        Index("ix_task_school_id", "school_id", "task_id"),
+        Index("ix_task_state", "school_id", "state", "task_id"),
+        Index("ix_task_parent_id", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
+        Index("ix_task_changed_at", "changed_at"),
+    )
+
+    task_id: UUID = column(key=True)
+    version: int = column(default="0")
+    done: int = column(BigInteger, default="0")
+    total: int = column(BigInteger, default="0")
+    created_by: UUID | None
+    parent_id: UUID | None  # of a school's part of a send to several schools
+
+
+class WorkerShown(SQLModel):
+    """What is shown of a worker as it is stored."""
+
+    worker: str = column(key=True)
+    service: str
+    facts: dict[str, Any] = column(JSONB)
+    seen_at: dt.datetime = column(default="clock_timestamp()")
+
+
+class WorkerRow(WorkerShown, GatewayTable, table=True):
+    """A process that works, by its last heartbeat."""
+
+
+class FailureShown(SQLModel):
+    """What is shown of a failure as it is stored."""
+
+    school_id: UUID | None
+    message_id: str | None
+    queue: str
+    type: str | None
+    error: str
+    fingerprint: str
+    attempts: int
+    first_failed: dt.datetime
+    last_failed: dt.datetime
+    deaths: int = column(default="1")
+    given_back_at: dt.datetime | None
+    given_back_by: UUID | None
+
+
+class FailureRow(FailureShown, GatewayTable, table=True):
+    """A message that failed for good, as it came."""
+
+    __table_args__ = (UniqueConstraint("message_id", "queue", "attempts", name="uq_failure"),)
+
+    failure_id: int = column(BigInteger, key=True, generated=True)
+    headers: dict[str, Any] = column(JSONB)
+    body: bytes

@@ -1,0 +1,89 @@
+"""What is read of tasks, workers and failures: the answers and the statements that select them."""
+
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlmodel import col, func
+
+from gateway.tables import FailureRow, FailureShown, TaskRow, TaskShown, WorkerShown
+from shared.persistence.query import Query, given, showing
+
+
+class Progress(BaseModel):
+    """How far a task is, in its own unit."""
+
+    done: int
+    total: int
+
+
+class Task(TaskShown):
+    """One task."""
+
+    id: UUID
+    progress: Progress
+
+
+class TaskPage(BaseModel):
+    """Newest first; pass `next` as `after` to go on."""
+
+    items: list[Task]
+    next: UUID | None
+
+
+class Worker(WorkerShown):
+    """A process that works; `stale` after three missed beats."""
+
+    stale: bool
+
+
+class Workers(BaseModel):
+    """All workers, by service and name."""
+
+    items: list[Worker]
+
+
+class Failure(FailureShown):
+    """One dead letter, without its body: `fingerprint` is the same for the same fault of the same consumer.
+
+    `deaths` counts how often it has died; `given_back_at` is null while it waits for somebody's decision.
+    """
+
+    id: int
+
+
+class FailurePage(BaseModel):
+    """Newest first; pass `next` as `after` to go on."""
+
+    items: list[Failure]
+    next: int | None
+
+
+PROGRESS = func.jsonb_build_object("done", TaskRow.done, "total", TaskRow.total)
+
+READ_TASK = Query(
+    Task, showing(Task, TaskRow, id=TaskRow.task_id, progress=PROGRESS).where(col(TaskRow.task_id) == given("id"))
+)
+LIST_TASKS = Query(
+    Task,
+    showing(Task, TaskRow, id=TaskRow.task_id, progress=PROGRESS)
+    .order_by(col(TaskRow.task_id).desc())
+    .limit(given("limit")),
+    school=col(TaskRow.school_id) == given("school"),
+    state=col(TaskRow.state) == given("state"),
+    kind=col(TaskRow.kind) == given("kind"),
+    after=col(TaskRow.task_id) < given("after"),
+)
+"""Newest first."""
+
+READ_FAILURE = Query(
+    Failure,
+    showing(Failure, FailureRow, id=FailureRow.failure_id).where(col(FailureRow.failure_id) == given("id")),
+)
+LIST_FAILURES = Query(
+    Failure,
+    showing(Failure, FailureRow, id=FailureRow.failure_id)
+    .order_by(col(FailureRow.failure_id).desc())
+    .limit(given("limit")),
+    after=col(FailureRow.failure_id) < given("after"),
+)
+"""Newest first."""

@@ -1,0 +1,77 @@
+"""What brokers and databases of running systems store by name is what it was: to rename a function moves nothing.
+
+A name that is changed here on purpose needs a migration: its queue is drained for a release, its offset is moved.
+"""
+
+import pytest
+
+from cli.builds import BUILDS
+from shared.messaging import topology
+from shared.testing.fixtures import Backing, write_keys
+
+RETRIES = ("retry.5s", "retry.60s", "retry.600s")
+QUEUES = {
+    "files": {*RETRIES},
+    "gateway": {
+        *RETRIES,
+        "absence.recorded",
+        "behavior.recorded",
+        "device.invalidated",
+        "log.remember_runs",
+        "log.remember_tasks",
+        "notification.due",
+        "payment.recorded",
+        "report.ready",
+        "task.cancel_requested",
+        "tasks.expiry_due",
+        "work.imports",
+    },
+    "notifier": {
+        *RETRIES,
+        "log.remember_directory",
+        "notification.due",
+        "notification.requested",
+        "task.cancel_requested",
+        "work.mail.bulk",
+        "work.mail.digest",
+        "work.mail.urgent",
+        "work.planning",
+        "work.push.bulk",
+        "work.push.digest",
+        "work.push.urgent",
+    },
+    "reports": {*RETRIES},
+    "scheduler": {*RETRIES, "log.remember_schools", "schedule.requested", "task.cancel_requested"},
+}
+"""Service → its queues, each after the service's name and a dot."""
+
+SHARED = {"school.dead", "school.log.directory", "school.log.records", "school.log.tasks", "school.log.work"}
+PROJECTIONS = {
+    "files": set(),
+    "gateway": {"remember_tasks"},
+    "notifier": {"remember_directory"},
+    "reports": set(),
+    "scheduler": {"remember_schools"},
+}
+"""Service → the names in `log_offset`, which operators type as well."""
+
+
+@pytest.fixture
+def services(tmp_path, monkeypatch):
+    """Every service, wired, connected to nothing."""
+    write_keys(tmp_path)
+    backing = Backing("postgresql://nobody@127.0.0.1:1/none", "amqp://127.0.0.1:1/", tmp_path)
+    for name, value in backing.environment("gateway").items():
+        monkeypatch.setenv(name, value)
+    return {name: build() for name, build in BUILDS.items()}
+
+
+def test_queues_keep_their_names(services):
+    shared = {queue.name for queue in topology.spine().queues}
+    found = {name: {queue.name for queue in service.topology().queues} - shared for name, service in services.items()}
+    assert found == {name: {f"{name}.{queue}" for queue in queues} for name, queues in QUEUES.items()}
+    assert shared == SHARED
+
+
+def test_projections_keep_the_names_of_their_offsets(services):
+    assert {name: set(service.projections) for name, service in services.items()} == PROJECTIONS
