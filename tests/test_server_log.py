@@ -19,7 +19,7 @@ from shared.events import PersonChanged, SchoolChanged
 from shared.events.directory import Contact
 from shared.persistence.database import Database
 from shared.testing.fixtures import fresh_database, service_url
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -75,7 +75,7 @@ async def gateway(server):
         database = Database(service_url(admin_url, "gateway"), "gateway")
         await database.open()
         try:
-            yield Transactions(database, "gateway"), admin
+            yield UnitOfWorkFactory(database, "gateway"), admin
         finally:
             await database.close()
 

@@ -1,11 +1,11 @@
-"""A `Together` by itself on the real database, messages for it, and what it left."""
+"""A `MessageBatcher` by itself on the real database, messages for it, and what it left."""
 
 import asyncio
 import datetime as dt
 import uuid
 from contextlib import asynccontextmanager
 
-from shared.consumers.batcher import Together
+from shared.consumers.batcher import MessageBatcher
 from shared.events import Envelope, NotificationRequested
 
 
@@ -15,7 +15,9 @@ async def together(spine, consumer, handler, turn_seconds=60):
     await service.database.open()
     try:
         places, gate = asyncio.Semaphore(4), service.runtime.gate
-        given = Together(consumer, handler, service.transactions, places, gate, most=25, turn_seconds=turn_seconds)
+        given = MessageBatcher(
+            consumer, handler, service.transactions, places, gate, most=25, turn_seconds=turn_seconds
+        )
         yield given, service
     finally:
         await service.database.close()

@@ -11,7 +11,7 @@ from shared.error_report import trace
 from shared.errors import Reject
 from shared.events import Envelope, PersonChanged
 from shared.events.directory import Contact
-from shared.messaging.serialization import bodies, event_type
+from shared.messaging.serialization import decrypt_bodies, event_type
 from shared.testing.fixtures import Recorder, declare, eventually, running
 
 CANARY = "Kanarienvogel"
@@ -66,7 +66,7 @@ async def test_promise_14_a_canary_is_read_in_no_queue_log_dead_letter_or_log_li
     takes, letters = Recorder(), Recorder()
     fails = Recorder(lambda event: Reject(f"{type(event).__name__} refused") if event.version == 2 else None)
     writer = spine.build("gateway", creates_keys=True)
-    writer.bury(letters.keep)
+    writer.store_dead_letters(letters.keep)
     reader = spine.build()
     reader.on(PersonChanged, fails.one)
     reader.project("many", (PersonChanged,), takes.many)
@@ -104,14 +104,14 @@ async def test_promise_14_a_canary_is_read_in_no_queue_log_dead_letter_or_log_li
             assert plaintexts(admin) == []
         # when
         await writer.vault.erase(person)
-        reader.vault.forget()
+        reader.vault.clear_cache()
         # then: nobody opens what was kept
         for message in kept:
             envelope = Envelope.read(message.headers)
-            (plain,) = await bodies([message.body], reader.vault)
+            (plain,) = await decrypt_bodies([message.body], reader.vault)
             read = event_type(envelope).model_validate(plain)
             assert (read.given_name, read.family_name, read.contacts) == (None, None, ())
-        (plain,) = await bodies([letter.body], reader.vault)
+        (plain,) = await decrypt_bodies([letter.body], reader.vault)
         assert CANARY not in str(plain)
     assert "message.dead" in [facts["event"] for facts in logged]
     assert CANARY not in "".join(line(facts) for facts in logged)

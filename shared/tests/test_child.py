@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from shared.jobs import subprocess
-from shared.jobs.subprocess import Bounds, TooMuchOutput
+from shared.jobs.subprocess import ResourceLimits, TooMuchOutput
 from shared.testing.fixtures import eventually
 
-BOUNDS = Bounds(memory_bytes=500_000_000, cpu_seconds=1, output_bytes=100_000)
+BOUNDS = ResourceLimits(memory_bytes=500_000_000, cpu_seconds=1, output_bytes=100_000)
 FAMILY = """
 import os, signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -23,7 +23,8 @@ time.sleep(600)
 WORKER = """
 import asyncio, sys
 from shared.jobs import subprocess
-asyncio.run(subprocess.run([sys.executable, "-c", sys.argv[1], sys.argv[2]], bounds=subprocess.Bounds(), grace=5))
+argv = [sys.executable, "-c", sys.argv[1], sys.argv[2]]
+asyncio.run(subprocess.run(argv, bounds=subprocess.ResourceLimits(), grace=5))
 """
 
 

@@ -75,7 +75,9 @@ async def test_rule_16_a_database_that_takes_nothing_is_no_fault_of_the_messages
     # given
     prepare(spine.backing)
     fact, letters = spine.school(), Recorder()
-    async with spine.running(lambda s: s.on(SchoolChanged, remember), lambda s: s.bury(letters.keep)) as service:
+    async with spine.running(
+        lambda s: s.on(SchoolChanged, remember), lambda s: s.store_dead_letters(letters.keep)
+    ) as service:
         with psycopg.connect(spine.backing.admin_url, autocommit=True) as admin:
             (name,) = admin.execute("SELECT current_database()").fetchone()
 

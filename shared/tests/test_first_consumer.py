@@ -11,7 +11,7 @@ import pytest
 from shared.errors import Reject, Retry
 from shared.events import RemarkRecorded
 from shared.testing.fixtures import eventually
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "first-consumer.md").read_text()
@@ -31,7 +31,7 @@ def table(backing):
 
 async def test_the_code_of_the_page_counts_remarks(spine, table):
     # given the handler and the line as they are written
-    names = {"RemarkRecorded": RemarkRecorded, "Transaction": Transaction}
+    names = {"RemarkRecorded": RemarkRecorded, "UnitOfWork": UnitOfWork}
     exec(BLOCKS["handler"], names)  # our own documentation
 
     def register(service):

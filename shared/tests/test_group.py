@@ -10,7 +10,7 @@ from groups import kept, take_all, together
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.consumers.batch import STRIDE
+from shared.consumers.batch import SAVEPOINT_STRIDE
 from shared.events import Envelope
 from shared.transactions.unit_of_work import Duplicate
 
@@ -42,8 +42,8 @@ async def emitted(service, given):
     [
         (False, 20, (), 0),
         (True, 20, (20,), 0),
-        (True, 2 * STRIDE + 4, (), 3),
-        (True, STRIDE - 4, (), STRIDE - 5),
+        (True, 2 * SAVEPOINT_STRIDE + 4, (), 3),
+        (True, SAVEPOINT_STRIDE - 4, (), SAVEPOINT_STRIDE - 5),
     ],
     ids=["before any statement", "failed before", "after a savepoint", "before the first savepoint"],
 )

@@ -16,13 +16,13 @@ from shared.jobs import job as jobs
 from shared.jobs import lease as leases
 from shared.jobs import subprocess
 from shared.jobs.job import Task
-from shared.jobs.time_limits import Limits
+from shared.jobs.time_limits import TimeLimits
 from shared.messaging.topology import LONGEST_TASK_SECONDS
 from shared.testing.fixtures import eventually
 from shared.transactions.outbox import Work
 
 KIND = "file.process"
-QUICK = Limits(soft=20, grace=0.2, lease=0.6, beat=0.1)
+QUICK = TimeLimits(soft=20, grace=0.2, lease=0.6, beat=0.1)
 TRACK = "SELECT state FROM task_track WHERE task_id = %s"
 TOLD = "SELECT data::jsonb ->> 'state' AS state FROM outbox WHERE data::jsonb ->> 'task_id' = %s ORDER BY position"
 SLEEP = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
@@ -64,7 +64,7 @@ class Jobs:
             return [row["state"] for row in await tx.rows(TOLD, (str(task_id),))]
 
     def working(self, task_id, limits=QUICK, **options):
-        return jobs.working(self.transactions, task_id, None, limits, **options)
+        return jobs.run_job(self.transactions, task_id, None, limits, **options)
 
     async def attempts(self, task_id):
         async with self.transactions.begin() as tx:
@@ -139,7 +139,9 @@ async def test_a_cancel_stops_the_running_work_and_its_child(work):
     async def extract():
         async with work.working(task_id):
             try:
-                await subprocess.run([sys.executable, "-c", SLEEP], bounds=subprocess.Bounds(), grace=QUICK.grace)
+                await subprocess.run(
+                    [sys.executable, "-c", SLEEP], bounds=subprocess.ResourceLimits(), grace=QUICK.grace
+                )
             finally:
                 stopped.set()
 
@@ -188,10 +190,10 @@ async def test_a_late_cancel_changes_nothing_and_one_of_an_earlier_epoch_spares_
 
 
 async def test_seed_19_work_that_takes_too_long_is_cancelled_and_its_child_killed(work):
-    limits = Limits(soft=0.5, grace=0.2, lease=5, beat=0.1)
+    limits = TimeLimits(soft=0.5, grace=0.2, lease=5, beat=0.1)
     task_id = await work.start()
     async with work.working(task_id, limits):
-        await subprocess.run([sys.executable, "-c", SLEEP], bounds=subprocess.Bounds(), grace=limits.grace)
+        await subprocess.run([sys.executable, "-c", SLEEP], bounds=subprocess.ResourceLimits(), grace=limits.grace)
     assert await work.told(task_id) == ["queued", "running", "failed"]
 
 
@@ -215,8 +217,8 @@ async def test_seed_09_a_failure_is_tried_again_as_a_due_row_and_ends_as_failed(
                     pytest.fail("tried again before its time")
             await work.due(task_id)
             async with work.transactions.begin() as tx:
-                assert task_id in await leases.forsaken(tx)
-                assert task_id not in await leases.forsaken(tx)
+                assert task_id in await leases.stalled_tasks(tx)
+                assert task_id not in await leases.stalled_tasks(tx)
     assert (await work.told(task_id))[-2:] == ["running", "failed"]
 
 
@@ -260,7 +262,7 @@ async def test_rule_16_a_worker_that_stops_lets_the_next_go_on_at_once_and_count
 
 
 async def test_what_goes_on_from_what_it_has_committed_is_tried_again_after_its_time(work):
-    limits = Limits(soft=0.3, grace=0.1, lease=5, beat=0.1, again=True)
+    limits = TimeLimits(soft=0.3, grace=0.1, lease=5, beat=0.1, again=True)
     task_id = await work.start()
     for _ in range(jobs.MOST_ATTEMPTS):
         assert await work.state(task_id) != "failed"
@@ -280,9 +282,9 @@ async def test_a_long_commit_of_the_work_itself_costs_no_lease(work):
                 yield tx
 
     task_id = await work.start()
-    limits = Limits(soft=20, grace=0.2, lease=5, beat=0.1)
+    limits = TimeLimits(soft=20, grace=0.2, lease=5, beat=0.1)
     # when: the lease cannot be renewed while the work commits
-    async with jobs.working(Impatient(), task_id, None, limits) as job, job.commit() as tx:
+    async with jobs.run_job(Impatient(), task_id, None, limits) as job, job.commit() as tx:
         await asyncio.sleep(0.5)  # the time is the subject
         await job.succeed(tx, result={})
     # then
@@ -322,11 +324,11 @@ async def test_a_body_that_forgets_the_outcome_is_a_failure(work):
 
 
 def test_limits_lie_below_the_brokers_patience():
-    Limits(soft=LONGEST_TASK_SECONDS - 10, grace=10)
+    TimeLimits(soft=LONGEST_TASK_SECONDS - 10, grace=10)
     with pytest.raises(ValueError, match="1500"):
-        Limits(soft=LONGEST_TASK_SECONDS, grace=1)
+        TimeLimits(soft=LONGEST_TASK_SECONDS, grace=1)
     with pytest.raises(ValueError, match="missed beats"):
-        Limits(lease=5, beat=2)
+        TimeLimits(lease=5, beat=2)
 
 
 async def test_rule_13_a_task_and_its_lease_that_disagree_are_counted(spine, work):
@@ -334,17 +336,17 @@ async def test_rule_13_a_task_and_its_lease_that_disagree_are_counted(spine, wor
     service = spine.build()
     await service.database.open()
     task_id = await work.start()
-    before = await service.reconciler.count()
+    before = await service.invariant_checker.count()
     assert (before["ended_task_in_hand"], before["task_left_open"]) == (0, 0)
     # when
     async with work.transactions.begin() as tx:
         await tx.execute("UPDATE task_track SET state = 'failed' WHERE task_id = %s", (task_id,))
     # then
-    assert (await service.reconciler.count())["ended_task_in_hand"] == 1
+    assert (await service.invariant_checker.count())["ended_task_in_hand"] == 1
     async with work.transactions.begin() as tx:
         await tx.execute("UPDATE task_track SET state = 'running' WHERE task_id = %s", (task_id,))
         await tx.execute("UPDATE task_lease SET ended_at = now() - interval '1 hour' WHERE task_id = %s", (task_id,))
-    assert (await service.reconciler.count())["task_left_open"] == 1
+    assert (await service.invariant_checker.count())["task_left_open"] == 1
     assert service.metrics.violations.labels("task_left_open")._value.get() == 1
     async with work.transactions.begin() as tx:
         await tx.execute("DELETE FROM task_track WHERE task_id = %s", (task_id,))

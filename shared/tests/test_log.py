@@ -83,7 +83,7 @@ async def test_promise_07_and_13_what_a_projection_cannot_take_goes_through_the_
         letters.append(letter)
 
     service = mirrored()
-    service.bury(keep)
+    service.store_dead_letters(keep)
     await declare(spine.backing.amqp_url, service.topology())
     async with running(service):
         bad = named(spine, POISON if kind == "poison" else "new")
@@ -116,13 +116,13 @@ async def test_what_nobody_wants_is_passed_by_without_a_commit_each_and_the_offs
     # given
     service = mirrored()
     await declare(spine.backing.amqp_url, service.topology())
-    commits, advance = [], service.transactions.advance
+    commits, advance = [], service.transactions.project_batch
 
     def counted(*where):
         commits.append(where)
         return advance(*where)
 
-    service.transactions.advance = counted
+    service.transactions.project_batch = counted
     async with running(service):
 
         async def pass_by(count):

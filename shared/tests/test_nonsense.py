@@ -173,7 +173,9 @@ async def test_a_reaction_settles_nonsense_and_goes_on(spine):
     good, bad = spine.school(), {name: spine.school() for name in NONSENSE}
     schools = Recorder(lambda event: Reject("no") if event in bad.values() else None)
     letters = Recorder()
-    async with spine.running(lambda s: s.on(SchoolChanged, schools.one), lambda s: s.bury(letters.keep)) as service:
+    async with spine.running(
+        lambda s: s.on(SchoolChanged, schools.one), lambda s: s.store_dead_letters(letters.keep)
+    ) as service:
         # when
         for name, fact in bad.items():
             await publish(spine.backing.amqp_url, "", "notifier.school.changed", mixed(fact, NONSENSE[name]), fact)
@@ -197,7 +199,7 @@ async def test_a_projection_passes_nonsense_by_and_goes_on(spine):
 
     def register(service):
         service.project("note", (SchoolChanged,), note)
-        service.bury(letters.keep)
+        service.store_dead_letters(letters.keep)
 
     async with spine.running(register) as service:
         # when

@@ -104,7 +104,7 @@ def test_weeks_are_counted_from_the_start_however_long_ago():
         ("*/0 * * * *", "no step of 1 or more"),
         ("30-10 * * * *", "'30-10' runs backwards"),
         ("0 8 * *", "has 4"),
-        ("* * * * * *", "seconds are not offered: once a minute is the most"),
+        ("* * * * * *", "seconds are not supported: a rule can run at most once a minute"),
         ("0 0 30 2 *", "it never comes: February has no day 30"),
         ("0 0 31 2,4,6,9,11 *", "it never comes"),
         ("", "has 0"),
@@ -121,7 +121,7 @@ def test_a_bad_expression_is_refused_and_says_why(expression, says):
 @pytest.mark.parametrize(
     ("rule", "says"),
     [
-        (OnceRule(at=NOW - dt.timedelta(seconds=1)), "over already"),
+        (OnceRule(at=NOW - dt.timedelta(seconds=1)), "time has passed"),
         (OnceRule(), "give either"),
         (OnceRule(at=NOW.replace(tzinfo=None)), "needs an offset"),
         (OnceRule(at=NOW.replace(year=9999)), "is not between"),
@@ -132,7 +132,7 @@ def test_a_bad_expression_is_refused_and_says_why(expression, says):
         (CronRule(expression="* * * * *", until=dt.date(2026, 1, 1)), "never comes due"),
         (CronRule(expression="* * * * *", starts=dt.date(2027, 1, 2), until=dt.date(2027, 1, 1)), "before it starts"),
         (CronRule(expression="0 0 1 1 *", starts=dt.date(2027, 1, 2), until=dt.date(2027, 12, 1)), "never comes due"),
-        (CalendarRule(unit="day", time=EIGHT, starts=dt.date(2027, 1, 1), day=5), "goes with months only"),
+        (CalendarRule(unit="day", time=EIGHT, starts=dt.date(2027, 1, 1), day=5), "needs the unit `month`"),
         (CalendarRule(unit="day", time=EIGHT, starts=dt.date.min), "is not between"),
     ],
 )

@@ -4,12 +4,12 @@ import uuid
 
 import pytest
 
-from shared.consumers.dead_letters import give_back
+from shared.consumers.dead_letters import requeue
 from shared.errors import Refused
 from shared.events import PersonChanged, SchoolChanged
 from shared.messaging.publisher import MOST_BODY
 from shared.testing.fixtures import Recorder, eventually
-from shared.transactions.outbox import Outgoing
+from shared.transactions.outbox import OutboxEntry
 
 
 async def test_a_fact_whose_subject_has_no_key_stays_and_keeps_nobody_from_travelling(spine):
@@ -31,7 +31,7 @@ async def test_a_fact_whose_subject_has_no_key_stays_and_keeps_nobody_from_trave
         await eventually(handled, lambda ids: fact.school_id in ids)
         query = "SELECT count(*) FROM outbox WHERE sealed_for = %s AND failures > 0"
         await eventually(lambda: spine.count(service, query, stranger), lambda n: n == 1)
-        assert service.metrics.publish_failed.labels("keyless")._value.get() > 0
+        assert service.metrics.publish_failed.labels("missing_key")._value.get() > 0
         async with service.database.worker() as connection:
             await connection.execute("DELETE FROM outbox WHERE sealed_for = %s", (stranger,))
 
@@ -43,7 +43,7 @@ async def test_what_cannot_be_written_stays_and_keeps_nobody_from_travelling(spi
     async with spine.running(lambda s: s.on(SchoolChanged, schools.one)) as service:
         # when: one in front of a good one
         async with service.transactions.begin() as tx:
-            tx.outgoing.append(Outgoing("", key, "{}", body))
+            tx.outgoing.append(OutboxEntry("", key, "{}", body))
             tx.emit(fact)
         # then
         await schools.until(lambda seen: fact in seen)
@@ -60,7 +60,7 @@ async def test_a_letter_whose_queue_cannot_be_one_is_not_given_back(spine):
     try:
         async with service.transactions.begin() as tx:
             with pytest.raises(Refused, match="255"):
-                await give_back(tx, "ü" * 128, {}, b"{}")
+                await requeue(tx, "ü" * 128, {}, b"{}")
             assert tx.outgoing == []
     finally:
         await service.database.close()

@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from shared.consumers.retry_policy import Again, Dead, decide
+from shared.consumers.retry_policy import GiveUp, RetryAfter, decide
 from shared.errors import InfrastructureDown, LeaseLost, Malformed, Reject, Retry, UnknownMajor
 from shared.events import SchoolChanged
 from shared.persistence.database import Database
 from shared.projections.projector import _newest
-from shared.testing.fault_proxy import Proxy
+from shared.testing.fault_proxy import FaultInjectionProxy
 from shared.testing.fixtures import declare, eventually, service_url
-from shared.transactions.outbox import LEASE
+from shared.transactions.outbox import LEASE_OUTBOX_ROWS
 
 TIERS = (5, 60, 600)
 OUTBOX = "SELECT count(*) FROM outbox"
@@ -43,16 +43,16 @@ async def test_rule_03_the_inbox_row_is_there_before_the_handler_begins_and_not_
 @pytest.mark.parametrize(
     ("problem", "attempts", "becomes"),
     [
-        (ValueError("a bug"), 1, Again(5)),
-        (ValueError("a bug"), 3, Again(600)),
-        (ValueError("a bug"), 4, Dead()),
-        (UnknownMajor("newer"), 1, Again(5)),
-        (Retry("soon", dt.timedelta(seconds=30)), 1, Again(60)),
-        (Retry("some day", dt.timedelta(days=1)), 1, Again(600)),
-        (Reject("never"), 1, Dead()),
-        (Malformed("no event"), 1, Dead()),
-        (LeaseLost("late"), 1, Again(5)),
-        (InfrastructureDown("away"), 1, Again(5)),
+        (ValueError("a bug"), 1, RetryAfter(5)),
+        (ValueError("a bug"), 3, RetryAfter(600)),
+        (ValueError("a bug"), 4, GiveUp()),
+        (UnknownMajor("newer"), 1, RetryAfter(5)),
+        (Retry("soon", dt.timedelta(seconds=30)), 1, RetryAfter(60)),
+        (Retry("some day", dt.timedelta(days=1)), 1, RetryAfter(600)),
+        (Reject("never"), 1, GiveUp()),
+        (Malformed("no event"), 1, GiveUp()),
+        (LeaseLost("late"), 1, RetryAfter(5)),
+        (InfrastructureDown("away"), 1, RetryAfter(5)),
     ],
 )
 def test_rule_05_every_error_becomes_another_try_or_a_dead_letter_and_none_is_swallowed(problem, attempts, becomes):
@@ -69,7 +69,9 @@ async def test_rule_09_of_many_relays_that_reach_for_the_same_rows_the_database_
         async def lease(limit, seconds):
             async with service.database.worker() as connection:
                 values = {"lease": uuid.uuid4(), "limit": limit, "lease_seconds": seconds}
-                return [row["position"] for row in await (await connection.execute(LEASE, values)).fetchall()]
+                return [
+                    row["position"] for row in await (await connection.execute(LEASE_OUTBOX_ROWS, values)).fetchall()
+                ]
 
         # when
         taken = list(itertools.chain(*await asyncio.gather(*(lease(40, 1) for _ in range(8)))))
@@ -160,7 +162,7 @@ async def test_rule_12_a_commit_that_is_late_with_a_low_position_is_published_al
 async def test_rule_15_what_is_committed_while_the_broker_is_down_is_published_once_it_is_there(spine):
     # given: nobody listens where the broker should be
     parts = urlsplit(spine.backing.amqp_url)
-    proxy = Proxy("127.0.0.1", 1)
+    proxy = FaultInjectionProxy("127.0.0.1", 1)
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     url = parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{port}").geturl()

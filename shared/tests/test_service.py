@@ -89,7 +89,7 @@ async def test_promise_07_failures_take_the_tiers_and_end_as_dead_letters(spine,
     async def keep(letter, tx):
         letters.append(letter)
 
-    async with spine.running(lambda s: s.on(SchoolChanged, fail), lambda s: s.bury(keep)) as service:
+    async with spine.running(lambda s: s.on(SchoolChanged, fail), lambda s: s.store_dead_letters(keep)) as service:
         good = [spine.school() for _ in range(20)]
         await spine.emit(service, fact, *good)
 
@@ -116,7 +116,7 @@ async def test_promise_13_an_unknown_major_is_retried_then_dead(spine):
     async def keep(letter, tx):
         letters.append(letter)
 
-    async with spine.running(lambda s: s.on(SchoolChanged, ignore), lambda s: s.bury(keep)) as service:
+    async with spine.running(lambda s: s.on(SchoolChanged, ignore), lambda s: s.store_dead_letters(keep)) as service:
         fact = spine.school()
         headers = Envelope.of(fact, "test").headers()
         headers["ce-dataschema"] = "urn:schoolconnect:school.changed:99"
@@ -141,7 +141,7 @@ async def test_malformed_bodies_are_dead_letters_and_harm_nobody(spine, body):
     async def keep(letter, tx):
         letters.append(letter)
 
-    async with spine.running(lambda s: s.on(SchoolChanged, remember), lambda s: s.bury(keep)) as service:
+    async with spine.running(lambda s: s.on(SchoolChanged, remember), lambda s: s.store_dead_letters(keep)) as service:
         fact = spine.school()
         headers = Envelope.of(fact, "test").headers()
         await service.runtime.publisher.publish("school.events", fact.topic, body, headers)
@@ -258,7 +258,7 @@ async def test_personal_fields_travel_sealed_and_an_erased_person_cannot_be_read
         assert (first.given_name, first.contacts[0].address) == ("Canary", "canary@example.org")
         # when
         await writer.vault.erase(person)
-        reader.vault.forget()
+        reader.vault.clear_cache()
         await spine.emit(writer, fact(2))
         second = (await eventually(received, lambda events: len(events) == 2))[1]
         # then

@@ -43,7 +43,7 @@ async def test_exactly_what_is_settled_is_acknowledged(order, count, pauses, fai
     # when
     for turn, tag in enumerate(order[:count]):
         if tag in failed:
-            await acks.give_back(tag)
+            await acks.requeue(tag)
         else:
             acks.settled(tag)
         if turn in pauses:
@@ -135,11 +135,11 @@ async def test_a_queue_that_is_deleted_keeps_no_other_from_its_messages_and_is_t
 
 async def test_what_a_version_before_left_in_a_queue_of_its_own_is_taken_too(spine):
     # given
-    schools, old = Recorder(), topology.aside("notifier", "mirror_of_before")
+    schools, old = Recorder(), topology.projection_retry_queue("notifier", "mirror_of_before")
 
     def register(service):
         service.on(SchoolChanged, schools.one)
-        service.drain(old, SchoolChanged, schools.one)
+        service.drain_old_queue(old, SchoolChanged, schools.one)
 
     async with spine.running(register), await aio_pika.connect(spine.backing.amqp_url) as connection:
         channel = await connection.channel()

@@ -37,7 +37,7 @@ def test_a_row_that_a_database_quotes_is_not_logged():
     assert done.stderr == ""
 
 
-IN_HAND = """
+CURRENT_MESSAGE = """
 import structlog
 from shared.events import Envelope, InboxChanged
 from shared.telemetry import IN_HAND, configure_logs
@@ -53,7 +53,7 @@ log.info("of another", queue="another")
 
 def test_what_is_said_while_a_message_is_in_hand_names_it():
     school = str(uuid.uuid4())
-    script = IN_HAND.replace("{task}", str(uuid.uuid4())).replace("{school}", school)
+    script = CURRENT_MESSAGE.replace("{task}", str(uuid.uuid4())).replace("{school}", school)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     before, during, another = (json.loads(line) for line in done.stdout.splitlines())
     assert "message_id" not in before
@@ -65,8 +65,10 @@ def test_what_is_said_while_a_message_is_in_hand_names_it():
 async def test_what_is_said_of_a_message_that_is_tried_again_and_buried_names_it(spine):
     fact, letters = spine.school(), Recorder()
     fails = Recorder(lambda event: ValueError() if event.school_id == fact.school_id else None)
-    with capture_logs(processors=[telemetry._in_hand]) as lines:
-        async with spine.running(lambda s: s.on(SchoolChanged, fails.one), lambda s: s.bury(letters.keep)) as service:
+    with capture_logs(processors=[telemetry.add_current_message]) as lines:
+        async with spine.running(
+            lambda s: s.on(SchoolChanged, fails.one), lambda s: s.store_dead_letters(letters.keep)
+        ) as service:
             await spine.emit(service, fact)
             (letter,) = await letters.until(lambda seen: len(seen) == 1)
     said = [(line["event"], line["queue"]) for line in lines if line.get("message_id") == letter.message_id]

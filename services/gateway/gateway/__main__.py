@@ -2,7 +2,7 @@
 
 from gateway.main import app, build_api
 from gateway.settings import Settings
-from shared.service.server import serve
+from shared.service.server import run
 
 settings = Settings()
-serve("gateway", settings, app(build_api(settings)))
+run("gateway", settings, app(build_api(settings)))

@@ -27,7 +27,7 @@ from gateway.directory import (
 )
 from gateway.http import idempotency, openapi, status_page
 from gateway.http.body_limit import BodyLimit
-from gateway.http.service_client import Owners
+from gateway.http.service_client import ServiceClients
 from gateway.live import routes as live_routes
 from gateway.live.hub import Hub
 from gateway.notifications import (
@@ -47,7 +47,7 @@ from gateway.schedules import routes as schedules
 from gateway.security.access_control import access_table
 from gateway.security.admission import Admission
 from gateway.security.rate_limits import Rate, RateLimiter
-from gateway.sends.batch_accept import Intake
+from gateway.sends.batch_accept import BatchAcceptor
 from gateway.settings import Settings
 from gateway.tasks import dead_letters, failure_routes, projection, retention, task_routes
 from shared.events import (
@@ -65,7 +65,7 @@ from shared.events import (
 from shared.messaging import topology
 from shared.service.service import Service
 from shared.settings import read_file
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 RESUME_SECONDS = 5.0
 FORGET_SECONDS = 300.0
@@ -117,21 +117,23 @@ ACCESS = access_table(route for router in ROUTERS for route in router.routes)
 def build(settings: Settings, limiter: RateLimiter | None = None) -> Service:
     """The service, wired; the gateway is the one that creates keys and keeps dead letters."""
     service = Service("gateway", settings, creates_keys=True)
-    service.project("remember_tasks", (TaskChanged,), projection.remember_tasks)
-    service.resync("directory", resync.tell_directory)
-    service.on(NotificationDue, projection.remember_run)
+    service.project("remember_tasks", (TaskChanged,), projection.project_tasks)
+    service.resync("directory", resync.resync_directory)
+    service.on(NotificationDue, projection.record_scheduled_run)
     # Until 0.2 a projection kept the runs; its queue goes with the release after that.
-    service.drain(topology.aside("gateway", "remember_runs"), NotificationDue, projection.remember_run)
+    service.drain_old_queue(
+        topology.projection_retry_queue("gateway", "remember_runs"), NotificationDue, projection.record_scheduled_run
+    )
     service.on(TaskCancelRequested, job.cancel)
     service.on(DeviceInvalidated, devices.forget)
     service.on(TasksExpiryDue, retention.expire_results)
     service.on(AbsenceRecorded, announcements.announce)
     service.on(BehaviorRecorded, announcements.announce)
     service.on(PaymentRecorded, announcements.announce)
-    service.on(ReportReady, report_announcements.tell_of_report)
+    service.on(ReportReady, report_announcements.announce_report)
     service.work(ImportPermit, job.run, IMPORTS)
     service.sweep(RESUME_SECONDS, job.resume_imports)
-    service.sweep(RESUME_SECONDS, publish_bulk.tell_rest)
+    service.sweep(RESUME_SECONDS, publish_bulk.emit_remaining)
     service.sweep(FORGET_SECONDS, projection.forget_workers)
     service.sweep(LAPSE_SECONDS, classes.end_lapsed)
     service.sweep(FORGET_SECONDS, people.end_lapsed)
@@ -140,11 +142,11 @@ def build(settings: Settings, limiter: RateLimiter | None = None) -> Service:
     service.sweep(FORGET_SECONDS, passwords.forget_failures)
     service.sweep(FORGET_SECONDS, sessions.forget_sessions)
     for name, statement in invariants.INVARIANTS.items():
-        service.reconcile(name, statement)
-    service.hear(projection.Heard(service.transactions, limiter or limiter_of(settings)))
-    service.bury(dead_letters.keep)
+        service.check_invariant(name, statement)
+    service.on_heartbeat(projection.HeartbeatRecorder(service.transactions, limiter or limiter_of(settings)))
+    service.store_dead_letters(dead_letters.store_failures)
     for router in ROUTERS:
-        service.serve(router)
+        service.include_router(router)
     return service
 
 
@@ -154,7 +156,7 @@ def build_api(settings: Settings) -> Service:
     service = build(settings, limiter)
     rows = service.transactions
     signing_key = read_file("SIGNING_KEY_FILE", settings.signing_key_file)
-    owners = Owners(
+    owners = ServiceClients(
         {
             "notifier": settings.notifier_url,
             "files": settings.files_url,
@@ -163,13 +165,13 @@ def build_api(settings: Settings) -> Service:
         },
         signing_key,
     )
-    service.closing(owners.close)
+    service.on_close(owners.close)
     hub = Hub(longest=60 * settings.access_minutes)
-    service.listen((TaskChanged, InboxChanged), hub.heard, hub.interrupted)
+    service.on_broadcast((TaskChanged, InboxChanged), hub.heard, hub.interrupted)
     service.background(hub.run)
-    service.stopping(hub.stop)
+    service.on_stop(hub.stop)
     keys, tools = Keys(rows), _sign_in_tools(rows, settings, signing_key)
-    service.closing(tools.firebase.close)
+    service.on_close(tools.firebase.close)
     fixed_paths = frozenset(path for _, path in ACCESS if "{" not in path)
     service.provide(
         Admission(rows, service.verifier, keys.caller, limiter, fixed_paths),
@@ -178,7 +180,7 @@ def build_api(settings: Settings) -> Service:
         hub,
         keys,
         tools,
-        Intake(rows),
+        BatchAcceptor(rows),
         status_page.StatusPage(rows, owners, service.runtime.not_ready),
     )
     return service
@@ -194,7 +196,7 @@ def app(service: Service) -> FastAPI:
     return application
 
 
-def _sign_in_tools(rows: Transactions, settings: Settings, signing_key: bytes) -> SignInTools:
+def _sign_in_tools(rows: UnitOfWorkFactory, settings: Settings, signing_key: bytes) -> SignInTools:
     access, refresh = dt.timedelta(minutes=settings.access_minutes), dt.timedelta(days=settings.refresh_days)
     return SignInTools(
         sessions.Sessions(rows, signing_key, access, refresh),

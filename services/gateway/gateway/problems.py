@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
 from shared.errors import NoSchool, SchoolConnectError
-from shared.http.preconditions import Declined
-from shared.persistence.database_errors import INFRASTRUCTURE, contention, infrastructure
+from shared.http.preconditions import DecisionRefused
+from shared.persistence.database_errors import INFRASTRUCTURE, is_contention, is_database_down
 
 log = structlog.get_logger()
 
@@ -118,7 +118,7 @@ def _message(error: Any) -> str:
     return str(error["msg"]).removeprefix("Value error, ")
 
 
-KINDS = (Problem, Declined, RequestValidationError, HTTPException, NoSchool, psycopg.DataError)
+KINDS = (Problem, DecisionRefused, RequestValidationError, HTTPException, NoSchool, psycopg.DataError)
 """Errors that have an answer of their own."""
 NOT_AN_OBJECT = frozenset({"model_attributes_type", "model_type", "dict_type"})
 
@@ -152,7 +152,7 @@ def answer(problem: Exception, content_type: str = "") -> JSONResponse:  # noqa:
     """
     if isinstance(problem, Problem):
         return problem.response()
-    if isinstance(problem, Declined):
+    if isinstance(problem, DecisionRefused):
         return Problem(problem.status_code, problem.code, problem.message, **problem.more).response()
     if isinstance(problem, RequestValidationError):
         return _invalid(problem, content_type)
@@ -164,7 +164,7 @@ def answer(problem: Exception, content_type: str = "") -> JSONResponse:  # noqa:
         # A value that PostgreSQL cannot hold, such as a NUL or a number beyond its type.
         log.warning("request.bad_value", error=type(problem).__name__)
         return Problem(422, "invalid", errors=[]).response()
-    if infrastructure(problem) or contention(problem):
+    if is_database_down(problem) or is_contention(problem):
         log.warning("request.unavailable", error=type(problem).__name__)
         return Problem(503, "unavailable").response()
     log.error("request.failed", exc_info=problem)

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from uuid_utils.compat import uuid7
 
-from gateway.http.service_client import Owners
+from gateway.http.service_client import ServiceClients
 from gateway.live.hub import Hub
 from gateway.main import app, build, build_api
 from gateway.permits import ImportPermit
@@ -45,7 +45,7 @@ COLUMNS = {
 }
 
 
-class Scripted(Owners):
+class Scripted(ServiceClients):
     """Owners that answer as they are told, over the real client."""
 
     def __init__(self, key, script):
@@ -179,11 +179,11 @@ def owners(gateway):
         async def instead():
             return scripted
 
-        overrides[Provided(Owners)] = instead
+        overrides[Provided(ServiceClients)] = instead
         return scripted
 
     yield put
-    overrides.pop(Provided(Owners), None)
+    overrides.pop(Provided(ServiceClients), None)
 
 
 @pytest.fixture

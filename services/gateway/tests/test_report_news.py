@@ -25,7 +25,7 @@ class Desk:
         facts = {"name": "Monthly report", "period": "November 2026", "ready_at": AT}
         event = ReportReady(**({"report_id": self.report, "school_id": self.school} | facts | changes))
         async with self.gateway.service.transactions.begin() as tx:
-            await report_announcements.tell_of_report(event, tx)
+            await report_announcements.announce_report(event, tx)
 
     async def asked(self):
         rows = await self.gateway.rows(ASKED, (f"%{self.report}%",))

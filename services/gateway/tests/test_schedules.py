@@ -92,7 +92,7 @@ async def test_times_can_be_said_as_people_say_them(gateway, school, timing, rul
         ({"repeat": WEEKLY, "expires_at": "2030-01-01T00:00:00Z"}, "expires_after_minutes"),
         ({"repeat": {"kind": "second"}}, "cron"),
         ({"repeat": {"kind": "calendar", "unit": "second", "time": "08:00", "starts": "2030-01-01"}}, "day"),
-        ({"deliver_at": "2020-01-01T00:00:00Z"}, "over already"),
+        ({"deliver_at": "2020-01-01T00:00:00Z"}, "time has passed"),
         ({"deliver_at": "0001-01-01T00:00:00+14:00"}, "is not between"),
         ({"deliver_at": "9999-12-31T23:59:59-14:00"}, "is not between"),
         ({"deliver_at": SOON.isoformat(), "expires_at": (SOON - dt.timedelta(hours=1)).isoformat()}, "over before"),

@@ -11,10 +11,10 @@ from notifier.sending import claims, quiet_hours, windows
 from shared.events import DirectoryEvent, Envelope, Event, NotificationIntent, TaskCancelRequested
 from shared.events.notifications import SEND_TASK
 from shared.jobs.task_status import ended, track
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 
-async def remember_directory(events: Sequence[Event], tx: Transaction) -> None:
+async def remember_directory(events: Sequence[Event], tx: UnitOfWork) -> None:
     """Keep the copy of the directory up to date, and issue permits for notifications that waited for it."""
     await projection.apply_events(events, tx)
     touched = {school for e in events if isinstance(e, DirectoryEvent) for school in e.positions}
@@ -22,7 +22,7 @@ async def remember_directory(events: Sequence[Event], tx: Transaction) -> None:
         await planner.permit_ready(tx, sorted(touched))
 
 
-async def plan(event: NotificationIntent, tx: Transaction) -> None:
+async def plan(event: NotificationIntent, tx: UnitOfWork) -> None:
     """Register an intent and plan it, immediately if the directory is complete enough."""
     if not await planner.register(tx, event):
         return
@@ -31,7 +31,7 @@ async def plan(event: NotificationIntent, tx: Transaction) -> None:
     await _apply_earlier_cancel(tx, event.task_id)
 
 
-async def plan_waiting(permit: PlanPermit, cause: Envelope, transactions: Transactions) -> None:
+async def plan_waiting(permit: PlanPermit, cause: Envelope, transactions: UnitOfWorkFactory) -> None:
     """Plan a notification that had to wait; one that is planned already, or must wait longer, is left unchanged."""
     async with transactions.begin(cause) as tx:
         await corrections.lock_record_of(tx, permit.notification_id)
@@ -39,7 +39,7 @@ async def plan_waiting(permit: PlanPermit, cause: Envelope, transactions: Transa
             await _apply_earlier_cancel(tx, cause.task_id)
 
 
-async def _apply_earlier_cancel(tx: Transaction, task_id: UUID) -> None:
+async def _apply_earlier_cancel(tx: UnitOfWork, task_id: UUID) -> None:
     """Apply a cancel that arrived before the intent. No effect if the task has just succeeded.
 
     To be called after the task's row has been written: a cancel at this moment waits for that row, or made us wait.
@@ -48,7 +48,7 @@ async def _apply_earlier_cancel(tx: Transaction, task_id: UUID) -> None:
         await cancellation.cancel_task(tx, task_id)
 
 
-async def cancel(event: TaskCancelRequested, tx: Transaction) -> None:
+async def cancel(event: TaskCancelRequested, tx: UnitOfWork) -> None:
     """Cancel the notification of a task; if it is not known yet, the ended task is the tombstone."""
     if event.kind != SEND_TASK or await cancellation.cancel_task(tx, event.task_id):
         return
@@ -57,7 +57,7 @@ async def cancel(event: TaskCancelRequested, tx: Transaction) -> None:
     await cancellation.cancel_task(tx, event.task_id)
 
 
-async def tend(transactions: Transactions, patience: float) -> None:
+async def tend(transactions: UnitOfWorkFactory, patience: float) -> None:
     """Repair what was lost (permits, leases of dead workers, wake-ups) and end what is over or waited too long."""
     async with transactions.begin() as tx:
         await claims.reclaim_expired(tx)
@@ -72,13 +72,13 @@ async def tend(transactions: Transactions, patience: float) -> None:
         await planner.fail_overdue(tx, patience)
 
 
-async def escalate(transactions: Transactions) -> None:
+async def escalate(transactions: UnitOfWorkFactory) -> None:
     """Take the next step for must-reach notifications that were not read in time."""
     async with transactions.begin() as tx:
         await escalation.advance_due_cases(tx)
 
 
-async def erase(transactions: Transactions) -> None:
+async def erase(transactions: UnitOfWorkFactory) -> None:
     """Remove what is left of people who were erased."""
     async with transactions.begin() as tx:
         await erasure.erase_people(tx)

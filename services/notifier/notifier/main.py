@@ -95,9 +95,9 @@ def build(settings: Settings, providers: Couriers) -> Service:
     service.sweep(ESCALATE_SECONDS, handlers.escalate)
     service.sweep(ERASE_SECONDS, handlers.erase)
     for name, statement in invariants.INVARIANTS.items():
-        service.reconcile(name, statement)
-    service.closing(providers.close)
+        service.check_invariant(name, statement)
+    service.on_close(providers.close)
     providers.measure(service.metrics.registry)
     for router in ROUTERS:
-        service.serve(router)
+        service.include_router(router)
     return service

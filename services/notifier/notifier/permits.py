@@ -39,7 +39,7 @@ class SendPermit(Work):
     """
 
     name: ClassVar[str] = "notifier.send"
-    at_once: ClassVar[int] = 8
+    concurrency: ClassVar[int] = 8
     notification_id: UUID
     channel: Literal["push", "mail"]
 

@@ -13,7 +13,7 @@ async def test_promise_01_nothing_is_broken_while_a_send_is_planned_performed_an
     for name in ("ada", "bob"):
         await harness.add_person(school, mails=(f"{name}@example.org",), tokens=(f"token-{name}",))
     await harness.plan(school)
-    count = harness.service.reconciler.count
+    count = harness.service.invariant_checker.count
     while_open = await count()
     assert set(BREAKS) < set(while_open)
     assert not any(while_open.values())
@@ -31,6 +31,6 @@ async def test_promise_01_a_broken_row_is_counted_and_exported(harness, invarian
     # when
     await harness.execute(BREAKS[invariant])
     # then
-    found = await harness.service.reconciler.count()
+    found = await harness.service.invariant_checker.count()
     assert {name for name, violations in found.items() if violations} == {invariant}
     assert harness.service.metrics.violations.labels(invariant)._value.get() == 1

@@ -17,17 +17,17 @@ from scheduler.tables import ScheduleRead
 from shared.errors import RuleRefused
 from shared.events.schedule_rules import CatchUp, Rule
 from shared.events.schedules import ScheduleState
-from shared.http.internal_auth import Asked, asked, transactions
+from shared.http.internal_auth import InternalCaller, internal_caller, transactions
 from shared.http.preconditions import IfMatch, etag
 from shared.recurrence import check, upcoming
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
 
 UTC = "UTC"
 
-Who = Annotated[Asked, Depends(asked)]
-Rows = Annotated[Transactions, Depends(transactions)]
+Who = Annotated[InternalCaller, Depends(internal_caller)]
+Rows = Annotated[UnitOfWorkFactory, Depends(transactions)]
 
 
 class Previewed(BaseModel):
@@ -96,11 +96,11 @@ async def read(schedule_id: UUID, who: Who, rows: Rows, response: Response) -> S
     return shown(found, zone)
 
 
-Decide = Callable[[Transaction, Which], Awaitable[DictRow]]
+Decide = Callable[[UnitOfWork, Which], Awaitable[DictRow]]
 
 
 @asynccontextmanager
-async def _deciding(who: Asked, rows: Transactions) -> AsyncIterator[Transaction]:
+async def _deciding(who: InternalCaller, rows: UnitOfWorkFactory) -> AsyncIterator[UnitOfWork]:
     """Platform administrators also decide about the group's own schedules, which no school's request may write."""
     opened = rows.begin() if who.role == "platform_admin" else rows.request(who.school)
     async with opened as tx:
@@ -108,7 +108,12 @@ async def _deciding(who: Asked, rows: Transactions) -> AsyncIterator[Transaction
 
 
 async def _decide(
-    schedule_id: UUID, who: Asked, rows: Transactions, expected: int | None, response: Response, decide: Decide
+    schedule_id: UUID,
+    who: InternalCaller,
+    rows: UnitOfWorkFactory,
+    expected: int | None,
+    response: Response,
+    decide: Decide,
 ) -> Schedule:
     which = Which(schedule_id, who.school, who.role in ("platform_admin", "school_admin"), expected)
     async with _deciding(who, rows) as tx:

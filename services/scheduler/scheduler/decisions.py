@@ -16,9 +16,9 @@ from scheduler.arming import RULE, armed, at
 from scheduler.occasions import Run, event_of, outgoing
 from shared.errors import Reject, RuleRefused
 from shared.events import NotificationDue
-from shared.http.preconditions import Declined, check_version
+from shared.http.preconditions import DecisionRefused, check_version
 from shared.recurrence import check, zone_of
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 OPEN = ("active", "paused")
 MOVES = frozenset({"rule", "timezone"})
@@ -44,7 +44,7 @@ class Which:
         return {"id": self.id, "school": self.school, "admin": self.admin}
 
 
-async def cancel(tx: Transaction, which: Which) -> DictRow:
+async def cancel(tx: UnitOfWork, which: Which) -> DictRow:
     """It never runs again. Repeating it changes nothing."""
     row = await _lock(tx, which, otherwise="cancelled")
     if row["state"] == "cancelled":
@@ -55,14 +55,14 @@ async def cancel(tx: Transaction, which: Which) -> DictRow:
     return await store.write(tx, row | {"state": "cancelled", "wish": None} | at(row, None))
 
 
-async def cancel_if_open(tx: Transaction, which: Which) -> None:
+async def cancel_if_open(tx: UnitOfWork, which: Which) -> None:
     """Cancel it where there is still something to cancel."""
     row = await tx.row(store.LOCK, which.values)
     if row is None or row["state"] in OPEN:
         await cancel(tx, which)
 
 
-async def pause(tx: Transaction, which: Which) -> DictRow:
+async def pause(tx: UnitOfWork, which: Which) -> DictRow:
     """It does not run until it is resumed. Repeating it changes nothing."""
     row = await _lock(tx, which, otherwise="paused")
     if row["state"] == "paused":
@@ -71,7 +71,7 @@ async def pause(tx: Transaction, which: Which) -> DictRow:
     return await store.write(tx, row | {"state": "paused"})
 
 
-async def resume(tx: Transaction, which: Which) -> DictRow:
+async def resume(tx: UnitOfWork, which: Which) -> DictRow:
     """It goes on: a repeating one with its next tick from now, a single one at its time, or at once if that is over."""
     row = await _lock(tx, which)
     if row["state"] == "active":
@@ -83,7 +83,7 @@ async def resume(tx: Transaction, which: Which) -> DictRow:
     return await store.write(tx, await _rearmed(tx, row, await store.now(tx)))
 
 
-async def change(tx: Transaction, which: Which, changes: dict[str, Any]) -> DictRow:
+async def change(tx: UnitOfWork, which: Which, changes: dict[str, Any]) -> DictRow:
     """Another rule, timezone, policy or message; raises 422 where they do not go together, 409 once it has ended."""
     row = await _lock(tx, which)
     _check(row, which)
@@ -102,7 +102,7 @@ async def change(tx: Transaction, which: Which, changes: dict[str, Any]) -> Dict
     return await store.write(tx, changed)
 
 
-async def run_now(tx: Transaction, which: Which) -> DictRow:
+async def run_now(tx: UnitOfWork, which: Which) -> DictRow:
     """One run at once. A single run is moved forward and done with; a repeating one keeps its next tick."""
     row = await _lock(tx, which)
     _check(row, which)
@@ -111,7 +111,7 @@ async def run_now(tx: Transaction, which: Which) -> DictRow:
     return await store.write(tx, await _ran(tx, row))
 
 
-async def fulfil(tx: Transaction, schedule_id: UUID) -> None:
+async def fulfil(tx: UnitOfWork, schedule_id: UUID) -> None:
     """The intent has come: what was decided before is done now, in the commit that takes it up.
 
     Raises Reject for a change that does not go with it.
@@ -127,7 +127,7 @@ async def fulfil(tx: Transaction, schedule_id: UUID) -> None:
     await store.write(tx, await _ran(tx, row) if wish.get("run_now") else row)
 
 
-async def _wish_changes(tx: Transaction, row: DictRow, changes: dict[str, Any], moment: dt.datetime) -> DictRow:
+async def _wish_changes(tx: UnitOfWork, row: DictRow, changes: dict[str, Any], moment: dt.datetime) -> DictRow:
     """Keep changes on a tombstone, over those of before; the zone of its rule may not be known yet."""
     wish = row["wish"] or {}
     changes = _merged(wish.get("changes") or {}, changes)
@@ -141,14 +141,14 @@ def _merged(row: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return row | changes | {"payload": (row.get("payload") or {}) | (changes.get("payload") or {})}
 
 
-async def _changed(tx: Transaction, row: DictRow, changes: dict[str, Any], moment: dt.datetime) -> DictRow:
+async def _changed(tx: UnitOfWork, row: DictRow, changes: dict[str, Any], moment: dt.datetime) -> DictRow:
     """A changed row, armed for what it is now: by another rule from `moment` on."""
     if MOVES & changes.keys():
         return await _rearmed(tx, row | {"over_until": None}, moment)
     return row if row["due_at"] is None else row | at(row, row["due_at"])
 
 
-async def _ran(tx: Transaction, row: DictRow) -> DictRow:
+async def _ran(tx: UnitOfWork, row: DictRow) -> DictRow:
     """A row after a run at this moment, which is put into the outbox."""
     moment = await store.now(tx)
     run = Run(row, f"now:{row['version'] + 1}", moment)
@@ -166,12 +166,12 @@ async def _ran(tx: Transaction, row: DictRow) -> DictRow:
     return row if store.repeats(row) else row | {"state": "done"} | at(row, None)
 
 
-async def _rearmed(tx: Transaction, row: DictRow, moment: dt.datetime) -> DictRow:
+async def _rearmed(tx: UnitOfWork, row: DictRow, moment: dt.datetime) -> DictRow:
     school, version = await store.school_of(tx, row["school_id"])
     return row | {"calendar_version": version} | armed(row, moment, school)
 
 
-async def _lock(tx: Transaction, which: Which, otherwise: str = "active") -> DictRow:
+async def _lock(tx: UnitOfWork, which: Which, otherwise: str = "active") -> DictRow:
     """The row, locked; for an unknown id its tombstone in the state of `otherwise`. 404 for anybody else's."""
     row = await tx.row(store.LOCK, which.values)
     if row is None:
@@ -179,14 +179,14 @@ async def _lock(tx: Transaction, which: Which, otherwise: str = "active") -> Dic
         # Written by somebody else since we looked: now it can be locked.
         row = row or await tx.row(store.LOCK, which.values)
     if row is None:
-        raise Declined(404, "not_found")
+        raise DecisionRefused(404, "not_found")
     return row
 
 
 def _check_own(row: DictRow) -> None:
     """What the system keeps is made anew when it is missing, and as it was: it can be paused, not cancelled."""
     if row["rule"] is not None and row["emits"] != NotificationDue.topic:
-        raise Declined(409, "conflict", "It is the system's own: it can be paused, resumed and run now.")
+        raise DecisionRefused(409, "conflict", "It is the system's own: it can be paused, resumed and run now.")
 
 
 def _check_rule(rule: dict[str, Any] | None, timezone: str, moment: dt.datetime) -> None:
@@ -200,13 +200,13 @@ def _check_rule(rule: dict[str, Any] | None, timezone: str, moment: dt.datetime)
         raise invalid(refusal.field, refusal.reason) from None
 
 
-def invalid(field: str, reason: str) -> Declined:
+def invalid(field: str, reason: str) -> DecisionRefused:
     """A refusal of one field."""
-    return Declined(422, "invalid", reason, errors=[{"loc": ["body", field], "code": "rule", "message": reason}])
+    return DecisionRefused(422, "invalid", reason, errors=[{"loc": ["body", field], "code": "rule", "message": reason}])
 
 
 def _check(row: DictRow, which: Which) -> None:
     if row["state"] not in OPEN:
         more = {"notification_id": str(row["last_notification_id"])} if row["last_notification_id"] else {}
-        raise Declined(409, "too_late", f"It is {row['state']} already.", state=row["state"], **more)
+        raise DecisionRefused(409, "too_late", f"It is {row['state']} already.", state=row["state"], **more)
     check_version(which.expected, row["version"])

@@ -16,9 +16,9 @@ from scheduler import domain, store
 from scheduler.arming import at, calendar_of, latest_of, moved, over, rule_of
 from scheduler.occasions import Run, event_of, outgoing
 from shared.events.schedule_rules import Rule
-from shared.persistence.database_errors import infrastructure
+from shared.persistence.database_errors import is_database_down
 from shared.recurrence import SchoolCalendar, is_over
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
 
@@ -86,7 +86,7 @@ SELECT extract(epoch FROM least(
 class Firing:
     """Releases what is due for as long as the service lives."""
 
-    def __init__(self, transactions: Transactions, *, claim: int, look_every: float) -> None:
+    def __init__(self, transactions: UnitOfWorkFactory, *, claim: int, look_every: float) -> None:
         self._transactions = transactions
         self._claim = claim
         self._look_every = look_every
@@ -98,7 +98,7 @@ class Firing:
                 full = await self.release()
                 pause = 0.0 if full else await self._until_next()
             except Exception as problem:
-                if not infrastructure(problem):
+                if not is_database_down(problem):
                     raise
                 log.warning("firing.database_away", error=type(problem).__name__)
                 pause = self._look_every
@@ -118,7 +118,7 @@ class Firing:
         return self._look_every if seconds is None else min(max(float(seconds), 0.0), self._look_every)
 
 
-async def fire_single(transactions: Transactions, limit: int) -> int:
+async def fire_single(transactions: UnitOfWorkFactory, limit: int) -> int:
     """Fire up to `limit` single runs that are due; returns how many were claimed."""
     async with transactions.begin() as tx:
         row = await tx.row(FIRE, {"limit": limit})
@@ -126,17 +126,17 @@ async def fire_single(transactions: Transactions, limit: int) -> int:
         if row["expired"]:
             await _tell_expired(tx, row["expired"])
     if row["claimed"]:
-        transactions.left_outgoing.set()
+        transactions.outbox_filled.set()
     return int(row["claimed"])
 
 
-async def _tell_expired(tx: Transaction, ids: list[Any]) -> None:
+async def _tell_expired(tx: UnitOfWork, ids: list[Any]) -> None:
     for row in await tx.rows(EXPIRED, {"ids": ids}):
         store.tell(tx, row)
         await store.end_task(tx, row, "failed", "it came due while nobody could send it, and is of no use any more")
 
 
-async def take_turns(transactions: Transactions, limit: int = TURNS) -> int:
+async def take_turns(transactions: UnitOfWorkFactory, limit: int = TURNS) -> int:
     """Let repeating schedules that are due run, and arm their next ticks; returns how many were claimed."""
     async with transactions.begin() as tx:
         rows = await tx.rows(CLAIM, {"limit": limit})
@@ -151,7 +151,7 @@ async def take_turns(transactions: Transactions, limit: int = TURNS) -> int:
     return len(rows)
 
 
-async def _turn(tx: Transaction, row: DictRow, moment: dt.datetime) -> dict[str, Any]:
+async def _turn(tx: UnitOfWork, row: DictRow, moment: dt.datetime) -> dict[str, Any]:
     rule, school = rule_of(row), calendar_of(row["calendar"])
     turn = _decided(row, rule, moment, school)
     runs = [Run(row, domain.tick_name(tick), tick) for tick in turn.runs]

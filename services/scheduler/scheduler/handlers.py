@@ -8,10 +8,10 @@ from scheduler.decisions import Which
 from shared.events import CalendarChanged, DirectoryEvent, Event, ScheduleRequested, SchoolChanged, TaskCancelRequested
 from shared.events.schedule_rules import OnceRule
 from shared.jobs.task_status import track
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 
-async def take_up(event: ScheduleRequested, tx: Transaction) -> None:
+async def take_up(event: ScheduleRequested, tx: UnitOfWork) -> None:
     """Arm what was asked for. Where it was decided about before it was known, that decision holds."""
     if not event.payload:
         # Erased on the way: there is nothing left to say. A single run's task bears the schedule's id.
@@ -32,14 +32,14 @@ async def take_up(event: ScheduleRequested, tx: Transaction) -> None:
     store.tell(tx, row)
 
 
-async def cancel_task(event: TaskCancelRequested, tx: Transaction) -> None:
+async def cancel_task(event: TaskCancelRequested, tx: UnitOfWork) -> None:
     """A single send that was asked to stop as a task: its schedule has the task's id. The notifier is asked as well."""
     if event.kind == store.KIND and event.school_id is not None:
         which = Which(event.task_id, event.school_id, admin=False, expected=None)
         await decisions.cancel_if_open(tx, which)
 
 
-async def remember_schools(events: Sequence[Event], tx: Transaction) -> None:
+async def remember_schools(events: Sequence[Event], tx: UnitOfWork) -> None:
     """Keep timezones, calendars and how far each school's directory has come."""
     schools = [e for e in events if isinstance(e, SchoolChanged)]
     calendars = [e for e in events if isinstance(e, CalendarChanged)]
@@ -70,7 +70,7 @@ def _calendar(event: CalendarChanged) -> dict[str, object]:
     }
 
 
-async def follow_calendars(transactions: Transactions) -> None:
+async def follow_calendars(transactions: UnitOfWorkFactory) -> None:
     """Arm again what a changed calendar moves."""
     while True:
         async with transactions.begin() as tx:
@@ -78,7 +78,7 @@ async def follow_calendars(transactions: Transactions) -> None:
                 return
 
 
-async def forget(transactions: Transactions, days: int) -> None:
+async def forget(transactions: UnitOfWorkFactory, days: int) -> None:
     """Forget schedules that ended long ago."""
     async with transactions.begin() as tx:
         await tx.execute(store.FORGET, {"days": days})

@@ -22,6 +22,6 @@ def build(settings: Settings) -> Service:
     service.sweep(FOLLOW_SECONDS, handlers.follow_calendars)
     service.sweep(FORGET_SECONDS, handlers.forget, settings.keep_days)
     for name, statement in invariants.INVARIANTS.items():
-        service.reconcile(name, statement)
-    service.serve(api.router)
+        service.check_invariant(name, statement)
+    service.include_router(api.router)
     return service

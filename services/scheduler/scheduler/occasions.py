@@ -20,7 +20,7 @@ from shared.events import (
     TasksExpiryDue,
 )
 from shared.messaging.topology import EVENTS
-from shared.transactions.outbox import Outgoing, as_text
+from shared.transactions.outbox import OutboxEntry, json_text
 
 SOURCE = "scheduler"
 EXPIRES_AFTER = "expires_after_seconds"
@@ -108,10 +108,10 @@ def _notification(run: Run, common: dict[str, Any], directory_version: int) -> N
     )
 
 
-def outgoing(run: Run, event: Event, now: dt.datetime) -> Outgoing:
+def outgoing(run: Run, event: Event, now: dt.datetime) -> OutboxEntry:
     """The outbox row of a run; its message id is the run's, so that consumers' inboxes take it once."""
-    envelope = as_text(headers(run, event) | {TIME: now})
-    return Outgoing(EVENTS, event.topic, envelope, event.model_dump_json(), _seal(event))
+    envelope = json_text(headers(run, event) | {TIME: now})
+    return OutboxEntry(EVENTS, event.topic, envelope, event.model_dump_json(), _seal(event))
 
 
 def headers(run: Run, event: Event) -> dict[str, str]:

@@ -11,7 +11,7 @@ from scheduler.arming import armed, calendar_of, moved, rule_of
 from shared.events import ScheduleChanged, ScheduleRequested
 from shared.jobs.task_status import track
 from shared.recurrence import SchoolCalendar
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 KIND = "notification.send"
 """The kind of task that a single run of a notification was asked for as."""
@@ -97,7 +97,7 @@ DELETE FROM schedule WHERE schedule_id IN (
 """
 
 
-async def now(tx: Transaction) -> dt.datetime:
+async def now(tx: UnitOfWork) -> dt.datetime:
     """The database's time: the only clock that decides."""
     row = await tx.row(NOW)
     assert row is not None
@@ -105,13 +105,13 @@ async def now(tx: Transaction) -> dt.datetime:
     return moment
 
 
-async def zone(tx: Transaction, school: UUID | None) -> str | None:
+async def zone(tx: UnitOfWork, school: UUID | None) -> str | None:
     """The timezone of a school; None while it is not known."""
     row = await tx.row(ZONE, {"school": school})
     return row["timezone"] if row else None
 
 
-async def school_of(tx: Transaction, school: UUID | None) -> tuple[SchoolCalendar, int]:
+async def school_of(tx: UnitOfWork, school: UUID | None) -> tuple[SchoolCalendar, int]:
     """What is known of a school's calendar, and its version."""
     row = None if school is None else await tx.row(SCHOOL, {"school": school})
     return (calendar_of(row["calendar"]), row["calendar_version"]) if row else (SchoolCalendar(), 0)
@@ -123,7 +123,7 @@ def new_row(event: ScheduleRequested, correlation: UUID | None) -> DictRow:
     return event.model_dump(exclude={"rule", "payload"}) | asked | {"state": "active", "correlation_id": correlation}
 
 
-async def take_up(tx: Transaction, event: ScheduleRequested, correlation: UUID | None = None) -> DictRow | None:
+async def take_up(tx: UnitOfWork, event: ScheduleRequested, correlation: UUID | None = None) -> DictRow | None:
     """Write a schedule that was asked for; None when it was known already."""
     school, version = await school_of(tx, event.school_id)
     row = new_row(event, correlation) | {"calendar_version": version}
@@ -135,7 +135,7 @@ def written(row: DictRow) -> DictRow:
     return row | {name: Jsonb(row[name]) for name in ("rule", "payload", "wish") if row.get(name) is not None}
 
 
-async def write(tx: Transaction, row: DictRow) -> DictRow:
+async def write(tx: UnitOfWork, row: DictRow) -> DictRow:
     """Write what was decided about a locked row, and tell it."""
     found = await tx.row(WRITE, written(row))
     assert found is not None
@@ -144,7 +144,7 @@ async def write(tx: Transaction, row: DictRow) -> DictRow:
     return found
 
 
-def tell(tx: Transaction, row: DictRow) -> None:
+def tell(tx: UnitOfWork, row: DictRow) -> None:
     """Emit the state of a schedule."""
     tx.emit(
         ScheduleChanged(
@@ -160,14 +160,14 @@ def tell(tx: Transaction, row: DictRow) -> None:
     )
 
 
-async def end_task(tx: Transaction, row: DictRow, state: Any, error: str | None = None) -> None:
+async def end_task(tx: UnitOfWork, row: DictRow, state: Any, error: str | None = None) -> None:
     """A single run will never come: the task that it was asked for as ends here."""
     task = (row["payload"] or {}).get("task_id")
     if task is not None:
         await track(tx, UUID(task), school_id=row["school_id"], kind=KIND, state=state, error=error)
 
 
-async def follow_calendars(tx: Transaction) -> int:
+async def follow_calendars(tx: UnitOfWork) -> int:
     """Arm again what was armed by an older calendar; returns how many were.
 
     Counted from the last run, or the last occasion: what the change has moved into the past is late, not lost.

@@ -11,7 +11,7 @@ from shared.errors import RuleRefused
 from shared.events import FilesCleanupDue, ReportsCleanupDue, ReportsMonthlyDue, TasksExpiryDue
 from shared.events.schedule_rules import CatchUp, CronRule
 from shared.recurrence import SchoolCalendar, zone_of
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 NAMESPACE = UUID("5c0a1e5c-0000-5000-8000-5c4ed01e0001")
 
@@ -59,7 +59,7 @@ RETURNING *
 """
 
 
-async def maintain(transactions: Transactions) -> int:
+async def maintain(transactions: UnitOfWorkFactory) -> int:
     """Make the rows that are missing, mend those that have changed, retire those of schools that ended."""
     async with transactions.begin() as tx:
         emits = [chore.emits for chore in (*DAILY, MONTHLY)]
@@ -74,7 +74,7 @@ async def maintain(transactions: Transactions) -> int:
 
 
 async def _keep(
-    tx: Transaction,
+    tx: UnitOfWork,
     chore: Chore,
     school: UUID | None,
     timezone: str,

@@ -9,9 +9,9 @@ from typing import Any
 
 import structlog
 
-from shared.consumers.pause_switch import Gate
-from shared.consumers.quarantine import Turnstile
-from shared.consumers.retry_policy import Again, decide
+from shared.consumers.pause_switch import PauseSwitch
+from shared.consumers.quarantine import ExclusiveSection
+from shared.consumers.retry_policy import RetryAfter, decide
 from shared.error_report import describe, fingerprint
 from shared.errors import InfrastructureDown, LeaseLost, Undeliverable, Unwritable
 from shared.events.envelope import Envelope
@@ -19,8 +19,8 @@ from shared.events.headers import ATTEMPT, carried, number
 from shared.messaging.publisher import Publisher
 from shared.messaging.subscriber import Message
 from shared.messaging.topology import DEAD, retry_name
-from shared.persistence.database_errors import away
-from shared.telemetry import IN_HAND, Metrics
+from shared.persistence.database_errors import is_unavailable
+from shared.telemetry import CURRENT_MESSAGE, Metrics
 from shared.transactions.unit_of_work import Duplicate
 
 log = structlog.get_logger()
@@ -30,21 +30,21 @@ SUSPICIOUS_DELIVERIES = 2
 
 SUSPICIOUS_PAUSE = 0.25
 
-Handle = Callable[[Envelope, bytes], Awaitable[None]]
+EnvelopeHandler = Callable[[Envelope, bytes], Awaitable[None]]
 
 
-class Consumer:
+class MessageProcessor:
     """One queue's way of settling messages."""
 
     def __init__(
         self,
         service: str,
         queue: str,
-        handle: Handle,
+        handle: EnvelopeHandler,
         *,
         publisher: Publisher,
-        gate: Gate,
-        turnstile: Turnstile,
+        gate: PauseSwitch,
+        turnstile: ExclusiveSection,
         metrics: Metrics,
         tiers: tuple[int, ...],
     ) -> None:
@@ -76,12 +76,12 @@ class Consumer:
 
     async def _settle(self, message: Message) -> str:
         while True:
-            await self._gate.passed()
+            await self._gate.wait_open()
             try:
                 outcome = await self._try(message)
                 message.ack()
             except Exception as problem:
-                if not away(problem):
+                if not is_unavailable(problem):
                     raise
                 if self._publisher.ready.is_set():
                     self._gate.close(problem)
@@ -95,14 +95,14 @@ class Consumer:
         """Handle once; a failure that is the message's own is passed on to a tier or the dead letters."""
         try:
             envelope = Envelope.read(message.headers)
-            IN_HAND.set((envelope, self.queue))
+            CURRENT_MESSAGE.set((envelope, self.queue))
             await self._handle(envelope, message.body)
         except Duplicate:
             return "duplicate"
         except LeaseLost:
             return "superseded"
         except Exception as problem:
-            if away(problem):
+            if is_unavailable(problem):
                 raise
             return await self._pass_on(message, problem)
         return "done"
@@ -122,7 +122,7 @@ class Consumer:
         decision = decide(problem, attempts, self._tiers)
         facts = {"error": headers["sc-error"], "fingerprint": headers["sc-fingerprint"], "attempt": attempts}
         try:
-            if isinstance(decision, Again):
+            if isinstance(decision, RetryAfter):
                 log.warning("message.retried", after=decision.seconds, **facts)
                 exchange = retry_name(self.service, decision.seconds)
                 await self._publisher.publish(exchange, self.queue, message.body, headers)

@@ -1,7 +1,4 @@
-"""Who asks an owner over HTTP: the gateway, for somebody, with a short-lived internal token; and how it says no.
-
-What can change has a version, which is its ETag (RFC 9110): `"7"`. A decision sends it back as If-Match.
-"""
+"""Authenticates requests of the gateway to other services, by a short-lived token with person, role and school."""
 
 from typing import Annotated
 from uuid import UUID
@@ -11,28 +8,28 @@ from pydantic import ValidationError
 
 from shared.http.provided import Provided
 from shared.http.tokens import Claims, TokenRefused, Verifier
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 
-class Asked(Claims):
-    """The claims of an internal token; requests are always about one school."""
+class InternalCaller(Claims):
+    """The claims of an internal token. Each request is about one school."""
 
     school: UUID
 
 
-async def asked(
+async def internal_caller(
     verifier: Annotated[Verifier, Depends(Provided(Verifier))], authorization: Annotated[str, Header()] = ""
-) -> Asked:
-    """Claims of the caller; 401 without a valid internal token that names a school."""
+) -> InternalCaller:
+    """Return the claims of the caller; 401 without a valid internal token for a school."""
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
-        raise HTTPException(401, "an internal bearer token is needed", {"WWW-Authenticate": "Bearer"})
+        raise HTTPException(401, "an internal bearer token is required", {"WWW-Authenticate": "Bearer"})
     try:
         claims = verifier.verify(token, "internal")
-        return Asked(person=claims.person, role=claims.role, school=claims.school, use="internal")
+        return InternalCaller(person=claims.person, role=claims.role, school=claims.school, use="internal")
     except (TokenRefused, ValidationError) as problem:
         raise HTTPException(401, str(problem), {"WWW-Authenticate": "Bearer"}) from problem
 
 
-transactions = Provided(Transactions)
+transactions = Provided(UnitOfWorkFactory)
 """The service's transactions, for routes."""

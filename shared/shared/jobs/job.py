@@ -5,7 +5,7 @@
             tx.permit(ExtractPermit(task_id=event.task_id), "extract")
 
     async def extract(permit, cause, transactions, limits):
-        async with jobs.working(transactions, permit.task_id, cause, limits) as job:
+        async with jobs.run_job(transactions, permit.task_id, cause, limits) as job:
             text = await child.run(..., grace=limits.grace)    # no transaction is open here
             async with job.commit() as tx:                     # raises LeaseLost when the task is in other hands
                 await tx.execute(...)
@@ -30,24 +30,24 @@ from shared.events import Envelope, TaskCancelRequested, TaskState
 from shared.jobs import lease as leases
 from shared.jobs.lease import Lease
 from shared.jobs.task_status import known, track
-from shared.jobs.time_limits import Limits, watched
-from shared.persistence.database_errors import away
+from shared.jobs.time_limits import TimeLimits, keep_lease
+from shared.persistence.database_errors import is_unavailable
 from shared.transactions.outbox import Work
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
 
 MOST_ATTEMPTS = 4
-PAUSES = (5.0, 60.0, 600.0)
+RETRY_SECONDS = (5.0, 60.0, 600.0)
 """Seconds until the next attempt, as the retry tiers of messages."""
 RELEASE_SECONDS = 2.0
 """A worker that has to stop does not wait longer than this to say so."""
 
-OnEnd = Callable[[Transaction, UUID], Awaitable[None]]
+OnEnd = Callable[[UnitOfWork, UUID], Awaitable[None]]
 """Cleans up after a task, in the commit of its end, whatever the end is."""
 
 
-async def keep_all(_: Transaction, __: UUID) -> None:
+async def keep_all(_: UnitOfWork, __: UUID) -> None:
     """Clean up nothing."""
 
 
@@ -65,7 +65,7 @@ class Job:
 
     def __init__(
         self,
-        transactions: Transactions,
+        transactions: UnitOfWorkFactory,
         task: Task,
         lease: Lease,
         cause: Envelope | None,
@@ -82,31 +82,31 @@ class Job:
         self._fatal = (Reject,) if again else (Reject, TimeLimit)
 
     @asynccontextmanager
-    async def commit(self) -> AsyncIterator[Transaction]:
+    async def commit(self) -> AsyncIterator[UnitOfWork]:
         """A transaction that only the task's present worker can commit."""
         async with self._transactions.begin(self._cause) as tx:
             await self.lease.hold(tx)
             yield tx
 
-    async def tell(self, tx: Transaction, done: int, total: int) -> None:
+    async def tell(self, tx: UnitOfWork, done: int, total: int) -> None:
         """How far it is, in the task's own unit."""
         await self._track(tx, "running", done=done, total=total)
 
-    async def succeed(self, tx: Transaction, *, result: dict[str, Any], done: int = 1, total: int = 1) -> None:
+    async def succeed(self, tx: UnitOfWork, *, result: dict[str, Any], done: int = 1, total: int = 1) -> None:
         """The end of the task, in the commit of its result."""
         await self._end(tx, "succeeded", result=result, done=done, total=total)
 
-    async def fail(self, tx: Transaction, error: str) -> None:
+    async def fail(self, tx: UnitOfWork, error: str) -> None:
         """The end of the task, for a reason that its asker can do something about."""
         await self._end(tx, "failed", error=error)
 
-    async def _end(self, tx: Transaction, state: TaskState, **facts: Any) -> None:
+    async def _end(self, tx: UnitOfWork, state: TaskState, **facts: Any) -> None:
         await self.lease.end(tx)
         await self._on_end(tx, self.task.task_id)
         await self._track(tx, state, **facts)
         self.ended = True
 
-    async def _track(self, tx: Transaction, state: TaskState, **facts: Any) -> None:
+    async def _track(self, tx: UnitOfWork, state: TaskState, **facts: Any) -> None:
         task = self.task
         await track(tx, task.task_id, school_id=task.school_id, kind=task.kind, state=state, **facts)
 
@@ -124,8 +124,8 @@ class Job:
             elif isinstance(problem, self._fatal) or self.lease.attempts >= MOST_ATTEMPTS:
                 await self._end(tx, "failed", error=describe(problem))
             else:
-                pause = PAUSES[min(self.lease.attempts, len(PAUSES)) - 1]
-                await self.lease.give_back(tx, pause)
+                pause = RETRY_SECONDS[min(self.lease.attempts, len(RETRY_SECONDS)) - 1]
+                await self.lease.release(tx, pause)
                 await self._track(tx, "retrying", error=describe(problem))
 
     async def release(self) -> None:
@@ -135,12 +135,12 @@ class Job:
         """
         try:
             async with asyncio.timeout(RELEASE_SECONDS), self.commit() as tx:
-                await self.lease.give_back(tx, 0.0, counted=False)
+                await self.lease.release(tx, 0.0, counted=False)
         except Exception as problem:  # noqa: BLE001  # the worker stops in any case
             log.info("job.not_released", task_id=str(self.task.task_id), error=type(problem).__name__)
 
 
-async def start(tx: Transaction, task: Task) -> bool:
+async def start(tx: UnitOfWork, task: Task) -> bool:
     """Take a task on, in the commit that permits it; False when a cancel has overtaken it, or it is known already."""
     if not await leases.start(tx, task.task_id):
         return False
@@ -148,8 +148,8 @@ async def start(tx: Transaction, task: Task) -> bool:
 
 
 @asynccontextmanager
-async def working(
-    transactions: Transactions, task_id: UUID, cause: Envelope | None, limits: Limits, on_end: OnEnd = keep_all
+async def run_job(
+    transactions: UnitOfWorkFactory, task_id: UUID, cause: Envelope | None, limits: TimeLimits, on_end: OnEnd = keep_all
 ) -> AsyncIterator[Job]:
     """Claim a task and work on it in the body, under its limits.
 
@@ -158,7 +158,7 @@ async def working(
     """
     job = await _claim(transactions, task_id, cause, limits, on_end)
     try:
-        async with watched(transactions, job.lease, limits):
+        async with keep_lease(transactions, job.lease, limits):
             yield job
             job.check_ended()
     except LeaseLost:
@@ -167,9 +167,9 @@ async def working(
         await job.release()
         raise
     except Exception as problem:
-        if away(problem):
+        if is_unavailable(problem):
             await job.release()
-        if away(problem) or job.ended:
+        if is_unavailable(problem) or job.ended:
             raise
         bug = None if isinstance(problem, SchoolConnectError) else problem
         log.warning("job.stopped", task_id=str(task_id), kind=job.task.kind, error=describe(problem), exc_info=bug)
@@ -177,7 +177,7 @@ async def working(
 
 
 async def _claim(
-    transactions: Transactions, task_id: UUID, cause: Envelope | None, limits: Limits, on_end: OnEnd
+    transactions: UnitOfWorkFactory, task_id: UUID, cause: Envelope | None, limits: TimeLimits, on_end: OnEnd
 ) -> Job:
     async with transactions.begin(cause) as tx:
         lease = await leases.claim(tx, task_id, limits.lease)
@@ -195,7 +195,7 @@ async def _claim(
     return job
 
 
-async def cancel(event: TaskCancelRequested, tx: Transaction, kinds: frozenset[str], on_end: OnEnd = keep_all) -> None:
+async def cancel(event: TaskCancelRequested, tx: UnitOfWork, kinds: frozenset[str], on_end: OnEnd = keep_all) -> None:
     """Reaction of a service that owns tasks of these kinds: a task without a worker ends here, a worker is told.
 
     A cancel that overtakes its intent leaves a tombstone; one of an earlier epoch does not mean the retry.
@@ -208,7 +208,7 @@ async def cancel(event: TaskCancelRequested, tx: Transaction, kinds: frozenset[s
         await track(tx, event.task_id, school_id=event.school_id, kind=event.kind, state="cancelled")
 
 
-async def retry(tx: Transaction, task_id: UUID) -> bool:
+async def retry(tx: UnitOfWork, task_id: UUID) -> bool:
     """Take an ended task up again in a new epoch; False when it has not ended, or is not a job of this service."""
     told = await known(tx, task_id)
     if told is None or not await leases.reopen(tx, task_id):
@@ -216,8 +216,8 @@ async def retry(tx: Transaction, task_id: UUID) -> bool:
     return await track(tx, task_id, school_id=told["school_id"], kind=told["kind"], state="queued", again=True)
 
 
-async def resume(transactions: Transactions, permit: Callable[[UUID], Work], lane: str) -> None:
+async def resume(transactions: UnitOfWorkFactory, permit: Callable[[UUID], Work], lane: str) -> None:
     """Sweep: permits again what nobody works on although somebody should: after a kill, a lost permit, a pause."""
     async with transactions.begin() as tx:
-        for task_id in await leases.forsaken(tx):
+        for task_id in await leases.stalled_tasks(tx):
             tx.permit(permit(task_id), lane)

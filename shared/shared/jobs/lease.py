@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from shared.errors import LeaseLost
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
-OPEN = "INSERT INTO task_lease (task_id) VALUES (%(task_id)s) ON CONFLICT DO NOTHING RETURNING task_id"
-CLAIM = """
+INSERT_TASK_LEASE = "INSERT INTO task_lease (task_id) VALUES (%(task_id)s) ON CONFLICT DO NOTHING RETURNING task_id"
+CLAIM_TASK = """
 UPDATE task_lease SET lease = %(lease)s, holder = %(holder)s, attempts = attempts + 1, permits = 0,
     leased_until = clock_timestamp() + make_interval(secs => %(seconds)s),
     permitted_until = clock_timestamp() + make_interval(secs => %(seconds)s)
@@ -21,27 +21,27 @@ WHERE task_id = %(task_id)s AND ended_at IS NULL AND leased_until < clock_timest
 RETURNING attempts
 """
 # Filtered by lease: a late worker must not take the task back from its successor.
-RENEW = """
+RENEW_LEASE = """
 UPDATE task_lease SET leased_until = clock_timestamp() + make_interval(secs => %(seconds)s),
     permitted_until = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE task_id = %(task_id)s AND lease = %(lease)s AND ended_at IS NULL
 RETURNING cancel_requested_at IS NOT NULL AS cancelled
 """
-HOLD = """
+LOCK_LEASE = """
 SELECT task_id FROM task_lease WHERE task_id = %(task_id)s AND lease = %(lease)s AND ended_at IS NULL FOR UPDATE
 """
-END = """
+END_LEASE = """
 UPDATE task_lease SET ended_at = clock_timestamp(), lease = NULL, leased_until = '-infinity'
 WHERE task_id = %(task_id)s AND lease = %(lease)s AND ended_at IS NULL RETURNING task_id
 """
-GIVE_BACK = """
+RELEASE_LEASE = """
 UPDATE task_lease SET lease = NULL, attempts = attempts - %(uncounted)s::int,
     leased_until = clock_timestamp() + make_interval(secs => %(seconds)s),
     permitted_until = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE task_id = %(task_id)s AND lease = %(lease)s AND ended_at IS NULL RETURNING task_id
 """
 # Nobody works on it: it ends here and now. Somebody does: they are told at their next renewal.
-CANCEL = """
+CANCEL_TASK = """
 INSERT INTO task_lease AS t (task_id, cancel_requested_at, ended_at)
 VALUES (%(task_id)s, statement_timestamp(), statement_timestamp())
 ON CONFLICT (task_id) DO UPDATE SET
@@ -51,7 +51,7 @@ WHERE t.ended_at IS NULL
 RETURNING ended_at IS NOT NULL AS ended
 """
 # Rarer each time: behind a long queue the first permit is still on its way, and more would only be in its way.
-FORSAKEN = """
+SELECT_STALLED_TASKS = """
 UPDATE task_lease SET permits = permits + 1,
     permitted_until = clock_timestamp() + make_interval(secs => least(3600, 30 * 2 ^ least(permits, 7)))
 WHERE task_id IN (
@@ -61,7 +61,7 @@ WHERE task_id IN (
 )
 RETURNING task_id
 """
-REOPEN = """
+REOPEN_TASK = """
 UPDATE task_lease SET ended_at = NULL, cancel_requested_at = NULL, attempts = 0, permits = 0,
     permitted_until = clock_timestamp() + interval '30 seconds'
 WHERE task_id = %(task_id)s AND ended_at IS NOT NULL RETURNING task_id
@@ -83,59 +83,59 @@ class Lease:
     def _values(self) -> dict[str, object]:
         return {"task_id": self.task_id, "lease": self.token, "seconds": self.seconds}
 
-    async def hold(self, tx: Transaction) -> None:
+    async def hold(self, tx: UnitOfWork) -> None:
         """Fence a commit: nobody takes the task over before it ends. Raises LeaseLost."""
-        self._check(await tx.row(HOLD, self._values))
+        self._check(await tx.row(LOCK_LEASE, self._values))
 
-    async def renew(self, tx: Transaction) -> bool:
+    async def renew(self, tx: UnitOfWork) -> bool:
         """Keep the task for `seconds` more; returns whether it should stop. Raises LeaseLost."""
-        row = await tx.row(RENEW, self._values)
+        row = await tx.row(RENEW_LEASE, self._values)
         self._check(row)
         return bool(row and row["cancelled"])
 
-    async def end(self, tx: Transaction) -> None:
+    async def end(self, tx: UnitOfWork) -> None:
         """Nobody will work on this task any more; in the commit of its outcome. Raises LeaseLost."""
-        self._check(await tx.row(END, self._values))
+        self._check(await tx.row(END_LEASE, self._values))
 
-    async def give_back(self, tx: Transaction, after: float, *, counted: bool = True) -> None:
+    async def release(self, tx: UnitOfWork, after: float, *, counted: bool = True) -> None:
         """Let any worker claim the task in `after` seconds; this attempt counts unless `counted` is False.
 
         Raises LeaseLost.
         """
-        self._check(await tx.row(GIVE_BACK, self._values | {"seconds": after, "uncounted": not counted}))
+        self._check(await tx.row(RELEASE_LEASE, self._values | {"seconds": after, "uncounted": not counted}))
 
     def _check(self, row: object) -> None:
         if row is None:
             raise LeaseLost(f"task {self.task_id} is in other hands")
 
 
-async def start(tx: Transaction, task_id: UUID) -> bool:
+async def start(tx: UnitOfWork, task_id: UUID) -> bool:
     """Make a task claimable, in the commit that permits it; False when it was known before, or cancelled already."""
-    return await tx.row(OPEN, {"task_id": task_id}) is not None
+    return await tx.row(INSERT_TASK_LEASE, {"task_id": task_id}) is not None
 
 
-async def claim(tx: Transaction, task_id: UUID, seconds: float) -> Lease | None:
+async def claim(tx: UnitOfWork, task_id: UUID, seconds: float) -> Lease | None:
     """The task for `seconds`; None when it has ended or somebody else has it."""
     values = {"task_id": task_id, "lease": uuid4(), "holder": HOLDER, "seconds": seconds}
-    row = await tx.row(CLAIM, values)
+    row = await tx.row(CLAIM_TASK, values)
     return None if row is None else Lease(task_id, values["lease"], seconds, row["attempts"])  # type: ignore[arg-type]
 
 
-async def cancel(tx: Transaction, task_id: UUID) -> bool:
+async def cancel(tx: UnitOfWork, task_id: UUID) -> bool:
     """Ask for a task to stop. True when it has ended by this: track it as cancelled in the same commit.
 
     False when its worker has still to notice, or when it had ended before. A task that is not known yet gets a
     tombstone: its `start` will be False.
     """
-    row = await tx.row(CANCEL, {"task_id": task_id})
+    row = await tx.row(CANCEL_TASK, {"task_id": task_id})
     return bool(row and row["ended"])
 
 
-async def forsaken(tx: Transaction, limit: int = 500) -> list[UUID]:
+async def stalled_tasks(tx: UnitOfWork, limit: int = 500) -> list[UUID]:
     """Tasks that nobody works on though they should be: their permits are to be given again."""
-    return [row["task_id"] for row in await tx.rows(FORSAKEN, {"limit": limit})]
+    return [row["task_id"] for row in await tx.rows(SELECT_STALLED_TASKS, {"limit": limit})]
 
 
-async def reopen(tx: Transaction, task_id: UUID) -> bool:
+async def reopen(tx: UnitOfWork, task_id: UUID) -> bool:
     """Make an ended task claimable again (track it with `again`); False when it has not ended."""
-    return await tx.row(REOPEN, {"task_id": task_id}) is not None
+    return await tx.row(REOPEN_TASK, {"task_id": task_id}) is not None

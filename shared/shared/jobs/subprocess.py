@@ -23,7 +23,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class ResourceLimits:
     """What a child may use. Memory is address space; `output_bytes` holds for stdout and stderr each."""
 
     memory_bytes: int = 2_000_000_000
@@ -34,7 +34,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class CompletedProcess:
     """How a child ended: its exit code, or minus the signal that ended it (`-SIGXCPU`: too much CPU time)."""
 
     code: int
@@ -49,12 +49,12 @@ class TooMuchOutput(SchoolConnectError):
 async def run(
     argv: Sequence[str],
     *,
-    bounds: Bounds,
+    bounds: ResourceLimits,
     grace: float,
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-) -> Ended:
+) -> CompletedProcess:
     """Run a program to its end. `env` is all that it gets besides PATH and a UTF-8 locale.
 
     When the caller is cancelled (a limit, a cancel, a lost lease) its group gets SIGTERM, and SIGKILL `grace` seconds
@@ -91,7 +91,7 @@ async def run(
         # Grandchildren that outlived their parent are still in its group.
         _signal(process, signal.SIGKILL)
         await _gone(process)
-    return Ended(code.result(), out.result(), err.result())
+    return CompletedProcess(code.result(), out.result(), err.result())
 
 
 async def _feed(process: asyncio.subprocess.Process, stdin: bytes) -> None:

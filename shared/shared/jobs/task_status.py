@@ -4,10 +4,10 @@ from typing import Any
 from uuid import UUID
 
 from shared.events.tasks import FINAL, TaskChanged, TaskState
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 # A final state stays final within its epoch; only a retry, which raises the epoch, reopens a task.
-TRACK = """
+UPSERT_TASK_STATUS = """
 INSERT INTO task_track AS t (task_id, school_id, kind, state, epoch, version)
 VALUES (%(task_id)s, %(school_id)s, %(kind)s, %(state)s, 1, 1)
 ON CONFLICT (task_id) DO UPDATE SET
@@ -19,12 +19,12 @@ WHERE %(again)s OR t.state <> ALL (%(final)s)
 RETURNING epoch, version, changed_at
 """
 
-KNOWN = "SELECT task_id, school_id, kind, state, epoch FROM task_track WHERE task_id = %(task_id)s"
-ENDED = "SELECT state FROM task_track WHERE task_id = %(task_id)s AND state = ANY (%(final)s)"
+SELECT_TASK = "SELECT task_id, school_id, kind, state, epoch FROM task_track WHERE task_id = %(task_id)s"
+SELECT_ENDED_TASK = "SELECT state FROM task_track WHERE task_id = %(task_id)s AND state = ANY (%(final)s)"
 
 
 async def track(
-    tx: Transaction,
+    tx: UnitOfWork,
     task_id: UUID,
     *,
     school_id: UUID | None,
@@ -38,7 +38,7 @@ async def track(
 ) -> bool:
     """Record where a task stands and emit it; False when it had already ended (and `again` is not set)."""
     row = await tx.row(
-        TRACK,
+        UPSERT_TASK_STATUS,
         {
             "task_id": task_id,
             "school_id": school_id,
@@ -68,15 +68,15 @@ async def track(
     return True
 
 
-async def known(tx: Transaction, task_id: UUID) -> dict[str, Any] | None:
+async def known(tx: UnitOfWork, task_id: UUID) -> dict[str, Any] | None:
     """{task_id, school_id, kind, state, epoch} as this service last told them; None for a task it never told of."""
-    return await tx.row(KNOWN, {"task_id": task_id})
+    return await tx.row(SELECT_TASK, {"task_id": task_id})
 
 
-async def ended(tx: Transaction, task_id: UUID) -> bool:
+async def ended(tx: UnitOfWork, task_id: UUID) -> bool:
     """Whether a task has ended here already.
 
     A cancel may overtake its intent, because nothing orders different queues: its reaction then calls `track` with
     `cancelled`, which leaves a tombstone, and the intent's handler asks here before it begins.
     """
-    return await tx.row(ENDED, {"task_id": task_id, "final": sorted(FINAL)}) is not None
+    return await tx.row(SELECT_ENDED_TASK, {"task_id": task_id, "final": sorted(FINAL)}) is not None

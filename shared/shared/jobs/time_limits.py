@@ -14,14 +14,14 @@ import structlog
 from shared.errors import LeaseLost, SchoolConnectError, TaskCancelled, TimeLimit
 from shared.jobs.lease import Lease
 from shared.messaging.topology import LONGEST_TASK_SECONDS
-from shared.persistence.database_errors import contention, infrastructure
-from shared.transactions.unit_of_work import Transactions
+from shared.persistence.database_errors import is_contention, is_database_down
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TimeLimits:
     """Times in seconds. After `soft` the work is cancelled and may clean up; `grace` later its children are killed.
 
     `lease`: how long a dead worker's task waits for the next. `beat`: how soon a cancel is noticed. `again`: work that
@@ -45,14 +45,14 @@ class Limits:
 
 
 @asynccontextmanager
-async def watched(transactions: Transactions, lease: Lease, limits: Limits) -> AsyncIterator[None]:
+async def keep_lease(transactions: UnitOfWorkFactory, lease: Lease, limits: TimeLimits) -> AsyncIterator[None]:
     """Run the body under a lease that is renewed meanwhile.
 
     The body is cancelled, and the error raised after it has cleaned up, with TimeLimit when it takes longer than
     `limits.soft`, TaskCancelled when somebody asked for that, and LeaseLost when the task is in other hands or the
     lease could not be renewed in time.
     """
-    watch = _Watch(transactions, lease, limits)
+    watch = _LeaseKeeper(transactions, lease, limits)
     try:
         async with asyncio.timeout(limits.soft) as bell:
             watching = asyncio.create_task(watch.run(bell), name="lease")
@@ -67,10 +67,10 @@ async def watched(transactions: Transactions, lease: Lease, limits: Limits) -> A
         raise watch.verdict or TimeLimit(f"took longer than {limits.soft:g} s") from late
 
 
-class _Watch:
+class _LeaseKeeper:
     """Renews a lease; rings the bell with a verdict when the work should stop."""
 
-    def __init__(self, transactions: Transactions, lease: Lease, limits: Limits) -> None:
+    def __init__(self, transactions: UnitOfWorkFactory, lease: Lease, limits: TimeLimits) -> None:
         self._transactions = transactions
         self._lease = lease
         self._limits = limits
@@ -96,7 +96,7 @@ class _Watch:
                 self.verdict = LeaseLost("the lease could not be renewed in time")
             except Exception as problem:
                 # Contention: a long commit of the work itself holds the row meanwhile.
-                if not infrastructure(problem) and not contention(problem):
+                if not is_database_down(problem) and not is_contention(problem):
                     log.exception("lease.broken", task_id=str(self._lease.task_id))
                     self.verdict = LeaseLost("the lease could not be renewed")
                 log.warning("lease.not_renewed", task_id=str(self._lease.task_id), error=type(problem).__name__)

@@ -14,10 +14,10 @@ from shared.errors import NotUnderstood
 from shared.events.envelope import Envelope
 from shared.events.event import Event
 from shared.messaging.connection import CONNECTION_PROBLEMS, connected
-from shared.messaging.serialization import bodies, event_type
+from shared.messaging.serialization import decrypt_bodies, event_type
 from shared.messaging.topology import EVENTS
-from shared.persistence.database_errors import infrastructure
-from shared.persistence.encryption import Vault
+from shared.persistence.database_errors import is_database_down
+from shared.persistence.encryption import SubjectKeyStore
 
 log = structlog.get_logger()
 
@@ -26,14 +26,14 @@ PREFETCH = 200
 Heard = Callable[[Event, Envelope], Awaitable[None]]
 
 
-class Listener:
+class BroadcastListener:
     """Calls `heard` with each event of the given kinds, one at a time, in the order in which they come."""
 
     def __init__(
         self,
         url: str,
         events: Sequence[type[Event]],
-        vault: Vault,
+        vault: SubjectKeyStore,
         heard: Heard,
         interrupted: Callable[[], None] = lambda: None,
     ) -> None:
@@ -71,12 +71,12 @@ class Listener:
         """One message; one that cannot be read or opened now is dropped and said: the rows have it."""
         try:
             envelope = Envelope.read(message.headers)
-            (body,) = await bodies([message.body], self._vault)
+            (body,) = await decrypt_bodies([message.body], self._vault)
             await self._heard(event_type(envelope).model_validate(body), envelope)
         except (NotUnderstood, ValueError) as problem:
             log.warning("listener.dropped", error=type(problem).__name__)
         except Exception as problem:
-            if not infrastructure(problem):
+            if not is_database_down(problem):
                 raise
             log.warning("listener.dropped", error=type(problem).__name__)
         finally:

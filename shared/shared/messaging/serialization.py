@@ -8,7 +8,7 @@ import orjson
 from shared.errors import Malformed, UnknownMajor
 from shared.events.envelope import Envelope
 from shared.events.event import Event
-from shared.persistence.encryption import Vault, sealed_subject, unseal
+from shared.persistence.encryption import SubjectKeyStore, decrypt_personal, sealed_subject
 
 
 def event_type(envelope: Envelope) -> type[Event]:
@@ -22,23 +22,23 @@ def event_type(envelope: Envelope) -> type[Event]:
 def parse(body: bytes) -> dict[str, Any]:
     """The JSON object in a body; raises Malformed."""
     try:
-        read = orjson.loads(body)
+        found = orjson.loads(body)
     except ValueError as problem:
         raise Malformed("body: not JSON") from problem
-    if not isinstance(read, dict):
+    if not isinstance(found, dict):
         raise Malformed("body: not a JSON object")
-    return read
+    return found
 
 
-async def bodies(raw: Sequence[bytes], vault: Vault) -> list[dict[str, Any]]:
+async def decrypt_bodies(raw: Sequence[bytes], vault: SubjectKeyStore) -> list[dict[str, Any]]:
     """Bodies with their personal fields opened, with one look-up of keys for all of them."""
     sealed = [parse(body) for body in raw]
     subjects = [sealed_subject(body) for body in sealed]
     keys = await vault.keys(found) if (found := {s for s in subjects if s}) else {}
-    return [unseal(body, keys.get(who) if who else None) for body, who in zip(sealed, subjects, strict=True)]
+    return [decrypt_personal(body, keys.get(who) if who else None) for body, who in zip(sealed, subjects, strict=True)]
 
 
-async def read(envelope: Envelope, body: bytes, vault: Vault) -> Event:
+async def deserialize(envelope: Envelope, body: bytes, vault: SubjectKeyStore) -> Event:
     """The fact in one message; raises Malformed, UnknownMajor, or pydantic's ValidationError."""
     known = event_type(envelope)
-    return known.model_validate((await bodies([body], vault))[0])
+    return known.model_validate((await decrypt_bodies([body], vault))[0])

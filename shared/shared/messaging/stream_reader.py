@@ -9,7 +9,7 @@ from typing import Any, cast
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from shared.messaging.connection import Connection, underlying
-from shared.persistence.database import storable
+from shared.persistence.database import replace_nul
 
 BATCH = 400
 """Messages in hand; more gains nothing (measured)."""
@@ -47,7 +47,7 @@ class Read:
     def mark(self) -> str | None:
         """What tells this message from another at the same offset of a stream that was made anew."""
         found = self.headers.get("ce-id")
-        return storable(found) if found else None
+        return replace_nul(found) if found else None
 
 
 class Incoming:

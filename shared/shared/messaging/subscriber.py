@@ -44,7 +44,7 @@ class Acks:
         if self.saying is None or self.saying.done():
             self.saying = asyncio.create_task(self._say())
 
-    async def give_back(self, tag: int) -> None:
+    async def requeue(self, tag: int) -> None:
         """Somebody is to be given it again; the broker counts how often, and gives it up in the end."""
         try:
             await self._channel.basic_nack(tag, requeue=True)
@@ -95,9 +95,9 @@ class Message:
         """It is done with: the broker is told soon."""
         self._acks.settled(self._tag)
 
-    async def give_back(self) -> None:
+    async def requeue(self) -> None:
         """It is not: it goes back to its queue."""
-        await self._acks.give_back(self._tag)
+        await self._acks.requeue(self._tag)
 
 
 Settle = Callable[[Message], Coroutine[Any, Any, None]]
@@ -119,7 +119,7 @@ async def _settle(subscription: Subscription, message: Message) -> None:
     except Exception:
         log.exception("message.unsettled", queue=subscription.queue)
         await asyncio.sleep(UNSETTLED_PAUSE)
-        await message.give_back()
+        await message.requeue()
 
 
 @dataclass(frozen=True, slots=True)

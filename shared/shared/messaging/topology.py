@@ -114,12 +114,12 @@ def lane(service: str, name: str) -> Queue:
     return _work(lane_name(service, name))
 
 
-def aside(service: str, projection: str) -> Queue:
+def projection_retry_queue(service: str, projection: str) -> Queue:
     """Events of the log that a projection could not take: they go the way of every failed message, tiers first."""
-    return _work(aside_name(service, projection))
+    return _work(projection_retry_queue_name(service, projection))
 
 
-def aside_name(service: str, projection: str) -> str:
+def projection_retry_queue_name(service: str, projection: str) -> str:
     """The queue name of what a projection set aside."""
     return f"{service}.log.{projection}"
 

@@ -13,31 +13,31 @@ from psycopg import AsyncConnection
 from shared.errors import InfrastructureDown, LeaseLost, Undeliverable
 from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
 from shared.messaging.stream_reader import Read, last_offset, reading
-from shared.persistence.database_errors import contention, infrastructure
+from shared.persistence.database_errors import is_contention, is_database_down
 from shared.projections.projector import Projector
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
 HELD_SECONDS = 1.0
 """How long an offset is held back while nothing that is read is wanted: a commit for nothing costs as much as any."""
 
-START = """
+INSERT_LOG_OFFSET = """
 INSERT INTO log_offset (projection, stream, position) VALUES (%(projection)s, %(stream)s, -1)
 ON CONFLICT DO NOTHING
 """
-WHERE_TO = "SELECT position, mark FROM log_offset WHERE projection = %(projection)s AND stream = %(stream)s"
-REWIND = """
+SELECT_LOG_OFFSET = "SELECT position, mark FROM log_offset WHERE projection = %(projection)s AND stream = %(stream)s"
+RESET_LOG_OFFSET = """
 UPDATE log_offset SET position = -1, mark = NULL WHERE projection = %(projection)s AND stream = %(stream)s
 """
-MISSED = "UPDATE log_offset SET gap = %(gap)s WHERE projection = %(projection)s AND stream = %(stream)s"
-LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0)) AS got"
+UPDATE_LOG_GAP = "UPDATE log_offset SET gap = %(gap)s WHERE projection = %(projection)s AND stream = %(stream)s"
+TRY_LOCK_READER = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0)) AS got"
 
 
-class LogReader:
+class ProjectionRunner:
     """One projection's reader of one stream; run it in every replica, one of them reads."""
 
-    def __init__(self, url: str, stream: str, transactions: Transactions, projector: Projector) -> None:
+    def __init__(self, url: str, stream: str, transactions: UnitOfWorkFactory, projector: Projector) -> None:
         self._url = url
         self._transactions = transactions
         self._projector = projector
@@ -55,20 +55,20 @@ class LogReader:
             except (LeaseLost, InfrastructureDown, Undeliverable, *CONNECTION_PROBLEMS) as problem:
                 log.warning("log.reader_interrupted", error=type(problem).__name__, **self._key)
             except psycopg.Error as problem:
-                if not infrastructure(problem) and not contention(problem):
+                if not is_database_down(problem) and not is_contention(problem):
                     raise
                 log.warning("log.reader_interrupted", error=type(problem).__name__, **self._key)
             await asyncio.sleep(0.5)
 
     async def _lead(self) -> None:
         """Become the one reader, then read."""
-        info = self._transactions.database.worker_info
+        info = self._transactions.database.worker_conninfo
         async with await AsyncConnection.connect(info, autocommit=True) as leader:
             name = f"{self._transactions.database.path}/{self._projector.name}/{self.stream}"
-            while not (await (await leader.execute(LOCK, (name,))).fetchone() or (False,))[0]:
+            while not (await (await leader.execute(TRY_LOCK_READER, (name,))).fetchone() or (False,))[0]:
                 await asyncio.sleep(1.0)
             async with self._transactions.database.worker() as database:
-                await database.execute(START, self._key)
+                await database.execute(INSERT_LOG_OFFSET, self._key)
             async with connected(self._url, name) as connection:
                 position, mark = await self._position(connection)
                 await self._read(connection, position, mark)
@@ -76,7 +76,7 @@ class LogReader:
     async def _position(self, connection: Connection) -> tuple[int, str | None]:
         """Where to go on from, and what lies there. A stream that ends before that was deleted and made again."""
         async with self._transactions.database.worker() as database:
-            row = await (await database.execute(WHERE_TO, self._key)).fetchone()
+            row = await (await database.execute(SELECT_LOG_OFFSET, self._key)).fetchone()
         position, mark = (int(row["position"]), row["mark"]) if row else (-1, None)
         if position < 0:
             return position, mark
@@ -120,11 +120,11 @@ class LogReader:
 
     async def _start_over(self, gap: str) -> None:
         async with self._transactions.database.worker() as database:
-            await database.execute(REWIND, self._key)
+            await database.execute(RESET_LOG_OFFSET, self._key)
         await self._note_gap(gap)
 
     async def _note_gap(self, gap: str) -> None:
         """History is missing: what came by in it is not known here. The owner's `resync`, then a rebuild, mend it."""
         log.error("log.history_missing", gap=gap, **self._key)
         async with self._transactions.database.worker() as database:
-            await database.execute(MISSED, self._key | {"gap": gap})
+            await database.execute(UPDATE_LOG_GAP, self._key | {"gap": gap})

@@ -13,21 +13,21 @@ from shared.events.envelope import Envelope
 from shared.events.event import DirectoryEvent, Event, StateEvent
 from shared.events.headers import carried
 from shared.messaging.publisher import Publisher
-from shared.messaging.serialization import bodies, event_type
+from shared.messaging.serialization import decrypt_bodies, event_type
 from shared.messaging.stream_reader import Read
 from shared.messaging.topology import log_of
-from shared.persistence.database_errors import contention, infrastructure
-from shared.persistence.encryption import Vault
+from shared.persistence.database_errors import is_contention, is_database_down
+from shared.persistence.encryption import SubjectKeyStore
 from shared.telemetry import Metrics
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
 
-Handler = Callable[[Sequence[Event], Transaction], Awaitable[None]]
+Handler = Callable[[Sequence[Event], UnitOfWork], Awaitable[None]]
 
-SetAside = Callable[[Read], Awaitable[None]]
+Park = Callable[[Read], Awaitable[None]]
 
-SEEN = """
+ADD_DIRECTORY_VERSIONS = """
 INSERT INTO directory_seen (school_id, versions)
 SELECT school_id, range_agg(int8range(version, version, '[]'))
 FROM unnest(%(schools)s::uuid[], %(versions)s::bigint[]) AS new(school_id, version) GROUP BY school_id
@@ -36,7 +36,7 @@ ON CONFLICT (school_id) DO UPDATE SET versions = directory_seen.versions + exclu
 
 
 # Who has applied a telling anew from its first to its last position has all that came before as well.
-COVERED = """
+ADD_RESYNCED_VERSIONS = """
 UPDATE directory_seen s SET versions = s.versions + int8multirange(int8range(1, r.first))
 FROM unnest(%(schools)s::uuid[], %(firsts)s::bigint[], %(lasts)s::bigint[]) AS r(school_id, first, last)
 WHERE s.school_id = r.school_id AND s.versions @> int8range(r.first, r.last, '[]')
@@ -55,10 +55,10 @@ class Projector:
         events: Sequence[type[Event]],
         handler: Handler,
         *,
-        transactions: Transactions,
-        vault: Vault,
+        transactions: UnitOfWorkFactory,
+        vault: SubjectKeyStore,
         metrics: Metrics,
-        set_aside: SetAside,
+        set_aside: Park,
     ) -> None:
         self.name = name
         self.topics = frozenset(event.topic for event in events)
@@ -79,7 +79,7 @@ class Projector:
         except LeaseLost:
             raise
         except Exception as problem:
-            if infrastructure(problem):
+            if is_database_down(problem):
                 raise
             if len(reads) > 1:
                 log.warning("projection.batch_failed", projection=self.name, error=describe(problem))
@@ -91,7 +91,7 @@ class Projector:
 
     async def _again(self, stream: str, since: int, read: Read, problem: Exception) -> None:
         """Contention is not the event's fault; anything else takes it out of the others' way."""
-        for _ in range(CONTENTION_TRIES if contention(problem) else 0):
+        for _ in range(CONTENTION_TRIES if is_contention(problem) else 0):
             await asyncio.sleep(CONTENTION_PAUSE)
             try:
                 await self._commit(stream, since, [read])
@@ -99,37 +99,37 @@ class Projector:
                 raise
             except Exception as next_problem:  # noqa: BLE001  # weighed once more
                 problem = next_problem
-                if not contention(problem):
+                if not is_contention(problem):
                     break
             else:
                 return
-        if infrastructure(problem):
+        if is_database_down(problem):
             raise problem
         log.error("projection.event_set_aside", projection=self.name, offset=read.offset, exc_info=problem)
         await self._set_aside(read)
-        async with self._transactions.advance(self.name, stream, since, read.offset, read.mark):
+        async with self._transactions.project_batch(self.name, stream, since, read.offset, read.mark):
             pass
 
     async def _commit(self, stream: str, since: int, reads: Sequence[Read]) -> None:
         wanted = [read for read in reads if read.type in self.topics]
         events = await self._decode(wanted)
         last = reads[-1]
-        async with self._transactions.advance(self.name, stream, since, last.offset, last.mark) as tx:
+        async with self._transactions.project_batch(self.name, stream, since, last.offset, last.mark) as tx:
             await self._take(tx, events)
         self.metrics.projected.labels(self.name).inc(len(wanted))
 
-    async def take_alone(self, event: Event, tx: Transaction) -> None:
+    async def apply_parked(self, event: Event, tx: UnitOfWork) -> None:
         """Take an event that was set aside. Versions guard the order; the inbox guards against a second time."""
         await self._take(tx, [event])
 
-    async def _take(self, tx: Transaction, events: Sequence[Event]) -> None:
+    async def _take(self, tx: UnitOfWork, events: Sequence[Event]) -> None:
         await _remember_positions(tx, events)
         if newest := _newest(events):
             await self._handler(newest, tx)
 
     async def _decode(self, reads: Sequence[Read]) -> list[Event]:
         envelopes = [Envelope.read(read.headers) for read in reads]
-        plain = await bodies([read.body for read in reads], self._vault)
+        plain = await decrypt_bodies([read.body for read in reads], self._vault)
         found = []
         for envelope, body in zip(envelopes, plain, strict=True):
             found.append(event_type(envelope).model_validate(body))
@@ -147,7 +147,7 @@ class Projection:
     """What it writes, if a rebuild may write it anew from the log."""
 
     @property
-    def tells_positions(self) -> bool:
+    def has_directory_versions(self) -> bool:
         """Whether its events say which directory versions they bring."""
         return any(issubclass(event, DirectoryEvent) for event in self.events)
 
@@ -156,7 +156,9 @@ class Projection:
         """The streams that hold its events."""
         return sorted({log_of(event.topic) for event in self.events})
 
-    def projector(self, transactions: Transactions, vault: Vault, metrics: Metrics, set_aside: SetAside) -> Projector:
+    def projector(
+        self, transactions: UnitOfWorkFactory, vault: SubjectKeyStore, metrics: Metrics, set_aside: Park
+    ) -> Projector:
         """What turns its messages into commits."""
         return Projector(
             self.name,
@@ -169,7 +171,7 @@ class Projection:
         )
 
 
-def to_the_tiers(queue: str, publisher: Publisher) -> SetAside:
+def park_in_queue(queue: str, publisher: Publisher) -> Park:
     """Sets an event aside into a queue of its projection's: tried at once, after each tier, then a dead letter.
 
     An unknown major goes this way too: a newer replica may take it from there, and the events behind it do not wait.
@@ -196,14 +198,14 @@ def _newest(events: Sequence[Event]) -> list[Event]:
     return [event for event in events if not isinstance(event, StateEvent) or id(event) in kept]
 
 
-async def _remember_positions(tx: Transaction, events: Sequence[Event]) -> None:
+async def _remember_positions(tx: UnitOfWork, events: Sequence[Event]) -> None:
     """Note which directory versions of which schools have been applied, superseded states included."""
     pairs: list[tuple[UUID, int]] = [
         pair for event in events if isinstance(event, DirectoryEvent) for pair in event.positions.items()
     ]
     if pairs:
         schools, versions = zip(*pairs, strict=True)
-        await tx.execute(SEEN, {"schools": list(schools), "versions": list(versions)})
+        await tx.execute(ADD_DIRECTORY_VERSIONS, {"schools": list(schools), "versions": list(versions)})
     told = {
         (school, *span)
         for event in events
@@ -212,4 +214,6 @@ async def _remember_positions(tx: Transaction, events: Sequence[Event]) -> None:
     }
     if told:
         schools, firsts, lasts = zip(*told, strict=True)
-        await tx.execute(COVERED, {"schools": list(schools), "firsts": list(firsts), "lasts": list(lasts)})
+        await tx.execute(
+            ADD_RESYNCED_VERSIONS, {"schools": list(schools), "firsts": list(firsts), "lasts": list(lasts)}
+        )

@@ -1,4 +1,4 @@
-"""When a rule comes due next: pure and synchronous. The gateway refuses bad rules with it, the scheduler runs by it."""
+"""Computes when a rule comes due next: pure and synchronous. The gateway checks rules, the scheduler runs them."""
 
 from shared.recurrence.next_run import check, is_over, next_occasion, next_run, over_until, upcoming
 from shared.recurrence.school_calendar import SchoolCalendar

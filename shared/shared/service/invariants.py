@@ -9,13 +9,13 @@ import random
 
 import structlog
 
-from shared.persistence.database_errors import contention, infrastructure
+from shared.persistence.database_errors import is_contention, is_database_down
 from shared.telemetry import Metrics
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
-EVERYWHERE = {
+SPINE_INVARIANTS = {
     # A projection met a log that did not hold all that it should have read (`resync`, then `rebuild`).
     "log_history_missing": "SELECT count(*) AS violations FROM log_offset WHERE gap IS NOT NULL",
     # A task is final, and somebody still has it: its end would be told twice.
@@ -31,17 +31,17 @@ WHERE l.ended_at < clock_timestamp() - interval '1 minute' AND t.state NOT IN ('
 }
 """Invariants of the spine's own tables, for every service."""
 
-OLDEST = "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0) AS age FROM outbox"
+SELECT_OUTBOX_AGE = "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0) AS age FROM outbox"
 
 
-class Reconciler:
+class InvariantChecker:
     """One service's invariants, counted about every `seconds` in each replica."""
 
-    def __init__(self, transactions: Transactions, metrics: Metrics, seconds: float) -> None:
+    def __init__(self, transactions: UnitOfWorkFactory, metrics: Metrics, seconds: float) -> None:
         self._transactions = transactions
         self._metrics = metrics
         self._seconds = seconds
-        self.invariants = dict(EVERYWHERE)
+        self.invariants = dict(SPINE_INVARIANTS)
 
     async def run(self) -> None:
         """Count until cancelled. A database that is away leaves the last numbers standing."""
@@ -50,7 +50,7 @@ class Reconciler:
             try:
                 await self.count()
             except Exception as problem:
-                if not infrastructure(problem) and not contention(problem):
+                if not is_database_down(problem) and not is_contention(problem):
                     raise
                 log.warning("reconciler.interrupted", error=type(problem).__name__)
 
@@ -65,6 +65,6 @@ class Reconciler:
             if found[name]:
                 log.error("invariant.broken", invariant=name, violations=found[name])
         async with self._transactions.database.worker() as connection:
-            row = await (await connection.execute(OLDEST)).fetchone()
+            row = await (await connection.execute(SELECT_OUTBOX_AGE)).fetchone()
         self._metrics.outbox_age.set(float(row["age"]) if row else 0.0)
         return found

@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from shared.persistence.database_errors import away
+from shared.persistence.database_errors import is_unavailable
 from shared.telemetry import Metrics
 
 log = structlog.get_logger()
 
 
-class Sweep:
+class PeriodicTask:
     """Runs a chore about every `seconds`; replicas are spread by a random share of it."""
 
     def __init__(self, name: str, seconds: float, run: Callable[[], Awaitable[None]], metrics: Metrics) -> None:
@@ -28,7 +28,7 @@ class Sweep:
             try:
                 await self._run()
             except Exception as problem:
-                if away(problem):
+                if is_unavailable(problem):
                     log.warning("sweep.interrupted", sweep=self.name, error=type(problem).__name__)
                     continue
                 log.exception("sweep.failed", sweep=self.name)

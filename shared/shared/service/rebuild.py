@@ -20,25 +20,25 @@ from shared.messaging.connection import connected
 from shared.messaging.stream_reader import Read, first_offset
 from shared.persistence.database import Database
 from shared.projections import shadow_tables
-from shared.projections.projection_runner import LogReader
+from shared.projections.projection_runner import ProjectionRunner
 from shared.projections.projector import Projection
 from shared.service.service import Service
 from shared.telemetry import Metrics
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
 LOOK_SECONDS = 0.2
-LIVE = """
+LOCK_LIVE_OFFSETS = """
 SELECT stream, position FROM {schema}.log_offset WHERE projection = %(projection)s ORDER BY stream FOR UPDATE
 """
-REACHED = "SELECT stream, position, mark FROM {shadow}.log_offset WHERE projection = %(projection)s"
-MOVED = """
+SELECT_SHADOW_OFFSETS = "SELECT stream, position, mark FROM {shadow}.log_offset WHERE projection = %(projection)s"
+UPDATE_LIVE_OFFSET = """
 UPDATE {schema}.log_offset SET position = %(position)s, mark = %(mark)s, gap = NULL, moved_at = clock_timestamp()
 WHERE projection = %(projection)s AND stream = %(stream)s
 """
-AGAIN = "UPDATE log_offset SET position = -1, mark = NULL WHERE projection = %(projection)s"
-UNCOVERED = """
+RESET_OFFSETS = "UPDATE log_offset SET position = -1, mark = NULL WHERE projection = %(projection)s"
+SELECT_UNCOVERED_SCHOOLS = """
 SELECT l.school_id FROM {schema}.directory_seen l LEFT JOIN {shadow}.directory_seen s USING (school_id)
 WHERE NOT coalesce(s.versions @> int8range(1, upper(l.versions)), false) ORDER BY 1
 """
@@ -65,9 +65,9 @@ async def rebuild(
         raise Refused(f"{service.name} can rebuild {', '.join(p.name for p in _able(service)) or 'nothing'}")
     url = service.settings.amqp_url.get_secret_value()
     incomplete = await _starts_late(url, found)
-    if incomplete and not force and not found.tells_positions:
+    if incomplete and not force and not found.has_directory_versions:
         raise HistoryMissing(f"{', '.join(incomplete)} no longer hold their start: {found.name} cannot be rebuilt")
-    tables = (*found.tables, *(("directory_seen",) if found.tells_positions else ()))
+    tables = (*found.tables, *(("directory_seen",) if found.has_directory_versions else ()))
     untaken: list[Read] = []
     async with asyncio.timeout(patience), shadow_tables.schema(admin_url, service.name, tables) as name:
         database = Database(service.settings.database_url.get_secret_value(), service.name, workers=4, shadow=name)
@@ -95,7 +95,7 @@ async def rewind(service: Service, projection: str) -> None:
     if late := await _starts_late(service.settings.amqp_url.get_secret_value(), found):
         raise HistoryMissing(f"{', '.join(late)} no longer hold their start: {found.name} cannot be read again")
     async with service.database.worker() as connection:
-        await connection.execute(AGAIN, {"projection": projection})
+        await connection.execute(RESET_OFFSETS, {"projection": projection})
 
 
 def _able(service: Service) -> list[Projection]:
@@ -118,7 +118,7 @@ async def _reading(
     async def note(read: Read) -> None:
         untaken.append(read)
 
-    transactions = Transactions(database, service.name)
+    transactions = UnitOfWorkFactory(database, service.name)
     projector = found.projector(transactions, service.vault, Metrics(), note)
     url = service.settings.amqp_url.get_secret_value()
     async with AsyncExitStack() as stack:
@@ -127,7 +127,8 @@ async def _reading(
         await service.database.open()
         stack.push_async_callback(service.database.close)
         readers = [
-            asyncio.create_task(LogReader(url, stream, transactions, projector).run()) for stream in found.streams
+            asyncio.create_task(ProjectionRunner(url, stream, transactions, projector).run())
+            for stream in found.streams
         ]
         try:
             yield readers
@@ -152,16 +153,19 @@ async def _swap(
 
     key = {"projection": found.name}
     async with database.worker() as connection, connection.transaction():
-        live = await (await connection.execute(statement(LIVE), key)).fetchall()
-        reached = {row["stream"]: row for row in await (await connection.execute(statement(REACHED), key)).fetchall()}
+        live = await (await connection.execute(statement(LOCK_LIVE_OFFSETS), key)).fetchall()
+        reached = {
+            row["stream"]: row
+            for row in await (await connection.execute(statement(SELECT_SHADOW_OFFSETS), key)).fetchall()
+        }
         if any(row["stream"] not in reached or reached[row["stream"]]["position"] < row["position"] for row in live):
             return None
         if untaken and not force:
             raise Refused(
                 f"{len(untaken)} events cannot be taken, the first at offset {untaken[0].offset}; see its log"
             )
-        if found.tells_positions and not force:
-            missing = await (await connection.execute(statement(UNCOVERED))).fetchall()
+        if found.has_directory_versions and not force:
+            missing = await (await connection.execute(statement(SELECT_UNCOVERED_SCHOOLS))).fetchall()
             if missing:
                 schools = ", ".join(str(row["school_id"]) for row in missing[:5])
                 raise HistoryMissing(
@@ -169,8 +173,10 @@ async def _swap(
                     "let the owner tell it anew (`resync gateway`), then rebuild again"
                 )
         await connection.execute("SET LOCAL statement_timeout = '10min'")
-        changed = {table: await shadow_tables.take_over(connection, database.schema, name, table) for table in tables}
+        changed = {
+            table: await shadow_tables.replace_rows(connection, database.schema, name, table) for table in tables
+        }
         for stream, row in reached.items():
             values: dict[str, Any] = key | {"stream": stream, "position": row["position"], "mark": row["mark"]}
-            await connection.execute(statement(MOVED), values)
+            await connection.execute(statement(UPDATE_LIVE_OFFSET), values)
     return changed

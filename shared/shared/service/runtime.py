@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from shared.consumers.dead_letters import Keep, Undertaker
-from shared.consumers.message_processor import Consumer, Handle
-from shared.consumers.pause_switch import Gate
-from shared.consumers.quarantine import Turnstile
+from shared.consumers.dead_letters import DeadLetterConsumer, StoreDeadLetter
+from shared.consumers.message_processor import EnvelopeHandler, MessageProcessor
+from shared.consumers.pause_switch import PauseSwitch
+from shared.consumers.quarantine import ExclusiveSection
 from shared.errors import InfrastructureDown
 from shared.messaging import topology, topology_admin
 from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
 from shared.messaging.publisher import Publisher
 from shared.messaging.subscriber import Subscriber, Subscription
-from shared.projections.projection_runner import LogReader
+from shared.projections.projection_runner import ProjectionRunner
 from shared.projections.projector import Projector
 from shared.service.heartbeat import Heartbeat
 from shared.transactions.relay import Relay
@@ -59,9 +59,9 @@ class Runtime:
         self.publisher = Publisher(
             self._url, service.name, topology.LOGS, settings.publish_timeout, service.metrics.blocked.set
         )
-        self.gate = Gate(self._database_answers, service.metrics)
-        self._turnstile = Turnstile()
-        self.places = asyncio.Semaphore(settings.database_pool)
+        self.gate = PauseSwitch(self._database_answers, service.metrics)
+        self._turnstile = ExclusiveSection()
+        self.concurrency_limit = asyncio.Semaphore(settings.database_pool)
         """A handler holds a database connection throughout: no more run at once than there are."""
         self._subscriber = Subscriber(self._url, service.name)
         self._backgrounds: list[Callable[[], Coroutine[Any, Any, None]]] = []
@@ -70,10 +70,10 @@ class Runtime:
         self._missing: list[str] | None = None
         self._consuming = False
 
-    def consume(self, queue: str, handle: Handle, *, prefetch: int) -> None:
+    def consume(self, queue: str, handle: EnvelopeHandler, *, prefetch: int) -> None:
         """Take messages from a queue that the topology step has made."""
         service = self.service
-        consumer = Consumer(
+        consumer = MessageProcessor(
             service.name,
             queue,
             handle,
@@ -85,24 +85,24 @@ class Runtime:
         )
         self._subscriber.subscriptions.append(Subscription(queue, consumer, prefetch))
 
-    def bury(self, keep: Keep) -> None:
+    def store_dead_letters(self, keep: StoreDeadLetter) -> None:
         """Take the dead letters of every service."""
-        undertaker = Undertaker(keep, self.service.transactions, self.gate)
-        self._subscriber.subscriptions.append(Subscription(topology.DEAD, undertaker, prefetch=10))
+        dead_letters = DeadLetterConsumer(keep, self.service.transactions, self.gate)
+        self._subscriber.subscriptions.append(Subscription(topology.DEAD, dead_letters, prefetch=10))
 
     def read(self, stream: str, projector: Projector) -> None:
         """Read a stream into a projection."""
-        self._backgrounds.append(LogReader(self._url, stream, self.service.transactions, projector).run)
+        self._backgrounds.append(ProjectionRunner(self._url, stream, self.service.transactions, projector).run)
 
     def background(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run for as long as the service lives."""
         self._backgrounds.append(run)
 
-    def closing(self, close: Callable[[], Awaitable[None]]) -> None:
+    def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
         """Call at the very end."""
         self._closing.append(close)
 
-    def stopping(self, stop: Callable[[], None]) -> None:
+    def on_stop(self, stop: Callable[[], None]) -> None:
         """Call as soon as the process is told to stop."""
         self._stopping.append(stop)
 
@@ -160,7 +160,7 @@ class Runtime:
             service.database,
             self.publisher,
             service.vault,
-            service.transactions.left_outgoing,
+            service.transactions.outbox_filled,
             service.metrics,
             batch=settings.relay_batch,
             lease_seconds=settings.relay_lease,

@@ -32,14 +32,14 @@ COLLECT_AFTER = (10_000, 20, 50)
 Python does by itself costs more than the message's own decoding."""
 
 
-def settle() -> None:
+def freeze_gc() -> None:
     """Set apart what was loaded for good: looking at it again takes the collector 0.1 s, in which nothing else runs."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
 
 
-def serve(name: str, settings: ServiceSettings, app: FastAPI) -> None:
+def run(name: str, settings: ServiceSettings, app: FastAPI) -> None:
     """Serve until SIGINT or SIGTERM; then drain within `settings.drain` seconds."""
     configure_logs(name, settings.log_level, settings.log_format)
     config = uvicorn.Config(
@@ -53,6 +53,6 @@ def serve(name: str, settings: ServiceSettings, app: FastAPI) -> None:
         http="httptools",
         server_header=False,
     )
-    settle()
+    freeze_gc()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(Server(config, app).serve())

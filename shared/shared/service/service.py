@@ -12,29 +12,29 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import structlog
 from fastapi import APIRouter, FastAPI
 
-from shared.consumers.batch import Take
-from shared.consumers.batcher import Together
-from shared.consumers.dead_letters import Keep
+from shared.consumers.batch import ReactionHandler
+from shared.consumers.batcher import MessageBatcher
+from shared.consumers.dead_letters import StoreDeadLetter
 from shared.errors import UnknownMajor
 from shared.events.envelope import Envelope
 from shared.events.event import Event
 from shared.http.provided import provide
 from shared.http.tokens import Verifier
 from shared.messaging import topology
-from shared.messaging.broadcast_listener import Listener
-from shared.messaging.serialization import parse, read
+from shared.messaging.broadcast_listener import BroadcastListener
+from shared.messaging.serialization import deserialize, parse
 from shared.persistence.database import Database
-from shared.persistence.encryption import Vault, read_master_key
-from shared.projections.projector import Projection, to_the_tiers
+from shared.persistence.encryption import SubjectKeyStore, read_master_key
+from shared.projections.projector import Projection, park_in_queue
 from shared.service.health import router as health_router
 from shared.service.heartbeat import HeartbeatListener
-from shared.service.invariants import Reconciler
-from shared.service.periodic import Sweep
+from shared.service.invariants import InvariantChecker
+from shared.service.periodic import PeriodicTask
 from shared.service.runtime import Runtime
 from shared.settings import ServiceSettings, read_file
 from shared.telemetry import Metrics
 from shared.transactions.outbox import Work
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
 
@@ -56,25 +56,25 @@ class Service:
             workers=settings.database_pool,
             requests=settings.database_request_pool,
         )
-        self.transactions = Transactions(self.database, name)
-        self.vault = Vault(self.database, read_master_key(settings.vault_key_file), creates=creates_keys)
+        self.transactions = UnitOfWorkFactory(self.database, name)
+        self.vault = SubjectKeyStore(self.database, read_master_key(settings.vault_key_file), creates=creates_keys)
         self.verify_key = read_file("VERIFY_KEY_FILE", settings.verify_key_file)
         self.verifier = Verifier(self.verify_key)
-        self.reconciler = Reconciler(self.transactions, self.metrics, settings.reconcile)
+        self.invariant_checker = InvariantChecker(self.transactions, self.metrics, settings.reconcile)
         self.runtime = Runtime(self)
-        self.runtime.background(self.reconciler.run)
+        self.runtime.background(self.invariant_checker.run)
         self._topology = topology.spine() | topology.retries(name, settings.retry_tiers)
         self._routers: list[APIRouter] = []
         self._provided: list[object] = []
         self.reads: dict[str, str] = {}
         """Topic → how this service takes it, `reaction` or `projection`; for the documentation."""
         self.projections: dict[str, Projection] = {}
-        self.resyncs: dict[str, Callable[[Transactions], Awaitable[int]]] = {}
+        self.resyncs: dict[str, Callable[[UnitOfWorkFactory], Awaitable[int]]] = {}
 
     def on(
         self,
         event: type[E],
-        handler: Callable[Concatenate[E, Transaction, P], Awaitable[None]],
+        handler: Callable[Concatenate[E, UnitOfWork, P], Awaitable[None]],
         *args: P.args,
         **dependencies: P.kwargs,
     ) -> None:
@@ -83,32 +83,32 @@ class Service:
         Events that wait together are handled one after the other and commit together; one that fails, fails alone.
         """
         self.reads[event.topic] = "reaction"
-        self.drain(topology.reaction(self.name, event.topic), event, handler, *args, **dependencies)
+        self.drain_old_queue(topology.reaction(self.name, event.topic), event, handler, *args, **dependencies)
 
-    def drain(
+    def drain_old_queue(
         self,
         queue: topology.Queue,
         event: type[E],
-        handler: Callable[Concatenate[E, Transaction, P], Awaitable[None]],
+        handler: Callable[Concatenate[E, UnitOfWork, P], Awaitable[None]],
         *args: P.args,
         **dependencies: P.kwargs,
     ) -> None:
         """As `on`, from a queue that only the version before this fills, and looks for when it starts."""
         self._topology |= topology.Topology(queues=(queue,))
 
-        async def take(fact: Event, tx: Transaction) -> None:
+        async def take(fact: Event, tx: UnitOfWork) -> None:
             if not isinstance(fact, event):
                 raise UnknownMajor(f"{self.name} reacts to {event.__name__}, not to {type(fact).__name__}")
             await handler(fact, tx, *args, **dependencies)
 
         self._take(queue.name, take)
 
-    def _take(self, queue: str, take: Take) -> None:
+    def _take(self, queue: str, take: ReactionHandler) -> None:
         runtime, most = self.runtime, self.settings.prefetch // 2
-        together = Together(queue, take, self.transactions, runtime.places, runtime.gate, most=most)
+        together = MessageBatcher(queue, take, self.transactions, runtime.concurrency_limit, runtime.gate, most=most)
 
         async def handle(envelope: Envelope, body: bytes) -> None:
-            await together.take(envelope, await read(envelope, body, self.vault))
+            await together.take(envelope, await deserialize(envelope, body, self.vault))
 
         self.runtime.consume(queue, handle, prefetch=self.settings.prefetch)
 
@@ -116,7 +116,7 @@ class Service:
         self,
         name: str,
         events: Sequence[type[Event]],
-        handler: Callable[Concatenate[Sequence[Event], Transaction, P], Awaitable[None]],
+        handler: Callable[Concatenate[Sequence[Event], UnitOfWork, P], Awaitable[None]],
         *args: P.args,
         **dependencies: P.kwargs,
     ) -> None:
@@ -127,18 +127,18 @@ class Service:
         What the handler cannot take goes the way of failed messages, through a queue of the projection's own.
         """
 
-        async def apply(facts: Sequence[Event], tx: Transaction) -> None:
+        async def apply(facts: Sequence[Event], tx: UnitOfWork) -> None:
             await handler(facts, tx, *args, **dependencies)
 
-        aside = topology.aside(self.name, name)
+        aside = topology.projection_retry_queue(self.name, name)
         projection = Projection(name, tuple(events), apply)
         projector = projection.projector(
-            self.transactions, self.vault, self.metrics, to_the_tiers(aside.name, self.runtime.publisher)
+            self.transactions, self.vault, self.metrics, park_in_queue(aside.name, self.runtime.publisher)
         )
         self.projections[name] = projection
         self.reads |= dict.fromkeys((event.topic for event in events), "projection")
         self._topology |= topology.Topology(queues=(aside,))
-        self._take(aside.name, projector.take_alone)
+        self._take(aside.name, projector.apply_parked)
         for stream in projection.streams:
             self.runtime.read(stream, projector)
 
@@ -146,14 +146,14 @@ class Service:
         """Allow a rebuild of a projection from the log: its handler writes these tables and reads no other."""
         self.projections[name] = replace(self.projections[name], tables=tuple(tables))
 
-    def resync(self, name: str, tell: Callable[[Transactions], Awaitable[int]]) -> None:
+    def resync(self, name: str, tell: Callable[[UnitOfWorkFactory], Awaitable[int]]) -> None:
         """This service owns what `name` says and can tell all of its present state anew, for a log that starts late."""
         self.resyncs[name] = tell
 
     def work(
         self,
         permit: type[W],
-        handler: Callable[Concatenate[W, Envelope, Transactions, P], Awaitable[None]],
+        handler: Callable[Concatenate[W, Envelope, UnitOfWorkFactory, P], Awaitable[None]],
         lanes: Sequence[str],
         *args: P.args,
         **dependencies: P.kwargs,
@@ -166,18 +166,18 @@ class Service:
         for name in lanes:
             queue = topology.lane(self.name, name)
             self._topology |= topology.Topology(queues=(queue,))
-            self.runtime.consume(queue.name, handle, prefetch=permit.at_once)
+            self.runtime.consume(queue.name, handle, prefetch=permit.concurrency)
 
-    def bury(self, keep: Keep) -> None:
+    def store_dead_letters(self, keep: StoreDeadLetter) -> None:
         """Keep the dead letters of every service; one service of the system does."""
-        self.runtime.bury(keep)
+        self.runtime.store_dead_letters(keep)
 
-    def hear(self, heard: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+    def on_heartbeat(self, heard: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
         """Be told of every worker's heartbeat."""
         listener = HeartbeatListener(self.settings.amqp_url.get_secret_value(), heard)
         self.runtime.background(listener.run)
 
-    def listen(
+    def on_broadcast(
         self,
         events: Sequence[type[Event]],
         heard: Callable[[Event, Envelope], Awaitable[None]],
@@ -188,16 +188,16 @@ class Service:
         `interrupted` is called whenever events may have passed unheard.
         """
         url = self.settings.amqp_url.get_secret_value()
-        self.runtime.background(Listener(url, events, self.vault, heard, interrupted).run)
+        self.runtime.background(BroadcastListener(url, events, self.vault, heard, interrupted).run)
 
-    def stopping(self, stop: Callable[[], None]) -> None:
+    def on_stop(self, stop: Callable[[], None]) -> None:
         """Be told at once that the process is to stop, while requests are still being answered."""
-        self.runtime.stopping(stop)
+        self.runtime.on_stop(stop)
 
     def sweep(
         self,
         seconds: float,
-        chore: Callable[Concatenate[Transactions, P], Awaitable[object]],
+        chore: Callable[Concatenate[UnitOfWorkFactory, P], Awaitable[object]],
         *args: P.args,
         **dependencies: P.kwargs,
     ) -> None:
@@ -206,21 +206,21 @@ class Service:
         async def run() -> None:
             await chore(self.transactions, *args, **dependencies)
 
-        self.runtime.background(Sweep(getattr(chore, "__name__", "sweep"), seconds, run, self.metrics).run)
+        self.runtime.background(PeriodicTask(getattr(chore, "__name__", "sweep"), seconds, run, self.metrics).run)
 
-    def reconcile(self, name: str, statement: str) -> None:
+    def check_invariant(self, name: str, statement: str) -> None:
         """Count and export what breaks an invariant: a statement of one row, whose `violations` must be 0."""
-        self.reconciler.invariants[name] = statement
+        self.invariant_checker.invariants[name] = statement
 
     def background(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Keep a coroutine running for as long as the service lives."""
         self.runtime.background(run)
 
-    def closing(self, close: Callable[[], Awaitable[None]]) -> None:
+    def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
         """Close something of the service's own after everything that uses it has stopped."""
-        self.runtime.closing(close)
+        self.runtime.on_close(close)
 
-    def serve(self, router: APIRouter) -> None:
+    def include_router(self, router: APIRouter) -> None:
         """Answer HTTP requests."""
         self._routers.append(router)
 

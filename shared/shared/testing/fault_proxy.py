@@ -21,7 +21,7 @@ BLOCKED = struct.pack(">HHB", 10, 60, 3) + b"low"
 UNBLOCKED = struct.pack(">HH", 10, 61)
 
 
-class Proxy:
+class FaultInjectionProxy:
     """One proxy and its connections. Faults hold for those that are there and those to come, until taken back."""
 
     def __init__(self, host: str, port: int) -> None:
@@ -60,7 +60,7 @@ class Proxy:
             for link in self._links:
                 link.unblock()
 
-    async def passed(self) -> None:
+    async def wait_open(self) -> None:
         """Return when data may go on."""
         if self.seconds:
             await asyncio.sleep(self.seconds)
@@ -88,7 +88,7 @@ class Proxy:
 class _Link:
     """One connection through the proxy."""
 
-    def __init__(self, proxy: Proxy, near: asyncio.StreamWriter, far: asyncio.StreamWriter) -> None:
+    def __init__(self, proxy: FaultInjectionProxy, near: asyncio.StreamWriter, far: asyncio.StreamWriter) -> None:
         self._proxy, self._near, self._far = proxy, near, far
         self._unblocked = asyncio.Event()
         self._unblocked.set()
@@ -128,7 +128,7 @@ class _Link:
                 rest = await (_read_frame(reader) if amqp else reader.read(65_536))
 
     async def _send(self, writer: asyncio.StreamWriter, data: bytes) -> None:
-        await self._proxy.passed()
+        await self._proxy.wait_open()
         writer.write(data)
         await writer.drain()
 
@@ -145,12 +145,12 @@ def _frame(payload: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def proxied(url: str) -> AsyncIterator[tuple[str, Proxy]]:
+async def proxied(url: str) -> AsyncIterator[tuple[str, FaultInjectionProxy]]:
     """A proxy in front of the server in `url`, and the URL that leads through it."""
     parts = urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None
-    proxy = Proxy(parts.hostname, parts.port)
+    proxy = FaultInjectionProxy(parts.hostname, parts.port)
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     user = parts.netloc.rpartition("@")[0]

@@ -30,7 +30,7 @@ from shared.messaging import topology_admin
 from shared.messaging.topology import Topology
 from shared.persistence.migration_runner import migrate
 from shared.service.service import Service
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 T = TypeVar("T")
 
@@ -174,18 +174,18 @@ class Recorder:
         self.seen: list[Any] = []
         self._fails = fails
 
-    async def one(self, event: Any, _: Transaction) -> None:
+    async def one(self, event: Any, _: UnitOfWork) -> None:
         """A reaction."""
         self.seen.append(event)
         if problem := self._fails(event):
             raise problem
 
-    async def many(self, events: Sequence[Any], tx: Transaction) -> None:
+    async def many(self, events: Sequence[Any], tx: UnitOfWork) -> None:
         """A projection."""
         for event in events:
             await self.one(event, tx)
 
-    async def keep(self, letter: DeadLetter, _: Transaction) -> None:
+    async def keep(self, letter: DeadLetter, _: UnitOfWork) -> None:
         """A keeper of dead letters."""
         self.seen.append(letter)
 

@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 from gateway.accounts.api_keys import digest
 from gateway.problems import Problem
 from gateway.security.caller import Caller
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 BY_NAME = """
 SELECT a.person_id, a.hash FROM account_name n JOIN account a USING (person_id) JOIN person p USING (person_id)
@@ -82,12 +82,12 @@ INSERT INTO administrator (person_id) SELECT %(person)s
 REMOVE_ADMINISTRATOR = "DELETE FROM administrator WHERE person_id = %(person)s RETURNING person_id"
 
 
-async def memberships(tx: Transaction, person: UUID) -> list[dict[str, Any]]:
+async def memberships(tx: UnitOfWork, person: UUID) -> list[dict[str, Any]]:
     """What a person is, and where, today; `school_id` is None for the whole group."""
     return await tx.rows(MEMBERSHIPS, {"person": person})
 
 
-async def invite(tx: Transaction, caller: Caller, person: UUID, days: float) -> dict[str, Any]:
+async def invite(tx: UnitOfWork, caller: Caller, person: UUID, days: float) -> dict[str, Any]:
     """A token with which a person sets a password; 404 for somebody unknown here.
 
     403 for a school's administrator when the person belongs to another school or to the group as well: whoever holds
@@ -101,18 +101,18 @@ async def invite(tx: Transaction, caller: Caller, person: UUID, days: float) -> 
     return await _invitation(tx, person, days)
 
 
-async def _known_there(tx: Transaction, caller: Caller, person: UUID) -> bool:
+async def _known_there(tx: UnitOfWork, caller: Caller, person: UUID) -> bool:
     return any(row["school_id"] == caller.school for row in await memberships(tx, person))
 
 
-async def _invitation(tx: Transaction, person: UUID, days: float) -> dict[str, Any]:
+async def _invitation(tx: UnitOfWork, person: UUID, days: float) -> dict[str, Any]:
     token = secrets.token_urlsafe(32)
     row = await tx.row(INVITE, {"hash": digest(token), "person": person, "seconds": days * 86_400})
     assert row is not None
     return {"person_id": person, "token": token, "expires_at": row["expires_at"]}
 
 
-async def accept(tx: Transaction, token: str, name: str, hashed: str) -> UUID:
+async def accept(tx: UnitOfWork, token: str, name: str, hashed: str) -> UUID:
     """Set name and password of the one who was invited; every other invitation of theirs is used up, too."""
     row = await tx.row(USE_INVITATION, {"hash": digest(token)})
     if row is None:
@@ -129,20 +129,20 @@ async def accept(tx: Transaction, token: str, name: str, hashed: str) -> UUID:
     return person
 
 
-async def forget_invitations(rows: Transactions) -> None:
+async def forget_invitations(rows: UnitOfWorkFactory) -> None:
     """Drop those that have long been over."""
     async with rows.begin() as tx:
         await tx.execute(FORGET_INVITATIONS)
 
 
-async def link(tx: Transaction, person: UUID, uid: str) -> None:
+async def link(tx: UnitOfWork, person: UUID, uid: str) -> None:
     """Let a Firebase user sign in as this person."""
     if await tx.row(TAKEN, {"person": person, "uid": uid}) is not None:
         raise Problem(409, "conflict", "This Firebase user is linked to somebody else.")
     await tx.execute(LINK, {"person": person, "uid": uid})
 
 
-async def add_administrator(tx: Transaction, given_name: str, family_name: str, days: float) -> dict[str, Any]:
+async def add_administrator(tx: UnitOfWork, given_name: str, family_name: str, days: float) -> dict[str, Any]:
     """A new person who administers the whole group, and their invitation."""
     person = uuid7()
     await tx.execute(ADD_ADMINISTRATOR, {"person": person, "given_name": given_name, "family_name": family_name})

@@ -18,8 +18,8 @@ from gateway.problems import Problem
 from gateway.security.access_control import ADMINS, SCOPES, allow
 from gateway.security.audit import Audited
 from gateway.security.caller import CurrentCaller
-from shared.http.preconditions import NeededMatch, check_version, etag
-from shared.transactions.unit_of_work import Transaction
+from shared.http.preconditions import RequiredMatch, check_version, etag
+from shared.transactions.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/v1", tags=["access"], route_class=GuardedRoute)
 
@@ -67,7 +67,7 @@ async def add_key(body: KeyIn, caller: CurrentCaller, rows: Rows, audited: Audit
     return NewKey(**made.model_dump(), secret=secret)
 
 
-async def _school_there(tx: Transaction, school: UUID | None) -> None:
+async def _school_there(tx: UnitOfWork, school: UUID | None) -> None:
     if school is not None and await tx.row("SELECT FROM school WHERE school_id = %(s)s", {"s": school}) is None:
         raise Problem(404, "unknown_school")
 
@@ -106,7 +106,7 @@ async def change_key(
     caller: CurrentCaller,
     rows: Rows,
     keys: ApiKeys,
-    version: NeededMatch,
+    version: RequiredMatch,
     response: Response,
 ) -> Key:
     """Rename a key or move its end. Needs If-Match."""
@@ -133,7 +133,7 @@ async def revoke_key(key_id: UUID, caller: CurrentCaller, rows: Rows, keys: ApiK
     return Response(status_code=204)
 
 
-async def _key(tx: Transaction, key_id: UUID) -> Key:
+async def _key(tx: UnitOfWork, key_id: UUID) -> Key:
     found = await READ_KEY.first(tx, id=key_id)
     if found is None:
         raise Problem(404, "not_found")

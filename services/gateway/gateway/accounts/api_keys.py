@@ -9,7 +9,7 @@ from uuid import UUID
 
 from gateway.problems import Problem
 from gateway.security.caller import API_KEY_PREFIX, Caller
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 REMEMBERED_SECONDS = 5.0
 """How long a gateway may go on taking a key that was revoked on another one."""
@@ -44,7 +44,7 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-async def add(tx: Transaction, values: dict[str, Any]) -> str:
+async def add(tx: UnitOfWork, values: dict[str, Any]) -> str:
     """Add a key; its secret, which is shown once."""
     secret = API_KEY_PREFIX + secrets.token_urlsafe(32)
     await tx.execute(ADD, values | {"hash": digest(secret), "hint": secret[-4:]})
@@ -54,7 +54,7 @@ async def add(tx: Transaction, values: dict[str, Any]) -> str:
 class Keys:
     """Finds who comes with a key; remembers it for some seconds."""
 
-    def __init__(self, rows: Transactions) -> None:
+    def __init__(self, rows: UnitOfWorkFactory) -> None:
         self._rows = rows
         self._known: dict[bytes, tuple[float, dict[str, Any]]] = {}
 

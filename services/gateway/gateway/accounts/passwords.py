@@ -9,7 +9,7 @@ from pwdlib import PasswordHash
 from pydantic import StringConstraints
 
 from gateway.problems import Problem
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 AT_ONCE = 2
 """Each takes tens of milliseconds of a core and 64 MB."""
@@ -73,7 +73,7 @@ class Passwords:
 class Failures:
     """Counts wrong passwords by name, whether or not anybody has it, so that waiting tells nothing."""
 
-    def __init__(self, rows: Transactions, free: int, longest: float) -> None:
+    def __init__(self, rows: UnitOfWorkFactory, free: int, longest: float) -> None:
         self._rows = rows
         self._limits = {"free": free, "longest": longest}
 
@@ -91,7 +91,7 @@ class Failures:
             await tx.execute(SUCCEEDED, {"name": _hash(name)})
 
 
-async def forget_failures(rows: Transactions) -> None:
+async def forget_failures(rows: UnitOfWorkFactory) -> None:
     """Drop what is a day old."""
     async with rows.begin() as tx:
         await tx.execute(FORGET)

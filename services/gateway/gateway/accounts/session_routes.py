@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, m
 from gateway.accounts import accounts, sessions
 from gateway.accounts.dependencies import Tools
 from gateway.accounts.passwords import Password
-from gateway.accounts.sessions import Reused, Wish
+from gateway.accounts.sessions import RefreshTokenReused, SessionRequest
 from gateway.http.dependencies import Rows
 from gateway.http.guarded_route import GuardedRoute
 from gateway.problems import Problem
@@ -112,7 +112,7 @@ async def sign_in(body: SignIn, rows: Rows, tools: Tools) -> dict[str, Any]:
         else:
             person = await _by_firebase(body.firebase_token or "", rows, tools)
         async with rows.begin() as tx:
-            session = await tools.sessions.open(tx, person, Wish(body.school, body.role))
+            session = await tools.sessions.open(tx, person, SessionRequest(body.school, body.role))
     except Problem as problem:
         await audit.note(
             rows, "POST /v1/sessions", status=problem.status, code=problem.code, person=person, subject={"by": by}
@@ -155,8 +155,8 @@ async def _by_firebase(token: str, rows: Rows, tools: Tools) -> UUID:
 async def refresh(body: Renewal, rows: Rows, tools: Tools) -> dict[str, Any]:
     """Both tokens anew. A refresh token that comes a second time ends its session everywhere."""
     try:
-        return await tools.sessions.renew(body.refresh_token, Wish(body.school, body.role))
-    except Reused as problem:
+        return await tools.sessions.renew(body.refresh_token, SessionRequest(body.school, body.role))
+    except RefreshTokenReused as problem:
         await audit.note(
             rows, "POST /v1/sessions/refresh", status=problem.status, code=problem.code, person=problem.person
         )

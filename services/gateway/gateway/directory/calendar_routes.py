@@ -18,7 +18,7 @@ from gateway.problems import Problem
 from gateway.security.access_control import ADMINS, EVERYBODY, allow
 from gateway.security.caller import CurrentCaller
 from shared.http.preconditions import IfMatch, etag
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/v1/schools/{school_id}", tags=["schools"], route_class=GuardedRoute)
 
@@ -77,7 +77,7 @@ async def reopen(school_id: UUID, closure_id: UUID, caller: CurrentCaller, rows:
         await schools.reopen(tx, ours(caller, school_id), expected, closure_id)
 
 
-async def _calendar(tx: Transaction, school: UUID, response: Response) -> Calendar:
+async def _calendar(tx: UnitOfWork, school: UUID, response: Response) -> Calendar:
     found = await calendar_of(tx, school)
     if found is None:
         raise Problem(404, "not_found")

@@ -19,7 +19,7 @@ from gateway.security.access_control import ADMINS, STAFF, allow
 from gateway.security.caller import CurrentCaller
 from gateway.tables import ClassKind, ClassRole
 from shared.http.preconditions import IfMatch, etag
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/v1/classes", tags=["classes"], route_class=GuardedRoute)
 
@@ -185,7 +185,7 @@ def _out(found: ClassRead) -> Class:
     return Class.model_construct(**found.model_dump())
 
 
-async def _answer(tx: Transaction, school: UUID, class_id: UUID, response: Response) -> Class:
+async def _answer(tx: UnitOfWork, school: UUID, class_id: UUID, response: Response) -> Class:
     found = await LIST_CLASSES.first(tx, school=school, id=class_id, limit=1)
     if found is None:
         raise Problem(404, "not_found")

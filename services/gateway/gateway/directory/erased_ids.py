@@ -3,6 +3,6 @@
 import hashlib
 
 
-def mark(sourced_id: str) -> str:
+def erased_mark(sourced_id: str) -> str:
     """What stands for the sourcedId of somebody erased: it may say who they were."""
     return f"erased:{hashlib.sha256(sourced_id.encode()).hexdigest()}"

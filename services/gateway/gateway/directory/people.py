@@ -9,7 +9,7 @@ from psycopg import sql
 from gateway.directory import publish
 from gateway.problems import Problem
 from shared.http.preconditions import check_version
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 ADD = """
 INSERT INTO person (person_id, sourced_id, given_name, family_name, language, timezone, quiet_starts, quiet_ends)
@@ -80,7 +80,7 @@ SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, kind text, chann
 """
 
 
-async def lock(tx: Transaction, person: UUID, school: UUID | None, expected: int | None = None) -> None:
+async def lock(tx: UnitOfWork, person: UUID, school: UUID | None, expected: int | None = None) -> None:
     """Hold a person of a school (None: of any) until the commit; 404, 412."""
     row = await tx.row(LOCK, {"person": person, "school": school})
     if row is None or row["erased_at"] is not None:
@@ -89,7 +89,7 @@ async def lock(tx: Transaction, person: UUID, school: UUID | None, expected: int
 
 
 async def add(
-    tx: Transaction,
+    tx: UnitOfWork,
     person: UUID,
     school: UUID,
     facts: Mapping[str, Any],
@@ -107,7 +107,7 @@ async def add(
 
 
 async def change(
-    tx: Transaction, person: UUID, school: UUID | None, expected: int | None, facts: Mapping[str, Any]
+    tx: UnitOfWork, person: UUID, school: UUID | None, expected: int | None, facts: Mapping[str, Any]
 ) -> None:
     """Other names, language, timezone, quiet hours, or whether somebody is active at all."""
     await lock(tx, person, school, expected)
@@ -120,9 +120,7 @@ async def change(
     await _told(tx, person, await _students(tx, person) if "active" in facts else ())
 
 
-async def join(
-    tx: Transaction, person: UUID, school: UUID, expected: int | None, membership: Mapping[str, Any]
-) -> None:
+async def join(tx: UnitOfWork, person: UUID, school: UUID, expected: int | None, membership: Mapping[str, Any]) -> None:
     """Make a person somebody at a school, or change since when and until when they are."""
     await lock(tx, person, None, expected)
     if await tx.row(SCHOOL, {"school": school}) is None:
@@ -131,7 +129,7 @@ async def join(
     await _told(tx, person, await _students(tx, person, school))
 
 
-async def leave(tx: Transaction, person: UUID, school: UUID, expected: int | None, role: str) -> None:
+async def leave(tx: UnitOfWork, person: UUID, school: UUID, expected: int | None, role: str) -> None:
     """End a membership today; 404 when there is none that goes on."""
     await lock(tx, person, school, expected)
     if await tx.row(LEAVE, {"person": person, "school": school, "role": role}) is None:
@@ -139,18 +137,18 @@ async def leave(tx: Transaction, person: UUID, school: UUID, expected: int | Non
     await _told(tx, person, await _students(tx, person, school))
 
 
-async def end_lapsed(transactions: Transactions) -> None:
+async def end_lapsed(transactions: UnitOfWorkFactory) -> None:
     """Tell of students whose membership ended by its date, which no request and no import says."""
     ended = AT_ONCE
     while ended == AT_ONCE:
         async with transactions.begin() as tx:
             rows = await tx.rows(LAPSED, {"limit": AT_ONCE})
-            await publish.tell(tx, students=[(row["school_id"], row["student_id"]) for row in rows])
+            await publish.emit_states(tx, students=[(row["school_id"], row["student_id"]) for row in rows])
         ended = len(rows)
 
 
 async def replace_contacts(
-    tx: Transaction, person: UUID, school: UUID | None, expected: int | None, contacts: Sequence[Mapping[str, Any]]
+    tx: UnitOfWork, person: UUID, school: UUID | None, expected: int | None, contacts: Sequence[Mapping[str, Any]]
 ) -> None:
     """All addresses of a person, as given."""
     await lock(tx, person, school, expected)
@@ -160,7 +158,7 @@ async def replace_contacts(
 
 
 async def prefer(
-    tx: Transaction,
+    tx: UnitOfWork,
     person: UUID,
     school: UUID | None,
     expected: int | None,
@@ -182,14 +180,12 @@ async def prefer(
     await _told(tx, person)
 
 
-async def _students(tx: Transaction, person: UUID, school: UUID | None = None) -> list[tuple[UUID, UUID]]:
+async def _students(tx: UnitOfWork, person: UUID, school: UUID | None = None) -> list[tuple[UUID, UUID]]:
     found = await tx.rows(STUDENT, {"person": person, "school": school})
     return [(row["school_id"], row["student_id"]) for row in found]
 
 
-async def _told(
-    tx: Transaction, person: UUID, students: Sequence[tuple[UUID, UUID]] = (), *, bump: bool = True
-) -> None:
+async def _told(tx: UnitOfWork, person: UUID, students: Sequence[tuple[UUID, UUID]] = (), *, bump: bool = True) -> None:
     if bump:
         await publish.bump_people(tx, [person])
-    await publish.tell(tx, people=[person], students=students)
+    await publish.emit_states(tx, people=[person], students=students)

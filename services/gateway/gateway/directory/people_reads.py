@@ -9,7 +9,7 @@ from sqlmodel import col, func, or_, select
 
 from gateway.tables import MembershipRow, PersonRow
 from shared.persistence.query import Query, given, showing
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 
 class Found(BaseModel):
@@ -56,11 +56,11 @@ FROM person p WHERE p.person_id = %(person)s AND p.erased_at IS NULL
 """  # noqa: S608  # our own column list
 
 
-async def people(tx: Transaction, found: Sequence[Found]) -> list[dict[str, Any]]:
+async def people(tx: UnitOfWork, found: Sequence[Found]) -> list[dict[str, Any]]:
     """Read what is shown of people in a list, in the order of their ids."""
     return await tx.rows(SHOW_PEOPLE, {"people": [each.person_id for each in found]})
 
 
-async def person(tx: Transaction, person_id: UUID) -> dict[str, Any] | None:
+async def person(tx: UnitOfWork, person_id: UUID) -> dict[str, Any] | None:
     """Read all that is shown of one person; None for one who was erased."""
     return await tx.row(SHOW_PERSON, {"person": person_id})

@@ -30,7 +30,7 @@ from shared.events import PersonChanged
 from shared.events.records import RECORDS
 from shared.events.values import Role
 from shared.http.preconditions import IfMatch, etag
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/v1/people", tags=["people"], route_class=GuardedRoute)
 
@@ -166,7 +166,7 @@ async def _answer(rows: Rows, school: UUID, person: UUID, response: Response) ->
     return PersonWhole(**(row | {"contacts": contacts}))
 
 
-async def one(tx: Transaction, person: UUID) -> dict[str, Any]:
+async def one(tx: UnitOfWork, person: UUID) -> dict[str, Any]:
     """A person's row with all that belongs to it; 404."""
     row = await people_reads.person(tx, person)
     if row is None:

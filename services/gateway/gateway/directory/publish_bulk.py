@@ -15,7 +15,7 @@ from shared.events import Envelope, PersonChanged, StudentChanged
 from shared.events.envelope import PREFIX
 from shared.events.event import Event
 from shared.messaging.topology import EVENTS
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 SOURCE = "gateway"
 NOBODY = UUID(int=0)
@@ -103,7 +103,7 @@ FROM numbered s JOIN reserved r USING (school_id) ORDER BY s.school_id, s.studen
 """  # noqa: S608  # our own statement
 
 
-async def people(tx: Transaction, changed: Sequence[UUID]) -> None:
+async def people(tx: UnitOfWork, changed: Sequence[UUID]) -> None:
     """Tell the present state of people, whose rows this transaction holds, to all schools they ever belonged to."""
     if changed:
         sample = PersonChanged(person_id=NOBODY, version=0)
@@ -111,7 +111,7 @@ async def people(tx: Transaction, changed: Sequence[UUID]) -> None:
         await tx.execute(PEOPLE, {"people": list(changed), **_envelope(tx, sample)})
 
 
-async def students(tx: Transaction, limit: int = BATCH) -> int:
+async def students(tx: UnitOfWork, limit: int = BATCH) -> int:
     """Tell of students that are marked as not told yet; returns how many were."""
     sample = StudentChanged(student_id=NOBODY, school_id=NOBODY, version=0)
     schools = [row["school_id"] for row in await tx.rows(SCHOOLS_DUE, {"limit": limit})]
@@ -120,13 +120,13 @@ async def students(tx: Transaction, limit: int = BATCH) -> int:
     return cursor.rowcount
 
 
-async def tell_rest(transactions: Transactions) -> None:
+async def emit_remaining(transactions: UnitOfWorkFactory) -> None:
     """Tell of students whose import was stopped or died between writing and telling."""
     async with transactions.begin() as tx:
         await students(tx)
 
 
-def _envelope(tx: Transaction, sample: Event) -> dict[str, Any]:
+def _envelope(tx: UnitOfWork, sample: Event) -> dict[str, Any]:
     """What all events of a statement share: headers, topic, time."""
     headers = Envelope.of(sample, SOURCE, tx.cause).headers()
     shared = {name: value for name, value in headers.items() if name.removeprefix(PREFIX) not in OWN}

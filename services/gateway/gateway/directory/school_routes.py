@@ -31,7 +31,7 @@ from gateway.security.access_control import ADMINS, EVERYBODY, PLATFORM, STAFF, 
 from gateway.security.caller import Caller, CurrentCaller
 from shared.events.values import Occasion
 from shared.http.preconditions import IfMatch, etag
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/v1/schools", tags=["schools"], route_class=GuardedRoute)
 
@@ -137,7 +137,7 @@ def ours(caller: Caller, school: UUID) -> UUID:
     return school
 
 
-async def _answer(tx: Transaction, school: UUID, response: Response, *, created: bool = False) -> School:
+async def _answer(tx: UnitOfWork, school: UUID, response: Response, *, created: bool = False) -> School:
     found = await LIST_SCHOOLS.first(tx, school=school, limit=1)
     if found is None:
         raise Problem(404, "not_found")

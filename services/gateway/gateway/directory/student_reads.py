@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from gateway.tables import EnrolmentRow, GuardianshipRow, StudentRow
 from shared.persistence.query import Query, given, showing
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 
 class Found(BaseModel):
@@ -52,6 +52,6 @@ WHERE s.school_id = %(school)s AND s.student_id = ANY(%(students)s) ORDER BY s.s
 """
 
 
-async def students(tx: Transaction, school: UUID, found: Sequence[Found]) -> list[dict[str, Any]]:
+async def students(tx: UnitOfWork, school: UUID, found: Sequence[Found]) -> list[dict[str, Any]]:
     """Read what is shown of students, in the order of their ids."""
     return await tx.rows(SHOW_STUDENTS, {"school": school, "students": [each.student_id for each in found]})

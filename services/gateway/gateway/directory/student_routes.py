@@ -16,7 +16,7 @@ from gateway.problems import Problem
 from gateway.security.access_control import ADMINS, EVERYBODY, allow
 from gateway.security.caller import CurrentCaller, student_scope
 from shared.http.preconditions import IfMatch, etag
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/v1/students", tags=["students"], route_class=GuardedRoute)
 
@@ -139,7 +139,7 @@ def _out(row: dict[str, Any]) -> Student:
     return Student(**(row | {"guardians": guardians}))
 
 
-async def _answer(tx: Transaction, school: UUID, values: dict[str, Any], response: Response) -> Student:
+async def _answer(tx: UnitOfWork, school: UUID, values: dict[str, Any], response: Response) -> Student:
     found = await FIND_STUDENTS.all(tx, school=school, **values, limit=1)
     if not found:
         raise Problem(404, "not_found")

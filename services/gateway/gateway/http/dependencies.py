@@ -7,22 +7,22 @@ from uuid import UUID
 from fastapi import Depends
 
 from gateway.http.fields import Wanted
-from gateway.http.service_client import Owners
+from gateway.http.service_client import ServiceClients
 from gateway.problems import Problem
 from gateway.security.audit import Audited
 from gateway.security.caller import Caller, CurrentCaller
 from gateway.settings import Settings
 from shared.http.provided import Provided
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
-Rows = Annotated[Transactions, Depends(Provided(Transactions))]
-Services = Annotated[Owners, Depends(Provided(Owners))]
+Rows = Annotated[UnitOfWorkFactory, Depends(Provided(UnitOfWorkFactory))]
+Services = Annotated[ServiceClients, Depends(Provided(ServiceClients))]
 Configured = Annotated[Settings, Depends(Provided(Settings))]
 
 SCHOOL_BY_SOURCED_ID = "SELECT school_id FROM school WHERE sourced_id = %(name)s"
 
 
-async def school_of(rows: Transactions, caller: Caller, named: str | None) -> UUID:
+async def school_of(rows: UnitOfWorkFactory, caller: Caller, named: str | None) -> UUID:
     """The school that a request is about: the token's, or for the whole group's administrators the one named."""
     if not caller.everywhere:
         assert caller.school is not None
@@ -47,7 +47,7 @@ async def school_of(rows: Transactions, caller: Caller, named: str | None) -> UU
         return found
 
 
-def seen_by(rows: Transactions, caller: Caller) -> AbstractAsyncContextManager[Transaction]:
+def seen_by(rows: UnitOfWorkFactory, caller: Caller) -> AbstractAsyncContextManager[UnitOfWork]:
     """A transaction that sees what the caller may: one school, or all."""
     return rows.begin() if caller.everywhere else rows.request(caller.school)
 

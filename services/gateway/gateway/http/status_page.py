@@ -13,10 +13,10 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader
 
-from gateway.http.service_client import Owners
+from gateway.http.service_client import ServiceClients
 from shared.http.provided import Provided
 from shared.service import asyncapi
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(include_in_schema=False)
 pages = Environment(loader=PackageLoader("gateway"), autoescape=True)
@@ -39,7 +39,7 @@ class StatusPage:
     """The page as it was last made: it counts all people, and anybody may ask for it without end."""
 
     def __init__(
-        self, rows: Transactions, services: Owners, not_ready: Callable[[], Coroutine[Any, Any, list[str]]]
+        self, rows: UnitOfWorkFactory, services: ServiceClients, not_ready: Callable[[], Coroutine[Any, Any, list[str]]]
     ) -> None:
         """`not_ready`: why the gateway itself cannot do all of its work."""
         self._rows = rows

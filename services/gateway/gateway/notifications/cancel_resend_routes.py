@@ -13,7 +13,7 @@ from gateway.http.guarded_route import GuardedRoute
 from gateway.http.idempotency import answered
 from gateway.http.json_types import Flag
 from gateway.problems import Problem
-from gateway.schedules.cancel import call_off, schedule_of
+from gateway.schedules.cancel import cancel_scheduled_send, schedule_of
 from gateway.security.access_control import ADMINS, OFFICE, STAFF, allow
 from gateway.security.audit import Audited
 from gateway.security.caller import Caller, CurrentCaller
@@ -57,8 +57,8 @@ async def cancel(notification_id: UUID, caller: CurrentCaller, rows: Rows, owner
     school = await _whose(notification_id, caller, rows, owners)
     schedule = await schedule_of(rows, school, notification_id)
     if schedule is not None:
-        return await call_off(owners, caller, school, schedule, notification_id)
-    return await owners.decide("notifier", "POST", f"/v1/notifications/{notification_id}/cancel", caller, school)
+        return await cancel_scheduled_send(owners, caller, school, schedule, notification_id)
+    return await owners.send_command("notifier", "POST", f"/v1/notifications/{notification_id}/cancel", caller, school)
 
 
 @router.post(
@@ -87,7 +87,7 @@ async def resend(
         found = await tx.row(VERSION, {"school": school})
     wanted = asked | answer | {"directory_version": found["directory_version"] if found else 0}
     path = f"/v1/notifications/{notification_id}/resend"
-    decided = await owners.decide("notifier", "POST", path, caller, school, wanted)
+    decided = await owners.send_command("notifier", "POST", path, caller, school, wanted)
     decided.headers["Location"] = f"/v1/tasks/{answer['task_id']}"
     return decided
 
@@ -139,7 +139,7 @@ async def suppress(
     """Write to an address no more: it bounced elsewhere, or its reader complained."""
     audited.school = where = await school_of(rows, caller, body.school)
     wanted = body.model_dump(exclude={"school"})
-    return await owners.decide("notifier", "POST", "/v1/suppressions", caller, where, wanted)
+    return await owners.send_command("notifier", "POST", "/v1/suppressions", caller, where, wanted)
 
 
 @router.delete(
@@ -147,4 +147,4 @@ async def suppress(
 )
 async def lift(suppression_id: Number, caller: CurrentCaller, owners: Services, school: InSchool) -> Response:
     """Write there again."""
-    return await owners.decide("notifier", "DELETE", f"/v1/suppressions/{suppression_id}", caller, school)
+    return await owners.send_command("notifier", "DELETE", f"/v1/suppressions/{suppression_id}", caller, school)

@@ -14,14 +14,14 @@ from gateway.security.access_control import STAFF, allow
 from gateway.security.caller import Caller, CurrentCaller
 from gateway.sends import multi_school
 from gateway.sends.audience import audience_of
-from gateway.sends.batch_accept import Intake
+from gateway.sends.batch_accept import BatchAcceptor
 from gateway.sends.commands import SendCommand
 from shared.http.provided import Provided
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1", tags=["notifications"], route_class=GuardedRoute)
 
-Sends = Annotated[Intake, Depends(Provided(Intake))]
+Sends = Annotated[BatchAcceptor, Depends(Provided(BatchAcceptor))]
 
 
 @router.post(
@@ -46,7 +46,7 @@ async def send(
 
 
 async def _accept(
-    body: NotificationIn, caller: Caller, rows: Transactions, sends: Intake, key: str | None
+    body: NotificationIn, caller: Caller, rows: UnitOfWorkFactory, sends: BatchAcceptor, key: str | None
 ) -> dict[str, Any]:
     command = SendCommand(
         kind=body.type,
@@ -67,7 +67,7 @@ async def _accept(
         if not caller.everywhere:
             raise Problem(403, "forbidden", "Only the group's administrators send to several schools.")
         async with rows.begin() as tx:
-            return await multi_school.request(tx, caller, list(dict.fromkeys(body.schools)), command, key)
+            return await multi_school.request_group_send(tx, caller, list(dict.fromkeys(body.schools)), command, key)
     school = await school_of(rows, caller, body.school)
     if body.rule is None:
         return await sends.send(caller, school, command, key)

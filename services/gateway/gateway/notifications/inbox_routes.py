@@ -51,21 +51,21 @@ async def unread(caller: CurrentCaller, owners: Services, school: InSchool) -> A
 async def read_all(body: ReadAllIn, caller: CurrentCaller, owners: Services, school: InSchool) -> Response:
     """Mark everything read up to an item; the answer says how many are unread still."""
     _person(caller)
-    return await owners.decide("notifier", "POST", "/v1/inbox/read", caller, school, body.model_dump())
+    return await owners.send_command("notifier", "POST", "/v1/inbox/read", caller, school, body.model_dump())
 
 
 @router.post("/{notification_id}/read", dependencies=[allow(EVERYBODY, audited=False)])
 async def read_one(notification_id: UUID, caller: CurrentCaller, owners: Services, school: InSchool) -> Response:
     """Mark one item read."""
     _person(caller)
-    return await owners.decide("notifier", "POST", f"/v1/inbox/{notification_id}/read", caller, school)
+    return await owners.send_command("notifier", "POST", f"/v1/inbox/{notification_id}/read", caller, school)
 
 
 @router.post("/{notification_id}/acknowledge", dependencies=[allow(EVERYBODY, audited=False)])
 async def acknowledge(notification_id: UUID, caller: CurrentCaller, owners: Services, school: InSchool) -> Response:
     """Say that one item has been understood; it is read then, too."""
     _person(caller)
-    return await owners.decide("notifier", "POST", f"/v1/inbox/{notification_id}/acknowledge", caller, school)
+    return await owners.send_command("notifier", "POST", f"/v1/inbox/{notification_id}/acknowledge", caller, school)
 
 
 def _person(caller: Caller) -> None:

@@ -11,7 +11,7 @@ from gateway.http.fields import Limit, SchoolName, State, Wanted
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import Flag, Instant
 from gateway.problems import Problem
-from gateway.schedules.schemas import Timing
+from gateway.schedules.schemas import ScheduleInput
 from gateway.security.access_control import STAFF, allow
 from gateway.security.caller import CurrentCaller
 from gateway.sends import audience_checks
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/v1", tags=["notifications"], route_class=GuardedRout
 INTENT = "SELECT task_id, school_id FROM intent WHERE notification_id = %(id)s"
 
 
-class NotificationIn(MessageIn, Timing):
+class NotificationIn(MessageIn, ScheduleInput):
     """What to tell whom, now or later."""
 
     model_config = ConfigDict(extra="forbid")
@@ -94,14 +94,14 @@ async def preview(body: PreviewIn, caller: CurrentCaller, rows: Rows, owners: Se
     school = await school_of(rows, caller, body.school)
     audience = audience_of(body.audience)
     async with rows.request(school) as tx:
-        await audience_checks.check(tx, school, audience)
+        await audience_checks.check_ids(tx, school, audience)
     asked = {
         "audience": audience.model_dump(mode="json"),
         "kind": body.type,
         "channels": list(dict.fromkeys(body.channels)),
         "urgent": body.urgent,
     }
-    return await owners.decide("notifier", "POST", "/v1/notifications:preview", caller, school, asked)
+    return await owners.send_command("notifier", "POST", "/v1/notifications:preview", caller, school, asked)
 
 
 @router.get("/notifications/{notification_id}", dependencies=[allow(STAFF, scope="notifications:read")])

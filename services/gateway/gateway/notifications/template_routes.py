@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse, Response
 
 from gateway.http.dependencies import InSchool, Services
 from gateway.http.guarded_route import GuardedRoute
-from gateway.http.service_client import passed_on
+from gateway.http.service_client import relay_response
 from gateway.problems import Problem
 from gateway.security.access_control import ADMINS, STAFF, allow
 from gateway.security.caller import CurrentCaller
@@ -38,7 +38,7 @@ async def template(
     answer = await owners.get("notifier", f"/v1/templates/{name}", caller, school, params)
     if answer.status_code == 404:  # noqa: PLR2004
         raise Problem(404, "not_found")
-    return passed_on(answer)
+    return relay_response(answer)
 
 
 @router.put("/{name}", dependencies=[allow(ADMINS, scope="templates:write")])
@@ -55,7 +55,9 @@ async def save(
     A language may have `html`, `push_title` and `push_body`, too. What is wrong is listed with part and language.
     Without If-Match it is the first version.
     """
-    return await owners.decide("notifier", "PUT", f"/v1/templates/{name}", caller, school, body, if_match=if_match)
+    return await owners.send_command(
+        "notifier", "PUT", f"/v1/templates/{name}", caller, school, body, if_match=if_match
+    )
 
 
 @router.delete("/{name}", dependencies=[allow(ADMINS, scope="templates:write")])
@@ -63,7 +65,7 @@ async def delete(
     name: Name, caller: CurrentCaller, owners: Services, school: InSchool, if_match: IfMatch = None
 ) -> Response:
     """Take the school's own texts back; where there are built-in ones, they are in force again."""
-    return await owners.decide("notifier", "DELETE", f"/v1/templates/{name}", caller, school, if_match=if_match)
+    return await owners.send_command("notifier", "DELETE", f"/v1/templates/{name}", caller, school, if_match=if_match)
 
 
 @router.post("/{name}/preview", dependencies=[allow(STAFF, scope="templates:write", audited=False)])
@@ -71,4 +73,4 @@ async def preview(
     name: Name, body: dict[str, Any], caller: CurrentCaller, owners: Services, school: InSchool
 ) -> Response:
     """Show it: `{"language": "ar", "variables": {…}, "draft": {…}}`; made-up variables fill in, nobody is told."""
-    return await owners.decide("notifier", "POST", f"/v1/templates/{name}/preview", caller, school, body)
+    return await owners.send_command("notifier", "POST", f"/v1/templates/{name}/preview", caller, school, body)

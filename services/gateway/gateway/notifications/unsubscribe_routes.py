@@ -53,7 +53,7 @@ async def unsubscribe(token: str, owners: Services) -> HTMLResponse:
     """Unsubscribe; repeated it changes nothing. 404 for a link that is not ours."""
     school, person = _meant(token)
     somebody = Caller(person, "guardian", school)
-    await owners.decide("notifier", "POST", "/v1/unsubscribe", somebody, school, {"token": token})
+    await owners.send_command("notifier", "POST", "/v1/unsubscribe", somebody, school, {"token": token})
     return HTMLResponse(DONE, headers=HEADERS)
 
 

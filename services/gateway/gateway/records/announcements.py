@@ -4,10 +4,17 @@ import datetime as dt
 from typing import Any
 from uuid import uuid5
 
-from gateway.records.announcement_rules import ABSENCE_HOURS, Record, Saying, Tell, saying, tell
+from gateway.records.announcement_rules import (
+    ABSENCE_HOURS,
+    Announcement,
+    Record,
+    RecordStatement,
+    decide_announcements,
+    statement_of,
+)
 from gateway.sends.commands import OPEN
 from shared.events import Audience, NotificationRequested
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 CHANNELS = ("push", "mail", "inbox")
 
@@ -26,16 +33,16 @@ FROM school s LEFT JOIN person p ON p.person_id = %(student)s WHERE s.school_id 
 """
 
 
-async def announce(event: Record, tx: Transaction) -> None:
+async def announce(event: Record, tx: UnitOfWork) -> None:
     """Ask for the notifications that follow from a record's new state; an older state or a repeat asks for none."""
     ids = {"record": event.record_id, "school": event.school_id, "student": event.student_id}
     before = await tx.row(BEFORE, ids)
     school = await tx.row(SCHOOL, ids)
     if before is None or school is None or before["version"] >= event.version:
         return
-    now = saying(event)
+    now = statement_of(event)
     announced = school["active"] and now.occasion in school["announces"]
-    tells = tell(now, before["said"], before["digest"], event.recorded_at.date(), announced=announced)
+    tells = decide_announcements(now, before["said"], before["digest"], event.recorded_at.date(), announced=announced)
     for each in tells:
         _request(tx, event, now, each, school)
     kept = (
@@ -44,7 +51,7 @@ async def announce(event: Record, tx: Transaction) -> None:
     tx.write(AFTER, ids | kept | {"version": event.version})
 
 
-def _request(tx: Transaction, event: Record, now: Saying, what: Tell, school: dict[str, Any]) -> None:
+def _request(tx: UnitOfWork, event: Record, now: RecordStatement, what: Announcement, school: dict[str, Any]) -> None:
     """One notification; its ids follow from the record's version, so that a repeat would be the same."""
     origin = f"{now.record}:{event.record_id}"
     notification = uuid5(event.record_id, f"{event.version}/{what.to}")
@@ -74,7 +81,7 @@ def _request(tx: Transaction, event: Record, now: Saying, what: Tell, school: di
     )
 
 
-def _audience(event: Record, now: Saying, what: Tell, origin: str) -> Audience:
+def _audience(event: Record, now: RecordStatement, what: Announcement, origin: str) -> Audience:
     if what.to == "told":
         return Audience(told=origin)
     return Audience(

@@ -13,7 +13,7 @@ from gateway.problems import Problem
 from shared.events import AbsenceRecorded, BehaviorRecorded, GradeRecorded, PaymentRecorded, RemarkRecorded
 from shared.events.records import RecordEvent
 from shared.http.preconditions import check_version
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 Kind = Literal["behavior", "payment", "absence", "grade", "remark"]
 
@@ -50,7 +50,7 @@ class Entry:
     facts: Mapping[str, Any]
 
 
-async def add(tx: Transaction, kind: Kind, school: UUID, by: UUID | None, entries: Sequence[Entry]) -> None:
+async def add(tx: UnitOfWork, kind: Kind, school: UUID, by: UUID | None, entries: Sequence[Entry]) -> None:
     """Record all or nothing. 422 lists every unknown student; 409 whoever has such a record already."""
     version = await _version(tx, school)
     wanted = [entry.student for entry in entries]
@@ -70,21 +70,21 @@ async def add(tx: Transaction, kind: Kind, school: UUID, by: UUID | None, entrie
         tx.emit(_event(kind, school, version, row))
 
 
-async def correct(tx: Transaction, kind: Kind, school: UUID, by: UUID | None, expected: int, entry: Entry) -> None:
+async def correct(tx: UnitOfWork, kind: Kind, school: UUID, by: UUID | None, expected: int, entry: Entry) -> None:
     """How it really was: a higher version. 404, 412, 409 when it was withdrawn or meets another record."""
     await _hold(tx, kind, school, entry.record, expected)
     values = {"day": entry.day, "status": entry.status, "facts": publish.document(entry.facts), "withdrawn": False}
     await _change(tx, kind, school, by, entry.record, values)
 
 
-async def withdraw(tx: Transaction, kind: Kind, school: UUID, by: UUID | None, expected: int, record: UUID) -> None:
+async def withdraw(tx: UnitOfWork, kind: Kind, school: UUID, by: UUID | None, expected: int, record: UUID) -> None:
     """It was a mistake. The record stays, with its last facts; whoever was told of it may be told so."""
     await _hold(tx, kind, school, record, expected)
     values = {"day": None, "status": None, "facts": None, "withdrawn": True}
     await _change(tx, kind, school, by, record, values)
 
 
-async def _hold(tx: Transaction, kind: Kind, school: UUID, record: UUID, expected: int) -> None:
+async def _hold(tx: UnitOfWork, kind: Kind, school: UUID, record: UUID, expected: int) -> None:
     row = await tx.row(LOCK, {"record": record, "school": school, "kind": kind})
     if row is None:
         raise Problem(404, "not_found")
@@ -94,7 +94,7 @@ async def _hold(tx: Transaction, kind: Kind, school: UUID, record: UUID, expecte
 
 
 async def _change(
-    tx: Transaction, kind: Kind, school: UUID, by: UUID | None, record: UUID, values: Mapping[str, Any]
+    tx: UnitOfWork, kind: Kind, school: UUID, by: UUID | None, record: UUID, values: Mapping[str, Any]
 ) -> None:
     version = await _version(tx, school)
     try:
@@ -105,7 +105,7 @@ async def _change(
     tx.emit(_event(kind, school, version, row))
 
 
-async def _version(tx: Transaction, school: UUID) -> int:
+async def _version(tx: UnitOfWork, school: UUID) -> int:
     row = await tx.row(SCHOOL, {"school": school})
     if row is None:
         raise Problem(404, "unknown_school")

@@ -2,11 +2,11 @@
 
 from uuid import uuid5
 
-from gateway.records.announcement_rules import readers
+from gateway.records.announcement_rules import report_audiences
 from gateway.records.announcements import CHANNELS
 from gateway.sends.commands import OPEN
 from shared.events import NotificationRequested, ReportReady
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 # Whether whoever asked is told as one of those whom it is for.
 SCHOOL = """
@@ -24,14 +24,14 @@ FROM school s LEFT JOIN person p ON p.person_id = %(student)s WHERE s.school_id 
 ASKED = "SELECT FROM intent WHERE notification_id = %(notification)s"
 
 
-async def tell_of_report(event: ReportReady, tx: Transaction) -> None:
+async def announce_report(event: ReportReady, tx: UnitOfWork) -> None:
     """Ask for the notifications that follow; their ids follow from the report's, so that a repeat is the same."""
     values = {"school": event.school_id, "student": event.student_id, "requester": event.requested_by}
     school = await tx.row(SCHOOL, values)
     if school is None or not school["active"]:
         return
     announced = "report" in school["announces"]
-    for whom, audience in readers(event, announced=announced, requester_answers=school["answers"]).items():
+    for whom, audience in report_audiences(event, announced=announced, requester_answers=school["answers"]).items():
         notification, task = uuid5(event.report_id, whom), uuid5(event.report_id, f"{whom}/task")
         opened = {"task": task, "notification": notification, "school": event.school_id, "group": None}
         if await tx.row(ASKED, opened) is not None:

@@ -22,9 +22,9 @@ from gateway.records.reads import Record, list_records
 from gateway.records.records import Entry
 from gateway.security.access_control import EVERYBODY, allow
 from gateway.security.caller import Caller, CurrentCaller, student_scope
-from shared.http.preconditions import NeededMatch, etag
+from shared.http.preconditions import RequiredMatch, etag
 from shared.persistence.query import Query
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 MOST = 1000
 
@@ -107,7 +107,7 @@ def routes(kind: RecordKind) -> APIRouter:
         caller: CurrentCaller,
         rows: Rows,
         school: InSchool,
-        expected: NeededMatch,
+        expected: RequiredMatch,
         response: Response,
     ) -> Any:
         """Say how it really was: all facts anew, the version that you read as If-Match."""
@@ -118,7 +118,12 @@ def routes(kind: RecordKind) -> APIRouter:
 
     @router.delete("/{record_id}", response_model=out, dependencies=[writing])
     async def withdraw(
-        record_id: UUID, caller: CurrentCaller, rows: Rows, school: InSchool, expected: NeededMatch, response: Response
+        record_id: UUID,
+        caller: CurrentCaller,
+        rows: Rows,
+        school: InSchool,
+        expected: RequiredMatch,
+        response: Response,
     ) -> Any:
         """Withdraw a mistake: it stays readable as such, and whoever was told of it may be told so."""
         async with rows.request(school) as tx:
@@ -156,7 +161,7 @@ def _narrowed(caller: Caller, kind: RecordKind) -> dict[str, UUID]:
 
 
 async def _answer(
-    tx: Transaction,
+    tx: UnitOfWork,
     query: Query[Any],
     caller: Caller,
     school: UUID,

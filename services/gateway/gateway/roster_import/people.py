@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from gateway.directory import publish, publish_bulk
 from gateway.roster_import.oneroster import Membership, Person, Role, Status
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 # Only people whose roster content changed are written, in the order of sourcedIds, like everywhere. Those who are the
 # same are left out first: ON CONFLICT would lock each of them, which costs as much as writing.
@@ -117,7 +117,7 @@ FROM held h WHERE (s.school_id, s.student_id) = (h.school_id, h.student_id) AND 
 
 
 async def write(
-    tx: Transaction, chunk: Sequence[Person], schools: Mapping[str, UUID], about: Sequence[UUID], *, complete: bool
+    tx: UnitOfWork, chunk: Sequence[Person], schools: Mapping[str, UUID], about: Sequence[UUID], *, complete: bool
 ) -> int:
     """Write people with memberships and contacts, and tell of them; returns how many are new or changed.
 
@@ -157,7 +157,7 @@ async def write(
     return len(changed)
 
 
-async def write_roles(tx: Transaction, chunk: Sequence[Role], schools: Mapping[str, UUID]) -> int:
+async def write_roles(tx: UnitOfWork, chunk: Sequence[Role], schools: Mapping[str, UUID]) -> int:
     """Roles of people whom the upload does not describe otherwise; returns how many people changed."""
     ended = [
         m.sourced_id for m in (role.membership for role in chunk) if m.status is not Status.ACTIVE and m.sourced_id
@@ -178,14 +178,14 @@ async def write_roles(tx: Transaction, chunk: Sequence[Role], schools: Mapping[s
     return len(touched)
 
 
-async def missing(tx: Transaction, kept: Iterable[str], schools: Sequence[UUID]) -> list[str]:
+async def missing(tx: UnitOfWork, kept: Iterable[str], schools: Sequence[UUID]) -> list[str]:
     """Whoever an earlier roster placed at these schools and this complete one does not name."""
     known = frozenset(kept)
     found = await tx.rows(PLACED, {"schools": list(schools)})
     return [row["sourced_id"] for row in found if row["sourced_id"] not in known]
 
 
-async def end(tx: Transaction, ids: Sequence[str], schools: Sequence[UUID] | None) -> int:
+async def end(tx: UnitOfWork, ids: Sequence[str], schools: Sequence[UUID] | None) -> int:
     """End people at schools, or everywhere (None: an upload says so by name); returns how many it was news for."""
     people = [row["person_id"] for row in await tx.rows(HOLD, {"ids": sorted(ids)})]
     values: dict[str, Any] = {"people": people, "schools": list(schools or ())}

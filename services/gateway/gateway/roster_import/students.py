@@ -8,7 +8,7 @@ from gateway.directory import publish
 from gateway.roster_import.oneroster import Guardianship
 from gateway.roster_import.people import digest
 from gateway.roster_import.structure import count
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 # New guardians only: what a school has said of custody, billing and emergencies is not in any roster.
 STUDENTS = """
@@ -87,7 +87,7 @@ class StudentRow:
     guardians: tuple[tuple[str, str], ...]
 
 
-async def write(tx: Transaction, chunk: Sequence[StudentRow], *, complete: bool) -> int:
+async def write(tx: UnitOfWork, chunk: Sequence[StudentRow], *, complete: bool) -> int:
     """Write students with grade and guardians, everybody being there by now; returns how many changed.
 
     `complete`: the upload names every guardian; else those that it does not name stay.
@@ -105,7 +105,7 @@ async def write(tx: Transaction, chunk: Sequence[StudentRow], *, complete: bool)
     return await count(tx, STUDENTS, {"complete": complete} | publish.rows(rows))
 
 
-async def write_guardians(tx: Transaction, chunk: Sequence[Guardianship], relationship: Callable[[str], str]) -> int:
+async def write_guardians(tx: UnitOfWork, chunk: Sequence[Guardianship], relationship: Callable[[str], str]) -> int:
     """Further guardians of students who are here already; returns how many students got one."""
     rows = [
         {"student": each.student, "guardian": each.guardian, "relationship": relationship(each.guardian)}

@@ -8,7 +8,7 @@ from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import answered
 from gateway.problems import Problem
-from gateway.schedules.schemas import Timing
+from gateway.schedules.schemas import ScheduleInput
 from gateway.security.caller import Caller
 from gateway.sends import audience_checks
 from gateway.sends.commands import OPEN as OPEN_SEND
@@ -17,7 +17,7 @@ from shared.errors import RuleRefused
 from shared.events import NotificationDue, ScheduleRequested
 from shared.events.schedule_rules import CatchUp, OnceRule, Rule
 from shared.recurrence import check, next_run
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 SCHOOL = """
 SELECT school_id, directory_version, timezone FROM school WHERE school_id = %(school)s AND active
@@ -43,7 +43,7 @@ class ScheduleCommand(SendCommand):
     expires_after_seconds: int | None
 
 
-def later_of(command: SendCommand, timing: Timing) -> ScheduleCommand:
+def later_of(command: SendCommand, timing: ScheduleInput) -> ScheduleCommand:
     """What was to be sent at once, for the time that was asked for."""
     return ScheduleCommand(
         **dict(command),
@@ -55,7 +55,7 @@ def later_of(command: SendCommand, timing: Timing) -> ScheduleCommand:
 
 
 async def request_schedule(
-    tx: Transaction, caller: Caller, school: UUID, command: ScheduleCommand, key: str | None
+    tx: UnitOfWork, caller: Caller, school: UUID, command: ScheduleCommand, key: str | None
 ) -> dict[str, Any]:
     """Commit the intent; returns the answer, the same for the same key and request. 422 says what is wrong."""
     schedule, once = uuid7(), isinstance(command.rule, OnceRule)
@@ -72,7 +72,7 @@ async def request_schedule(
     check_rule(command.rule, timezone)
     if command.expires_at is not None:
         _check_expiry(command, timezone)
-    await audience_checks.check(tx, school, command.audience)
+    await audience_checks.check_ids(tx, school, command.audience)
     values = {
         "schedule": schedule,
         "school": school,

@@ -14,11 +14,11 @@ from gateway.http.dependencies import InSchool, Rows, Services, school_of, seen_
 from gateway.http.fields import Limit, Wanted
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import WHOLE, Flag
-from gateway.http.service_client import Owners
+from gateway.http.service_client import ServiceClients
 from gateway.problems import Problem
-from gateway.schedules.cancel import call_off
+from gateway.schedules.cancel import cancel_scheduled_send
 from gateway.schedules.commands import SCHOOL, asked_as, invalid
-from gateway.schedules.schemas import Timing, Zone
+from gateway.schedules.schemas import ScheduleInput, Zone
 from gateway.security.access_control import ADMINS, STAFF, allow
 from gateway.security.audit import Audited
 from gateway.security.caller import Caller, CurrentCaller
@@ -28,7 +28,7 @@ from gateway.sends.schemas import Data
 from shared.events.schedule_rules import OnceRule, Rule
 from shared.events.schedules import ScheduleState
 from shared.events.values import Channel
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"], route_class=GuardedRoute)
 
@@ -41,7 +41,7 @@ BY_EITHER_OWNER: dict[int | str, dict[str, Any]] = {
 IfMatch = Annotated[str | None, Header(max_length=100)]
 
 
-class ScheduleChange(Timing):
+class ScheduleChange(ScheduleInput):
     """What becomes different; what is left out stays."""
 
     model_config = ConfigDict(extra="forbid")
@@ -54,7 +54,7 @@ class ScheduleChange(Timing):
     urgent: Flag | None = None
 
 
-class PreviewIn(Timing):
+class PreviewIn(ScheduleInput):
     """A rule that may be saved later."""
 
     school: Zone | None = None
@@ -132,7 +132,7 @@ async def preview(body: PreviewIn, caller: CurrentCaller, rows: Rows, owners: Se
         raise Problem(422, "invalid", "Give deliver_at or repeat.", errors=[])
     asked = {"rule": body.rule.model_dump(mode="json"), "timezone": body.timezone, "count": body.count}
     with _as_asked(body.rule):
-        return await owners.decide("scheduler", "POST", "/v1/schedules/preview", caller, where, asked)
+        return await owners.send_command("scheduler", "POST", "/v1/schedules/preview", caller, where, asked)
 
 
 @router.get("/{schedule_id}", dependencies=[allow(STAFF, scope="schedules:read")])
@@ -158,7 +158,7 @@ async def change(
     async with rows.request(which.school) as tx:
         if body.audience is not None:
             audience = audience_of(body.audience)
-            await audience_checks.check(tx, which.school, audience)
+            await audience_checks.check_ids(tx, which.school, audience)
             message["audience"] = audience.model_dump(mode="json")
         row = await tx.row(SCHOOL, {"school": which.school})
     if row is None:
@@ -176,13 +176,15 @@ async def change(
     }
     given = {name: value for name, value in changes.items() if value is not None}
     with _as_asked(body.rule):
-        return await owners.decide("scheduler", "PATCH", which.path, caller, which.school, given, if_match=if_match)
+        return await owners.send_command(
+            "scheduler", "PATCH", which.path, caller, which.school, given, if_match=if_match
+        )
 
 
 @router.delete("/{schedule_id}", dependencies=[allow(STAFF, scope="schedules:write")], responses=BY_EITHER_OWNER)
 async def cancel(which: Mine, caller: CurrentCaller, owners: Services, if_match: IfMatch = None) -> Response:
     """It never runs again. A single send that has come due already is asked back from the notifier."""
-    return await call_off(owners, caller, which.school, which.id, which.notification_id, if_match)
+    return await cancel_scheduled_send(owners, caller, which.school, which.id, which.notification_id, if_match)
 
 
 @router.post("/{schedule_id}/pause", dependencies=[allow(STAFF, scope="schedules:write")])
@@ -203,9 +205,9 @@ async def run_now(which: Mine, caller: CurrentCaller, owners: Services, if_match
     return await _post(which, "run-now", caller, owners, if_match)
 
 
-async def _post(which: Which, verb: str, caller: Caller, owners: Owners, if_match: str | None) -> Response:
+async def _post(which: Which, verb: str, caller: Caller, owners: ServiceClients, if_match: str | None) -> Response:
     path = f"{which.path}/{verb}"
-    return await owners.decide("scheduler", "POST", path, caller, which.school, if_match=if_match)
+    return await owners.send_command("scheduler", "POST", path, caller, which.school, if_match=if_match)
 
 
 @contextmanager
@@ -228,7 +230,7 @@ def _check_kind(which: Which, body: ScheduleChange) -> None:
         )
 
 
-async def _with_results(rows: Transactions, items: list[dict[str, Any]]) -> None:
+async def _with_results(rows: UnitOfWorkFactory, items: list[dict[str, Any]]) -> None:
     """How the last run of each went on: the state and the result of its task."""
     runs = {item["last_run"]["task_id"]: item["last_run"] for item in items if item.get("last_run")}
     ids = [task for task in runs if task]

@@ -18,8 +18,8 @@ from gateway.security.audit import AuditContext
 from gateway.security.caller import API_KEY_PREFIX, Caller
 from gateway.security.rate_limits import Grant, RateLimiter
 from shared.http.tokens import TokenRefused, Verifier
-from shared.persistence.database import storable
-from shared.transactions.unit_of_work import Transactions
+from shared.persistence.database import replace_nul
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 Handler = Callable[[Request], Awaitable[Response]]
 KeyOwner = Callable[[str], Awaitable[Caller]]
@@ -31,7 +31,7 @@ class Admission:
 
     def __init__(
         self,
-        rows: Transactions,
+        rows: UnitOfWorkFactory,
         verifier: Verifier,
         key_owner: KeyOwner,
         limiter: RateLimiter,
@@ -93,7 +93,7 @@ class Admission:
     async def _note(
         self, request: Request, path: str, caller: Caller, context: AuditContext, response: Response
     ) -> None:
-        named = {name: storable(value) for name, value in request.path_params.items()}
+        named = {name: replace_nul(value) for name, value in request.path_params.items()}
         await audit.note(
             self._rows,
             f"{request.method} {path}",

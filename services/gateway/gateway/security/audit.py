@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 ADD = """
 INSERT INTO audit (audit_id, school_id, person_id, role, key_id, action, subject, status, code)
@@ -34,7 +34,7 @@ Audited = Annotated[AuditContext, Depends(audit_context)]
 
 
 async def note(
-    rows: Transactions,
+    rows: UnitOfWorkFactory,
     action: str,
     *,
     status: int,

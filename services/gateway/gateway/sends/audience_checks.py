@@ -6,7 +6,7 @@ from uuid import UUID
 
 from gateway.problems import Problem
 from shared.events import Audience
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 MEMBERS = """
 SELECT DISTINCT person_id AS id FROM membership WHERE school_id = %(school)s AND person_id = ANY(%(ids)s)
@@ -24,14 +24,14 @@ SELECT EXISTS (
 """
 
 
-async def check(tx: Transaction, school: UUID, audience: Audience) -> None:
+async def check_ids(tx: UnitOfWork, school: UUID, audience: Audience) -> None:
     """422 lists every id that is none of the school's."""
     await _all(tx, MEMBERS, school, audience.people, "people")
     await _all(tx, STUDENTS, school, audience.students, "people")
     await _all(tx, CLASSES, school, audience.classes, "classes")
 
 
-async def anybody(tx: Transaction, school: UUID, audience: Audience) -> bool:
+async def has_members(tx: UnitOfWork, school: UUID, audience: Audience) -> bool:
     """Whether a grade or a class has anybody in it; what names people or the whole school is taken at its word."""
     if audience.grade is None and audience.classes is None:
         return True
@@ -40,7 +40,7 @@ async def anybody(tx: Transaction, school: UUID, audience: Audience) -> bool:
     return row is not None and bool(row["found"])
 
 
-async def _all(tx: Transaction, query: str, school: UUID, ids: Sequence[UUID] | None, what: str) -> None:
+async def _all(tx: UnitOfWork, query: str, school: UUID, ids: Sequence[UUID] | None, what: str) -> None:
     if ids is None:
         return
     known = {row["id"] for row in await tx.rows(query, {"school": school, "ids": list(ids)})}

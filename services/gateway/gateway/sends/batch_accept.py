@@ -16,9 +16,9 @@ from uuid_utils.compat import uuid7
 from gateway.http.idempotency import digest
 from gateway.security.caller import Caller
 from gateway.sends.commands import SendCommand, request_notification, requested
-from shared.persistence.database_errors import infrastructure
-from shared.transactions.outbox import as_text, of_event
-from shared.transactions.unit_of_work import Transactions
+from shared.persistence.database_errors import is_database_down
+from shared.transactions.outbox import event_row, json_text
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 TOGETHER = 50
 """Sends in one commit at most."""
@@ -74,10 +74,10 @@ class _Queue:
         self.under_way = 0
 
 
-class Intake:
+class BatchAcceptor:
     """Takes sends in."""
 
-    def __init__(self, rows: Transactions) -> None:
+    def __init__(self, rows: UnitOfWorkFactory) -> None:
         self._rows = rows
         self._queues: dict[UUID, _Queue] = {}
         self._commits: set[asyncio.Task[None]] = set()
@@ -107,7 +107,7 @@ class Intake:
         """A send as the statement takes it; the directory's version is put into the event there."""
         notification, task = uuid7(), uuid7()
         event = requested(caller, school, notification, task, command, now)
-        row = of_event(event, self._rows.service, None, without=BY_STATEMENT)
+        row = event_row(event, self._rows.service, None, without=BY_STATEMENT)
         audience = command.audience
         ids = {"notification_id": str(notification), "task_id": str(task)}
         return {
@@ -145,8 +145,10 @@ class Intake:
         while queue.waiting:
             now, queue.waiting = queue.waiting[:TOGETHER], queue.waiting[TOGETHER:]
             try:
-                asked = as_text([each for each, _ in now])
-                taken = {str(row["task"]) for row in await self._rows.at_once(school, SEND, {"asked": asked})}
+                asked = json_text([each for each, _ in now])
+                taken = {
+                    str(row["task"]) for row in await self._rows.run_single_statement(school, SEND, {"asked": asked})
+                }
             except Exception as problem:  # noqa: BLE001  # whoever waits is told
                 _settle(now, problem)
             else:
@@ -163,7 +165,7 @@ def _settle(sends: Sequence[tuple[dict[str, Any], asyncio.Future[bool]]], found:
             continue
         if isinstance(found, set):
             done.set_result(asked["task"] in found)
-        elif isinstance(found, psycopg.Error) and not infrastructure(found):
+        elif isinstance(found, psycopg.Error) and not is_database_down(found):
             done.set_result(False)
         else:
             done.set_exception(found)

@@ -15,7 +15,7 @@ from gateway.sends import audience_checks
 from shared.events import Audience, NotificationRequested
 from shared.events.notifications import Escalation
 from shared.events.values import Channel, Kind
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 SCHOOL = "SELECT school_id, directory_version FROM school WHERE school_id = %(school)s AND active"
 OPEN = """
@@ -44,7 +44,7 @@ class SendCommand(BaseModel):
 
 
 async def request_notification(
-    tx: Transaction, caller: Caller, school: UUID, command: SendCommand, key: str | None
+    tx: UnitOfWork, caller: Caller, school: UUID, command: SendCommand, key: str | None
 ) -> dict[str, Any]:
     """Commit the intent; returns the answer, the same for the same key and request."""
     notification, task = uuid7(), uuid7()
@@ -56,15 +56,15 @@ async def request_notification(
     row = await tx.row(SCHOOL, {"school": school})
     if row is None:
         raise Problem(404, "unknown_school")
-    await audience_checks.check(tx, school, command.audience)
-    if not await audience_checks.anybody(tx, school, command.audience):
+    await audience_checks.check_ids(tx, school, command.audience)
+    if not await audience_checks.has_members(tx, school, command.audience):
         raise Problem(422, "empty_audience")
     await emit_send(tx, caller, row, notification, task, command, dt.datetime.now(dt.UTC))
     return answer
 
 
 async def emit_send(
-    tx: Transaction,
+    tx: UnitOfWork,
     caller: Caller,
     school: Mapping[str, Any],
     notification: UUID,

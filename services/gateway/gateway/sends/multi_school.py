@@ -11,7 +11,7 @@ from gateway.problems import Problem
 from gateway.security.caller import Caller
 from gateway.sends import audience_checks
 from gateway.sends.commands import SendCommand, emit_send, refuse_past
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 KIND = "notification.group"
 SCHOOLS = """
@@ -43,8 +43,8 @@ FROM (
 """
 
 
-async def request(
-    tx: Transaction, caller: Caller, names: Sequence[str], command: SendCommand, key: str | None
+async def request_group_send(
+    tx: UnitOfWork, caller: Caller, names: Sequence[str], command: SendCommand, key: str | None
 ) -> dict[str, Any]:
     """Commit all intents; returns the answer, the same for the same key and request.
 
@@ -57,7 +57,9 @@ async def request(
         raise Problem(422, "unknown_schools", schools=unknown)
     group = uuid7()
     sends: list[dict[str, Any]] = [{"school": row, "notification": uuid7(), "task": uuid7()} for row in found]
-    full = [send for send in sends if await audience_checks.anybody(tx, send["school"]["school_id"], command.audience)]
+    full = [
+        send for send in sends if await audience_checks.has_members(tx, send["school"]["school_id"], command.audience)
+    ]
     answer = {
         "id": str(group),
         "task_id": str(group),
@@ -86,6 +88,6 @@ async def request(
     return answer
 
 
-async def gather(tx: Transaction, tasks: Sequence[str]) -> None:
+async def aggregate_tasks(tx: UnitOfWork, tasks: Sequence[str]) -> None:
     """Move the parents of these tasks on."""
     await tx.execute(GATHER, {"tasks": list(tasks)})

@@ -10,7 +10,7 @@ from gateway.security.access_control import ADMINS
 from gateway.security.caller import Caller
 from gateway.sends.multi_school import KIND as GROUP
 from shared.events import FINAL, TaskCancelRequested
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 TASK = (
     "SELECT school_id, kind, state, epoch, created_by, cancel_requested_at FROM task WHERE task_id = %(id)s FOR UPDATE"
@@ -23,7 +23,7 @@ RETURNING task_id, school_id, kind, epoch
 """
 
 
-async def request_cancel(tx: Transaction, caller: Caller, task_id: UUID) -> None:
+async def request_cancel(tx: UnitOfWork, caller: Caller, task_id: UUID) -> None:
     """Commit the wish; asked for twice it is told once. 404, 409 `too_late`; 403 for somebody else's task."""
     task = await tx.row(TASK, {"id": task_id})
     if task is None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from notifier.content import templates
 from notifier.content.template_engine import Unrenderable
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 UNKNOWN_SCHOOL = {"name": "", "language": "en", "timezone": "UTC"}
 
@@ -33,7 +33,7 @@ WHERE notification_id = %(notification_id)s
 """
 
 
-async def render_notification(tx: Transaction, notification: dict[str, Any]) -> str | None:
+async def render_notification(tx: UnitOfWork, notification: dict[str, Any]) -> str | None:
     """Render a planned notification's template and pin its version; return why that is impossible, or None.
 
     A language without a text falls back to the school's, then to English. The notification itself gets the text in the
@@ -60,6 +60,6 @@ async def render_notification(tx: Transaction, notification: dict[str, Any]) -> 
     return None
 
 
-async def load_school(tx: Transaction, school: Any) -> dict[str, Any]:
+async def load_school(tx: UnitOfWork, school: Any) -> dict[str, Any]:
     """Return name, language and timezone of a school, or of one that the directory does not know yet."""
     return await tx.row(SELECT_SCHOOL, {"school_id": school}) or UNKNOWN_SCHOOL

@@ -13,14 +13,14 @@ from notifier.content.message_builder import html_page
 from notifier.content.template_engine import Texts, Unrenderable, direction, find_problems
 from notifier.content.templates import Template
 from shared.http.fields import TemplateName, VariableName, VariableValue
-from shared.http.internal_auth import Asked, asked, transactions
-from shared.http.preconditions import Declined, IfMatch, check_version, etag
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.http.internal_auth import InternalCaller, internal_caller, transactions
+from shared.http.preconditions import DecisionRefused, IfMatch, check_version, etag
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1", tags=["templates"])
 
-Who = Annotated[Asked, Depends(asked)]
-Rows = Annotated[Transactions, Depends(transactions)]
+Who = Annotated[InternalCaller, Depends(internal_caller)]
+Rows = Annotated[UnitOfWorkFactory, Depends(transactions)]
 Name = Annotated[TemplateName, Path()]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
 
@@ -96,7 +96,7 @@ async def read_template(
     async with database.request(who.school) as tx:
         template = await templates.load(tx, who.school, name, version)
     if not template.exists or (version is not None and template.version != version):
-        raise Declined(404, "not_found")
+        raise DecisionRefused(404, "not_found")
     response.headers["ETag"] = etag(template.version)
     return TemplateOut.of(template)
 
@@ -120,7 +120,7 @@ async def delete_template(
     async with database.request(who.school) as tx:
         template = await _expected(tx, who.school, name, match)
         if not template.own:
-            raise Declined(404, "not_found")
+            raise DecisionRefused(404, "not_found")
         return await _saved(tx, who, template, template.variables, None, response)
 
 
@@ -131,7 +131,7 @@ async def preview(name: Name, body: PreviewIn, who: Who, database: Rows) -> Prev
         template = _checked(name, body.draft) if body.draft else await templates.load(tx, who.school, name)
         school = await renderer.load_school(tx, who.school)
     if not template.exists:
-        raise Declined(404, "not_found")
+        raise DecisionRefused(404, "not_found")
     given = (
         {variable: f"<{variable}>" for variable in template.allowed}
         | builtin.SAMPLE_VARIABLES
@@ -174,23 +174,23 @@ def _is_known(tag: str) -> bool:
     return True
 
 
-def _invalid(field: str, problems: list[str]) -> Declined:
+def _invalid(field: str, problems: list[str]) -> DecisionRefused:
     errors = [{"loc": ["body", field], "code": "unsound", "message": problem} for problem in problems]
-    return Declined(422, "invalid", errors=errors)
+    return DecisionRefused(422, "invalid", errors=errors)
 
 
-async def _expected(tx: Transaction, school: UUID, name: str, match: int | None) -> Template:
+async def _expected(tx: UnitOfWork, school: UUID, name: str, match: int | None) -> Template:
     """Return the template to change; 412 when another version is current, 428 when the request names no version."""
     template = await templates.load(tx, school, name)
     if match is None and template.version > 0:
-        raise Declined(428, "precondition_needed")
+        raise DecisionRefused(428, "precondition_needed")
     check_version(match, template.version)
     return template
 
 
 async def _saved(
-    tx: Transaction,
-    who: Asked,
+    tx: UnitOfWork,
+    who: InternalCaller,
     template: Template,
     variables: tuple[str, ...],
     texts: dict[str, Texts] | None,
@@ -199,7 +199,7 @@ async def _saved(
     changed = Template(template.name, template.version, variables, texts or {})
     saved = await templates.save(tx, who.school, changed, texts, who.person)
     if saved is None:
-        raise Declined(412, "stale")
+        raise DecisionRefused(412, "stale")
     response.headers["ETag"] = etag(saved["version"])
     row: dict[str, Any] = {**saved, "changed_by": who.person}
     return TemplateOut.of(Template(template.name, saved["version"], variables, texts or {}, row))

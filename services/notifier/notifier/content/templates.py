@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 
 from notifier.content import builtin
 from notifier.content.template_engine import RenderedContent, Texts, Unrenderable, languages, render
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 # Read a school's current template, or all of them.
 SELECT_CURRENT_TEMPLATES = """
@@ -76,7 +76,7 @@ def _locale_for(asked: str | None, language: str) -> str:
     return asked if asked and asked.partition("-")[0] == language.partition("-")[0] else language
 
 
-async def load(tx: Transaction, school: UUID, name: str, version: int | None = None) -> Template:
+async def load(tx: UnitOfWork, school: UUID, name: str, version: int | None = None) -> Template:
     """Return a template of a school: the current one, or a version (0: the built-in one)."""
     if version == 0:
         return _of(name, None)
@@ -86,7 +86,7 @@ async def load(tx: Transaction, school: UUID, name: str, version: int | None = N
     return _of(name, await tx.row(SELECT_TEMPLATE_VERSION, ids | {"version": version}))
 
 
-async def load_all(tx: Transaction, school: UUID) -> list[Template]:
+async def load_all(tx: UnitOfWork, school: UUID) -> list[Template]:
     """Return every template that a school can send, by name."""
     rows = await tx.rows(SELECT_CURRENT_TEMPLATES, {"school_id": school, "name": None})
     own = {row["name"]: row for row in rows}
@@ -95,7 +95,7 @@ async def load_all(tx: Transaction, school: UUID) -> list[Template]:
 
 
 async def save(
-    tx: Transaction, school: UUID, template: Template, texts: dict[str, Texts] | None, person: UUID | None
+    tx: UnitOfWork, school: UUID, template: Template, texts: dict[str, Texts] | None, person: UUID | None
 ) -> dict[str, Any] | None:
     """Write the version after `template`'s, None for texts deletes it; None where another writer was faster."""
     values = {

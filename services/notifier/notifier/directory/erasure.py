@@ -5,7 +5,7 @@ removes the addresses and texts, none of which is needed to deliver anything.
 """
 
 from notifier.planning.cancellation import cancel_deliveries
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 MAX_PEOPLE = 50
 
@@ -67,7 +67,7 @@ ON CONFLICT DO NOTHING
 """
 
 
-async def erase_people(tx: Transaction) -> None:
+async def erase_people(tx: UnitOfWork) -> None:
     """Remove what is left of some erased people."""
     people = [row["person_id"] for row in await tx.rows(SELECT_ERASED, {"limit": MAX_PEOPLE})]
     if people:

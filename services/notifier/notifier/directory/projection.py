@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.events import Event, PersonChanged, SchoolChanged, StudentChanged
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 TABLES = ("school", "person", "membership", "contact", "device", "preference", "student", "guardianship")
 
@@ -105,7 +105,7 @@ ON CONFLICT DO NOTHING
 """
 
 
-async def apply_events(events: Sequence[Event], tx: Transaction) -> None:
+async def apply_events(events: Sequence[Event], tx: UnitOfWork) -> None:
     """Keep the newest state of schools, people and students; calendars are not needed here."""
     schools = [e for e in events if isinstance(e, SchoolChanged)]
     people = [e for e in events if isinstance(e, PersonChanged)]
@@ -118,7 +118,7 @@ async def apply_events(events: Sequence[Event], tx: Transaction) -> None:
         await _students(tx, students)
 
 
-async def _people(tx: Transaction, people: Sequence[PersonChanged]) -> None:
+async def _people(tx: UnitOfWork, people: Sequence[PersonChanged]) -> None:
     states = {e.person_id: e.model_dump(mode="json") for e in people}
     newer = [row["person_id"] for row in await tx.rows(UPSERT_PEOPLE, _rows(list(states.values())))]
     if not newer:
@@ -136,7 +136,7 @@ async def _people(tx: Transaction, people: Sequence[PersonChanged]) -> None:
             await tx.execute(statement, _rows(rows))
 
 
-async def _students(tx: Transaction, students: Sequence[StudentChanged]) -> None:
+async def _students(tx: UnitOfWork, students: Sequence[StudentChanged]) -> None:
     states = {(e.school_id, e.student_id): e.model_dump(mode="json") for e in students}
     written = await tx.rows(UPSERT_STUDENTS, _rows(list(states.values())))
     newer = [(row["school_id"], row["student_id"]) for row in written]

@@ -15,13 +15,13 @@ from uuid_utils.compat import uuid7
 from notifier.audience import sql as audience
 from notifier.escalation import sql
 from notifier.permits import PLANNING_LANE, PlanPermit
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 MAX_CASES = 500
 Case = dict[str, Any]
 
 
-async def open_cases(tx: Transaction, notification: dict[str, Any]) -> None:
+async def open_cases(tx: UnitOfWork, notification: dict[str, Any]) -> None:
     """Open the cases of a planned notification; one without a person to ask is due immediately."""
     escalation = notification["escalation"]
     if not escalation:
@@ -34,12 +34,12 @@ async def open_cases(tx: Transaction, notification: dict[str, Any]) -> None:
     await tx.execute(sql.OPEN_CASES, values)
 
 
-async def close_cases(tx: Transaction, notifications: Sequence[UUID], reader: UUID) -> None:
+async def close_cases(tx: UnitOfWork, notifications: Sequence[UUID], reader: UUID) -> None:
     """Close the cases that a person was asked about by these notifications: the person has read one."""
     await tx.execute(sql.CLOSE_CASES, {"notifications": list(notifications), "reader": reader})
 
 
-async def advance_due_cases(tx: Transaction) -> None:
+async def advance_due_cases(tx: UnitOfWork) -> None:
     """Take the next step of every case that is due."""
     moves: dict[tuple[UUID, str], list[Case]] = {}
     for case in await tx.rows(sql.LOCK_DUE_CASES, {"limit": MAX_CASES}):
@@ -64,7 +64,7 @@ def next_step(case: Case) -> str:
     return str(steps[case["step"]])
 
 
-async def _ask(tx: Transaction, notification_id: UUID, step: str, abouts: list[UUID], first: Case) -> None:
+async def _ask(tx: UnitOfWork, notification_id: UUID, step: str, abouts: list[UUID], first: Case) -> None:
     """Ask the people of one step about some cases; a case without any takes its next step immediately."""
     ids = {"notification_id": notification_id, "abouts": abouts, "school_id": first["school_id"]}
     responsibility = first["audience"].get("responsibility") or "any"
@@ -74,7 +74,7 @@ async def _ask(tx: Transaction, notification_id: UUID, step: str, abouts: list[U
     await tx.execute(sql.ADVANCE_CASES, ids | {"asked": sorted({row["about"] for row in asked}), "minutes": minutes})
 
 
-async def _notify(tx: Transaction, ids: dict[str, Any], step: str, people: list[UUID]) -> None:
+async def _notify(tx: UnitOfWork, ids: dict[str, Any], step: str, people: list[UUID]) -> None:
     """Create the step's notification for those of the people who do not have the message yet."""
     mail_only = step == "mail"
     rows = await tx.rows(sql.SELECT_WITHOUT_MESSAGE, ids | {"people": people, "mail_only": mail_only})

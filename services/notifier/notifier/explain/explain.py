@@ -8,7 +8,7 @@ from uuid import UUID
 from notifier.audience import sql as audience
 from notifier.domain.reasons import OUTCOMES, describe_gap, describe_reason
 from notifier.explain import sql
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 Row = dict[str, Any]
 TimelineEntry = dict[str, Any]
@@ -19,7 +19,7 @@ VERDICTS = {"accepted": "told", "read": "read", "unknown": "perhaps"}
 ENDED = ("failed", "suppressed", "cancelled", "expired")
 
 
-async def explain(tx: Transaction, notification_id: UUID, person: UUID) -> dict[str, Any] | None:
+async def explain(tx: UnitOfWork, notification_id: UUID, person: UUID) -> dict[str, Any] | None:
     """Return the verdict and the timeline for one person; None for a notification that this school does not have."""
     ids = {"notification_id": notification_id, "person": person}
     found = await tx.rows(sql.SELECT_NOTIFICATIONS, ids)
@@ -40,7 +40,7 @@ async def explain(tx: Transaction, notification_id: UUID, person: UUID) -> dict[
     return {**ids, "verdict": verdict, "because": because, "timeline": timeline}
 
 
-async def _gap(tx: Transaction, notification: Row, person: UUID, deliveries: list[Row]) -> str | None:
+async def _gap(tx: UnitOfWork, notification: Row, person: UUID, deliveries: list[Row]) -> str | None:
     """Return why the person is not in the audience; None where they are, or where no audience was ever planned."""
     never_planned = notification["state"] == "cancelled" and notification["planned"] == 0
     if deliveries or never_planned or notification["state"] in ("waiting", "failed"):

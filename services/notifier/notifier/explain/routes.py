@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from notifier.explain import sql
 from notifier.explain.explain import explain
 from notifier.tables import EscalationShown
-from shared.http.internal_auth import Asked, asked, transactions
-from shared.http.preconditions import Declined
-from shared.transactions.unit_of_work import Transactions
+from shared.http.internal_auth import InternalCaller, internal_caller, transactions
+from shared.http.preconditions import DecisionRefused
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1", tags=["notifications"])
 
@@ -51,8 +51,8 @@ class Reach(BaseModel):
 @router.get("/notifications/{notification_id}/reach")
 async def read_reach(
     notification_id: UUID,
-    who: Annotated[Asked, Depends(asked)],
-    database: Annotated[Transactions, Depends(transactions)],
+    who: Annotated[InternalCaller, Depends(internal_caller)],
+    database: Annotated[UnitOfWorkFactory, Depends(transactions)],
     state: State | None = None,
     after: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 100,
@@ -62,7 +62,7 @@ async def read_reach(
     async with database.request(who.school) as tx:
         summary = await tx.row(sql.COUNT_REACH, values)
         if summary is None:
-            raise Declined(404, "not_found")
+            raise DecisionRefused(404, "not_found")
         rows = await tx.rows(sql.SELECT_CASES, values)
     cases = [Case(**row) for row in rows[:limit]]
     return Reach(**summary, cases=cases, next=cases[-1].about if len(rows) > limit else None)
@@ -85,12 +85,12 @@ class Why(BaseModel):
 async def read_why(
     notification_id: UUID,
     person: UUID,
-    who: Annotated[Asked, Depends(asked)],
-    database: Annotated[Transactions, Depends(transactions)],
+    who: Annotated[InternalCaller, Depends(internal_caller)],
+    database: Annotated[UnitOfWorkFactory, Depends(transactions)],
 ) -> Why:
     """Explain why the person did or did not receive it."""
     async with database.request(who.school) as tx:
         found = await explain(tx, notification_id, person)
     if found is None:
-        raise Declined(404, "not_found")
+        raise DecisionRefused(404, "not_found")
     return Why(**found)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from notifier.escalation.escalation import close_cases
 from shared.events import InboxChanged, NotificationRead
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 MAX_PEOPLE_PER_EVENT = 1000
 MAX_MARKED = 1000
@@ -80,7 +80,7 @@ SELECT * FROM item ORDER BY item_id
 
 
 def announce_change(
-    tx: Transaction,
+    tx: UnitOfWork,
     school: UUID,
     notification: UUID,
     people: Sequence[UUID],
@@ -92,7 +92,7 @@ def announce_change(
         tx.emit(InboxChanged(school_id=school, notification_id=notification, people=some, reason=reason))
 
 
-async def announce_added(tx: Transaction, notification: dict[str, Any]) -> None:
+async def announce_added(tx: UnitOfWork, notification: dict[str, Any]) -> None:
     """Emit that a planned notification is in the inboxes of its people."""
     if "inbox" not in notification["channels"]:
         return
@@ -101,7 +101,7 @@ async def announce_added(tx: Transaction, notification: dict[str, Any]) -> None:
     announce_change(tx, notification["school_id"], notification["notification_id"], people, "added")
 
 
-async def mark_read(tx: Transaction, person: UUID, notification_id: UUID, *, acknowledged: bool) -> bool:
+async def mark_read(tx: UnitOfWork, person: UUID, notification_id: UUID, *, acknowledged: bool) -> bool:
     """Mark one item read, and acknowledged; False where the person has no such item. A repeat changes nothing."""
     values = {"person": person, "notification_id": notification_id, "acknowledged": acknowledged}
     row = await tx.row(MARK_READ, values)
@@ -111,7 +111,7 @@ async def mark_read(tx: Transaction, person: UUID, notification_id: UUID, *, ack
     return True
 
 
-async def mark_all_read(tx: Transaction, person: UUID, up_to: int | None) -> int:
+async def mark_all_read(tx: UnitOfWork, person: UUID, up_to: int | None) -> int:
     """Mark items read up to one, at most MAX_MARKED; return how many are still unread."""
     rows = await tx.rows(MARK_ALL_READ, {"person": person, "up_to": up_to, "limit": MAX_MARKED})
     if rows:
@@ -119,14 +119,14 @@ async def mark_all_read(tx: Transaction, person: UUID, up_to: int | None) -> int
     return await count_unread(tx, person)
 
 
-async def count_unread(tx: Transaction, person: UUID) -> int:
+async def count_unread(tx: UnitOfWork, person: UUID) -> int:
     """Return how many items a person has not read in the bound school."""
     row = await tx.row(COUNT_UNREAD, {"person": person})
     assert row is not None
     return int(row["unread"])
 
 
-async def _announce_read(tx: Transaction, rows: Sequence[dict[str, Any]], *, acknowledged: bool) -> None:
+async def _announce_read(tx: UnitOfWork, rows: Sequence[dict[str, Any]], *, acknowledged: bool) -> None:
     """Emit that items were read, and close the escalation cases about them."""
     for row in rows:
         tx.emit(

@@ -8,14 +8,14 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from notifier.inbox import inbox
-from shared.http.internal_auth import Asked, asked, transactions
-from shared.http.preconditions import Declined
-from shared.transactions.unit_of_work import Transactions
+from shared.http.internal_auth import InternalCaller, internal_caller, transactions
+from shared.http.preconditions import DecisionRefused
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1/inbox", tags=["inbox"])
 
-Who = Annotated[Asked, Depends(asked)]
-Rows = Annotated[Transactions, Depends(transactions)]
+Who = Annotated[InternalCaller, Depends(internal_caller)]
+Rows = Annotated[UnitOfWorkFactory, Depends(transactions)]
 
 
 class InboxItem(BaseModel):
@@ -63,7 +63,7 @@ class ReadAll(BaseModel):
 
 async def _person(who: Who) -> UUID:
     if who.person is None:
-        raise Declined(404, "not_found", "Only a person has an inbox; this token belongs to no person.")
+        raise DecisionRefused(404, "not_found", "Only a person has an inbox; this token belongs to no person.")
     return who.person
 
 
@@ -116,9 +116,9 @@ async def acknowledge(notification_id: UUID, who: Who, person: Person, database:
 
 
 async def _mark_read(
-    who: Asked, person: UUID, database: Transactions, notification_id: UUID, *, acknowledged: bool
+    who: InternalCaller, person: UUID, database: UnitOfWorkFactory, notification_id: UUID, *, acknowledged: bool
 ) -> Unread:
     async with database.request(who.school) as tx:
         if not await inbox.mark_read(tx, person, notification_id, acknowledged=acknowledged):
-            raise Declined(404, "not_found")
+            raise DecisionRefused(404, "not_found")
         return Unread(unread=await inbox.count_unread(tx, person))

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from notifier.sending import progress
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 # Cancel a notification. An id that is not known yet gets a tombstone, which the intent finds when it arrives.
 CANCEL_NOTIFICATION = """
@@ -60,7 +60,7 @@ SELECT notification_id, count(*) AS n FROM moved GROUP BY notification_id ORDER 
 """
 
 
-async def cancel_notification(tx: Transaction, notification_id: UUID, school_id: UUID) -> dict[str, Any]:
+async def cancel_notification(tx: UnitOfWork, notification_id: UUID, school_id: UUID) -> dict[str, Any]:
     """Cancel a notification; return {"state", "stopped", "cancelled"}, with `stopped` False where it was too late.
 
     `cancelled` counts the deliveries that will not be made: none for an id that is not known yet.
@@ -75,7 +75,7 @@ async def cancel_notification(tx: Transaction, notification_id: UUID, school_id:
     return {"state": "cancelled", "stopped": True, "cancelled": cancelled}
 
 
-async def cancel_task(tx: Transaction, task_id: UUID) -> bool:
+async def cancel_task(tx: UnitOfWork, task_id: UUID) -> bool:
     """Cancel the notification of a task; False where there is none, or it has ended."""
     row = await tx.row(CANCEL_TASK, {"task_id": task_id})
     if row is not None:
@@ -83,7 +83,7 @@ async def cancel_task(tx: Transaction, task_id: UUID) -> bool:
     return row is not None
 
 
-async def cancel_deliveries(tx: Transaction, notification_id: UUID) -> int:
+async def cancel_deliveries(tx: UnitOfWork, notification_id: UUID) -> int:
     """Cancel the deliveries of a notification that have not begun; return how many."""
     row = await tx.row(CANCEL_DELIVERIES, {"notification_id": notification_id})
     cancelled = int(row["n"]) if row else 0
@@ -91,7 +91,7 @@ async def cancel_deliveries(tx: Transaction, notification_id: UUID) -> int:
     return cancelled
 
 
-async def end_overdue(tx: Transaction) -> None:
+async def end_overdue(tx: UnitOfWork) -> None:
     """Expire or cancel the open deliveries of notifications that are over."""
     for row in await tx.rows(END_OVERDUE):
         await progress.finish_deliveries(tx, row["notification_id"], row["n"])

@@ -14,7 +14,7 @@ from notifier.sending import progress
 from shared.events import NotificationIntent
 from shared.events.notifications import SEND_TASK
 from shared.jobs.task_status import track
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 # Lock a record until the end of the transaction.
 LOCK_RECORD = "SELECT pg_advisory_xact_lock(hashtextextended(%(school_id)s::uuid || %(origin)s::text, 0))"
@@ -77,12 +77,12 @@ RETURNING i.notification_id, i.person_id
 """
 
 
-async def lock_record_of(tx: Transaction, notification_id: UUID) -> None:
+async def lock_record_of(tx: UnitOfWork, notification_id: UUID) -> None:
     """Lock the record that a notification is about, for this transaction; to be done before its row is locked."""
     await tx.execute(LOCK_RECORD_OF, {"notification_id": notification_id})
 
 
-async def register(tx: Transaction, event: NotificationIntent) -> None:
+async def register(tx: UnitOfWork, event: NotificationIntent) -> None:
     """Stop the versions older than a notification that has just arrived, or that one where a newer one is here."""
     if event.origin is None:
         return
@@ -93,7 +93,7 @@ async def register(tx: Transaction, event: NotificationIntent) -> None:
     await _stop_older(tx, record | {"origin_version": version})
 
 
-async def can_plan(tx: Transaction, notification: Mapping[str, Any]) -> bool:
+async def can_plan(tx: UnitOfWork, notification: Mapping[str, Any]) -> bool:
     """Stop older versions; return whether none is under way, so that it is known which people received them."""
     if notification["origin"] is None:
         return True
@@ -109,7 +109,7 @@ async def can_plan(tx: Transaction, notification: Mapping[str, Any]) -> bool:
     return True
 
 
-async def _stop_older(tx: Transaction, record: dict[str, Any]) -> None:
+async def _stop_older(tx: UnitOfWork, record: dict[str, Any]) -> None:
     stopped = await tx.rows(STOP_DELIVERIES, record)
     for row in await tx.rows(RETRACT_NOTIFICATIONS, record):
         if row["state"] == "cancelled":

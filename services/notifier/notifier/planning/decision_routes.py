@@ -10,14 +10,14 @@ from pydantic import BaseModel
 
 from notifier.planning.cancellation import cancel_notification
 from notifier.planning.resend import resend
-from shared.http.internal_auth import Asked, asked, transactions
-from shared.http.preconditions import Declined
-from shared.transactions.unit_of_work import Transactions
+from shared.http.internal_auth import InternalCaller, internal_caller, transactions
+from shared.http.preconditions import DecisionRefused
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1", tags=["decisions"])
 
-Who = Annotated[Asked, Depends(asked)]
-Rows = Annotated[Transactions, Depends(transactions)]
+Who = Annotated[InternalCaller, Depends(internal_caller)]
+Rows = Annotated[UnitOfWorkFactory, Depends(transactions)]
 CHECKS, CHECK_SECONDS = 20, 0.1
 """A change of the directory arrives within milliseconds; if the log is behind, the client should try again later."""
 
@@ -70,11 +70,11 @@ async def cancel(notification_id: UUID, who: Who, database: Rows) -> Cancelled:
             found = await cancel_notification(tx, notification_id, who.school)
     except InsufficientPrivilege as foreign:
         # The id belongs to another school: row-level security can only raise in ON CONFLICT.
-        raise Declined(404, "not_found") from foreign
+        raise DecisionRefused(404, "not_found") from foreign
     if found["state"] == "unknown":
-        raise Declined(404, "not_found")
+        raise DecisionRefused(404, "not_found")
     if not found["stopped"]:
-        raise Declined(409, "too_late", "The notification has ended already.", state=found["state"])
+        raise DecisionRefused(409, "too_late", "The notification has ended already.", state=found["state"])
     return Cancelled(notification_id=notification_id, state=found["state"], cancelled=found["cancelled"])
 
 
@@ -85,14 +85,14 @@ async def resend_failed(notification_id: UUID, body: ResendIn, who: Who, databas
     async with database.request(who.school) as tx:
         found = await resend(tx, notification_id, body.task_id, include_unknown=body.unknown)
     if found is None:
-        raise Declined(404, "not_found")
+        raise DecisionRefused(404, "not_found")
     if "refused" in found:
         code, message = REFUSALS[found["refused"]]
-        raise Declined(409, code, message, state=found["state"])
+        raise DecisionRefused(409, code, message, state=found["state"])
     return Resent(notification_id=notification_id, **found)
 
 
-async def _wait_for_directory(database: Transactions, school: UUID, version: int) -> None:
+async def _wait_for_directory(database: UnitOfWorkFactory, school: UUID, version: int) -> None:
     for _ in range(CHECKS):
         async with database.begin() as tx:
             if version == 0 or await tx.row(SELECT_CAUGHT_UP, {"school": school, "version": version}) is not None:

@@ -13,8 +13,8 @@ from notifier.planning.notification_reads import (
 )
 from notifier.sending import progress
 from shared.events.values import Kind
-from shared.http.internal_auth import Asked, asked, transactions
-from shared.transactions.unit_of_work import Transactions
+from shared.http.internal_auth import InternalCaller, internal_caller, transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1", tags=["notifications"])
 
@@ -22,8 +22,8 @@ router = APIRouter(prefix="/v1", tags=["notifications"])
 @router.get("/notifications/{notification_id}")
 async def read_notification(
     notification_id: UUID,
-    who: Annotated[Asked, Depends(asked)],
-    database: Annotated[Transactions, Depends(transactions)],
+    who: Annotated[InternalCaller, Depends(internal_caller)],
+    database: Annotated[UnitOfWorkFactory, Depends(transactions)],
 ) -> NotificationRead:
     """Read one notification with its counts."""
     async with database.request(who.school) as tx:
@@ -35,8 +35,8 @@ async def read_notification(
 
 @router.get("/notifications")
 async def list_notifications(
-    who: Annotated[Asked, Depends(asked)],
-    database: Annotated[Transactions, Depends(transactions)],
+    who: Annotated[InternalCaller, Depends(internal_caller)],
+    database: Annotated[UnitOfWorkFactory, Depends(transactions)],
     kind: Kind | None = None,
     state: Annotated[str | None, Query(max_length=20)] = None,
     after: UUID | None = None,

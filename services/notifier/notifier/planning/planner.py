@@ -16,10 +16,10 @@ from notifier.sending import progress, windows
 from shared.events import NotificationIntent, NotificationPlanned
 from shared.events.notifications import SEND_TASK
 from shared.jobs.task_status import track
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 
-async def register(tx: Transaction, event: NotificationIntent) -> bool:
+async def register(tx: UnitOfWork, event: NotificationIntent) -> bool:
     """Keep an intent; a repeat changes nothing. False for one that was cancelled before it arrived."""
     values = event.model_dump()
     escalation_steps = event.escalation.model_dump(mode="json") if event.escalation else None
@@ -40,7 +40,7 @@ async def register(tx: Transaction, event: NotificationIntent) -> bool:
     return True
 
 
-async def plan_if_ready(tx: Transaction, notification_id: UUID) -> bool:
+async def plan_if_ready(tx: UnitOfWork, notification_id: UUID) -> bool:
     """Plan a waiting notification; False while the directory, or a send of the same record, keeps it waiting."""
     notification = await tx.row(sql.CLAIM_WAITING, {"notification_id": notification_id})
     if notification is None:
@@ -77,7 +77,7 @@ def recipient_values(kind: str, channels: Sequence[str], *, urgent: bool) -> dic
 
 
 async def start_round(
-    tx: Transaction, notification: Mapping[str, Any], counts: Sequence[Mapping[str, Any]]
+    tx: UnitOfWork, notification: Mapping[str, Any], counts: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Open the windows of a planned round; return the notification's row with its counts.
 
@@ -97,24 +97,24 @@ def planned_event(row: Mapping[str, Any], suppressed: int) -> NotificationPlanne
     return NotificationPlanned(**ids, planned=row["planned"], suppressed=suppressed)
 
 
-async def _refuse(tx: Transaction, notification: Mapping[str, Any], problem: str) -> None:
+async def _refuse(tx: UnitOfWork, notification: Mapping[str, Any], problem: str) -> None:
     """Fail a notification whose text cannot be rendered; its task says why."""
     ids = {"notification_id": notification["notification_id"], "error": problem}
     await tx.execute(sql.REFUSE_NOTIFICATION, ids)
     await _fail_task(tx, notification, problem)
 
 
-async def permit_ready(tx: Transaction, schools: Sequence[UUID] | None = None) -> None:
+async def permit_ready(tx: UnitOfWork, schools: Sequence[UUID] | None = None) -> None:
     """Issue permits to plan what has waited for the directory, of some schools or of all."""
     for row in await tx.rows(sql.SELECT_READY, {"schools": list(schools) if schools is not None else None}):
         tx.permit(PlanPermit(notification_id=row["notification_id"]), PLANNING_LANE)
 
 
-async def fail_overdue(tx: Transaction, patience: float) -> None:
+async def fail_overdue(tx: UnitOfWork, patience: float) -> None:
     """Fail what has waited longer than `patience` seconds for the directory."""
     for row in await tx.rows(sql.FAIL_OVERDUE, {"seconds": patience}):
         await _fail_task(tx, row, row["error"])
 
 
-async def _fail_task(tx: Transaction, row: Mapping[str, Any], problem: str) -> None:
+async def _fail_task(tx: UnitOfWork, row: Mapping[str, Any], problem: str) -> None:
     await track(tx, row["task_id"], school_id=row["school_id"], kind=SEND_TASK, state="failed", error=problem)

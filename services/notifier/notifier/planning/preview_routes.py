@@ -10,8 +10,8 @@ from notifier.audience import sql as audience
 from notifier.planning import planner, sql
 from shared.events import Audience
 from shared.events.values import Channel, Kind
-from shared.http.internal_auth import Asked, asked, transactions
-from shared.transactions.unit_of_work import Transactions
+from shared.http.internal_auth import InternalCaller, internal_caller, transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1", tags=["notifications"])
 
@@ -59,8 +59,8 @@ class Preview(BaseModel):
 @router.post("/notifications:preview")
 async def preview(
     body: PreviewIn,
-    who: Annotated[Asked, Depends(asked)],
-    database: Annotated[Transactions, Depends(transactions)],
+    who: Annotated[InternalCaller, Depends(internal_caller)],
+    database: Annotated[UnitOfWorkFactory, Depends(transactions)],
 ) -> Preview:
     """Count what would be planned now, without planning it."""
     values = (

@@ -7,7 +7,7 @@ from notifier.planning import planner, sql
 from notifier.sending import progress
 from shared.events.notifications import SEND_TASK
 from shared.jobs.task_status import track
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 FAILED = ("failed",)
 FAILED_OR_UNKNOWN = ("failed", "unknown")
@@ -39,7 +39,7 @@ SELECT count(*) AS n FROM delivery WHERE notification_id = %(notification_id)s A
 
 
 async def resend(
-    tx: Transaction, notification_id: UUID, task_id: UUID, *, include_unknown: bool
+    tx: UnitOfWork, notification_id: UUID, task_id: UUID, *, include_unknown: bool
 ) -> dict[str, Any] | None:
     """Plan the next round under its own task; None for an unknown notification.
 

@@ -15,8 +15,8 @@ from notifier.sending import outcomes, progress, provider_feedback
 from notifier.sending.outcomes import Call, Result
 from notifier.sending.provider_limiter import MAX_RESULTS_PER_COMMIT, ProviderLimiter
 from shared.events import Envelope
-from shared.persistence.database_errors import contention, infrastructure
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.persistence.database_errors import is_contention, is_database_down
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ SELECT_CANCELLED = (
     "SELECT state = 'cancelled' AS cancelled FROM notification WHERE notification_id = %(notification_id)s"
 )
 
-InCommit = Callable[[Transaction], Awaitable[None]]
+InCommit = Callable[[UnitOfWork], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Batch:
     """
 
     limiter: ProviderLimiter
-    transactions: Transactions
+    transactions: UnitOfWorkFactory
     cause: Envelope
     lease: UUID
     calls: Sequence[Call]
@@ -112,13 +112,13 @@ class Batch:
             async with self.transactions.begin(self.cause) as tx:
                 await self._record(tx, results)
         except Exception as problem:
-            if not (infrastructure(problem) or contention(problem)):
+            if not (is_database_down(problem) or is_contention(problem)):
                 raise
             log.warning("delivery.outcomes_not_committed", outcomes=len(results), error=type(problem).__name__)
             return False
         return True
 
-    async def _record(self, tx: Transaction, results: list[Result]) -> None:
+    async def _record(self, tx: UnitOfWork, results: list[Result]) -> None:
         rows, lost = await outcomes.record(tx, self.lease, results)
         if lost:
             log.warning("delivery.lease_lost", lost=lost)
@@ -150,11 +150,11 @@ class Batch:
                         await self.extend_permit(tx)
                         renewed = loop.time()
             except Exception as problem:
-                if not (infrastructure(problem) or contention(problem)):
+                if not (is_database_down(problem) or is_contention(problem)):
                     raise
                 log.warning("delivery.lease_not_renewed", error=type(problem).__name__)
 
-    async def _look_for_cancellation(self, tx: Transaction) -> None:
+    async def _look_for_cancellation(self, tx: UnitOfWork) -> None:
         if self.cancelled_with is not None:
             row = await tx.row(SELECT_CANCELLED, {"notification_id": self.cancelled_with})
             self.cancelled |= bool(row and row["cancelled"])

@@ -8,7 +8,7 @@ from uuid import UUID
 from notifier.domain.delivery import MAX_UNANSWERED
 from notifier.permits import DigestPermit, SendPermit
 from notifier.sending import progress, windows
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 Row = dict[str, Any]
 
@@ -135,7 +135,7 @@ GROUP BY notification_id ORDER BY notification_id
 
 
 async def claim_deliveries(
-    tx: Transaction, permit: SendPermit, *, lease: UUID, limit: int, seconds: float
+    tx: UnitOfWork, permit: SendPermit, *, lease: UUID, limit: int, seconds: float
 ) -> tuple[Row | None, list[Row]]:
     """Return the notification and its next due deliveries, now `sending` under `lease` for `seconds`."""
     values = {"notification_id": permit.notification_id, "channel": permit.channel}
@@ -147,7 +147,7 @@ async def claim_deliveries(
 
 
 async def claim_digests(
-    tx: Transaction, permit: DigestPermit, *, lease: UUID, limit: int, seconds: float
+    tx: UnitOfWork, permit: DigestPermit, *, lease: UUID, limit: int, seconds: float
 ) -> tuple[dict[UUID, Row], list[Row]]:
     """Return the rows of a school's next due digests, now `sending` under `lease`, and their notifications by id."""
     values = permit.model_dump() | {"lease": lease, "limit": limit, "seconds": seconds}
@@ -158,7 +158,7 @@ async def claim_digests(
     return {each["notification_id"]: each for each in await tx.rows(SELECT_NOTIFICATIONS, {"ids": ids})}, rows
 
 
-async def _sendable(tx: Transaction, permit: SendPermit | DigestPermit, claimed: Sequence[Row]) -> list[Row]:
+async def _sendable(tx: UnitOfWork, permit: SendPermit | DigestPermit, claimed: Sequence[Row]) -> list[Row]:
     """Return the claimed rows that are to be sent; count the others as finished."""
     await _finish_stopped(tx, claimed)
     rows = [row for row in claimed if row["state"] == "sending"]
@@ -167,13 +167,13 @@ async def _sendable(tx: Transaction, permit: SendPermit | DigestPermit, claimed:
     return rows
 
 
-async def _finish_stopped(tx: Transaction, claimed: Sequence[Mapping[str, Any]]) -> None:
+async def _finish_stopped(tx: UnitOfWork, claimed: Sequence[Mapping[str, Any]]) -> None:
     stopped = Counter(row["notification_id"] for row in claimed if row["state"] not in ("sending", "held"))
     for notification_id, finished in sorted(stopped.items()):
         await progress.finish_deliveries(tx, notification_id, finished)
 
 
-async def reclaim_expired(tx: Transaction) -> None:
+async def reclaim_expired(tx: UnitOfWork) -> None:
     """Give back the deliveries of dead workers."""
     for row in await tx.rows(RECLAIM_EXPIRED, {"max_unanswered": MAX_UNANSWERED}):
         if row["finished"]:

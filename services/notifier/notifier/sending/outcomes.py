@@ -7,7 +7,7 @@ from uuid import UUID
 
 from notifier.domain.delivery import NOT_COUNTED, Attempts, Verdict
 from notifier.providers import Outcome
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 # Write outcomes. Filtered by lease: a worker whose lease ran out must not overwrite what its successor found. Where no
 # call was made after all, there was no attempt.
@@ -72,7 +72,7 @@ def attempts_of(rows: Sequence[Mapping[str, Any]]) -> Attempts:
     return Attempts(*(max(row[count] for row in rows) for count in ("attempts", "unanswered", "not_counted")))
 
 
-async def record(tx: Transaction, lease: UUID, results: Sequence[Result]) -> tuple[list[dict[str, Any]], int]:
+async def record(tx: UnitOfWork, lease: UUID, results: Sequence[Result]) -> tuple[list[dict[str, Any]], int]:
     """Write results; return rows of (notification_id, moved, finished, accepted), and how many had lost their lease.
 
     The rows of a digest share its outcome.
@@ -92,7 +92,7 @@ async def record(tx: Transaction, lease: UUID, results: Sequence[Result]) -> tup
     return rows, len(each) - sum(row["moved"] for row in rows)
 
 
-async def renew_lease(tx: Transaction, lease: UUID, calls: Sequence[Call], seconds: float) -> None:
+async def renew_lease(tx: UnitOfWork, lease: UUID, calls: Sequence[Call], seconds: float) -> None:
     """Extend the lease of calls that are not answered yet."""
     ids = [delivery_id for call in calls for delivery_id in call.delivery_ids]
     await tx.execute(RENEW_LEASE, {"lease": lease, "ids": ids, "seconds": seconds})

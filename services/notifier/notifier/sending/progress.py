@@ -8,7 +8,7 @@ from notifier.sending import windows
 from shared.events import NotificationCompleted, TaskState
 from shared.events.notifications import SEND_TASK
 from shared.jobs.task_status import track
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 # Count finished deliveries and decide whether a report of progress is due: at most one a second.
 SUBTRACT_FINISHED = """
@@ -44,7 +44,7 @@ SELECT channel, state, count(*) AS n FROM delivery WHERE notification_id = %(not
 
 
 async def finish_deliveries(
-    tx: Transaction, notification_id: UUID, finished: int, *, provider_works: bool = False
+    tx: UnitOfWork, notification_id: UUID, finished: int, *, provider_works: bool = False
 ) -> bool:
     """Subtract finished deliveries; end the notification with the last one, else report progress where that is due.
 
@@ -62,7 +62,7 @@ async def finish_deliveries(
     return bool(row["state"] == "cancelled")
 
 
-async def complete_if_done(tx: Transaction, notification_id: UUID) -> bool:
+async def complete_if_done(tx: UnitOfWork, notification_id: UUID) -> bool:
     """End a notification that has nothing outstanding, and its task; False where it goes on, or has ended before."""
     row = await tx.row(COMPLETE_NOTIFICATION, {"notification_id": notification_id})
     if row is None:
@@ -83,7 +83,7 @@ async def complete_if_done(tx: Transaction, notification_id: UUID) -> bool:
     return True
 
 
-async def report_progress(tx: Transaction, row: Mapping[str, Any]) -> None:
+async def report_progress(tx: UnitOfWork, row: Mapping[str, Any]) -> None:
     """Report a running task from its notification's row: school_id, task_id, round_planned, outstanding, warning."""
     state: TaskState = "retrying" if row["warning"] else "running"
     await track(
@@ -98,14 +98,14 @@ async def report_progress(tx: Transaction, row: Mapping[str, Any]) -> None:
     )
 
 
-async def report_warning(tx: Transaction, notification_id: UUID, warning: str) -> None:
+async def report_warning(tx: UnitOfWork, notification_id: UUID, warning: str) -> None:
     """Let the task say why nothing moves, once for each reason."""
     row = await tx.row(SET_WARNING, {"notification_id": notification_id, "warning": warning})
     if row is not None:
         await report_progress(tx, row)
 
 
-async def count_deliveries(tx: Transaction, notification_id: UUID) -> dict[str, dict[str, int]]:
+async def count_deliveries(tx: UnitOfWork, notification_id: UUID) -> dict[str, dict[str, int]]:
     """Return channel → state → number of deliveries."""
     counts: dict[str, dict[str, int]] = {}
     for row in await tx.rows(COUNT_DELIVERIES, {"notification_id": notification_id}):

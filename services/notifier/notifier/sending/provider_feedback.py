@@ -10,7 +10,7 @@ from notifier.sending import progress
 from notifier.sending.outcomes import Result
 from notifier.sending.provider_limiter import ProviderLimiter
 from shared.events import DeviceInvalidated
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 # Count bounces of addresses and suppress those that are certain, or came often enough.
 COUNT_BOUNCES = """
@@ -24,7 +24,7 @@ ON CONFLICT (school_id, channel, target, kind, reason) DO UPDATE SET times = s.t
 """
 
 
-async def apply(tx: Transaction, limiter: ProviderLimiter, results: Sequence[Result]) -> None:
+async def apply(tx: UnitOfWork, limiter: ProviderLimiter, results: Sequence[Result]) -> None:
     """Record the consequences in the commit of the outcomes."""
     for result in results:
         if result.outcome.kind == "token_dead":
@@ -34,7 +34,7 @@ async def apply(tx: Transaction, limiter: ProviderLimiter, results: Sequence[Res
         await progress.report_warning(tx, notification_id, warning)
 
 
-async def _count_bounces(tx: Transaction, results: Sequence[Result]) -> None:
+async def _count_bounces(tx: UnitOfWork, results: Sequence[Result]) -> None:
     bounced = {
         (result.call.delivery["school_id"], result.call.delivery["address"].lower()): result.outcome.reason
         for result in results

@@ -1,6 +1,6 @@
 """The end of quiet hours: held deliveries become one digest per person, channel and address, or are sent alone."""
 
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 MAX_RELEASED = 5000
 
@@ -34,7 +34,7 @@ SELECT count(*) AS n FROM moved
 """
 
 
-async def release_quiet_hours(tx: Transaction) -> None:
+async def release_quiet_hours(tx: UnitOfWork) -> None:
     """Release the deliveries whose quiet hours are over."""
     turn = await tx.row(LOCK_RELEASE)
     if turn is not None and turn["locked"]:

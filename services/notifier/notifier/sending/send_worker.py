@@ -10,7 +10,7 @@ from notifier.sending.batch import Batch
 from notifier.sending.outcomes import Call, attempts_of
 from notifier.sending.provider_limiter import ProviderLimiter
 from shared.events import Envelope
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 URGENT_PRIORITY = -1
 """Before all others; among those the notification goes first that was served least and has least left."""
@@ -26,7 +26,7 @@ def priority_of(planned: int, left: int) -> int:
 async def send_deliveries(
     permit: SendPermit,
     cause: Envelope,
-    transactions: Transactions,
+    transactions: UnitOfWorkFactory,
     limiters: Mapping[str, ProviderLimiter],
     limit: int,
 ) -> None:
@@ -48,10 +48,10 @@ async def send_deliveries(
         Call(notification, row, (row["delivery_id"],), attempts_of([row]), first + nth) for nth, row in enumerate(rows)
     ]
 
-    async def request_next(tx: Transaction) -> None:
+    async def request_next(tx: UnitOfWork) -> None:
         tx.permit(permit, send_lane(permit.channel, urgent=urgent))
 
-    async def extend_permit(tx: Transaction) -> None:
+    async def extend_permit(tx: UnitOfWork) -> None:
         await windows.extend(tx, permit, limiter.lease)
 
     batch = Batch(
@@ -70,7 +70,7 @@ async def send_deliveries(
 async def send_digests(
     permit: DigestPermit,
     cause: Envelope,
-    transactions: Transactions,
+    transactions: UnitOfWorkFactory,
     limiters: Mapping[str, ProviderLimiter],
     limit: int,
 ) -> None:
@@ -85,10 +85,10 @@ async def send_digests(
     if not rows:
         return
 
-    async def request_next(tx: Transaction) -> None:
+    async def request_next(tx: UnitOfWork) -> None:
         tx.permit(permit, digest_lane(permit.channel))
 
-    async def extend_permit(tx: Transaction) -> None:
+    async def extend_permit(tx: UnitOfWork) -> None:
         await windows.extend(tx, permit, limiter.lease)
 
     calls = digests.calls_of(rows, notifications, template)

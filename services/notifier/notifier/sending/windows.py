@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from notifier.permits import DigestPermit, SendPermit, digest_lane, send_lane
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 PERMITS_PER_WINDOW = 2
 """Permits on their way per notification and channel: a big send never fills a lane."""
@@ -56,7 +56,7 @@ RETURNING w.school_id, w.channel
 """
 
 
-async def open_for(tx: Transaction, notification: Mapping[str, Any], channels: Mapping[str, bool]) -> None:
+async def open_for(tx: UnitOfWork, notification: Mapping[str, Any], channels: Mapping[str, bool]) -> None:
     """Open the windows of a planned round; `channels` says for each whether something is due now.
 
     Only a window with due deliveries gets permits: the sweep issues those of the others in time.
@@ -70,18 +70,18 @@ async def open_for(tx: Transaction, notification: Mapping[str, Any], channels: M
             tx.permit(SendPermit(channel=channel, **ids), name)
 
 
-async def close(tx: Transaction, notification_id: UUID) -> None:
+async def close(tx: UnitOfWork, notification_id: UUID) -> None:
     """Close the windows of a notification that has ended; a resend opens new ones."""
     await tx.execute(CLOSE_WINDOWS, {"notification_id": notification_id})
 
 
-async def extend(tx: Transaction, permit: SendPermit | DigestPermit, seconds: float) -> None:
+async def extend(tx: UnitOfWork, permit: SendPermit | DigestPermit, seconds: float) -> None:
     """Set how long the permit of a window is valid: the sweep issues no other one until then."""
     statement = EXTEND_PERMIT if isinstance(permit, SendPermit) else EXTEND_DIGEST_PERMIT
     await tx.execute(statement, permit.model_dump() | {"seconds": seconds})
 
 
-async def top_up(tx: Transaction) -> None:
+async def top_up(tx: UnitOfWork) -> None:
     """Issue a permit for every window that has due deliveries and no permit on its way."""
     values = {"seconds": PERMIT_SECONDS}
     for row in await tx.rows(TOP_UP_WINDOWS, values):

@@ -9,15 +9,15 @@ from notifier.settings import Settings
 from notifier.suppressions import suppressions
 from notifier.suppressions.reads import LIST_SUPPRESSIONS, SuppressionPage, SuppressionRead
 from shared.http.fields import MailAddress, ReportDetail, ReportedReason, SuppressionReason
-from shared.http.internal_auth import Asked, asked, transactions
-from shared.http.preconditions import Declined
+from shared.http.internal_auth import InternalCaller, internal_caller, transactions
+from shared.http.preconditions import DecisionRefused
 from shared.http.provided import Provided
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1", tags=["decisions"])
 
-Who = Annotated[Asked, Depends(asked)]
-Rows = Annotated[Transactions, Depends(transactions)]
+Who = Annotated[InternalCaller, Depends(internal_caller)]
+Rows = Annotated[UnitOfWorkFactory, Depends(transactions)]
 Configured = Annotated[Settings, Depends(Provided(Settings))]
 
 
@@ -69,7 +69,7 @@ async def lift(suppression_id: int, who: Who, database: Rows) -> None:
     async with database.request(who.school) as tx:
         row = await tx.row(suppressions.LIFT_SUPPRESSION, {"id": suppression_id, "person": who.person})
     if row is None:
-        raise Declined(404, "not_found")
+        raise DecisionRefused(404, "not_found")
 
 
 @router.post("/unsubscribe", status_code=204)
@@ -78,4 +78,4 @@ async def unsubscribe(body: UnsubscribeIn, who: Who, database: Rows, settings: C
     links = suppressions.unsubscribe_links(settings)
     async with database.request(who.school) as tx:
         if not await suppressions.unsubscribe(tx, links, who.school, body.token):
-            raise Declined(404, "not_found")
+            raise DecisionRefused(404, "not_found")

@@ -7,7 +7,7 @@ from uuid import UUID
 from notifier.content.unsubscribe_links import ALL_KINDS, UnsubscribeLinks
 from notifier.settings import Settings
 from shared.persistence.encryption import read_master_key
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 PATH = "/unsubscribe"
 
@@ -34,7 +34,7 @@ def unsubscribe_links(settings: Settings) -> UnsubscribeLinks:
     return UnsubscribeLinks(f"{settings.public_url.rstrip('/')}{PATH}", key)
 
 
-async def unsubscribe(tx: Transaction, links: UnsubscribeLinks, school: UUID, token: str) -> bool:
+async def unsubscribe(tx: UnitOfWork, links: UnsubscribeLinks, school: UUID, token: str) -> bool:
     """Apply a person's one-click link; False for a link that is not ours, or of another school."""
     found = links.read(token)
     if found is None or found[0] != school:
@@ -45,7 +45,7 @@ async def unsubscribe(tx: Transaction, links: UnsubscribeLinks, school: UUID, to
 
 
 async def suppress(
-    tx: Transaction, school: UUID, target: str, reason: str, kind: str = "", detail: str | None = None
+    tx: UnitOfWork, school: UUID, target: str, reason: str, kind: str = "", detail: str | None = None
 ) -> dict[str, Any]:
     """Suppress an address or a person; return its row. A repeat changes nothing."""
     values = {"school": school, "target": target, "kind": kind, "reason": reason, "detail": detail}

@@ -23,7 +23,7 @@ class EscalationShown(SQLModel):
 
 
 class EscalationRow(EscalationShown, NotifierTable, table=True):
-    """A student about whom somebody must be reached, or a person where no student is meant."""
+    """A case: a student for whom a guardian must be reached, or a person where no student is meant."""
 
     __table_args__ = (
         PrimaryKeyConstraint("notification_id", "about"),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from gateway.directory.erased_ids import mark
+from gateway.directory.erased_ids import erased_mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +29,4 @@ class Known:
         return self.schools | self.districts.keys()
 
     def was_erased(self, sourced_id: str) -> bool:
-        return bool(self.erased) and mark(sourced_id) in self.erased
+        return bool(self.erased) and erased_mark(sourced_id) in self.erased

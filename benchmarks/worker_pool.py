@@ -7,18 +7,18 @@ from contextlib import asynccontextmanager
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from benchmarks import worker
+from benchmarks import worker_process
 from benchmarks.harness import Lab
 
 LOOK = 0.02
 
 
 class Workers:
-    """So many processes of `benchmarks.worker`; whoever has died is missed until `again` or `tended`."""
+    """So many processes of `benchmarks.worker_process`; whoever has died is missed until `again` or `tended`."""
 
     def __init__(self, count: int, environment: Mapping[str, str], log: Path) -> None:
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["benchmarks.__main__", "benchmarks.worker"])
+        self._context.set_forkserver_preload(["benchmarks.__main__", "benchmarks.worker_process"])
         self._environment = dict(environment)
         self._log = log
         self._processes: dict[int, ForkServerProcess] = {}
@@ -29,7 +29,9 @@ class Workers:
         """Start those that are not there; returns how many."""
         gone = [n for n in range(self.count) if n not in self._processes or not self._processes[n].is_alive()]
         for number in gone:
-            process = self._context.Process(target=worker.main, args=(self._environment, self._log), daemon=True)
+            process = self._context.Process(
+                target=worker_process.main, args=(self._environment, self._log), daemon=True
+            )
             process.start()
             self._processes[number] = process
             self.started += 1

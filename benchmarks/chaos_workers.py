@@ -11,14 +11,14 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from benchmarks import worker
-from benchmarks.ground import Ground, request
+from benchmarks import worker_process
 from benchmarks.harness import Lab
-from benchmarks.workers import Workers
+from benchmarks.spine_service import Ground, request
+from benchmarks.worker_pool import Workers
 from cli.processes.supervisor import StartFailed
-from shared.testing.fault_proxy import Proxy, proxied
+from shared.testing.fault_proxy import FaultInjectionProxy, proxied
 from shared.testing.fixtures import Backing, declare
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 WORKERS = 3
 TIERS = (1, 2)
@@ -43,7 +43,7 @@ SELECT (SELECT count(DISTINCT task_id) FROM notifier.handled), (SELECT count(DIS
 class Writer:
     """Commits requests; `committed` are those that it was told are safe, `poison` those that no handler can take."""
 
-    transactions: Transactions
+    transactions: UnitOfWorkFactory
     committed: set[str] = field(default_factory=set)
     poison: set[str] = field(default_factory=set)
     unanswered: int = 0
@@ -64,7 +64,7 @@ class Writer:
         try:
             async with self.transactions.begin() as tx:
                 for number, event in wanted.items():
-                    poison = {"counts": worker.POISON[number // poison_every % 2]} if number in bad else {}
+                    poison = {"counts": worker_process.POISON[number // poison_every % 2]} if number in bad else {}
                     tx.emit(event.model_copy(update=poison))
         except (psycopg.Error, OSError):
             self.unanswered += 1
@@ -77,13 +77,15 @@ class Writer:
 class Field:
     """The workers, the writer and the faults."""
 
-    def __init__(self, lab: Lab, backing: Backing, broker: Proxy, database: Proxy, workers: Workers) -> None:
+    def __init__(
+        self, lab: Lab, backing: Backing, broker: FaultInjectionProxy, database: FaultInjectionProxy, workers: Workers
+    ) -> None:
         self.lab = lab
         self.ground = Ground(backing)
         self.broker = broker
         self.database = database
         self.workers = workers
-        self.service = worker.register(self.ground.service(retry_tiers=TIERS))
+        self.service = worker_process.register(self.ground.service(retry_tiers=TIERS))
         """Never run here: it writes, and says what has to be on the broker."""
         self.writer = Writer(self.service.transactions)
 
@@ -159,7 +161,7 @@ async def field_of(lab: Lab, backing: Backing) -> AsyncIterator[Field]:
         environment |= {"RETRY_TIERS": json.dumps(TIERS), "HEARTBEAT": "1", "PUBLISH_TIMEOUT": "3"}
         workers = Workers(WORKERS, environment, lab.layout.log / "workers.log")
         found = Field(lab, backing, broker, database, workers)
-        await found.ground.admin(worker.TABLES)
+        await found.ground.admin(worker_process.TABLES)
         await declare(backing.amqp_url, found.service.topology())
         await found.service.database.open()
         try:

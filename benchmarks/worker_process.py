@@ -16,17 +16,17 @@ from typing import ClassVar
 import uvloop
 from psycopg.types.json import Jsonb
 
-from benchmarks.ground import SERVICE, fact
+from benchmarks.spine_service import SERVICE, fact
 from shared.consumers.dead_letters import DeadLetter
 from shared.events import NotificationCompleted, TaskChanged
 from shared.events.envelope import Envelope
 from shared.events.event import Event
-from shared.service.server import settle
+from shared.service.server import freeze_gc
 from shared.service.service import Service
 from shared.settings import ServiceSettings
 from shared.telemetry import configure_logs
 from shared.transactions.outbox import Work
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 POISON = ({"poison": {"drops": 1}}, {"poison": {"drops": 2}})
 """What no handler can take, as it finds out before it runs a statement, or after."""
@@ -67,7 +67,7 @@ class Errand(Work):
         return str(self.number)
 
 
-async def handle(event: NotificationCompleted, tx: Transaction) -> None:
+async def handle(event: NotificationCompleted, tx: UnitOfWork) -> None:
     """A row and an event; poison fails before the row or after it, the deadly kills."""
     if event.counts == POISON[0]:
         raise ValueError
@@ -79,19 +79,19 @@ async def handle(event: NotificationCompleted, tx: Transaction) -> None:
         raise ValueError
 
 
-async def remember(events: Sequence[Event], tx: Transaction) -> None:
+async def remember(events: Sequence[Event], tx: UnitOfWork) -> None:
     """Append what the log says."""
     await tx.execute(PROJECTED, {"tasks": [event.subject for event in events]})
 
 
-async def run_errand(permit: Errand, cause: Envelope, transactions: Transactions) -> None:
+async def run_errand(permit: Errand, cause: Envelope, transactions: UnitOfWorkFactory) -> None:
     """Note that it ran, once for each message."""
     async with transactions.handle(LANE, [cause]) as new:
         if (tx := new.pop(cause.id, None)) is not None:
             await tx.execute(RAN, {"number": permit.number, "worker": os.getpid()})
 
 
-async def keep(letter: DeadLetter, tx: Transaction) -> None:
+async def keep(letter: DeadLetter, tx: UnitOfWork) -> None:
     """Append a dead letter."""
     await tx.execute(
         BURIED,
@@ -112,7 +112,7 @@ def register(service: Service) -> Service:
     service.on(NotificationCompleted, handle)
     service.project("remember", (TaskChanged,), remember)
     service.work(Errand, run_errand, [LANE])
-    service.bury(keep)
+    service.store_dead_letters(keep)
     return service
 
 
@@ -125,7 +125,7 @@ def main(environment: Mapping[str, str], log: Path) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     configure_logs("worker", "WARNING", "json")
     service = register(Service(SERVICE, ServiceSettings()))
-    settle()
+    freeze_gc()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_live(service))
 

@@ -10,7 +10,7 @@ from typing import Any
 import aio_pika
 import psycopg
 
-from benchmarks.raw import Message
+from benchmarks.baseline_aio_pika import Message
 from shared.events import NotificationCompleted, TaskChanged
 from shared.events.envelope import Envelope
 from shared.events.event import Event
@@ -18,7 +18,7 @@ from shared.service.service import Service
 from shared.settings import ServiceSettings
 from shared.telemetry import configure_logs
 from shared.testing.fixtures import Backing, declare, eventually
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 SERVICE = "notifier"
 POLL = 0.002
@@ -73,14 +73,14 @@ def message(event: Event) -> Message:
     return Message(event.topic, dict(Envelope.of(event, SERVICE).headers()), event.model_dump_json().encode())
 
 
-async def react(event: NotificationCompleted, tx: Transaction) -> None:
+async def react(event: NotificationCompleted, tx: UnitOfWork) -> None:
     """The usual handler: a row and an event."""
     values = {"notification_id": event.notification_id, "school_id": event.school_id, "task_id": event.task_id}
     tx.write(KEEP, values)
     tx.emit(fact(event.task_id, event.school_id))
 
 
-async def project(events: Sequence[Event], tx: Transaction) -> None:
+async def project(events: Sequence[Event], tx: UnitOfWork) -> None:
     """The usual projection: one statement for all rows, guarded by version."""
     facts = [event for event in events if isinstance(event, TaskChanged)]
     await tx.execute(

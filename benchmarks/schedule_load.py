@@ -21,7 +21,7 @@ from shared.events import Envelope, NotificationDue, ScheduleRequested
 from shared.events.schedule_rules import CronRule, OnceRule, Rule
 from shared.messaging.topology import EVENTS, Topology, reaction
 from shared.persistence.database import Database
-from shared.persistence.encryption import Vault, read_master_key
+from shared.persistence.encryption import SubjectKeyStore, read_master_key
 from shared.service.service import Service
 from shared.testing.fixtures import Backing, declare
 
@@ -76,7 +76,7 @@ async def keys(backing: Backing, events: Iterable[ScheduleRequested]) -> None:
     database = Database(backing.environment("gateway")["DATABASE_URL"], "gateway")
     await database.open()
     try:
-        vault = Vault(database, read_master_key(backing.keys / "vault.key"), creates=True)
+        vault = SubjectKeyStore(database, read_master_key(backing.keys / "vault.key"), creates=True)
         await vault.keys(event.schedule_id for event in events)
     finally:
         await database.close()

@@ -1,6 +1,6 @@
 """The peer of the gateway's POST: a bare FastAPI endpoint that writes task, intent and outbox row in one CTE.
 
-No sign-in, no idempotency, no row-level security, no limits: `python -m benchmarks.bare DSN PORT`.
+No sign-in, no idempotency, no row-level security, no limits: `python -m benchmarks.baseline_endpoint DSN PORT`.
 """
 
 import asyncio

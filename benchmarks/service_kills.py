@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from benchmarks import telling
+from benchmarks import notifier_load
 from benchmarks.harness import Lab, Report
 from cli.demo.client import Bearer
 from cli.operations import tokens
@@ -65,7 +65,7 @@ async def run(lab: Lab, report: Report) -> None:
     seconds = lab.seconds(300, 4)
     lease = str(lab.size(30, 10))
     async with lab.system(SERVICES, LOG_LEVEL="WARNING", RECONCILE="2", DELIVERY_LEASE=lease) as system:
-        school = telling.add_school(system, PEOPLE)
+        school = notifier_load.add_school(system, PEOPLE)
         asked = Asked()
         asking = asyncio.create_task(_ask(system, school, asked, seconds))
         report.told("services killed with -9, every 0.2 to 1.2 s", await _kill(lab, system, seconds), "kills")
@@ -85,7 +85,12 @@ async def _ask(system: System, school: UUID, asked: Asked, seconds: int) -> None
 
 
 async def _until_answered(client: httpx.AsyncClient, school: UUID, asked: Asked, *, later: bool) -> None:
-    wanted: dict[str, Any] = {"school": str(school), "type": "general", "title": telling.TITLE, "body": telling.TEXT}
+    wanted: dict[str, Any] = {
+        "school": str(school),
+        "type": "general",
+        "title": notifier_load.TITLE,
+        "body": notifier_load.TEXT,
+    }
     wanted |= {"audience": {"school": True}, "channels": ["push", "mail"]}
     headers, due, end = dict[str, str](), dt.datetime.max.replace(tzinfo=dt.UTC), time.monotonic() + PUT_AGAIN_FOR
     while time.monotonic() < end:
