@@ -1,4 +1,4 @@
-"""Who is meant: classes, grades, students and their guardians, each person once."""
+"""Audiences: classes, grades, students and their guardians, each person once."""
 
 import datetime as dt
 import uuid
@@ -79,7 +79,7 @@ async def test_a_guardian_whose_membership_ended_receives_nothing_about_students
     # then
     assert await client.recipients(named) == await client.recipients(graded) == {stranger, mother}
     answer = await client.call("GET", f"/v1/notifications/{graded}/why/{gone}")
-    assert "belong to the school any more" in answer.json()["because"]
+    assert "no longer belong to the school" in answer.json()["because"]
 
 
 async def test_students_and_people_of_another_school_are_not_meant(client):
@@ -95,7 +95,7 @@ async def test_students_and_people_of_another_school_are_not_meant(client):
 
 
 async def test_a_correction_reaches_those_whose_delivery_was_accepted(client):
-    # given: one is told, one has opted for nothing, one has no address
+    # given: one receives it, one has no address
     told, unreachable = await client.add_person(), await client.add_person(mail=False, push=False)
     await client.plan({"people": (told, unreachable)}, channels=("mail",), origin="absence:1", origin_version=1)
     await client.harness.run_permits()
@@ -126,6 +126,6 @@ async def test_membership_is_judged_by_the_schools_own_date(client, zone):
     sent = await client.plan({"school": True, "roles": ("teacher",)}, channels=("inbox",))
     # then
     assert await client.recipients(sent) == {people["first"], people["last"]}
-    for name, words in (("not yet", "belong to the school yet"), ("over", "belong to the school any more")):
+    for name, words in (("not yet", "belong to the school yet"), ("over", "no longer belong to the school")):
         answer = await client.call("GET", f"/v1/notifications/{sent}/why/{people[name]}")
         assert words in answer.json()["because"]

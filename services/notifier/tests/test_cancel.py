@@ -1,4 +1,4 @@
-"""Stop means stop: at any moment, whoever is faster."""
+"""Cancelling a notification at any moment, before or after its intent arrives."""
 
 import asyncio
 import datetime as dt
@@ -29,7 +29,7 @@ def requested(event, kind="notification.send"):
 
 async def stop(harness, event):
     async with harness.service.transactions.begin() as tx:
-        await handlers.stop(event, tx)
+        await handlers.cancel(event, tx)
 
 
 async def test_a_cancel_ends_open_deliveries_and_the_task(harness):

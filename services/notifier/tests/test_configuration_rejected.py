@@ -1,4 +1,4 @@
-"""Our own configuration is refused: somebody is told, nothing is lost, and no delivery pays for it."""
+"""A rejected configuration: the task reports it, nothing is lost, and no delivery uses an attempt."""
 
 from notifier.providers import Outcome
 
@@ -22,12 +22,12 @@ async def test_a_rejected_configuration_warns_and_uses_no_attempts(open_harness)
     # then the task says why nothing moves, and no ordinary attempt is used up
     task = await harness.task(notification)
     assert task["state"] == "retrying"
-    assert "refuses our configuration (smtp_535)" in task["error"]
+    assert "rejects our configuration (smtp_535)" in task["error"]
     rows = await harness.rows(TRIED, (notification,))
     assert {row["state"] for row in rows} == {"pending"}
     assert [row["attempts"] - row["patient"] for row in rows] == [0] * 6
     assert sum(row["patient"] for row in rows) >= 6
-    # when somebody has mended it
+    # when the configuration is corrected
     wrong, breaker.open_until = False, 0.0
     await harness.run_to_end()
     assert await harness.states(notification) == {"mail": {"accepted": 6}}
@@ -44,7 +44,7 @@ async def test_the_first_rejection_is_reported_immediately(open_harness):
     await harness.run_permits()
     task = await harness.task(notification)
     assert task["state"] == "retrying"
-    assert "push: the provider refuses our configuration (SENDER_ID_MISMATCH)" in task["error"]
+    assert "push: the provider rejects our configuration (SENDER_ID_MISMATCH)" in task["error"]
 
 
 async def test_each_kind_of_answer_is_counted_separately(open_harness):

@@ -1,4 +1,4 @@
-"""A corrected record: what is pending is stopped, and only those who were told are corrected, whatever comes first."""
+"""Corrections of a record: pending deliveries are stopped, and only recipients are corrected, in any order."""
 
 import asyncio
 
@@ -42,7 +42,7 @@ async def pair(client):
 
 
 async def test_a_correction_stops_pending_deliveries_and_reaches_only_recipients(client, pair):
-    # given one who was told, one whose mail server is away, and one who holds still
+    # given one recipient, and one whose mail server is busy
     told, waiting = pair
     unreachable(client, waiting)
     first = recorded(client, pair)
@@ -151,13 +151,13 @@ async def test_a_correction_waits_for_a_send_under_way(client, answer, corrected
 
 @pytest.mark.parametrize("correction_first", [True, False])
 async def test_a_changed_record_reaches_recipients_as_a_correction_and_others_as_new(client, pair, correction_first):
-    # given one who was told the old version and one who was not
+    # given one who received the old version and one who did not
     told, waiting = pair
     unreachable(client, waiting)
     await client.harness.receive(recorded(client, pair))
     await client.harness.run_permits()
     client.harness.mail.answer = None
-    # when the new version is told: as a correction, and afresh
+    # when the new version is sent: as a correction, and as new
     changed, afresh = correction(client), recorded(client, pair, 2, audience={"except_told": ORIGIN})
     for event in (changed, afresh) if correction_first else (afresh, changed):
         await client.harness.receive(event)
@@ -203,7 +203,7 @@ async def test_a_record_of_another_school_with_the_same_origin_is_separate(clien
 
 
 async def test_open_deliveries_of_a_corrected_record_are_counted(client, pair):
-    count = invariants.INVARIANTS["corrected_is_open"]
+    count = invariants.INVARIANTS["corrected_delivery_open"]
     await client.harness.receive(recorded(client, pair))
     assert await client.harness.rows(count) == [{"violations": 0}]
     await client.harness.execute("UPDATE notification SET retracted_at = clock_timestamp() - interval '1 hour'")

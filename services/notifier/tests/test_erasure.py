@@ -1,4 +1,4 @@
-"""Erased people leave no plain text behind: neither where they were told, nor what was told about them."""
+"""Erased people leave no plain text behind: neither their addresses nor texts about them."""
 
 import pytest
 from uuid_utils.compat import uuid7
@@ -25,7 +25,7 @@ async def found(client, canary):
 async def erase(client, person):
     client.harness.version += 1
     await client.harness.apply_events(PersonChanged(person_id=person, active=False, version=client.harness.version))
-    await handlers.forget(client.harness.service.transactions)
+    await handlers.erase(client.harness.service.transactions)
 
 
 async def about(client, student, guardian, **changes):
@@ -85,7 +85,7 @@ async def test_open_deliveries_of_an_erased_guardian_end_first(client):
     await erase(client, guardian)
     assert await found(client, canary) == ["delivery"]
     await client.harness.run_permits()
-    await handlers.forget(client.harness.service.transactions)
+    await handlers.erase(client.harness.service.transactions)
     assert await found(client, canary) == []
     assert client.harness.mail.sent == []
 
@@ -97,6 +97,6 @@ async def test_a_person_who_is_only_inactive_or_nameless_is_not_erased(client, s
     await client.harness.run_permits()
     client.harness.version += 1
     await client.harness.apply_events(PersonChanged(person_id=guardian, version=client.harness.version, **state))
-    await handlers.forget(client.harness.service.transactions)
+    await handlers.erase(client.harness.service.transactions)
     rows = await client.harness.rows("SELECT address FROM delivery WHERE notification_id = %s", (sent,))
     assert rows == [{"address": f"{guardian}@example.org"}]

@@ -1,4 +1,4 @@
-"""Somebody must be reached: push, mail, the next guardian, the office; until one of them reads it."""
+"""Escalation: push, mail, the next guardian, the office; until one of them reads."""
 
 import asyncio
 import datetime as dt
@@ -17,13 +17,13 @@ CHILDREN = "SELECT notification_id FROM notification WHERE escalates = %s ORDER 
 
 
 class Family:
-    """A student with two guardians at a school with an office, and a notice that must reach somebody."""
+    """A student with two guardians at a school with an office, and a notification that must reach one person."""
 
     def __init__(self, client, first, second, office, student):
         self.client, self.first, self.second, self.office, self.student = client, first, second, office, student
         self.notice = None
 
-    async def tell(self, audience=None, **changes):
+    async def notify(self, audience=None, **changes):
         wanted = changes.pop("escalation", Escalation())
         audience = audience or {"students": (self.student,)}
         self.notice = await self.client.plan(audience, channels=("push", "inbox"), escalation=wanted, **changes)
@@ -64,7 +64,7 @@ async def family(client):
 
 async def test_steps_follow_until_the_office_and_are_reported(family):
     everything = ["inbox", "mail", "push"]
-    await family.tell()
+    await family.notify()
     assert await family.asked() == [[(family.first, "inbox"), (family.first, "push")]]
     await family.wait()
     assert (await family.asked())[1] == [(family.first, "mail")]
@@ -72,7 +72,7 @@ async def test_steps_follow_until_the_office_and_are_reported(family):
     assert (await family.asked())[2] == [(family.second, channel) for channel in everything]
     await family.wait()
     assert (await family.asked())[3] == [(family.office, channel) for channel in everything]
-    # then nobody is left to ask
+    # then no one is left to ask
     await family.wait()
     assert len(await family.asked()) == 4
     report = await family.reach()
@@ -85,14 +85,14 @@ async def test_steps_follow_until_the_office_and_are_reported(family):
 
 
 async def test_no_step_is_taken_before_its_time(family):
-    await family.tell()
+    await family.notify()
     await family.work()
     assert len(await family.asked()) == 1
 
 
 @pytest.mark.parametrize("reader", ["first", "second"])
 async def test_reading_ends_the_case(family, reader):
-    await family.tell()
+    await family.notify()
     await family.wait()
     await family.wait()
     await family.read(getattr(family, reader), 0 if reader == "first" else -1)
@@ -105,7 +105,7 @@ async def test_reading_ends_the_case(family, reader):
 
 
 async def test_after_the_deadline_a_case_is_missed_and_no_one_else_is_asked(family):
-    await family.tell(escalation=Escalation(deadline=dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)))
+    await family.notify(escalation=Escalation(deadline=dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)))
     await family.client.harness.execute(OVER)
     await family.work()
     assert len(await family.asked()) == 1
@@ -114,16 +114,16 @@ async def test_after_the_deadline_a_case_is_missed_and_no_one_else_is_asked(fami
 
 async def test_a_step_is_never_due_after_the_deadline(family):
     deadline = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=5)
-    await family.tell(escalation=Escalation(deadline=deadline))
+    await family.notify(escalation=Escalation(deadline=deadline))
     (row,) = await family.client.harness.rows("SELECT due_at FROM escalation")
     assert row["due_at"] == deadline
 
 
 async def test_siblings_have_a_case_each_and_their_parent_one_message(family, client):
-    # given a sibling whose next guardian is somebody else
+    # given a sibling whose next guardian is another person
     third = await client.add_person()
     sibling = await client.add_student(family.first, third)
-    await family.tell({"students": (family.student, sibling)})
+    await family.notify({"students": (family.student, sibling)})
     assert await family.asked() == [[(family.first, "inbox"), (family.first, "push")]]
     for _ in range(2):
         await family.wait()
@@ -145,7 +145,7 @@ async def test_a_guardian_without_responsibility_or_address_is_skipped(family, c
     silent = await client.add_person(mail=False)
     other = Guardian(person_id=family.second, rank=2, custody=False, emergency=False)
     student = await client.add_student(Guardian(person_id=silent, rank=1), other)
-    await family.tell({"students": (student,), "responsibility": "care"})
+    await family.notify({"students": (student,), "responsibility": "care"})
     await family.wait()
     await family.work()
     await family.work()
@@ -155,29 +155,29 @@ async def test_a_guardian_without_responsibility_or_address_is_skipped(family, c
 
 async def test_the_office_is_asked_immediately_about_a_student_without_guardians(family, client):
     orphan = await client.add_student()
-    await family.tell({"students": (orphan,)})
+    await family.notify({"students": (orphan,)})
     for _ in range(3):
         await family.work()
     assert {person for person, _ in (await family.asked())[1]} == {family.office}
 
 
 async def test_named_people_have_a_case_each(family):
-    await family.tell({"people": (family.first,)})
+    await family.notify({"people": (family.first,)})
     await family.wait()
     await family.wait()
     assert {person for person, _ in (await family.asked())[2]} == {family.second}
 
 
 async def test_an_overdue_case_is_counted_as_a_violation(family):
-    count = invariants.INVARIANTS["must_reach_is_not_asked"]
-    await family.tell()
+    count = invariants.INVARIANTS["escalation_overdue"]
+    await family.notify()
     assert await family.client.harness.rows(count) == [{"violations": 0}]
     await family.client.harness.execute("UPDATE escalation SET due_at = clock_timestamp() - interval '6 minutes'")
     assert await family.client.harness.rows(count) == [{"violations": 1}]
 
 
 async def test_concurrent_replicas_take_a_step_once(family):
-    await family.tell()
+    await family.notify()
     await family.client.harness.execute(LATER)
     await asyncio.gather(*(handlers.escalate(family.client.harness.service.transactions) for _ in range(4)))
     await family.client.harness.run_permits()
@@ -185,7 +185,7 @@ async def test_concurrent_replicas_take_a_step_once(family):
 
 
 async def test_reading_at_one_school_of_a_group_ends_the_cases_of_all(harness):
-    """An address is told once across a group: at the second school there is nothing for them to read."""
+    """An address receives it once across a group: at the second school the person has no item."""
     # given
     schools, group = [await harness.add_school(), await harness.add_school()], uuid7()
     memberships = tuple(Membership(school_id=school, role="guardian") for school in schools)
@@ -205,7 +205,7 @@ async def test_reading_at_one_school_of_a_group_ends_the_cases_of_all(harness):
 
 
 async def test_a_correction_stops_a_case_and_reaches_all_who_were_asked(family, client):
-    await family.tell(origin="absence:1", origin_version=1)
+    await family.notify(origin="absence:1", origin_version=1)
     await family.wait()
     await family.wait()
     correction = client.intent({"told": "absence:1"}, origin="absence:1", origin_version=2, correction=True)

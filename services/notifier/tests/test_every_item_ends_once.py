@@ -1,7 +1,7 @@
 """Nights, clock changes, digests, expiries, moody providers and changed minds, in any order: every item ends, once.
 
 It ends sent (by itself or in one digest), expired, stopped or not wanted any more, each with its reason; it is never
-sent before its time, in somebody's night, after its expiry, or again under another identity.
+sent before its time, in a person's quiet hours, after its expiry, or again under another identity.
 """
 
 import datetime as dt
@@ -232,7 +232,7 @@ class Story(RuleBasedStateMachine):
             item.state = item.state if row["state"] == "expired" else row["state"]
 
     def teardown(self):
-        """Left alone by everybody, all of it comes to its end: nothing is for ever."""
+        """Without further events every item ends: nothing lasts for ever."""
         if not getattr(self, "items", None):
             return
         work = self.clock

@@ -1,4 +1,4 @@
-"""Why did, or didn't, this person get it: one timeline, negatives included."""
+"""Explanations: one timeline, with the reasons why nothing was sent."""
 
 import datetime as dt
 from uuid import uuid4
@@ -20,7 +20,7 @@ async def why(client, notification, person):
 
 
 def whats(timeline):
-    return [moment["what"] for moment in timeline]
+    return [entry["what"] for entry in timeline]
 
 
 async def test_the_timeline_runs_from_the_intent_to_the_reading(client):
@@ -37,17 +37,17 @@ async def test_the_timeline_runs_from_the_intent_to_the_reading(client):
     assert (verdict, because) == ("read", "the person read it")
     expected = ["asked", "received", "in_audience", "called", "answered", "called", "answered", "read"]
     assert [what for what in whats(timeline) if what != "in_inbox"] == expected
-    answered = [moment for moment in timeline if moment["what"] == "answered"]
+    answered = [entry for entry in timeline if entry["what"] == "answered"]
     assert [(each["outcome"], each.get("answer")) for each in answered] == [
         ("transient", "smtp_451"),
         ("accepted", None),
     ]
     assert timeline[0]["origin"] == "absence:1"
-    assert [moment["at"] for moment in timeline] == sorted(moment["at"] for moment in timeline)
+    assert [entry["at"] for entry in timeline] == sorted(entry["at"] for entry in timeline)
 
 
 async def test_each_channel_says_why_nothing_was_sent(client):
-    # given somebody without a device who wants no mail, and two with one address
+    # given a person without a device who wants no mail, and two with one address
     unwilling = await client.add_person(
         push=False, preferences=(Preference(kind="general", channel="mail", wanted=False),)
     )
@@ -59,11 +59,11 @@ async def test_each_channel_says_why_nothing_was_sent(client):
     assert verdict == "not_told"
     assert "does not want notifications of this kind" in because
     assert "the person has no address for this channel" in because
-    assert {moment["channel"] for moment in timeline if moment["what"] == "suppressed"} == {"push", "mail"}
+    assert {entry["channel"] for entry in timeline if entry["what"] == "suppressed"} == {"push", "mail"}
     answers = [await why(client, sent, each) for each in (first, second)]
     assert sorted(answer[0] for answer in answers) == ["not_told", "told"]
     left = next(answer for answer in answers if answer[0] == "not_told")
-    (same,) = [moment for moment in left[2] if moment.get("reason") == "same_address"]
+    (same,) = [entry for entry in left[2] if entry.get("reason") == "same_address"]
     assert same["same_as"] in (str(first), str(second))
 
 
@@ -76,7 +76,7 @@ async def test_a_dead_device_and_a_held_push_have_different_verdicts(client):
     await client.harness.run_permits()
     verdict, because, timeline = await why(client, sent, dead)
     assert verdict == "not_told"
-    assert "no longer registered" in " ".join(moment["text"] for moment in timeline)
+    assert "no longer registered" in " ".join(entry["text"] for entry in timeline)
     assert because == "the device is no longer registered; it has been removed (UNREGISTERED)"
     verdict, _, timeline = await why(client, sent, asleep)
     assert verdict == "open"
@@ -189,10 +189,12 @@ async def test_students_and_strangers_are_explained(client):
 async def test_only_people_who_received_the_first_version_receive_its_correction(client):
     home = Household(client)
     await home.join()
-    about = {"origin": "absence:1", "channels": ("inbox",)}
+    about = {"origin": "absence:1", "channels": ("mail",)}
     await client.plan({"people": (home.guardian,)}, origin_version=1, **about)
+    await client.harness.run_permits()
     correction = await client.plan({"told": "absence:1"}, origin_version=2, correction=True, **about)
     others = await client.plan({"students": (home.student,), "except_told": "absence:1"}, origin_version=2, **about)
+    await client.harness.run_permits()
     # then
     assert (await why(client, correction, home.guardian))[0] == "told"
     assert "had not received the version that it corrects" in (await why(client, correction, home.other))[1]

@@ -1,4 +1,4 @@
-"""When access tokens are fetched, with a clock and an endpoint in hand."""
+"""When access tokens are fetched; clock and endpoint are under the test's control."""
 
 import asyncio
 import threading

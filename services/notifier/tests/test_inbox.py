@@ -1,4 +1,4 @@
-"""Inboxes: what is in them, in whose language, what has been read, and who is told that it has."""
+"""Inboxes: their items, languages and read marks, and the events about them."""
 
 import asyncio
 from uuid import uuid4

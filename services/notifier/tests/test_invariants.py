@@ -3,8 +3,8 @@
 import pytest
 
 BREAKS = {
-    "planned_is_not_rows": "UPDATE notification SET planned = planned + 1",
-    "outstanding_is_not_open": "UPDATE notification SET outstanding = outstanding + 1, state = 'sending'",
+    "planned_count_differs": "UPDATE notification SET planned = planned + 1",
+    "outstanding_count_differs": "UPDATE notification SET outstanding = outstanding + 1, state = 'sending'",
 }
 
 

@@ -1,4 +1,4 @@
-"""What a provider answered is kept until it is committed; what has ended leaves nothing to look through."""
+"""Outcomes are kept until they are committed; a notification that has ended leaves no window."""
 
 from contextlib import asynccontextmanager
 
@@ -7,6 +7,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from notifier.domain.delivery import Attempts
+from notifier.permits import SendPermit
 from notifier.providers import Outcome
 from notifier.sending.batch import Batch
 from notifier.sending.outcomes import Call
@@ -34,7 +35,7 @@ class Contended:
     "problem", [psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled]
 )
 async def test_an_outcome_survives_a_failed_commit(harness, problem):
-    """Lost, it would be asked for again: everybody of the batch would get it twice."""
+    """A lost outcome would be repeated: every person of the batch would receive it twice."""
     # given
     school = await harness.add_school()
     for mail in MAILS:
@@ -52,15 +53,12 @@ async def test_an_outcome_survives_a_failed_commit(harness, problem):
         (notification,),
     )
     calls = [Call(about, row, (row["delivery_id"],), Attempts(1, 0), nth) for nth, row in enumerate(rows)]
+    permit = SendPermit(notification_id=notification, channel="mail")
     contended = Contended(harness.service.transactions, problem)
-
-    async def nothing(_):
-        pass
-
     cause = Envelope.of_work("notifier.send", str(notification), "test")
-    batch = Batch(harness.providers.limiters["mail"], contended, cause, lease, calls, nothing, nothing)
+    batch = Batch(harness.providers.limiters["mail"], contended, cause, lease, permit, "mail.bulk", calls)
     # when
-    await batch.run(None)
+    await batch.run()
     # then
     assert contended.left == 0
     assert sorted(mail.recipient for mail in harness.mail.sent) == sorted(MAILS)

@@ -1,4 +1,4 @@
-"""Whose turn it is, how fast, and whether to call at all."""
+"""The order and rate of calls to a provider, and the circuit that blocks them."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Hold, not drop: what comes at night is told in the morning, once, and never before."""
+"""Quiet hours hold deliveries: they are sent in the morning, once, and never earlier."""
 
 import datetime as dt
 from zoneinfo import ZoneInfo

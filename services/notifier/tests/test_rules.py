@@ -1,4 +1,4 @@
-"""Channels do not meet on their way out."""
+"""Channels are independent of each other on their way to the provider."""
 
 from notifier.domain.circuit_breaker import FAILURES_TO_OPEN
 from notifier.permits import SEND_LANES

@@ -97,7 +97,7 @@ async def test_seed_07_nothing_is_planned_before_its_people_are_known(harness):
     event = harness.intent(school, channels=("mail",), directory_version=7)
     await harness.receive(event)
     await harness.run_permits()
-    # then it waits, and is not sent to nobody
+    # then it waits, and does not count as sent to no one
     assert await harness.states(event.notification_id) == {}
     assert await harness.emitted("notification.completed") == []
     # when the directory has come that far
@@ -142,7 +142,7 @@ async def test_seed_10_a_worker_that_is_gone_at_push_51_of_200_leaves_nobody_unt
     # when its lease has run out
     await harness.execute("UPDATE delivery SET leased_until = clock_timestamp() WHERE state = 'sending'")
     await harness.run_permits()
-    # then everybody is told, and what may have come twice replaces itself
+    # then every person receives it, and a repeat replaces the first
     assert await harness.states(notification) == {"push": {"accepted": 200}}
     assert {push.token for push in calls} == {f"t{n}" for n in range(200)}
     assert len({push.tag for push in calls}) == 1
@@ -243,7 +243,7 @@ async def test_seed_19_school_closed_today_is_not_told_three_days_later(harness)
 
 @pytest.mark.parametrize("channel", ["mail"])
 async def test_seed_28_a_bulk_takes_no_more_statements_than_a_single_send(harness, channel):
-    """And a person is told on every device; `accepted` is what a provider took."""
+    """And a person receives it on every device; `accepted` means that the provider accepted it."""
     counts = []
     for size in (2, 60):
         school = await class_of(harness, size)

@@ -30,7 +30,7 @@ async def courier(*urls, **other):
 
 
 class Scripted:
-    """A server that answers each verb as told; None closes the connection instead. Counts connections."""
+    """A server with a fixed answer to each verb; None closes the connection instead. Counts connections."""
 
     def __init__(self, **replies):
         self.replies = {"greeting": "220 hi", "EHLO": "250 hi", "354": "250 taken"} | replies

@@ -1,4 +1,4 @@
-"""The machine never leaves its table: not in the code, not in the database, whatever happens in whatever order."""
+"""Deliveries follow the table of transitions, in the code and in the database, in any order of events."""
 
 import asyncio
 import itertools

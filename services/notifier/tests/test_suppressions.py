@@ -1,4 +1,4 @@
-"""Whom nobody writes to any more: bounces, complaints, one-click unsubscribes; and dead tokens."""
+"""Suppressed addresses and people: bounces, complaints, one-click unsubscribes; and dead tokens."""
 
 import asyncio
 import datetime as dt
@@ -36,7 +36,7 @@ async def test_a_certain_bounce_suppresses_the_address_after_one_mail(open_harne
     assert await told(harness, school) == "smtp_550_5.1.1"
     assert await told(harness, school) == "bounced"
     assert await told(harness, school, kind="safety") == "bounced"
-    # when somebody knows better
+    # when the suppression is lifted
     (listed,) = (await harness.http(school, "GET", "/v1/suppressions")).json()["items"]
     assert (listed["target"], listed["reason"], listed["detail"]) == (ADA.lower(), "bounced", "smtp_550_5.1.1")
     answer = await harness.http(school, "DELETE", f"/v1/suppressions/{listed['suppression_id']}")
@@ -135,7 +135,7 @@ async def test_schools_of_a_group_send_to_an_address_once_even_concurrently(harn
 
 
 async def test_a_refused_plan_leaves_its_addresses_to_other_schools(harness):
-    """Its own words for it are gone, or lack a variable: another school of the group tells them then."""
+    """Its own text is missing, or lacks a variable: another school of the group sends to them."""
     # given
     schools = [await harness.add_school() for _ in range(2)]
     for school in schools:

@@ -1,4 +1,4 @@
-"""Templates as words: what may stand in one, what comes out, and that nothing runs away."""
+"""Templates: what is allowed in one, what it renders, and that its output is limited."""
 
 import pytest
 from hypothesis import given
@@ -25,7 +25,7 @@ def texts(body="x", **parts):
     return Texts(**({"title": "t", "body": body} | parts))
 
 
-def said(body, variables=None, language="en", **parts):
+def rendered(body, variables=None, language="en", **parts):
     return render(texts(body, **parts), variables or {}, language, "Europe/Berlin")
 
 
@@ -33,13 +33,15 @@ def said(body, variables=None, language="en", **parts):
 @pytest.mark.parametrize("language", ["en", "de", "fr", "ar"])
 def test_built_in_texts_are_correct_with_all_and_with_few_variables(name, language):
     found = builtin.texts(name)[language]
-    allowed = (*builtin.COMMON, *builtin.VARIABLES[name])
+    allowed = (*builtin.COMMON_VARIABLES, *builtin.VARIABLES[name])
     assert find_problems(found, allowed) == []
-    words = render(found, builtin.SAMPLE, language, "UTC")
-    assert words.title
-    assert "  " not in words.body
+    content = render(found, builtin.SAMPLE_VARIABLES, language, "UTC")
+    assert content.title
+    assert "  " not in content.body
     # and with everything left out that may be empty
-    bare = builtin.SAMPLE | dict.fromkeys(("period", "reason", "due_on", "paid_on", "purpose", "description"), "")
+    bare = builtin.SAMPLE_VARIABLES | dict.fromkeys(
+        ("period", "reason", "due_on", "paid_on", "purpose", "description"), ""
+    )
     assert render(found, bare, language, "UTC").body
 
 
@@ -77,14 +79,14 @@ def test_unknown_variables_are_named():
 @pytest.mark.parametrize(
     ("html", "why"),
     [
-        ("<script>x</script>", "<script> may not stand here"),
+        ("<script>x</script>", "<script> is not allowed here"),
         ('<p onclick="x">a</p>', "onclick"),
         ('<a href="javascript:x">a</a>', "https://"),
         ('<a href="{{ student }}">a</a>', "href"),
         ("<{{ student }}>", "write &lt;"),
         ("<p>{% if student %}<{% endif %}b>", "write &lt;"),
         ("<p>a", "<p> is not closed"),
-        ("a</p>", "closes nothing"),
+        ("a</p>", "has no opening tag"),
         ('<img src="https://tracker.example.org/1">', "<img>"),
         ("<!-- x -->", "comments"),
         ("<!doctype html>", "declarations"),
@@ -101,27 +103,27 @@ def test_html_for_mail_is_allowed():
 
 @given(st.text(max_size=200))
 def test_variables_are_escaped_in_html_and_unchanged_in_text(value):
-    words = said("{{ student }}|", {"student": value}, html="<p>{{ student }}</p>")
-    assert words.body.translate(WITHOUT_ISOLATES) == f"{value}|".strip().translate(WITHOUT_ISOLATES)
-    inner = words.html.removeprefix("<p>").removesuffix("</p>")
+    content = rendered("{{ student }}|", {"student": value}, html="<p>{{ student }}</p>")
+    assert content.body.translate(WITHOUT_ISOLATES) == f"{value}|".strip().translate(WITHOUT_ISOLATES)
+    inner = content.html.removeprefix("<p>").removesuffix("</p>")
     assert "<" not in inner
     assert '"' not in inner
 
 
 def test_the_output_of_a_template_is_limited():
     with pytest.raises(Unrenderable, match="longer than 20000"):
-        said("{{ x }}" * 100, {"x": "y" * 1000})
-    assert len(said("{{ x }}" * 9, {"x": "y" * 1000}).body) <= MAX_RENDERED["body"]
+        rendered("{{ x }}" * 100, {"x": "y" * 1000})
+    assert len(rendered("{{ x }}" * 9, {"x": "y" * 1000}).body) <= MAX_RENDERED["body"]
 
 
 def test_a_long_name_does_not_prevent_a_notification():
     found = builtin.texts("absence")["en"]
-    assert render(found, builtin.SAMPLE | {"student": "A" * 255, "school": "S" * 255}, "en", "UTC").title
+    assert render(found, builtin.SAMPLE_VARIABLES | {"student": "A" * 255, "school": "S" * 255}, "en", "UTC").title
 
 
 def test_a_missing_variable_is_named():
     with pytest.raises(Unrenderable, match="missing: student"):
-        said("{{ student }}")
+        rendered("{{ student }}")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +138,7 @@ def test_a_missing_variable_is_named():
 )
 def test_an_invalid_variable_is_refused_without_showing_its_value(body, variables, why):
     with pytest.raises(Unrenderable, match=why) as refused:
-        said(body, variables)
+        rendered(body, variables)
     assert variables["x"] not in str(refused.value) or variables["x"] in ("1", "2026-11-25")
 
 
@@ -151,14 +153,14 @@ def test_an_invalid_variable_is_refused_without_showing_its_value(body, variable
     ],
 )
 def test_dates_and_amounts_follow_the_language(language, date, money):
-    words = said("{{ d | date }} {{ a | money('EUR') }}", {"d": "2026-11-25", "a": "1250.50"}, language)
-    assert date in words.body
-    assert money in words.body
+    content = rendered("{{ d | date }} {{ a | money('EUR') }}", {"d": "2026-11-25", "a": "1250.50"}, language)
+    assert date in content.body
+    assert money in content.body
 
 
 def test_moments_are_in_the_schools_time_zone():
-    words = said("{{ at | time }} {{ at | date('short') }}", {"at": "2026-07-01T22:30:00+00:00"}, "de")
-    assert words.body == "00:30 02.07.26"
+    content = rendered("{{ at | time }} {{ at | date('short') }}", {"at": "2026-07-01T22:30:00+00:00"}, "de")
+    assert content.body == "00:30 02.07.26"
 
 
 def test_languages_fall_back_from_the_person_to_the_school_to_english():
@@ -181,9 +183,9 @@ def test_the_text_direction_of_languages():
     ],
 )
 def test_a_variable_of_the_other_direction_is_isolated(language, value, shown):
-    words = said("{{ v }}{% if v == 'x' %}y{% endif %}", {"v": value}, language, html="<p>{{ v }}</p>")
-    assert words.body == shown
-    assert words.html == f"<p>{shown}</p>"
+    content = rendered("{{ v }}{% if v == 'x' %}y{% endif %}", {"v": value}, language, html="<p>{{ v }}</p>")
+    assert content.body == shown
+    assert content.html == f"<p>{shown}</p>"
 
 
 def test_required_variables_are_found():

@@ -6,7 +6,7 @@ import pytest
 
 from notifier.content import builtin
 
-PAYMENT = {name: builtin.SAMPLE[name] for name in builtin.VARIABLES["payment_due"]}
+PAYMENT = {name: builtin.SAMPLE_VARIABLES[name] for name in builtin.VARIABLES["payment_due"]}
 TEXTS = {"en": {"title": "Pay {{ amount | money(currency) }}", "body": "Dear parents of {{ student }}"}}
 
 
@@ -117,7 +117,12 @@ async def test_all_problems_of_a_template_are_reported_together(client):
     answer = await client.call("PUT", "/v1/templates/absence", json={"texts": texts})
     assert answer.status_code == 422
     messages = " ".join(error["message"] for error in answer.json()["detail"]["errors"])
-    for each in ("xx: is no language", "en: title: unknown variables: studnet", "not: for", "<script> may not"):
+    for each in (
+        "xx: it is not a known language",
+        "en: title: unknown variables: studnet",
+        "not: for",
+        "<script> is not",
+    ):
         assert each in messages
 
 

@@ -62,6 +62,10 @@ class Attempts:
     unanswered: int = 0
     not_counted: int = 0
 
+    def after(self, kind: OutcomeKind) -> "Attempts":
+        """Return the counts after the present call has ended."""
+        return Attempts(self.total, self.unanswered + (kind == "unknown"), self.not_counted + (kind in NOT_COUNTED))
+
     def used_and_allowed(self, kind: OutcomeKind) -> tuple[int, int]:
         """Return how many attempts ended like this one, and how many may."""
         if kind in NOT_COUNTED:

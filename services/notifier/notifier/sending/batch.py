@@ -2,16 +2,17 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
 import structlog
 
-from notifier.domain.delivery import NOT_COUNTED, Attempts, judge
+from notifier.domain.delivery import judge
+from notifier.permits import DigestPermit, SendPermit
 from notifier.providers import Outcome
-from notifier.sending import outcomes, progress, provider_feedback
+from notifier.sending import outcomes, progress, provider_feedback, windows
 from notifier.sending.outcomes import Call, Result
 from notifier.sending.provider_limiter import MAX_RESULTS_PER_COMMIT, ProviderLimiter
 from shared.events import Envelope
@@ -29,44 +30,41 @@ SELECT_CANCELLED = (
     "SELECT state = 'cancelled' AS cancelled FROM notification WHERE notification_id = %(notification_id)s"
 )
 
-InCommit = Callable[[UnitOfWork], Awaitable[None]]
-
 
 @dataclass(slots=True)
 class Batch:
-    """Calls under one lease. `request_next` runs in the last commit, `extend_permit` with every renewal of the lease.
+    """Calls under one lease; the last commit issues the permit again, on its `lane`, for the following deliveries.
 
-    With `cancelled_with` the batch watches that notification: once it is cancelled, calls not made yet are given back.
+    The batch of one notification watches it: once it is cancelled, calls not made yet are given back.
     """
 
     limiter: ProviderLimiter
     transactions: UnitOfWorkFactory
     cause: Envelope
     lease: UUID
+    permit: SendPermit | DigestPermit
+    lane: str
     calls: Sequence[Call]
-    request_next: InCommit
-    extend_permit: InCommit
-    cancelled_with: UUID | None = None
     cancelled: bool = False
     missing: int = 0
     uncommitted: int = 0
     results: asyncio.Queue[Result] = field(default_factory=asyncio.Queue)
 
-    async def run(self, priority: int | None) -> None:
-        """Make all calls, at `priority` if given, else each at its own; return when every outcome is committed."""
+    async def run(self) -> None:
+        """Make all calls; return when every outcome is committed."""
         self.missing = len(self.calls)
         try:
             async with asyncio.TaskGroup() as group:
                 renewal = group.create_task(self._renew_lease())
                 for call in self.calls:
-                    group.create_task(self._make(call, call.priority if priority is None else priority))
+                    group.create_task(self._make(call))
                 await self._commit_results()
                 renewal.cancel()
         finally:
             self.limiter.release_slots(self.uncommitted)
 
-    async def _make(self, call: Call, priority: int) -> None:
-        await self.limiter.acquire_slot(priority)
+    async def _make(self, call: Call) -> None:
+        await self.limiter.acquire_slot(call.priority)
         self.uncommitted += 1
         try:
             if self.cancelled:
@@ -76,12 +74,7 @@ class Batch:
         finally:
             self.limiter.end_call()
         jitter = random.random()  # noqa: S311  # spreads retries, not a secret
-        attempts = Attempts(
-            call.attempts.total,
-            call.attempts.unanswered + (outcome.kind == "unknown"),
-            call.attempts.not_counted + (outcome.kind in NOT_COUNTED),
-        )
-        verdict = judge(outcome.kind, outcome.reason, attempts, outcome.retry_after, jitter)
+        verdict = judge(outcome.kind, outcome.reason, call.attempts.after(outcome.kind), outcome.retry_after, jitter)
         self.results.put_nowait(Result(call, outcome, verdict))
 
     async def _commit_results(self) -> None:
@@ -128,9 +121,9 @@ class Batch:
                 cancelled = await progress.finish_deliveries(
                     tx, row["notification_id"], row["finished"], provider_works=row["accepted"]
                 )
-                self.cancelled |= cancelled and self.cancelled_with is not None
+                self.cancelled |= cancelled and isinstance(self.permit, SendPermit)
         if not self.missing:
-            await self.request_next(tx)
+            tx.permit(self.permit, self.lane)
 
     async def _renew_lease(self) -> None:
         """Renew the lease while providers are slow, and look for a cancellation.
@@ -147,7 +140,7 @@ class Batch:
                     await self._look_for_cancellation(tx)
                     if loop.time() - renewed >= self.limiter.lease / 3:
                         await outcomes.renew_lease(tx, self.lease, self.calls, self.limiter.lease)
-                        await self.extend_permit(tx)
+                        await windows.extend(tx, self.permit, self.limiter.lease)
                         renewed = loop.time()
             except Exception as problem:
                 if not (is_database_down(problem) or is_contention(problem)):
@@ -155,6 +148,6 @@ class Batch:
                 log.warning("delivery.lease_not_renewed", error=type(problem).__name__)
 
     async def _look_for_cancellation(self, tx: UnitOfWork) -> None:
-        if self.cancelled_with is not None:
-            row = await tx.row(SELECT_CANCELLED, {"notification_id": self.cancelled_with})
+        if isinstance(self.permit, SendPermit):
+            row = await tx.row(SELECT_CANCELLED, {"notification_id": self.permit.notification_id})
             self.cancelled |= bool(row and row["cancelled"])

@@ -67,7 +67,7 @@ async def complete_if_done(tx: UnitOfWork, notification_id: UUID) -> bool:
     row = await tx.row(COMPLETE_NOTIFICATION, {"notification_id": notification_id})
     if row is None:
         return False
-    await windows.close(tx, notification_id)
+    await tx.execute(windows.CLOSE_WINDOWS, {"notification_id": notification_id})
     counts = await count_deliveries(tx, notification_id)
     about = {"school_id": row["school_id"], "task_id": row["task_id"]}
     await track(

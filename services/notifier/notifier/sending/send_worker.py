@@ -10,7 +10,7 @@ from notifier.sending.batch import Batch
 from notifier.sending.outcomes import Call, attempts_of
 from notifier.sending.provider_limiter import ProviderLimiter
 from shared.events import Envelope
-from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 URGENT_PRIORITY = -1
 """Before all others; among those the notification goes first that was served least and has least left."""
@@ -42,29 +42,19 @@ async def send_deliveries(
         notification, rows = await claims.claim_deliveries(tx, permit, lease=lease, limit=limit, seconds=limiter.lease)
     if notification is None or not rows:
         return
-    urgent = notification["urgent"]
     first = priority_of(notification["round_planned"], notification["outstanding"])
     calls = [
-        Call(notification, row, (row["delivery_id"],), attempts_of([row]), first + nth) for nth, row in enumerate(rows)
+        Call(
+            notification,
+            row,
+            (row["delivery_id"],),
+            attempts_of([row]),
+            URGENT_PRIORITY if notification["urgent"] else first + nth,
+        )
+        for nth, row in enumerate(rows)
     ]
-
-    async def request_next(tx: UnitOfWork) -> None:
-        tx.permit(permit, send_lane(permit.channel, urgent=urgent))
-
-    async def extend_permit(tx: UnitOfWork) -> None:
-        await windows.extend(tx, permit, limiter.lease)
-
-    batch = Batch(
-        limiter,
-        transactions,
-        cause,
-        lease,
-        calls,
-        request_next,
-        extend_permit,
-        cancelled_with=permit.notification_id,
-    )
-    await batch.run(URGENT_PRIORITY if urgent else None)
+    lane = send_lane(permit.channel, urgent=notification["urgent"])
+    await Batch(limiter, transactions, cause, lease, permit, lane, calls).run()
 
 
 async def send_digests(
@@ -84,12 +74,5 @@ async def send_digests(
         template = await templates.load(tx, permit.school_id, digests.TEMPLATE_NAME)
     if not rows:
         return
-
-    async def request_next(tx: UnitOfWork) -> None:
-        tx.permit(permit, digest_lane(permit.channel))
-
-    async def extend_permit(tx: UnitOfWork) -> None:
-        await windows.extend(tx, permit, limiter.lease)
-
     calls = digests.calls_of(rows, notifications, template)
-    await Batch(limiter, transactions, cause, lease, calls, request_next, extend_permit).run(None)
+    await Batch(limiter, transactions, cause, lease, permit, digest_lane(permit.channel), calls).run()

@@ -6,7 +6,6 @@ issues a new permit for a window with due deliveries whose permit was lost or us
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from notifier.permits import DigestPermit, SendPermit, digest_lane, send_lane
 from shared.transactions.unit_of_work import UnitOfWork
@@ -22,7 +21,7 @@ VALUES (%(notification_id)s, %(channel)s, %(lane)s, clock_timestamp() + make_int
 ON CONFLICT (notification_id, channel) DO UPDATE SET permitted_until = excluded.permitted_until
 """
 
-# Close the windows of a notification that has ended.
+# Close the windows of a notification that has ended; a resend opens new ones.
 CLOSE_WINDOWS = "DELETE FROM release WHERE notification_id = %(notification_id)s"
 
 # Set how long the permit of a notification's window is valid; 0 seconds for one that is used.
@@ -68,11 +67,6 @@ async def open_for(tx: UnitOfWork, notification: Mapping[str, Any], channels: Ma
         await tx.execute(OPEN_WINDOW, ids | values)
         for _ in range(PERMITS_PER_WINDOW if due else 0):
             tx.permit(SendPermit(channel=channel, **ids), name)
-
-
-async def close(tx: UnitOfWork, notification_id: UUID) -> None:
-    """Close the windows of a notification that has ended; a resend opens new ones."""
-    await tx.execute(CLOSE_WINDOWS, {"notification_id": notification_id})
 
 
 async def extend(tx: UnitOfWork, permit: SendPermit | DigestPermit, seconds: float) -> None:
