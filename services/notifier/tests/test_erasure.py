@@ -1,5 +1,7 @@
 """Erased people leave no plain text behind: neither their addresses nor texts about them."""
 
+import datetime as dt
+
 import pytest
 from uuid_utils.compat import uuid7
 
@@ -22,9 +24,12 @@ async def found(client, canary):
     return seen
 
 
-async def erase(client, person):
+async def erase(client, person, **said):
+    said = said or {"erased_at": dt.datetime.now(dt.UTC)}
     client.harness.version += 1
-    await client.harness.apply_events(PersonChanged(person_id=person, active=False, version=client.harness.version))
+    await client.harness.apply_events(
+        PersonChanged(person_id=person, active=False, version=client.harness.version, **said)
+    )
     await handlers.erase(client.harness.service.transactions)
 
 
@@ -90,13 +95,46 @@ async def test_open_deliveries_of_an_erased_guardian_end_first(client):
     assert client.harness.mail.sent == []
 
 
-@pytest.mark.parametrize("state", [{"active": True}, {"active": False, "given_name": "Ada"}])
-async def test_a_person_who_is_only_inactive_or_nameless_is_not_erased(client, state):
+async def guardian_with_mail(client):
+    """Return a guardian who received a mail, and a check whether the address is still kept."""
     guardian = await client.add_person()
     sent = await client.plan({"people": (guardian,)}, channels=("mail",))
     await client.harness.run_permits()
+
+    async def kept():
+        (row,) = await client.harness.rows("SELECT address FROM delivery WHERE notification_id = %s", (sent,))
+        return row["address"] == f"{guardian}@example.org"
+
+    assert await kept()
+    return guardian, kept
+
+
+# The last is blank, but its event says that the person was not erased.
+@pytest.mark.parametrize(
+    "state", [{"active": True}, {"active": False, "given_name": "Ada"}, {"active": False, "erased_at": None}]
+)
+async def test_a_person_who_is_inactive_or_nameless_but_not_erased_is_kept(client, state):
+    guardian, kept = await guardian_with_mail(client)
     client.harness.version += 1
     await client.harness.apply_events(PersonChanged(person_id=guardian, version=client.harness.version, **state))
     await handlers.erase(client.harness.service.transactions)
-    rows = await client.harness.rows("SELECT address FROM delivery WHERE notification_id = %s", (sent,))
-    assert rows == [{"address": f"{guardian}@example.org"}]
+    assert await kept()
+
+
+async def test_promise_13_an_erasure_that_the_log_holds_from_before_is_understood(client):
+    """Its event is blank and lacks the field."""
+    guardian, kept = await guardian_with_mail(client)
+    await erase(client, guardian, given_name="", family_name="")
+    assert not await kept()
+
+
+async def test_promise_13_an_erasure_that_the_version_before_wrote_is_understood(client):
+    # given: its row, without the column
+    guardian, kept = await guardian_with_mail(client)
+    blank = "UPDATE person SET active = false, given_name = '', family_name = '', erased = NULL WHERE person_id = %s"
+    for statement in (blank, "DELETE FROM contact WHERE person_id = %s", "DELETE FROM device WHERE person_id = %s"):
+        await client.harness.execute(statement, (guardian,))
+    # when
+    await handlers.erase(client.harness.service.transactions)
+    # then
+    assert not await kept()

@@ -103,7 +103,7 @@ class Preference(Part):
 
 
 class PersonChanged(DirectoryEvent):
-    """A person changed: name, schools, addresses, devices or preferences."""
+    """A person changed: name, schools, addresses, devices or preferences; or was erased (`erased_at`)."""
 
     topic: ClassVar[str] = "person.changed"
 
@@ -118,6 +118,14 @@ class PersonChanged(DirectoryEvent):
     family_name: Annotated[str | None, Personal] = None
     contacts: Annotated[tuple[Contact, ...], Personal] = ()
     devices: Annotated[tuple[Device, ...], Personal] = ()
+    erased_at: dt.datetime | None = None
+
+    @property
+    def erased(self) -> bool:
+        """Whether the person was erased. Events from before there was `erased_at` show it by being blank."""
+        if "erased_at" in self.model_fields_set:
+            return self.erased_at is not None
+        return not (self.active or self.given_name or self.family_name or self.contacts or self.devices)
 
     @property
     def subject(self) -> str:

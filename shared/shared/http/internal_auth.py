@@ -32,4 +32,4 @@ async def internal_caller(
 
 
 transactions = Provided(UnitOfWorkFactory)
-"""The service's transactions, for routes."""
+"""The service's factory of units of work, for routes."""

@@ -12,15 +12,15 @@ from shared.persistence.encryption import SubjectKeyStore, decrypt_personal, sea
 
 
 def event_type(envelope: Envelope) -> type[Event]:
-    """The contract that a message was written to; raises UnknownMajor when this code has none for it."""
+    """Return the event type of a message; raises UnknownMajor if this code does not know it."""
     known = Event.known.get((envelope.type, envelope.major))
     if known is None:
-        raise UnknownMajor(f"{envelope.type} major {envelope.major} is not known to this version")
+        raise UnknownMajor(f"{envelope.type} major {envelope.major} is unknown to this version")
     return known
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The JSON object in a body; raises Malformed."""
+    """Parse the JSON object in a body; raises Malformed."""
     try:
         found = orjson.loads(body)
     except ValueError as problem:
@@ -31,7 +31,7 @@ def parse(body: bytes) -> dict[str, Any]:
 
 
 async def decrypt_bodies(raw: Sequence[bytes], vault: SubjectKeyStore) -> list[dict[str, Any]]:
-    """Bodies with their personal fields opened, with one look-up of keys for all of them."""
+    """Parse bodies and decrypt their personal fields, with one lookup of keys for all."""
     sealed = [parse(body) for body in raw]
     subjects = [sealed_subject(body) for body in sealed]
     keys = await vault.keys(found) if (found := {s for s in subjects if s}) else {}
@@ -39,6 +39,6 @@ async def decrypt_bodies(raw: Sequence[bytes], vault: SubjectKeyStore) -> list[d
 
 
 async def deserialize(envelope: Envelope, body: bytes, vault: SubjectKeyStore) -> Event:
-    """The fact in one message; raises Malformed, UnknownMajor, or pydantic's ValidationError."""
+    """Read the event of a message; raises Malformed, UnknownMajor, or pydantic's ValidationError."""
     known = event_type(envelope)
     return known.model_validate((await decrypt_bodies([body], vault))[0])

@@ -1,6 +1,6 @@
-"""Gives a reaction's queue what only the log has: the consumer came later, or its queue was lost for a time.
+"""Copies events from the log into the queue of a reaction, for a consumer that is new or whose queue was lost.
 
-What has been handled before comes to nothing: each message keeps its id, and the inbox knows it.
+Each message keeps its id, so that the inbox ignores messages that were handled before.
 """
 
 import datetime as dt
@@ -14,7 +14,7 @@ from shared.errors import Refused
 from shared.events.headers import carried
 from shared.messaging import topology
 from shared.messaging.connection import connected
-from shared.messaging.stream_reader import Read, last_offset, reading
+from shared.messaging.stream_reader import StreamMessage, last_offset, read_stream
 
 log = structlog.get_logger()
 
@@ -23,10 +23,10 @@ SILENCE_SECONDS = 5
 
 
 async def backfill(url: str, service: str, topic: str, since: dt.datetime | None = None) -> int:
-    """Publish the log's messages of a topic into `service`'s queue for it; returns how many.
+    """Publish the log's messages of a topic to the queue of `service` for it; returns their number.
 
-    All that the log holds, or what was logged since (an instant; the chunk that it lies in is read whole). Ends at
-    what was the log's end when it began. Raises Refused when the queue is not there.
+    It copies all messages of the log, or those since an instant (from the start of the chunk of that instant), up to
+    the end of the log at the start of the call. Raises Refused if the queue does not exist.
     """
     queue, stream = topology.reaction(service, topic).name, topology.log_of(topic)
     async with connected(url, "backfill") as source, connected(url, "backfill-target") as connection:
@@ -35,19 +35,19 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
             await target.declare_queue(queue, passive=True)
         except aio_pika.exceptions.ChannelClosed as problem:
             raise Refused(
-                f"there is no queue {queue}; run the topology step with the consumer that it is for"
+                f"the queue {queue} does not exist; run the topology step with the service that consumes it"
             ) from problem
         end = await last_offset(source, stream)
         if end < 0:
             return 0
         given, at = 0, -1
-        async with reading(source, stream, since or "first") as incoming:
+        async with read_stream(source, stream, since or "first") as incoming:
             while at < end:
                 messages = await incoming.batch(SILENCE_SECONDS)
                 if not messages and since is not None and at < 0:
-                    break  # nothing has been logged since
+                    break  # the log has no message since then
                 if not messages:
-                    raise TimeoutError(f"{stream} fell silent at {at}, before its end at {end}")
+                    raise TimeoutError(f"{stream} sent no more messages after {at}, before its end at {end}")
                 for message in messages:
                     if message.offset <= end and message.type == topic:
                         await target.default_exchange.publish(_copy(message), queue, timeout=CONFIRM_SECONDS)
@@ -58,8 +58,8 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
     return given
 
 
-def _copy(message: Read) -> aio_pika.Message:
-    """As the relay would have sent it: without the stream's own headers."""
+def _copy(message: StreamMessage) -> aio_pika.Message:
+    """Copy a message as the relay published it, without the headers of the stream."""
     headers: dict[str, Any] = {**carried(message.headers)}
     return aio_pika.Message(
         message.body,

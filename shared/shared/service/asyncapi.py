@@ -1,4 +1,4 @@
-"""The events as AsyncAPI 3.0, read off the registry: a channel a topic, the envelope, and which fields are sealed."""
+"""Describes the events as AsyncAPI 3.0: a channel per topic, the envelope, and the encrypted fields."""
 
 from typing import Any
 
@@ -14,23 +14,23 @@ ENVELOPE = {
         PREFIX + name: {"type": "string", "description": text}
         for name, text in {
             "specversion": "1.0",
-            "id": "UUIDv7; the same id may come twice and means the same fact",
+            "id": "UUIDv7; a message may arrive twice with the same id and is then the same fact",
             "type": "the topic",
-            "source": "the service that says so",
+            "source": "the service that published it",
             "time": "RFC 3339",
-            "subject": "what it is about: versions are counted for it",
-            "dataschema": "ends in the major version",
-            "schoolid": "the school, if it belongs to one",
-            "taskid": "the task that it belongs to",
+            "subject": "the id of the aggregate; versions are counted per subject",
+            "dataschema": "its last part is the major version",
+            "schoolid": "the school, if the event belongs to one",
+            "taskid": "the task, if the event belongs to one",
             "correlationid": "the first message of the chain",
-            "causationid": "the message that led to this one",
+            "causationid": "the message that caused this one",
         }.items()
     },
 }
 
 
 def document(title: str = "SchoolConnect events") -> dict[str, Any]:
-    """Every event that is known, newest major of each topic last."""
+    """Return the document of all events, the newest major version of each topic last."""
     schemas: dict[str, Any] = {}
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
@@ -58,7 +58,7 @@ def document(title: str = "SchoolConnect events") -> dict[str, Any]:
         }
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": title, "version": "1", "description": "Facts on the exchange and in the log."},
+        "info": {"title": title, "version": "1", "description": "Events on the exchange and in the log."},
         "defaultContentType": "application/json",
         "channels": channels,
         "operations": operations,

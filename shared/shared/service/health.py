@@ -1,4 +1,4 @@
-"""Live, ready, metrics: the routes that every service has."""
+"""Routes of every service: liveness, readiness, metrics."""
 
 from typing import Annotated, Any
 
@@ -14,13 +14,13 @@ router = APIRouter(tags=["health"])
 
 @router.get("/health/live")
 async def live() -> dict[str, str]:
-    """The process answers."""
+    """Whether the process answers."""
     return {"status": "live"}
 
 
 @router.get("/health/ready")
 async def ready(runtime: Annotated[Runtime, Depends(Provided(Runtime))], response: Response) -> dict[str, Any]:
-    """200 while database and broker answer, nothing of this service's own is missing, and consumers run; else 503."""
+    """200 while the database and the broker answer, all queues exist and consumers run; otherwise 503 with reasons."""
     reasons = await runtime.not_ready()
     if reasons:
         response.status_code = 503
@@ -29,5 +29,5 @@ async def ready(runtime: Annotated[Runtime, Depends(Provided(Runtime))], respons
 
 @router.get("/metrics", response_class=Response)
 async def metrics(found: Annotated[Metrics, Depends(Provided(Metrics))]) -> Response:
-    """Prometheus text format."""
+    """Metrics in the Prometheus text format."""
     return Response(generate_latest(found.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""Chores that repeat: a lost wake-up or a dead replica is made good at the next turn."""
+"""Periodic tasks: each run also does what an earlier run, or another replica, has missed."""
 
 import asyncio
 import random
@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 
 class PeriodicTask:
-    """Runs a chore about every `seconds`; replicas are spread by a random share of it."""
+    """Runs a function about every `seconds`, with random differences so that replicas run at different times."""
 
     def __init__(self, name: str, seconds: float, run: Callable[[], Awaitable[None]], metrics: Metrics) -> None:
         self.name = name
@@ -22,7 +22,7 @@ class PeriodicTask:
         self._metrics = metrics
 
     async def run(self) -> None:
-        """Until cancelled. A chore that fails is logged, counted and tried again at its next turn."""
+        """Run until cancelled. An error is logged and counted; the next run tries again."""
         while True:
             await asyncio.sleep(self.seconds * random.uniform(0.75, 1.25))  # noqa: S311  # spread, not a secret
             try:

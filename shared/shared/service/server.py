@@ -1,4 +1,4 @@
-"""Starts a service's process: `python -m <service>` calls `serve(...)`."""
+"""Runs a service's HTTP server: `python -m <service>` calls `run(...)`."""
 
 import asyncio
 import gc
@@ -15,14 +15,14 @@ from shared.telemetry import configure_logs
 
 
 class Server(uvicorn.Server):
-    """Tells the service that it is to stop before waiting for answers to end: some have none of their own."""
+    """Tells the service to stop before it waits for open responses, because event streams do not end by themselves."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop taking connections, end streams, wait for the rest."""
+        """Close the listening sockets, end event streams, and wait for other responses."""
         Provided(Runtime).by(self._app).stop_soon()
         await super().shutdown(sockets)
 
@@ -33,7 +33,7 @@ Python does by itself costs more than the message's own decoding."""
 
 
 def freeze_gc() -> None:
-    """Set apart what was loaded for good: looking at it again takes the collector 0.1 s, in which nothing else runs."""
+    """Exempt the loaded modules from garbage collection: checking them would stop the process for 0.1 s."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)

@@ -32,6 +32,9 @@ UPDATE log_offset SET position = %(to)s, mark = %(mark)s, moved_at = clock_times
 WHERE projection = %(projection)s AND stream = %(stream)s AND position = %(since)s RETURNING position
 """
 
+NO_SCHOOL = "SC001"
+"""SQLSTATE of `bound_school()` where no school is bound."""
+
 # Bind the school that row-level security shows to a request, until the end of its transaction.
 BIND_SCHOOL = "SELECT set_config('app.school_id', %(school)s, true)"
 
@@ -148,9 +151,9 @@ class UnitOfWorkFactory:
                 self._run(connection, *bound) as (_, buffered),
             ):
                 yield UnitOfWork(buffered, self.service, cause)
-        except psycopg.errors.RaiseException as problem:
-            if "app.school_id" in str(problem):
-                raise NoSchool(str(problem).splitlines()[0]) from problem
+        except psycopg.DatabaseError as problem:
+            if problem.sqlstate == NO_SCHOOL:
+                raise NoSchool(problem.diag.message_primary or "") from problem
             raise
 
     async def run_single_statement(self, school: UUID, query: str, values: dict[str, Any]) -> list[DictRow]:

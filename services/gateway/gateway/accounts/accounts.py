@@ -30,11 +30,9 @@ HAVING count(DISTINCT c.person_id) = 1 AND NOT bool_or(
 """
 # By the school's own date: a membership begins and ends at its midnight.
 MEMBERSHIPS = """
-SELECT m.school_id, s.name AS school, m.role FROM membership m JOIN school s USING (school_id)
+SELECT m.school_id, s.name AS school, m.role FROM current_membership m JOIN school s USING (school_id)
     JOIN person p USING (person_id)
-WHERE m.person_id = %(person)s AND s.active AND p.active
-  AND coalesce(m.starts <= (now() AT TIME ZONE s.timezone)::date, true)
-  AND coalesce(m.ends > (now() AT TIME ZONE s.timezone)::date, true)
+WHERE m.person_id = %(person)s AND s.active AND p.active AND m.begun
 UNION ALL
 SELECT NULL, NULL, 'platform_admin' FROM administrator JOIN person USING (person_id)
 WHERE person_id = %(person)s AND active
@@ -97,7 +95,9 @@ async def invite(tx: UnitOfWork, caller: Caller, person: UUID, days: float) -> d
     if row is None or (not caller.everywhere and not row["ours"] and not await _known_there(tx, caller, person)):
         raise Problem(404, "not_found")
     if not caller.everywhere and not row["ours"]:
-        raise Problem(403, "forbidden", "They belong elsewhere as well; an administrator of the group can invite them.")
+        raise Problem(
+            403, "forbidden", "This person has other schools too. An administrator of the group can invite them."
+        )
     return await _invitation(tx, person, days)
 
 
@@ -116,7 +116,7 @@ async def accept(tx: UnitOfWork, token: str, name: str, hashed: str) -> UUID:
     """Set name and password of the one who was invited; every other invitation of theirs is used up, too."""
     row = await tx.row(USE_INVITATION, {"hash": digest(token)})
     if row is None:
-        raise Problem(401, "unauthenticated", "The invitation is unknown, used or over.")
+        raise Problem(401, "unauthenticated", "The invitation is unknown, already used, or expired.")
     person: UUID = row["person_id"]
     values = {"person": person, "name": name, "hash": hashed}
     wrong = {"loc": ["body", "name"], "code": "taken", "message": "is not free; an address must be your own"}
@@ -138,7 +138,7 @@ async def forget_invitations(rows: UnitOfWorkFactory) -> None:
 async def link(tx: UnitOfWork, person: UUID, uid: str) -> None:
     """Let a Firebase user sign in as this person."""
     if await tx.row(TAKEN, {"person": person, "uid": uid}) is not None:
-        raise Problem(409, "conflict", "This Firebase user is linked to somebody else.")
+        raise Problem(409, "conflict", "This Firebase user is linked to another person.")
     await tx.execute(LINK, {"person": person, "uid": uid})
 
 

@@ -83,7 +83,7 @@ async def administrators(rows: Rows, after: UUID | None = None, limit: Limit = 5
 async def remove_administrator(person_id: UUID, caller: CurrentCaller, rows: Rows) -> Response:
     """Take the group's administration from somebody, never from oneself; their session ends at its next renewal."""
     if person_id == caller.person:
-        raise Problem(409, "conflict", "Nobody removes themselves: another administrator can.")
+        raise Problem(409, "conflict", "You cannot remove yourself. Ask another administrator.")
     async with rows.begin() as tx:
         if await tx.row(accounts.REMOVE_ADMINISTRATOR, {"person": person_id}) is None:
             raise Problem(404, "not_found")

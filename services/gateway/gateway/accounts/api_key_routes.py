@@ -52,7 +52,7 @@ async def add_key(body: KeyIn, caller: CurrentCaller, rows: Rows, audited: Audit
         raise Problem(422, "invalid", errors=[{"loc": ["body", "expires_at"], "code": "past", "message": "is over"}])
     if body.role == "platform_admin":
         if not caller.everywhere or body.school is not None:
-            raise Problem(403, "forbidden", "Only an administrator of the group makes keys for it, without a school.")
+            raise Problem(403, "forbidden", "Only an administrator of the group may create a key without a school.")
         school = None
     else:
         audited.school = school = await school_of(rows, caller, body.school)

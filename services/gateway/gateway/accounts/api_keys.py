@@ -67,7 +67,7 @@ class Keys:
                 row = await (await connection.execute(FIND, {"hash": hashed})).fetchone()
             if row is None:
                 self._known.pop(hashed, None)
-                raise Problem(401, "unauthenticated", "The key is unknown, revoked or over.")
+                raise Problem(401, "unauthenticated", "The API key is unknown, revoked or expired.")
             if len(self._known) >= MOST_REMEMBERED:
                 self._known.clear()
             self._known[hashed] = (time.monotonic() + REMEMBERED_SECONDS, row)

@@ -67,7 +67,7 @@ class Passwords:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._places.acquire()
         except TimeoutError:
-            raise Problem(503, "unavailable", "Too many people are signing in right now.") from None
+            raise Problem(503, "unavailable", "Too many people are signing in. Try again later.") from None
 
 
 class Failures:

@@ -146,7 +146,7 @@ async def _by_firebase(token: str, rows: Rows, tools: Tools) -> UUID:
     async with rows.begin() as tx:
         account = await tx.row(accounts.BY_FIREBASE, {"uid": user.uid, "email": user.email})
     if account is None:
-        raise Problem(401, "unauthenticated", "Nobody here is linked to this Firebase user.")
+        raise Problem(401, "unauthenticated", "No person is linked to this Firebase user.")
     found: UUID = account["person_id"]
     return found
 

@@ -61,7 +61,7 @@ def choose(memberships: list[dict[str, Any]], wish: SessionRequest) -> dict[str,
         if (wish.school is None or m["school_id"] == wish.school) and (wish.role is None or m["role"] == wish.role)
     ]
     if not fitting:
-        raise Problem(403, "forbidden", "You have no such role at such a school today.")
+        raise Problem(403, "forbidden", "You do not have this role at this school today.")
     if len(fitting) > 1:
         listed = [m | {"school_id": str(m["school_id"]) if m["school_id"] else None} for m in fitting]
         raise Problem(422, "membership_needed", memberships=listed)
@@ -110,7 +110,7 @@ class Sessions:
             reused = await tx.row(REVOKE_REUSED, {"hash": digest(token)})
         if reused is not None:
             raise RefreshTokenReused(reused["person_id"])
-        raise Problem(401, "unauthenticated", "The refresh token is unknown or over.")
+        raise Problem(401, "unauthenticated", "The refresh token is unknown or expired.")
 
     async def end(self, token: str) -> None:
         """Sign out: the family ends; an access token goes on until its minutes are over."""

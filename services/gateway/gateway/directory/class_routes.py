@@ -85,7 +85,7 @@ class EnrolmentsIn(Strict):
     def each_once(self) -> Self:
         """One person in one role, once."""
         if len({(e.person_id, e.role) for e in self.enrolments}) < len(self.enrolments):
-            msg = "names a person twice in one role"
+            msg = "lists a person twice in one role"
             raise ValueError(msg)
         return self
 

@@ -30,7 +30,7 @@ WHERE e.class_id = ANY(%(classes)s) AND e.role = 'student' AND NOT e.lapsed
 ENROL = """
 INSERT INTO enrolment AS e (class_id, person_id, role, school_id, leads, starts, ends, lapsed)
 SELECT %(class_id)s, r.person_id, r.role, %(school)s, r.leads, r.starts, r.ends,
-       r.ends IS NOT NULL AND r.ends <= school_today(%(school)s)
+       NOT is_current(r.ends, %(school)s)
 FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, role text, leads boolean, starts date, ends date)
 ORDER BY r.person_id, r.role
 ON CONFLICT (class_id, person_id, role) DO UPDATE SET leads = excluded.leads, starts = excluded.starts,
@@ -45,7 +45,7 @@ WHERE class_id = %(class_id)s AND person_id = %(person)s AND role = %(role)s AND
 LAPSE = """
 WITH over AS (
     SELECT class_id, person_id, role FROM enrolment
-    WHERE NOT lapsed AND ends <= current_date + 1 AND ends <= school_today(school_id)
+    WHERE NOT lapsed AND ends <= current_date + 1 AND NOT is_current(ends, school_id)
     ORDER BY ends LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 UPDATE enrolment e SET lapsed = true FROM over o
@@ -85,7 +85,7 @@ async def enrol(tx: UnitOfWork, school: UUID, class_id: UUID, enrolments: Sequen
     pupils = sorted({each["person_id"] for each in enrolments if each["role"] == "student"})
     found = {row["student_id"] for row in await tx.rows(STUDENTS, {"school": school, "people": pupils})}
     if strangers := [str(person) for person in pupils if person not in found]:
-        raise Problem(422, "unknown_people", "Some are no students of this school.", people=strangers)
+        raise Problem(422, "unknown_people", "Some ids are not students of this school.", people=strangers)
     await publish.bump_students(tx, [(school, pupil) for pupil in pupils])
     row = await tx.row(LOCK, {"class_id": class_id, "school": school})
     if row is None:

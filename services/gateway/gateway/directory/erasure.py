@@ -26,8 +26,7 @@ FORGET = (
     "DELETE FROM contact WHERE person_id = %(person)s",
     "DELETE FROM device WHERE person_id = %(person)s",
     "DELETE FROM preference WHERE person_id = %(person)s",
-    """UPDATE membership SET ends = school_today(school_id)
-       WHERE person_id = %(person)s AND (ends IS NULL OR ends > school_today(school_id))""",
+    "UPDATE current_membership SET ends = school_today(school_id) WHERE person_id = %(person)s",
     "UPDATE enrolment SET ends = school_today(school_id), lapsed = true WHERE person_id = %(person)s AND NOT lapsed",
     "UPDATE guardianship SET relationship = 'guardian' WHERE guardian_id = %(person)s OR student_id = %(person)s",
 )

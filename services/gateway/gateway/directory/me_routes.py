@@ -137,7 +137,7 @@ async def remove_mine(body: TokenIn, caller: CurrentCaller, rows: Rows) -> None:
 
 def _self(caller: Caller) -> UUID:
     if caller.person is None:
-        raise Problem(403, "forbidden", "This token belongs to no person.")
+        raise Problem(403, "forbidden", "This token does not belong to a person.")
     return caller.person
 
 

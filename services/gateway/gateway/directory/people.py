@@ -22,9 +22,8 @@ LOCK = """
 SELECT p.version, p.erased_at FROM person p WHERE p.person_id = %(person)s
   AND (%(school)s::uuid IS NULL OR EXISTS (
       SELECT FROM membership m WHERE m.person_id = p.person_id AND m.school_id = %(school)s
-        AND (m.ends IS NULL OR m.ends > school_today(m.school_id) OR NOT EXISTS (
-            SELECT FROM membership o WHERE o.person_id = p.person_id AND o.school_id <> m.school_id
-              AND (o.ends IS NULL OR o.ends > school_today(o.school_id))))))
+        AND (is_current(m.ends, m.school_id) OR NOT EXISTS (
+            SELECT FROM current_membership o WHERE o.person_id = p.person_id AND o.school_id <> m.school_id))))
 FOR NO KEY UPDATE
 """
 FIELDS = ("given_name", "family_name", "language", "timezone", "active", "quiet_starts", "quiet_ends")
@@ -38,15 +37,13 @@ ON CONFLICT (person_id, school_id, role) DO UPDATE SET grade = excluded.grade, s
     ends = excluded.ends
 """
 LEAVE = """
-UPDATE membership SET ends = school_today(school_id)
-WHERE person_id = %(person)s AND school_id = %(school)s AND role = %(role)s
-  AND (ends IS NULL OR ends > school_today(school_id))
-RETURNING person_id
+UPDATE current_membership SET ends = school_today(school_id)
+WHERE person_id = %(person)s AND school_id = %(school)s AND role = %(role)s RETURNING person_id
 """
 # A student is one as long as there is a current membership that says so.
 STUDENT = """
 INSERT INTO student AS s (school_id, student_id, grade, active)
-SELECT m.school_id, m.person_id, m.grade, p.active AND (m.ends IS NULL OR m.ends > school_today(m.school_id))
+SELECT m.school_id, m.person_id, m.grade, p.active AND is_current(m.ends, m.school_id)
 FROM membership m JOIN person p USING (person_id)
 WHERE m.person_id = %(person)s AND m.role = 'student' AND (%(school)s::uuid IS NULL OR m.school_id = %(school)s)
 ORDER BY m.school_id
@@ -61,7 +58,7 @@ WITH over AS (
     SELECT s.school_id, s.student_id FROM membership m
     JOIN student s ON (s.school_id, s.student_id) = (m.school_id, m.person_id)
     WHERE m.role = 'student' AND m.ends BETWEEN current_date - 14 AND current_date + 1
-      AND m.ends <= school_today(m.school_id) AND s.active
+      AND NOT is_current(m.ends, m.school_id) AND s.active
     ORDER BY s.school_id, s.student_id LIMIT %(limit)s FOR NO KEY UPDATE OF s SKIP LOCKED
 )
 UPDATE student s SET active = false, version = s.version + 1 FROM over o
@@ -100,7 +97,7 @@ async def add(
     if await tx.row(SCHOOL, {"school": school}) is None:
         raise Problem(404, "unknown_school")
     if await tx.row(ADD, {"person_id": person, **facts}) is None:
-        raise Problem(409, "conflict", "Somebody else has this sourced_id.")
+        raise Problem(409, "conflict", "Another person has this sourced_id.")
     await tx.execute(JOIN, publish.rows([{"person_id": person, "school_id": school, **m} for m in memberships]))
     await tx.execute(CONTACTS, publish.rows([{"person_id": person, **contact} for contact in contacts]))
     await _told(tx, person, await _students(tx, person, school), bump=False)

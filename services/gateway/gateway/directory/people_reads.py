@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlmodel import col, func, or_, select
+from sqlmodel import col, func, select
 
 from gateway.tables import MembershipRow, PersonRow
 from shared.persistence.query import Query, given, showing
@@ -19,9 +19,6 @@ class Found(BaseModel):
 
 
 OF_SOURCED_ID = select(PersonRow.person_id).where(col(PersonRow.sourced_id) == given("sourced_id"))
-BELONGS_TODAY = or_(
-    col(MembershipRow.ends).is_(None), col(MembershipRow.ends) > func.school_today(MembershipRow.school_id)
-)
 FIND_MEMBERS = Query(
     Found,
     showing(Found, MembershipRow)
@@ -31,7 +28,7 @@ FIND_MEMBERS = Query(
     .limit(given("limit")),
     role=col(MembershipRow.role) == given("role"),
     grade=col(MembershipRow.grade) == given("grade"),
-    active=given("active") == BELONGS_TODAY,
+    active=given("active") == func.is_current(MembershipRow.ends, MembershipRow.school_id),
     after=col(MembershipRow.person_id) > given("after"),
     sourced_id=col(MembershipRow.person_id) == OF_SOURCED_ID.scalar_subquery(),
 )

@@ -101,7 +101,7 @@ async def change(
 ) -> PersonWhole:
     """Change a person; with If-Match only if nobody else has meanwhile. `active` is the whole group's to say."""
     if "active" in body.model_fields_set and not caller.everywhere:
-        raise Problem(403, "forbidden", "End the membership instead: `active` holds in every school.")
+        raise Problem(403, "forbidden", "`active` applies to every school. End the membership instead.")
     async with rows.begin() as tx:
         await people.change(tx, person_id, school, expected, body.given())
     return await _answer(rows, school, person_id, response)

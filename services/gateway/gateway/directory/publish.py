@@ -31,7 +31,7 @@ RETURNING s.school_id, s.directory_version - w.n AS since
 """
 
 STATES = """
-SELECT p.person_id, p.active, p.language, p.timezone, p.given_name, p.family_name, p.version,
+SELECT p.person_id, p.active, p.language, p.timezone, p.given_name, p.family_name, p.erased_at, p.version,
     p.quiet_starts, p.quiet_ends,
     (SELECT coalesce(jsonb_agg(to_jsonb(m) - 'person_id' ORDER BY m.school_id, m.role), '[]')
        FROM membership m WHERE m.person_id = p.person_id) AS memberships,
@@ -48,9 +48,9 @@ STUDENT_STATES = """
 SELECT s.school_id, s.student_id, s.grade, s.active, s.version,
     (SELECT coalesce(jsonb_agg(to_jsonb(g) ORDER BY g.rank, g.guardian_id), '[]') FROM guardianship g
       WHERE g.school_id = s.school_id AND g.student_id = s.student_id) AS guardians,
-    array(SELECT e.class_id FROM enrolment e JOIN school_class c USING (class_id)
-           WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student' AND NOT e.lapsed
-             AND c.active ORDER BY e.class_id) AS classes
+    array(SELECT e.class_id FROM current_enrolment e
+           WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student'
+           ORDER BY e.class_id) AS classes
 FROM student s JOIN unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS w(school_id, student_id)
     USING (school_id, student_id)
 """
@@ -178,6 +178,7 @@ def _person(row: Mapping[str, Any], positions: dict[UUID, int]) -> PersonChanged
         timezone=row["timezone"],
         given_name=row["given_name"],
         family_name=row["family_name"],
+        erased_at=row["erased_at"],
         version=row["version"],
         memberships=tuple(Membership(**m) for m in row["memberships"]),
         contacts=tuple(Contact(**c) for c in row["contacts"]),

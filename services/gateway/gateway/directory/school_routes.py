@@ -53,7 +53,7 @@ class SettingsIn(Strict):
     def something(self) -> Self:
         """Only quiet hours can be taken away; the rest has a value always."""
         if not self.model_fields_set:
-            msg = "names nothing to change"
+            msg = "has no field to change"
             raise ValueError(msg)
         if empty := sorted(n for n in self.model_fields_set - {"quiet"} if getattr(self, n) is None):
             msg = f"cannot be null: {', '.join(empty)}"

@@ -33,8 +33,8 @@ SETTINGS = (
     "office",
 )
 OFFICE = """
-SELECT DISTINCT person_id FROM membership WHERE school_id = %(school)s AND person_id = ANY(%(people)s)
-  AND role NOT IN ('guardian', 'student') AND (ends IS NULL OR ends > school_today(school_id))
+SELECT DISTINCT person_id FROM current_membership WHERE school_id = %(school)s AND person_id = ANY(%(people)s)
+  AND role NOT IN ('guardian', 'student')
 """
 
 OPEN_CALENDAR = "INSERT INTO calendar (school_id) SELECT unnest(%(schools)s::uuid[]) ON CONFLICT DO NOTHING"

@@ -41,9 +41,9 @@ FIND_STUDENTS = Query(
 """Students of a school, by id."""
 SHOW_STUDENTS = """
 SELECT s.student_id AS id, p.given_name, p.family_name, s.grade, s.active, s.version,
-    array(SELECT e.class_id FROM enrolment e JOIN school_class c USING (class_id)
-           WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student' AND NOT e.lapsed
-             AND c.active ORDER BY e.class_id) AS classes,
+    array(SELECT e.class_id FROM current_enrolment e
+           WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student'
+           ORDER BY e.class_id) AS classes,
     (SELECT coalesce(jsonb_agg(to_jsonb(g) || jsonb_build_object('person_id', g.guardian_id)
                                ORDER BY g.rank, g.guardian_id), '[]')
        FROM guardianship g WHERE g.school_id = s.school_id AND g.student_id = s.student_id) AS guardians

@@ -41,7 +41,7 @@ class GuardiansIn(Strict):
     def each_once(self) -> Self:
         """Somebody named twice would have two ranks."""
         if len({guardian.person_id for guardian in self.guardians}) < len(self.guardians):
-            msg = "names a person twice"
+            msg = "lists a person twice"
             raise ValueError(msg)
         return self
 

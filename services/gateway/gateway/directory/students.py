@@ -13,8 +13,7 @@ LOCK = """
 SELECT version FROM student WHERE school_id = %(school)s AND student_id = %(student)s FOR NO KEY UPDATE
 """
 MEMBERS = """
-SELECT m.person_id, bool_or(m.ends IS NULL OR m.ends > school_today(m.school_id)) AS here
-FROM membership m WHERE m.school_id = %(school)s AND m.person_id = ANY(%(people)s) GROUP BY m.person_id
+SELECT DISTINCT person_id FROM current_membership WHERE school_id = %(school)s AND person_id = ANY(%(people)s)
 """
 DROP_GUARDIANS = "DELETE FROM guardianship WHERE school_id = %(school)s AND student_id = %(student)s"
 GUARDIANS = """
@@ -36,7 +35,7 @@ UPDATE student SET grade = %(grade)s WHERE school_id = %(school)s AND student_id
 async def members(tx: UnitOfWork, school: UUID, people: Sequence[UUID]) -> None:
     """422 lists everybody who does not belong to the school, or does not any more."""
     found = await tx.rows(MEMBERS, {"school": school, "people": list(people)})
-    unknown = sorted(set(people) - {row["person_id"] for row in found if row["here"]})
+    unknown = sorted(set(people) - {row["person_id"] for row in found})
     if unknown:
         raise Problem(422, "unknown_people", people=[str(person) for person in unknown])
 

@@ -17,7 +17,7 @@ class BodyLimit:
     def applied(self, request: Request) -> Request:
         """The request, whose body can be read up to the limit; refused at once where it announces more."""
         if any(coding.lower() != "identity" for coding in request.headers.getlist("content-encoding")):
-            raise Problem(415, "unsupported_media_type", "Send the body as it is, without Content-Encoding.")
+            raise Problem(415, "unsupported_media_type", "Send the body without Content-Encoding.")
         announced = request.headers.get("content-length", "0")
         if not (announced.isascii() and announced.isdigit()) or int(announced) > self._most:
             raise self._too_large()

@@ -86,7 +86,9 @@ class ServiceClients:
             return await self._clients[owner].request(method, path, headers=signed | (headers or {}), **content)
         except httpx.TransportError as problem:
             log.warning("owner.away", owner=owner, error=type(problem).__name__)
-            raise Problem(503, "unavailable", f"The {owner} is away; what was accepted is safe.") from problem
+            raise Problem(
+                503, "unavailable", f"The {owner} service is unavailable. Accepted requests are safe."
+            ) from problem
 
     def _token(self, claims: Claims) -> str:
         """An internal token that is good for half its time at least."""

@@ -107,7 +107,7 @@ async def _whose(notification_id: UUID, caller: Caller, rows: Rows, owners: Serv
             raise Problem(404, "not_found")
     owner: Any = row["created_by"] if row else None
     if caller.role not in OTHERS and (caller.person is None or owner != caller.person):
-        raise Problem(403, "forbidden", "Only administrators and staff may decide about what somebody else has sent.")
+        raise Problem(403, "forbidden", "Only administrators and staff may change the notifications of other people.")
     school: UUID | None = row["school_id"] if row else caller.school
     assert school is not None
     return school

@@ -65,7 +65,7 @@ async def _accept(
         raise invalid("deliver_at", "give deliver_at or repeat, or leave out what is about later times")
     if body.schools is not None:
         if not caller.everywhere:
-            raise Problem(403, "forbidden", "Only the group's administrators send to several schools.")
+            raise Problem(403, "forbidden", "Only administrators of the group may send to several schools.")
         async with rows.begin() as tx:
             return await multi_school.request_group_send(tx, caller, list(dict.fromkeys(body.schools)), command, key)
     school = await school_of(rows, caller, body.school)

@@ -70,4 +70,4 @@ async def acknowledge(notification_id: UUID, caller: CurrentCaller, owners: Serv
 
 def _person(caller: Caller) -> None:
     if caller.person is None:
-        raise Problem(404, "not_found", "This token belongs to no person, and only people have inboxes.")
+        raise Problem(404, "not_found", "This token does not belong to a person. Only people have inboxes.")

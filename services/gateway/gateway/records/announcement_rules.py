@@ -1,4 +1,4 @@
-"""What a record of a student says to the guardians, and whom: pure rules of event-triggered notifications."""
+"""What a record of a student says to the guardians, and to which of them: pure rules, without a database."""
 
 import datetime as dt
 import hashlib
@@ -12,9 +12,9 @@ from shared.events.values import Kind, Occasion, Responsibility
 Record = AbsenceRecorded | BehaviorRecorded | PaymentRecorded
 
 NEWS_DAYS = 7
-"""What happened longer ago is history that was entered late: nobody is told of it unless they had been before."""
+"""A record of something older is history that was entered late: only corrections of it are announced."""
 ABSENCE_HOURS = 24
-"""An absence that could not be told within a day is no news any more."""
+"""An absence that could not be sent within a day is not sent any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +37,25 @@ class RecordStatement:
 
     @property
     def statement(self) -> str:
-        """A name for what it says: the template, or how it was taken back."""
+        """Name what it says: the template, or how it was withdrawn."""
         return self.template or self.withdrawn or self.changed
 
     @property
     def digest(self) -> bytes:
-        """Changes when it says something else."""
+        """Hash what it says: another statement has another hash."""
         return hashlib.sha256(json.dumps([self.statement, self.variables], sort_keys=True).encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """One notification. `to` is all who are meant, those told of it already, or those who were not."""
+    """One notification. `to`: all who are meant, those who were told before, or those who were not."""
 
     template: str
     to: Literal["all", "told", "untold"]
 
 
 def statement_of(record: Record) -> RecordStatement:
-    """What a record says in its present state."""
+    """Return what a record says in its present state."""
     if isinstance(record, AbsenceRecorded):
         return _absence(record)
     if isinstance(record, BehaviorRecorded):

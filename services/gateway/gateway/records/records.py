@@ -56,7 +56,9 @@ async def add(tx: UnitOfWork, kind: Kind, school: UUID, by: UUID | None, entries
     wanted = [entry.student for entry in entries]
     found = {row["student_id"] for row in await tx.rows(STUDENTS, {"school": school, "students": wanted})}
     if unknown := sorted({*wanted} - found):
-        raise Problem(422, "unknown_people", "Some are no students here.", people=[str(each) for each in unknown])
+        raise Problem(
+            422, "unknown_people", "Some ids are not students of this school.", people=[str(each) for each in unknown]
+        )
     rows = [
         {"record_id": e.record, "student_id": e.student, "day": e.day, "status": e.status, "facts": e.facts}
         for e in entries
@@ -65,7 +67,7 @@ async def add(tx: UnitOfWork, kind: Kind, school: UUID, by: UUID | None, entries
     if len(written) < len(entries):
         done = {row["record_id"] for row in written}
         twice = sorted({str(entry.student) for entry in entries if entry.record not in done})
-        raise Problem(409, "conflict", "This is recorded already; correct that record instead.", people=twice)
+        raise Problem(409, "conflict", "This is already recorded. Correct that record instead.", people=twice)
     for row in written:
         tx.emit(_event(kind, school, version, row))
 
@@ -90,7 +92,7 @@ async def _hold(tx: UnitOfWork, kind: Kind, school: UUID, record: UUID, expected
         raise Problem(404, "not_found")
     check_version(expected, row["version"])
     if row["withdrawn"]:
-        raise Problem(409, "conflict", "It was withdrawn; record it anew.")
+        raise Problem(409, "conflict", "The record was withdrawn. Create a new record.")
 
 
 async def _change(
@@ -100,7 +102,7 @@ async def _change(
     try:
         row = await tx.row(CHANGE, {"record": record, "by": by, **values})
     except psycopg.errors.UniqueViolation:
-        raise Problem(409, "conflict", "Another record says this already.") from None
+        raise Problem(409, "conflict", "Another record already has these facts.") from None
     assert row is not None
     tx.emit(_event(kind, school, version, row))
 

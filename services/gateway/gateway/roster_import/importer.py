@@ -51,7 +51,7 @@ class Progress:
     async def add(self, tx: UnitOfWork, rows: int) -> None:
         """Count rows that this transaction commits."""
         self._done = min(self._done + rows, self.total)
-        await self._job.tell(tx, self._done, self.total)
+        await self._job.report_progress(tx, self._done, self.total)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ SELECT count(*) AS n FROM changed
 ENROLMENTS = f"""
 WITH incoming AS MATERIALIZED (
     SELECT DISTINCT ON (c.class_id, p.person_id, r.role) c.class_id, p.person_id, r.role, c.school_id, r.sourced_id,
-           r.leads, r.starts, r.ends, r.ends IS NOT NULL AND r.ends <= school_today(c.school_id) AS lapsed
+           r.leads, r.starts, r.ends, NOT is_current(r.ends, c.school_id) AS lapsed
     FROM jsonb_to_recordset(%(rows)s) AS r(sourced_id text, school_class text, person text, role text, leads boolean,
                                            starts date, ends date)
     JOIN school_class c ON c.sourced_id = r.school_class JOIN person p ON p.sourced_id = r.person

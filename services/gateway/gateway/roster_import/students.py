@@ -15,9 +15,9 @@ STUDENTS = """
 WITH incoming AS MATERIALIZED (
     SELECT coalesce(r.school_id, x.school_id) AS school_id, p.person_id AS student_id, r.grade,
            decode(r.digest, 'hex') AS digest, r.guardians, p.active AND EXISTS (
-               SELECT FROM membership m
+               SELECT FROM current_membership m
                WHERE m.person_id = p.person_id AND m.school_id = coalesce(r.school_id, x.school_id)
-                 AND m.role = 'student' AND (m.ends IS NULL OR m.ends > school_today(m.school_id))) AS active
+                 AND m.role = 'student') AS active
     FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, sourced_id text, grade text, digest text, guardians jsonb)
     JOIN person p USING (sourced_id)
     LEFT JOIN student x ON r.school_id IS NULL AND x.student_id = p.person_id AND x.active

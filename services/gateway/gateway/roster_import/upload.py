@@ -43,7 +43,7 @@ async def _spool(stream: AsyncIterator[bytes], limit: int, file: BinaryIO) -> No
             raise Problem(413, "too_large", f"At most {limit} bytes.")
         file.write(piece)
     if not taken:
-        raise Problem(422, "roster_refused", "The body is empty; it must be a zip.")
+        raise Problem(422, "roster_refused", "The body is empty. Send a zip file.")
     file.seek(0)
 
 

@@ -11,8 +11,7 @@ from gateway.problems import Problem
 from gateway.schedules.schemas import ScheduleInput
 from gateway.security.caller import Caller
 from gateway.sends import audience_checks
-from gateway.sends.commands import OPEN as OPEN_SEND
-from gateway.sends.commands import SendCommand
+from gateway.sends.commands import SendCommand, open_task
 from shared.errors import RuleRefused
 from shared.events import NotificationDue, ScheduleRequested
 from shared.events.schedule_rules import CatchUp, OnceRule, Rule
@@ -58,9 +57,9 @@ async def request_schedule(
     tx: UnitOfWork, caller: Caller, school: UUID, command: ScheduleCommand, key: str | None
 ) -> dict[str, Any]:
     """Commit the intent; returns the answer, the same for the same key and request. 422 says what is wrong."""
-    schedule, once = uuid7(), isinstance(command.rule, OnceRule)
+    schedule, notification, once = uuid7(), uuid7(), isinstance(command.rule, OnceRule)
     # The task of a single run bears the schedule's id, so that cancelling the task finds the schedule.
-    ids = {"notification_id": str(uuid7()), "task_id": str(schedule)} if once else {}
+    ids = {"notification_id": str(notification), "task_id": str(schedule)} if once else {}
     answer = {"id": str(schedule), "schedule_id": str(schedule), "state": "accepted"} | ids
     before = await answered(tx, caller, school, key, command.model_dump(mode="json"), answer)
     if before is not None:
@@ -77,11 +76,11 @@ async def request_schedule(
         "schedule": schedule,
         "school": school,
         "person": caller.person,
-        "notification": ids.get("notification_id"),
+        "notification": notification if once else None,
     }
     await tx.execute(OPEN, values)
     if once:  # a send like any other, only later: its task and its notification can be asked for from now on
-        await tx.execute(OPEN_SEND, values | {"task": schedule, "group": None})
+        open_task(tx, schedule, notification, school, caller.person)
     tx.emit(
         ScheduleRequested(
             schedule_id=schedule,

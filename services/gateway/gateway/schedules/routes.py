@@ -98,7 +98,7 @@ async def _mine(which: Seen, caller: CurrentCaller, owners: Services) -> Which:
         if response.status_code == 404:  # noqa: PLR2004
             raise Problem(404, "not_found")
     if caller.role not in ADMINS and (caller.person is None or which.created_by != caller.person):
-        raise Problem(403, "forbidden", "Only administrators may decide about what somebody else has asked for.")
+        raise Problem(403, "forbidden", "Only administrators may change the schedules of other people.")
     return which
 
 

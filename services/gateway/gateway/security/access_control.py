@@ -63,11 +63,11 @@ class Access:
         if caller.key is not None:
             self._check_key(caller)
         if self.audience == "person" and caller.person is None:
-            raise Problem(403, "forbidden", "This token belongs to no person.")
+            raise Problem(403, "forbidden", "This token does not belong to a person.")
 
     def _check_key(self, caller: Caller) -> None:
         if self.scope is None or self.audience == "session":
-            raise Problem(403, "forbidden", "This is not for API keys.")
+            raise Problem(403, "forbidden", "API keys are not accepted here.")
         if self.scope not in caller.scopes:
             raise Problem(403, "forbidden", f"This key lacks the scope {self.scope}.")
 

@@ -71,7 +71,7 @@ class Admission:
     async def _authenticated(self, request: Request) -> Caller:
         given = request.headers.getlist("authorization")
         if len(given) > 1:
-            raise Problem(401, "unauthenticated", "There are several Authorization headers; send one.")
+            raise Problem(401, "unauthenticated", "The request has several Authorization headers. Send one.")
         scheme, _, token = "".join(given).partition(" ")
         if scheme.lower() != "bearer":
             raise Problem(401, "unauthenticated")

@@ -43,7 +43,7 @@ def student_scope(caller: Caller) -> dict[str, UUID]:
     if narrowed is None:
         return {}
     if caller.person is None:
-        raise Problem(403, "forbidden", "This token belongs to no person.")
+        raise Problem(403, "forbidden", "This token does not belong to a person.")
     return {narrowed: caller.person}
 
 

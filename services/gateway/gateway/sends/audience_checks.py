@@ -13,15 +13,8 @@ SELECT DISTINCT person_id AS id FROM membership WHERE school_id = %(school)s AND
 """
 STUDENTS = "SELECT student_id AS id FROM student WHERE school_id = %(school)s AND student_id = ANY(%(ids)s)"
 CLASSES = "SELECT class_id AS id FROM school_class WHERE school_id = %(school)s AND class_id = ANY(%(ids)s)"
-# As the notifier plans it: active students of the grade, or in one of the classes.
-ANYBODY = """
-SELECT EXISTS (
-    SELECT FROM student s WHERE s.school_id = %(school)s AND s.active AND (s.grade = %(grade)s OR EXISTS (
-        SELECT FROM enrolment e JOIN school_class c USING (class_id)
-        WHERE e.class_id = ANY(%(classes)s) AND e.person_id = s.student_id AND e.school_id = s.school_id
-          AND e.role = 'student' AND NOT e.lapsed AND c.active))
-) AS found
-"""
+# Ask whether a grade or classes mean any student.
+ANYBODY = "SELECT EXISTS (SELECT FROM audience_students(%(school)s, %(grade)s, %(classes)s)) AS found"
 
 
 async def check_ids(tx: UnitOfWork, school: UUID, audience: Audience) -> None:

@@ -30,7 +30,7 @@ AT_ONCE = 3
 SEND = """, asked AS MATERIALIZED (
     SELECT b.school_id, r.* FROM bound b CROSS JOIN jsonb_to_recordset(%(asked)s) AS r(
         task uuid, notification uuid, person uuid, asker text, key text, request text, answer jsonb, people uuid[],
-        students uuid[], classes uuid[], grade text, exchange text, routing_key text, headers text, data text)
+        students uuid[], classes uuid[], grade text, topic text, headers text, data text)
 ), sound AS MATERIALIZED (
     SELECT a.*, s.directory_version FROM asked a
     CROSS JOIN LATERAL (SELECT directory_version FROM school WHERE school_id = a.school_id AND active OFFSET 0) s
@@ -40,11 +40,8 @@ SEND = """, asked AS MATERIALIZED (
               SELECT FROM student t WHERE t.school_id = a.school_id AND t.student_id = n.id))
       AND NOT EXISTS (SELECT FROM unnest(a.classes) AS n(id) WHERE NOT EXISTS (
               SELECT FROM school_class c WHERE c.school_id = a.school_id AND c.class_id = n.id))
-      AND (a.grade IS NULL AND a.classes IS NULL OR EXISTS (
-              SELECT FROM student t WHERE t.school_id = a.school_id AND t.active AND (t.grade = a.grade OR EXISTS (
-                  SELECT FROM enrolment e JOIN school_class c USING (class_id)
-                  WHERE e.class_id = ANY(a.classes) AND e.person_id = t.student_id AND e.school_id = t.school_id
-                    AND e.role = 'student' AND NOT e.lapsed AND c.active))))
+      AND (a.grade IS NULL AND a.classes IS NULL
+           OR EXISTS (SELECT FROM audience_students(a.school_id, a.grade, a.classes)))
 ), keyed AS (
     INSERT INTO idempotency_key (school_id, asker, key, request, answer)
     SELECT school_id, asker, key, decode(request, 'hex'), answer FROM sound WHERE key IS NOT NULL ORDER BY asker, key
@@ -56,12 +53,11 @@ SEND = """, asked AS MATERIALIZED (
     SELECT task, school_id, 'notification.send', 'accepted', person FROM taken
 ), intents AS (
     INSERT INTO intent (notification_id, school_id, task_id) SELECT notification, school_id, task FROM taken
-), told AS (
-    INSERT INTO outbox (exchange, routing_key, headers, data, sealed_for)
-    SELECT exchange, routing_key, headers, left(data, -1) || ',"directory_version":' || directory_version || '}',
-           notification FROM taken
+), put AS MATERIALIZED (
+    SELECT put_events(array_agg((topic, headers, json_with(data, 'directory_version', directory_version::text),
+                                 notification)::outbox_event)) FROM taken
 )
-SELECT task FROM taken
+SELECT task FROM taken, put
 """
 BY_STATEMENT = {"directory_version"}
 
@@ -122,8 +118,7 @@ class BatchAcceptor:
             "students": audience.students,
             "classes": audience.classes,
             "grade": audience.grade,
-            "exchange": row.exchange,
-            "routing_key": row.routing_key,
+            "topic": row.routing_key,
             "headers": row.headers,
             "data": row.data,
         }

@@ -1,7 +1,6 @@
 """Intents: rows and outbox in one commit, then 202. Nothing here talks to the broker."""
 
 import datetime as dt
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +16,9 @@ from shared.events.notifications import Escalation
 from shared.events.values import Channel, Kind
 from shared.transactions.unit_of_work import UnitOfWork
 
-SCHOOL = "SELECT school_id, directory_version FROM school WHERE school_id = %(school)s AND active"
-OPEN = """
+SELECT_SCHOOL = "SELECT directory_version FROM school WHERE school_id = %(school)s AND active"
+# Open the task of a send, and remember which notification it is.
+OPEN_TASK = """
 WITH opened AS (
     INSERT INTO task (task_id, school_id, kind, state, created_by, parent_id)
     VALUES (%(task)s, %(school)s, 'notification.send', 'accepted', %(person)s, %(group)s)
@@ -53,31 +53,29 @@ async def request_notification(
     if before is not None:
         return before
     refuse_past(command)
-    row = await tx.row(SCHOOL, {"school": school})
+    row = await tx.row(SELECT_SCHOOL, {"school": school})
     if row is None:
         raise Problem(404, "unknown_school")
     await audience_checks.check_ids(tx, school, command.audience)
     if not await audience_checks.has_members(tx, school, command.audience):
         raise Problem(422, "empty_audience")
-    await emit_send(tx, caller, row, notification, task, command, dt.datetime.now(dt.UTC))
+    now = dt.datetime.now(dt.UTC)
+    open_send(tx, requested(caller, school, notification, task, command, now, row["directory_version"]))
     return answer
 
 
-async def emit_send(
-    tx: UnitOfWork,
-    caller: Caller,
-    school: Mapping[str, Any],
-    notification: UUID,
-    task: UUID,
-    command: SendCommand,
-    now: dt.datetime,
-    group: UUID | None = None,
+def open_send(tx: UnitOfWork, send: NotificationRequested) -> None:
+    """Open the task of a send and ask the notifier for it, with the commit."""
+    open_task(tx, send.task_id, send.notification_id, send.school_id, send.requested_by, send.group_id)
+    tx.emit(send)
+
+
+def open_task(
+    tx: UnitOfWork, task: UUID, notification: UUID, school: UUID, person: UUID | None, group: UUID | None = None
 ) -> None:
-    """Open the task of a send to one `school` (its id and directory version) and tell the notifier of it."""
-    ids = {"task": task, "notification": notification, "school": school["school_id"], "group": group}
-    await tx.execute(OPEN, ids | {"person": caller.person})
-    event = requested(caller, school["school_id"], notification, task, command, now, school["directory_version"], group)
-    tx.emit(event)
+    """Open the task of a send, which can be asked for from then on. `group`: the task that it is a part of."""
+    ids = {"task": task, "notification": notification, "school": school, "person": person, "group": group}
+    tx.write(OPEN_TASK, ids)
 
 
 def requested(

@@ -10,7 +10,7 @@ from gateway.http.idempotency import GROUP, answered
 from gateway.problems import Problem
 from gateway.security.caller import Caller
 from gateway.sends import audience_checks
-from gateway.sends.commands import SendCommand, emit_send, refuse_past
+from gateway.sends.commands import SendCommand, open_send, refuse_past, requested
 from shared.transactions.unit_of_work import UnitOfWork
 
 KIND = "notification.group"
@@ -84,7 +84,8 @@ async def request_group_send(
     await tx.execute(OPEN, {"task": group, "kind": KIND, "person": caller.person})
     now = dt.datetime.now(dt.UTC)
     for send in full:
-        await emit_send(tx, caller, send["school"], send["notification"], send["task"], command, now, group)
+        school, version = send["school"]["school_id"], send["school"]["directory_version"]
+        open_send(tx, requested(caller, school, send["notification"], send["task"], command, now, version, group))
     return answer
 
 

@@ -22,13 +22,13 @@ RESERVED = ("google", "gcm")
 def _carried(data: dict[str, str]) -> dict[str, str]:
     """Data that every push can carry."""
     if not OURS.isdisjoint(data):
-        msg = f"we set {', '.join(sorted(OURS))} ourselves: take other names"
+        msg = f"these names are reserved: {', '.join(sorted(OURS))}"
         raise ValueError(msg)
     if any(name in ("from", "message_type") or name.startswith(RESERVED) for name in data):
-        msg = "FCM keeps some names for itself: from, message_type, and what begins with google or gcm"
+        msg = "FCM reserves these names: from, message_type, and all that begin with google or gcm"
         raise ValueError(msg)
     if sum(len(key.encode()) + len(value.encode()) for key, value in data.items()) > DATA_BYTES:
-        msg = f"is longer than {DATA_BYTES} bytes, which no push can carry"
+        msg = f"is longer than {DATA_BYTES} bytes, the most that a push can carry"
         raise ValueError(msg)
     return data
 
@@ -69,12 +69,12 @@ class MessageIn(BaseModel):
     def says_something(self) -> Self:
         """Words or a template: neither would tell nothing, both would leave open what is told."""
         if self.template is not None and (self.title or self.body):
-            msg = "give title and body, or a template: not both"
+            msg = "give either title and body, or a template"
             raise ValueError(msg)
         if self.template is None and not (self.title and self.body):
             msg = "give title and body, or a template"
             raise ValueError(msg)
         if self.variables and self.template is None:
-            msg = "variables belong to a template"
+            msg = "variables need a template"
             raise ValueError(msg)
         return self

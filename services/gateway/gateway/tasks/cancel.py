@@ -29,7 +29,7 @@ async def request_cancel(tx: UnitOfWork, caller: Caller, task_id: UUID) -> None:
     if task is None:
         raise Problem(404, "not_found")
     if caller.role not in ADMINS and (caller.person is None or task["created_by"] != caller.person):
-        raise Problem(403, "forbidden", "Only administrators may cancel what somebody else has asked for.")
+        raise Problem(403, "forbidden", "Only administrators may cancel the tasks of other people.")
     if task["state"] in FINAL:
         raise Problem(409, "too_late")
     if task["cancel_requested_at"] is not None:

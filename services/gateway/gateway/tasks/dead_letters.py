@@ -55,9 +55,9 @@ async def retry(tx: UnitOfWork, failure: int, person: UUID | None) -> Failure:
     if found is None:
         raise Problem(404, "not_found")
     if taken is None:
-        raise Problem(409, "too_late", "It has been given back already.", state="given_back")
+        raise Problem(409, "too_late", "The dead letter was already returned to its queue.", state="given_back")
     if taken["queue"] == UNKNOWN:
-        raise Problem(409, "conflict", "It does not say which queue it died in: no consumer would know it.")
+        raise Problem(409, "conflict", "The dead letter does not name its queue, so it cannot be returned.")
     try:
         await requeue(tx, taken["queue"], taken["headers"], bytes(taken["body"]))
     except Refused as problem:

@@ -1,7 +1,7 @@
 """Erasure of people: their addresses, and texts about them, are removed from the tables; counts and reasons stay.
 
-The event of an erased person is empty: inactive, without a name or an address; their key is deleted by then. A sweep
-removes the addresses and texts, none of which is needed to deliver anything.
+The event of an erased person says so. A sweep removes their addresses and the texts about them: none of it is needed
+to deliver anything.
 """
 
 from notifier.planning.cancellation import cancel_deliveries
@@ -9,12 +9,14 @@ from shared.transactions.unit_of_work import UnitOfWork
 
 MAX_PEOPLE = 50
 
-# Find erased people who have not been dealt with.
+# Find erased people who have not been dealt with. A row of an earlier version does not say whether its person was
+# erased: it is then a blank one.
 SELECT_ERASED = """
 SELECT p.person_id FROM person p
-WHERE NOT p.active AND coalesce(p.given_name, '') = '' AND coalesce(p.family_name, '') = ''
-  AND NOT EXISTS (SELECT FROM contact c WHERE c.person_id = p.person_id)
-  AND NOT EXISTS (SELECT FROM device d WHERE d.person_id = p.person_id)
+WHERE (p.erased OR p.erased IS NULL AND NOT p.active
+       AND coalesce(p.given_name, '') = '' AND coalesce(p.family_name, '') = ''
+       AND NOT EXISTS (SELECT FROM contact c WHERE c.person_id = p.person_id)
+       AND NOT EXISTS (SELECT FROM device d WHERE d.person_id = p.person_id))
   AND NOT EXISTS (SELECT FROM forgotten f WHERE f.person_id = p.person_id)
 ORDER BY p.person_id LIMIT %(limit)s
 """

@@ -27,14 +27,16 @@ WHERE school.version < excluded.version
 
 # Keep the newest state of people. The parts of a person are replaced whole, and only where this row was replaced.
 UPSERT_PEOPLE = """
-INSERT INTO person (person_id, active, language, timezone, given_name, family_name, quiet_starts, quiet_ends, version)
+INSERT INTO person (person_id, active, language, timezone, given_name, family_name, quiet_starts, quiet_ends, version,
+                    erased)
 SELECT person_id, active, language, timezone, given_name, family_name, (quiet ->> 'starts')::time,
-       (quiet ->> 'ends')::time, version
-FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, active boolean, language text, timezone text,
-                                       given_name text, family_name text, quiet jsonb, version bigint)
+       (quiet ->> 'ends')::time, version, erased
+FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, active boolean, language text, timezone text, given_name text,
+                                       family_name text, quiet jsonb, version bigint, erased boolean)
 ON CONFLICT (person_id) DO UPDATE SET active = excluded.active, language = excluded.language,
     timezone = excluded.timezone, given_name = excluded.given_name, family_name = excluded.family_name,
-    quiet_starts = excluded.quiet_starts, quiet_ends = excluded.quiet_ends, version = excluded.version
+    quiet_starts = excluded.quiet_starts, quiet_ends = excluded.quiet_ends, version = excluded.version,
+    erased = excluded.erased
 WHERE person.version < excluded.version
 RETURNING person_id
 """
@@ -119,7 +121,7 @@ async def apply_events(events: Sequence[Event], tx: UnitOfWork) -> None:
 
 
 async def _people(tx: UnitOfWork, people: Sequence[PersonChanged]) -> None:
-    states = {e.person_id: e.model_dump(mode="json") for e in people}
+    states = {e.person_id: e.model_dump(mode="json") | {"erased": e.erased} for e in people}
     newer = [row["person_id"] for row in await tx.rows(UPSERT_PEOPLE, _rows(list(states.values())))]
     if not newer:
         return

@@ -63,7 +63,7 @@ class ReadAll(BaseModel):
 
 async def _person(who: Who) -> UUID:
     if who.person is None:
-        raise DecisionRefused(404, "not_found", "Only a person has an inbox; this token belongs to no person.")
+        raise DecisionRefused(404, "not_found", "This token does not belong to a person. Only people have inboxes.")
     return who.person
 
 

@@ -74,7 +74,7 @@ async def cancel(notification_id: UUID, who: Who, database: Rows) -> Cancelled:
     if found["state"] == "unknown":
         raise DecisionRefused(404, "not_found")
     if not found["stopped"]:
-        raise DecisionRefused(409, "too_late", "The notification has ended already.", state=found["state"])
+        raise DecisionRefused(409, "too_late", "The notification has already ended.", state=found["state"])
     return Cancelled(notification_id=notification_id, state=found["state"], cancelled=found["cancelled"])
 
 
