@@ -68,7 +68,7 @@ async def test_what_cannot_be_settled_goes_back_and_is_given_up_by_the_broker_in
     """Whatever is wrong with what settles: it is in nobody's hand for ever, and nobody spins."""
     # given
     monkeypatch.setattr(subscriber, "UNSETTLED_PAUSE", 0.01)
-    work = topology.lane("notifier", "unsettled")
+    work = topology.lane_queue("notifier", "unsettled")
     await declare(spine.backing.amqp_url, topology.spine(), topology.Topology(queues=(work,)))
     settled, tries = [], 0
 

@@ -10,7 +10,7 @@ from notifier.planning import cancellation, corrections, planner
 from notifier.sending import claims, quiet_hours, windows
 from shared.events import DirectoryEvent, Envelope, Event, NotificationIntent, TaskCancelRequested
 from shared.events.notifications import SEND_TASK
-from shared.jobs.task_status import ended, track
+from shared.jobs.task_status import has_ended, track
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 
@@ -44,7 +44,7 @@ async def _apply_earlier_cancel(tx: UnitOfWork, task_id: UUID) -> None:
 
     To be called after the task's row has been written: a cancel at this moment waits for that row, or made us wait.
     """
-    if await ended(tx, task_id):
+    if await has_ended(tx, task_id):
         await cancellation.cancel_task(tx, task_id)
 
 

@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 from uuid import UUID
 
-from shared.transactions.outbox import Work
+from shared.transactions.outbox import WorkPermit
 
 SEND_LANES = ("push.urgent", "push.bulk", "mail.urgent", "mail.bulk")
 DIGEST_LANES = ("push.digest", "mail.digest")
@@ -20,7 +20,7 @@ def digest_lane(channel: str) -> str:
     return f"{channel}.digest"
 
 
-class PlanPermit(Work):
+class PlanPermit(WorkPermit):
     """A notification that waited for the directory may be planned."""
 
     name: ClassVar[str] = "notifier.plan"
@@ -31,7 +31,7 @@ class PlanPermit(Work):
         return str(self.notification_id)
 
 
-class SendPermit(Work):
+class SendPermit(WorkPermit):
     """The next deliveries of a notification on one channel may be sent.
 
     A worker takes several permits at once, so that small sends do not wait for big ones: the provider's limiter
@@ -48,7 +48,7 @@ class SendPermit(Work):
         return f"{self.notification_id}:{self.channel}"
 
 
-class DigestPermit(Work):
+class DigestPermit(WorkPermit):
     """The next morning digests of a school on one channel may be sent."""
 
     name: ClassVar[str] = "notifier.digest"

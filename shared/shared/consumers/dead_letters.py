@@ -9,7 +9,16 @@ import structlog
 
 from shared.consumers.pause_switch import PauseSwitch
 from shared.errors import Refused
-from shared.events.headers import ATTEMPT, ERROR, FINGERPRINT, FIRST_FAILED, LAST_FAILED, QUEUE, carried, number
+from shared.events.headers import (
+    ATTEMPT,
+    ERROR,
+    FINGERPRINT,
+    FIRST_FAILED,
+    LAST_FAILED,
+    QUEUE,
+    copy_headers,
+    read_count,
+)
 from shared.messaging.subscriber import Message
 from shared.persistence.database import replace_nul
 from shared.persistence.database_errors import is_database_down
@@ -54,7 +63,7 @@ class DeadLetter:
             queue=queue,
             error=_text(headers, ERROR) or f"dead-lettered by the broker: {reason}",
             fingerprint=_text(headers, FINGERPRINT) or f"{queue}:{reason}",
-            attempts=number(headers, ATTEMPT),
+            attempts=read_count(headers, ATTEMPT),
             first_failed=_time(headers.get(FIRST_FAILED), now),
             last_failed=_time(headers.get(LAST_FAILED), now),
             headers={
@@ -76,7 +85,7 @@ async def requeue(tx: UnitOfWork, queue: str, headers: Mapping[str, Any], body: 
         data = body.decode()
     except UnicodeDecodeError as problem:
         raise Refused("the body is not text, so that no consumer can read it; discard the message") from problem
-    tx.outgoing.append(OutboxEntry("", queue, json_text(carried(headers, without=("x-", "sc-"))), data))
+    tx.outgoing.append(OutboxEntry("", queue, json_text(copy_headers(headers, without=("x-", "sc-"))), data))
 
 
 def _text(headers: Mapping[str, Any], name: str) -> str | None:

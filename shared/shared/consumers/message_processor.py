@@ -15,7 +15,7 @@ from shared.consumers.retry_policy import RetryAfter, decide
 from shared.error_report import describe, fingerprint
 from shared.errors import InfrastructureDown, LeaseLost, Undeliverable, Unwritable
 from shared.events.envelope import Envelope
-from shared.events.headers import ATTEMPT, carried, number
+from shared.events.headers import ATTEMPT, copy_headers, read_count
 from shared.messaging.publisher import Publisher
 from shared.messaging.subscriber import Message
 from shared.messaging.topology import DEAD, retry_name
@@ -60,7 +60,7 @@ class MessageProcessor:
     async def __call__(self, message: Message) -> None:
         """Settle one message. Cancelled on the way (shutdown), it stays with the broker."""
         started = time.perf_counter()
-        alone = number(message.headers, "x-delivery-count") >= SUSPICIOUS_DELIVERIES
+        alone = read_count(message.headers, "x-delivery-count") >= SUSPICIOUS_DELIVERIES
         if alone:
             # In no order: else those that lie behind the one that kills would never be handled before it kills again.
             await asyncio.sleep(random.uniform(0, SUSPICIOUS_PAUSE))  # noqa: S311  # no secret
@@ -108,9 +108,9 @@ class MessageProcessor:
         return "done"
 
     async def _pass_on(self, message: Message, problem: Exception) -> str:
-        attempts = number(message.headers, ATTEMPT) + 1
+        attempts = read_count(message.headers, ATTEMPT) + 1
         now = dt.datetime.now(dt.UTC).isoformat()
-        headers: dict[str, Any] = carried(message.headers)
+        headers: dict[str, Any] = copy_headers(message.headers)
         headers |= {
             ATTEMPT: attempts,
             "sc-queue": self.queue,

@@ -11,7 +11,7 @@ import structlog
 from aio_pika.abc import DeliveryMode
 
 from shared.errors import Refused
-from shared.events.headers import carried
+from shared.events.headers import copy_headers
 from shared.messaging import topology
 from shared.messaging.connection import connected
 from shared.messaging.stream_reader import StreamMessage, last_offset, read_stream
@@ -28,7 +28,7 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
     It copies all messages of the log, or those since an instant (from the start of the chunk of that instant), up to
     the end of the log at the start of the call. Raises Refused if the queue does not exist.
     """
-    queue, stream = topology.reaction(service, topic).name, topology.log_of(topic)
+    queue, stream = topology.reaction_queue(service, topic).name, topology.stream_of(topic)
     async with connected(url, "backfill") as source, connected(url, "backfill-target") as connection:
         target = await connection.channel(publisher_confirms=True, on_return_raises=True)
         try:
@@ -60,7 +60,7 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
 
 def _copy(message: StreamMessage) -> aio_pika.Message:
     """Copy a message as the relay published it, without the headers of the stream."""
-    headers: dict[str, Any] = {**carried(message.headers)}
+    headers: dict[str, Any] = {**copy_headers(message.headers)}
     return aio_pika.Message(
         message.body,
         headers=headers,

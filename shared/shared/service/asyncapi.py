@@ -4,7 +4,7 @@ from typing import Any
 
 from shared.events.envelope import PREFIX
 from shared.events.event import Event
-from shared.messaging.topology import EVENTS, log_of
+from shared.messaging.topology import EVENTS, stream_of
 
 ENVELOPE = {
     "type": "object",
@@ -73,6 +73,6 @@ def _channel(topic: str, event: type[Event]) -> dict[str, Any]:
         "bindings": {
             "amqp": {"is": "routingKey", "exchange": {"name": EVENTS, "type": "topic", "durable": True}},
         },
-        "x-log": log_of(topic),
+        "x-log": stream_of(topic),
         "x-log-only": event.log_only,
     }

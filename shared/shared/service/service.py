@@ -33,14 +33,14 @@ from shared.service.periodic import PeriodicTask
 from shared.service.runtime import Runtime
 from shared.settings import ServiceSettings, read_file
 from shared.telemetry import Metrics
-from shared.transactions.outbox import Work
+from shared.transactions.outbox import WorkPermit
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
 
 P = ParamSpec("P")
 E = TypeVar("E", bound=Event)
-W = TypeVar("W", bound=Work)
+W = TypeVar("W", bound=WorkPermit)
 
 
 class Service:
@@ -63,7 +63,7 @@ class Service:
         self.invariant_checker = InvariantChecker(self.transactions, self.metrics, settings.reconcile)
         self.runtime = Runtime(self)
         self.runtime.background(self.invariant_checker.run)
-        self._topology = topology.spine() | topology.retries(name, settings.retry_tiers)
+        self._topology = topology.spine() | topology.retry_topology(name, settings.retry_tiers)
         self._routers: list[APIRouter] = []
         self._provided: list[object] = []
         self.reads: dict[str, str] = {}
@@ -83,7 +83,7 @@ class Service:
         Waiting events are handled one after the other and commit together; one that fails does not affect the others.
         """
         self.reads[event.topic] = "reaction"
-        self.drain_old_queue(topology.reaction(self.name, event.topic), event, handler, *args, **dependencies)
+        self.drain_old_queue(topology.reaction_queue(self.name, event.topic), event, handler, *args, **dependencies)
 
     def drain_old_queue(
         self,
@@ -164,7 +164,7 @@ class Service:
             await handler(permit.model_validate(parse(body)), envelope, self.transactions, *args, **dependencies)
 
         for name in lanes:
-            queue = topology.lane(self.name, name)
+            queue = topology.lane_queue(self.name, name)
             self._topology |= topology.Topology(queues=(queue,))
             self.runtime.consume(queue.name, handle, prefetch=permit.concurrency)
 
