@@ -7,7 +7,7 @@ import pytest
 
 from cli.fakes import process
 from notifier.providers import Push
-from notifier.providers.fcm import PAYLOAD_BYTES, FcmCourier, payload, payload_bytes
+from notifier.providers.fcm import MAX_PAYLOAD_BYTES, FcmCourier, payload, payload_bytes
 
 
 def push(number=0, **other):
@@ -37,7 +37,7 @@ async def test_calls_share_few_connections(fcm, push_courier):
         ({"unregistered_tokens": ["token-0"]}, "token_dead", "UNREGISTERED"),
     ],
 )
-async def test_a_documented_error_is_classed(fcm, push_courier, fault, kind, reason):
+async def test_a_documented_error_is_classified(fcm, push_courier, fault, kind, reason):
     fcm.faults(**fault)
     outcome = await push_courier.send(push())
     assert (outcome.kind, outcome.reason) == (kind, reason)
@@ -61,16 +61,16 @@ async def test_a_token_that_fcm_cannot_read_is_dead(push_courier):
 
 async def test_the_limit_counts_notification_and_data_only(push_courier):
     # given a message whose counted keys and values are exactly the limit, whose JSON is longer
-    rest = PAYLOAD_BYTES - payload_bytes(push(body="", data={"kind": "é"}))
+    rest = MAX_PAYLOAD_BYTES - payload_bytes(push(body="", data={"kind": "é"}))
     fits = push(body="x" * rest, data={"kind": "é"})
-    assert len(payload(fits)) > PAYLOAD_BYTES
+    assert len(payload(fits)) > MAX_PAYLOAD_BYTES
     # then FCM takes it, and one byte more is refused before the call
     assert (await push_courier.send(fits)).kind == "accepted"
     over = await push_courier.send(push(body="x" * (rest + 1), data={"kind": "é"}))
     assert (over.kind, over.reason) == ("permanent", "payload_over_4096_bytes")
 
 
-async def test_an_app_registered_by_its_installation_is_addressed_by_fid(fcm, push_courier):
+async def test_an_app_registered_by_installation_id_is_addressed_by_fid(fcm, push_courier):
     await push_courier.send(push(token="installation", fid="installation"))
     await push_courier.send(push(token="registration", fid="installation"))
     second, first = (each["message"] for each in fcm.received())
@@ -87,7 +87,7 @@ async def test_a_repeat_replaces_the_first_on_every_platform():
     assert message["webpush"]["notification"]["tag"] == "n-7"
 
 
-async def test_nobody_listening_is_transient(fcm):
+async def test_a_refused_connection_is_transient(fcm):
     account = fcm.folder / "service-account.json"
     courier = FcmCourier(f"https://127.0.0.1:{process.free_port()}", account, ca_file=fcm.folder / "ca.pem")
     outcome = await courier.send(push())
@@ -104,7 +104,7 @@ async def test_a_lost_answer_is_unknown(fcm, push_courier):
     assert fcm.received()[0]["outcome"] == "dropped"
 
 
-async def test_a_killed_provider_leaves_the_calls_under_way_unknown(tmp_path):
+async def test_calls_under_way_are_unknown_when_the_provider_dies(tmp_path):
     with process.fcm(tmp_path) as own:
         courier = FcmCourier(own.web, tmp_path / "service-account.json", ca_file=tmp_path / "ca.pem")
         own.faults(latency_ms=30_000)
@@ -133,7 +133,7 @@ async def test_a_revoked_token_is_transient_once(fcm, push_courier):
     assert fcm.stats()["tokens_issued"] == issued + 1
 
 
-async def test_an_apns_key_that_firebase_lacks_does_not_cost_our_token(fcm, push_courier):
+async def test_a_missing_apns_key_keeps_our_access_token(fcm, push_courier):
     await push_courier.send(push())
     issued = fcm.stats()["tokens_issued"]
     fcm.faults(third_party_auth=1.0)

@@ -1,4 +1,4 @@
-"""A notifier in a real database whose clock a test turns, and what its providers were handed when."""
+"""A notifier whose database clock a test sets, and the calls that its providers received."""
 
 import asyncio
 import datetime as dt
@@ -8,13 +8,13 @@ from email import message_from_bytes, policy
 from zoneinfo import ZoneInfo
 
 import psycopg
-from house import House
 
-from notifier.domain.circuit_breaker import Breaker
+from notifier.domain.circuit_breaker import CircuitBreaker
 from notifier.providers import Outcome
+from services.notifier.tests.harness import NotifierHarness
 from shared.persistence.database import Database
 
-# Found before pg_catalog's by the house's connections: time flows, but from another moment on.
+# The harness's connections find these before pg_catalog's: time flows, but from another moment on.
 CLOCK = """
 CREATE SCHEMA IF NOT EXISTS clock;
 CREATE TABLE IF NOT EXISTS clock.face (shift interval NOT NULL);
@@ -35,7 +35,7 @@ ITEM = re.compile(r"Item-\d+-")
 
 @dataclass(frozen=True)
 class Quiet:
-    """Somebody's nights: local times, in a zone, and when the school tells what came up in them."""
+    """A person's quiet hours: local times in a zone, and the school's time of the digest."""
 
     zone: str
     starts: dt.time | None
@@ -46,7 +46,7 @@ class Quiet:
         return at.astimezone(ZoneInfo(self.zone)).replace(tzinfo=None)
 
     def at(self, moment):
-        """Whether it is quiet at a moment."""
+        """Tell whether it is quiet at a moment."""
         return self.starts is not None and self._quiet(self.local(moment).time())
 
     def _quiet(self, local):
@@ -55,7 +55,7 @@ class Quiet:
         return local >= self.starts or local < self.ends
 
     def earliest(self, at):
-        """Found by walking on minute by minute: the end of the night, then the digest's time of that day."""
+        """Search the first allowed moment: the end of quiet hours, then the digest's time of that day."""
         if not self.at(at):
             return at
         begun = self.local(at)
@@ -77,7 +77,7 @@ class Quiet:
 
 @dataclass(frozen=True)
 class Call:
-    """What a provider was handed: which items (by number) for whom, under which identity, and its answer."""
+    """A call to a provider: the items (by number), their address and identity, and the answer."""
 
     at: dt.datetime
     channel: str
@@ -88,8 +88,8 @@ class Call:
 
 
 @dataclass
-class Clockwork:
-    """A house, its turned clock and its providers' moods."""
+class ClockHarness:
+    """A harness, its clock and the next answers of its providers (`moods`)."""
 
     backing: object
     runner: asyncio.Runner = field(default_factory=asyncio.Runner)
@@ -102,14 +102,14 @@ class Clockwork:
         self.admin = psycopg.connect(self.backing.admin_url, autocommit=True)
         self.admin.execute(CLOCK)
         self.admin.execute("SET search_path = notifier")
-        self.house = House.of(self.backing, push=self._pushed, mail=self._mailed)
-        service = self.house.service
+        self.harness = NotifierHarness.of(self.backing, push=self._pushed, mail=self._mailed)
+        service = self.harness.service
         url = service.settings.database_url.get_secret_value()
         service.transactions.database = Database(url, "notifier", shadow="clock,pg_catalog")
         self.do(service.transactions.database.open())
 
     def close(self):
-        self.do(self.house.service.transactions.database.close())
+        self.do(self.harness.service.transactions.database.close())
         self.runner.close()
         self.admin.execute("DROP SCHEMA clock CASCADE")
         self.admin.close()
@@ -125,12 +125,12 @@ class Clockwork:
         self.admin.execute("UPDATE clock.face SET shift = %s", (self.shift,))
 
     def work(self):
-        """What the running service would do at this moment; no provider is being left alone."""
-        for line in self.house.providers.lines.values():
-            line.breaker = Breaker()
-        self.do(self.house.work())
+        """Do what the running service would do at this moment; every circuit is closed."""
+        for limiter in self.harness.providers.limiters.values():
+            limiter.breaker = CircuitBreaker()
+        self.do(self.harness.run_permits())
 
-    def _answer(self, *, channel, address, identity, items):
+    def _answered(self, *, channel, address, identity, items):
         answer = self.moods.pop(0) if self.moods else "accepted"
         self.calls.append(Call(self.now(), channel, address, identity, frozenset(items), answer))
         return Outcome(answer, "why", retry_after=90.0 if answer == "throttled" else None)
@@ -138,10 +138,10 @@ class Clockwork:
     def _pushed(self, push):
         ids = push.data["digest"].split(",") if "digest" in push.data else [push.data["notification_id"]]
         items = [self.numbers[each] for each in ids]
-        return self._answer(channel="push", address=push.token, identity=push.tag, items=items)
+        return self._answered(channel="push", address=push.token, identity=push.tag, items=items)
 
     def _mailed(self, mail):
         message = message_from_bytes(mail.content, policy=policy.default)
         body = message.get_body(("plain",)).get_content()
         items = {int(each.split("-")[1]) for each in ITEM.findall(message["Subject"] + body)}
-        return self._answer(channel="mail", address=mail.recipient, identity=message["Message-ID"], items=items)
+        return self._answered(channel="mail", address=mail.recipient, identity=message["Message-ID"], items=items)

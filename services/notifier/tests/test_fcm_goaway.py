@@ -65,15 +65,8 @@ class FrontEnd(asyncio.Protocol):
         self.transport.write(self.protocol.data_to_send())
 
 
-class Bearers:
-    async def bearer(self):
-        return "a-token"
-
-    def proved(self, _):
-        pass
-
-    async def close(self):
-        pass
+def fetch():
+    return "a-token", 3600.0
 
 
 @asynccontextmanager
@@ -85,9 +78,8 @@ async def front_end(fcm, most, *, graceful):
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: FrontEnd(most, graceful=graceful), "127.0.0.1", 0, ssl=context)
     url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    courier = FcmCourier(url, fcm.folder / "service-account.json", ca_file=fcm.folder / "ca.pem", concurrency=100)
-    await courier._tokens.close()
-    courier._tokens = Bearers()
+    account, ca_file = fcm.folder / "service-account.json", fcm.folder / "ca.pem"
+    courier = FcmCourier(url, account, ca_file=ca_file, concurrency=100, fetch=fetch)
     try:
         yield courier
     finally:
@@ -103,7 +95,7 @@ def push(number):
 
 
 @pytest.mark.parametrize("graceful", [True, False])
-async def test_a_connection_that_goes_away_loses_no_push(fcm, graceful):
+async def test_a_closed_connection_loses_no_push(fcm, graceful):
     async with front_end(fcm, 10, graceful=graceful) as courier:
         # when many calls are under way as it goes
         outcomes = await asyncio.wait_for(asyncio.gather(*(courier.send(push(n)) for n in range(60))), 20)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.providers.fcm_responses import read_answer, retry_after
+from notifier.providers.fcm_responses import outcome_of, retry_after
 
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
@@ -41,13 +41,13 @@ def violation(field):
         (503, error("UNAVAILABLE"), "transient"),
     ],
 )
-def test_kind(status, body, kind):
-    assert read_answer(status, body, {}).kind == kind
+def test_an_answer_has_the_documented_kind(status, body, kind):
+    assert outcome_of(status, body, {}).kind == kind
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"7", b"null", b'"x"', b"{}", b'{"name": 4}', b"<html>", b"\xff"])
-def test_a_success_that_is_not_fcms_is_unknown(body):
-    assert read_answer(200, body, {}).kind == "unknown"
+def test_a_success_that_is_not_from_fcm_is_unknown(body):
+    assert outcome_of(200, body, {}).kind == "unknown"
 
 
 JSON = st.recursive(
@@ -65,8 +65,8 @@ JSON = st.recursive(
 
 
 @given(status=st.integers(100, 599), content=JSON)
-def test_no_answer_raises(status, content):
-    read_answer(status, json.dumps(content).encode(), {})
+def test_reading_an_answer_never_raises(status, content):
+    outcome_of(status, json.dumps(content).encode(), {})
 
 
 @pytest.mark.parametrize(
@@ -85,11 +85,11 @@ def test_no_answer_raises(status, content):
         ("Sun, 01 Mar 2099 12:00:00 GMT", 86_400),
     ],
 )
-def test_retry_after(value, seconds):
+def test_retry_after_is_read_as_seconds_or_a_date(value, seconds):
     assert retry_after(value, NOW) == seconds
 
 
 @given(st.text(max_size=40))
-def test_retry_after_never_raises(value):
+def test_reading_retry_after_never_raises(value):
     found = retry_after(value, NOW)
     assert found is None or 0 <= found <= 86_400

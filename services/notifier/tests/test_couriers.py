@@ -62,7 +62,7 @@ def bench(request):
             )
 
 
-async def test_a_message_is_accepted_once_and_named(bench):
+async def test_a_message_is_accepted_once_with_an_id(bench):
     outcome = await bench.courier.send(bench.message(1))
     assert outcome.kind == "accepted"
     assert outcome.provider_id
@@ -70,13 +70,13 @@ async def test_a_message_is_accepted_once_and_named(bench):
     assert bench.arrived() == ["r1@example.org"]
 
 
-async def test_many_at_once_all_arrive_once(bench):
+async def test_concurrent_messages_all_arrive_once(bench):
     outcomes = await asyncio.gather(*(bench.courier.send(bench.message(n)) for n in range(40)))
     assert {each.kind for each in outcomes} == {"accepted"}
     assert sorted(bench.arrived()) == sorted(f"r{n}@example.org" for n in range(40))
 
 
-async def test_a_refusal_is_an_outcome_and_no_exception(bench):
+async def test_a_refusal_is_an_outcome_not_an_exception(bench):
     bench.refuse()
     outcome = await bench.courier.send(bench.message(1))
     assert outcome.kind in {"permanent", "bounced", "token_dead"}
@@ -86,7 +86,7 @@ async def test_a_refusal_is_an_outcome_and_no_exception(bench):
     assert "example.org" not in outcome.reason
 
 
-async def test_a_repeat_is_handed_over_again_with_the_same_identity(bench):
+async def test_a_repeat_is_sent_again_with_the_same_identity(bench):
     message = bench.message(1)
     await bench.courier.send(message)
     await bench.courier.send(message)

@@ -1,4 +1,4 @@
-"""When access tokens are fetched, with a clock and an endpoint in hand."""
+"""When access tokens are fetched; clock and endpoint are under the test's control."""
 
 import asyncio
 import threading
@@ -47,13 +47,13 @@ async def tokens(endpoint):
     await made.close()
 
 
-async def test_callers_share_one_fetch(endpoint, tokens):
+async def test_callers_share_one_token_fetch(endpoint, tokens):
     found = await asyncio.gather(*(tokens.bearer() for _ in range(50)))
     assert set(found) == {"t1"}
     assert endpoint.calls == 1
 
 
-async def test_renewal_ahead_makes_nobody_wait(endpoint, tokens):
+async def test_callers_do_not_wait_for_an_early_renewal(endpoint, tokens):
     await tokens.bearer()
     # given the token ends in four minutes and the endpoint does not answer
     endpoint.now = 3600 - 240
@@ -68,7 +68,7 @@ async def test_renewal_ahead_makes_nobody_wait(endpoint, tokens):
     assert endpoint.calls == 2
 
 
-async def test_a_failed_renewal_is_not_repeated_at_once_and_hurts_nobody(endpoint, tokens):
+async def test_a_failed_renewal_is_repeated_after_a_pause_and_the_old_token_is_used(endpoint, tokens):
     await tokens.bearer()
     endpoint.now = 3600 - 240
     endpoint.problem = TransportError("away")
@@ -85,27 +85,27 @@ async def test_a_failed_renewal_is_not_repeated_at_once_and_hurts_nobody(endpoin
 
 
 @pytest.mark.parametrize("lifetime", [1.0, 60.0, 299.0])
-async def test_a_short_life_is_used_before_it_is_renewed(endpoint, tokens, lifetime):
+async def test_a_short_lived_token_is_used_before_it_is_renewed(endpoint, tokens, lifetime):
     endpoint.lifetime = lifetime
     for _ in range(20):
         assert await tokens.bearer() == "t1"
     assert endpoint.calls == 1
 
 
-async def test_an_ended_token_is_never_used(endpoint, tokens):
+async def test_an_expired_token_is_never_used(endpoint, tokens):
     await tokens.bearer()
     endpoint.now = 3601
     assert await tokens.bearer() == "t2"
 
 
-async def test_a_fetch_that_fails_reaches_every_caller(endpoint, tokens):
+async def test_a_failed_fetch_raises_for_every_caller(endpoint, tokens):
     endpoint.problem = RefreshError("refused", retryable=False)
     found = await asyncio.gather(*(tokens.bearer() for _ in range(3)), return_exceptions=True)
     assert [type(each) for each in found] == [RefreshError] * 3
     assert endpoint.calls == 1
 
 
-async def test_a_caller_that_gives_up_leaves_the_fetch_to_the_others(endpoint, tokens):
+async def test_a_cancelled_caller_does_not_cancel_the_fetch_of_others(endpoint, tokens):
     endpoint.open.clear()
     first, second = asyncio.create_task(tokens.bearer()), asyncio.create_task(tokens.bearer())
     while not endpoint.calls:
@@ -115,24 +115,24 @@ async def test_a_caller_that_gives_up_leaves_the_fetch_to_the_others(endpoint, t
     assert await second == "t1"
 
 
-async def test_only_the_token_that_was_used_is_forgotten(endpoint, tokens):
+async def test_only_the_refused_token_is_dropped(endpoint, tokens):
     old = await tokens.bearer()
-    tokens.proved(old)
-    assert tokens.refused(old) == "transient"
+    tokens.mark_accepted(old)
+    assert tokens.mark_refused(old) == "transient"
     assert await tokens.bearer() == "t2"
     # a late refusal of the old one
-    assert tokens.refused(old) == "transient"
+    assert tokens.mark_refused(old) == "transient"
     assert await tokens.bearer() == "t2"
 
 
-async def test_a_fresh_token_refused_as_well_is_config(endpoint, tokens):
-    tokens.refused(await tokens.bearer())
+async def test_a_refused_replacement_token_is_config(endpoint, tokens):
+    tokens.mark_refused(await tokens.bearer())
     second = await tokens.bearer()
-    assert [tokens.refused(second), tokens.refused(second)] == ["config", "config"]
+    assert [tokens.mark_refused(second), tokens.mark_refused(second)] == ["config", "config"]
 
 
-async def test_a_replacement_that_worked_may_be_refused_once_again(endpoint, tokens):
-    tokens.refused(await tokens.bearer())
+async def test_a_replacement_that_was_accepted_may_be_refused_once(endpoint, tokens):
+    tokens.mark_refused(await tokens.bearer())
     second = await tokens.bearer()
-    tokens.proved(second)
-    assert tokens.refused(second) == "transient"
+    tokens.mark_accepted(second)
+    assert tokens.mark_refused(second) == "transient"

@@ -1,4 +1,4 @@
-"""The machine never leaves its table: not in the code, not in the database, whatever happens in whatever order."""
+"""Deliveries follow the table of transitions, in the code and in the database, in any order of events."""
 
 import asyncio
 import itertools
@@ -6,14 +6,14 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from house import House
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notifier import handlers
-from notifier.domain.delivery import FINAL, MOVES, STARTS
-from notifier.planning import cancel
+from notifier.domain.delivery import FINAL_STATES, INITIAL_STATES, TRANSITIONS
+from notifier.planning.cancellation import cancel_notification
 from notifier.providers import Outcome
+from services.notifier.tests.harness import NotifierHarness
 
 ANSWERS = ("accepted", "transient", "throttled", "permanent", "bounced", "config", "unknown")
 STEPS = ("work", "due", "cancel", "expire", "lose_lease", "opt_out", "morning", "night", "resend")
@@ -44,19 +44,19 @@ def admin(notifier_backing):
         yield connection
 
 
-async def test_the_database_allows_just_the_moves_of_the_table(house, admin):
-    school = await house.add_school()
-    notification = await house.ask(school)
+async def test_the_database_allows_only_the_transitions_of_the_table(harness, admin):
+    school = await harness.add_school()
+    notification = await harness.plan(school)
     values = {"notification": notification, "school": school}
     allowed, begun, refused_by = set(), set(), set()
-    for state in MOVES:
+    for state in TRANSITIONS:
         try:
             admin.execute(PUT, values | {"state": state, "lease": lease(state)})
             begun.add(state)
         except psycopg.errors.CheckViolation as refusal:
             refused_by.add(refusal.diag.constraint_name)
-    assert begun == STARTS
-    for was, becomes in itertools.permutations(MOVES, 2):
+    assert begun == INITIAL_STATES
+    for was, becomes in itertools.permutations(TRANSITIONS, 2):
         admin.execute("ALTER TABLE delivery DISABLE TRIGGER USER")
         (row,) = admin.execute(PUT, values | {"state": was, "lease": lease(was)}).fetchone()
         admin.execute("ALTER TABLE delivery ENABLE TRIGGER USER")
@@ -66,52 +66,52 @@ async def test_the_database_allows_just_the_moves_of_the_table(house, admin):
         except psycopg.errors.CheckViolation as refusal:
             refused_by.add(refusal.diag.constraint_name)
     assert refused_by == {"ck_delivery_moves"}
-    assert allowed == {(was, becomes) for was, onward in MOVES.items() for becomes in onward}
+    assert allowed == {(was, becomes) for was, onward in TRANSITIONS.items() for becomes in onward}
 
 
-async def take(house, step, school, person, notification):
+async def take(harness, step, school, person, notification):
     """One thing that may happen to a notification at any moment."""
-    transactions = house.service.transactions
+    transactions = harness.service.transactions
     if step == "work":
-        await house.work()
+        await harness.run_permits()
     elif step == "due":
-        await house.execute("UPDATE delivery SET due_at = clock_timestamp() WHERE state = 'pending'")
+        await harness.execute("UPDATE delivery SET due_at = clock_timestamp() WHERE state = 'pending'")
     elif step == "morning":
-        await house.execute("UPDATE delivery SET due_at = clock_timestamp() WHERE state = 'held'")
+        await harness.execute("UPDATE delivery SET due_at = clock_timestamp() WHERE state = 'held'")
     elif step == "cancel":
         async with transactions.begin() as tx:
-            await cancel.cancel(tx, notification, school)
+            await cancel_notification(tx, notification, school)
     elif step == "expire":
-        await house.execute("UPDATE notification SET expires_at = clock_timestamp()")
+        await harness.execute("UPDATE notification SET expires_at = clock_timestamp()")
     elif step == "lose_lease":
-        await house.execute("UPDATE delivery SET leased_until = clock_timestamp() WHERE state = 'sending'")
+        await harness.execute("UPDATE delivery SET leased_until = clock_timestamp() WHERE state = 'sending'")
         await handlers.tend(transactions, 60)
     elif step == "night":
-        await house.execute("UPDATE person SET quiet_starts = '00:00', quiet_ends = '00:00'")
+        await harness.execute("UPDATE person SET quiet_starts = '00:00', quiet_ends = '00:00'")
     elif step == "opt_out":
         query = "INSERT INTO preference VALUES (%s, 'general', 'mail', false) ON CONFLICT DO NOTHING"
-        await house.execute(query, (person,))
+        await harness.execute(query, (person,))
     else:
         body = {"task_id": str(uuid4())}
-        await house.http(school, "POST", f"/v1/notifications/{notification}/resend", json=body)
+        await harness.http(school, "POST", f"/v1/notifications/{notification}/resend", json=body)
 
 
-async def story(open_house, answers, steps, night):
+async def story(open_harness, answers, steps, night):
     """A notification to three people, its providers' answers, and what happens meanwhile."""
     told = itertools.cycle(answers)
-    house = await open_house(mail=lambda _: Outcome(next(told), "why"), push=lambda _: Outcome(next(told), "why"))
-    school = await house.add_school()
-    people = [await house.add_person(school, mails=(f"p{n}@example.org",), tokens=(f"t{n}",)) for n in range(3)]
+    harness = await open_harness(mail=lambda _: Outcome(next(told), "why"), push=lambda _: Outcome(next(told), "why"))
+    school = await harness.add_school()
+    people = [await harness.add_person(school, mails=(f"p{n}@example.org",), tokens=(f"t{n}",)) for n in range(3)]
     if night:
-        await take(house, "night", school, people[0], None)
-    notification = await house.ask(school)
+        await take(harness, "night", school, people[0], None)
+    notification = await harness.plan(school)
     for step in steps:
-        await take(house, step, school, people[0], notification)
-    return house, school, notification
+        await take(harness, step, school, people[0], notification)
+    return harness, school, notification
 
 
 @pytest.mark.timeout(180)
-def test_the_machine_never_leaves_its_table_and_always_adds_up(notifier_backing, admin):
+def test_deliveries_follow_the_transitions_and_counts_add_up_in_any_story(notifier_backing, admin):
     admin.execute(JOURNAL)
 
     @settings(max_examples=25, deadline=None)
@@ -124,31 +124,31 @@ def test_the_machine_never_leaves_its_table_and_always_adds_up(notifier_backing,
         asyncio.run(told(answers, steps, night))
 
     async def told(answers, steps, night):
-        houses = []
+        harnesses = []
 
-        async def open_house(**changes):
-            house = House.of(notifier_backing, **changes)
-            houses.append(house)
-            await house.service.database.open()
-            return house
+        async def open_harness(**changes):
+            harness = NotifierHarness.of(notifier_backing, **changes)
+            harnesses.append(harness)
+            await harness.service.database.open()
+            return harness
 
         try:
-            house, school, notification = await story(open_house, answers, steps, night)
+            harness, school, notification = await story(open_harness, answers, steps, night)
             # whatever happened: every row has ended, waits for something, or is stopped now
-            (row,) = await house.rows("SELECT * FROM notification WHERE notification_id = %s", (notification,))
-            states = [state for counts in (await house.states(notification)).values() for state in counts.items()]
+            (row,) = await harness.rows("SELECT * FROM notification WHERE notification_id = %s", (notification,))
+            states = [state for counts in (await harness.states(notification)).values() for state in counts.items()]
             assert row["planned"] == sum(n for _, n in states)
-            assert row["outstanding"] == sum(n for state, n in states if state not in FINAL)
-            async with house.service.transactions.begin() as tx:
-                await cancel.cancel(tx, notification, school)
-            await house.work()
-            (row,) = await house.rows("SELECT * FROM notification WHERE notification_id = %s", (notification,))
+            assert row["outstanding"] == sum(n for state, n in states if state not in FINAL_STATES)
+            async with harness.service.transactions.begin() as tx:
+                await cancel_notification(tx, notification, school)
+            await harness.run_permits()
+            (row,) = await harness.rows("SELECT * FROM notification WHERE notification_id = %s", (notification,))
             assert (row["outstanding"], row["state"]) in ((0, "completed"), (0, "cancelled"))
-            moves = {(move["was"], move["became"]) for move in await house.rows("SELECT DISTINCT * FROM move")}
-            assert moves <= {(was, becomes) for was, onward in MOVES.items() for becomes in onward}
+            moves = {(move["was"], move["became"]) for move in await harness.rows("SELECT DISTINCT * FROM move")}
+            assert moves <= {(was, becomes) for was, onward in TRANSITIONS.items() for becomes in onward}
         finally:
-            for house in houses:
-                await house.service.database.close()
+            for harness in harnesses:
+                await harness.service.database.close()
 
     admin.execute("GRANT SELECT ON move TO PUBLIC")
     try:

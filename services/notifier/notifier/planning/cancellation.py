@@ -1,13 +1,13 @@
-"""Stop: a notification that nobody is to be told of any more, by decision, by correction, or because it is over."""
+"""Ends notifications early: by a decision, or because they have expired."""
 
 from typing import Any
 from uuid import UUID
 
-from notifier.planning import planner
+from notifier.sending import progress
 from shared.transactions.unit_of_work import UnitOfWork
 
-# One statement decides. For an id that is not known yet it leaves a tombstone, which meets the intent when it comes.
-CANCEL = """
+# Cancel a notification. An id that is not known yet gets a tombstone, which the intent finds when it arrives.
+CANCEL_NOTIFICATION = """
 INSERT INTO notification (notification_id, school_id, task_id, kind, state, urgent, audience, channels, title, body,
                           data, directory_version, requested_at, tombstone)
 VALUES (%(notification_id)s, %(school_id)s, %(notification_id)s, 'general', 'cancelled', false, '{}', '{}', '', '',
@@ -16,14 +16,19 @@ ON CONFLICT (notification_id) DO UPDATE SET state = 'cancelled'
 WHERE notification.state IN ('waiting', 'sending') AND notification.school_id = excluded.school_id
 RETURNING notification_id, tombstone
 """
-KNOWN = """
+
+# Cancel the notification of a task; no row where it is unknown or has ended.
+CANCEL_TASK = """
 UPDATE notification SET state = 'cancelled'
 WHERE task_id = %(task_id)s AND state IN ('waiting', 'sending') RETURNING notification_id
 """
-STATE = "SELECT state, tombstone FROM notification WHERE notification_id = %(notification_id)s"
 
-# What is being sent ends by its outcome; rows that a claim holds at this moment are being sent.
-DELIVERIES = """
+# Read how a notification stands that could not be cancelled.
+SELECT_STATE = "SELECT state FROM notification WHERE notification_id = %(notification_id)s"
+
+# Cancel deliveries that have not begun. One that is being sent, or that a claim holds at this moment, ends by its
+# outcome.
+CANCEL_DELIVERIES = """
 WITH open AS (
     SELECT delivery_id FROM delivery
     WHERE notification_id = %(notification_id)s AND state IN ('pending', 'held') FOR UPDATE SKIP LOCKED
@@ -34,8 +39,8 @@ WITH open AS (
 SELECT count(*) AS n FROM moved
 """
 
-# What is over: expired, or stopped while some of it was in a worker's hands and came back.
-OVER = """
+# End the deliveries of notifications that have expired, or that were cancelled while a worker held some of them.
+END_OVERDUE = """
 WITH over AS (
     (SELECT notification_id, state FROM notification
      WHERE state = 'sending' AND expires_at <= clock_timestamp() LIMIT 100)
@@ -55,40 +60,38 @@ SELECT notification_id, count(*) AS n FROM moved GROUP BY notification_id ORDER 
 """
 
 
-async def cancel(tx: UnitOfWork, notification_id: UUID, school_id: UUID) -> dict[str, Any]:
-    """Stop a notification: {"state", "stopped", "cancelled"}; `stopped` is False when it was too late for that.
+async def cancel_notification(tx: UnitOfWork, notification_id: UUID, school_id: UUID) -> dict[str, Any]:
+    """Cancel a notification; return {"state", "stopped", "cancelled"}, with `stopped` False where it was too late.
 
-    `cancelled` counts the deliveries that will not be made; none, and a tombstone, for an id that nobody knows yet.
+    `cancelled` counts the deliveries that will not be made: none for an id that is not known yet.
     """
     ids = {"notification_id": notification_id}
-    row = await tx.row(CANCEL, ids | {"school_id": school_id})
+    row = await tx.row(CANCEL_NOTIFICATION, ids | {"school_id": school_id})
     if row is None:
-        found = await tx.row(STATE, ids)
+        found = await tx.row(SELECT_STATE, ids)
         state = found["state"] if found else "unknown"
         return {"state": state, "stopped": state == "cancelled", "cancelled": 0}
-    if row["tombstone"]:
-        return {"state": "cancelled", "stopped": True, "cancelled": 0}
-    return {"state": "cancelled", "stopped": True, "cancelled": await _deliveries(tx, notification_id)}
+    cancelled = 0 if row["tombstone"] else await cancel_deliveries(tx, notification_id)
+    return {"state": "cancelled", "stopped": True, "cancelled": cancelled}
 
 
 async def cancel_task(tx: UnitOfWork, task_id: UUID) -> bool:
-    """Stop the notification of a task; False when there is none, or it was too late."""
-    row = await tx.row(KNOWN, {"task_id": task_id})
+    """Cancel the notification of a task; False where there is none, or it has ended."""
+    row = await tx.row(CANCEL_TASK, {"task_id": task_id})
     if row is not None:
-        await _deliveries(tx, row["notification_id"])
+        await cancel_deliveries(tx, row["notification_id"])
     return row is not None
 
 
-async def _deliveries(tx: UnitOfWork, notification_id: UUID) -> int:
-    row = await tx.row(DELIVERIES, {"notification_id": notification_id})
+async def cancel_deliveries(tx: UnitOfWork, notification_id: UUID) -> int:
+    """Cancel the deliveries of a notification that have not begun; return how many."""
+    row = await tx.row(CANCEL_DELIVERIES, {"notification_id": notification_id})
     cancelled = int(row["n"]) if row else 0
-    await planner.settle(tx, notification_id, cancelled)
+    await progress.finish_deliveries(tx, notification_id, cancelled)
     return cancelled
 
 
-async def end_what_is_over(tx: UnitOfWork) -> int:
-    """Expire and cancel what still waits of notifications that are over; returns how many deliveries."""
-    rows = await tx.rows(OVER)
-    for row in rows:
-        await planner.settle(tx, row["notification_id"], row["n"])
-    return sum(row["n"] for row in rows)
+async def end_overdue(tx: UnitOfWork) -> None:
+    """Expire or cancel the open deliveries of notifications that are over."""
+    for row in await tx.rows(END_OVERDUE):
+        await progress.finish_deliveries(tx, row["notification_id"], row["n"])

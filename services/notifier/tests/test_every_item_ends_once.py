@@ -1,7 +1,7 @@
 """Nights, clock changes, digests, expiries, moody providers and changed minds, in any order: every item ends, once.
 
 It ends sent (by itself or in one digest), expired, stopped or not wanted any more, each with its reason; it is never
-sent before its time, in somebody's night, after its expiry, or again under another identity.
+sent before its time, in a person's quiet hours, after its expiry, or again under another identity.
 """
 
 import datetime as dt
@@ -11,13 +11,13 @@ from itertools import pairwise
 from uuid import UUID
 
 import pytest
-from clockwork import Clockwork, Quiet
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from conftest import EMPTY
-from notifier.planning import cancel
+from notifier.planning.cancellation import cancel_notification
+from services.notifier.tests.clock_harness import ClockHarness, Quiet
+from services.notifier.tests.harness import EMPTY
 from shared.events import Audience
 from shared.events.directory import QuietHours
 
@@ -60,9 +60,9 @@ class Person:
 
 
 class Story(RuleBasedStateMachine):
-    """`clockwork` is the same for all stories: its tables are emptied."""
+    """`clock` is the same for all stories: its tables are emptied."""
 
-    clockwork: Clockwork
+    clock: ClockHarness
 
     @initialize(
         where=st.sampled_from(ZONES),
@@ -73,21 +73,21 @@ class Story(RuleBasedStateMachine):
         people=st.lists(st.tuples(NIGHTS, st.sampled_from((None, *ZONES))), min_size=1, max_size=3),
     )
     def school(self, where, begins, minutes, digest, night, people):
-        work = self.clockwork
+        work = self.clock
         work.admin.execute(EMPTY)
         work.calls.clear()
         work.moods.clear()
         work.numbers.clear()
         self.items, self.seen, self.steps, self.notices = {}, 0, 0, []
         work.turn_to(dt.datetime(2027, *begins, tzinfo=dt.UTC) + dt.timedelta(minutes=minutes))
-        house = work.house
+        harness = work.harness
         self.where, self.night, self.digest = where, night, digest
-        self.school_id = work.do(house.add_school(timezone=where, digest_at=digest, quiet=hours(night)))
+        self.school_id = work.do(harness.add_school(timezone=where, digest_at=digest, quiet=hours(night)))
         self.people = {}
         for n, (own, zone) in enumerate(people):
             addresses = {"push": f"t{n}", "mail": f"p{n}@example.org"}
             person = work.do(
-                house.add_person(
+                harness.add_person(
                     self.school_id,
                     tokens=(addresses["push"],),
                     mails=(addresses["mail"],),
@@ -108,16 +108,16 @@ class Story(RuleBasedStateMachine):
         life=st.one_of(st.none(), st.integers(-5, 3000)),
     )
     def plan(self, kind, channels, urgent, life):
-        work = self.clockwork
+        work = self.clock
         number, now = len(self.notices), work.now()
         expires = None if life is None else now + dt.timedelta(minutes=life)
-        request = work.house.request(
+        request = work.harness.intent(
             self.school_id, kind=kind, channels=channels, urgent=urgent, expires_at=expires,
             title=f"Item-{number}-", audience=Audience(people=tuple(self.people)),
         )  # fmt: skip
         work.numbers[str(request.notification_id)] = number
         self.notices.append(request)
-        work.do(work.house.receive(request))
+        work.do(work.harness.receive(request))
         passes = urgent or kind == "safety"
         for person in self.people.values():
             for channel in channels:
@@ -128,12 +128,12 @@ class Story(RuleBasedStateMachine):
     @precondition(lambda self: self.notices)
     @rule(minutes=st.one_of(st.integers(1, 60), st.integers(60, 1000), st.integers(1000, 3000)))
     def later(self, minutes):
-        self.clockwork.turn_to(self.clockwork.now() + dt.timedelta(minutes=minutes))
+        self.clock.turn_to(self.clock.now() + dt.timedelta(minutes=minutes))
         self.work()
 
     @rule()
     def work(self):
-        work = self.clockwork
+        work = self.clock
         self.steps += 1
         for row in self.rows():
             item = self.item(row)
@@ -153,14 +153,14 @@ class Story(RuleBasedStateMachine):
         who = list(self.people.values())[person % len(self.people)]
         starts, ends = night or (None, None)
         query = "UPDATE person SET quiet_starts = %s, quiet_ends = %s, timezone = %s WHERE person_id = %s"
-        self.clockwork.admin.execute(query, (starts, ends, zone, who.person_id))
+        self.clock.admin.execute(query, (starts, ends, zone, who.person_id))
         who.quiet = self._quiet(night, zone)
 
     @rule(person=st.integers(0, 2), channel=st.sampled_from(("push", "mail")))
     def no_more_payments(self, person, channel):
         who = list(self.people.values())[person % len(self.people)]
         query = "INSERT INTO preference VALUES (%s, 'payment', %s, false) ON CONFLICT DO NOTHING"
-        self.clockwork.admin.execute(query, (who.person_id, channel))
+        self.clock.admin.execute(query, (who.person_id, channel))
         who.unwanted.add(channel)
 
     @precondition(lambda self: self.notices)
@@ -169,25 +169,25 @@ class Story(RuleBasedStateMachine):
         request = self.notices[which % len(self.notices)]
 
         async def stop_now():
-            async with self.clockwork.house.service.transactions.begin() as tx:
-                await cancel.cancel(tx, request.notification_id, self.school_id)
+            async with self.clock.harness.service.transactions.begin() as tx:
+                await cancel_notification(tx, request.notification_id, self.school_id)
 
-        self.clockwork.do(stop_now())
+        self.clock.do(stop_now())
         self.look()
 
     @rule(moods=st.lists(st.sampled_from(MOODS), min_size=1, max_size=6))
     def moody(self, moods):
-        self.clockwork.moods = list(moods)
+        self.clock.moods = list(moods)
 
     def rows(self):
-        return self.clockwork.do(self.clockwork.house.rows(ROWS))
+        return self.clock.do(self.clock.harness.rows(ROWS))
 
     def item(self, row):
         return self.items[row["notification_id"], row["person_id"], row["channel"]]
 
     def judge_calls(self):
         """Everything that providers were handed since the last time."""
-        calls = self.clockwork.calls
+        calls = self.clock.calls
         for nth in range(self.seen, len(calls)):
             call = calls[nth]
             (who,) = (each for each in self.people.values() if each.addresses[call.channel] == call.address)
@@ -212,7 +212,7 @@ class Story(RuleBasedStateMachine):
 
     def look(self):
         """What the database says now: nothing is early, and what ended did so for its reason."""
-        now = self.clockwork.now()
+        now = self.clock.now()
         for row in self.rows():
             item = self.item(row)
             who = self.people[row["person_id"]]
@@ -232,10 +232,10 @@ class Story(RuleBasedStateMachine):
             item.state = item.state if row["state"] == "expired" else row["state"]
 
     def teardown(self):
-        """Left alone by everybody, all of it comes to its end: nothing is for ever."""
+        """Without further events every item ends: nothing lasts for ever."""
         if not getattr(self, "items", None):
             return
-        work = self.clockwork
+        work = self.clock
         work.moods.clear()
         for _ in range(20):
             self.work()
@@ -259,12 +259,12 @@ def hours(night):
 
 
 @pytest.mark.timeout(0 if EXAMPLES else 180)
-def test_every_item_ends_once_and_never_before_its_time(notifier_backing):
-    clockwork = Clockwork(notifier_backing)
-    clockwork.open()
+def test_every_item_ends_once_and_never_early(notifier_backing):
+    clock = ClockHarness(notifier_backing)
+    clock.open()
     try:
         run_state_machine_as_test(
-            type("Told", (Story,), {"clockwork": clockwork}),
+            type("Told", (Story,), {"clock": clock}),
             settings=settings(
                 max_examples=EXAMPLES or 12,
                 stateful_step_count=12,
@@ -276,4 +276,4 @@ def test_every_item_ends_once_and_never_before_its_time(notifier_backing):
             ),
         )
     finally:
-        clockwork.close()
+        clock.close()

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.content import message_builder
-from notifier.content.message_builder import OneClick
+from notifier.content.unsubscribe_links import UnsubscribeLinks
 from notifier.providers.recording import Recording
 
 SENDER = "Hill School <school@example.org>"
-LINKS = OneClick("https://school.example.org/unsubscribe", b"k" * 32)
+LINKS = UnsubscribeLinks("https://school.example.org/unsubscribe", b"k" * 32)
 
 
 def notification(**other):
@@ -26,7 +26,7 @@ def notification(**other):
         "data": {},
         "urgent": False,
         "expires_at": None,
-        "words": None,
+        "content": None,
         "school_name": "Hill School",
         "school_language": "en",
         "mute_details": True,
@@ -46,7 +46,7 @@ def delivery(**other):
 
 async def mailed(unsubscribe=None, sender=SENDER, address="anna@example.org", number=7, **other):
     courier = Recording()
-    outcome = await message_builder.mails(courier, sender, unsubscribe)(
+    outcome = await message_builder.mail_sender(courier, sender, unsubscribe)(
         notification(**other), delivery(address=address, delivery_id=number)
     )
     assert outcome.kind == "accepted"
@@ -59,7 +59,7 @@ def read(content):
 
 async def test_seed_11_a_title_with_a_newline_is_sent(smtp, mail_courier):
     # given a title with line breaks, one of which would begin a header
-    send = message_builder.mails(mail_courier, SENDER)
+    send = message_builder.mail_sender(mail_courier, SENDER)
     # when it is mailed through a real server
     outcome = await send(notification(title="Trip\nBcc: all@example.org\r\n\r\non Friday"), delivery())
     # then it arrives, its subject one line and no header more
@@ -71,7 +71,7 @@ async def test_seed_11_a_title_with_a_newline_is_sent(smtp, mail_courier):
 
 
 @pytest.mark.parametrize("text", ["recipient@placeholder.invalid", "delivery-placeholder", "To: x\r\nMessage-ID: <y>"])
-async def test_no_text_of_a_body_or_title_is_taken_for_a_header(text):
+async def test_title_and_body_are_not_read_as_headers(text):
     mail = read(await mailed(title=f"About {text}", body=f"Write {text} down"))
     assert mail["To"] == "anna@example.org"
     assert mail["Message-ID"] == f"<{UUID(int=1)}.7@example.org>"
@@ -79,7 +79,7 @@ async def test_no_text_of_a_body_or_title_is_taken_for_a_header(text):
     assert mail.get_body(("plain",)).get_content().split() == f"Write {text} down".split()
 
 
-async def test_mails_of_one_notification_differ_in_their_own_headers_only():
+async def test_mails_of_one_notification_differ_only_in_recipient_headers():
     first, second = await mailed(address="a@example.org", number=1), await mailed(address="b@example.org", number=2)
     own = b"@example.org>\r\n"
     assert first.split(own, 1)[1] == second.split(own, 1)[1]
@@ -104,7 +104,7 @@ async def test_no_title_or_body_adds_a_header(title, body):
     assert not mail.defects
 
 
-async def test_one_click_unsubscribing_only_where_an_address_is_set():
+async def test_mails_have_a_one_click_link_only_where_links_are_configured():
     assert read(await mailed())["List-Unsubscribe"] is None
     mail = read(await mailed(LINKS))
     link = mail["List-Unsubscribe"].strip("<>")
@@ -112,23 +112,23 @@ async def test_one_click_unsubscribing_only_where_an_address_is_set():
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     token = link.rpartition("/")[2]
     assert token.split(".")[:3] == [str(UUID(int=2)), str(UUID(int=3)), "general"]
-    assert LINKS.holds(token)
+    assert LINKS.read(token) == (UUID(int=2), UUID(int=3), "general")
 
 
-def test_a_link_cannot_be_made_without_the_key():
+def test_an_unsubscribe_link_cannot_be_forged():
     link = LINKS.link(UUID(int=2), UUID(int=3), "general").rpartition("/")[2]
-    assert not LINKS.holds(link.replace("general", "payment"))
-    assert not LINKS.holds("é")
-    assert not OneClick(LINKS.url, b"another").holds(link)
+    assert LINKS.read(link.replace("general", "payment")) is None
+    assert LINKS.read("é") is None
+    assert UnsubscribeLinks(LINKS.url, b"another").read(link) is None
     assert "kkk" not in repr(LINKS)
 
 
 @pytest.mark.parametrize(
     "url", ["", "http://a.example/u", "https://", "https://a.example/u?x=1", "https://a/\r\nBcc: b"]
 )
-def test_an_address_for_unsubscribing_is_public_https(url):
+def test_the_unsubscribe_url_must_be_public_https(url):
     with pytest.raises(ValueError, match="public https URL"):
-        OneClick(url, b"key")
+        UnsubscribeLinks(url, b"key")
 
 
 @pytest.mark.parametrize(
@@ -150,11 +150,11 @@ def test_an_address_for_unsubscribing_is_public_https(url):
 )
 async def test_an_address_that_needs_quoting_is_refused(address):
     courier = Recording()
-    outcome = await message_builder.mails(courier, SENDER)(notification(), delivery(address=address))
+    outcome = await message_builder.mail_sender(courier, SENDER)(notification(), delivery(address=address))
     assert (outcome.kind, outcome.reason, courier.sent) == ("permanent", "address_not_usable", [])
 
 
-async def test_an_address_beyond_ascii_is_left_to_the_server():
+async def test_an_address_beyond_ascii_is_passed_to_the_server():
     content = await mailed(address="jürgen@schule.example")
     assert content.startswith("To: jürgen@schule.example\r\n".encode())
 
@@ -164,7 +164,7 @@ async def test_a_sender_with_a_line_break_is_refused():
         await mailed(sender="School\r\nBcc: x@example.org <school@example.org>")
 
 
-async def test_a_html_body_is_escaped_and_keeps_its_lines():
+async def test_an_html_body_is_escaped_and_keeps_its_lines():
     html = read(await mailed(title="<b>", body="a\nb & c\n\nd")).get_body(("html",)).get_content()
     assert ">&lt;b&gt;</h1><p>a<br>b &amp; c</p><p>d</p>" in html
 
@@ -178,7 +178,7 @@ async def test_a_html_body_is_escaped_and_keeps_its_lines():
         (None, SENDER),
     ],
 )
-async def test_a_mail_comes_from_the_school_by_name(school, shown):
+async def test_a_mail_has_the_schools_name_as_sender(school, shown):
     mail = read(await mailed(school_name=school))
     (sender,) = mail["From"].addresses
     assert sender.addr_spec == "school@example.org"
@@ -191,7 +191,7 @@ async def test_a_mail_comes_from_the_school_by_name(school, shown):
 
 async def pushed(person=None, **other):
     courier = Recording()
-    await message_builder.pushes(courier)(
+    await message_builder.push_sender(courier)(
         notification(**other), delivery(**{"address": "token-1", "fid": "f"} | (person or {}))
     )
     return courier.sent[0]
@@ -207,21 +207,21 @@ async def test_seed_23_a_sensitive_push_is_neutral_and_carries_its_ids():
     assert 590 <= sent.ttl_seconds <= 600
 
 
-async def test_a_neutral_push_speaks_the_persons_language():
+async def test_a_neutral_push_is_in_the_persons_language():
     german = await pushed({"language": "de-AT"}, kind="behavior")
     unknown = await pushed({"language": "tlh"}, kind="behavior", school_language="fr")
     assert german.body.startswith("Es gibt Neues")
     assert unknown.body.startswith("Il y a du nouveau")
 
 
-async def test_a_school_may_let_pushes_show_details():
+async def test_a_school_can_allow_details_in_pushes():
     sent = await pushed(kind="payment", title="Two\nlines", body="You owe 12", mute_details=False)
     assert (sent.title, sent.body) == ("Two lines", "You owe 12")
 
 
 async def test_seed_11_a_long_body_is_shortened_for_a_push():
     sent = await pushed(body="ü" * 9000)
-    assert len(sent.body.encode()) <= message_builder.LONGEST_PUSH_BODY
+    assert len(sent.body.encode()) <= message_builder.MAX_PUSH_BODY_BYTES
     assert sent.body.endswith("ü…")
 
 

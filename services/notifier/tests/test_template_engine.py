@@ -1,4 +1,4 @@
-"""Templates as words: what may stand in one, what comes out, and that nothing runs away."""
+"""Templates: what is allowed in one, what it renders, and that its output is limited."""
 
 import pytest
 from hypothesis import given
@@ -6,17 +6,17 @@ from hypothesis import strategies as st
 
 from notifier.content import builtin
 from notifier.content.template_engine import (
-    RENDERED,
-    UNMARKED,
+    MAX_RENDERED,
+    WITHOUT_ISOLATES,
     Texts,
     Unrenderable,
     direction,
+    find_problems,
     languages,
     render,
-    unsound,
-    used,
+    required_variables,
 )
-from notifier.content.template_html import unsound_html
+from notifier.content.template_html import find_html_problems
 
 NAMES = sorted(builtin.VARIABLES)
 
@@ -25,21 +25,23 @@ def texts(body="x", **parts):
     return Texts(**({"title": "t", "body": body} | parts))
 
 
-def said(body, variables=None, language="en", **parts):
+def rendered(body, variables=None, language="en", **parts):
     return render(texts(body, **parts), variables or {}, language, "Europe/Berlin")
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("language", ["en", "de", "fr", "ar"])
-def test_built_in_texts_are_sound_and_say_everything_they_can(name, language):
+def test_built_in_texts_are_correct_with_all_and_with_few_variables(name, language):
     found = builtin.texts(name)[language]
-    allowed = (*builtin.COMMON, *builtin.VARIABLES[name])
-    assert unsound(found, allowed) == []
-    words = render(found, builtin.SAMPLE, language, "UTC")
-    assert words.title
-    assert "  " not in words.body
+    allowed = (*builtin.COMMON_VARIABLES, *builtin.VARIABLES[name])
+    assert find_problems(found, allowed) == []
+    content = render(found, builtin.SAMPLE_VARIABLES, language, "UTC")
+    assert content.title
+    assert "  " not in content.body
     # and with everything left out that may be empty
-    bare = builtin.SAMPLE | dict.fromkeys(("period", "reason", "due_on", "paid_on", "purpose", "description"), "")
+    bare = builtin.SAMPLE_VARIABLES | dict.fromkeys(
+        ("period", "reason", "due_on", "paid_on", "purpose", "description"), ""
+    )
     assert render(found, bare, language, "UTC").body
 
 
@@ -64,12 +66,12 @@ def test_built_in_texts_are_sound_and_say_everything_they_can(name, language):
         "{{ " + "(" * 3000 + "student" + ")" * 3000 + " }}",
     ],
 )
-def test_nothing_that_runs_or_reaches_out_may_stand_in_a_template(source):
-    assert unsound(texts(source), ["student"])
+def test_a_template_with_anything_but_variables_filters_and_if_is_refused(source):
+    assert find_problems(texts(source), ["student"])
 
 
 def test_unknown_variables_are_named():
-    assert unsound(texts("{{ studnet }} {{ school }}"), ["student", "school"]) == [
+    assert find_problems(texts("{{ studnet }} {{ school }}"), ["student", "school"]) == [
         "body: unknown variables: studnet; known are: school, student"
     ]
 
@@ -77,51 +79,51 @@ def test_unknown_variables_are_named():
 @pytest.mark.parametrize(
     ("html", "why"),
     [
-        ("<script>x</script>", "<script> may not stand here"),
+        ("<script>x</script>", "<script> is not allowed here"),
         ('<p onclick="x">a</p>', "onclick"),
         ('<a href="javascript:x">a</a>', "https://"),
         ('<a href="{{ student }}">a</a>', "href"),
         ("<{{ student }}>", "write &lt;"),
         ("<p>{% if student %}<{% endif %}b>", "write &lt;"),
         ("<p>a", "<p> is not closed"),
-        ("a</p>", "closes nothing"),
+        ("a</p>", "has no opening tag"),
         ('<img src="https://tracker.example.org/1">', "<img>"),
         ("<!-- x -->", "comments"),
         ("<!doctype html>", "declarations"),
         ('<p style="x">a</p>', "style"),
     ],
 )
-def test_html_that_runs_or_tracks_is_refused(html, why):
-    assert any(why in each for each in unsound_html(html))
+def test_html_with_scripts_or_tracking_is_refused(html, why):
+    assert any(why in each for each in find_html_problems(html))
 
 
-def test_html_for_mail_is_taken():
-    assert unsound_html('<p>a<br><a href="https://example.org/x">{{ student }}</a></p><ul><li>b</li></ul>') == []
+def test_html_for_mail_is_allowed():
+    assert find_html_problems('<p>a<br><a href="https://example.org/x">{{ student }}</a></p><ul><li>b</li></ul>') == []
 
 
 @given(st.text(max_size=200))
-def test_variables_are_escaped_in_html_and_stay_as_they_are_in_text(value):
-    words = said("{{ student }}|", {"student": value}, html="<p>{{ student }}</p>")
-    assert words.body.translate(UNMARKED) == f"{value}|".strip().translate(UNMARKED)
-    inner = words.html.removeprefix("<p>").removesuffix("</p>")
+def test_variables_are_escaped_in_html_and_unchanged_in_text(value):
+    content = rendered("{{ student }}|", {"student": value}, html="<p>{{ student }}</p>")
+    assert content.body.translate(WITHOUT_ISOLATES) == f"{value}|".strip().translate(WITHOUT_ISOLATES)
+    inner = content.html.removeprefix("<p>").removesuffix("</p>")
     assert "<" not in inner
     assert '"' not in inner
 
 
-def test_what_a_template_makes_is_bounded():
+def test_the_output_of_a_template_is_limited():
     with pytest.raises(Unrenderable, match="longer than 20000"):
-        said("{{ x }}" * 100, {"x": "y" * 1000})
-    assert len(said("{{ x }}" * 9, {"x": "y" * 1000}).body) <= RENDERED["body"]
+        rendered("{{ x }}" * 100, {"x": "y" * 1000})
+    assert len(rendered("{{ x }}" * 9, {"x": "y" * 1000}).body) <= MAX_RENDERED["body"]
 
 
-def test_a_long_name_is_no_reason_to_tell_nobody():
+def test_a_long_name_does_not_prevent_a_notification():
     found = builtin.texts("absence")["en"]
-    assert render(found, builtin.SAMPLE | {"student": "A" * 255, "school": "S" * 255}, "en", "UTC").title
+    assert render(found, builtin.SAMPLE_VARIABLES | {"student": "A" * 255, "school": "S" * 255}, "en", "UTC").title
 
 
 def test_a_missing_variable_is_named():
     with pytest.raises(Unrenderable, match="missing: student"):
-        said("{{ student }}")
+        rendered("{{ student }}")
 
 
 @pytest.mark.parametrize(
@@ -134,9 +136,9 @@ def test_a_missing_variable_is_named():
         ("{{ x | date('epic') }}", {"x": "2026-11-25"}, "length"),
     ],
 )
-def test_a_variable_of_another_kind_is_refused_without_its_value(body, variables, why):
+def test_an_invalid_variable_is_refused_without_showing_its_value(body, variables, why):
     with pytest.raises(Unrenderable, match=why) as refused:
-        said(body, variables)
+        rendered(body, variables)
     assert variables["x"] not in str(refused.value) or variables["x"] in ("1", "2026-11-25")
 
 
@@ -150,15 +152,15 @@ def test_a_variable_of_another_kind_is_refused_without_its_value(body, variables
         ("ar", "25 نوفمبر 2026", "1,250.50"),
     ],
 )
-def test_dates_and_amounts_are_as_the_language_writes_them(language, date, money):
-    words = said("{{ d | date }} {{ a | money('EUR') }}", {"d": "2026-11-25", "a": "1250.50"}, language)
-    assert date in words.body
-    assert money in words.body
+def test_dates_and_amounts_follow_the_language(language, date, money):
+    content = rendered("{{ d | date }} {{ a | money('EUR') }}", {"d": "2026-11-25", "a": "1250.50"}, language)
+    assert date in content.body
+    assert money in content.body
 
 
-def test_moments_are_of_the_schools_clock():
-    words = said("{{ at | time }} {{ at | date('short') }}", {"at": "2026-07-01T22:30:00+00:00"}, "de")
-    assert words.body == "00:30 02.07.26"
+def test_moments_are_in_the_schools_time_zone():
+    content = rendered("{{ at | time }} {{ at | date('short') }}", {"at": "2026-07-01T22:30:00+00:00"}, "de")
+    assert content.body == "00:30 02.07.26"
 
 
 def test_languages_fall_back_from_the_person_to_the_school_to_english():
@@ -166,7 +168,7 @@ def test_languages_fall_back_from_the_person_to_the_school_to_english():
     assert languages(None, "ar") == ["ar", "en"]
 
 
-def test_directions():
+def test_the_text_direction_of_languages():
     assert [direction(tag) for tag in ("ar", "he", "en", "tlh")] == ["rtl", "rtl", "ltr", "ltr"]
 
 
@@ -180,20 +182,20 @@ def test_directions():
         ("en", "\u0633\u0627\u0631\u0629", "\u2068\u0633\u0627\u0631\u0629\u2069"),
     ],
 )
-def test_what_runs_the_other_way_reorders_nothing_around_it(language, value, shown):
-    words = said("{{ v }}{% if v == 'x' %}y{% endif %}", {"v": value}, language, html="<p>{{ v }}</p>")
-    assert words.body == shown
-    assert words.html == f"<p>{shown}</p>"
+def test_a_variable_of_the_other_direction_is_isolated(language, value, shown):
+    content = rendered("{{ v }}{% if v == 'x' %}y{% endif %}", {"v": value}, language, html="<p>{{ v }}</p>")
+    assert content.body == shown
+    assert content.html == f"<p>{shown}</p>"
 
 
-def test_what_a_template_needs_is_known():
-    assert used(texts("{% if a %}{{ b | date }}{% endif %}", html="<p>{{ c }}</p>")) == {"a", "b", "c"}
+def test_required_variables_are_found():
+    assert required_variables(texts("{% if a %}{{ b | date }}{% endif %}", html="<p>{{ c }}</p>")) == {"a", "b", "c"}
 
 
 @pytest.mark.parametrize(
     ("at", "zone"),
     [("0001-01-01T00:00:00+00:00", "America/New_York"), ("9999-12-31T23:59:59+00:00", "Pacific/Kiritimati")],
 )
-def test_a_moment_that_no_calendar_holds_there_is_said_to_be_none(at, zone):
+def test_a_moment_outside_the_calendar_of_a_zone_is_refused(at, zone):
     with pytest.raises(Unrenderable, match="not a moment"):
         render(texts("{{ at | moment }}"), {"at": at}, "en", zone)

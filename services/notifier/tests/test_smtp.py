@@ -30,7 +30,7 @@ async def courier(*urls, **other):
 
 
 class Scripted:
-    """A server that answers each verb as told; None closes the connection instead. Counts connections."""
+    """A server with a fixed answer to each verb; None closes the connection instead. Counts connections."""
 
     def __init__(self, **replies):
         self.replies = {"greeting": "220 hi", "EHLO": "250 hi", "354": "250 taken"} | replies
@@ -82,7 +82,7 @@ async def test_seed_28_connections_are_few_and_used_again(smtp):
     assert stats["connections"] <= 3
 
 
-async def test_lines_that_begin_with_a_dot_arrive_as_they_were(smtp, mail_courier):
+async def test_lines_that_begin_with_a_dot_arrive_unchanged(smtp, mail_courier):
     await mail_courier.send(mail(text=".\r\n..\r\n.hidden"))
     assert smtp.received()[0]["content"].endswith("\r\n\r\n.\r\n..\r\n.hidden\r\n")
 
@@ -123,7 +123,7 @@ async def test_a_connection_lost_once_data_began_is_unknown(verb):
         assert (await mails.send(mail())).kind == "unknown"
 
 
-async def test_silence_before_the_content_is_transient_and_after_it_unknown():
+async def test_a_timeout_before_the_content_is_transient_and_after_it_unknown():
     async with scripted(RCPT="") as server, courier(server.url, timeout=0.2) as mails:
         server.replies["RCPT"] = "250-wait"
         assert (await mails.send(mail())).kind == "transient"
@@ -147,12 +147,12 @@ async def test_silence_before_the_content_is_transient_and_after_it_unknown():
         ("354", "421 going", "transient"),
     ],
 )
-async def test_a_reply_is_classed_by_what_it_is_about(verb, reply, kind):
+async def test_a_reply_is_classified_by_its_subject(verb, reply, kind):
     async with scripted(**{verb: reply}) as server, courier(server.url) as mails:
         assert (await mails.send(mail())).kind == kind
 
 
-async def test_a_server_that_goes_down_hands_over_to_the_next(smtp):
+async def test_mail_fails_over_to_the_next_server(smtp):
     async with scripted(MAIL="421 bye") as first, courier(first.url, url(smtp)) as mails:
         assert (await mails.send(mail())).kind == "accepted"
 
@@ -172,7 +172,7 @@ async def test_refused_credentials_fail_over_and_are_config_only_if_all_refuse(s
             assert (await mails.send(mail())).kind == "accepted"
 
 
-async def test_a_dead_server_is_left_alone_for_a_while():
+async def test_an_unavailable_server_is_not_used_during_its_cooldown():
     # given a server that closes at once
     async with scripted(greeting=None) as dead, courier(dead.url, cooldown=30) as mails:
         first, second = await mails.send(mail()), await mails.send(mail())
@@ -185,7 +185,7 @@ async def test_a_dead_server_is_left_alone_for_a_while():
         assert (await mails.send(mail())).kind == "accepted"
 
 
-async def test_an_idle_connection_that_the_server_closed_is_noticed():
+async def test_an_idle_connection_that_the_server_closed_is_replaced():
     async with scripted() as server, courier(server.url) as mails:
         assert (await mails.send(mail())).kind == "accepted"
         server.writers[0].close()
@@ -205,7 +205,7 @@ async def _mended(server):
     del server.replies["MAIL"]
 
 
-async def test_an_address_beyond_ascii_needs_a_server_that_takes_it(smtp, mail_courier):
+async def test_an_address_beyond_ascii_needs_smtputf8(smtp, mail_courier):
     assert (await mail_courier.send(mail(recipient="jürgen@schule.example"))).kind == "accepted"
     assert smtp.received()[0]["recipient"] == "jürgen@schule.example"
     async with scripted() as plain, courier(plain.url) as mails:
@@ -215,14 +215,14 @@ async def test_an_address_beyond_ascii_needs_a_server_that_takes_it(smtp, mail_c
 
 
 @pytest.mark.parametrize("recipient", ["a@x.org\r\nRCPT TO:<b@x.org>", "a\x00@x.org"])
-async def test_no_command_can_be_smuggled_in(smtp, mail_courier, recipient):
+async def test_an_address_cannot_inject_a_command(smtp, mail_courier, recipient):
     outcome = await mail_courier.send(mail(recipient=recipient))
     assert (outcome.kind, outcome.reason) == ("permanent", "address_not_usable")
     assert smtp.stats()["sent"] == 0
 
 
 @pytest.mark.parametrize(("scheme", "option"), [("smtp+starttls", ()), ("smtps", ("--implicit-tls",))])
-async def test_tls(tmp_path, scheme, option):
+async def test_mail_is_sent_over_tls(tmp_path, scheme, option):
     with process.smtp(*option, folder=tmp_path) as running:
         address = f"{scheme}://localhost:{running.port}"
         async with courier(address, ca_file=tmp_path / "ca.pem") as mails:
@@ -233,6 +233,6 @@ async def test_tls(tmp_path, scheme, option):
 
 
 @pytest.mark.parametrize("urls", ["", " , ", "http://a.example", "smtp://"])
-def test_an_address_that_cannot_be_used_fails_the_start(urls):
+def test_an_invalid_server_url_prevents_the_start(urls):
     with pytest.raises(ValueError, match="SMTP_URL"):
         SmtpCourier(urls, SENDER)
