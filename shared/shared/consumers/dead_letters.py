@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from shared.consumers.message_processor import EnvelopeHandler
 from shared.consumers.pause_switch import PauseSwitch
 from shared.errors import Refused
 from shared.events.headers import (
@@ -111,19 +112,25 @@ class DeadLetterConsumer:
         self._transactions = transactions
         self._gate = gate
 
-    async def __call__(self, message: Message) -> None:
-        """Store one dead letter. While the database is down, the message stays unacknowledged."""
-        letter = DeadLetter.of(dict(message.headers), message.body, dt.datetime.now(dt.UTC))
+    async def decode(self, message: Message) -> DeadLetter:
+        """Read a message, which may hold anything."""
+        return DeadLetter.of(dict(message.headers), message.body, dt.datetime.now(dt.UTC))
+
+    async def handle(self, letter: DeadLetter) -> None:
+        """Store one dead letter in a transaction of its own."""
+        async with self._transactions.begin() as tx:
+            await self._keep(letter, tx)
+        log.warning("dead_letter.stored", queue=letter.queue, fingerprint=letter.fingerprint)
+
+    async def process(self, handle: EnvelopeHandler, message: Message) -> None:
+        """Try until the database is available. Any other error requeues the letter, without a limit."""
         while True:
             await self._gate.wait_open()
             try:
-                async with self._transactions.begin() as tx:
-                    await self._keep(letter, tx)
-                message.ack()
+                await handle(message)
             except Exception as problem:
                 if not is_database_down(problem):
                     raise
                 self._gate.close(problem)
             else:
-                log.warning("dead_letter.stored", queue=letter.queue, fingerprint=letter.fingerprint)
                 return

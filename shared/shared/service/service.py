@@ -107,10 +107,10 @@ class Service:
         runtime, most = self.runtime, self.settings.prefetch // 2
         together = MessageBatcher(queue, take, self.transactions, runtime.concurrency_limit, runtime.gate, most=most)
 
-        async def handle(envelope: Envelope, body: bytes) -> None:
-            await together.handle(envelope, await deserialize(envelope, body, self.vault))
+        async def fact_of(envelope: Envelope, body: bytes) -> Event:
+            return await deserialize(envelope, body, self.vault)
 
-        self.runtime.consume(queue, handle, prefetch=self.settings.prefetch)
+        self.runtime.consume(queue, fact_of, together.handle, prefetch=self.settings.prefetch)
 
     def project(
         self,
@@ -160,13 +160,16 @@ class Service:
     ) -> None:
         """Do work that this service permitted itself; the handler claims, performs and records by itself."""
 
-        async def handle(envelope: Envelope, body: bytes) -> None:
-            await handler(permit.model_validate(parse(body)), envelope, self.transactions, *args, **dependencies)
+        async def permit_of(_: Envelope, body: bytes) -> W:
+            return permit.model_validate(parse(body))
+
+        async def handle(envelope: Envelope, permitted: W) -> None:
+            await handler(permitted, envelope, self.transactions, *args, **dependencies)
 
         for name in lanes:
             queue = topology.lane_queue(self.name, name)
             self._topology |= topology.Topology(queues=(queue,))
-            self.runtime.consume(queue.name, handle, prefetch=permit.concurrency)
+            self.runtime.consume(queue.name, permit_of, handle, prefetch=permit.concurrency)
 
     def store_dead_letters(self, keep: StoreDeadLetter) -> None:
         """Keep the dead letters of every service; one service of the system does."""
