@@ -51,7 +51,7 @@ async def test_rule_07_a_delivery_limit_death_is_kept_and_an_operator_gives_it_b
             await found.nack(requeue=True)
     async with running(service):
         (letter,) = await letters.until(len)
-        assert (letter.queue, letter.error) == (QUEUE, "the broker gave it up: delivery_limit")
+        assert (letter.queue, letter.error) == (QUEUE, "dead-lettered by the broker: delivery_limit")
         assert json.loads(letter.body)["school_id"] == str(fact.school_id)
         assert schools.seen == []
         # when

@@ -128,7 +128,7 @@ def test_bad_expression_is_refused_with_a_reason(expression, says):
         (OnceRule(at=NOW.replace(year=1)), "is not between"),
         (OnceRule(at=NOW.replace(year=2027), school_days_before=2), "give a day and a local time"),
         (OnceRule(on=dt.date(2027, 1, 1), time=dt.time(8, tzinfo=UTC)), "the time is local"),
-        (CronRule(expression="* * * * *", seconds="*"), "once a minute is the most"),
+        (CronRule(expression="* * * * *", seconds="*"), "at most once a minute"),
         (CronRule(expression="* * * * *", until=dt.date(2026, 1, 1)), "never comes due"),
         (CronRule(expression="* * * * *", starts=dt.date(2027, 1, 2), until=dt.date(2027, 1, 1)), "before it starts"),
         (CronRule(expression="0 0 1 1 *", starts=dt.date(2027, 1, 2), until=dt.date(2027, 12, 1)), "never comes due"),

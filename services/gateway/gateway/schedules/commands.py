@@ -129,4 +129,4 @@ def _check_expiry(command: ScheduleCommand, timezone: str) -> None:
         raise invalid("expires_at", "a repeating send has no single end: give expires_after_minutes")
     due = next_run(command.rule, timezone, dt.datetime.min.replace(tzinfo=dt.UTC))
     if due is not None and command.expires_at is not None and command.expires_at <= due:
-        raise invalid("expires_at", "it would be over before it is sent")
+        raise invalid("expires_at", "it would expire before it is sent")
