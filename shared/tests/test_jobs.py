@@ -327,7 +327,7 @@ def test_limits_lie_below_the_brokers_patience():
     TimeLimits(soft=LONGEST_TASK_SECONDS - 10, grace=10)
     with pytest.raises(ValueError, match="1500"):
         TimeLimits(soft=LONGEST_TASK_SECONDS, grace=1)
-    with pytest.raises(ValueError, match="missed beats"):
+    with pytest.raises(ValueError, match="three beats"):
         TimeLimits(lease=5, beat=2)
 
 
