@@ -11,7 +11,7 @@ from rich.console import Console
 
 from benchmarks.harness import Lab, Report
 from cli.layout import Layout
-from cli.processes.supervisor import StartFailed
+from cli.processes.launcher import StartFailed
 from cli.terminal import complain
 from shared.errors import Refused
 from shared.service.server import freeze_gc

@@ -15,7 +15,7 @@ from benchmarks import worker_process
 from benchmarks.harness import Lab
 from benchmarks.spine_service import Ground, request
 from benchmarks.worker_pool import Workers
-from cli.processes.supervisor import StartFailed
+from cli.processes.launcher import StartFailed
 from shared.testing.fault_proxy import FaultInjectionProxy, proxied
 from shared.testing.fixtures import Backing, declare
 from shared.transactions.unit_of_work import UnitOfWorkFactory

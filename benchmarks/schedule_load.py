@@ -88,7 +88,7 @@ async def add(service: Service, backing: Backing, events: Sequence[ScheduleReque
     for start in range(0, len(events), SOME):
         async with service.transactions.begin() as tx:
             for event in events[start : start + SOME]:
-                await store.take_up(tx, event)
+                await store.register(tx, event)
 
 
 async def publish(url: str, events: Iterable[ScheduleRequested]) -> None:

@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 from benchmarks import schedule_load
 from benchmarks.harness import Lab, Report
 from scheduler import store
-from scheduler.arming import armed
-from scheduler.firing import fire_single, take_turns
+from scheduler.claim_loop import fire_repeating, fire_single_runs
+from scheduler.next_due import compute_next_due
 from shared.events.schedule_rules import CronRule
 from shared.recurrence import SchoolCalendar
 from shared.service.server import freeze_gc
@@ -105,8 +105,8 @@ async def _add(service: Service, count: int) -> float:
         started = time.perf_counter()
         for event in events:
             row = store.new_row(event, None) | {"calendar_version": 0}
-            values = store.written(row | armed(row, due, SchoolCalendar()))
-            await connection.execute(store.TAKE_UP, values)
+            values = store.statement_values(row | compute_next_due(row, due, SchoolCalendar()))
+            await connection.execute(store.INSERT_SCHEDULE, values)
         return count / (time.perf_counter() - started)
 
 
@@ -125,7 +125,7 @@ async def _release(service: Service, backing: Backing, count: int, turns: Turns)
 
 async def _replica(service: Service) -> int:
     released = 0
-    while claimed := await fire_single(service.transactions, CLAIM):
+    while claimed := await fire_single_runs(service.transactions, CLAIM):
         released += claimed
     return released
 
@@ -138,7 +138,7 @@ async def _make_up(service: Service, backing: Backing, count: int, turns: Turns)
     await schedule_load.add(service, backing, asked)
     started = time.perf_counter()
     async with turns.watched():
-        while any(await asyncio.gather(*(take_turns(service.transactions) for _ in range(REPLICAS)))):
+        while any(await asyncio.gather(*(fire_repeating(service.transactions) for _ in range(REPLICAS)))):
             pass
     took = time.perf_counter() - started
     async with service.database.worker() as connection:

@@ -105,18 +105,18 @@ def _judge(report: Report, system: System, told: notifier_load.Told, people: int
         attempts.setdefault(row["channel"], {})[row["outcome"]] = row["n"]
     report.told("people, push and mail", people, "")
     report.told("told in", told.seconds, "s")
-    for channel, standin in (("push", "fcm"), ("mail", "smtp")):
+    for channel, fake in (("push", "fcm"), ("mail", "smtp")):
         states, made = counts[channel], attempts[channel]
         report.told(f"{channel}: accepted", states.get("accepted", 0), "")
         report.told(f"{channel}: failed for good", states.get("failed", 0), "")
         report.told(f"{channel}: refused for now", made.get("transient", 0) + made.get("throttled", 0), "calls")
         missing = people - states.get("accepted", 0) - states.get("failed", 0)
         report.exactly(f"promise 01: {channel}, people without an end", missing, "", 0)
-        off = abs(calls[standin]["sent"] - states.get("accepted", 0))
+        off = abs(calls[fake]["sent"] - states.get("accepted", 0))
         report.exactly(f"promise 01: {channel}, accepted here and at the provider differ by", off, "", 0)
-        over = max(0, calls[standin]["calls_total"] - sum(made.values()))
+        over = max(0, calls[fake]["calls_total"] - sum(made.values()))
         report.exactly(f"promise 02: {channel}, calls beyond attempts", over, "", 0)
-        report.exactly(f"promise 02: {channel}, told twice", calls[standin]["duplicates"], "", 0)
+        report.exactly(f"promise 02: {channel}, told twice", calls[fake]["duplicates"], "", 0)
     rows = system.rows(ROWS, told.notification)[0]
     report.exactly("promise 01: rows beyond one for each address", rows["n"] - rows["rows"], "", 0)
     report.at_least("QUOTA_EXCEEDED met", system.rows(WAITED)[0]["n"], "calls", 1)

@@ -20,8 +20,8 @@ from psycopg.rows import dict_row
 
 from benchmarks import schedule_load
 from benchmarks.harness import Lab, Report
+from cli.processes.launcher import StartFailed
 from cli.processes.ports import pick
-from cli.processes.supervisor import StartFailed
 from cli.testing.system import python
 from shared.events import ScheduleRequested
 from shared.http.tokens import Claims, sign

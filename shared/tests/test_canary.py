@@ -1,4 +1,4 @@
-"""A name that is nobody's goes through everything: found in plain text nowhere, and after the erasure not at all."""
+"""An invented name goes through the whole system: it is in no place in plain text, and unreadable after the erasure."""
 
 import uuid
 
@@ -23,7 +23,7 @@ WHERE table_schema IN ('notifier', 'gateway', 'vault') AND data_type IN ('text',
 
 
 async def tap(channel, person, offset):
-    """Every message about a person that a stream holds, as it lies there."""
+    """Read each message about a person in a stream, as it is stored."""
     found = []
     queue = await channel.get_queue(STREAM)
 
@@ -38,7 +38,7 @@ async def tap(channel, person, offset):
 
 
 def plaintexts(admin):
-    """Columns of the system's own tables in which the canary can be read."""
+    """Find the columns of the system's tables that contain the name."""
     places = []
     for schema, table, column in admin.execute(TEXTS).fetchall():
         query = f'SELECT count(*) FROM "{schema}"."{table}" t WHERE position(%s IN (t."{column}")::text) > 0'
@@ -54,14 +54,12 @@ def logged():
 
 
 def line(facts):
-    """One line of the log, its exception as `configure_logs` shows it."""
+    """Format one log line, with the exception as `configure_logs` shows it."""
     return str({key: trace(value) if isinstance(value, BaseException) else value for key, value in facts.items()})
 
 
-async def test_promise_14_a_canary_is_read_in_no_queue_log_dead_letter_or_log_line_and_by_nobody_once_erased(
-    spine, logged
-):
-    # given: a person, told to a consumer that takes it, one that fails with it, and the log
+async def test_promise_14_personal_text_is_in_no_queue_log_or_dead_letter_and_unreadable_after_erasure(spine, logged):
+    # given: a person, published to a projection, to a reaction that fails, and to the log
     person = uuid.uuid4()
     takes, letters = Recorder(), Recorder()
     fails = Recorder(lambda event: Reject(f"{type(event).__name__} refused") if event.version == 2 else None)
@@ -105,7 +103,7 @@ async def test_promise_14_a_canary_is_read_in_no_queue_log_dead_letter_or_log_li
         # when
         await writer.vault.erase(person)
         reader.vault.clear_cache()
-        # then: nobody opens what was kept
+        # then: the stored messages cannot be decrypted
         for message in kept:
             envelope = Envelope.read(message.headers)
             (plain,) = await decrypt_bodies([message.body], reader.vault)

@@ -166,7 +166,7 @@ async def test_rule_16_twelve_minutes_without_a_database_are_no_dead_letter_and_
     together = MessageBatcher(QUEUE, Recorder().one, handled, asyncio.Semaphore(8), gate, most=25)
 
     async def handle(envelope, body):
-        await together.take(envelope, await deserialize(envelope, body, None))
+        await together.handle(envelope, await deserialize(envelope, body, None))
 
     consumer = MessageProcessor(
         "notifier",

@@ -1,4 +1,4 @@
-"""Rules and their runs: what is refused and why, the school's calendar, cron's own meaning against another reader."""
+"""Rules and their runs: refusals, the school's calendar, and cron's meaning compared with another library."""
 
 import datetime as dt
 from zoneinfo import ZoneInfo
@@ -38,7 +38,7 @@ def test_a_day_of_month_and_a_weekday_mean_either():
     ]
 
 
-def test_every_one_is_no_restriction():
+def test_step_of_one_is_no_restriction():
     assert days(CronRule(expression="0 8 */1 * fri"), "2026-11-05T12:00", 2) == [
         "2026-11-06 Fri 08:00",
         "2026-11-13 Fri 08:00",
@@ -59,7 +59,7 @@ def test_weekdays_are_counted_as_cron_counts_them(weekday, first):
 def test_the_29th_of_february_comes_in_leap_years():
     rule = CronRule(expression="0 8 29 2 *")
     assert days(rule, "2026-01-01T00:00", 3) == ["2028-02-29 Tue 08:00", "2032-02-29 Sun 08:00", "2036-02-29 Fri 08:00"]
-    # 2100 is none: eight years go by
+    # 2100 is no leap year: eight years pass
     assert days(rule, "2096-03-01T00:00", 1) == ["2104-02-29 Fri 08:00"]
 
 
@@ -111,7 +111,7 @@ def test_weeks_are_counted_from_the_start_however_long_ago():
         ("\N{ARABIC-INDIC DIGIT FIVE} * * * *", "is not understood"),
     ],
 )
-def test_a_bad_expression_is_refused_and_says_why(expression, says):
+def test_bad_expression_is_refused_with_a_reason(expression, says):
     with pytest.raises(RuleRefused) as refused:
         check(CronRule(expression=expression), "Europe/Berlin", NOW)
     assert says in str(refused.value)
@@ -136,7 +136,7 @@ def test_a_bad_expression_is_refused_and_says_why(expression, says):
         (CalendarRule(unit="day", time=EIGHT, starts=dt.date.min), "is not between"),
     ],
 )
-def test_a_rule_that_cannot_be_is_refused_and_says_why(rule, says):
+def test_impossible_rule_is_refused_with_a_reason(rule, says):
     with pytest.raises(RuleRefused) as refused:
         check(rule, "Europe/Berlin", NOW)
     assert says in str(refused.value)
@@ -159,7 +159,7 @@ SCHOOL = SchoolCalendar(
 )
 
 
-def test_two_school_days_before_passes_over_weekends_closures_and_holidays():
+def test_two_school_days_before_skips_weekends_closures_and_holidays():
     def before(day, count=2):
         (run,) = days(OnceRule(on=day, time=EIGHT, school_days_before=count), "2026-01-01T00:00", 2, school=SCHOOL)
         return run[:14]
@@ -172,14 +172,14 @@ def test_two_school_days_before_passes_over_weekends_closures_and_holidays():
     assert days(weekly, "2026-11-24T00:00", 2, school=SCHOOL) == ["2026-11-27 Fri 08:00", "2026-12-04 Fri 08:00"]
 
 
-def test_closed_days_are_left_out_and_terms_are_kept_to():
+def test_closed_days_are_skipped_and_runs_stay_within_terms():
     daily = CronRule(expression="0 8 * * *", skip_closed=True)
     found = [day[:10] for day in days(daily, "2026-12-08T00:00", 6, school=SCHOOL)]
     assert found == ["2026-12-08", "2026-12-11", "2026-12-14", "2026-12-15", "2026-12-16", "2026-12-17"]
     assert days(daily, "2026-12-18T12:00", 1, school=SCHOOL) == ["2027-01-11 Mon 08:00"]
     spring = CronRule(expression="0 8 * * *", term="spring")
     assert days(spring, "2026-12-01T00:00", 1, school=SCHOOL) == ["2027-01-11 Mon 08:00"]
-    # beyond what is known there is nothing to run by
+    # after the last known term there is no run
     assert days(spring, "2027-03-26T12:00", 1, school=SCHOOL) == []
     assert days(CronRule(expression="0 8 * * *", term="any"), "2026-12-01T00:00", 1) == []
 
@@ -202,7 +202,7 @@ def fields(draw, name):
     if kind == "*":
         return "*"
     if kind == "step":
-        return f"*/{draw(st.integers(2, 6))}"  # croniter itself takes */1 now as any, now as one of a list
+        return f"*/{draw(st.integers(2, 6))}"  # croniter reads */1 sometimes as any value, sometimes as a list
     if kind == "range":
         low, high = sorted((draw(numbers), draw(numbers)))
         assume(low < high and (low, high) not in ((0, 6), (1, 31)))  # as with */1
@@ -233,7 +233,7 @@ def possible(expression):
     try:
         check(CronRule(expression=expression), "UTC", NOW)
     except RuleRefused as refusal:
-        return "never comes" not in str(refusal)  # any other reason shows in what follows
+        return "never comes" not in str(refusal)  # another reason fails the test below
     return True
 
 
@@ -258,11 +258,11 @@ def test_the_next_run_of_an_interval_is_later_than_the_one_before(rule, moment, 
 
 @given(EXPRESSIONS, MOMENTS, ZONES)
 @example("0 8 13 * 5", NOW, "UTC")
-def test_croniter_says_the_same_where_both_define_it(expression, moment, zone):
+def test_croniter_finds_the_same_runs(expression, moment, zone):
     assume(possible(expression))
     found = next_run(CronRule(expression=expression), zone, moment)
     where = zone_of(zone)
-    # What a change of the clocks does is each library's own: see test_recurrence_clocks.
+    # Libraries differ at clock changes: see test_recurrence_clocks.
     assume(not changes_near(moment, where) and not changes_near(found, where))
     local = moment.astimezone(where).replace(tzinfo=None)
     assert croniter(expression, local).get_next(dt.datetime) == found.astimezone(where).replace(tzinfo=None)

@@ -1,4 +1,4 @@
-"""What the relay does with what it cannot seal, or cannot write."""
+"""The relay and messages that it cannot encrypt or cannot write."""
 
 import uuid
 
@@ -12,7 +12,7 @@ from shared.testing.fixtures import Recorder, eventually
 from shared.transactions.outbox import OutboxEntry
 
 
-async def test_a_fact_whose_subject_has_no_key_stays_and_keeps_nobody_from_travelling(spine):
+async def test_event_without_a_key_stays_and_does_not_block_others(spine):
     # given
     seen = []
 
@@ -21,7 +21,7 @@ async def test_a_fact_whose_subject_has_no_key_stays_and_keeps_nobody_from_trave
 
     async with spine.running(lambda s: s.on(SchoolChanged, remember)) as service:
         stranger, fact = uuid.uuid4(), spine.school()
-        # when: this service makes no keys, and nobody has made one for this person
+        # when: this service creates no keys, and the person has none
         await spine.emit(service, PersonChanged(person_id=stranger, version=1, given_name="Canary"), fact)
 
         # then
@@ -37,11 +37,11 @@ async def test_a_fact_whose_subject_has_no_key_stays_and_keeps_nobody_from_trave
 
 
 @pytest.mark.parametrize(("key", "body"), [("q" * 300, "{}"), ("too.much", " " * (MOST_BODY + 1))])
-async def test_what_cannot_be_written_stays_and_keeps_nobody_from_travelling(spine, key, body):
+async def test_message_that_cannot_be_written_stays_and_does_not_block_others(spine, key, body):
     # given
     schools, fact = Recorder(), spine.school()
     async with spine.running(lambda s: s.on(SchoolChanged, schools.one)) as service:
-        # when: one in front of a good one
+        # when: it is published before a good one
         async with service.transactions.begin() as tx:
             tx.outgoing.append(OutboxEntry("", key, "{}", body))
             tx.emit(fact)
@@ -54,7 +54,7 @@ async def test_what_cannot_be_written_stays_and_keeps_nobody_from_travelling(spi
             await connection.execute("DELETE FROM outbox WHERE routing_key = %s", (key,))
 
 
-async def test_a_letter_whose_queue_cannot_be_one_is_not_given_back(spine):
+async def test_dead_letter_with_an_impossible_queue_is_not_requeued(spine):
     service = spine.build()
     await service.database.open()
     try:

@@ -1,4 +1,4 @@
-"""One service on the real broker and database: an event in, rows and an event out."""
+"""One service on the real broker and database: it consumes an event, writes rows and publishes an event."""
 
 import uuid
 
@@ -66,7 +66,7 @@ async def test_a_projection_gets_the_newest_state_and_the_positions(spine):
         identity = uuid.uuid4()
         await spine.emit(service, *(spine.school(version, identity) for version in (3, 1, 2)))
         query = "SELECT count(*) FROM directory_seen WHERE school_id = %s AND versions = '{[1,4)}'"
-        # The log still holds what other tests left there, and each misfit costs a traceback in colours.
+        # The log still has the events of other tests, and each one that does not fit costs a formatted traceback.
         await eventually(lambda: spine.count(service, query, identity), lambda n: n == 1, within=60)
         assert 3 in [event.version for event in seen if event.school_id == identity]
 
@@ -132,7 +132,7 @@ async def test_promise_13_an_unknown_major_is_retried_then_dead(spine):
 
 
 @pytest.mark.parametrize("body", [b"", b"no json", b"[]", b"\xff\xfe", b'{"sealed": 3}'])
-async def test_malformed_bodies_are_dead_letters_and_harm_nobody(spine, body):
+async def test_malformed_bodies_become_dead_letters_and_block_no_other(spine, body):
     letters, seen = [], []
 
     async def remember(event, tx):
@@ -159,7 +159,7 @@ async def test_malformed_bodies_are_dead_letters_and_harm_nobody(spine, body):
         await eventually(handled, lambda ids: fact.school_id in ids)
 
 
-async def test_rows_for_a_missing_queue_stay_until_the_topology_is_there(spine):
+async def test_outbox_rows_for_a_missing_queue_stay_until_it_is_declared(spine):
     service = spine.build()
     seen = []
 
@@ -208,7 +208,7 @@ async def test_a_request_without_a_school_raises(spine):
         "SELECT * FROM task_lease",
     ],
 )
-async def test_a_request_leaves_events_in_the_outbox_and_reads_none(spine, statement):
+async def test_request_adds_outbox_rows_but_cannot_read_them(spine, statement):
     service = spine.build()
     await service.database.open()
     try:
@@ -235,7 +235,7 @@ async def test_seed_20_a_request_sees_the_tasks_of_its_school_only(spine):
         await service.database.close()
 
 
-async def test_personal_fields_travel_sealed_and_an_erased_person_cannot_be_read(spine):
+async def test_personal_fields_are_published_encrypted_and_unreadable_after_erasure(spine):
     letters, seen = [], []
     person = uuid.uuid4()
 
@@ -266,7 +266,7 @@ async def test_personal_fields_travel_sealed_and_an_erased_person_cannot_be_read
     assert letters == []
 
 
-async def test_what_travels_holds_no_plaintext(spine):
+async def test_published_message_has_no_plaintext(spine):
     person = uuid.uuid4()
     writer = spine.build("gateway", creates_keys=True)
     await declare(spine.backing.amqp_url, writer.topology())

@@ -1,4 +1,4 @@
-"""The push courier against the FCM stand-in: real TLS and HTTP/2."""
+"""The push courier against the fake FCM: real TLS and HTTP/2."""
 
 import asyncio
 import json
@@ -96,7 +96,7 @@ async def test_nobody_listening_is_transient(fcm):
 
 
 async def test_a_lost_answer_is_unknown(fcm, push_courier):
-    # given FCM takes the message and the connection is lost before its answer
+    # given FCM takes the message and its answer is lost on the way
     fcm.faults(drop=1.0)
     outcome = await push_courier.send(push())
     # then the message may be there, and is: a repeat must count as one
@@ -160,7 +160,7 @@ async def test_short_lived_tokens_are_not_fetched_for_every_call(fcm, push_couri
 
 
 async def test_the_ca_file_wins_over_the_environment(fcm, monkeypatch, tmp_path):
-    # given an environment that trusts a bundle without the stand-in's CA
+    # given an environment that trusts a bundle without the fake's CA
     other = tmp_path / "bundle.pem"
     other.write_text("")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))

@@ -1,4 +1,4 @@
-"""Classing of answers without a provider: what the stand-in does not say, and what is no answer of FCM at all."""
+"""Classing of answers without a provider: what the fake does not say, and what is no answer of FCM at all."""
 
 import datetime as dt
 import json

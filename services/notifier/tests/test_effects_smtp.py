@@ -1,4 +1,4 @@
-"""The mail courier against the mail stand-in, and against servers that follow a script."""
+"""The mail courier against the fake mail server, and against servers that follow a script."""
 
 import asyncio
 from contextlib import asynccontextmanager

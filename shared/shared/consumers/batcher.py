@@ -47,7 +47,7 @@ class MessageBatcher:
         self._turns: set[asyncio.Task[None]] = set()
         self._overdue: asyncio.TimerHandle | None = None
 
-    async def take(self, envelope: Envelope, fact: Event) -> None:
+    async def handle(self, envelope: Envelope, fact: Event) -> None:
         """Return after the message's effects have committed; raises Duplicate, or the error of its handler."""
         mine = PendingMessage(envelope, fact)
         self._waiting.append(mine)

@@ -1,4 +1,4 @@
-"""What `build` provides to the routes: one object of each type, for one application.
+"""Provides objects of `build` to the routes: one object of each type per application.
 
 service.provide(hub)                             # in build
 Live = Annotated[Hub, Depends(Provided(Hub))]    # beside the routes
@@ -15,20 +15,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Provided(Generic[T]):
-    """A dependency of FastAPI: the application's object of a type. Raises LookupError when `build` provides none."""
+    """A FastAPI dependency: the application's object of a type. Raises LookupError if `build` provides none."""
 
     kind: type[T]
 
     async def __call__(self, request: Request) -> T:
-        """The object, for a route."""
+        """Return the object for a route."""
         return self.by(request.app)
 
     def by(self, app: FastAPI) -> T:
-        """The object that an application provides."""
+        """Return the object of an application."""
         found: T = app.state.provided[self.kind]
         return found
 
 
 def provide(app: FastAPI, objects: Iterable[Any]) -> None:
-    """Give objects to the routes of an application, each under its own type."""
+    """Provide objects to the routes of an application, each under its type."""
     app.state.provided = {type(each): each for each in objects}

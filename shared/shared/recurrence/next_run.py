@@ -46,19 +46,21 @@ def next_run(rule: Rule, timezone: str, after: dt.datetime, school: SchoolCalend
     return best
 
 
-def over_until(rule: CronRule | CalendarRule, timezone: str, after: dt.datetime, school: SchoolCalendar) -> dt.datetime:
-    """Return the local time up to which all occasions of a rule have had their run at `after`.
+def completed_until(
+    rule: CronRule | CalendarRule, timezone: str, after: dt.datetime, school: SchoolCalendar
+) -> dt.datetime:
+    """Return the local time up to which all occurrences of a rule have had their run at `after`.
 
-    An occasion is a local time of the rule; its run comes `school_days_before` it. A change of the calendar may move a
-    run, but an occasion must not run twice: store this time and continue with `next_occasion`.
+    An occurrence is a local time of the rule; its run comes `school_days_before` it. A change of the calendar may move
+    a run, but an occurrence must not run twice: store this time and continue with `next_occasion`.
     """
     return _over(rule, _local(after, zone_of(timezone)), school)
 
 
-def next_occasion(
+def next_occurrence(
     rule: CronRule | CalendarRule, timezone: str, over: dt.datetime, school: SchoolCalendar
 ) -> dt.datetime | None:
-    """Return the run of the first occasion later than the local time `over`; the run may be in the past."""
+    """Return the run of the first occurrence later than the local time `over`; the run may be in the past."""
     found = _next_day(rule, over, school)
     return None if found is None else instants(found[0], zone_of(timezone))[0]
 

@@ -1,7 +1,7 @@
-"""A service: its name, its transactions, what it reacts to and projects, its routes. One ASGI application.
+"""A service: its reactions, projections, work, periodic tasks and routes, as one ASGI application.
 
-Handlers are registered in `build()` and are plain functions. Queues, retries, inbox, dead letters, metrics, health and
-the topology follow from these lines.
+`build()` of a service registers plain functions. Queues, retries, inbox, dead letters, metrics, health and the topology
+follow from these registrations.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
@@ -44,7 +44,7 @@ W = TypeVar("W", bound=Work)
 
 
 class Service:
-    """Collects what a service does; `app()` runs it, `topology()` says what it needs on the broker."""
+    """Collects the parts of a service. `app()` runs them, `topology()` lists what they need on the broker."""
 
     def __init__(self, name: str, settings: ServiceSettings, *, creates_keys: bool = False) -> None:
         self.name = name
@@ -67,7 +67,7 @@ class Service:
         self._routers: list[APIRouter] = []
         self._provided: list[object] = []
         self.reads: dict[str, str] = {}
-        """Topic → how this service takes it, `reaction` or `projection`; for the documentation."""
+        """Topic → how this service consumes it, `reaction` or `projection`; for the documentation."""
         self.projections: dict[str, Projection] = {}
         self.resyncs: dict[str, Callable[[UnitOfWorkFactory], Awaitable[int]]] = {}
 
@@ -78,9 +78,9 @@ class Service:
         *args: P.args,
         **dependencies: P.kwargs,
     ) -> None:
-        """React to an event from a queue of this service's own: once, its effects in one commit with its inbox row.
+        """React to an event, from a queue of this service: once, with its effects and its inbox row in one commit.
 
-        Events that wait together are handled one after the other and commit together; one that fails, fails alone.
+        Waiting events are handled one after the other and commit together; one that fails does not affect the others.
         """
         self.reads[event.topic] = "reaction"
         self.drain_old_queue(topology.reaction(self.name, event.topic), event, handler, *args, **dependencies)
@@ -93,7 +93,7 @@ class Service:
         *args: P.args,
         **dependencies: P.kwargs,
     ) -> None:
-        """As `on`, from a queue that only the version before this fills, and looks for when it starts."""
+        """As `on`, from a queue that only the previous version of this service fills."""
         self._topology |= topology.Topology(queues=(queue,))
 
         async def take(fact: Event, tx: UnitOfWork) -> None:
@@ -108,7 +108,7 @@ class Service:
         together = MessageBatcher(queue, take, self.transactions, runtime.concurrency_limit, runtime.gate, most=most)
 
         async def handle(envelope: Envelope, body: bytes) -> None:
-            await together.take(envelope, await deserialize(envelope, body, self.vault))
+            await together.handle(envelope, await deserialize(envelope, body, self.vault))
 
         self.runtime.consume(queue, handle, prefetch=self.settings.prefetch)
 
@@ -120,7 +120,7 @@ class Service:
         *args: P.args,
         **dependencies: P.kwargs,
     ) -> None:
-        """Keep rows of this service's own in step with the log: newest state of each aggregate, in order.
+        """Project events of the log into tables of this service: in order, only the newest state of each aggregate.
 
         `name` is stored: it names the projection's queue on the broker and its offset in the database, and operators
         type it. Changing it starts the projection from the beginning and leaves its queue behind.
@@ -172,56 +172,56 @@ class Service:
         """Keep the dead letters of every service; one service of the system does."""
         self.runtime.store_dead_letters(keep)
 
-    def on_heartbeat(self, heard: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
-        """Be told of every worker's heartbeat."""
-        listener = HeartbeatListener(self.settings.amqp_url.get_secret_value(), heard)
+    def on_heartbeat(self, on_beat: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        """Call `on_beat` with the heartbeat of each worker."""
+        listener = HeartbeatListener(self.settings.amqp_url.get_secret_value(), on_beat)
         self.runtime.background(listener.run)
 
     def on_broadcast(
         self,
         events: Sequence[type[Event]],
-        heard: Callable[[Event, Envelope], Awaitable[None]],
+        on_event: Callable[[Event, Envelope], Awaitable[None]],
         interrupted: Callable[[], None] = lambda: None,
     ) -> None:
-        """Hear events as they pass, in every instance, for whoever is looking right now: nothing is kept.
+        """Call `on_event` with events as they are published, in each instance, for live updates; nothing is stored.
 
-        `interrupted` is called whenever events may have passed unheard.
+        `interrupted` is called when events may have been missed.
         """
         url = self.settings.amqp_url.get_secret_value()
-        self.runtime.background(BroadcastListener(url, events, self.vault, heard, interrupted).run)
+        self.runtime.background(BroadcastListener(url, events, self.vault, on_event, interrupted).run)
 
     def on_stop(self, stop: Callable[[], None]) -> None:
-        """Be told at once that the process is to stop, while requests are still being answered."""
+        """Call `stop` when the process begins to stop, while requests are still being answered."""
         self.runtime.on_stop(stop)
 
     def sweep(
         self,
         seconds: float,
-        chore: Callable[Concatenate[UnitOfWorkFactory, P], Awaitable[object]],
+        task: Callable[Concatenate[UnitOfWorkFactory, P], Awaitable[object]],
         *args: P.args,
         **dependencies: P.kwargs,
     ) -> None:
-        """Repeat a chore every so many seconds, in every replica; it claims what it touches."""
+        """Run `task` about every `seconds`, in each replica; it must lock the rows that it changes."""
 
         async def run() -> None:
-            await chore(self.transactions, *args, **dependencies)
+            await task(self.transactions, *args, **dependencies)
 
-        self.runtime.background(PeriodicTask(getattr(chore, "__name__", "sweep"), seconds, run, self.metrics).run)
+        self.runtime.background(PeriodicTask(getattr(task, "__name__", "sweep"), seconds, run, self.metrics).run)
 
     def check_invariant(self, name: str, statement: str) -> None:
-        """Count and export what breaks an invariant: a statement of one row, whose `violations` must be 0."""
+        """Count and export violations of an invariant: `statement` returns one row, whose `violations` must be 0."""
         self.invariant_checker.invariants[name] = statement
 
     def background(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Keep a coroutine running for as long as the service lives."""
+        """Run a coroutine while the service runs."""
         self.runtime.background(run)
 
     def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
-        """Close something of the service's own after everything that uses it has stopped."""
+        """Call `close` after all parts of the service have stopped."""
         self.runtime.on_close(close)
 
     def include_router(self, router: APIRouter) -> None:
-        """Answer HTTP requests."""
+        """Add routes."""
         self._routers.append(router)
 
     def provide(self, *objects: object) -> None:
@@ -229,11 +229,11 @@ class Service:
         self._provided += objects
 
     def topology(self) -> topology.Topology:
-        """What has to exist on the broker for this service."""
+        """Return what must exist on the broker for this service."""
         return self._topology
 
     def app(self) -> FastAPI:
-        """The ASGI application; its lifespan is the service's."""
+        """Return the ASGI application; its lifespan runs the service."""
 
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -245,7 +245,7 @@ class Service:
             lifespan=lifespan,
             docs_url=None,
             redoc_url=None,
-            telemetry={"tracing": False, "metrics": False, "logs": False},  # messages of errors may name people
+            telemetry={"tracing": False, "metrics": False, "logs": False},  # texts of errors may contain names
         )
         provide(
             app, [self, self.settings, self.transactions, self.verifier, self.metrics, self.runtime, *self._provided]

@@ -47,7 +47,7 @@ class PersonRow(NotifierTable, table=True):
     version: int = column(BigInteger)
     quiet_starts: dt.time | None  # in place of the school's
     quiet_ends: dt.time | None
-    erased: bool | None  # as the newest event says; NULL where the version before wrote the row
+    erased: bool | None = column(comment="as the newest event says; NULL where the version before wrote the row")
 
 
 class MembershipRow(NotifierTable, table=True):

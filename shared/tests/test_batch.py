@@ -1,4 +1,4 @@
-"""Whoever fails in a group leaves nothing behind, and takes little of the others' work along: on the real database."""
+"""Batches on the real database: a failed message leaves nothing behind and undoes little work of the others."""
 
 import uuid
 from collections import Counter
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import psycopg
 import pytest
-from groups import kept, take_all, together
+from batches import handle_all, inbox_rows, running_batcher
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +22,7 @@ SELECT headers::jsonb ->> 'ce-causationid' AS cause FROM outbox WHERE headers::j
 
 
 def in_order(spine, count=COUNT, again=()):
-    """Messages in the order that a group handles them; those `again` have failed before."""
+    """Make messages in the order of their batch; those in `again` have failed before."""
     facts = [spine.school(school_id=uuid.UUID(int=number)) for number in range(1, count + 1)]
     return [
         (replace(Envelope.of(fact, "test"), attempt=int(number in again)), fact) for number, fact in enumerate(facts)
@@ -30,7 +30,7 @@ def in_order(spine, count=COUNT, again=()):
 
 
 async def emitted(service, given):
-    """How many outbox rows each message has left."""
+    """Count the outbox rows of each message."""
     async with service.database.worker() as connection:
         found = await connection.execute(EMITTED, ([str(envelope.id) for envelope, _ in given],))
         causes = Counter(row["cause"] for row in await found.fetchall())
@@ -47,8 +47,8 @@ async def emitted(service, given):
     ],
     ids=["before any statement", "failed before", "after a savepoint", "before the first savepoint"],
 )
-async def test_promise_07_a_failure_costs_the_others_little(spine, consumer, reads, at, again, repeated):
-    # given: the first one waits for nobody, and the others are a group
+async def test_promise_07_failed_message_repeats_few_other_messages(spine, consumer, reads, at, again, repeated):
+    # given: the first message is handled alone, the others form a batch
     given, runs = in_order(spine, again=again), Counter()
 
     async def handle(event, tx):
@@ -60,20 +60,20 @@ async def test_promise_07_a_failure_costs_the_others_little(spine, consumer, rea
         if event is given[at][1]:
             raise ValueError
 
-    async with together(spine, consumer, handle) as (group, service):
+    async with running_batcher(spine, consumer, handle) as (batcher, service):
         # when
-        outcomes = await take_all(group, given)
+        outcomes = await handle_all(batcher, given)
         # then
         assert [isinstance(outcome, ValueError) for outcome in outcomes] == [nth == at for nth in range(COUNT)]
         assert runs.total() == COUNT + repeated
         assert runs[given[at][1].school_id] == 1
         assert await emitted(service, given) == [int(nth != at) for nth in range(COUNT)]
-        assert (await kept(service, consumer))[0] == COUNT - 1
-        assert (await kept(service, f"{consumer}/{given[at][0].id}"))[0] == 0
-        assert (await kept(service, f"{consumer}/{given[at - 1][0].id}"))[0] == 1
+        assert (await inbox_rows(service, consumer))[0] == COUNT - 1
+        assert (await inbox_rows(service, f"{consumer}/{given[at][0].id}"))[0] == 0
+        assert (await inbox_rows(service, f"{consumer}/{given[at - 1][0].id}"))[0] == 1
 
 
-async def test_a_write_that_fails_again_fails_its_message_alone_and_nobody_is_handled_twice(spine, consumer):
+async def test_buffered_write_that_fails_again_fails_only_its_message(spine, consumer):
     # given
     given, runs = in_order(spine, again=(7,)), []
 
@@ -81,17 +81,17 @@ async def test_a_write_that_fails_again_fails_its_message_alone_and_nobody_is_ha
         runs.append(event)
         tx.write("SELECT 1 / %(by)s", {"by": 0 if event is given[7][1] else 1})
 
-    async with together(spine, consumer, handle) as (group, service):
+    async with running_batcher(spine, consumer, handle) as (batcher, service):
         # when
-        outcomes = await take_all(group, given)
+        outcomes = await handle_all(batcher, given)
         # then
         assert [type(outcome) for outcome in outcomes if outcome] == [psycopg.errors.DivisionByZero]
         assert len(runs) == COUNT
-        assert (await kept(service, consumer))[0] == COUNT - 1
+        assert (await inbox_rows(service, consumer))[0] == COUNT - 1
 
 
-async def test_a_failed_statement_that_was_not_heeded_is_its_own_handlers_fault(spine, consumer):
-    # given: the next one's statement would be the first to be told
+async def test_ignored_statement_error_fails_only_its_message(spine, consumer):
+    # given: the statement of the next message would be the first to fail
     given = in_order(spine, 3)
 
     async def handle(event, tx):
@@ -100,19 +100,19 @@ async def test_a_failed_statement_that_was_not_heeded_is_its_own_handlers_fault(
         except psycopg.errors.DivisionByZero:
             return
 
-    async with together(spine, consumer, handle) as (group, service):
+    async with running_batcher(spine, consumer, handle) as (batcher, service):
         # when
-        outcomes = await take_all(group, given)
+        outcomes = await handle_all(batcher, given)
         # then
         assert [type(outcome) for outcome in outcomes] == [
             type(None),
             psycopg.errors.InFailedSqlTransaction,
             type(None),
         ]
-        assert (await kept(service, consumer))[0] == 2
+        assert (await inbox_rows(service, consumer))[0] == 2
 
 
-async def test_a_repeat_beside_its_failure_is_not_handled_and_one_that_comes_later_is(spine, consumer):
+async def test_duplicate_in_the_batch_of_a_failure_is_skipped_and_a_later_one_is_handled(spine, consumer):
     # given
     given, runs = in_order(spine, 3), []
 
@@ -121,15 +121,15 @@ async def test_a_repeat_beside_its_failure_is_not_handled_and_one_that_comes_lat
         if runs.count(given[1][1]) == 1 and event is given[1][1]:
             raise ValueError
 
-    async with together(spine, consumer, handle) as (group, service):
+    async with running_batcher(spine, consumer, handle) as (batcher, service):
         # when
-        first = await take_all(group, [*given, given[1]])
-        later = await take_all(group, [given[1]])
-        # then: its failure is passed on once
+        first = await handle_all(batcher, [*given, given[1]])
+        later = await handle_all(batcher, [given[1]])
+        # then: its failure is reported once
         assert [type(outcome) for outcome in first] == [type(None), ValueError, type(None), Duplicate]
         assert later == [None]
         assert len(runs) == 4
-        assert (await kept(service, consumer))[0] == 3
+        assert (await inbox_rows(service, consumer))[0] == 3
 
 
 BEHAVIOURS = ("well", "before", "after", "write", "unheeded")
@@ -144,8 +144,8 @@ PROBLEMS = {
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(BEHAVIOURS), st.booleans(), st.booleans(), st.booleans()), max_size=COUNT))
-async def test_promise_07_whatever_fails_beside_them_all_others_are_handled_once(spine, messages):
-    """Each message: how it behaves, whether its handler writes and runs a statement, whether it has failed before."""
+async def test_promise_07_all_other_messages_are_handled_once_beside_any_failure(spine, messages):
+    """Each message: its behaviour, whether it buffers a write, runs a statement, and has failed before."""
     # given
     consumer = f"notifier.test.{uuid.uuid4().hex[:8]}"
     given = in_order(spine, len(messages), again=[nth for nth, each in enumerate(messages) if each[3]])
@@ -168,13 +168,13 @@ async def test_promise_07_whatever_fails_beside_them_all_others_are_handled_once
             with pytest.raises(psycopg.errors.DivisionByZero):
                 await tx.execute("SELECT 1 / 0")
 
-    async with together(spine, consumer, handle) as (group, service):
+    async with running_batcher(spine, consumer, handle) as (batcher, service):
         # when
-        outcomes = await take_all(group, given)
+        outcomes = await handle_all(batcher, given)
         # then
         well = [int(behaviour == "well") for behaviour, *_ in messages]
         assert [type(outcome) for outcome in outcomes] == [PROBLEMS[behaviour] for behaviour, *_ in messages]
         assert await emitted(service, given) == well
-        assert (await kept(service, consumer))[0] == sum(well)
+        assert (await inbox_rows(service, consumer))[0] == sum(well)
         written = [behaviour == "well" and writes for behaviour, writes, *_ in messages]
-        assert (await kept(service, f"{consumer}/written"))[0] == sum(written)
+        assert (await inbox_rows(service, f"{consumer}/written"))[0] == sum(written)

@@ -1,4 +1,4 @@
-"""What a run of a schedule tells: the event, and the outbox row that carries it."""
+"""The event that a run of a schedule publishes, and its outbox row."""
 
 import datetime as dt
 import json
@@ -24,14 +24,14 @@ from shared.transactions.outbox import OutboxEntry, json_text
 
 SOURCE = "scheduler"
 EXPIRES_AFTER = "expires_after_seconds"
-"""In a payload: how long after its run a notification is still of use."""
+"""Field of a payload: seconds after the run for which the notification is useful."""
 RUN_FIELDS = ("notification_id", "task_id")
 TIME = "ce-time"
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """One run of a schedule: its name within the schedule, its tick, and the ids that follow from them."""
+class ScheduledRun:
+    """One run of a schedule: its name within the schedule, its due time, and the ids that follow from them."""
 
     schedule: DictRow
     name: str
@@ -43,7 +43,7 @@ class Run:
 
     @property
     def task_id(self) -> UUID:
-        """A single run's task was named when it was asked for; others follow from the run."""
+        """The task of a single run was named in the request; other task ids are derived from the run."""
         named = (self.schedule["payload"] or {}).get("task_id")
         return UUID(named) if named else domain.run_id(self.id, "task")
 
@@ -55,8 +55,8 @@ class Run:
         return UUID(named) if named else domain.run_id(self.id, "notification")
 
 
-def event_of(run: Run, directory_version: int = 0) -> Event:
-    """The fact that this run tells."""
+def event_of(run: ScheduledRun, directory_version: int = 0) -> Event:
+    """Make the event of a run."""
     schedule = run.schedule
     common: dict[str, Any] = {
         "schedule_id": schedule["schedule_id"],
@@ -68,7 +68,7 @@ def event_of(run: Run, directory_version: int = 0) -> Event:
         case NotificationDue.topic:
             return _notification(run, common, directory_version)
         case ReportsMonthlyDue.topic:
-            month = domain.month_that_ended(run.due_at, schedule["timezone"])
+            month = domain.previous_month(run.due_at, schedule["timezone"])
             return ReportsMonthlyDue(
                 **common,
                 month=month.first,
@@ -86,7 +86,7 @@ def event_of(run: Run, directory_version: int = 0) -> Event:
             raise Reject(f"no schedule emits {other!r}")
 
 
-def _notification(run: Run, common: dict[str, Any], directory_version: int) -> NotificationDue:
+def _notification(run: ScheduledRun, common: dict[str, Any], directory_version: int) -> NotificationDue:
     schedule = run.schedule
     payload = {name: value for name, value in schedule["payload"].items() if name not in RUN_FIELDS}
     after = payload.pop(EXPIRES_AFTER, None)
@@ -108,14 +108,14 @@ def _notification(run: Run, common: dict[str, Any], directory_version: int) -> N
     )
 
 
-def outgoing(run: Run, event: Event, now: dt.datetime) -> OutboxEntry:
-    """The outbox row of a run; its message id is the run's, so that consumers' inboxes take it once."""
-    envelope = json_text(headers(run, event) | {TIME: now})
-    return OutboxEntry(EVENTS, event.topic, envelope, event.model_dump_json(), _seal(event))
+def outbox_entry(run: ScheduledRun, event: Event, now: dt.datetime) -> OutboxEntry:
+    """Make the outbox row of a run. Its message id is the id of the run, so that consumers handle it once."""
+    envelope = json_text(envelope_headers(run, event) | {TIME: now})
+    return OutboxEntry(EVENTS, event.topic, envelope, event.model_dump_json(), _encryption_subject(event))
 
 
-def headers(run: Run, event: Event) -> dict[str, str]:
-    """The envelope without its time."""
+def envelope_headers(run: ScheduledRun, event: Event) -> dict[str, str]:
+    """Return the headers of a run's message without the time."""
     envelope = Envelope(
         id=run.id,
         type=event.topic,
@@ -132,12 +132,12 @@ def headers(run: Run, event: Event) -> dict[str, str]:
     return found
 
 
-def _seal(event: Event) -> UUID | None:
+def _encryption_subject(event: Event) -> UUID | None:
     return event.sealed_for if event.personal else None
 
 
-def prepared(run: Run) -> dict[str, str]:
-    """Headers and body of a single run as texts that the firing statement completes: time and directory version."""
+def prepared_message(run: ScheduledRun) -> dict[str, str]:
+    """Return headers and body of a single run as texts. FIRE_SINGLE_RUNS adds the time and the directory version."""
     event = event_of(run)
     body = event.model_dump_json(exclude={"directory_version"})
-    return {"headers": json.dumps(headers(run, event)), "data": body}
+    return {"headers": json.dumps(envelope_headers(run, event)), "data": body}

@@ -1,4 +1,4 @@
-"""Single and repeating runs: once, on time, never early, and never when it is too late for their purpose."""
+"""Single and repeating runs: once, on time, never early, and never too late for their purpose."""
 
 import asyncio
 import datetime as dt
@@ -6,7 +6,7 @@ import datetime as dt
 import pytest
 
 from scheduler import handlers
-from scheduler.firing import FIRE, fire_single, take_turns
+from scheduler.claim_loop import FIRE_SINGLE_RUNS, fire_repeating, fire_single_runs
 from shared.events import NotificationDue
 from shared.events.schedule_rules import CronRule, OnceRule
 
@@ -16,16 +16,16 @@ MINUTE = dt.timedelta(minutes=1)
 AGES = 10**6
 
 
-async def test_promise_05_a_single_run_fires_once_whoever_looks(scheduler):
+async def test_promise_05_single_run_fires_once_with_several_replicas(scheduler):
     # given
     events = [await scheduler.add_due() for _ in range(60)]
-    # when: several replicas claim at the same moment, again and again
+    # when: several replicas claim at the same moment, several times
     for _ in range(3):
-        await asyncio.gather(*(fire_single(scheduler.service.transactions, 10) for _ in range(8)))
+        await asyncio.gather(*(fire_single_runs(scheduler.service.transactions, 10) for _ in range(8)))
     # then
     for event in events:
-        (told,) = await scheduler.told(event.schedule_id)
-        due = NotificationDue.model_validate(told["data"])
+        (message,) = await scheduler.published(event.schedule_id)
+        due = NotificationDue.model_validate(message["data"])
         assert str(due.notification_id) == event.payload["notification_id"]
         assert due.due_at == event.rule.at
         row = await scheduler.row(event.schedule_id)
@@ -35,46 +35,46 @@ async def test_promise_05_a_single_run_fires_once_whoever_looks(scheduler):
 async def test_promise_05_nothing_fires_early(scheduler):
     # given
     event = await scheduler.add_due(seconds_ago=-0.6)
-    await scheduler.fire()
-    assert await scheduler.told(event.schedule_id) == []
+    await scheduler.fire_due()
+    assert await scheduler.published(event.schedule_id) == []
     assert (await scheduler.row(event.schedule_id))["state"] == "active"
     # when
     await asyncio.sleep(0.7)
-    await scheduler.fire()
+    await scheduler.fire_due()
     # then
-    (told,) = await scheduler.told(event.schedule_id)
-    assert dt.datetime.fromisoformat(told["headers"]["ce-time"]) >= event.rule.at
+    (message,) = await scheduler.published(event.schedule_id)
+    assert dt.datetime.fromisoformat(message["headers"]["ce-time"]) >= event.rule.at
 
 
-async def test_the_message_of_a_run_is_complete_and_asks_for_the_newest_directory_that_is_known(scheduler):
-    # given: the school's directory has moved on since the schedule was committed at version 3
+async def test_message_of_a_run_is_complete_and_has_the_newest_directory_version(scheduler):
+    # given: the school's directory has a newer version than the schedule, which was committed at version 3
     school = await scheduler.school(version=7)
     once = await scheduler.add_due(school=school)
     repeating = await scheduler.add_repeating(school=school)
     await scheduler.set(repeating.schedule_id, due_at=await scheduler.now())
     # when
-    await scheduler.fire()
+    await scheduler.fire_due()
     # then
     for event in (once, repeating):
-        (told,) = await scheduler.told(event.schedule_id)
-        due = NotificationDue.model_validate(told["data"])
+        (message,) = await scheduler.published(event.schedule_id)
+        due = NotificationDue.model_validate(message["data"])
         assert due.directory_version == 7
         assert (due.title, due.school_id) == ("Hello", school)
-        assert told["headers"]["ce-type"] == "notification.due"
-        assert told["headers"]["ce-schoolid"] == str(school)
-        assert told["headers"]["ce-taskid"] == str(due.task_id)
+        assert message["headers"]["ce-type"] == "notification.due"
+        assert message["headers"]["ce-schoolid"] == str(school)
+        assert message["headers"]["ce-taskid"] == str(due.task_id)
 
 
-async def test_the_same_run_has_the_same_ids(scheduler):
+async def test_same_run_has_the_same_ids(scheduler):
     # given
     event = await scheduler.add_repeating()
     tick = await scheduler.now() - MINUTE
-    # when: it is made twice
+    # when: it is published twice
     for _ in range(2):
         await scheduler.set(event.schedule_id, due_at=tick)
-        await scheduler.fire()
-    # then: consumers see one message twice
-    first, second = await scheduler.told(event.schedule_id)
+        await scheduler.fire_due()
+    # then: consumers get the same message twice
+    first, second = await scheduler.published(event.schedule_id)
     for name in ("ce-id", "ce-taskid", "ce-subject"):
         assert first["headers"][name] == second["headers"][name]
 
@@ -91,17 +91,17 @@ async def test_the_same_run_has_the_same_ids(scheduler):
         ("safety", 72, "expired"),
     ],
 )
-async def test_seed_19_a_message_that_has_lost_its_sense_is_not_sent_any_more(scheduler, kind, hours, state):
-    # given: nobody was there when it came due
+async def test_seed_19_message_that_is_too_late_is_not_sent(scheduler, kind, hours, state):
+    # given: no replica ran when it was due
     event = await scheduler.add_due(hours * 3600, message={"kind": kind})
     # when
-    await scheduler.fire()
-    # then: it is sent late, or it says that it was not
+    await scheduler.fire_due()
+    # then: it is sent late, or its task fails
     assert (await scheduler.row(event.schedule_id))["state"] == state
-    assert len(await scheduler.told(event.schedule_id)) == (state == "done")
+    assert len(await scheduler.published(event.schedule_id)) == (state == "done")
     if state == "expired":
-        assert (await scheduler.told(event.schedule_id, "schedule.changed"))[-1]["data"]["state"] == "expired"
-        (task,) = await scheduler.told(event.payload["task_id"], "task.changed", "task_id")
+        assert (await scheduler.published(event.schedule_id, "schedule.changed"))[-1]["data"]["state"] == "expired"
+        (task,) = await scheduler.published(event.payload["task_id"], "task.changed", "task_id")
         assert task["data"]["state"] == "failed"
 
 
@@ -109,31 +109,31 @@ async def test_seed_19_school_closed_today_ends_with_the_day(scheduler):
     # given
     event = await scheduler.add_due(1, message={"kind": "safety"}, timezone="Pacific/Auckland")
     # when
-    await scheduler.fire()
+    await scheduler.fire_due()
     # then
-    (told,) = await scheduler.told(event.schedule_id)
-    due = NotificationDue.model_validate(told["data"])
+    (message,) = await scheduler.published(event.schedule_id)
+    due = NotificationDue.model_validate(message["data"])
     local = due.expires_at.astimezone(dt.timezone(dt.timedelta(hours=13)))
     assert (local.hour, local.minute) in {(0, 0), (1, 0)}  # 13 hours ahead in summer, 12 in winter
     assert dt.timedelta(0) < due.expires_at - due.due_at <= dt.timedelta(days=1)
 
 
-async def test_what_is_of_use_until_a_moment_carries_it_and_ends_with_it(scheduler):
+async def test_expiry_of_a_message_is_published_and_limits_its_run(scheduler):
     # given
     now = await scheduler.now()
     late = await scheduler.add_due(60, message={"expires_at": (now - MINUTE / 2).isoformat()})
     fine = await scheduler.add_due(60, message={"expires_at": (now + MINUTE).isoformat()})
     # when
-    await scheduler.fire()
+    await scheduler.fire_due()
     # then
     assert (await scheduler.row(late.schedule_id))["state"] == "expired"
-    (told,) = await scheduler.told(fine.schedule_id)
-    assert NotificationDue.model_validate(told["data"]).expires_at == now + MINUTE
+    (message,) = await scheduler.published(fine.schedule_id)
+    assert NotificationDue.model_validate(message["data"]).expires_at == now + MINUTE
 
 
 @pytest.mark.parametrize(("policy", "runs"), [("skip", 0), ("once", 1), ("all", 5)])
-async def test_missed_ticks_are_skipped_made_up_once_or_all(scheduler, policy, runs):
-    # given: five ticks, one every three hours, the newest more than an hour ago
+async def test_missed_runs_follow_the_catch_up_policy(scheduler, policy, runs):
+    # given: five missed runs, one every three hours, the newest more than an hour ago
     now = await scheduler.now()
     newest = (now - 75 * MINUTE).replace(second=0, microsecond=0)
     hours = ",".join(str((newest.hour + 3 * n) % 24) for n in range(8))
@@ -143,9 +143,12 @@ async def test_missed_ticks_are_skipped_made_up_once_or_all(scheduler, policy, r
     ticks = [newest - dt.timedelta(hours=3 * n) for n in reversed(range(5))]
     await scheduler.set(event.schedule_id, due_at=ticks[0])
     # when
-    await scheduler.fire()
+    await scheduler.fire_due()
     # then
-    due = [NotificationDue.model_validate(told["data"]).due_at for told in await scheduler.told(event.schedule_id)]
+    due = [
+        NotificationDue.model_validate(message["data"]).due_at
+        for message in await scheduler.published(event.schedule_id)
+    ]
     assert due == ticks[len(ticks) - runs :]
     row = await scheduler.row(event.schedule_id)
     assert row["due_at"] == newest + dt.timedelta(hours=3)
@@ -157,42 +160,42 @@ async def test_seed_15_overlapping_ticks_send_once(scheduler):
     event = await scheduler.add_repeating("* * * * *")
     await scheduler.set(event.schedule_id, due_at=await scheduler.now())
     # when
-    await asyncio.gather(*(take_turns(scheduler.service.transactions) for _ in range(8)))
+    await asyncio.gather(*(fire_repeating(scheduler.service.transactions) for _ in range(8)))
     # then
-    assert len(await scheduler.told(event.schedule_id)) == 1
+    assert len(await scheduler.published(event.schedule_id)) == 1
 
 
-async def test_seed_16_what_another_holds_is_left_alone_and_its_failed_claim_is_as_if_it_had_never_been(scheduler):
+async def test_seed_16_locked_rows_are_skipped_and_a_failed_claim_leaves_no_trace(scheduler):
     # given
     event = await scheduler.add_due()
     held = scheduler.service.transactions.database.workers.connection()
     async with held as connection:
         # when: a replica claims it and dies before its commit
         await connection.execute("BEGIN")
-        await connection.execute(FIRE, {"limit": 500})
-        await scheduler.fire()
-        assert await scheduler.told(event.schedule_id) == []
+        await connection.execute(FIRE_SINGLE_RUNS, {"limit": 500})
+        await scheduler.fire_due()
+        assert await scheduler.published(event.schedule_id) == []
         await connection.execute("ROLLBACK")
     # then
-    await scheduler.fire()
-    assert len(await scheduler.told(event.schedule_id)) == 1
+    await scheduler.fire_due()
+    assert len(await scheduler.published(event.schedule_id)) == 1
 
 
 async def test_seed_07_a_tick_before_the_schedule_is_whole_finds_nothing(scheduler):
-    # given: what is due and whom it is for are one row in one commit
+    # given: due time and audience are one row in one commit
     event = scheduler.request(OnceRule(at=await scheduler.now()))
     async with scheduler.service.transactions.begin() as tx:
-        await handlers.take_up(event, tx)
+        await handlers.register(event, tx)
         # when
-        await scheduler.fire()
-        assert await scheduler.told(event.schedule_id) == []
-    await scheduler.fire()
+        await scheduler.fire_due()
+        assert await scheduler.published(event.schedule_id) == []
+    await scheduler.fire_due()
     # then
-    (told,) = await scheduler.told(event.schedule_id)
-    assert NotificationDue.model_validate(told["data"]).audience.school
+    (message,) = await scheduler.published(event.schedule_id)
+    assert NotificationDue.model_validate(message["data"]).audience.school
 
 
-async def test_a_rule_that_ends_is_done_after_its_last_tick(scheduler):
+async def test_schedule_is_done_after_its_last_run(scheduler):
     # given
     now = await scheduler.now()
     event = await scheduler.add(
@@ -202,7 +205,7 @@ async def test_a_rule_that_ends_is_done_after_its_last_tick(scheduler):
     last = now.replace(hour=0, minute=0, second=0, microsecond=0) - MINUTE
     await scheduler.set(event.schedule_id, due_at=last, rule=over)
     # when
-    await scheduler.fire()
+    await scheduler.fire_due()
     # then
     row = await scheduler.row(event.schedule_id)
     assert (row["state"], row["due_at"], row["runs"]) == ("done", None, 1)

@@ -1,4 +1,4 @@
-"""Messages of one consumer in one commit, on the real database: each is handled once and fails by itself."""
+"""Messages of one consumer in one commit, on the real database: each is handled once and fails alone."""
 
 import asyncio
 import uuid
@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import psycopg
 import pytest
-from groups import kept, messages, send, take_all, together
+from batches import handle_all, inbox_rows, messages, running_batcher, send
 
 from shared.errors import InfrastructureDown, Reject
 from shared.transactions.unit_of_work import Duplicate
 
 
-async def test_what_waits_is_handled_in_few_commits(spine, consumer):
+async def test_waiting_messages_are_handled_in_few_commits(spine, consumer):
     # given
     seen = []
 
@@ -20,14 +20,14 @@ async def test_what_waits_is_handled_in_few_commits(spine, consumer):
         seen.append((event.school_id, tx.cause.school_id))
         tx.emit(event)
 
-    async with together(spine, consumer, remember) as (group, service):
+    async with running_batcher(spine, consumer, remember) as (batcher, service):
         given = messages(spine, 100)
         # when
-        outcomes = await take_all(group, given)
+        outcomes = await handle_all(batcher, given)
         # then
         assert outcomes == [None] * 100
         assert sorted(seen) == sorted((fact.school_id, fact.school_id) for _, fact in given)
-        rows, commits = await kept(service, consumer)
+        rows, commits = await inbox_rows(service, consumer)
         assert rows == 100
         assert commits <= 10
         query = "SELECT count(*) FROM outbox WHERE headers::jsonb ->> 'ce-causationid' = ANY(%s)"
@@ -35,7 +35,7 @@ async def test_what_waits_is_handled_in_few_commits(spine, consumer):
 
 
 @pytest.mark.parametrize("problem", [Reject("no"), ValueError("secret"), psycopg.errors.UniqueViolation()])
-async def test_promise_07_one_that_fails_is_told_and_the_others_commit_once(spine, consumer, problem):
+async def test_promise_07_failed_message_gets_its_error_and_others_commit_once(spine, consumer, problem):
     # given
     given = messages(spine, 25)
     bad = given[12][1]
@@ -48,19 +48,19 @@ async def test_promise_07_one_that_fails_is_told_and_the_others_commit_once(spin
         await tx.execute("SELECT 1")
         tx.emit(event)
 
-    async with together(spine, consumer, handle) as (group, service):
+    async with running_batcher(spine, consumer, handle) as (batcher, service):
         # when
-        outcomes = await take_all(group, given)
+        outcomes = await handle_all(batcher, given)
         # then
         assert outcomes == [None] * 12 + [problem] + [None] * 12
         assert len(runs) == 1
-        assert (await kept(service, consumer))[0] == 24
+        assert (await inbox_rows(service, consumer))[0] == 24
         query = "SELECT count(*) FROM outbox WHERE headers::jsonb ->> 'ce-causationid' = ANY(%s)"
         assert await spine.count(service, query, [str(envelope.id) for envelope, _ in given]) == 24
 
 
-async def test_a_failure_of_the_commit_is_sought_one_by_one(spine, consumer):
-    # given: what the outbox refuses
+async def test_failed_commit_is_repeated_message_by_message(spine, consumer):
+    # given: a row that the outbox refuses
     given = messages(spine, 10)
     bad = given[3][1]
 
@@ -69,16 +69,16 @@ async def test_a_failure_of_the_commit_is_sought_one_by_one(spine, consumer):
         if event is bad:
             tx.outgoing.append(replace(tx.outgoing[-1], data="\x00"))
 
-    async with together(spine, consumer, handle) as (group, service):
+    async with running_batcher(spine, consumer, handle) as (batcher, service):
         # when
-        outcomes = await take_all(group, given)
+        outcomes = await handle_all(batcher, given)
         # then
         assert [isinstance(outcome, psycopg.DataError) for outcome in outcomes] == [fact is bad for _, fact in given]
-        assert (await kept(service, consumer))[0] == 9
+        assert (await inbox_rows(service, consumer))[0] == 9
 
 
-async def test_contention_is_nobodys_fault(spine, consumer):
-    # given: the first try meets a deadlock
+async def test_contention_repeats_the_batch(spine, consumer):
+    # given: the first attempt has a deadlock
     tries = []
 
     async def handle(event, tx):
@@ -86,33 +86,33 @@ async def test_contention_is_nobodys_fault(spine, consumer):
         if len(tries) == 2:
             raise psycopg.errors.DeadlockDetected
 
-    async with together(spine, consumer, handle) as (group, service):
-        assert await take_all(group, messages(spine, 5)) == [None] * 5
-        assert (await kept(service, consumer))[0] == 5
+    async with running_batcher(spine, consumer, handle) as (batcher, service):
+        assert await handle_all(batcher, messages(spine, 5)) == [None] * 5
+        assert (await inbox_rows(service, consumer))[0] == 5
 
 
-async def test_promise_03_rule_16_trouble_of_the_infrastructure_is_told_to_all(spine, consumer):
+async def test_promise_03_rule_16_outage_is_reported_for_all_messages(spine, consumer):
     async def handle(event, tx):
         raise InfrastructureDown("away")
 
-    async with together(spine, consumer, handle) as (group, service):
-        outcomes = await take_all(group, messages(spine, 5))
+    async with running_batcher(spine, consumer, handle) as (batcher, service):
+        outcomes = await handle_all(batcher, messages(spine, 5))
         assert {type(outcome) for outcome in outcomes} == {InfrastructureDown}
-        assert (await kept(service, consumer))[0] == 0
+        assert (await inbox_rows(service, consumer))[0] == 0
 
 
-async def test_rule_16_who_waits_for_a_place_asks_nothing_of_a_database_that_is_away(spine, consumer):
+async def test_rule_16_waiting_batch_does_not_use_an_unavailable_database(spine, consumer):
     # given
     asked = []
 
     async def remember(event, tx):
         asked.append(event)
 
-    async with together(spine, consumer, remember) as (group, service):
+    async with running_batcher(spine, consumer, remember) as (batcher, service):
         gate = service.runtime.gate
         gate.close(psycopg.OperationalError("away"))
         # when
-        waiting = asyncio.create_task(take_all(group, messages(spine, 5)))
+        waiting = asyncio.create_task(handle_all(batcher, messages(spine, 5)))
         await asyncio.sleep(0.1)
         # then
         assert asked == []
@@ -121,22 +121,22 @@ async def test_rule_16_who_waits_for_a_place_asks_nothing_of_a_database_that_is_
         probing.cancel()
 
 
-async def test_a_repeat_is_not_handled_whether_in_one_group_or_later(spine, consumer):
+async def test_duplicate_is_skipped_in_the_same_batch_and_later(spine, consumer):
     seen = []
 
     async def remember(event, tx):
         seen.append(event)
 
-    async with together(spine, consumer, remember) as (group, _):
+    async with running_batcher(spine, consumer, remember) as (batcher, _):
         one = messages(spine, 1)
-        first = await take_all(group, one * 3)
-        again = await take_all(group, one)
+        first = await handle_all(batcher, one * 3)
+        again = await handle_all(batcher, one)
         outcomes = [type(outcome) for outcome in first + again]
         assert sorted(outcomes, key=str) == sorted([type(None), *[Duplicate] * 3], key=str)
         assert len(seen) == 1
 
 
-async def test_slow_work_is_done_side_by_side_and_commits_one_by_one(spine, consumer):
+async def test_slow_messages_run_concurrently_and_commit_separately(spine, consumer):
     # given
     running, most_at_once = 0, 0
 
@@ -147,30 +147,30 @@ async def test_slow_work_is_done_side_by_side_and_commits_one_by_one(spine, cons
         await asyncio.sleep(0.06)
         running -= 1
 
-    async with together(spine, consumer, work, turn_seconds=0.05) as (group, service):
+    async with running_batcher(spine, consumer, work, turn_seconds=0.05) as (batcher, service):
         # when
-        assert await take_all(group, messages(spine, 20)) == [None] * 20
+        assert await handle_all(batcher, messages(spine, 20)) == [None] * 20
         # then
-        rows, commits = await kept(service, consumer)
+        rows, commits = await inbox_rows(service, consumer)
         assert rows == 20
         assert commits >= 19
         assert most_at_once > 1
 
 
-async def test_a_statement_that_failed_unheeded_commits_nothing(spine, consumer):
+async def test_ignored_statement_error_commits_nothing(spine, consumer):
     async def swallow(event, tx):
         try:
             await tx.execute("SELECT 1 / 0")
         except psycopg.errors.DivisionByZero:
             return
 
-    async with together(spine, consumer, swallow) as (group, service):
-        outcomes = await take_all(group, messages(spine, 1))
+    async with running_batcher(spine, consumer, swallow) as (batcher, service):
+        outcomes = await handle_all(batcher, messages(spine, 1))
         assert [type(outcome) for outcome in outcomes] == [psycopg.errors.InFailedSqlTransaction]
-        assert (await kept(service, consumer))[0] == 0
+        assert (await inbox_rows(service, consumer))[0] == 0
 
 
-async def test_who_has_gone_away_keeps_nobody_waiting(spine, consumer):
+async def test_cancelled_waiter_does_not_block_batch(spine, consumer):
     # given
     begun, go = asyncio.Event(), asyncio.Event()
 
@@ -178,21 +178,21 @@ async def test_who_has_gone_away_keeps_nobody_waiting(spine, consumer):
         begun.set()
         await go.wait()
 
-    async with together(spine, consumer, wait) as (group, service):
+    async with running_batcher(spine, consumer, wait) as (batcher, service):
         (one, *others) = messages(spine, 3)
-        gone = asyncio.create_task(group.take(*one))
+        gone = asyncio.create_task(batcher.handle(*one))
         await begun.wait()
-        rest = asyncio.create_task(take_all(group, others))
+        rest = asyncio.create_task(handle_all(batcher, others))
         await asyncio.sleep(0)
         # when
         gone.cancel()
         go.set()
-        # then: its commit is not undone, and a redelivery will find it
+        # then: its commit stays, and a redelivery is a duplicate
         assert await rest == [None, None]
-        assert (await kept(service, consumer))[0] == 3
+        assert (await inbox_rows(service, consumer))[0] == 3
 
 
-async def test_what_is_only_written_is_there_for_whoever_reads_and_shares_a_round_trip(spine, consumer):
+async def test_buffered_writes_are_visible_to_later_reads_and_share_a_round_trip(spine, consumer):
     # given
     write = "INSERT INTO inbox (message_id, consumer) VALUES (%(id)s, %(consumer)s)"
     counts = []
@@ -203,17 +203,17 @@ async def test_what_is_only_written_is_there_for_whoever_reads_and_shares_a_roun
             row = await tx.row("SELECT count(*) FROM inbox WHERE consumer = %s", (f"{consumer}/written",))
             counts.append(row["count"])
 
-    async with together(spine, consumer, handle) as (group, service):
+    async with running_batcher(spine, consumer, handle) as (batcher, service):
         # when
-        assert await take_all(group, messages(spine, 25)) == [None] * 25
+        assert await handle_all(batcher, messages(spine, 25)) == [None] * 25
         # then
         assert counts == [1, 2]
-        assert (await kept(service, f"{consumer}/written"))[0] == 25
+        assert (await inbox_rows(service, f"{consumer}/written"))[0] == 25
 
 
 @pytest.mark.parametrize("reads", [False, True])
-async def test_a_write_that_fails_fails_its_message_alone(spine, consumer, reads):
-    # given: it is run by the next one's statement, if that has one
+async def test_failed_buffered_write_fails_only_its_message(spine, consumer, reads):
+    # given: the statement of the next message executes it, if there is one
     given = messages(spine, 10)
     bad = given[7][1]
 
@@ -222,18 +222,18 @@ async def test_a_write_that_fails_fails_its_message_alone(spine, consumer, reads
             await tx.execute("SELECT 1")
         tx.write("SELECT 1 / %(by)s", {"by": 0 if event is bad else 1})
 
-    async with together(spine, consumer, handle) as (group, service):
+    async with running_batcher(spine, consumer, handle) as (batcher, service):
         # when
-        outcomes = await take_all(group, given)
+        outcomes = await handle_all(batcher, given)
         # then
         expected = [type(None)] * 10
         expected[7] = psycopg.errors.DivisionByZero
         assert [type(outcome) for outcome in outcomes] == expected
-        assert (await kept(service, consumer))[0] == 9
+        assert (await inbox_rows(service, consumer))[0] == 9
 
 
-async def test_a_message_does_not_wait_for_the_slow_one_before_it(spine, consumer):
-    # given: a big plan, which takes its time
+async def test_message_does_not_wait_for_an_earlier_slow_one(spine, consumer):
+    # given: a large plan, which takes long
     (slow, quick), free, under_way = messages(spine, 2), asyncio.Event(), asyncio.Event()
 
     async def handle(event, tx):
@@ -241,21 +241,21 @@ async def test_a_message_does_not_wait_for_the_slow_one_before_it(spine, consume
             under_way.set()
             await free.wait()
 
-    async with together(spine, consumer, handle, turn_seconds=0.05) as (group, service):
-        first = asyncio.create_task(group.take(*slow))
+    async with running_batcher(spine, consumer, handle, turn_seconds=0.05) as (batcher, service):
+        first = asyncio.create_task(batcher.handle(*slow))
         await under_way.wait()
         # when
         async with asyncio.timeout(10):
-            await group.take(*quick)
+            await batcher.handle(*quick)
         # then
         assert not first.done()
         free.set()
         await first
-        assert (await kept(service, consumer))[0] == 2
+        assert (await inbox_rows(service, consumer))[0] == 2
 
 
-async def test_what_takes_long_by_its_nature_is_in_no_group(spine, consumer):
-    # given: they come in while something else is under way, so that they would be handled together
+async def test_large_audience_is_handled_alone(spine, consumer):
+    # given: they arrive while another message is being handled, so that they would form a batch
     big, small = send({"school": True}), [send({"people": [uuid.uuid4()]}) for _ in range(6)]
     first, go, free = send({"people": [uuid.uuid4()]}), asyncio.Event(), asyncio.Event()
 
@@ -263,8 +263,8 @@ async def test_what_takes_long_by_its_nature_is_in_no_group(spine, consumer):
         if event in (first[1], big[1]):
             await (go if event is first[1] else free).wait()
 
-    async with together(spine, consumer, handle) as (group, service):
-        waiting = [asyncio.create_task(group.take(*each)) for each in (first, *small[:3], big, *small[3:])]
+    async with running_batcher(spine, consumer, handle) as (batcher, service):
+        waiting = [asyncio.create_task(batcher.handle(*each)) for each in (first, *small[:3], big, *small[3:])]
         await asyncio.sleep(0)
         # when
         go.set()
@@ -274,4 +274,4 @@ async def test_what_takes_long_by_its_nature_is_in_no_group(spine, consumer):
         assert not any(each.done() for each in waiting[4:])
         free.set()
         await asyncio.gather(*waiting)
-        assert await kept(service, consumer) == (8, 4)
+        assert await inbox_rows(service, consumer) == (8, 4)

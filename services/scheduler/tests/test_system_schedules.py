@@ -1,25 +1,25 @@
-"""The system's own schedules: rows that are made once, kept, and told with what they are about."""
+"""System schedules: rows that are created once, kept up to date, and published."""
 
 import asyncio
 import datetime as dt
 
 import pytest
 
-from scheduler import domain, system
+from scheduler import domain, system_schedules
 from scheduler.invariants import INVARIANTS
-from scheduler.system import DAILY, MONTHLY
+from scheduler.system_schedules import DAILY, MONTHLY
 from shared.events import ReportsMonthlyDue, TasksExpiryDue
 from shared.recurrence import zone_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_they_are_made_once_whoever_makes_them_and_however_often(scheduler):
+async def test_system_schedules_are_created_once(scheduler):
     # given
     school = await scheduler.school("America/New_York")
     # when
-    await asyncio.gather(*(system.maintain(scheduler.service.transactions) for _ in range(4)))
-    assert await system.maintain(scheduler.service.transactions) == 0
+    await asyncio.gather(*(system_schedules.maintain(scheduler.service.transactions) for _ in range(4)))
+    assert await system_schedules.maintain(scheduler.service.transactions) == 0
     # then
     for chore in DAILY:
         row = await scheduler.row(chore.id(None))
@@ -29,9 +29,9 @@ async def test_they_are_made_once_whoever_makes_them_and_however_often(scheduler
 
 
 async def test_seed_18_months_are_reported_once_each_for_the_month_that_ended_by_the_schools_clock(scheduler):
-    # given: a school far east, whose month begins while it is still the old one in UTC; nobody was there for two months
+    # given: a school far east, whose month begins earlier than in UTC; no replica ran for two months
     school = await scheduler.school("Pacific/Auckland")
-    await system.maintain(scheduler.service.transactions)
+    await system_schedules.maintain(scheduler.service.transactions)
     schedule = MONTHLY.id(school)
     now = await scheduler.now()
     there = zone_of("Pacific/Auckland")
@@ -39,18 +39,19 @@ async def test_seed_18_months_are_reported_once_each_for_the_month_that_ended_by
     before = (first - dt.timedelta(days=2)).replace(day=1)
     await scheduler.set(schedule, due_at=before)
     # when
-    await scheduler.fire()
-    await scheduler.fire()
-    # then: none left out, none twice, never the current one
-    told = [
-        ReportsMonthlyDue.model_validate(row["data"]) for row in await scheduler.told(schedule, "reports.monthly_due")
+    await scheduler.fire_due()
+    await scheduler.fire_due()
+    # then: no month is missing, none is twice, and none is the current one
+    message = [
+        ReportsMonthlyDue.model_validate(row["data"])
+        for row in await scheduler.published(schedule, "reports.monthly_due")
     ]
-    assert [due.due_at for due in told] == [before, first]
-    assert [due.month for due in told] == [
+    assert [due.due_at for due in message] == [before, first]
+    assert [due.month for due in message] == [
         (tick - dt.timedelta(days=2)).date().replace(day=1) for tick in (before, first)
     ]
-    assert told[0].ends_at == told[1].starts_at
-    assert (told[1].starts_at.astimezone(domain.zone_of("Pacific/Auckland")).hour, told[1].timezone) == (
+    assert message[0].ends_at == message[1].starts_at
+    assert (message[1].starts_at.astimezone(domain.zone_of("Pacific/Auckland")).hour, message[1].timezone) == (
         0,
         "Pacific/Auckland",
     )
@@ -73,31 +74,31 @@ async def test_seed_18_a_month_has_the_bounds_of_the_schools_own_days(instant, z
     def utc(text):
         return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
 
-    found = domain.month_that_ended(utc(instant), zone)
+    found = domain.previous_month(utc(instant), zone)
     assert found == domain.Month(dt.date.fromisoformat(month), utc(starts), utc(ends))
 
 
-async def test_a_school_that_moves_or_ends_takes_its_schedule_along(scheduler, admin):
+async def test_schedule_follows_the_schools_timezone_and_closure(scheduler, admin):
     # given
     school = await scheduler.school("Europe/Berlin")
-    await system.maintain(scheduler.service.transactions)
+    await system_schedules.maintain(scheduler.service.transactions)
     berlin = (await scheduler.row(MONTHLY.id(school)))["due_at"]
     # when
     await scheduler.school("Australia/Lord_Howe", version=2, school=school)
-    await system.maintain(scheduler.service.transactions)
+    await system_schedules.maintain(scheduler.service.transactions)
     # then
     assert (await scheduler.row(MONTHLY.id(school)))["due_at"] < berlin
-    # and when it ends, and begins anew
+    # and when the school closes and opens again
     for active, state in ((False, "cancelled"), (True, "active")):
         admin.execute("UPDATE scheduler.school SET active = %s WHERE school_id = %s", (active, school))
-        await system.maintain(scheduler.service.transactions)
+        await system_schedules.maintain(scheduler.service.transactions)
         assert (await scheduler.row(MONTHLY.id(school)))["state"] == state
 
 
-async def test_they_can_be_seen_and_only_administrators_pause_or_run_them(scheduler):
+async def test_system_schedules_are_visible_and_only_administrators_change_them(scheduler):
     # given
     school = await scheduler.school()
-    await system.maintain(scheduler.service.transactions)
+    await system_schedules.maintain(scheduler.service.transactions)
     expiry = next(chore for chore in DAILY if chore.emits == TasksExpiryDue.topic).id(None)
     # when
     page = (await scheduler.ask("GET", "", school, params={"system": True})).json()
@@ -115,18 +116,18 @@ async def test_they_can_be_seen_and_only_administrators_pause_or_run_them(schedu
     assert (refused.status_code, refused.json()["detail"]["code"]) == (409, "conflict")
     seen = (await scheduler.ask("GET", f"/{expiry}", school)).json()
     assert (seen["last_run"]["outcome"], seen["runs"]) == ("ran", 1)
-    (told,) = await scheduler.told(expiry, "tasks.expiry_due")
-    assert seen["last_run"]["task_id"] == told["data"]["task_id"]
+    (message,) = await scheduler.published(expiry, "tasks.expiry_due")
+    assert seen["last_run"]["task_id"] == message["data"]["task_id"]
 
 
-async def test_what_must_never_be_found_is_found_when_it_is_there(scheduler):
+async def test_invariants_count_violations(scheduler):
     async def violations():
         async with scheduler.service.transactions.begin() as tx:
             found = {name: await tx.row(statement) for name, statement in INVARIANTS.items()}
         return {name: row["violations"] for name, row in found.items()}
 
     # given
-    await scheduler.fire()
+    await scheduler.fire_due()
     event = await scheduler.add_due(seconds_ago=-3600)
     assert await violations() == {"schedule_overdue": 0, "schedule_unarmed": 0}
     # when

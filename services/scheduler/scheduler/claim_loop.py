@@ -1,7 +1,7 @@
-"""The claim loop: what is due is fired, told and armed again in one commit. Every replica runs it.
+"""The claim loop: publishes due runs and computes the next ones, in one commit. Every replica runs it.
 
-The database's clock decides what is due; the sleep in between is only a hint, and never longer than `look_every`, so a
-schedule that another replica was told of is seen in time, and so is one whose replica died.
+The database's clock decides what is due. The pause between two looks is at most `look_every` seconds, so that a replica
+also finds schedules that another replica has registered, and those of a replica that has died.
 """
 
 import asyncio
@@ -13,8 +13,15 @@ import structlog
 from psycopg.rows import DictRow
 
 from scheduler import domain, store
-from scheduler.arming import at, calendar_of, latest_of, moved, over, rule_of
-from scheduler.occasions import Run, event_of, outgoing
+from scheduler.next_due import (
+    calendar_of,
+    completed_occurrences,
+    due_columns,
+    latest_of,
+    recompute_after_calendar_change,
+    rule_of,
+)
+from scheduler.run_events import ScheduledRun, event_of, outbox_entry
 from shared.events.schedule_rules import Rule
 from shared.persistence.database_errors import is_database_down
 from shared.recurrence import SchoolCalendar, is_over
@@ -23,12 +30,15 @@ from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 log = structlog.get_logger()
 
 MICROSECOND = dt.timedelta(microseconds=1)
-TURNS = 50
-"""Repeating schedules claimed by one commit: their next ticks are calculated here, which must not hold the loop."""
+NOT_SENT_IN_TIME = "it could not be sent in time, and is no longer useful"
+"""The error of a task whose run expired."""
+REPEATING_LIMIT = 50
+"""Repeating schedules per commit. Their next runs are computed in this process, which must not block the event loop."""
 
-# The clock is read once, in a subquery: as a volatile function in the condition it would keep the index from use.
-# Rows that a decision holds are skipped; one that was decided meanwhile is looked at again by PostgreSQL, as it is now.
-FIRE = """
+# Publish single runs that are due, or expire them, and end their schedules. The clock is read once, in a subquery: a
+# volatile function in the condition would prevent the use of the index. Rows that a decision has locked are skipped;
+# PostgreSQL checks a row that was changed meanwhile again.
+FIRE_SINGLE_RUNS = """
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now), due AS (
     SELECT schedule_id, school_id, emits, headers, data, due_at, fire_until, directory_version
     FROM schedule
@@ -56,8 +66,10 @@ WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now), due AS (
 )
 SELECT count(*) AS claimed, array_agg(schedule_id) FILTER (WHERE state = 'expired') AS expired FROM fired, put
 """
-EXPIRED = "SELECT * FROM schedule WHERE schedule_id = ANY(%(ids)s)"
-CLAIM = """
+# Find schedules by their ids.
+SELECT_SCHEDULES = "SELECT * FROM schedule WHERE schedule_id = ANY(%(ids)s)"
+# Lock repeating schedules that are due, with the calendars of their schools.
+CLAIM_REPEATING = """
 SELECT s.*, c.calendar, c.calendar_version AS calendar_known, coalesce(c.seen, 0) AS seen
 FROM (
     SELECT * FROM schedule
@@ -65,7 +77,8 @@ FROM (
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ) s LEFT JOIN school c USING (school_id)
 """
-TURNED = """
+# Write the results and the next runs of repeating schedules.
+UPDATE_REPEATING = """
 UPDATE schedule s SET state = r.state, due_at = r.due_at, fire_until = r.fire_until, runs = s.runs + r.ran,
     over_until = r.over_until, last_due_at = r.last_due_at, last_outcome = r.last_outcome,
     last_run_at = coalesce(r.last_run_at, s.last_run_at), last_task_id = coalesce(r.last_task_id, s.last_task_id),
@@ -76,15 +89,16 @@ FROM jsonb_to_recordset(%(rows)s) AS r(schedule_id uuid, state text, due_at time
     last_task_id uuid, last_notification_id uuid, calendar_version bigint)
 WHERE s.schedule_id = r.schedule_id
 """
-NEXT = """
+# Find the seconds until the next schedule is due.
+SELECT_SECONDS_TO_NEXT = """
 SELECT extract(epoch FROM least(
     (SELECT min(due_at) FROM schedule WHERE state = 'active' AND simple),
     (SELECT min(due_at) FROM schedule WHERE state = 'active' AND NOT simple)) - clock_timestamp())::float8 AS seconds
 """
 
 
-class Firing:
-    """Releases what is due for as long as the service lives."""
+class DueScheduleLoop:
+    """Fires due schedules while the service runs."""
 
     def __init__(self, transactions: UnitOfWorkFactory, *, claim: int, look_every: float) -> None:
         self._transactions = transactions
@@ -92,98 +106,98 @@ class Firing:
         self._look_every = look_every
 
     async def run(self) -> None:
-        """Until cancelled; while the database is away it asks again."""
+        """Run until cancelled; while the database is down, try again."""
         while True:
             try:
-                full = await self.release()
+                full = await self.fire_due()
                 pause = 0.0 if full else await self._until_next()
             except Exception as problem:
                 if not is_database_down(problem):
                     raise
-                log.warning("firing.database_away", error=type(problem).__name__)
+                log.warning("claim_loop.database_unavailable", error=type(problem).__name__)
                 pause = self._look_every
-            # Slept on the monotonic clock: a wall clock that jumps changes nothing.
+            # The pause uses the monotonic clock: a jump of the wall clock changes nothing.
             await asyncio.sleep(pause)
 
-    async def release(self) -> bool:
-        """Fire one batch of each sort; whether there may be more."""
-        single = await fire_single(self._transactions, self._claim)
-        repeating = await take_turns(self._transactions)
-        return single == self._claim or repeating == TURNS
+    async def fire_due(self) -> bool:
+        """Fire one batch of single runs and one of repeating schedules; returns whether more may be due."""
+        single = await fire_single_runs(self._transactions, self._claim)
+        repeating = await fire_repeating(self._transactions)
+        return single == self._claim or repeating == REPEATING_LIMIT
 
     async def _until_next(self) -> float:
         async with self._transactions.database.worker() as connection:
-            row = await (await connection.execute(NEXT)).fetchone()
+            row = await (await connection.execute(SELECT_SECONDS_TO_NEXT)).fetchone()
         seconds = row["seconds"] if row else None
         return self._look_every if seconds is None else min(max(float(seconds), 0.0), self._look_every)
 
 
-async def fire_single(transactions: UnitOfWorkFactory, limit: int) -> int:
-    """Fire up to `limit` single runs that are due; returns how many were claimed."""
+async def fire_single_runs(transactions: UnitOfWorkFactory, limit: int) -> int:
+    """Fire up to `limit` single runs that are due; returns the number of claimed schedules."""
     async with transactions.begin() as tx:
-        row = await tx.row(FIRE, {"limit": limit})
+        row = await tx.row(FIRE_SINGLE_RUNS, {"limit": limit})
         assert row is not None
         if row["expired"]:
-            await _tell_expired(tx, row["expired"])
+            await _report_expired(tx, row["expired"])
     if row["claimed"]:
         transactions.outbox_filled.set()
     return int(row["claimed"])
 
 
-async def _tell_expired(tx: UnitOfWork, ids: list[Any]) -> None:
-    for row in await tx.rows(EXPIRED, {"ids": ids}):
-        store.tell(tx, row)
-        await store.end_task(tx, row, "failed", "it came due while nobody could send it, and is of no use any more")
+async def _report_expired(tx: UnitOfWork, ids: list[Any]) -> None:
+    for row in await tx.rows(SELECT_SCHEDULES, {"ids": ids}):
+        store.publish_change(tx, row)
+        await store.end_task(tx, row, "failed", NOT_SENT_IN_TIME)
 
 
-async def take_turns(transactions: UnitOfWorkFactory, limit: int = TURNS) -> int:
-    """Let repeating schedules that are due run, and arm their next ticks; returns how many were claimed."""
+async def fire_repeating(transactions: UnitOfWorkFactory, limit: int = REPEATING_LIMIT) -> int:
+    """Fire repeating schedules that are due and compute their next runs; returns the number of claimed schedules."""
     async with transactions.begin() as tx:
-        rows = await tx.rows(CLAIM, {"limit": limit})
+        rows = await tx.rows(CLAIM_REPEATING, {"limit": limit})
         if not rows:
             return 0
-        moment = await store.now(tx)
-        turned = []
+        moment = await store.database_now(tx)
+        fired = []
         for row in rows:
-            turned.append(await _turn(tx, row, moment))
-            await asyncio.sleep(0)  # a rule may take a millisecond for each tick: others have their turn in between
-        await tx.execute(TURNED, {"rows": json.dumps(turned, default=str)})
+            fired.append(await _fire_schedule(tx, row, moment))
+            await asyncio.sleep(0)  # a rule may need a millisecond per run: let other tasks run in between
+        await tx.execute(UPDATE_REPEATING, {"rows": json.dumps(fired, default=str)})
     return len(rows)
 
 
-async def _turn(tx: UnitOfWork, row: DictRow, moment: dt.datetime) -> dict[str, Any]:
+async def _fire_schedule(tx: UnitOfWork, row: DictRow, moment: dt.datetime) -> dict[str, Any]:
     rule, school = rule_of(row), calendar_of(row["calendar"])
-    turn = _decided(row, rule, moment, school)
-    runs = [Run(row, domain.tick_name(tick), tick) for tick in turn.runs]
+    decision = _decide(row, rule, moment, school)
+    runs = [ScheduledRun(row, domain.run_name(tick), tick) for tick in decision.runs]
     for run in runs:
         event = event_of(run, max(row["directory_version"], row["seen"]))
-        tx.outgoing.append(outgoing(run, event, moment))
-    ended = turn.then is None and is_over(rule, row["timezone"], moment)
+        tx.outgoing.append(outbox_entry(run, event, moment))
+    ended = decision.then is None and is_over(rule, row["timezone"], moment)
     if ended and not runs:
-        await store.end_task(tx, row, "failed", "it came due while nobody could send it, and is of no use any more")
+        await store.end_task(tx, row, "failed", NOT_SENT_IN_TIME)
     last = runs[-1] if runs else None
-    done = moment if turn.then is None else min(moment, turn.then - MICROSECOND)
-    return at(row, turn.then) | {
+    done = moment if decision.then is None else min(moment, decision.then - MICROSECOND)
+    return due_columns(row, decision.then) | {
         "schedule_id": row["schedule_id"],
         "state": row["state"] if not ended else "done" if row["runs"] or runs else "expired",
-        "over_until": over(row, rule, done, school),
+        "over_until": completed_occurrences(row, rule, done, school),
         "ran": len(runs),
         "last_due_at": last.due_at if last else row["due_at"],
         "last_run_at": moment if last else None,
-        "last_outcome": "ran" if last and not turn.dropped else "caught_up" if last else turn.dropped,
+        "last_outcome": "ran" if last and not decision.dropped else "caught_up" if last else decision.dropped,
         "last_task_id": last.task_id if last else None,
         "last_notification_id": last.notification_id if last else None,
         "calendar_version": row["calendar_known"] or 0,
     }
 
 
-def _decided(row: DictRow, rule: Rule, moment: dt.datetime, school: SchoolCalendar) -> domain.Turn:
-    """What it does now. Where the calendar has changed since this tick was armed, the tick may have moved."""
+def _decide(row: DictRow, rule: Rule, moment: dt.datetime, school: SchoolCalendar) -> domain.DueDecision:
+    """Decide what a due schedule does. If its calendar has changed since the computation, the run may have moved."""
     due_at: dt.datetime | None = row["due_at"]
     if row["needs_calendar"] and row["calendar_version"] < (row["calendar_known"] or 0):
-        due_at = moved(row, row["due_at"] - MICROSECOND, school)["due_at"]
+        due_at = recompute_after_calendar_change(row, row["due_at"] - MICROSECOND, school)["due_at"]
     if due_at is None or due_at > moment:
-        return domain.Turn((), "moved", due_at)
-    return domain.take_turn(
+        return domain.DueDecision((), "moved", due_at)
+    return domain.decide_due_runs(
         rule, row["timezone"], due_at, moment, policy=row["catch_up"], latest=latest_of(row), school=school
     )

@@ -1,4 +1,4 @@
-"""Children: what they may use, and that nothing of them is left."""
+"""Child processes: their limits, and that none of them remains."""
 
 import asyncio
 import signal
@@ -43,7 +43,7 @@ async def written(path):
 def alive(pid):
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):  # the latter: it died between the opening and the reading
+    except (FileNotFoundError, ProcessLookupError):  # the process ended between opening and reading
         return False
     return state not in "ZX"
 
@@ -52,7 +52,7 @@ async def gone(pids):
     await eventually(lambda: asyncio.sleep(0, [pid for pid in pids if alive(pid)]), lambda left: left == [])
 
 
-async def test_a_child_gets_its_input_and_nothing_of_the_workers_environment():
+async def test_child_gets_stdin_but_not_the_workers_environment():
     ended = await python(
         "import os, sys; print(sorted(os.environ)); print(sys.stdin.read()); sys.exit(3)",
         stdin=b"page",
@@ -71,18 +71,18 @@ async def test_a_child_gets_its_input_and_nothing_of_the_workers_environment():
     ],
     ids=["memory", "cpu", "crash"],
 )
-async def test_a_child_that_takes_too_much_takes_only_itself(code, expected):
+async def test_child_over_its_limits_ends_without_harm_to_the_worker(code, expected):
     ended = await python(code)
     assert ended.code == expected
 
 
-async def test_a_child_that_writes_too_much_is_killed():
+async def test_child_that_writes_too_much_is_killed():
     with pytest.raises(TooMuchOutput):
         await python("while True: print('x' * 1000)")
 
 
-async def test_a_cancelled_child_is_killed_with_its_whole_group(tmp_path):
-    # given: neither child nor grandchild listens to SIGTERM
+async def test_cancelled_child_is_killed_with_its_process_group(tmp_path):
+    # given: child and grandchild ignore SIGTERM
     running = asyncio.create_task(python(FAMILY, str(tmp_path / "pids")))
     pids = [int(pid) for pid in await eventually(lambda: written(tmp_path / "pids"), lambda found: len(found) == 2)]
     assert all(alive(pid) for pid in pids)
@@ -94,7 +94,7 @@ async def test_a_cancelled_child_is_killed_with_its_whole_group(tmp_path):
     await gone(pids)
 
 
-async def test_a_child_that_listens_ends_by_itself_and_its_group_is_swept(tmp_path):
+async def test_child_that_obeys_sigterm_ends_and_its_process_group_is_killed(tmp_path):
     polite = FAMILY.replace("signal.signal(signal.SIGTERM, signal.SIG_IGN)", "")
     running = asyncio.create_task(python(polite, str(tmp_path / "pids")))
     pids = [int(pid) for pid in await eventually(lambda: written(tmp_path / "pids"), lambda found: len(found) == 2)]
@@ -104,7 +104,7 @@ async def test_a_child_that_listens_ends_by_itself_and_its_group_is_swept(tmp_pa
     await gone(pids)
 
 
-async def test_a_child_dies_with_a_worker_that_is_killed(tmp_path):
+async def test_child_ends_when_its_worker_is_killed(tmp_path):
     # given
     sleeper = "import os, sys, time; open(sys.argv[1], 'w').write(f'{os.getpid()} -'); time.sleep(600)"
     worker = await asyncio.create_subprocess_exec(sys.executable, "-c", WORKER, sleeper, str(tmp_path / "pids"))

@@ -1,6 +1,7 @@
-"""The door comes first: whoever may not is told so before a byte of the body is looked at."""
+"""Admission comes first: a request that is refused is answered before a byte of its body is read."""
 
 import json
+from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
@@ -26,13 +27,22 @@ async def test_seed_23_a_broken_body_without_a_token_is_401_and_with_the_wrong_r
             assert (refused.status_code, refused.json()["code"]) == (403, "forbidden"), name
 
 
-async def asked(gateway, method, path):
-    """The status and the allowed methods for a path as it is: HTTP clients put paths in order before they send them."""
-    token = gateway.token("staff", uuid4(), uuid4())
-    sent = []
+@dataclass
+class Asked:
+    """An answer, and how much of the body was read for it."""
+
+    status: int
+    headers: dict[bytes, bytes]
+    reads: int
+
+
+async def asked(gateway, method, path, token=None):
+    """Ask for a path as it is: HTTP clients put paths in order before they send them."""
+    sent, reads = [], []
 
     async def receive():
-        return {"type": "http.request", "body": b"", "more_body": False}
+        reads.append(path)
+        return {"type": "http.request", "body": b"{}", "more_body": False}
 
     async def send(message):
         sent.append(message)
@@ -48,11 +58,21 @@ async def asked(gateway, method, path):
         "raw_path": path.encode(),
         "root_path": "",
         "client": ("127.0.0.1", 7),
-        "headers": [(b"authorization", f"Bearer {token}".encode())],
+        "headers": [(b"authorization", f"Bearer {token}".encode()), (b"content-type", b"application/json")],
         "server": ("gateway", 80),
     }
     await gateway.client._transport.app(scope, receive, send)
-    return sent[0]["status"], dict(sent[0]["headers"]).get(b"allow", b"").decode()
+    return Asked(sent[0]["status"], dict(sent[0]["headers"]), len(reads))
+
+
+async def test_a_refused_request_is_answered_before_its_body_is_read(backing, serve):
+    async with serve(backing, rate_caller=0.01, burst_caller=1) as gateway:
+        school = await gateway.add_school()
+        staff, student = gateway.token("staff", school, uuid4()), gateway.token("student", school, uuid4())
+        path = "/v1/notifications"
+        answers = [await asked(gateway, "PUT", path, staff), await asked(gateway, "POST", path)]
+        answers += [await asked(gateway, "POST", path, token) for token in (student, staff, staff)]
+    assert [(answer.status, answer.reads) for answer in answers] == [(405, 0), (401, 0), (403, 0), (422, 1), (429, 0)]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +91,8 @@ async def asked(gateway, method, path):
 )
 async def test_a_path_is_one_route_or_none(gateway, method, path, answer):
     """One router decides; a path that is a route by itself is not the parameter of another."""
-    assert await asked(gateway, method, path) == answer
+    found = await asked(gateway, method, path, gateway.token("staff", uuid4(), uuid4()))
+    assert (found.status, found.headers.get(b"allow", b"").decode()) == answer
 
 
 async def test_a_line_end_after_a_path_passes_no_limit(backing, serve):

@@ -1,4 +1,4 @@
-"""A `MessageBatcher` by itself on the real database, messages for it, and what it left."""
+"""A `MessageBatcher` alone on the real database, messages for it, and the rows that it wrote."""
 
 import asyncio
 import datetime as dt
@@ -10,7 +10,7 @@ from shared.events import Envelope, NotificationRequested
 
 
 @asynccontextmanager
-async def together(spine, consumer, handler, turn_seconds=60):
+async def running_batcher(spine, consumer, handler, turn_seconds=60):
     service = spine.build()
     await service.database.open()
     try:
@@ -28,12 +28,12 @@ def messages(spine, count):
     return [(Envelope.of(fact, "test"), fact) for fact in facts]
 
 
-async def take_all(group, given):
-    return await asyncio.gather(*(group.take(*each) for each in given), return_exceptions=True)
+async def handle_all(batcher, given):
+    return await asyncio.gather(*(batcher.handle(*each) for each in given), return_exceptions=True)
 
 
-async def kept(service, consumer):
-    """How many inbox rows there are, and how many transactions wrote them."""
+async def inbox_rows(service, consumer):
+    """Count the inbox rows of a consumer, and the transactions that wrote them."""
     query = "SELECT count(*), count(DISTINCT xmin::text) AS commits FROM inbox WHERE consumer = %s"
     async with service.database.worker() as connection:
         row = await (await connection.execute(query, (consumer,))).fetchone()
