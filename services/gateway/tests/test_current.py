@@ -10,7 +10,7 @@ INLINED = {
     "memberships": "SELECT m.role FROM current_membership m WHERE m.person_id = gen_random_uuid()",
     "memberships that end": "UPDATE current_membership m SET ends = NULL WHERE m.person_id = gen_random_uuid()",
     "enrolments": "SELECT e.class_id FROM current_enrolment e WHERE e.person_id = gen_random_uuid()",
-    "audience": "SELECT FROM audience_students(gen_random_uuid(), '07', '{}')",
+    "audience": "SELECT FROM student s, audience_students(s.school_id, s.grade, '{}')",
     "rule": "SELECT FROM membership m WHERE is_current(m.ends, m.school_id)",
 }
 CALLS = ("Function Scan", "Subquery Scan", "is_current", "audience_students")
