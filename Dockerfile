@@ -1,5 +1,5 @@
 # One image per service: docker build --build-arg SERVICE=gateway -t schoolconnect-gateway .
-# SERVICE=local has all of them and the `schoolconnect` command: migrations, topology, stand-ins.
+# SERVICE=local has all of them and the `schoolconnect` command: migrations, topology, fakes of the providers.
 # BASE is any image with Python 3.11 or newer as `python`; without an image registry, see deploy/images/build.
 ARG BASE=python:3.11-slim
 FROM ${BASE} AS build

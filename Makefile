@@ -1,4 +1,4 @@
-# SchoolConnect. `make help` lists what can be done.
+# SchoolConnect. `make help` lists the targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
@@ -14,17 +14,17 @@ ONLY ?=
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
-# These two decide by content whether there is anything to install.
+# Both install only when the requirement files have changed.
 local:
 	@requirements/install "$(PYTHON)" $(VENV) local $(DISTRIBUTIONS)
 
 dev:
 	@requirements/install "$(PYTHON)" $(VENV) dev $(DISTRIBUTIONS)
 
-run: local ## the whole system in the foreground, with a demo school
+run: local ## run the whole system in the foreground, with a demo school
 	@exec $(BIN)/python -m cli run
 
-up: local ## the same in the background; returns when everything is ready
+up: local ## run it in the background; returns when everything is ready
 	@$(BIN)/python -m cli up
 
 down: local ## stop it
@@ -33,33 +33,33 @@ down: local ## stop it
 reset: local ## stop it and remove its data
 	@$(BIN)/python -m cli reset
 
-demo: local ## play a school day and see whether it adds up
+demo: local ## play a school day and check that its figures reconcile
 	@$(BIN)/python -m cli demo
 
 token: local ## print a bearer token: ROLE=school_admin SCHOOL=<id or sourcedId>
 	@$(BIN)/python -m cli token --role "$(ROLE)" --school "$(SCHOOL)"
 
-test: dev ## every test, on its own RabbitMQ and PostgreSQL (ARGS= for pytest)
+test: dev ## run every test on its own RabbitMQ and PostgreSQL (ARGS= for pytest)
 	@$(BIN)/python -m cli test -- $(ARGS)
 
-bench: dev ## speed beside the bounds stated for it (ONLY=name for one)
+bench: dev ## measure speed and memory against their bounds (ONLY=name for one)
 	@$(BIN)/python -m cli bench --only "$(ONLY)"
 
-chaos: dev ## the promises at full size under faults (ONLY=name for one)
+chaos: dev ## check the promises at full size under faults (ONLY=name for one)
 	@$(BIN)/python -m cli chaos --only "$(ONLY)"
 
-accuracy: dev ## what is read from documents, beside what is in them
+accuracy: dev ## measure how well documents are read
 	@$(BIN)/python -m cli accuracy --only "$(ONLY)"
 
-check: dev ## format, lint, types, import contracts
+check: dev ## check format, lint, types and import contracts
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/ruff check -q .
 	@$(BIN)/mypy $(PACKAGES)
 	@$(BIN)/lint-imports
 
-format: dev ## put the code in shape
+format: dev ## format the code
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check --fix -q .
 
-requirements: ## compile the hashed requirement files anew
+requirements: ## compile the hashed requirement files
 	@requirements/compile
 

@@ -11,10 +11,10 @@ from rich.console import Console
 
 from benchmarks.harness import Lab, Report
 from cli.layout import Layout
-from cli.processes.supervisor import StartFailed
+from cli.processes.launcher import StartFailed
 from cli.terminal import complain
 from shared.errors import Refused
-from shared.service.server import settle
+from shared.service.server import freeze_gc
 
 COMING = {
     "accuracy": "No extraction is measured yet: scenarios come with the files service's own reading of documents.",
@@ -51,7 +51,7 @@ async def _run(options: argparse.Namespace, names: list[str]) -> int:
         for name in names:
             report = Report(options.verb, name, options.seed)
             scenario = importlib.import_module(f"benchmarks.{options.verb}.{name}")
-            settle()  # as every service does when it starts
+            freeze_gc()  # as every service does when it starts
             await scenario.run(lab, report)
             report.show(Console())
             report.write(options.results)

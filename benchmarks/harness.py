@@ -27,7 +27,7 @@ from cli.layout import Layout
 from cli.operations.service_names import NAMES
 from cli.processes.fleet import Fleet
 from cli.processes.ports import pick
-from cli.processes.process_table import Ledger
+from cli.processes.process_table import ProcessTable
 from cli.terminal import say
 from cli.testing.system import System
 from shared.errors import Refused
@@ -57,7 +57,7 @@ class Lab:
         self.full = full
         self.peer = Path(os.environ["PEER_DIR"]) if os.environ.get("PEER_DIR") else None
         self.say = say
-        self.fleet = Fleet(layout.log, Ledger(layout.processes))
+        self.fleet = Fleet(layout.log, ProcessTable(layout.processes))
         self.amqp_url = self.management_url = self.database_url = ""
         self._ports: dict[str, int] = {}
 
@@ -113,15 +113,15 @@ class Lab:
 
     @asynccontextmanager
     async def system(self, services: Iterable[str], **extra: str) -> AsyncIterator[System]:
-        """The whole system as processes on a fresh backing: stand-ins, topology and `services` are up and ready.
+        """The whole system as processes on a fresh backing: fakes, topology and `services` are up and ready.
 
         `extra` goes into every service's environment. `system.kill(name)` and `system.start(name)` as you like.
         """
         folder = self.layout.folder / "systems" / uuid4().hex[:8]
         with self.backing(NAMES) as backing:
-            system = System(backing, folder, extra=extra, ledger=Ledger(self.layout.processes))
+            system = System(backing, folder, extra=extra, table=ProcessTable(self.layout.processes))
             try:
-                await system.start_standins()
+                await system.start_fakes()
                 await system.declare()
                 await system.start(*services)
                 yield system

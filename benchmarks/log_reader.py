@@ -3,7 +3,7 @@
 import asyncio
 
 from shared.messaging.connection import connected
-from shared.messaging.stream_reader import last_offset, reading
+from shared.messaging.stream_reader import last_offset, read_stream
 
 PATIENCE = 300
 
@@ -13,7 +13,7 @@ async def values(url: str, stream: str, header: str) -> list[str]:
     found: list[str] = []
     async with connected(url, "log-reader") as connection:
         end, at = await last_offset(connection, stream), -1
-        async with reading(connection, stream, "first") as incoming, asyncio.timeout(PATIENCE):
+        async with read_stream(connection, stream, "first") as incoming, asyncio.timeout(PATIENCE):
             while at < end:
                 messages = await incoming.batch()
                 found += [str(message.headers.get(header)) for message in messages]

@@ -7,7 +7,7 @@ import sys
 import pytest
 import pytest_asyncio
 
-from benchmarks import ground
+from benchmarks import spine_service
 from benchmarks.__main__ import main, scenarios
 from benchmarks.harness import Lab, Report
 from cli.backing import select
@@ -25,7 +25,7 @@ async def lab(tmp_path_factory):
     place = Layout(tmp_path_factory.mktemp("lab"))
     with pytest.MonkeyPatch.context() as patch:
         # It is for good in a process: no test after this one could capture what is logged.
-        patch.setattr(ground, "configure_logs", lambda *_: None)
+        patch.setattr(spine_service, "configure_logs", lambda *_: None)
         async with Lab(place, full=False).open() as opened:
             yield opened
     await remove(place)

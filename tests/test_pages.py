@@ -61,6 +61,17 @@ def test_every_file_and_function_that_a_guide_names_is_there(page):
 
 
 @every_guide
+def test_every_method_of_a_service_or_transaction_that_a_guide_names_is_there(page):
+    text = page.read_text()
+    for variable, path, name in (
+        ("service", "shared/shared/service/service.py", "Service"),
+        ("tx", "shared/shared/transactions/unit_of_work.py", "UnitOfWork"),
+    ):
+        named = {f"{name}.{method}" for method in re.findall(rf"(?<![\w/-]){variable}\.([a-z_]+)\b(?!\.)", text)}
+        assert named <= defined(ROOT / path)
+
+
+@every_guide
 def test_every_command_that_a_guide_names_is_there(page):
     text = page.read_text()
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))

@@ -73,7 +73,7 @@ def system(tmp_path):
     with fresh_database(NAMES) as database, fresh_vhost() as amqp:
         found = System(Backing(database, amqp, tmp_path / "keys"), tmp_path)
         with pytest.MonkeyPatch.context() as patch:
-            asyncio.run(found.start_standins())
+            asyncio.run(found.start_fakes())
             for name, value in found.environment("gateway").items():
                 patch.setenv(name, value)
             asyncio.run(declare(amqp, *(build().topology() for build in BUILDS.values())))

@@ -13,13 +13,13 @@ from cli.backing import postgres, select
 from cli.layout import Layout
 from cli.processes.fleet import Fleet
 from cli.processes.ports import pick
-from cli.processes.process_table import Ledger
+from cli.processes.process_table import ProcessTable
 from cli.stack.removal import remove
 from shared.events import PersonChanged, SchoolChanged
 from shared.events.directory import Contact
 from shared.persistence.database import Database
 from shared.testing.fixtures import fresh_database, service_url
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -58,7 +58,7 @@ async def server(tmp_path_factory):
     place.log.mkdir(parents=True)
     port, user = pick(["postgres"])["postgres"], postgres.server_user()
     home = postgres.home(place, user) / "postgres"
-    fleet = Fleet(place.log, Ledger(place.processes))
+    fleet = Fleet(place.log, ProcessTable(place.processes))
     try:
         await fleet.start(*postgres.specs(postgres.find(), home, port, PASSWORD, user))
         yield postgres.url(port, PASSWORD), fleet.log("postgres")
@@ -75,7 +75,7 @@ async def gateway(server):
         database = Database(service_url(admin_url, "gateway"), "gateway")
         await database.open()
         try:
-            yield Transactions(database, "gateway"), admin
+            yield UnitOfWorkFactory(database, "gateway"), admin
         finally:
             await database.close()
 

@@ -5,7 +5,7 @@ A name that is changed here on purpose needs a migration: its queue is drained f
 
 import pytest
 
-from cli.builds import BUILDS
+from cli.operations.service_builders import BUILDS
 from shared.messaging import topology
 from shared.testing.fixtures import Backing, write_keys
 

@@ -20,7 +20,7 @@ from uuid import UUID, uuid4
 import httpx
 import psycopg
 
-from benchmarks import posting
+from benchmarks import http_load
 from benchmarks.harness import Lab, Report
 from benchmarks.peer import peer_of
 from cli.processes.ports import pick
@@ -42,11 +42,11 @@ async def run(lab: Lab, report: Report) -> None:
         url = system.url
         school, person = await asyncio.to_thread(_school, system.backing.admin_url)
         token = sign(system.backing.keys.joinpath("signing.pem").read_bytes(), _claims(school), dt.timedelta(hours=1))
-        await _streams(
-            lab, report, system, url, token
-        )  # before any load: what that leaves free would hide their memory
+        # Before any load: memory that a load leaves free would hide what the streams take.
+        await _streams(lab, report, system, url, token)
         port = pick(("bare",))["bare"]
-        bare = subprocess.Popen([sys.executable, "-m", "benchmarks.bare", system.backing.admin_url, str(port)])  # noqa: ASYNC220  # it only starts
+        command = [sys.executable, "-m", "benchmarks.baseline_endpoint", system.backing.admin_url, str(port)]
+        bare = subprocess.Popen(command)  # noqa: ASYNC220  # it only starts
         try:
             await _up(f"http://127.0.0.1:{port}/docs")
             await _posts(lab, report, url, port, token, person)
@@ -88,19 +88,19 @@ async def _up(url: str) -> None:
 
 async def _posts(lab: Lab, report: Report, url: str, port: int, token: str, person: UUID) -> None:
     """One process of ours and one of the bare endpoint, asked in turn by this one."""
-    content, rates, delays = posting.body(person), _Rates(), list[float]()
+    content, rates, delays = http_load.body(person), _Rates(), list[float]()
     gateway_port, count = urlsplit(url).port or 0, lab.size(3_000, 60)
 
     def ours() -> bytes:
-        return posting.request(content, f"Authorization: Bearer {token}\r\nIdempotency-Key: {uuid4()}\r\n")
+        return http_load.request(content, f"Authorization: Bearer {token}\r\nIdempotency-Key: {uuid4()}\r\n")
 
     for turn in range(lab.size(5, 1)):
         for which in ("bare", "ours") if turn % 2 else ("ours", "bare"):
             if which == "ours":
-                rate, took = await posting.load(gateway_port, ours, count)
+                rate, took = await http_load.load(gateway_port, ours, count)
                 delays += took
             else:
-                rate, _ = await posting.load(port, lambda: posting.request(content), count)
+                rate, _ = await http_load.load(port, lambda: http_load.request(content), count)
             rates.add(which, rate)
             lab.say(f"{which}: {rate:,.0f}/s")
     report.told("bare endpoint with one CTE", rates.median("bare"), "requests/s")
@@ -131,7 +131,7 @@ async def _beside_the_peer(lab: Lab, report: Report, system: System, token: str,
     environment = system.environment("gateway") | {"PORT": str(second)}
     ready = f"http://127.0.0.1:{second}/health/ready"
     await system.fleet.start(python("gateway-2", ("gateway",), environment, ready))
-    ports, content, rates = (urlsplit(system.url).port or 0, second), posting.body(person), _Rates()
+    ports, content, rates = (urlsplit(system.url).port or 0, second), http_load.body(person), _Rates()
     async with peer_of(lab.peer) as peer:
         for _ in range(TURNS):
             said = await peer.run("api.sh", SECONDS_EACH=str(SECONDS_EACH))
@@ -139,7 +139,7 @@ async def _beside_the_peer(lab: Lab, report: Report, system: System, token: str,
             if found is None or found[2] != "0":
                 raise AssertionError(f"the peer says {said!r}")
             rates.add("peer", float(found[1]))
-            rates.add("ours", await posting.wrk(ports, content, token, SECONDS_EACH))
+            rates.add("ours", await http_load.wrk(ports, content, token, SECONDS_EACH))
             lab.say(f"peer: {rates['peer'][-1]:,.0f}/s, ours: {rates['ours'][-1]:,.0f}/s")
             # What is still to be published is not the next turn's to bear.
             await eventually(lambda: asyncio.to_thread(system.rows, LEFT), lambda rows: rows[0]["n"] == 0, within=120)

@@ -14,7 +14,7 @@ import httpx
 import psycopg
 
 from benchmarks.harness import Lab, Report
-from gateway.main import app
+from gateway.main import app, build_api
 from gateway.settings import Settings
 from shared.http.tokens import Claims, sign
 from shared.service.service import Service
@@ -72,8 +72,8 @@ async def run(lab: Lab, report: Report) -> None:
     with lab.backing(["gateway"]) as backing:
         environment: dict[str, Any] = {name.lower(): value for name, value in backing.environment("gateway").items()}
         settings = Settings(**environment)
-        application = app(settings)
-        service: Service = application.state.service
+        service = build_api(settings)
+        application = app(service)
         await declare(backing.amqp_url, service.topology())
         async with application.router.lifespan_context(application):
             await eventually(service.runtime.not_ready, lambda reasons: reasons == [], within=30)

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from uuid import UUID
 
-from benchmarks import telling
+from benchmarks import notifier_load
 from benchmarks.harness import Lab, Report
 from benchmarks.peer import peer_of
 from cli.testing.system import System
@@ -41,25 +41,25 @@ async def run(lab: Lab, report: Report) -> None:
 
 async def _throughput(lab: Lab, report: Report, system: System) -> None:
     people = lab.size(1_000, 100)
-    school = telling.add_school(system, people)
-    await telling.tell(system, school)  # connections and caches are warm in what counts
-    runs = [await telling.tell(system, school) for _ in range(lab.size(5, 1))]
+    school = notifier_load.add_school(system, people)
+    await notifier_load.tell(system, school)  # connections and caches are warm in what counts
+    runs = [await notifier_load.tell(system, school) for _ in range(lab.size(5, 1))]
     middle = sorted(runs, key=lambda each: each.seconds)[len(runs) // 2]
     report.told("people of a bulk, push and mail", people, "")
     report.told("people told a second", people / middle.seconds, "people/s")
     report.told("sends a CPU-second of the notifier", 2 * people / middle.cpu, "sends")
-    seen = [telling.counts(system, each.notification) for each in runs]
+    seen = [notifier_load.counts(system, each.notification) for each in runs]
     wrong = sum(each != {channel: {"accepted": people} for channel in CHANNELS} for each in seen)
     report.exactly("promise 01: bulks that do not add up", wrong, "", 0)
 
 
 async def _fairness(lab: Lab, report: Report, system: System) -> None:
     big, small, notices = lab.size(50_000, 600), lab.size(2_000, 60), lab.size(100, 5)
-    crowd, other, one = (telling.add_school(system, n) for n in (big, small, 1))
+    crowd, other, one = (notifier_load.add_school(system, n) for n in (big, small, 1))
     own = await _usual(system, other, lab.size(3, 1))
     quiet, _ = await _urgent(system, one, notices)
     # when the big one is under way
-    bulk = asyncio.create_task(telling.tell(system, crowd))
+    bulk = asyncio.create_task(notifier_load.tell(system, crowd))
     await asyncio.sleep(lab.size(5, 1))
     beside = await _usual(system, other, lab.size(3, 1))
     busy, stages = await _urgent(system, one, notices)
@@ -75,7 +75,9 @@ async def _fairness(lab: Lab, report: Report, system: System) -> None:
         report.told(f"urgent notice beside it: until {stage}, p99", 1000 * _p99(seconds), "ms")
     report.told(f"bulk of {small} alone", own, "s")
     report.at_most("the same beside the big one", beside / own, "× its own time", 2.0)
-    lost = sum(big - telling.counts(system, told.notification)[channel].get("accepted", 0) for channel in CHANNELS)
+    lost = sum(
+        big - notifier_load.counts(system, told.notification)[channel].get("accepted", 0) for channel in CHANNELS
+    )
     report.exactly("promise 01: of the big bulk not accepted", lost, "", 0)
     twice = sum(system.stats(name)["duplicates"] for name in ("fcm", "smtp"))
     report.exactly("promise 02: anything twice", twice, "", 0)
@@ -83,19 +85,19 @@ async def _fairness(lab: Lab, report: Report, system: System) -> None:
 
 async def _usual(system: System, school: UUID, times: int) -> float:
     """Seconds that it takes to tell a school, the median."""
-    return median([(await telling.tell(system, school)).seconds for _ in range(times)])
+    return median([(await notifier_load.tell(system, school)).seconds for _ in range(times)])
 
 
 async def _urgent(system: System, school: UUID, notices: int) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     """Delays of urgent notices to one person, by channel; and by stage."""
     sent = []
     for _ in range(notices):
-        sent.append(await telling.send(system, school, urgent=True))
+        sent.append(await notifier_load.send(system, school, urgent=True))
         await asyncio.sleep(APART)
     for _ in range(200):
-        found = {channel: telling.delays(system, sent, channel) for channel in CHANNELS}
+        found = {channel: notifier_load.delays(system, sent, channel) for channel in CHANNELS}
         if all(len(each) == notices for each in found.values()):
-            return found, telling.stages(system, sent)
+            return found, notifier_load.stages(system, sent)
         await asyncio.sleep(0.2)
     raise AssertionError("an urgent notice was not told within 40 s")
 

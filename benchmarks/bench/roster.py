@@ -10,7 +10,7 @@ import time
 from typing import Any
 from uuid import UUID, uuid4
 
-from benchmarks import rosters
+from benchmarks import roster_generator
 from benchmarks.harness import Lab, Report
 from gateway.main import build
 from gateway.roster_import import job
@@ -31,7 +31,7 @@ KIB = 1024
 async def run(lab: Lab, report: Report) -> None:
     """100,000 people with classes and guardians in ≤ 60 s; the same again in ≤ 20 s; memory ≤ 300 MB more."""
     people = lab.size(100_000, 400)
-    upload = rosters.pack(people)
+    upload = roster_generator.pack(people)
     with lab.backing(["gateway"]) as backing:
         environment: dict[str, Any] = {name.lower(): value for name, value in backing.environment("gateway").items()}
         service = build(Settings(**environment))
@@ -46,12 +46,12 @@ async def run(lab: Lab, report: Report) -> None:
             report.at_most("memory of the process at its peak, more than before", _peak() - before, "MB", 300)
             report.at_most("the same upload again, nothing changed", await _imported(service, upload), "s", 20)
             found = (await _rows(service, FOUND))[0]
-            pupils = rosters.students(people)
+            pupils = roster_generator.students(people)
             report.exactly("people", found["people"], "", people)
             report.exactly("students told of, once each", found["students"], "", pupils)
             report.exactly("rows rejected", found["rejected"], "", 0)
             # A position for each school, calendar, person and student; each belongs to one school here.
-            report.exactly("positions given", found["positions"], "", people + pupils + 2 * rosters.SCHOOLS)
+            report.exactly("positions given", found["positions"], "", people + pupils + 2 * roster_generator.SCHOOLS)
 
 
 async def _imported(service: Service, upload: bytes) -> float:

@@ -10,14 +10,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from benchmarks import schedules
+from benchmarks import schedule_load
 from benchmarks.harness import Lab, Report
 from scheduler import store
-from scheduler.arming import armed
-from scheduler.firing import fire_single, take_turns
+from scheduler.claim_loop import fire_repeating, fire_single_runs
+from scheduler.next_due import compute_next_due
 from shared.events.schedule_rules import CronRule
 from shared.recurrence import SchoolCalendar
-from shared.service.server import settle
+from shared.service.server import freeze_gc
 from shared.service.service import Service
 from shared.testing.fixtures import Backing, eventually, running
 
@@ -56,10 +56,10 @@ class Turns:
 async def run(lab: Lab, report: Report) -> None:
     """p99 ≤ 250 ms late with 100,000 pending; ≥ 15,000/s released; ≥ 1,500/s added; no turn over 50 ms."""
     releasing, making_up, on_time = Turns(), Turns(), Turns()
-    settle()  # as a service's process does when it starts
-    with lab.backing(schedules.SERVICES) as backing:
-        await schedules.prepare(backing)
-        service = schedules.service_on(backing)
+    freeze_gc()  # as a service's process does when it starts
+    with lab.backing(schedule_load.SERVICES) as backing:
+        await schedule_load.prepare(backing)
+        service = schedule_load.service_on(backing)
         await service.database.open()
         try:
             # The best round: what else the disk has to do is not the scheduler's. One connection waits for each sync.
@@ -75,11 +75,11 @@ async def run(lab: Lab, report: Report) -> None:
             report.told("missed ticks of repeating ones made up", made_up, "ticks/s")
         finally:
             await service.database.close()
-    with lab.backing(schedules.SERVICES) as backing:
-        await schedules.prepare(backing)
+    with lab.backing(schedule_load.SERVICES) as backing:
+        await schedule_load.prepare(backing)
         pending, singles, ticking = lab.size(100_000, 1000), lab.size(600, 20), lab.size(20, 3)
-        service = schedules.service_on(backing)
-        async with running(service), schedules.taking(backing.amqp_url) as taken:
+        service = schedule_load.service_on(backing)
+        async with running(service), schedule_load.taking(backing.amqp_url) as taken:
             await _settle(service, backing, pending)
             missing = await _add_quiet(service, backing, taken, singles, ticking, lab.size(30, 3))
             async with on_time.watched():
@@ -100,22 +100,22 @@ async def run(lab: Lab, report: Report) -> None:
 async def _add(service: Service, count: int) -> float:
     """One statement and one commit each, on one connection, armed as a request would be."""
     due = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
-    events = [schedules.once(due) for _ in range(count)]
+    events = [schedule_load.once(due) for _ in range(count)]
     async with service.database.worker() as connection:
         started = time.perf_counter()
         for event in events:
             row = store.new_row(event, None) | {"calendar_version": 0}
-            values = store.written(row | armed(row, due, SchoolCalendar()))
-            await connection.execute(store.TAKE_UP, values)
+            values = store.statement_values(row | compute_next_due(row, due, SchoolCalendar()))
+            await connection.execute(store.INSERT_SCHEDULE, values)
         return count / (time.perf_counter() - started)
 
 
 async def _release(service: Service, backing: Backing, count: int, turns: Turns) -> float:
     """All due at once; replicas claim them side by side. Released: fired, and its message in the outbox, committed."""
-    template = schedules.once(dt.datetime.now(dt.UTC) + dt.timedelta(days=1))
-    await schedules.add(service, backing, [template])
+    template = schedule_load.once(dt.datetime.now(dt.UTC) + dt.timedelta(days=1))
+    await schedule_load.add(service, backing, [template])
     due = "clock_timestamp() - interval '1 minute' + n * interval '1 microsecond'"
-    await asyncio.to_thread(schedules.grow, backing.admin_url, template.schedule_id, count, due)
+    await asyncio.to_thread(schedule_load.grow, backing.admin_url, template.schedule_id, count, due)
     started = time.perf_counter()
     async with turns.watched():
         released = sum(await asyncio.gather(*(_replica(service) for _ in range(REPLICAS))))
@@ -125,7 +125,7 @@ async def _release(service: Service, backing: Backing, count: int, turns: Turns)
 
 async def _replica(service: Service) -> int:
     released = 0
-    while claimed := await fire_single(service.transactions, CLAIM):
+    while claimed := await fire_single_runs(service.transactions, CLAIM):
         released += claimed
     return released
 
@@ -134,11 +134,11 @@ async def _make_up(service: Service, backing: Backing, count: int, turns: Turns)
     """Nobody was there for an hour: each minute's tick of many repeating ones is told, none left out."""
     since = dt.datetime.now(dt.UTC) - MISSED * MINUTE
     rule = CronRule(expression="* * * * *")
-    asked = [schedules.request(rule).model_copy(update={"requested_at": since}) for _ in range(count)]
-    await schedules.add(service, backing, asked)
+    asked = [schedule_load.request(rule).model_copy(update={"requested_at": since}) for _ in range(count)]
+    await schedule_load.add(service, backing, asked)
     started = time.perf_counter()
     async with turns.watched():
-        while any(await asyncio.gather(*(take_turns(service.transactions) for _ in range(REPLICAS)))):
+        while any(await asyncio.gather(*(fire_repeating(service.transactions) for _ in range(REPLICAS)))):
             pass
     took = time.perf_counter() - started
     async with service.database.worker() as connection:
@@ -149,20 +149,20 @@ async def _make_up(service: Service, backing: Backing, count: int, turns: Turns)
 
 
 async def _settle(service: Service, backing: Backing, pending: int) -> None:
-    template = schedules.once(dt.datetime.now(dt.UTC) + dt.timedelta(days=1))
-    await schedules.add(service, backing, [template])
+    template = schedule_load.once(dt.datetime.now(dt.UTC) + dt.timedelta(days=1))
+    await schedule_load.add(service, backing, [template])
     due = "clock_timestamp() + interval '1 day' + n * interval '1 second'"
-    await asyncio.to_thread(schedules.grow, backing.admin_url, template.schedule_id, pending, due)
+    await asyncio.to_thread(schedule_load.grow, backing.admin_url, template.schedule_id, pending, due)
 
 
 async def _add_quiet(
-    service: Service, backing: Backing, taken: schedules.Taken, singles: int, ticking: int, seconds: int
+    service: Service, backing: Backing, taken: schedule_load.Taken, singles: int, ticking: int, seconds: int
 ) -> Callable[[], Awaitable[int]]:
     """Single runs spread over `seconds`, and some that tick each second beside them; counts those not taken yet."""
     start = dt.datetime.now(dt.UTC) + 3 * SECOND
-    events = [schedules.once(start + n * seconds / singles * SECOND) for n in range(singles)]
-    await schedules.add(service, backing, events)
-    await schedules.add(service, backing, [schedules.every_second() for _ in range(ticking)])
+    events = [schedule_load.once(start + n * seconds / singles * SECOND) for n in range(singles)]
+    await schedule_load.add(service, backing, events)
+    await schedule_load.add(service, backing, [schedule_load.every_second() for _ in range(ticking)])
 
     async def missing() -> int:
         return sum(not runs for runs in taken.of(event.schedule_id for event in events).values())

@@ -15,18 +15,18 @@ from uuid import UUID
 
 from prometheus_client import Counter
 
-from benchmarks import raw
-from benchmarks.ground import Ground, fact, message, project, react, ready, request, until
+from benchmarks import baseline_aio_pika
+from benchmarks.baseline_aio_pika import Pace, Stopwatch
 from benchmarks.harness import Lab, Report
-from benchmarks.raw import Pace, Stopwatch
+from benchmarks.spine_service import Ground, fact, message, project, react, ready, request, until
 from shared.events import NotificationCompleted, TaskChanged
 from shared.events.event import Event
-from shared.messaging.topology import log_of, reaction
+from shared.messaging.topology import reaction_queue, stream_of
 from shared.service.service import Service
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
-QUEUE = reaction("notifier", NotificationCompleted.topic).name
-TASKS = log_of(TaskChanged.topic)
+QUEUE = reaction_queue("notifier", NotificationCompleted.topic).name
+TASKS = stream_of(TaskChanged.topic)
 REQUESTS_AT_ONCE = 16
 PER_SECOND = 50
 
@@ -49,12 +49,14 @@ async def run(lab: Lab, report: Report) -> None:
     with lab.backing(["notifier"]) as backing:
         ground = Ground(backing)
         await ground.prepare()
-        await raw.publish(ground.url, [message(fact(uuid.uuid4(), uuid.uuid4())) for _ in range(count)])
+        await baseline_aio_pika.publish(ground.url, [message(fact(uuid.uuid4(), uuid.uuid4())) for _ in range(count)])
         report.told("message", len(message(request()).body), "bytes")
         publish = Peer("raw publish", lambda: _raw_publish(ground, count), rate=0.8, cpu=0.6)
-        read = Peer("raw read", lambda: raw.read(ground.url, TASKS, -1, count), rate=0.5, cpu=1.7)
-        consume = Peer("raw consume", lambda: _raw_consume(ground, count, raw.consume), rate=0.2, cpu=5)
-        bare = Peer("bare FastStream", lambda: _raw_consume(ground, count, raw.consume_by_faststream), rate=0.5)
+        read = Peer("raw read", lambda: baseline_aio_pika.read(ground.url, TASKS, -1, count), rate=0.5, cpu=1.7)
+        consume = Peer("raw consume", lambda: _raw_consume(ground, count, baseline_aio_pika.consume), rate=0.2, cpu=5)
+        bare = Peer(
+            "bare FastStream", lambda: _raw_consume(ground, count, baseline_aio_pika.consume_by_faststream), rate=0.5
+        )
         await _compare(lab, report, "relay", lambda: _relay(ground, count), publish)
         await _compare(lab, report, "projection", lambda: _projection(ground, count), read)
         await _compare(lab, report, "reaction", lambda: _react(ground, count), consume, bare)
@@ -63,7 +65,9 @@ async def run(lab: Lab, report: Report) -> None:
         await beside.prepare()
         async with chain.ground.running(await chain.prepare()):
             await ready(chain.service)
-            through = Peer("raw in + out", lambda: raw.through(beside.url, QUEUE, _requests(count)), rate=0.35)
+            through = Peer(
+                "raw in + out", lambda: baseline_aio_pika.through(beside.url, QUEUE, _requests(count)), rate=0.35
+            )
             await _compare(lab, report, "chain, both events", lambda: chain.pace(count // 2), through)
             delays = sorted(await chain.delays(lab.size(1000, 50)))
     report.at_most("commit → second handler, p50", _percentile(delays, 50), "ms", 15)
@@ -100,12 +104,12 @@ def _percentile(ordered: Sequence[float], percent: int) -> float:
     return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] * 1000
 
 
-def _requests(count: int) -> list[raw.Message]:
+def _requests(count: int) -> list[baseline_aio_pika.Message]:
     return [message(request()) for _ in range(count)]
 
 
 async def _raw_publish(ground: Ground, count: int) -> Pace:
-    pace = await raw.publish(ground.url, _requests(count))
+    pace = await baseline_aio_pika.publish(ground.url, _requests(count))
     await ground.purge(QUEUE)
     return pace
 
@@ -138,13 +142,13 @@ async def _projection(ground: Ground, count: int) -> Pace:
 
 
 async def _raw_consume(ground: Ground, count: int, consume: Callable[[str, str, int], Awaitable[Pace]]) -> Pace:
-    await raw.publish(ground.url, _requests(count))
+    await baseline_aio_pika.publish(ground.url, _requests(count))
     return await consume(ground.url, QUEUE, count)
 
 
 async def _react(ground: Ground, count: int) -> Pace:
     """A queue that holds them, from the first commit to the last."""
-    await raw.publish(ground.url, _requests(count))
+    await baseline_aio_pika.publish(ground.url, _requests(count))
     service = ground.service()
     service.on(NotificationCompleted, react)
     async with ground.running(service):
@@ -181,7 +185,7 @@ class Chain:
         await self.ground.prepare(self.service)
         return self.service
 
-    async def _project(self, events: Sequence[Event], tx: Transaction) -> None:
+    async def _project(self, events: Sequence[Event], tx: UnitOfWork) -> None:
         now = time.perf_counter()
         self.arrived |= {UUID(event.subject): now for event in events}
         await project(events, tx)

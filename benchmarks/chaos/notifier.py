@@ -9,7 +9,7 @@ from contextlib import closing
 from statistics import median
 from typing import LiteralString
 
-from benchmarks import telling
+from benchmarks import notifier_load
 from benchmarks.harness import Lab, Report
 from cli.testing.system import System
 from shared.testing.fixtures import eventually
@@ -47,11 +47,11 @@ async def run(lab: Lab, report: Report) -> None:
     async with lab.system(("gateway", "notifier"), **settings) as system:
         await _slow_push(lab, report, system)
     async with lab.system(("gateway", "notifier"), **settings) as system:
-        school = telling.add_school(system, people)
+        school = notifier_load.add_school(system, people)
         faults = {"unavailable": RATE, "quota": RATE, "unregistered": RATE, "retry_after_s": RETRY_AFTER}
         system.faults("fcm", seed=lab.seed, **faults)
         system.faults("smtp", seed=lab.seed, defer=RATE, reject=RATE)
-        told = await telling.tell(system, school)
+        told = await notifier_load.tell(system, school)
         await _counters_at_rest(system)
         _judge(report, system, told, people)
 
@@ -59,12 +59,12 @@ async def run(lab: Lab, report: Report) -> None:
 async def _slow_push(lab: Lab, report: Report, system: System) -> None:
     """Promise 10: the mails of a bulk while no push of it is answered, beside the same bulk with a quick FCM."""
     people = lab.size(2_000, 100)
-    school = telling.add_school(system, people)
-    await telling.tell(system, school)  # connections and caches are warm in what counts
+    school = notifier_load.add_school(system, people)
+    await notifier_load.tell(system, school)  # connections and caches are warm in what counts
 
     async def mailed() -> tuple[str, float]:
-        notification = await telling.send(system, school)
-        seconds = await telling.all_told(system, notification, "mail", people)
+        notification = await notifier_load.send(system, school)
+        seconds = await notifier_load.all_told(system, notification, "mail", people)
         return notification, seconds[min(people - 1, int(people * 0.99))]
 
     quick, slow, answered, slow_ms = [], [], 0, lab.size(10_000, 3_000)
@@ -72,14 +72,14 @@ async def _slow_push(lab: Lab, report: Report, system: System) -> None:
         notification, seconds = await mailed()
         quick.append(seconds)
         with closing(system.api()) as api:
-            await telling.ended(api, notification)
+            await notifier_load.ended(api, notification)
             system.faults("fcm", latency_ms=slow_ms)
             notification, seconds = await mailed()
             slow.append(seconds)
-            answered += telling.counts(system, notification)["push"].get("accepted", 0)
+            answered += notifier_load.counts(system, notification)["push"].get("accepted", 0)
             system.faults("fcm", latency_ms=0)
             api._client.post(f"/v1/notifications/{notification}/cancel").raise_for_status()  # noqa: SLF001
-            await telling.ended(api, notification)
+            await notifier_load.ended(api, notification)
     report.told("mails of a bulk, p99, quick FCM", median(quick), "s")
     slowness = f"FCM at {slow_ms // 1000} s"
     report.told(f"mails of a bulk, p99, {slowness}", median(slow), "s")
@@ -97,26 +97,26 @@ async def _counters_at_rest(system: System) -> None:
     await eventually(left, lambda n: n == 0, within=30)
 
 
-def _judge(report: Report, system: System, told: telling.Told, people: int) -> None:
-    counts = telling.counts(system, told.notification)
+def _judge(report: Report, system: System, told: notifier_load.Told, people: int) -> None:
+    counts = notifier_load.counts(system, told.notification)
     calls = {name: system.stats(name) for name in ("fcm", "smtp")}
     attempts: dict[str, dict[str, int]] = {}
     for row in system.rows(OUTCOMES, told.notification):
         attempts.setdefault(row["channel"], {})[row["outcome"]] = row["n"]
     report.told("people, push and mail", people, "")
     report.told("told in", told.seconds, "s")
-    for channel, standin in (("push", "fcm"), ("mail", "smtp")):
+    for channel, fake in (("push", "fcm"), ("mail", "smtp")):
         states, made = counts[channel], attempts[channel]
         report.told(f"{channel}: accepted", states.get("accepted", 0), "")
         report.told(f"{channel}: failed for good", states.get("failed", 0), "")
         report.told(f"{channel}: refused for now", made.get("transient", 0) + made.get("throttled", 0), "calls")
         missing = people - states.get("accepted", 0) - states.get("failed", 0)
         report.exactly(f"promise 01: {channel}, people without an end", missing, "", 0)
-        off = abs(calls[standin]["sent"] - states.get("accepted", 0))
+        off = abs(calls[fake]["sent"] - states.get("accepted", 0))
         report.exactly(f"promise 01: {channel}, accepted here and at the provider differ by", off, "", 0)
-        over = max(0, calls[standin]["calls_total"] - sum(made.values()))
+        over = max(0, calls[fake]["calls_total"] - sum(made.values()))
         report.exactly(f"promise 02: {channel}, calls beyond attempts", over, "", 0)
-        report.exactly(f"promise 02: {channel}, told twice", calls[standin]["duplicates"], "", 0)
+        report.exactly(f"promise 02: {channel}, told twice", calls[fake]["duplicates"], "", 0)
     rows = system.rows(ROWS, told.notification)[0]
     report.exactly("promise 01: rows beyond one for each address", rows["n"] - rows["rows"], "", 0)
     report.at_least("QUOTA_EXCEEDED met", system.rows(WAITED)[0]["n"], "calls", 1)

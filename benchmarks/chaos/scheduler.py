@@ -18,10 +18,10 @@ import httpx
 import psycopg
 from psycopg.rows import dict_row
 
-from benchmarks import schedules
+from benchmarks import schedule_load
 from benchmarks.harness import Lab, Report
+from cli.processes.launcher import StartFailed
 from cli.processes.ports import pick
-from cli.processes.supervisor import StartFailed
 from cli.testing.system import python
 from shared.events import ScheduleRequested
 from shared.http.tokens import Claims, sign
@@ -62,7 +62,7 @@ class Replicas:
         self._ports = pick(REPLICAS)
         self._clients = {name: httpx.AsyncClient(base_url=self._url(name), timeout=5) for name in REPLICAS}
         key = (backing.keys / "signing.pem").read_bytes()
-        claims = Claims(role="school_admin", school=schedules.SCHOOL, use="internal")
+        claims = Claims(role="school_admin", school=schedule_load.SCHOOL, use="internal")
         self._headers = {"Authorization": f"Bearer {sign(key, claims, dt.timedelta(hours=1))}"}
 
     def _url(self, name: str) -> str:
@@ -105,25 +105,25 @@ async def run(lab: Lab, report: Report) -> None:
     """Promises 5 and 6: fired + cancelled = created, no tick missing; p99 ≤ 5 s late while replicas die."""
     count, ticking, kills = lab.size(20_000, 300), lab.size(20, 3), lab.size(32, 3)
     crashes, seconds = lab.size(3, 1), lab.size(100, 7)
-    with lab.backing(schedules.SERVICES) as backing:
-        await schedules.prepare(backing)
-        service, replicas = schedules.service_on(backing), Replicas(lab, backing)
+    with lab.backing(schedule_load.SERVICES) as backing:
+        await schedule_load.prepare(backing)
+        service, replicas = schedule_load.service_on(backing), Replicas(lab, backing)
         await service.database.open()
         try:
             await replicas.start()
             begin = dt.datetime.now(dt.UTC) + lab.size(75, 4) * SECOND
-            events = [schedules.once(begin + n * seconds / count * SECOND) for n in range(count)]
+            events = [schedule_load.once(begin + n * seconds / count * SECOND) for n in range(count)]
             lab.dice.shuffle(events)
-            await schedules.add(service, backing, events[count // 10 :])
+            await schedule_load.add(service, backing, events[count // 10 :])
             lab.say(f"{len(events):,} single runs, the first due in {begin.timestamp() - time.time():.0f} s")
-            async with schedules.taking(backing.amqp_url) as taken:
-                await schedules.keys(backing, events)
+            async with schedule_load.taking(backing.amqp_url) as taken:
+                await schedule_load.keys(backing, events)
                 # Asked for now and not before: what was due before there was a row would count as late.
-                ticks = [schedules.every_second() for _ in range(ticking)]
-                await schedules.add(service, backing, ticks)
+                ticks = [schedule_load.every_second() for _ in range(ticking)]
+                await schedule_load.add(service, backing, ticks)
                 answers = Answers()
                 asked = asyncio.gather(
-                    schedules.publish(backing.amqp_url, events[: count // 10]),
+                    schedule_load.publish(backing.amqp_url, events[: count // 10]),
                     *(_decide(lab, replicas, answers, events[n::ASKERS], begin, seconds) for n in range(ASKERS)),
                 )
                 outages = await _faults(lab, kills, crashes, (begin + seconds * SECOND).timestamp())
@@ -232,7 +232,7 @@ def _rows(backing: Backing, query: LiteralString, *values: Any) -> list[dict[str
 def _judge(
     report: Report,
     backing: Backing,
-    taken: schedules.Taken,
+    taken: schedule_load.Taken,
     events: Sequence[ScheduleRequested],
     ticks: Sequence[ScheduleRequested],
     answers: Answers,
@@ -260,14 +260,14 @@ def _judge(
     report.told("repeats on the wire, dropped by their id", taken.repeats, "messages")
 
 
-def _judge_lateness(report: Report, taken: schedules.Taken, outages: Sequence[tuple[float, float]]) -> None:
+def _judge_lateness(report: Report, taken: schedule_load.Taken, outages: Sequence[tuple[float, float]]) -> None:
     """Promise 6 is about replicas that die. While the database is away nobody can fire; it is told apart."""
 
     def away(run: dict[str, Any]) -> bool:
         due = run["due"].timestamp()
         return any(since - 1 <= due <= back + BACK for since, back in outages)
 
-    served = schedules.Taken({ident: run for ident, run in taken.runs.items() if not away(run)})
+    served = schedule_load.Taken({ident: run for ident, run in taken.runs.items() if not away(run)})
     report.told("due → taken off the queue, p50", served.late(50) * 1000, "ms")
     report.told("due → fired, p99", served.fired_late(99), "s")
     report.told("the latest of all, its relay killed", served.late(100), "s")
@@ -275,7 +275,7 @@ def _judge_lateness(report: Report, taken: schedules.Taken, outages: Sequence[tu
     report.at_most("promise 06: due → taken off the queue, p99 while replicas die", served.late(99), "s", 5)
 
 
-def _gaps(taken: schedules.Taken, ticks: Sequence[ScheduleRequested]) -> int:
+def _gaps(taken: schedule_load.Taken, ticks: Sequence[ScheduleRequested]) -> int:
     """Seconds between the first and the last tick of each that have no run, and runs that share one."""
     wrong = 0
     for found in taken.of(event.schedule_id for event in ticks).values():

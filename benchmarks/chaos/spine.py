@@ -1,9 +1,10 @@
 """The bus under faults: workers killed, nodes killed and restarted, alarms, a bad network, a missing queue, poison.
 
-Three workers (`benchmarks.worker`) reach broker and database through proxies. A writer commits requests with their
-outbox rows. What it was told is committed has to be handled once, be in the log, and be projected once, in the log's
-order; what cannot be handled has to be buried once. Each phase ends with a drain; all of it is judged at the end.
-Then the services themselves are killed under requests (`benchmarks.dying`).
+Three workers (`benchmarks.worker_process`) reach broker and database through proxies. A writer commits requests with
+their outbox rows. Each committed request has to be handled once, to be in the log, and to be projected once, in the
+order of the log. A message that cannot be handled has to become one dead letter. Each phase ends
+with a drain; all of it is judged at the end.
+Then the services themselves are killed under requests (`benchmarks.service_kills`).
 """
 
 import asyncio
@@ -14,16 +15,16 @@ from typing import LiteralString
 
 import aio_pika
 
-from benchmarks import dying, log_reader, raw, worker
-from benchmarks.field import BURIED, ERRANDS, HANDLED, OUTBOX, POISON_EVERY, Field, field_of
-from benchmarks.ground import message, request
+from benchmarks import baseline_aio_pika, log_reader, service_kills, worker_process
+from benchmarks.chaos_workers import BURIED, ERRANDS, HANDLED, OUTBOX, POISON_EVERY, Field, field_of
 from benchmarks.harness import Lab, Report
-from shared.consumers.dead_letters import give_back
+from benchmarks.spine_service import message, request
+from shared.consumers.dead_letters import requeue
 from shared.events import NotificationCompleted, TaskChanged
-from shared.messaging.topology import DELIVERY_LIMIT, lane_name, log_of, reaction
+from shared.messaging.topology import DELIVERY_LIMIT, lane_name, reaction_queue, stream_of
 from shared.testing.fixtures import declare
 
-QUEUE = reaction("notifier", NotificationCompleted.topic).name
+QUEUE = reaction_queue("notifier", NotificationCompleted.topic).name
 ERRANDS_SENT = 40
 UNDER_ALARM = 200
 ALARMS = (
@@ -54,7 +55,7 @@ async def run(lab: Lab, report: Report) -> None:
                 await _deadly(field, report)
             await _poison(field, report)
             await _judge(field, report)
-    await dying.run(lab, report)
+    await service_kills.run(lab, report)
 
 
 async def _workers_die(field: Field, report: Report) -> None:
@@ -99,12 +100,12 @@ async def _network(field: Field) -> None:
 
 async def _queue_missing(field: Field, report: Report) -> None:
     """Permits for a queue that was deleted wait in the outbox; the topology step gives it back to who is running."""
-    queue = lane_name("notifier", worker.LANE)
+    queue = lane_name("notifier", worker_process.LANE)
     async with await aio_pika.connect(field.ground.url) as connection:
         await (await connection.channel()).queue_delete(queue)
     async with field.service.transactions.begin() as tx:
         for number in range(ERRANDS_SENT):
-            tx.permit(worker.Errand(number=number), worker.LANE)
+            tx.permit(worker_process.Errand(number=number), worker_process.LANE)
     await asyncio.sleep(2)  # the relays try, and try again
     held = await field.count("SELECT count(*) FROM notifier.outbox WHERE routing_key = %s", queue)
     report.exactly("rule 06: permits for a missing queue, held in the outbox", held, "rows", ERRANDS_SENT)
@@ -118,7 +119,7 @@ async def _alarms(field: Field, report: Report) -> None:
     for alarm, on, off in ALARMS[: field.lab.size(len(ALARMS), 1)]:
         field.workers.kill_all()
         waiting = [request() for _ in range(UNDER_ALARM)]
-        await raw.publish(field.ground.url, [message(event) for event in waiting])
+        await baseline_aio_pika.publish(field.ground.url, [message(event) for event in waiting])
         field.writer.committed |= {str(event.task_id) for event in waiting}
         before = await field.count(HANDLED)
         await field.lab.control(*on)
@@ -166,11 +167,13 @@ async def _nodes_die(field: Field, report: Report) -> None:
 async def _deadly(field: Field, report: Report) -> None:
     """One message kills every worker that takes it; those that lie beside it must not die of that."""
     field.workers.kill_all()
-    killer = request().model_copy(update={"counts": worker.DEADLY})
+    killer = request().model_copy(update={"counts": worker_process.DEADLY})
     innocents = [request() for _ in range(100)]
     field.writer.committed |= {str(event.task_id) for event in innocents}
     before, started = await field.count(BURIED), field.workers.started
-    await raw.publish(field.ground.url, [message(event) for event in (*innocents[:50], killer, *innocents[50:])])
+    await baseline_aio_pika.publish(
+        field.ground.url, [message(event) for event in (*innocents[:50], killer, *innocents[50:])]
+    )
     async with field.workers.tended():
         buried = await field.settled(BURIED, before + 1, 180) - before
         report.told("workers that one message took with it", field.workers.started - started - field.workers.count, "")
@@ -182,7 +185,7 @@ async def _deadly(field: Field, report: Report) -> None:
             report.exactly("rule 07: its grave says so", float("delivery_limit" in error), "", 1)
             await field.change("INSERT INTO notifier.cured VALUES (%s)", killer.task_id)
             async with field.service.transactions.begin() as tx:
-                await give_back(tx, queue, headers, body.encode())
+                await requeue(tx, queue, headers, body.encode())
         field.writer.committed.add(str(killer.task_id))
         await field.drained(f"a message that dies at its {DELIVERY_LIMIT + 1}st delivery")
         done = await field.count("SELECT count(*) FROM notifier.handled WHERE task_id = %s", killer.task_id)
@@ -225,8 +228,8 @@ async def _judge(field: Field, report: Report) -> None:
         return [str(row[0]) for row in await field.rows(query)]
 
     handled, projected, buried = await column(HANDLED_IDS), await column(PROJECTED_IDS), await column(BURIED_IDS)
-    requests = await log_reader.values(url, log_of(NotificationCompleted.topic), "ce-taskid")
-    facts = await log_reader.values(url, log_of(TaskChanged.topic), "ce-taskid")
+    requests = await log_reader.values(url, stream_of(NotificationCompleted.topic), "ce-taskid")
+    facts = await log_reader.values(url, stream_of(TaskChanged.topic), "ce-taskid")
     everything = writer.committed | writer.poison
     ours, logs = list(dict.fromkeys(projected)), list(dict.fromkeys(facts))
     report.told("requests committed", len(everything), "requests")

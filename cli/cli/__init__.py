@@ -1,1 +1,1 @@
-"""The schoolconnect command: local stack, stand-ins, demo school, operator verbs."""
+"""The schoolconnect command: the local stack, fakes of the providers, a demo school, tools for operators."""

@@ -1,4 +1,4 @@
-"""Where the local stack keeps what it needs: one folder per clone, `.local/`, and what of it is in the open."""
+"""The files and folders of the local stack: one folder per clone, `.local/`."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 """The clone that this command belongs to."""
 
 OUTSIDE = Path("/var/lib/schoolconnect")
-"""Where databases go when no other user could reach them inside the clone."""
+"""The place for databases when their server's user cannot enter the clone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Layout:
 
     @property
     def data(self) -> Path:
-        """What the services keep in files."""
+        """Files of the services."""
         return self.folder / "data"
 
     @property
@@ -63,34 +63,34 @@ class Layout:
 
     @property
     def containers(self) -> Path:
-        """Present when a container engine has run, or still runs, some of it."""
+        """Exists when a container engine has run a part of this stack."""
         return self.folder / "containers"
 
     @property
     def tests(self) -> Path:
-        """One folder for every run of the tests, named after its process."""
+        """One folder for each test run, named after its process."""
         return self.folder / "tests"
 
     @property
     def elsewhere(self) -> Path:
-        """The folder for databases when `inside` cannot be reached by their user; named after the clone."""
+        """The folder for databases when their user cannot enter `inside`; named after the clone."""
         return self.outside / hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]
 
 
 def layout() -> Layout:
-    """The stack of this clone, or the one that SCHOOLCONNECT_STATE names (absolute path of a folder)."""
+    """Return the stack of this clone, or the one in the folder that SCHOOLCONNECT_STATE names (absolute path)."""
     named = os.environ.get("SCHOOLCONNECT_STATE")
     return Layout(Path(named).absolute() if named else ROOT / ".local")
 
 
 def private_folder(folder: Path) -> Path:
-    """`folder`, made if need be, open to its owner only."""
+    """Create `folder` if it is missing, open to its owner only, and return it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Put a file in place that only its owner reads, whole or not at all."""
+    """Write a file that only its owner can read, whole or not at all."""
     private_folder(path.parent)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

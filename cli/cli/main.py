@@ -1,4 +1,4 @@
-"""The `schoolconnect` command: the local stack, and steps of a deployment."""
+"""The `schoolconnect` command: run the local stack, and run the steps of a deployment."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ from cli.demo import player
 from cli.layout import Layout, layout
 from cli.operations import first_administrator, migrate, tokens
 from cli.processes.keys import SIGNING
-from cli.processes.lock import Taken
+from cli.processes.lock import AlreadyRunning
 from cli.stack import first_screen, lifecycle
 from cli.terminal import complain, say
 from cli.testing import bench_runner, environment
@@ -28,23 +28,23 @@ def main() -> None:
 
 
 def _open_standard_streams() -> None:
-    """A closed stdin, stdout or stderr would give its number to the next file that is opened."""
+    """Open what is closed of stdin, stdout and stderr: the next opened file would get its number."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest free number: this one.
+            # open() returns the lowest free number: this one.
             os.open(os.devnull, os.O_RDWR)
 
 
 def command(arguments: Sequence[str]) -> int:
-    """Run one verb; returns the exit code."""
+    """Run one verb and return its exit code."""
     options = _parser().parse_args(arguments)
     verb: Callable[[argparse.Namespace], int] = options.verb
     try:
         return verb(options)
-    except Taken as taken:
-        complain(f"{taken}. `make down` stops it.")
+    except AlreadyRunning as problem:
+        complain(f"{problem}. Stop it with `make down`.")
     except Refused as problem:
         complain(str(problem))
     except KeyboardInterrupt:
@@ -53,7 +53,7 @@ def command(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="schoolconnect", description="SchoolConnect on this machine")
+    parser = argparse.ArgumentParser(prog="schoolconnect", description="Run SchoolConnect on this machine")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     def verb(name: str, text: str, act: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
@@ -61,46 +61,50 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(verb=act)
         return added
 
-    run = verb("run", "the whole system in the foreground", lambda o: lifecycle.run(layout(), o.name))
+    run = verb("run", "run the whole system in the foreground", lambda o: lifecycle.run(layout(), o.name))
     run.add_argument("--as", dest="name", default="make run", help=argparse.SUPPRESS)
-    verb("up", "the whole system in the background, ready when this returns", lambda _: lifecycle.up(layout()))
-    verb("down", "stop it", lambda _: lifecycle.down(layout()))
-    verb("reset", "stop it and remove its data", lambda _: lifecycle.reset(layout()))
-    verb("demo", "play a school day and see whether it adds up", _demo)
+    verb(
+        "up",
+        "start the whole system in the background and wait until it is ready",
+        lambda _: lifecycle.up(layout()),
+    )
+    verb("down", "stop the system", lambda _: lifecycle.down(layout()))
+    verb("reset", "stop the system and remove its data", lambda _: lifecycle.reset(layout()))
+    verb("demo", "play a school day and check that its figures reconcile", _demo)
     token = verb("token", "print a bearer token for the local stack", _token)
     token.add_argument("--role", required=True, choices=get_args(Role))
     token.add_argument("--school", default="", help="id or sourcedId")
     first = verb("administrator", "invite the first administrator of the group", _administrator)
     first.add_argument("--given-name", required=True)
     first.add_argument("--family-name", required=True)
-    first.add_argument("--gateway", default="", help="its address; the local stack's without it")
-    first.add_argument("--key", type=Path, default=None, help="the signing key; the local stack's without it")
+    first.add_argument("--gateway", default="", help="URL of the gateway (default: the local stack's)")
+    first.add_argument("--key", type=Path, default=None, help="file of the signing key (default: the local stack's)")
     verb("migrate", "bring the database's schemas up to date", lambda _: migrate.migrate() * 0)
-    test = verb("test", "run the tests on their own broker and database", lambda o: environment.run(o.arguments))
-    test.add_argument("arguments", nargs="*", help="for pytest, after --")
+    test = verb("test", "run the tests on their own RabbitMQ and PostgreSQL", lambda o: environment.run(o.arguments))
+    test.add_argument("arguments", nargs="*", help="arguments for pytest, after --")
     for name, text in bench_runner.VERBS.items():
         measure = verb(name, text, partial(_measure, name))
-        measure.add_argument("--only", default="", help="run just this scenario")
-        measure.add_argument("--seed", type=int, default=1, help="for the dice")
+        measure.add_argument("--only", default="", help="run only this scenario")
+        measure.add_argument("--seed", type=int, default=1, help="seed of the random generator")
     return parser
 
 
 def _contract(here: Layout) -> dict[str, object]:
     if not here.stack.exists():
-        raise Refused("the stack is not up; start it with `make up` or `make run`")
+        raise Refused("the stack is not running; start it with `make up` or `make run`")
     found: dict[str, object] = json.loads(here.stack.read_text())
     return found
 
 
 def _demo(_: argparse.Namespace) -> int:
     here = layout()
-    ours = not here.stack.exists()
-    if ours and (code := lifecycle.up(here)):
+    started_here = not here.stack.exists()
+    if started_here and (code := lifecycle.up(here)):
         return code
     try:
         return player.main(first_screen.demo_stack(here, _contract(here)))
     finally:
-        if ours:
+        if started_here:
             lifecycle.down(here)
 
 
@@ -126,11 +130,11 @@ def _token(options: argparse.Namespace) -> int:
     here = layout()
     key = here.secrets / SIGNING
     if not key.exists():
-        raise Refused("there is no stack yet; start it with `make up` or `make run`")
+        raise Refused("there is no stack yet; start one with `make up` or `make run`")
     if options.role == "platform_admin":
         say(tokens.make(key, options.role))
         return 0
     if not options.school:
         raise Refused(f"the role {options.role} needs SCHOOL=<id or sourcedId>")
-    say(tokens.of_a_person(key, str(_contract(here)["gateway"]), options.role, options.school))
+    say(tokens.make_for_person(key, str(_contract(here)["gateway"]), options.role, options.school))
     return 0

@@ -1,4 +1,4 @@
-"""What people read on their terminal."""
+"""Print for people at a terminal."""
 
 import sys
 from contextlib import suppress
@@ -6,17 +6,17 @@ from typing import TextIO
 
 
 def say(text: str) -> None:
-    """One line (or several) on stdout, at once."""
+    """Print lines on stdout and flush them."""
     _write(sys.stdout, text)
 
 
 def complain(text: str) -> None:
-    """One line (or several) on stderr, at once."""
+    """Print lines on stderr and flush them."""
     _write(sys.stderr, text)
 
 
 def _write(stream: TextIO, text: str) -> None:
-    # Without a terminal any more (a closed pipe, a hung-up line) the stack goes on and its logs tell the story;
-    # the signal that follows stops it in order.
+    # When the terminal is gone (a closed pipe, a lost connection), the stack goes on and writes to its logs. The signal
+    # that follows stops it in order.
     with suppress(OSError, ValueError):
-        print(text, file=stream, flush=True)  # the one door to the terminal
+        print(text, file=stream, flush=True)  # the only print of the command

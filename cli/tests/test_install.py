@@ -50,14 +50,14 @@ def _install(clone, kind="local"):
     return [line for line in calls.read_text().splitlines() if line.startswith("-m")]
 
 
-def test_a_new_clone_gets_third_parties_by_hash_then_our_own(clone):
+def test_a_new_clone_installs_hashed_third_parties_then_our_own(clone):
     asked = _install(clone)
     assert asked[0] == "-m venv --clear .venv"
     assert "--require-hashes -r requirements/local.txt" in asked[1]
     assert asked[2].endswith("--no-deps --no-build-isolation -e part")
 
 
-def test_nothing_is_done_again_whatever_the_times_of_files_are(clone):
+def test_changed_file_times_install_nothing(clone):
     _install(clone)
     for path in clone.rglob("*"):
         os.utime(path)
@@ -74,13 +74,13 @@ def test_changed_content_is_installed(clone, name):
     assert any("install" in line for line in _install(clone))
 
 
-def test_what_developers_need_includes_the_rest(clone):
+def test_dev_requirements_include_local_ones(clone):
     _install(clone, "dev")
     assert _install(clone, "local") == []
     assert (clone / ".venv" / "bin" / "python").exists()
 
 
-def test_a_venv_without_pip_is_made_anew(clone):
+def test_a_venv_without_pip_is_recreated(clone):
     _install(clone)
     for stamp in (clone / ".venv").glob(".*.sha256"):
         stamp.unlink()

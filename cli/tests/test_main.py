@@ -14,11 +14,11 @@ print(sorted(set(NAMES) & {name.partition(".")[0] for name in sys.modules}))
 """
 
 
-def test_a_broken_service_keeps_nothing_from_being_stopped():
+def test_the_command_imports_no_service():
     # given `make down` runs this; when a service cannot even be imported, then it is none of its business
     said = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
     assert said.stdout == "[]\n"
 
 
-def test_every_service_can_be_built_by_its_name():
+def test_every_service_has_a_builder():
     assert tuple(BUILDS) == NAMES

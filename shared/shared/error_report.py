@@ -1,4 +1,4 @@
-"""Describes an error without any value of the data: text, traceback and fingerprint."""
+"""Describes errors without values of the data, which may be personal: text, traceback and fingerprint."""
 
 import hashlib
 import traceback
@@ -10,7 +10,7 @@ from shared.errors import SchoolConnectError
 
 
 def describe(problem: BaseException) -> str:
-    """An error in words that carry no value of the message: what our own errors say, else kind and place."""
+    """Describe an error without values of the data: the text of our own errors, else the class and the place."""
     if isinstance(problem, ValidationError):
         places = ", ".join(".".join(map(str, e["loc"])) + " " + e["type"] for e in problem.errors())
         return f"ValidationError: {places}"
@@ -23,7 +23,7 @@ def describe(problem: BaseException) -> str:
 
 
 def place(problem: BaseException) -> str:
-    """Module and function of the innermost frame; no line number, so that a fingerprint outlives an edit."""
+    """Return file and function of the innermost frame, without a line number, so that edits keep the fingerprint."""
     frame = problem.__traceback__
     if frame is None:
         return "nowhere"
@@ -34,7 +34,7 @@ def place(problem: BaseException) -> str:
 
 
 def trace(problem: BaseException) -> str:
-    """A traceback that shows code and kinds of errors, no values: a database's message may quote a row."""
+    """Format a traceback without the texts of errors, because a database error may quote a row."""
     parts = []
     seen: BaseException | None = problem
     while seen is not None:
@@ -44,6 +44,6 @@ def trace(problem: BaseException) -> str:
 
 
 def fingerprint(queue: str, problem: BaseException) -> str:
-    """The same for the same fault of the same consumer, so that failures can be grouped."""
+    """Return a text that is equal for equal faults of one consumer, so that failures can be grouped."""
     kind = f"{queue}|{type(problem).__name__}|{place(problem)}"
     return hashlib.sha256(kind.encode()).hexdigest()[:16]

@@ -1,31 +1,32 @@
-"""What can go wrong, drawn once. An error says what to do with the work that met it.
+"""The tree of this project's errors. The class of an error decides what happens to the work that raised it.
 
 SchoolConnectError
-├── Retry                 again after a while, attempts are counted
-├── Reject                never again: straight to the dead letters
-├── NotUnderstood         a message that this code cannot read
-│   ├── Malformed         no newer replica will read it either: dead letters at once
-│   └── UnknownMajor      a newer replica may know it: retry tiers first
-├── InfrastructureDown    database or broker away: hold the message, count nothing
-├── Undeliverable         the broker returned or refused a publish: the row stays in the outbox
-├── NoSchool              a request reached a tenant's table without naming its school
-├── LeaseLost             another worker took over: stop, write nothing
-├── TaskCancelled         somebody asked for the task to stop: clean up, end it as cancelled
-├── TimeLimit             the work took longer than it may: clean up, end it as failed
-├── HistoryMissing        the log starts too late to rebuild from
-├── RuleRefused           a schedule's rule is wrong or can never come due; the message says why
-└── Refused               the step cannot be done here and now; the message says what to do
+├── Retry                 try again later; attempts are counted
+├── Reject                never try again: move the message to the dead letters
+├── NotUnderstood         this code cannot read the message
+│   ├── Malformed         no later version can read it either: move it to the dead letters
+│   └── UnknownMajor      a newer replica may read it: retry tiers first, then the dead letters
+├── InfrastructureDown    the database or the broker is unavailable: keep the message, count no attempt
+├── Undeliverable         the broker returned or refused a message: keep the row in the outbox
+│   └── Unwritable        the message is too large for the broker
+├── NoSchool              a request used a tenant's table without binding a school
+├── LeaseLost             another worker has the task: stop, write nothing
+├── TaskCancelled         a cancel was requested: clean up, end the task as cancelled
+├── TimeLimit             the work took too long: clean up, end the task as failed
+├── HistoryMissing        the log starts too late for a rebuild
+├── RuleRefused           the rule of a schedule is wrong or never comes due; the message says why
+└── Refused               the operation is not possible now; the message says what to do
 """
 
 from datetime import timedelta
 
 
 class SchoolConnectError(Exception):
-    """Root of everything this project raises on purpose."""
+    """Base class of the errors that this project raises."""
 
 
 class Retry(SchoolConnectError):
-    """The work should be tried again, after `after` if given, else after the next retry tier."""
+    """The work failed and should be tried again: after `after` if given, else after the next retry tier."""
 
     def __init__(self, reason: str, after: timedelta | None = None) -> None:
         super().__init__(reason)
@@ -33,59 +34,59 @@ class Retry(SchoolConnectError):
 
 
 class Reject(SchoolConnectError):
-    """The work can never succeed as it stands; a person has to look."""
+    """The work can never succeed. A person has to look at it."""
 
 
 class NotUnderstood(SchoolConnectError):
-    """A message that this code cannot read."""
+    """This code cannot read the message."""
 
 
 class Malformed(NotUnderstood):
-    """The message is not an event of ours: an attribute is missing or the body does not fit the contract."""
+    """An attribute of the message is missing, or its body does not match the contract."""
 
 
 class UnknownMajor(NotUnderstood):
-    """The message has a type or a major version that this replica does not know yet."""
+    """This replica does not know the type or the major version of the message."""
 
 
 class InfrastructureDown(SchoolConnectError):
-    """The database or the broker cannot be reached; the work itself is not at fault."""
+    """The database or the broker is unavailable. The work did not cause this."""
 
 
 class Undeliverable(SchoolConnectError):
-    """The broker did not take the message: returned as unroutable, refused, or not confirmed in time."""
+    """The broker did not accept the message: it was unroutable, refused, or not confirmed in time."""
 
 
 class Unwritable(Undeliverable):
-    """No frame can hold the message, or no broker takes one of its size: it will not be published as it is."""
+    """The message is too large for a frame or for the broker. It can never be published unchanged."""
 
 
 class NoSchool(SchoolConnectError):
-    """A request touched a tenant's table without a school; bind one with `Database.request(school_id)`."""
+    """A request used a tenant's table without a school. Bind one with `UnitOfWorkFactory.request(school_id)`."""
 
 
 class LeaseLost(SchoolConnectError):
-    """The lease on this work belongs to another worker now."""
+    """Another worker has the lease of this task now."""
 
 
 class TaskCancelled(SchoolConnectError):
-    """Somebody asked for the task to stop."""
+    """A cancel of the task was requested."""
 
 
 class TimeLimit(SchoolConnectError):
-    """The work took longer than it may."""
+    """The work took longer than its time limit."""
 
 
 class HistoryMissing(SchoolConnectError):
-    """The log no longer holds the start of history; ask the owners to `resync` before a rebuild."""
+    """The log no longer has its first events. Run `resync` on the owning service, then rebuild."""
 
 
 class Refused(SchoolConnectError):
-    """The step cannot be done here and now; the message says what to do."""
+    """The operation is not possible now; the message says what to do."""
 
 
 class RuleRefused(SchoolConnectError):
-    """A schedule's rule is wrong, or can never come due; `field` is where, the message says why."""
+    """The rule of a schedule is wrong or never comes due. `field` names the part; the message says why."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(reason)

@@ -1,4 +1,4 @@
-"""What a service reads from its environment, once, in its `main.py`."""
+"""Settings of a service, read from the environment once, when the process starts."""
 
 from pathlib import Path
 from typing import Literal
@@ -10,7 +10,7 @@ from shared.errors import Refused
 
 
 def read_file(setting: str, path: Path) -> bytes:
-    """What a file named by a setting holds; raises Refused naming the setting."""
+    """Read the file that a setting names; raises Refused, which names the setting."""
     try:
         return path.read_bytes()
     except OSError as problem:
@@ -18,7 +18,7 @@ def read_file(setting: str, path: Path) -> bytes:
 
 
 class ServiceSettings(BaseSettings):
-    """Settings that every service has; times are in seconds, sizes in what the name says."""
+    """Settings of every service. Times are in seconds."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
@@ -34,7 +34,7 @@ class ServiceSettings(BaseSettings):
     database_pool: int = Field(default=8, ge=2, description="connections for handlers")
     database_request_pool: int = Field(default=8, ge=1, description="connections for HTTP requests")
 
-    prefetch: int = Field(default=50, ge=1, description="messages held per reaction queue")
+    prefetch: int = Field(default=50, ge=1, description="unacknowledged messages per reaction queue")
     publish_timeout: float = 8.0
     relay_batch: int = 200
     relay_lease: float = 10.0

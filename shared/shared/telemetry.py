@@ -1,4 +1,4 @@
-"""Logs as facts, and the metrics that every service has."""
+"""Structured logs, and the metrics of every service."""
 
 import logging
 import sys
@@ -15,7 +15,7 @@ from shared.events.envelope import Envelope
 
 
 def _exception(_: object, __: str, facts: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Render an exception without the values that its message may quote."""
+    """Add the traceback of an exception without the values that its text may quote."""
     found = facts.pop("exc_info", None)
     if found is True:
         found = sys.exc_info()
@@ -25,13 +25,13 @@ def _exception(_: object, __: str, facts: MutableMapping[str, Any]) -> MutableMa
     return facts
 
 
-IN_HAND: ContextVar[tuple[Envelope, str] | None] = ContextVar("in_hand", default=None)
-"""The message that is being handled, and its queue. Most are handled without a line in the log."""
+CURRENT_MESSAGE: ContextVar[tuple[Envelope, str] | None] = ContextVar("current_message", default=None)
+"""The message that is being processed, and its queue; read only when a line is logged."""
 
 
-def _in_hand(_: object, __: str, facts: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Say which message it was, where one was in hand."""
-    if found := IN_HAND.get():
+def add_current_message(_: object, __: str, facts: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add the ids of the message that is being processed, if any."""
+    if found := CURRENT_MESSAGE.get():
         envelope, queue = found
         facts.setdefault("queue", queue)
         facts["message_id"] = str(envelope.id)
@@ -41,10 +41,10 @@ def _in_hand(_: object, __: str, facts: MutableMapping[str, Any]) -> MutableMapp
 
 
 def configure_logs(service: str, level: str, form: Literal["json", "console"]) -> None:
-    """One line a fact on stdout, JSON or coloured; the standard library's records take the same way."""
+    """Write each fact as one line to stdout, as JSON or as text; records of `logging` have the same form."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
-        _in_hand,
+        add_current_message,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _exception,
@@ -73,30 +73,30 @@ def configure_logs(service: str, level: str, form: Literal["json", "console"]) -
 
 
 class Metrics:
-    """Counters of one service; labels are few and never personal. FastStream adds its own to the same registry."""
+    """The metrics of one service. Labels have few values, never personal data. FastStream adds its own metrics."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.handled = Counter(
             "schoolconnect_messages_handled_total",
-            "Messages by queue and what became of them",
+            "Processed messages by queue and outcome",
             ["queue", "outcome"],
             registry=self.registry,
         )
         self.seconds = Histogram(
             "schoolconnect_handler_seconds",
-            "Time from taking a message to its commit",
+            "Seconds from the receipt of a message to its acknowledgement",
             ["queue"],
             registry=self.registry,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60),
         )
         self.paused = Gauge(
-            "schoolconnect_consumers_paused", "1 while infrastructure trouble holds all consumers",
+            "schoolconnect_consumers_paused", "1 while all consumers are paused because the database is unavailable",
             registry=self.registry,
         )  # fmt: skip
         self.blocked = Gauge(
             "schoolconnect_broker_blocked",
-            "1 while a memory or disk alarm of the broker holds all publishing",
+            "1 while a memory or disk alarm of the broker blocks publishing",
             registry=self.registry,
         )
         self.published = Counter(
@@ -106,24 +106,24 @@ class Metrics:
         )
         self.publish_failed = Counter(
             "schoolconnect_outbox_failed_total",
-            "Publishes that were returned, refused or not confirmed in time; the row stays",
+            "Messages that were returned, refused or not confirmed in time; the outbox row stays",
             ["reason"],
             registry=self.registry,
         )
         self.projected = Counter(
             "schoolconnect_events_projected_total",
-            "Log events by projection",
+            "Events applied, by projection",
             ["projection"],
             registry=self.registry,
         )
         self.outbox_age = Gauge(
             "schoolconnect_outbox_oldest_seconds",
-            "Age of the oldest event that has not been published",
+            "Age of the oldest outbox row that has not been published",
             registry=self.registry,
         )
         self.violations = Gauge(
             "schoolconnect_invariant_violations",
-            "Rows that break a promise; must be 0",
+            "Rows that violate an invariant; must be 0",
             ["invariant"],
             registry=self.registry,
         )

@@ -1,4 +1,4 @@
-"""A small service of the spine's own, on a fresh database and virtual host per module."""
+"""A small service on a new database and virtual host per module."""
 
 import sys
 import uuid
@@ -26,7 +26,7 @@ def backing(tmp_path_factory):
 
 @dataclass
 class Spine:
-    """Makes services on one backing; `tiers` are short so that a test sees a message through all of them."""
+    """Builds services on one database and virtual host. Retry tiers are short, so that a test can wait for them."""
 
     backing: Backing
 

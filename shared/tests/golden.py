@@ -1,7 +1,7 @@
-"""Golden files: one body an event and major version, as it was first published; kept for ever, because the log is.
+"""Golden files: one body per event and major version, as it was first published; kept for ever, as the log is.
 
-`python shared/tests/golden.py` writes those that are missing. One that is there is never written again: what it holds
-has to be read by every later version.
+`python shared/tests/golden.py` writes missing files. It never changes an existing one, because each later version must
+read its body. Only the descriptions in its schema follow the code.
 """
 
 import json
@@ -22,16 +22,16 @@ FORMATS = {
 }
 PLAIN = {"integer": 3, "number": 1.5, "boolean": True, "null": None, "string": "text"}
 ONE_OF_THEM = {"Audience": {"school": True, "roles": ["guardian"]}}
-"""Values whose fields rule each other out."""
+"""Values whose fields exclude each other."""
 
 
 def path(event: type[Event]) -> Path:
-    """Where an event's golden file lies."""
+    """Return the path of an event's golden file."""
     return FOLDER / f"{event.topic}.{event.major}.json"
 
 
 def example(schema: dict[str, Any], definitions: dict[str, Any], name: str = "") -> Any:
-    """A value that fits a JSON schema of pydantic's, with every property set."""
+    """Make a value for a JSON schema of pydantic, with every property set."""
     if name in ONE_OF_THEM:
         return ONE_OF_THEM[name]
     if "$ref" in schema:
@@ -58,7 +58,7 @@ def _object(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, An
 
 
 def write(event: type[Event]) -> None:
-    """Write the golden file of an event; one that would not be read is not written."""
+    """Write the golden file of an event, if its body can be read."""
     schema = event.model_json_schema()
     body = event.model_validate(example(schema, schema.get("$defs", {}))).model_dump(mode="json")
     golden = {"topic": event.topic, "major": event.major, "body": body, "schema": schema}

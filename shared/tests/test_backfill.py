@@ -1,4 +1,4 @@
-"""A reaction whose queue was missing gets what it missed from the log, once."""
+"""Backfill: a reaction whose queue was missing gets the missed events from the log, once."""
 
 import datetime as dt
 
@@ -14,8 +14,8 @@ QUEUE = "notifier.school.changed"
 TOPIC = SchoolChanged.topic
 
 
-async def test_promise_03_what_was_published_while_a_queue_was_missing_is_given_to_it_from_the_log(spine):
-    # given: some that were handled, and some that came while there was no queue
+async def test_promise_03_backfill_copies_events_that_a_missing_queue_did_not_get(spine):
+    # given: some events were handled, others were published while the queue was missing
     schools, url = Recorder(), spine.backing.amqp_url
     handled, missed = [spine.school() for _ in range(10)], [spine.school() for _ in range(30)]
     async with spine.running(lambda s: s.on(SchoolChanged, schools.one)) as service:

@@ -17,13 +17,13 @@ from shared.messaging.topology import Queue
 from shared.messaging.topology_admin import judge
 from shared.testing.fault_proxy import proxied
 from shared.testing.fixtures import declare, eventually, running
-from shared.transactions.outbox import Work
+from shared.transactions.outbox import WorkPermit
 
 QUEUE = "notifier.school.changed"
 POISON = "poison"
 
 
-class Permit(Work):
+class Permit(WorkPermit):
     name: ClassVar[str] = "notifier.test"
     number: int
 
@@ -156,7 +156,7 @@ async def test_a_queue_from_before_the_brokers_upgrade_is_taken_and_one_that_is_
         with capture_logs() as facts:
             await topology_admin._declare(connection, Queue("before", quorum), "4.0.5")
         # then
-        assert [(fact["event"], fact["queue"]) for fact in facts] == [("queue.limited", "before")]
+        assert [(fact["event"], fact["queue"]) for fact in facts] == [("queue.has_delivery_limit", "before")]
         with pytest.raises(Refused, match=r"before exists with other arguments .* delete it"):
             await topology_admin._declare(connection, Queue("before", quorum | {"x-message-ttl": 1000}), "4.0.5")
         await channel.queue_delete("before")

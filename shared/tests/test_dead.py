@@ -13,20 +13,20 @@ import aio_pika
 import psycopg
 import pytest
 
-from shared.consumers.batcher import Together
-from shared.consumers.dead_letters import DeadLetter, give_back
+from shared.consumers.batcher import MessageBatcher
+from shared.consumers.dead_letters import DeadLetter, requeue
 from shared.consumers.message_processor import MessageProcessor
-from shared.consumers.pause_switch import Gate
-from shared.consumers.quarantine import Turnstile
+from shared.consumers.pause_switch import PauseSwitch
+from shared.consumers.quarantine import ExclusiveSection
 from shared.errors import Refused
 from shared.events import Envelope, SchoolChanged
 from shared.messaging.publisher import Publisher
-from shared.messaging.serialization import read
+from shared.messaging.serialization import deserialize
 from shared.messaging.topology import DEAD, DELIVERY_LIMIT
 from shared.telemetry import Metrics
 from shared.testing.fixtures import FakeClock, Recorder, declare, eventually, running
-from shared.transactions.buffered_transaction import Commit
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.buffered_transaction import BufferedTransaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 QUEUE = "notifier.school.changed"
 OUTAGE = 12 * 60.0
@@ -37,7 +37,7 @@ async def test_rule_07_a_delivery_limit_death_is_kept_and_an_operator_gives_it_b
     schools, letters = Recorder(), Recorder()
     service = spine.build()
     service.on(SchoolChanged, schools.one)
-    service.bury(letters.keep)
+    service.store_dead_letters(letters.keep)
     await declare(spine.backing.amqp_url, service.topology())
     fact = spine.school()
     async with await aio_pika.connect(spine.backing.amqp_url) as connection:
@@ -51,13 +51,13 @@ async def test_rule_07_a_delivery_limit_death_is_kept_and_an_operator_gives_it_b
             await found.nack(requeue=True)
     async with running(service):
         (letter,) = await letters.until(len)
-        assert (letter.queue, letter.error) == (QUEUE, "the broker gave it up: delivery_limit")
+        assert (letter.queue, letter.error) == (QUEUE, "dead-lettered by the broker: delivery_limit")
         assert json.loads(letter.body)["school_id"] == str(fact.school_id)
         assert schools.seen == []
         # when
         for turn in ("once", "again"):
             async with service.transactions.begin() as tx:
-                await give_back(tx, letter.queue, letter.headers | {"x-death": "old", "sc-attempt": 3}, letter.body)
+                await requeue(tx, letter.queue, letter.headers | {"x-death": "old", "sc-attempt": 3}, letter.body)
             await schools.until(len)
             await spine.outbox_drained(service)
             assert len(letters.seen) == 1, turn
@@ -89,7 +89,7 @@ async def test_what_is_not_text_has_no_way_back(spine):
     await service.database.open()
     async with service.transactions.begin() as tx:
         with pytest.raises(Refused, match="not text"):
-            await give_back(tx, letter.queue, letter.headers, letter.body)
+            await requeue(tx, letter.queue, letter.headers, letter.body)
         assert tx.outgoing == []
     await service.database.close()
 
@@ -103,7 +103,9 @@ async def test_promise_13_an_unknown_type_or_major_takes_the_tiers_and_is_kept_w
 ):
     # given
     schools, letters = Recorder(), Recorder()
-    async with spine.running(lambda s: s.on(SchoolChanged, schools.one), lambda s: s.bury(letters.keep)) as service:
+    async with spine.running(
+        lambda s: s.on(SchoolChanged, schools.one), lambda s: s.store_dead_letters(letters.keep)
+    ) as service:
         fact = spine.school()
         headers = Envelope.of(fact, "test").headers() | {header: value}
         # when
@@ -138,29 +140,29 @@ class Away:
     @asynccontextmanager
     async def handle(self, _, causes):
         await self.answer()
-        yield {cause.id: Transaction(Commit(CONNECTION), "notifier", cause) for cause in causes}
+        yield {cause.id: UnitOfWork(BufferedTransaction(CONNECTION), "notifier", cause) for cause in causes}
 
 
 async def test_rule_16_twelve_minutes_without_a_database_are_no_dead_letter_and_burn_no_attempt():
     # given
     clock, metrics = FakeClock(), Metrics()
     database, handled = Away(clock), Away(clock)
-    gate = Gate(database.answer, metrics, sleep=clock.sleep)
+    gate = PauseSwitch(database.answer, metrics, sleep=clock.sleep)
     publisher = Publisher("amqp://127.0.0.1:1/", "test", ())
     publisher.ready.set()
     publisher.publish = pytest.fail
-    together = Together(QUEUE, Recorder().one, handled, asyncio.Semaphore(8), gate, most=25)
+    together = MessageBatcher(QUEUE, Recorder().one, handled, asyncio.Semaphore(8), gate, most=25)
 
     async def handle(message):
         envelope = Envelope.read(message.headers)
-        await together.take(envelope, await read(envelope, message.body, None))
+        await together.handle(envelope, await deserialize(envelope, message.body, None))
 
     process = MessageProcessor(
         "notifier",
         QUEUE,
         publisher=publisher,
         gate=gate,
-        turnstile=Turnstile(),
+        turnstile=ExclusiveSection(),
         metrics=metrics,
         tiers=(5, 60, 600),
     )

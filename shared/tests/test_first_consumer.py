@@ -1,4 +1,4 @@
-"""`docs/first-consumer.md` does what it says: its code is run as it stands there."""
+"""Runs the code of `docs/first-consumer.md` as it is written there."""
 
 import datetime as dt
 import re
@@ -11,7 +11,7 @@ import pytest
 from shared.errors import Reject, Retry
 from shared.events import RemarkRecorded
 from shared.testing.fixtures import eventually
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "first-consumer.md").read_text()
@@ -29,9 +29,9 @@ def table(backing):
         connection.execute("DROP TABLE remarks_of_student")
 
 
-async def test_the_code_of_the_page_counts_remarks(spine, table):
-    # given the handler and the line as they are written
-    names = {"RemarkRecorded": RemarkRecorded, "Transaction": Transaction}
+async def test_code_of_the_guide_counts_remarks(spine, table):
+    # given: the handler and the registration as they are written
+    names = {"RemarkRecorded": RemarkRecorded, "UnitOfWork": UnitOfWork}
     exec(BLOCKS["handler"], names)  # our own documentation
 
     def register(service):
@@ -40,7 +40,7 @@ async def test_the_code_of_the_page_counts_remarks(spine, table):
     student, school = uuid.uuid4(), uuid.uuid4()
     days = [dt.date(2026, 9, 2), dt.date(2026, 9, 1)]
     async with spine.running(register, name="gateway", creates_keys=True) as service:
-        # when two remarks are made, and one of them is corrected
+        # when: two remarks are recorded, and one of them is corrected
         facts = [remark(student, school, day) for day in days]
         await spine.emit(service, *facts, facts[0].model_copy(update={"version": 2}))
 
@@ -58,7 +58,7 @@ def remark(student, school, day):
                           version=1, recorded_at=dt.datetime.now(dt.UTC))  # fmt: skip
 
 
-def test_the_event_and_the_errors_are_as_the_page_says():
+def test_guide_describes_the_event_and_the_errors():
     written = (ROOT / "shared" / "shared" / "events" / "records.py").read_text()
     assert BLOCKS["event"].rstrip() in written
     assert Retry("later", after=dt.timedelta(minutes=1)).after == dt.timedelta(minutes=1)

@@ -1,4 +1,4 @@
-"""Long tasks on the real database: one worker at a time, stopped when they should not go on, every end recorded."""
+"""Long tasks on the real database: one worker at a time, stopped when they must not continue, each end recorded."""
 
 import asyncio
 import sys
@@ -16,19 +16,19 @@ from shared.jobs import job as jobs
 from shared.jobs import lease as leases
 from shared.jobs import subprocess
 from shared.jobs.job import Task
-from shared.jobs.time_limits import Limits
+from shared.jobs.time_limits import TimeLimits
 from shared.messaging.topology import LONGEST_TASK_SECONDS
 from shared.testing.fixtures import eventually
-from shared.transactions.outbox import Work
+from shared.transactions.outbox import WorkPermit
 
 KIND = "file.process"
-QUICK = Limits(soft=20, grace=0.2, lease=0.6, beat=0.1)
+QUICK = TimeLimits(soft=20, grace=0.2, lease=0.6, beat=0.1)
 TRACK = "SELECT state FROM task_track WHERE task_id = %s"
 TOLD = "SELECT data::jsonb ->> 'state' AS state FROM outbox WHERE data::jsonb ->> 'task_id' = %s ORDER BY position"
 SLEEP = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
 
 
-class Permit(Work):
+class Permit(WorkPermit):
     name: ClassVar[str] = "notifier.test"
     task_id: uuid.UUID
 
@@ -38,7 +38,7 @@ class Permit(Work):
 
 
 class Jobs:
-    """What a test asks of one service's tasks."""
+    """The tasks of one service, for a test."""
 
     def __init__(self, transactions):
         self.transactions = transactions
@@ -64,7 +64,7 @@ class Jobs:
             return [row["state"] for row in await tx.rows(TOLD, (str(task_id),))]
 
     def working(self, task_id, limits=QUICK, **options):
-        return jobs.working(self.transactions, task_id, None, limits, **options)
+        return jobs.run_job(self.transactions, task_id, None, limits, **options)
 
     async def attempts(self, task_id):
         async with self.transactions.begin() as tx:
@@ -88,11 +88,11 @@ async def work(spine):
     await service.database.close()
 
 
-async def test_a_task_runs_to_its_end_and_is_told(work):
+async def test_task_runs_to_its_end_and_its_states_are_published(work):
     task_id = await work.start()
     async with work.working(task_id) as job:
         async with job.commit() as tx:
-            await job.tell(tx, 1, 2)
+            await job.report_progress(tx, 1, 2)
         await work.succeed(job)
     assert await work.told(task_id) == ["queued", "running", "running", "succeeded"]
     with pytest.raises(LeaseLost):
@@ -100,10 +100,10 @@ async def test_a_task_runs_to_its_end_and_is_told(work):
             pytest.fail("a task that has ended was worked on again")
 
 
-async def test_one_worker_at_a_time_for_as_long_as_the_lease_is_renewed(work):
+async def test_one_worker_has_the_task_while_the_lease_is_renewed(work):
     task_id = await work.start()
     async with work.working(task_id) as job:
-        await asyncio.sleep(2 * QUICK.lease)  # the time is the subject: the lease is over unless it was renewed
+        await asyncio.sleep(2 * QUICK.lease)  # the time is the subject: the lease has expired unless it was renewed
         with pytest.raises(LeaseLost):
             async with work.working(task_id):
                 pytest.fail("two workers had one task")
@@ -111,19 +111,19 @@ async def test_one_worker_at_a_time_for_as_long_as_the_lease_is_renewed(work):
     assert await work.state(task_id) == "succeeded"
 
 
-async def test_rule_04_a_worker_that_was_given_up_is_stopped_and_commits_nothing(work):
-    # given: two workers, because the first one's lease was over
+async def test_rule_04_worker_that_lost_its_lease_is_stopped_and_commits_nothing(work):
+    # given: two workers, because the lease of the first has expired
     task_id = await work.start()
 
     async def late():
         async with work.working(task_id) as job:
             await work.due(task_id)
             async with work.working(task_id) as successor:
-                # then: its commits are refused at once
+                # then: its commits are refused immediately
                 with pytest.raises(LeaseLost):
                     await work.succeed(job)
                 await work.succeed(successor)
-            # and it is stopped by its next beat
+            # and it is stopped at its next beat
             await asyncio.Event().wait()
 
     with pytest.raises(LeaseLost):
@@ -131,7 +131,7 @@ async def test_rule_04_a_worker_that_was_given_up_is_stopped_and_commits_nothing
     assert await work.told(task_id) == ["queued", "running", "running", "succeeded"]
 
 
-async def test_a_cancel_stops_the_running_work_and_its_child(work):
+async def test_cancel_stops_the_work_and_its_child_process(work):
     # given
     task_id = await work.start()
     stopped = asyncio.Event()
@@ -139,7 +139,9 @@ async def test_a_cancel_stops_the_running_work_and_its_child(work):
     async def extract():
         async with work.working(task_id):
             try:
-                await subprocess.run([sys.executable, "-c", SLEEP], bounds=subprocess.Bounds(), grace=QUICK.grace)
+                await subprocess.run(
+                    [sys.executable, "-c", SLEEP], bounds=subprocess.ResourceLimits(), grace=QUICK.grace
+                )
             finally:
                 stopped.set()
 
@@ -153,7 +155,7 @@ async def test_a_cancel_stops_the_running_work_and_its_child(work):
     assert await work.told(task_id) == ["queued", "running", "cancelled"]
 
 
-async def test_a_cancel_ends_what_nobody_works_on(work):
+async def test_cancel_ends_a_task_without_a_worker(work):
     task_id = await work.start()
     await work.cancel(task_id)
     assert await work.state(task_id) == "cancelled"
@@ -162,7 +164,7 @@ async def test_a_cancel_ends_what_nobody_works_on(work):
             pytest.fail("a cancelled task was begun")
 
 
-async def test_a_cancel_that_overtakes_its_intent_leaves_a_tombstone(work):
+async def test_cancel_before_its_request_leaves_a_tombstone(work):
     task = Task(uuid.uuid4(), None, KIND)
     await work.cancel(task.task_id)
     async with work.transactions.begin() as tx:
@@ -170,7 +172,7 @@ async def test_a_cancel_that_overtakes_its_intent_leaves_a_tombstone(work):
     assert await work.told(task.task_id) == ["cancelled"]
 
 
-async def test_a_late_cancel_changes_nothing_and_one_of_an_earlier_epoch_spares_the_retry(work):
+async def test_late_cancel_changes_nothing_and_cancel_of_an_earlier_epoch_spares_the_retry(work):
     # given
     task_id = await work.start()
     async with work.working(task_id) as job:
@@ -188,14 +190,14 @@ async def test_a_late_cancel_changes_nothing_and_one_of_an_earlier_epoch_spares_
 
 
 async def test_seed_19_work_that_takes_too_long_is_cancelled_and_its_child_killed(work):
-    limits = Limits(soft=0.5, grace=0.2, lease=5, beat=0.1)
+    limits = TimeLimits(soft=0.5, grace=0.2, lease=5, beat=0.1)
     task_id = await work.start()
     async with work.working(task_id, limits):
-        await subprocess.run([sys.executable, "-c", SLEEP], bounds=subprocess.Bounds(), grace=limits.grace)
+        await subprocess.run([sys.executable, "-c", SLEEP], bounds=subprocess.ResourceLimits(), grace=limits.grace)
     assert await work.told(task_id) == ["queued", "running", "failed"]
 
 
-async def test_a_timeout_of_the_works_own_is_a_failure_that_is_tried_again(work):
+async def test_timeout_inside_the_work_is_retried(work):
     task_id = await work.start()
     async with work.working(task_id), asyncio.timeout(0.01):
         await asyncio.Event().wait()
@@ -209,14 +211,14 @@ async def test_seed_09_a_failure_is_tried_again_as_a_due_row_and_ends_as_failed(
         async with work.working(task_id):
             raise ValueError
         if attempt < jobs.MOST_ATTEMPTS - 1:
-            # a permit that comes too early finds nothing to do
+            # a permit that arrives too early does nothing
             with pytest.raises(LeaseLost):
                 async with work.working(task_id):
                     pytest.fail("tried again before its time")
             await work.due(task_id)
             async with work.transactions.begin() as tx:
-                assert task_id in await leases.forsaken(tx)
-                assert task_id not in await leases.forsaken(tx)
+                assert task_id in await leases.stalled_tasks(tx)
+                assert task_id not in await leases.stalled_tasks(tx)
     assert (await work.told(task_id))[-2:] == ["running", "failed"]
 
 
@@ -227,12 +229,12 @@ async def test_seed_27_a_refusal_is_not_tried_again(work):
     assert await work.state(task_id) == "failed"
 
 
-async def test_seed_10_a_dead_workers_task_goes_on_and_is_given_up_after_four_deaths(work):
+async def test_seed_10_task_of_a_dead_worker_continues_and_fails_after_four_deaths(work):
     # given
     task_id = await work.start()
     for _ in range(jobs.MOST_ATTEMPTS):
         async with work.transactions.begin() as tx:
-            assert await leases.claim(tx, task_id, 30)  # and then it dies
+            assert await leases.claim(tx, task_id, 30)  # then the worker dies
         await work.due(task_id)
         await jobs.resume(work.transactions, lambda found: Permit(task_id=found), "tests")
     # when
@@ -244,7 +246,7 @@ async def test_seed_10_a_dead_workers_task_goes_on_and_is_given_up_after_four_de
 
 
 @pytest.mark.parametrize("problem", [asyncio.CancelledError(), psycopg.OperationalError(), InfrastructureDown("away")])
-async def test_rule_16_a_worker_that_stops_lets_the_next_go_on_at_once_and_counts_no_attempt(work, problem):
+async def test_rule_16_stopping_worker_releases_its_task_without_counting_an_attempt(work, problem):
     # given
     task_id = await work.start()
     for _ in range(2 * jobs.MOST_ATTEMPTS):
@@ -259,8 +261,8 @@ async def test_rule_16_a_worker_that_stops_lets_the_next_go_on_at_once_and_count
     assert await work.state(task_id) == "succeeded"
 
 
-async def test_what_goes_on_from_what_it_has_committed_is_tried_again_after_its_time(work):
-    limits = Limits(soft=0.3, grace=0.1, lease=5, beat=0.1, again=True)
+async def test_resumable_work_is_retried_after_its_time_limit(work):
+    limits = TimeLimits(soft=0.3, grace=0.1, lease=5, beat=0.1, again=True)
     task_id = await work.start()
     for _ in range(jobs.MOST_ATTEMPTS):
         assert await work.state(task_id) != "failed"
@@ -270,8 +272,8 @@ async def test_what_goes_on_from_what_it_has_committed_is_tried_again_after_its_
     assert await work.state(task_id) == "failed"
 
 
-async def test_a_long_commit_of_the_work_itself_costs_no_lease(work):
-    # given: no statement waits for a lock for long
+async def test_long_commit_of_the_work_keeps_the_lease(work):
+    # given: no statement waits long for a lock
     class Impatient:
         @asynccontextmanager
         async def begin(self, cause=None):
@@ -280,9 +282,9 @@ async def test_a_long_commit_of_the_work_itself_costs_no_lease(work):
                 yield tx
 
     task_id = await work.start()
-    limits = Limits(soft=20, grace=0.2, lease=5, beat=0.1)
+    limits = TimeLimits(soft=20, grace=0.2, lease=5, beat=0.1)
     # when: the lease cannot be renewed while the work commits
-    async with jobs.working(Impatient(), task_id, None, limits) as job, job.commit() as tx:
+    async with jobs.run_job(Impatient(), task_id, None, limits) as job, job.commit() as tx:
         await asyncio.sleep(0.5)  # the time is the subject
         await job.succeed(tx, result={})
     # then
@@ -290,7 +292,7 @@ async def test_a_long_commit_of_the_work_itself_costs_no_lease(work):
 
 
 @pytest.mark.parametrize("end", ["succeeded", "failed", "cancelled", "cancelled in time"])
-async def test_what_a_task_leaves_is_cleaned_up_in_the_commit_of_its_end(work, end):
+async def test_cleanup_runs_in_the_commit_of_the_tasks_end(work, end):
     # given
     task_id, cleaned = await work.start(), []
 
@@ -314,37 +316,37 @@ async def test_what_a_task_leaves_is_cleaned_up_in_the_commit_of_its_end(work, e
     assert await work.state(task_id) == end.partition(" ")[0]
 
 
-async def test_a_body_that_forgets_the_outcome_is_a_failure(work):
+async def test_body_without_an_outcome_is_a_failure(work):
     task_id = await work.start()
     async with work.working(task_id):
         pass
     assert await work.state(task_id) == "retrying"
 
 
-def test_limits_lie_below_the_brokers_patience():
-    Limits(soft=LONGEST_TASK_SECONDS - 10, grace=10)
+def test_time_limits_are_below_the_brokers_timeout():
+    TimeLimits(soft=LONGEST_TASK_SECONDS - 10, grace=10)
     with pytest.raises(ValueError, match="1500"):
-        Limits(soft=LONGEST_TASK_SECONDS, grace=1)
-    with pytest.raises(ValueError, match="missed beats"):
-        Limits(lease=5, beat=2)
+        TimeLimits(soft=LONGEST_TASK_SECONDS, grace=1)
+    with pytest.raises(ValueError, match="three beats"):
+        TimeLimits(lease=5, beat=2)
 
 
-async def test_rule_13_a_task_and_its_lease_that_disagree_are_counted(spine, work):
+async def test_rule_13_task_and_lease_that_disagree_are_counted(spine, work):
     # given
     service = spine.build()
     await service.database.open()
     task_id = await work.start()
-    before = await service.reconciler.count()
+    before = await service.invariant_checker.count()
     assert (before["ended_task_in_hand"], before["task_left_open"]) == (0, 0)
     # when
     async with work.transactions.begin() as tx:
         await tx.execute("UPDATE task_track SET state = 'failed' WHERE task_id = %s", (task_id,))
     # then
-    assert (await service.reconciler.count())["ended_task_in_hand"] == 1
+    assert (await service.invariant_checker.count())["ended_task_in_hand"] == 1
     async with work.transactions.begin() as tx:
         await tx.execute("UPDATE task_track SET state = 'running' WHERE task_id = %s", (task_id,))
         await tx.execute("UPDATE task_lease SET ended_at = now() - interval '1 hour' WHERE task_id = %s", (task_id,))
-    assert (await service.reconciler.count())["task_left_open"] == 1
+    assert (await service.invariant_checker.count())["task_left_open"] == 1
     assert service.metrics.violations.labels("task_left_open")._value.get() == 1
     async with work.transactions.begin() as tx:
         await tx.execute("DELETE FROM task_track WHERE task_id = %s", (task_id,))

@@ -1,4 +1,4 @@
-"""Projections of a log that is not as it should be: what cannot be taken, streams made anew, history that is gone."""
+"""Projections of a damaged log: events that cannot be applied, recreated streams, missing history."""
 
 import asyncio
 import uuid
@@ -38,7 +38,7 @@ async def mirror(events, tx):
 
 @pytest.fixture
 def mirrored(spine, backing):
-    """Builds a service that mirrors schools; its virtual host is the test's own, where it may break the log."""
+    """Build a service that projects schools, on a virtual host of its own whose log the test may damage."""
     with psycopg.connect(backing.admin_url, autocommit=True) as connection:
         connection.execute(TABLE)
         connection.execute("TRUNCATE notifier.mirror, notifier.log_offset, notifier.directory_seen, notifier.outbox")
@@ -73,7 +73,7 @@ def named(spine, name, version=1, school_id=None):
 
 
 @pytest.mark.parametrize("kind", ["poison", "unknown major"])
-async def test_promise_07_and_13_what_a_projection_cannot_take_goes_through_the_tiers_and_stops_nobody(
+async def test_promise_07_and_13_event_that_a_projection_cannot_apply_is_retried_and_blocks_no_other(
     spine, mirrored, kind
 ):
     # given
@@ -83,7 +83,7 @@ async def test_promise_07_and_13_what_a_projection_cannot_take_goes_through_the_
         letters.append(letter)
 
     service = mirrored()
-    service.bury(keep)
+    service.store_dead_letters(keep)
     await declare(spine.backing.amqp_url, service.topology())
     async with running(service):
         bad = named(spine, POISON if kind == "poison" else "new")
@@ -112,17 +112,17 @@ async def position(service):
         return (await (await connection.execute("SELECT position FROM log_offset")).fetchone())["position"]
 
 
-async def test_what_nobody_wants_is_passed_by_without_a_commit_each_and_the_offset_follows(spine, mirrored):
+async def test_unwanted_events_share_one_commit_of_the_offset(spine, mirrored):
     # given
     service = mirrored()
     await declare(spine.backing.amqp_url, service.topology())
-    commits, advance = [], service.transactions.advance
+    commits, advance = [], service.transactions.project_batch
 
     def counted(*where):
         commits.append(where)
         return advance(*where)
 
-    service.transactions.advance = counted
+    service.transactions.project_batch = counted
     async with running(service):
 
         async def pass_by(count):
@@ -138,7 +138,7 @@ async def test_what_nobody_wants_is_passed_by_without_a_commit_each_and_the_offs
         # then
         await eventually(lambda: position(service), lambda at: at == 40)
         assert len(commits) - before < 20
-        # and what is wanted comes at once, whatever passed by before it
+        # and a wanted event is applied immediately, also after unwanted ones
         await pass_by(1)
         await spine.emit(service, named(spine, "after"))
         await eventually(lambda: names(service), lambda found: found == {"before", "after"})
@@ -152,7 +152,7 @@ async def has_been_read(spine, service):
         await eventually(lambda: names(service), lambda found: found == {"before"})
 
 
-async def test_a_reader_starts_while_others_publish_without_a_pause(spine, mirrored):
+async def test_reader_starts_while_others_publish_continuously(spine, mirrored):
     # given
     await has_been_read(spine, mirrored())
     again = mirrored()
@@ -175,20 +175,20 @@ async def test_a_reader_starts_while_others_publish_without_a_pause(spine, mirro
             others.cancel()
 
 
-async def test_a_broker_that_takes_its_time_is_no_stream_made_anew(spine, mirrored, monkeypatch):
+async def test_slow_broker_is_not_mistaken_for_a_recreated_stream(spine, mirrored, monkeypatch):
     # given
     await has_been_read(spine, mirrored())
     monkeypatch.setattr(stream_reader, "PROBE", 0.0)
     again = mirrored()
     async with running(again):
-        # when: nothing comes as soon as it should
+        # when: messages arrive later than expected
         await spine.emit(again, named(spine, "after"))
         await eventually(lambda: names(again), lambda found: found == {"before", "after"})
         # then
         assert await gap(again) is None
 
 
-async def test_a_stream_that_was_made_anew_is_read_from_its_start_and_the_gap_is_known(spine, mirrored):
+async def test_recreated_stream_is_read_from_its_start_and_the_gap_is_noted(spine, mirrored):
     # given
     service = mirrored()
     await declare(spine.backing.amqp_url, service.topology())
@@ -196,7 +196,7 @@ async def test_a_stream_that_was_made_anew_is_read_from_its_start_and_the_gap_is
         await spine.emit(service, named(spine, "before"))
         await eventually(lambda: names(service), lambda found: found == {"before"})
         assert await gap(service) is None
-    # when: the new stream has grown beyond the offset that had been read
+    # when: the new stream is longer than the offset that was read
     async with await aio_pika.connect(spine.backing.amqp_url) as connection:
         await (await connection.channel()).queue_delete(STREAM)
     again = mirrored()
@@ -207,10 +207,10 @@ async def test_a_stream_that_was_made_anew_is_read_from_its_start_and_the_gap_is
         # then
         wanted = {"before"} | {fact.name for fact in facts}
         await eventually(lambda: names(again), lambda found: found == wanted)
-        await eventually(lambda: gap(again), lambda found: found and "made anew" in found)
+        await eventually(lambda: gap(again), lambda found: found and "deleted and recreated" in found)
 
 
-async def test_promise_12_a_rebuild_mends_what_is_wrong_and_leaves_the_rest_alone(spine, mirrored):
+async def test_promise_12_rebuild_repairs_wrong_rows_and_keeps_the_others(spine, mirrored):
     # given
     service = mirrored()
     await declare(spine.backing.amqp_url, service.topology())
@@ -219,10 +219,10 @@ async def test_promise_12_a_rebuild_mends_what_is_wrong_and_leaves_the_rest_alon
         await spine.emit(service, *facts)
         await eventually(lambda: rows(service), lambda found: len(found) == len(facts))
         right = await rows(service)
-        # when nothing is wrong
+        # when: all rows are correct
         found = await rebuild(mirrored(), "mirror", spine.backing.admin_url)
         assert found.changed == {"mirror": 0, "directory_seen": 0}
-        # when a row is wrong, one is missing, one is too many
+        # when: one row is wrong, one is missing, one is surplus
         async with service.database.worker() as connection:
             await connection.execute("UPDATE mirror SET name = 'wrong' WHERE school_id = %s", (facts[0].school_id,))
             await connection.execute("DELETE FROM mirror WHERE school_id = %s", (facts[1].school_id,))
@@ -231,7 +231,7 @@ async def test_promise_12_a_rebuild_mends_what_is_wrong_and_leaves_the_rest_alon
         # then
         assert found.changed == {"mirror": 3, "directory_seen": 0}
         assert await rows(service) == right
-        # and the live reader goes on
+        # and the live reader continues
         await spine.emit(service, named(spine, "later"))
         await eventually(lambda: names(service), lambda seen: "later" in seen)
         with psycopg.connect(spine.backing.admin_url) as admin:
@@ -258,8 +258,8 @@ async def test_promise_12_reading_the_log_again_in_place_changes_nothing(spine, 
         assert [row for row in await rows(service) if row["name"] != "last"] == before
 
 
-async def test_promise_12_a_log_that_starts_too_late_is_refused_until_the_owner_tells_it_anew(spine, mirrored):
-    # given: a log so small that its start is dropped
+async def test_promise_12_log_that_starts_too_late_is_refused_until_a_resync(spine, mirrored):
+    # given: a log so small that its first events are removed
     service = mirrored()
     small = topology.spine(log_bytes=60_000)
     await declare(spine.backing.amqp_url, service.topology() | small)
@@ -290,7 +290,7 @@ async def test_promise_12_a_log_that_starts_too_late_is_refused_until_the_owner_
         assert found.changed == {"mirror": 0, "directory_seen": 0}
 
 
-async def test_only_what_says_its_tables_is_rebuilt(spine, mirrored):
+async def test_only_projections_with_tables_are_rebuilt(spine, mirrored):
     service = mirrored()
     for name in ("nobody", "mirror"):
         if name == "mirror":

@@ -11,12 +11,12 @@ from faststream.rabbit import TestRabbitBroker
 from prometheus_client import CollectorRegistry
 
 from shared.consumers.message_processor import MessageProcessor
-from shared.consumers.pause_switch import Gate
-from shared.consumers.quarantine import Turnstile
+from shared.consumers.pause_switch import PauseSwitch
+from shared.consumers.quarantine import ExclusiveSection
 from shared.errors import InfrastructureDown, LeaseLost, Reject, Undeliverable, Unwritable
 from shared.events import Envelope, SchoolChanged
 from shared.messaging import subscriber
-from shared.messaging.serialization import read
+from shared.messaging.serialization import deserialize
 from shared.messaging.subscriber import Subscriber
 from shared.telemetry import Metrics
 from shared.transactions.unit_of_work import Duplicate
@@ -50,14 +50,14 @@ class Desk:
     def __init__(self, *problems, publisher=None):
         self.publisher = publisher or FakePublisher()
         self.metrics, self.handled = Metrics(), []
-        self.gate = Gate(available, self.metrics)
+        self.gate = PauseSwitch(available, self.metrics)
         self._problems = list(problems)
         processor = MessageProcessor(
             "notifier",
             QUEUE,
             publisher=self.publisher,
             gate=self.gate,
-            turnstile=Turnstile(),
+            turnstile=ExclusiveSection(),
             metrics=self.metrics,
             tiers=TIERS,
         )
@@ -66,7 +66,7 @@ class Desk:
 
     async def decode(self, message):
         envelope = Envelope.read(message.headers)
-        return envelope, await read(envelope, message.body, SimpleNamespace(keys=None))
+        return envelope, await deserialize(envelope, message.body, SimpleNamespace(keys=None))
 
     async def handle(self, envelope, fact):
         self.handled.append((envelope.id, fact))

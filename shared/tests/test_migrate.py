@@ -1,4 +1,4 @@
-"""The migration step, where several databases share one server, whose roles are one for all."""
+"""The migration step with several databases on one server, which share the server's roles."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ def step(url):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-async def test_databases_of_one_server_are_migrated_at_the_same_time():
+async def test_databases_of_one_server_migrate_concurrently():
     # given
     server = os.environ["TEST_DATABASE_URL"]
     names = [f"test_{uuid4().hex[:12]}" for _ in range(AT_ONCE)]
@@ -48,7 +48,7 @@ async def test_databases_of_one_server_are_migrated_at_the_same_time():
                 assert service.execute("SELECT count(*) FROM notifier.outbox").fetchone() == (0,)
 
 
-async def test_a_database_that_cannot_hold_every_name_is_refused():
+async def test_database_with_another_encoding_is_refused():
     server, name = os.environ["TEST_DATABASE_URL"], f"test_{uuid4().hex[:12]}"
     made = "CREATE DATABASE {} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'"
     with psycopg.connect(server, autocommit=True) as admin:
@@ -61,7 +61,7 @@ async def test_a_database_that_cannot_hold_every_name_is_refused():
             admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-async def test_a_server_that_is_too_old_is_refused(monkeypatch):
+async def test_old_server_is_refused(monkeypatch):
     server = os.environ["TEST_DATABASE_URL"]
     monkeypatch.setattr(migration_runner, "OLDEST", 99)
     with pytest.raises(Refused, match="PostgreSQL 99 or newer is needed; this server is 1"):
@@ -72,9 +72,9 @@ ADMINISTRATOR = "test_administrator"
 ROLES = "SELECT rolname FROM pg_roles WHERE rolname ~ '^(vault|notifier)(_(owner|app|worker))?$'"
 
 
-async def test_an_administrator_who_is_no_superuser_is_enough_and_sees_the_rows_of_every_school():
-    """As on a managed server: who may make roles and databases, and no more."""
-    # given: who stays there afterwards, because what they granted is everybody's
+async def test_administrator_without_superuser_right_migrates_rows_of_every_school():
+    """As on a managed server: an administrator may only create roles and databases."""
+    # given: a role that stays afterwards, because all databases use what it granted
     server, school = os.environ["TEST_DATABASE_URL"], uuid4()
     name = f"test_{uuid4().hex[:12]}"
     who, database = sql.Identifier(ADMINISTRATOR), sql.Identifier(name)
@@ -82,7 +82,7 @@ async def test_an_administrator_who_is_no_superuser_is_enough_and_sees_the_rows_
         if superuser.execute("SELECT FROM pg_roles WHERE rolname = %s", (ADMINISTRATOR,)).fetchone() is None:
             made = "CREATE ROLE {} LOGIN CREATEROLE CREATEDB NOSUPERUSER PASSWORD 'test'"
             superuser.execute(sql.SQL(made).format(who))
-        for (role,) in superuser.execute(ROLES).fetchall():  # on a server of its own it would have made them
+        for (role,) in superuser.execute(ROLES).fetchall():  # on its own server it would have created them
             superuser.execute(sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(sql.Identifier(role), who))
         with psycopg.connect(as_user(server, ADMINISTRATOR), autocommit=True) as admin:
             admin.execute(sql.SQL("CREATE DATABASE {}").format(database))
@@ -94,7 +94,7 @@ async def test_an_administrator_who_is_no_superuser_is_enough_and_sees_the_rows_
         with psycopg.connect(service_url(url, "notifier"), autocommit=True) as service:
             service.execute("SET ROLE notifier_worker")
             service.execute("INSERT INTO notifier.directory_seen VALUES (%s, '{[1,4)}')", (school,))
-        # then: again changes nothing, and what a migration changes as the tables' owner is all of them
+        # then: repetition changes nothing, and a migration changes the rows of all schools as the owner
         done = await asyncio.to_thread(step, url)
         assert done.returncode == 0, done.stderr[-1000:]
         with psycopg.connect(url, autocommit=True) as admin:

@@ -15,7 +15,7 @@ from pamqp.encode import field_table
 
 from shared.errors import Reject
 from shared.events import Envelope, SchoolChanged
-from shared.events.headers import LONGEST_NAME, carried
+from shared.events.headers import LONGEST_NAME, copy_headers
 from shared.messaging import publisher, subscriber, tolerant_decoding
 from shared.messaging.publisher import Outbound
 from shared.testing.fixtures import Recorder, eventually
@@ -106,8 +106,8 @@ async def test_any_table_of_headers_is_read_and_can_be_passed_on(fields):
     assert body.value == b"first"
     assert len(headers) <= len(fields)
     kept = {name for name in headers if not name.startswith("x-") and len(name.encode()) <= LONGEST_NAME}
-    assert set(carried(headers)) == kept
-    _, header, _ = read(written(Outbound("school.dead", "q", b"first", carried(headers))))
+    assert set(copy_headers(headers)) == kept
+    _, header, _ = read(written(Outbound("school.dead", "q", b"first", copy_headers(headers))))
     assert (header.properties.headers or {}).keys() == kept
 
 
@@ -153,7 +153,7 @@ def test_what_is_carried_fits_into_a_frame():
         f"{n}": "b" * 9_000 for n in range(9)
     }
     # when
-    found = carried(headers)
+    found = copy_headers(headers)
     # then
     assert {"ce-id", "more", "0"} <= found.keys()
     assert not {"x-death", "much"} & found.keys()
@@ -211,7 +211,9 @@ async def test_a_reaction_settles_nonsense_and_goes_on(spine):
     good, bad = spine.school(), {name: spine.school() for name in NONSENSE}
     schools = Recorder(lambda event: Reject("no") if event in bad.values() else None)
     letters = Recorder()
-    async with spine.running(lambda s: s.on(SchoolChanged, schools.one), lambda s: s.bury(letters.keep)) as service:
+    async with spine.running(
+        lambda s: s.on(SchoolChanged, schools.one), lambda s: s.store_dead_letters(letters.keep)
+    ) as service:
         # when
         for name, fact in bad.items():
             await publish(spine.backing.amqp_url, "", "notifier.school.changed", mixed(fact, NONSENSE[name]), fact)
@@ -265,7 +267,7 @@ async def test_a_projection_passes_nonsense_by_and_goes_on(spine):
 
     def register(service):
         service.project("note", (SchoolChanged,), note)
-        service.bury(letters.keep)
+        service.store_dead_letters(letters.keep)
 
     async with spine.running(register) as service:
         # when

@@ -1,4 +1,4 @@
-"""Rules and their runs: what is refused and why, the school's calendar, cron's own meaning against another reader."""
+"""Rules and their runs: refusals, the school's calendar, and cron's meaning compared with another library."""
 
 import datetime as dt
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shared.errors import RuleRefused
 from shared.events.directory import Closure, Term
 from shared.events.schedule_rules import CalendarRule, CronRule, OnceRule
-from shared.recurrence import SchoolCalendar, check, next_run, upcoming, zone_of
+from shared.recurrence import SchoolCalendar, next_run, upcoming, validate_rule, zone_of
 from shared.recurrence.timezones import changes_near
 
 UTC = dt.UTC
@@ -38,7 +38,7 @@ def test_a_day_of_month_and_a_weekday_mean_either():
     ]
 
 
-def test_every_one_is_no_restriction():
+def test_step_of_one_is_no_restriction():
     assert days(CronRule(expression="0 8 */1 * fri"), "2026-11-05T12:00", 2) == [
         "2026-11-06 Fri 08:00",
         "2026-11-13 Fri 08:00",
@@ -59,7 +59,7 @@ def test_weekdays_are_counted_as_cron_counts_them(weekday, first):
 def test_the_29th_of_february_comes_in_leap_years():
     rule = CronRule(expression="0 8 29 2 *")
     assert days(rule, "2026-01-01T00:00", 3) == ["2028-02-29 Tue 08:00", "2032-02-29 Sun 08:00", "2036-02-29 Fri 08:00"]
-    # 2100 is none: eight years go by
+    # 2100 is no leap year: eight years pass
     assert days(rule, "2096-03-01T00:00", 1) == ["2104-02-29 Fri 08:00"]
 
 
@@ -104,16 +104,16 @@ def test_weeks_are_counted_from_the_start_however_long_ago():
         ("*/0 * * * *", "no step of 1 or more"),
         ("30-10 * * * *", "'30-10' runs backwards"),
         ("0 8 * *", "has 4"),
-        ("* * * * * *", "seconds are not offered: once a minute is the most"),
+        ("* * * * * *", "seconds are not supported: a rule can run at most once a minute"),
         ("0 0 30 2 *", "it never comes: February has no day 30"),
         ("0 0 31 2,4,6,9,11 *", "it never comes"),
         ("", "has 0"),
         ("\N{ARABIC-INDIC DIGIT FIVE} * * * *", "is not understood"),
     ],
 )
-def test_a_bad_expression_is_refused_and_says_why(expression, says):
+def test_bad_expression_is_refused_with_a_reason(expression, says):
     with pytest.raises(RuleRefused) as refused:
-        check(CronRule(expression=expression), "Europe/Berlin", NOW)
+        validate_rule(CronRule(expression=expression), "Europe/Berlin", NOW)
     assert says in str(refused.value)
     assert refused.value.field == "expression"
 
@@ -121,31 +121,31 @@ def test_a_bad_expression_is_refused_and_says_why(expression, says):
 @pytest.mark.parametrize(
     ("rule", "says"),
     [
-        (OnceRule(at=NOW - dt.timedelta(seconds=1)), "over already"),
+        (OnceRule(at=NOW - dt.timedelta(seconds=1)), "time has passed"),
         (OnceRule(), "give either"),
         (OnceRule(at=NOW.replace(tzinfo=None)), "needs an offset"),
         (OnceRule(at=NOW.replace(year=9999)), "is not between"),
         (OnceRule(at=NOW.replace(year=1)), "is not between"),
         (OnceRule(at=NOW.replace(year=2027), school_days_before=2), "give a day and a local time"),
         (OnceRule(on=dt.date(2027, 1, 1), time=dt.time(8, tzinfo=UTC)), "the time is local"),
-        (CronRule(expression="* * * * *", seconds="*"), "once a minute is the most"),
+        (CronRule(expression="* * * * *", seconds="*"), "at most once a minute"),
         (CronRule(expression="* * * * *", until=dt.date(2026, 1, 1)), "never comes due"),
         (CronRule(expression="* * * * *", starts=dt.date(2027, 1, 2), until=dt.date(2027, 1, 1)), "before it starts"),
         (CronRule(expression="0 0 1 1 *", starts=dt.date(2027, 1, 2), until=dt.date(2027, 12, 1)), "never comes due"),
-        (CalendarRule(unit="day", time=EIGHT, starts=dt.date(2027, 1, 1), day=5), "goes with months only"),
+        (CalendarRule(unit="day", time=EIGHT, starts=dt.date(2027, 1, 1), day=5), "needs the unit `month`"),
         (CalendarRule(unit="day", time=EIGHT, starts=dt.date.min), "is not between"),
     ],
 )
-def test_a_rule_that_cannot_be_is_refused_and_says_why(rule, says):
+def test_impossible_rule_is_refused_with_a_reason(rule, says):
     with pytest.raises(RuleRefused) as refused:
-        check(rule, "Europe/Berlin", NOW)
+        validate_rule(rule, "Europe/Berlin", NOW)
     assert says in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["Europe/Berlinn", "", "../../etc/passwd", "CEST+2", "\0"])
 def test_an_unknown_zone_is_refused(name):
     with pytest.raises(RuleRefused, match="not a time zone of the IANA database"):
-        check(CronRule(expression="0 8 * * *"), name, NOW)
+        validate_rule(CronRule(expression="0 8 * * *"), name, NOW)
     with pytest.raises(RuleRefused, match="did you mean Europe/Berlin"):
         zone_of("Europe/Berlni")
 
@@ -159,7 +159,7 @@ SCHOOL = SchoolCalendar(
 )
 
 
-def test_two_school_days_before_passes_over_weekends_closures_and_holidays():
+def test_two_school_days_before_skips_weekends_closures_and_holidays():
     def before(day, count=2):
         (run,) = days(OnceRule(on=day, time=EIGHT, school_days_before=count), "2026-01-01T00:00", 2, school=SCHOOL)
         return run[:14]
@@ -172,14 +172,14 @@ def test_two_school_days_before_passes_over_weekends_closures_and_holidays():
     assert days(weekly, "2026-11-24T00:00", 2, school=SCHOOL) == ["2026-11-27 Fri 08:00", "2026-12-04 Fri 08:00"]
 
 
-def test_closed_days_are_left_out_and_terms_are_kept_to():
+def test_closed_days_are_skipped_and_runs_stay_within_terms():
     daily = CronRule(expression="0 8 * * *", skip_closed=True)
     found = [day[:10] for day in days(daily, "2026-12-08T00:00", 6, school=SCHOOL)]
     assert found == ["2026-12-08", "2026-12-11", "2026-12-14", "2026-12-15", "2026-12-16", "2026-12-17"]
     assert days(daily, "2026-12-18T12:00", 1, school=SCHOOL) == ["2027-01-11 Mon 08:00"]
     spring = CronRule(expression="0 8 * * *", term="spring")
     assert days(spring, "2026-12-01T00:00", 1, school=SCHOOL) == ["2027-01-11 Mon 08:00"]
-    # beyond what is known there is nothing to run by
+    # after the last known term there is no run
     assert days(spring, "2027-03-26T12:00", 1, school=SCHOOL) == []
     assert days(CronRule(expression="0 8 * * *", term="any"), "2026-12-01T00:00", 1) == []
 
@@ -202,7 +202,7 @@ def fields(draw, name):
     if kind == "*":
         return "*"
     if kind == "step":
-        return f"*/{draw(st.integers(2, 6))}"  # croniter itself takes */1 now as any, now as one of a list
+        return f"*/{draw(st.integers(2, 6))}"  # croniter reads */1 sometimes as any value, sometimes as a list
     if kind == "range":
         low, high = sorted((draw(numbers), draw(numbers)))
         assume(low < high and (low, high) not in ((0, 6), (1, 31)))  # as with */1
@@ -231,9 +231,9 @@ INTERVALS = st.builds(
 
 def possible(expression):
     try:
-        check(CronRule(expression=expression), "UTC", NOW)
+        validate_rule(CronRule(expression=expression), "UTC", NOW)
     except RuleRefused as refusal:
-        return "never comes" not in str(refusal)  # any other reason shows in what follows
+        return "never comes" not in str(refusal)  # another reason fails the test below
     return True
 
 
@@ -258,11 +258,11 @@ def test_the_next_run_of_an_interval_is_later_than_the_one_before(rule, moment, 
 
 @given(EXPRESSIONS, MOMENTS, ZONES)
 @example("0 8 13 * 5", NOW, "UTC")
-def test_croniter_says_the_same_where_both_define_it(expression, moment, zone):
+def test_croniter_finds_the_same_runs(expression, moment, zone):
     assume(possible(expression))
     found = next_run(CronRule(expression=expression), zone, moment)
     where = zone_of(zone)
-    # What a change of the clocks does is each library's own: see test_recurrence_clocks.
+    # Libraries differ at clock changes: see test_recurrence_clocks.
     assume(not changes_near(moment, where) and not changes_near(found, where))
     local = moment.astimezone(where).replace(tzinfo=None)
     assert croniter(expression, local).get_next(dt.datetime) == found.astimezone(where).replace(tzinfo=None)

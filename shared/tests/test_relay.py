@@ -1,18 +1,18 @@
-"""What the relay does with what it cannot seal, or cannot write."""
+"""The relay and messages that it cannot encrypt or cannot write."""
 
 import uuid
 
 import pytest
 
-from shared.consumers.dead_letters import give_back
+from shared.consumers.dead_letters import requeue
 from shared.errors import Refused
 from shared.events import PersonChanged, SchoolChanged
 from shared.messaging.publisher import MOST_BODY
 from shared.testing.fixtures import Recorder, eventually
-from shared.transactions.outbox import Outgoing
+from shared.transactions.outbox import OutboxEntry
 
 
-async def test_a_fact_whose_subject_has_no_key_stays_and_keeps_nobody_from_travelling(spine):
+async def test_event_without_a_key_stays_and_does_not_block_others(spine):
     # given
     seen = []
 
@@ -21,7 +21,7 @@ async def test_a_fact_whose_subject_has_no_key_stays_and_keeps_nobody_from_trave
 
     async with spine.running(lambda s: s.on(SchoolChanged, remember)) as service:
         stranger, fact = uuid.uuid4(), spine.school()
-        # when: this service makes no keys, and nobody has made one for this person
+        # when: this service creates no keys, and the person has none
         await spine.emit(service, PersonChanged(person_id=stranger, version=1, given_name="Canary"), fact)
 
         # then
@@ -31,19 +31,19 @@ async def test_a_fact_whose_subject_has_no_key_stays_and_keeps_nobody_from_trave
         await eventually(handled, lambda ids: fact.school_id in ids)
         query = "SELECT count(*) FROM outbox WHERE sealed_for = %s AND failures > 0"
         await eventually(lambda: spine.count(service, query, stranger), lambda n: n == 1)
-        assert service.metrics.publish_failed.labels("keyless")._value.get() > 0
+        assert service.metrics.publish_failed.labels("missing_key")._value.get() > 0
         async with service.database.worker() as connection:
             await connection.execute("DELETE FROM outbox WHERE sealed_for = %s", (stranger,))
 
 
 @pytest.mark.parametrize(("key", "body"), [("q" * 300, "{}"), ("too.much", " " * (MOST_BODY + 1))])
-async def test_what_cannot_be_written_stays_and_keeps_nobody_from_travelling(spine, key, body):
+async def test_message_that_cannot_be_written_stays_and_does_not_block_others(spine, key, body):
     # given
     schools, fact = Recorder(), spine.school()
     async with spine.running(lambda s: s.on(SchoolChanged, schools.one)) as service:
-        # when: one in front of a good one
+        # when: it is published before a good one
         async with service.transactions.begin() as tx:
-            tx.outgoing.append(Outgoing("", key, "{}", body))
+            tx.outgoing.append(OutboxEntry("", key, "{}", body))
             tx.emit(fact)
         # then
         await schools.until(lambda seen: fact in seen)
@@ -54,13 +54,13 @@ async def test_what_cannot_be_written_stays_and_keeps_nobody_from_travelling(spi
             await connection.execute("DELETE FROM outbox WHERE routing_key = %s", (key,))
 
 
-async def test_a_letter_whose_queue_cannot_be_one_is_not_given_back(spine):
+async def test_dead_letter_with_an_impossible_queue_is_not_requeued(spine):
     service = spine.build()
     await service.database.open()
     try:
         async with service.transactions.begin() as tx:
             with pytest.raises(Refused, match="255"):
-                await give_back(tx, "ü" * 128, {}, b"{}")
+                await requeue(tx, "ü" * 128, {}, b"{}")
             assert tx.outgoing == []
     finally:
         await service.database.close()

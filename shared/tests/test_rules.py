@@ -1,4 +1,4 @@
-"""The rules that promises stand on, each by name (the others: `grep -r test_rule_`)."""
+"""The rules behind the promises (other tests of rules: `grep -r test_rule_`)."""
 
 import asyncio
 import datetime as dt
@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from shared.consumers.retry_policy import Again, Dead, decide
-from shared.errors import InfrastructureDown, LeaseLost, Malformed, Reject, Retry, UnknownMajor
+from shared.consumers.retry_policy import GiveUp, RetryAfter, decide
+from shared.errors import InfrastructureDown, Malformed, Reject, Retry, UnknownMajor
 from shared.events import SchoolChanged
 from shared.persistence.database import Database
 from shared.projections.projector import _newest
-from shared.testing.fault_proxy import Proxy
+from shared.testing.fault_proxy import FaultInjectionProxy
 from shared.testing.fixtures import declare, eventually, service_url
-from shared.transactions.outbox import LEASE
+from shared.transactions.outbox import LEASE_OUTBOX_ROWS
 
 TIERS = (5, 60, 600)
 OUTBOX = "SELECT count(*) FROM outbox"
@@ -33,33 +33,31 @@ async def test_rule_03_the_inbox_row_is_there_before_the_handler_begins_and_not_
             raise ValueError
 
     async with spine.running(lambda s: s.on(SchoolChanged, look)) as service:
-        # when: the first try fails
+        # when: the first attempt fails
         await spine.emit(service, spine.school())
         await eventually(lambda: asyncio.sleep(0, list(found)), lambda seen: len(seen) == 2)
-    # then: the second found the inbox as the first did
+    # then: the second attempt found the same inbox rows as the first
     assert found == [1, 1]
 
 
 @pytest.mark.parametrize(
     ("problem", "attempts", "becomes"),
     [
-        (ValueError("a bug"), 1, Again(5)),
-        (ValueError("a bug"), 3, Again(600)),
-        (ValueError("a bug"), 4, Dead()),
-        (UnknownMajor("newer"), 1, Again(5)),
-        (Retry("soon", dt.timedelta(seconds=30)), 1, Again(60)),
-        (Retry("some day", dt.timedelta(days=1)), 1, Again(600)),
-        (Reject("never"), 1, Dead()),
-        (Malformed("no event"), 1, Dead()),
-        (LeaseLost("late"), 1, Again(5)),
-        (InfrastructureDown("away"), 1, Again(5)),
+        (ValueError("a bug"), 1, RetryAfter(5)),
+        (ValueError("a bug"), 3, RetryAfter(600)),
+        (ValueError("a bug"), 4, GiveUp()),
+        (UnknownMajor("newer"), 1, RetryAfter(5)),
+        (Retry("soon", dt.timedelta(seconds=30)), 1, RetryAfter(60)),
+        (Retry("some day", dt.timedelta(days=1)), 1, RetryAfter(600)),
+        (Reject("never"), 1, GiveUp()),
+        (Malformed("no event"), 1, GiveUp()),
     ],
 )
 def test_rule_05_every_error_becomes_another_try_or_a_dead_letter_and_none_is_swallowed(problem, attempts, becomes):
     assert decide(problem, attempts, TIERS) == becomes
 
 
-async def test_rule_09_of_many_relays_that_reach_for_the_same_rows_the_database_gives_each_row_to_one(spine):
+async def test_rule_09_each_outbox_row_is_leased_by_one_relay(spine):
     # given
     service = spine.build()
     await service.database.open()
@@ -69,14 +67,16 @@ async def test_rule_09_of_many_relays_that_reach_for_the_same_rows_the_database_
         async def lease(limit, seconds):
             async with service.database.worker() as connection:
                 values = {"lease": uuid.uuid4(), "limit": limit, "lease_seconds": seconds}
-                return [row["position"] for row in await (await connection.execute(LEASE, values)).fetchall()]
+                return [
+                    row["position"] for row in await (await connection.execute(LEASE_OUTBOX_ROWS, values)).fetchall()
+                ]
 
         # when
         taken = list(itertools.chain(*await asyncio.gather(*(lease(40, 1) for _ in range(8)))))
         # then
         assert len(taken) == len(set(taken)) == 200
         assert await lease(200, 1) == []
-        # and its clock gives them free again
+        # and the leases expire by the database's clock
         again = await eventually(lambda: lease(200, 0), lambda rows: len(rows) == 200)
         assert sorted(again) == sorted(taken)
     finally:
@@ -85,7 +85,7 @@ async def test_rule_09_of_many_relays_that_reach_for_the_same_rows_the_database_
         await service.database.close()
 
 
-async def test_what_a_request_leaves_is_carried_under_forced_row_level_security(spine):
+async def test_outbox_rows_of_requests_are_published_under_forced_row_level_security(spine):
     # given
     forced = "SELECT count(*) FROM pg_class WHERE oid = 'outbox'::regclass AND relrowsecurity AND relforcerowsecurity"
     seen = []
@@ -95,7 +95,7 @@ async def test_what_a_request_leaves_is_carried_under_forced_row_level_security(
 
     async with spine.running(lambda s: s.on(SchoolChanged, remember)) as service:
         facts = [spine.school() for _ in range(20)]
-        # when: twenty schools, a request each
+        # when: requests of twenty schools
         for fact in facts:
             async with service.transactions.request(fact.school_id) as tx:
                 tx.emit(fact)
@@ -129,14 +129,14 @@ async def test_rule_10_every_wait_is_bounded_on_the_server_too(spine):
         await database.close()
 
 
-def test_rule_11_in_whatever_order_states_come_the_newest_is_what_remains():
+def test_rule_11_newest_state_remains_in_any_order():
     school = uuid.uuid4()
     states = [SchoolChanged(school_id=school, name=f"v{v}", timezone="UTC", version=v) for v in (1, 2, 3)]
     for order in itertools.permutations([*states, states[2].model_copy()]):
         assert [event.name for event in _newest(order)] == ["v3"]
 
 
-async def test_rule_12_a_commit_that_is_late_with_a_low_position_is_published_all_the_same(spine):
+async def test_rule_12_late_commit_with_a_low_position_is_published(spine):
     # given
     seen = []
 
@@ -146,9 +146,9 @@ async def test_rule_12_a_commit_that_is_late_with_a_low_position_is_published_al
     async with spine.running(lambda s: s.on(SchoolChanged, remember)) as service:
         late, quick = spine.school(), spine.school()
         async with service.transactions.begin() as tx:
-            await tx.execute("SELECT nextval(pg_get_serial_sequence('outbox', 'position'))")  # its place in the queue
+            await tx.execute("SELECT nextval(pg_get_serial_sequence('outbox', 'position'))")  # its position
             tx.emit(late)
-            # when: another takes a higher position, commits and is published first
+            # when: another transaction gets a higher position, commits and is published first
             await spine.emit(service, quick)
             await eventually(lambda: asyncio.sleep(0, list(seen)), lambda found: quick.school_id in found)
             assert late.school_id not in seen
@@ -157,10 +157,10 @@ async def test_rule_12_a_commit_that_is_late_with_a_low_position_is_published_al
         await spine.outbox_drained(service)
 
 
-async def test_rule_15_what_is_committed_while_the_broker_is_down_is_published_once_it_is_there(spine):
-    # given: nobody listens where the broker should be
+async def test_rule_15_commits_during_a_broker_outage_are_published_afterwards(spine):
+    # given: no server listens on the broker's port
     parts = urlsplit(spine.backing.amqp_url)
-    proxy = Proxy("127.0.0.1", 1)
+    proxy = FaultInjectionProxy("127.0.0.1", 1)
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     url = parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{port}").geturl()

@@ -1,4 +1,4 @@
-"""One service on the real broker and database: an event in, rows and an event out."""
+"""One service on the real broker and database: it consumes an event, writes rows and publishes an event."""
 
 import uuid
 
@@ -9,7 +9,7 @@ import pytest
 from shared.errors import NoSchool, Reject, Retry
 from shared.events import Envelope, PersonChanged, SchoolChanged
 from shared.events.directory import Contact
-from shared.jobs.task_status import known, track
+from shared.jobs.task_status import find_task, track
 from shared.persistence.encryption import SEALED
 from shared.testing.fixtures import declare, eventually, running
 
@@ -66,7 +66,7 @@ async def test_a_projection_gets_the_newest_state_and_the_positions(spine):
         identity = uuid.uuid4()
         await spine.emit(service, *(spine.school(version, identity) for version in (3, 1, 2)))
         query = "SELECT count(*) FROM directory_seen WHERE school_id = %s AND versions = '{[1,4)}'"
-        # The log still holds what other tests left there, and each misfit costs a traceback in colours.
+        # The log still has the events of other tests, and each one that does not fit costs a formatted traceback.
         await eventually(lambda: spine.count(service, query, identity), lambda n: n == 1, within=60)
         assert 3 in [event.version for event in seen if event.school_id == identity]
 
@@ -89,7 +89,7 @@ async def test_promise_07_failures_take_the_tiers_and_end_as_dead_letters(spine,
     async def keep(letter, tx):
         letters.append(letter)
 
-    async with spine.running(lambda s: s.on(SchoolChanged, fail), lambda s: s.bury(keep)) as service:
+    async with spine.running(lambda s: s.on(SchoolChanged, fail), lambda s: s.store_dead_letters(keep)) as service:
         good = [spine.school() for _ in range(20)]
         await spine.emit(service, fact, *good)
 
@@ -116,7 +116,7 @@ async def test_promise_13_an_unknown_major_is_retried_then_dead(spine):
     async def keep(letter, tx):
         letters.append(letter)
 
-    async with spine.running(lambda s: s.on(SchoolChanged, ignore), lambda s: s.bury(keep)) as service:
+    async with spine.running(lambda s: s.on(SchoolChanged, ignore), lambda s: s.store_dead_letters(keep)) as service:
         fact = spine.school()
         headers = Envelope.of(fact, "test").headers()
         headers["ce-dataschema"] = "urn:schoolconnect:school.changed:99"
@@ -132,7 +132,7 @@ async def test_promise_13_an_unknown_major_is_retried_then_dead(spine):
 
 
 @pytest.mark.parametrize("body", [b"", b"no json", b"[]", b"\xff\xfe", b'{"sealed": 3}'])
-async def test_malformed_bodies_are_dead_letters_and_harm_nobody(spine, body):
+async def test_malformed_bodies_become_dead_letters_and_block_no_other(spine, body):
     letters, seen = [], []
 
     async def remember(event, tx):
@@ -141,7 +141,7 @@ async def test_malformed_bodies_are_dead_letters_and_harm_nobody(spine, body):
     async def keep(letter, tx):
         letters.append(letter)
 
-    async with spine.running(lambda s: s.on(SchoolChanged, remember), lambda s: s.bury(keep)) as service:
+    async with spine.running(lambda s: s.on(SchoolChanged, remember), lambda s: s.store_dead_letters(keep)) as service:
         fact = spine.school()
         headers = Envelope.of(fact, "test").headers()
         await service.runtime.publisher.publish("school.events", fact.topic, body, headers)
@@ -159,7 +159,7 @@ async def test_malformed_bodies_are_dead_letters_and_harm_nobody(spine, body):
         await eventually(handled, lambda ids: fact.school_id in ids)
 
 
-async def test_rows_for_a_missing_queue_stay_until_the_topology_is_there(spine):
+async def test_outbox_rows_for_a_missing_queue_stay_until_it_is_declared(spine):
     service = spine.build()
     seen = []
 
@@ -208,7 +208,7 @@ async def test_a_request_without_a_school_raises(spine):
         "SELECT * FROM task_lease",
     ],
 )
-async def test_a_request_leaves_events_in_the_outbox_and_reads_none(spine, statement):
+async def test_request_adds_outbox_rows_but_cannot_read_them(spine, statement):
     service = spine.build()
     await service.database.open()
     try:
@@ -228,14 +228,14 @@ async def test_seed_20_a_request_sees_the_tasks_of_its_school_only(spine):
         school, task = uuid.uuid4(), uuid.uuid4()
         async with service.transactions.request(school) as tx:
             assert await track(tx, task, school_id=school, kind="file.process", state="queued")
-            assert await known(tx, task)
+            assert await find_task(tx, task)
         async with service.transactions.request(uuid.uuid4()) as tx:
-            assert await known(tx, task) is None
+            assert await find_task(tx, task) is None
     finally:
         await service.database.close()
 
 
-async def test_personal_fields_travel_sealed_and_an_erased_person_cannot_be_read(spine):
+async def test_personal_fields_are_published_encrypted_and_unreadable_after_erasure(spine):
     letters, seen = [], []
     person = uuid.uuid4()
 
@@ -258,7 +258,7 @@ async def test_personal_fields_travel_sealed_and_an_erased_person_cannot_be_read
         assert (first.given_name, first.contacts[0].address) == ("Canary", "canary@example.org")
         # when
         await writer.vault.erase(person)
-        reader.vault.forget()
+        reader.vault.clear_cache()
         await spine.emit(writer, fact(2))
         second = (await eventually(received, lambda events: len(events) == 2))[1]
         # then
@@ -266,7 +266,7 @@ async def test_personal_fields_travel_sealed_and_an_erased_person_cannot_be_read
     assert letters == []
 
 
-async def test_what_travels_holds_no_plaintext(spine):
+async def test_published_message_has_no_plaintext(spine):
     person = uuid.uuid4()
     writer = spine.build("gateway", creates_keys=True)
     await declare(spine.backing.amqp_url, writer.topology())

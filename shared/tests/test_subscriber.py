@@ -39,7 +39,7 @@ async def test_a_message_that_cannot_be_settled_is_requeued_until_the_delivery_l
     """Whatever is wrong with its processing: it blocks no place of the prefetch, and nothing spins."""
     # given
     monkeypatch.setattr(subscriber, "REQUEUE_SECONDS", 0.01)
-    work = topology.lane("notifier", "unsettled")
+    work = topology.lane_queue("notifier", "unsettled")
     await declare(spine.backing.amqp_url, topology.spine(), topology.Topology(queues=(work,)))
     settled, tries = [], 0
 
@@ -71,7 +71,7 @@ async def test_a_message_that_cannot_be_settled_is_requeued_until_the_delivery_l
 async def test_a_stop_burns_no_delivery(spine):
     """What is being processed is finished; what waits in the queue is redelivered to nobody and counted for nothing."""
     # given
-    work = topology.lane("notifier", "stopped")
+    work = topology.lane_queue("notifier", "stopped")
     await declare(spine.backing.amqp_url, topology.spine(), topology.Topology(queues=(work,)))
     prefetch, started, seen, finish = 50, 0, [], asyncio.Event()
 
@@ -107,7 +107,7 @@ async def test_a_stop_burns_no_delivery(spine):
 
 async def test_a_stop_waits_for_so_long_and_then_says_so(spine):
     # given
-    work = topology.lane("notifier", "slow")
+    work = topology.lane_queue("notifier", "slow")
     await declare(spine.backing.amqp_url, topology.spine(), topology.Topology(queues=(work,)))
     started, ended = asyncio.Event(), []
 
@@ -137,7 +137,7 @@ async def test_a_stop_waits_for_so_long_and_then_says_so(spine):
 async def test_a_queue_that_is_missing_keeps_no_other_from_being_consumed_and_is_consumed_when_it_is_made(spine):
     # given
     url, names = spine.backing.amqp_url, [f"gone.{number}" for number in range(3)]
-    lanes = [topology.lane("notifier", name) for name in names]
+    lanes = [topology.lane_queue("notifier", name) for name in names]
     await declare(url, topology.spine(), topology.Topology(queues=(lanes[1],)))
     seen = []
 
@@ -201,11 +201,11 @@ async def test_a_queue_that_is_deleted_keeps_no_other_from_its_messages_and_is_c
 
 async def test_what_a_version_before_left_in_a_queue_of_its_own_is_taken_too(spine):
     # given
-    schools, old = Recorder(), topology.aside("notifier", "mirror_of_before")
+    schools, old = Recorder(), topology.projection_retry_queue("notifier", "mirror_of_before")
 
     def register(service):
         service.on(SchoolChanged, schools.one)
-        service.drain(old, SchoolChanged, schools.one)
+        service.drain_old_queue(old, SchoolChanged, schools.one)
 
     async with spine.running(register), await aio_pika.connect(spine.backing.amqp_url) as connection:
         channel = await connection.channel()

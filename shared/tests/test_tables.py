@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from shared.persistence.tables import SpineTable, VaultTable
-from shared.testing.drift import drift
+from shared.testing.drift import drift, unprotected
 from shared.testing.fixtures import fresh_database
 
 OTHER_CONDITION = """
@@ -27,6 +27,13 @@ def database():
 def test_the_declared_spine_is_what_migrations_make(database):
     assert drift(database, "files", SpineTable.metadata) == []
     assert drift(database, "vault", VaultTable.metadata) == []
+
+
+def test_a_table_of_schools_that_is_not_protected_is_found(database):
+    assert unprotected(database, "files", SpineTable.metadata) == []
+    with psycopg.connect(database) as connection:
+        connection.execute("ALTER TABLE files.task_track NO FORCE ROW LEVEL SECURITY")
+    assert unprotected(database, "files", SpineTable.metadata) == ["task_track"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Logs are facts without personal data."""
+"""Logs contain facts without personal data."""
 
 import json
 import os
@@ -28,7 +28,7 @@ except psycopg.Error as problem:
 """
 
 
-def test_a_row_that_a_database_quotes_is_not_logged():
+def test_row_quoted_by_a_database_error_is_not_logged():
     done = subprocess.run([sys.executable, "-c", SCRIPT], env=os.environ, capture_output=True, text=True, check=True)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["event"] for line in lines] == ["something.failed", "foreign failed"]
@@ -37,23 +37,23 @@ def test_a_row_that_a_database_quotes_is_not_logged():
     assert done.stderr == ""
 
 
-IN_HAND = """
+CURRENT_MESSAGE = """
 import structlog
 from shared.events import Envelope, InboxChanged
-from shared.telemetry import IN_HAND, configure_logs
+from shared.telemetry import CURRENT_MESSAGE, configure_logs
 configure_logs("test", "INFO", "json")
 log = structlog.get_logger()
 log.info("before")
 fact = InboxChanged(school_id="{school}", notification_id="{task}", people=(), reason="read")
-IN_HAND.set((Envelope.of(fact, "test"), "gateway.some.queue"))
+CURRENT_MESSAGE.set((Envelope.of(fact, "test"), "gateway.some.queue"))
 log.info("during")
 log.info("of another", queue="another")
 """
 
 
-def test_what_is_said_while_a_message_is_in_hand_names_it():
+def test_log_lines_during_processing_include_message_ids():
     school = str(uuid.uuid4())
-    script = IN_HAND.replace("{task}", str(uuid.uuid4())).replace("{school}", school)
+    script = CURRENT_MESSAGE.replace("{task}", str(uuid.uuid4())).replace("{school}", school)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     before, during, another = (json.loads(line) for line in done.stdout.splitlines())
     assert "message_id" not in before
@@ -62,11 +62,13 @@ def test_what_is_said_while_a_message_is_in_hand_names_it():
     assert another["queue"] == "another"
 
 
-async def test_what_is_said_of_a_message_that_is_tried_again_and_buried_names_it(spine):
+async def test_retry_and_dead_letter_logs_include_message_id(spine):
     fact, letters = spine.school(), Recorder()
     fails = Recorder(lambda event: ValueError() if event.school_id == fact.school_id else None)
-    with capture_logs(processors=[telemetry._in_hand]) as lines:
-        async with spine.running(lambda s: s.on(SchoolChanged, fails.one), lambda s: s.bury(letters.keep)) as service:
+    with capture_logs(processors=[telemetry.add_current_message]) as lines:
+        async with spine.running(
+            lambda s: s.on(SchoolChanged, fails.one), lambda s: s.store_dead_letters(letters.keep)
+        ) as service:
             await spine.emit(service, fact)
             (letter,) = await letters.until(lambda seen: len(seen) == 1)
     said = [(line["event"], line["queue"]) for line in lines if line.get("message_id") == letter.message_id]
@@ -74,9 +76,9 @@ async def test_what_is_said_of_a_message_that_is_tried_again_and_buried_names_it
         said.remove((each, "notifier.school.changed"))
 
 
-def test_descriptions_carry_kinds_and_places_only():
+def test_error_descriptions_have_no_values():
     with pytest.raises(ValueError, match="invalid literal") as raised:
         int("Canary")
-    assert describe(raised.value) == "ValueError at test_telemetry.py:test_descriptions_carry_kinds_and_places_only"
+    assert describe(raised.value) == "ValueError at test_telemetry.py:test_error_descriptions_have_no_values"
     assert "invalid literal" not in trace(raised.value)
     assert describe(psycopg.errors.UniqueViolation("Canary")) == "UniqueViolation: 23505"

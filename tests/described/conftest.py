@@ -41,7 +41,7 @@ def door(tmp_path_factory):
     with fresh_database(NAMES) as database, fresh_vhost() as amqp:
         system = System(Backing(database, amqp, folder / "keys"), folder, extra=FREELY)
         try:
-            asyncio.run(system.start_standins())
+            asyncio.run(system.start_fakes())
             asyncio.run(declare(amqp, *topologies(system)))
             asyncio.run(system.start(*NAMES))
             yield opened(system)

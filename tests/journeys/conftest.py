@@ -19,7 +19,7 @@ def system(tmp_path_factory):
     with fresh_database(NAMES) as database, fresh_vhost() as amqp:
         found = System(Backing(database, amqp, folder / "keys"), folder, extra={"DELIVERY_LEASE": "6"})
         try:
-            asyncio.run(found.start_standins())
+            asyncio.run(found.start_fakes())
             asyncio.run(declare(amqp, *topologies(found)))
             asyncio.run(found.start("gateway", "notifier"))
             asyncio.run(populate(found))

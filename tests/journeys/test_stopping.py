@@ -112,8 +112,8 @@ async def test_one_click_from_a_mail_stops_the_next(system):
         first = api.send(mailed, str(uuid.uuid4()))
         await completed(system, first)
         (address,) = {row["address"] for row in system.rows(ADDRESS, first)}
-        async with httpx.AsyncClient(base_url=system.mail) as standin:
-            received = (await standin.get("/received", params={"limit": 1, "recipient": address})).json()
+        async with httpx.AsyncClient(base_url=system.mail) as fake:
+            received = (await fake.get("/received", params={"limit": 1, "recipient": address})).json()
         link = received[0]["content"].split("List-Unsubscribe: <", 1)[1].split(">", 1)[0]
         path = f"/unsubscribe/{link.rpartition('/')[2]}"
         async with httpx.AsyncClient(base_url=system.url) as anybody:

@@ -1,1 +1,1 @@
-"""RabbitMQ and PostgreSQL for the local stack: given, installed, from a container engine, or from Debian's packages."""
+"""RabbitMQ and PostgreSQL for the local stack: given by URL, installed, in containers, or from Debian's packages."""

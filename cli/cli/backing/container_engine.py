@@ -1,4 +1,4 @@
-"""A container engine as provider of RabbitMQ and PostgreSQL: these two services of the clone's `compose.yaml`."""
+"""Run RabbitMQ and PostgreSQL in containers: these two services of the clone's `compose.yaml`."""
 
 import hashlib
 import os
@@ -10,18 +10,18 @@ from cli.processes.specs import Probe, Spec
 from shared.errors import Refused
 
 FILE = ROOT / "compose.yaml"
-ASKED = 10.0
+LIMIT = 10.0
 REMOVAL = 60.0
 PULL = 900.0
 
 
 async def answers() -> bool:
-    """Whether `docker compose` is there and its engine takes commands."""
-    return await succeeds(("docker", "compose", "version"), ASKED) and await succeeds(("docker", "info"), ASKED)
+    """Whether `docker compose` is installed and its engine answers."""
+    return await succeeds(("docker", "compose", "version"), LIMIT) and await succeeds(("docker", "info"), LIMIT)
 
 
 def project(folder: Path) -> str:
-    """The compose project of the stack in `folder`; containers and volumes are named after it."""
+    """Return the compose project of the stack in `folder`; containers and volumes are named after it."""
     return f"schoolconnect-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
 
 
@@ -30,13 +30,13 @@ def command(folder: Path, *words: str) -> tuple[str, ...]:
 
 
 async def remove(folder: Path) -> None:
-    """Containers and volumes of the stack in `folder`; raises Refused when the engine does not do it."""
+    """Remove containers and volumes of the stack in `folder`; raises Refused when that fails."""
     if not await succeeds(command(folder, "down", "--volumes", "--timeout", "10"), REMOVAL):
         raise Refused(f"the containers could not be removed; try `{' '.join(command(folder, 'down', '--volumes'))}`")
 
 
 def spec(name: str, folder: Path, ready: Probe, variables: dict[str, str]) -> Spec:
-    """One container, attached: it stops when its command is told to, and by `cleanup` if that was killed."""
+    """Define one attached container: it stops with its command, or by `cleanup` if the command was killed."""
     return Spec(
         name=name,
         argv=command(folder, "up", "--no-deps", "--no-log-prefix", name),

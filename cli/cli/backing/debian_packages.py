@@ -1,4 +1,4 @@
-"""Debian's packages, for a machine that has neither the servers nor a container engine."""
+"""Install Debian's packages on a machine that has neither the servers nor a container engine."""
 
 import os
 import shlex
@@ -10,35 +10,35 @@ from cli.processes.specs import Spec
 from shared.errors import Refused
 
 SCRIPT = Path(__file__).with_name("install.sh")
-ASKED = 10.0
-PATIENCE = 1800.0
+QUERY_LIMIT = 10.0
+INSTALL_LIMIT = 1800.0
 
 
 def command(packages: list[str]) -> str:
-    """What a person with the rights would type."""
+    """Return the command for a person with the rights."""
     return f"sudo sh {shlex.quote(str(SCRIPT))} {shlex.join(packages)}"
 
 
 async def spec(packages: list[str]) -> Spec:
-    """The step that installs `packages`; raises Refused, naming the command, where it cannot be done."""
+    """Return the step that installs `packages`; raises Refused, with the command to run, when it is not possible."""
     wanted = " and ".join(packages)
     if not shutil.which("apt-get"):
         raise Refused(
-            f"{wanted} are needed, and this machine has no apt-get to install them with: install RabbitMQ >= 3.10 and "
+            f"{wanted} are missing, and this machine has no apt-get to install them. Install RabbitMQ >= 3.10 and "
             "PostgreSQL >= 15, or a container engine with `docker compose`, or set AMQP_URL and DATABASE_URL"
         )
     if os.geteuid() == 0:
         prefix: tuple[str, ...] = ()
-    elif await succeeds(("sudo", "-n", "true"), ASKED):
+    elif await succeeds(("sudo", "-n", "true"), QUERY_LIMIT):
         prefix = ("sudo", "-n")
     else:
         raise Refused(
-            f"the packages {wanted} are missing and only root can install them; run\n\n  {command(packages)}\n"
+            f"The packages {wanted} are missing, and only root can install them. Run\n\n  {command(packages)}\n"
         )
     return Spec(
         name="packages",
         argv=(*prefix, "/bin/sh", str(SCRIPT), *packages),
         env=dict(os.environ),
         grace=25.0,
-        limit=PATIENCE,
+        limit=INSTALL_LIMIT,
     )

@@ -48,7 +48,7 @@ apt() {
 apt update
 apt install --no-install-recommends "$@"
 
-# They shall not start with the machine either; what was installed before keeps its ways.
+# Do not start them with the machine either. Packages that were installed before keep their setting.
 if [ -d /run/systemd/system ]; then
     for package in $new; do
         case "$package" in

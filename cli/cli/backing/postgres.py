@@ -1,4 +1,4 @@
-"""A private PostgreSQL: own folder and port, reached over loopback with a password only."""
+"""Run a private PostgreSQL with its own folder and port; it accepts passwords over loopback only."""
 
 import os
 import pwd
@@ -18,7 +18,7 @@ from shared.errors import Refused
 OLDEST = 15
 USER = DATABASE = "schoolconnect"
 SERVERS = ("postgres", "nobody")
-"""Users to run as when we are root, whom PostgreSQL refuses; the first that exists."""
+"""Users for the server when we are root, which PostgreSQL refuses; the first that exists is used."""
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -34,7 +34,7 @@ SETTINGS = {
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %q%a ",
     "log_min_duration_statement": "2s",
-    # Values, and rows that break a constraint, may be about people: statements are logged without them.
+    # Values, and rows that violate a constraint, may be personal data: statements are logged without them.
     "log_parameter_max_length": "0",
     "log_error_verbosity": "terse",
     "log_destination": "stderr",
@@ -47,7 +47,7 @@ rm -rf "$2.new"
 "$1" --pgdata="$2.new" --username="$3" --pwfile="$4" --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8
 mv "$2.new" "$2"
 """
-"""Renamed when whole: what an interrupted initdb leaves behind looks like a database and is none."""
+"""The folder is renamed at the end: an interrupted initdb leaves a folder that looks like a database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Installed:
 
 
 def find() -> list[Installed]:
-    """Every usable version that is installed, the newest first."""
+    """Return every usable installed version, the newest first."""
     folders = [*Path("/usr/lib/postgresql").glob("*/bin"), *Path("/usr").glob("pgsql-*/bin")]
     on_path = shutil.which("initdb")
     if on_path:
@@ -76,7 +76,7 @@ def _version(programs: Path) -> int:
 
 
 def server_user() -> str | None:
-    """Whom to run the server as; None for ourselves."""
+    """Return the user to run the server as; None for the present one."""
     if os.geteuid() != 0:
         return None
     known = {entry.pw_name for entry in pwd.getpwall()}
@@ -84,9 +84,9 @@ def server_user() -> str | None:
 
 
 def home(layout: Layout, user: str | None) -> Path:
-    """Where the databases go: inside the clone, or elsewhere when `user` could not get there.
+    """Return the folder for the databases: inside the clone, or elsewhere when `user` cannot enter that.
 
-    Raises Refused when there are data already where `user` cannot get any more.
+    Raises Refused when data exist in a folder that `user` can no longer enter.
     """
     if user is None:
         return private_folder(layout.inside)
@@ -97,13 +97,13 @@ def home(layout: Layout, user: str | None) -> Path:
         if _reaches(folder, user):
             return folder
     raise Refused(
-        f"user {user}, whom PostgreSQL runs as, cannot enter {(with_data or candidates)[-1]}; "
-        "open every folder on the way with `chmod o+x`" + (", or `make reset`" if with_data else "")
+        f"PostgreSQL runs as the user {user}, who cannot enter {(with_data or candidates)[-1]}. "
+        "Open every folder on the path with `chmod o+x`" + (", or run `make reset`" if with_data else "")
     )
 
 
 def _open_way(folder: Path) -> None:
-    """Make `folder`, and let other users pass through it and its parent; what lies in them is closed one by one."""
+    """Create `folder` and let other users pass through it and its parent; entries have their own permissions."""
     folder.mkdir(parents=True, exist_ok=True)
     for part in (folder.parent, folder):
         part.chmod(0o711)
@@ -126,7 +126,7 @@ def url(port: int, password: str) -> str:
 
 
 def choose(installed: list[Installed], folder: Path) -> Installed:
-    """The version that made the data in `folder`, else the newest; raises Refused when that version is gone."""
+    """Return the version that made the data in `folder`, else the newest; raises Refused when it is not installed."""
     made_by = folder / "data" / "PG_VERSION"
     if not made_by.exists():
         return installed[0]
@@ -135,13 +135,13 @@ def choose(installed: list[Installed], folder: Path) -> Installed:
         if each.version == wanted:
             return each
     raise Refused(
-        f"the data in {folder} was made by PostgreSQL {wanted}, which is not installed any more; "
-        "install it, or `make reset` to remove the data"
+        f"PostgreSQL {wanted}, which made the data in {folder}, is not installed any more. "
+        "Install it, or remove the data with `make reset`"
     )
 
 
 def specs(installed: list[Installed], folder: Path, port: int, password: str, user: str | None) -> list[Spec]:
-    """Its processes: `initdb` the first time, then the server."""
+    """Define its processes: `initdb` the first time, then the server."""
     chosen = choose(installed, folder)
     data = folder / "data"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -176,9 +176,9 @@ def specs(installed: list[Installed], folder: Path, port: int, password: str, us
 
 
 def _forget_stale_pid(data: Path) -> None:
-    """Remove the pid file of a server that did not stop in order, if its number belongs to another program now.
+    """Remove the pid file of a server that was killed, if its process id belongs to another program now.
 
-    PostgreSQL itself takes any living process of that number and user for its predecessor. Ours are reaped before.
+    PostgreSQL would take any living process with that id and user for its predecessor. Ours are reaped before.
     """
     path = data / "postmaster.pid"
     if path.exists():

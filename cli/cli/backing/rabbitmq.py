@@ -1,4 +1,4 @@
-"""A private RabbitMQ node: own folder, ports, epmd, cookie and name; it listens on loopback only."""
+"""Run a private RabbitMQ node with its own folder, ports, epmd, cookie and name; it listens on loopback only."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from cli.processes.probes import broker, listens
 from cli.processes.specs import Spec
 
 SCRIPTS = (Path("/usr/lib/rabbitmq/bin/rabbitmq-server"),)
-"""Debian's command in /usr/sbin refuses users other than root and rabbitmq and switches to the latter: go past it."""
+"""The script behind Debian's command in /usr/sbin, which allows only root and rabbitmq and switches to the latter."""
 
 PORTS = ("amqp", "rabbitmq_management", "rabbitmq_dist", "epmd")
 USER = VHOST = "schoolconnect"
@@ -46,14 +46,14 @@ management.sample_retention_policies.detailed.10 = 5
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """How to reach it."""
+    """The addresses of a node."""
 
     amqp_url: str
     management_url: str
 
 
 def find() -> Path | None:
-    """The start script, if RabbitMQ is installed on this machine."""
+    """Return the start script, if RabbitMQ is installed on this machine."""
     candidates = [*SCRIPTS, *sorted(Path("/opt").glob("rabbitmq*/sbin/rabbitmq-server"))]
     runs = shutil.which("erl") is not None
     return next((path for path in candidates if runs and os.access(path, os.X_OK)), None)
@@ -68,10 +68,10 @@ def node(ports: dict[str, int], password: str) -> Node:
 
 
 def specs(script: Path, folder: Path, ports: dict[str, int], password: str) -> list[Spec]:
-    """Its processes, after writing its configuration into `folder`.
+    """Write its configuration into `folder` and define its processes.
 
-    epmd, the name server of Erlang nodes, is a process of ours: left to itself it would be started by the node, on
-    the port that all Erlang nodes of the machine share, and outlive it.
+    epmd, the name server of Erlang nodes, is one of them: otherwise the node would start it, on the port that all
+    Erlang nodes of the machine share, and it would outlive the node.
     """
     home = private_folder(folder)
     config = CONFIG.format(user=USER, vhost=VHOST, password=password, **ports)
@@ -97,7 +97,7 @@ def specs(script: Path, folder: Path, ports: dict[str, int], password: str) -> l
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
             "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none"
         ),
-        # Makes the script become the node instead of its parent: one process, which takes the signals.
+        # Makes the script become the node instead of its parent: one process, which gets the signals.
         "RUNNING_UNDER_SYSTEMD": "true",
     }
     epmd = shutil.which("epmd") or "epmd"
@@ -115,13 +115,13 @@ def specs(script: Path, folder: Path, ports: dict[str, int], password: str) -> l
             env=env,
             ready=broker(node(ports, password).amqp_url),
             needs=frozenset({"epmd"}),
-            grace=12.0,  # an idle node takes 6 s
+            grace=12.0,  # an idle node needs 6 s
         ),
     ]
 
 
 def control(folder: Path, epmd: int, *words: str) -> None:
-    """`rabbitmqctl` on the private node in `folder`; raises CalledProcessError."""
+    """Run `rabbitmqctl` on the private node in `folder`; raises CalledProcessError."""
     script = find()
     assert script is not None
     env = {

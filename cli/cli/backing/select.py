@@ -1,5 +1,7 @@
-"""Which RabbitMQ and PostgreSQL the stack stands on, in this order: URLs in the environment, programs installed on
-the machine (as private nodes), a container engine, Debian's packages (then as private nodes).
+"""Select RabbitMQ and PostgreSQL for the stack.
+
+In this order: URLs in the environment, installed programs (as private nodes), a container engine, Debian's packages
+(then as private nodes).
 """
 
 import os
@@ -19,9 +21,9 @@ PACKAGES = {"rabbitmq": "rabbitmq-server", "postgres": "postgresql"}
 
 @dataclass(frozen=True)
 class Backing:
-    """How to reach both, and the processes to run for that.
+    """The addresses of both, and the processes to run for them.
 
-    `database_url` is a superuser's, or at least one's who may make roles and schemas. `management_url` is empty when
+    The login of `database_url` is a superuser, or may at least create roles and schemas. `management_url` is empty when
     only AMQP_URL was given. `databases` is the folder of our own server's data.
     """
 
@@ -33,7 +35,7 @@ class Backing:
 
 
 def missing(given: Mapping[str, str]) -> list[str]:
-    """Which of the two have neither a URL nor a program."""
+    """Return which of the two have neither a URL nor a program."""
     absent = []
     if not given.get("AMQP_URL") and not rabbitmq.find():
         absent.append("rabbitmq")
@@ -43,14 +45,14 @@ def missing(given: Mapping[str, str]) -> list[str]:
 
 
 async def installation(absent: list[str]) -> Spec | None:
-    """The step that makes `absent` present; None when nothing is absent or a container engine will stand in."""
+    """Return the step that installs `absent`; None when nothing is absent or a container engine will run it."""
     if not absent or await container_engine.answers():
         return None
     return await debian_packages.spec([PACKAGES[name] for name in absent])
 
 
 def choose(layout: Layout, ports: dict[str, int], given: Mapping[str, str]) -> Backing:
-    """The processes and addresses for what is on the machine now; `ports` has one for each of PORTS."""
+    """Choose processes and addresses by what is on the machine now; `ports` has one for each of PORTS."""
     secrets = {name: password(layout.secrets, name) for name in PACKAGES}
     variables = _compose_variables(ports, secrets)
     node = rabbitmq.node(ports, secrets["rabbitmq"])
@@ -84,13 +86,13 @@ def choose(layout: Layout, ports: dict[str, int], given: Mapping[str, str]) -> B
 
 
 def given() -> dict[str, str]:
-    """What the environment says."""
+    """Return the URLs that the environment gives."""
     names = ("AMQP_URL", "DATABASE_URL", "RABBITMQ_MANAGEMENT_URL")
     return {name: os.environ[name] for name in names if os.environ.get(name)}
 
 
 def _compose_variables(ports: dict[str, int], secrets: dict[str, str]) -> dict[str, str]:
-    """What `compose.yaml` reads."""
+    """Return the variables that `compose.yaml` reads."""
     return {
         "AMQP_PORT": str(ports["amqp"]),
         "RABBITMQ_MANAGEMENT_PORT": str(ports["rabbitmq_management"]),

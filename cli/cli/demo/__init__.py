@@ -1,1 +1,1 @@
-"""A made-up school group, and a player that puts it through a day over the public API."""
+"""A made-up school group, and a player that runs a school day with it over the public API."""

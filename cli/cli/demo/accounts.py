@@ -1,4 +1,4 @@
-"""Three people of the demo school who can sign in, each with a role of their own; invited as anybody is."""
+"""Create three accounts of the demo school, one for each of three roles, by invitation."""
 
 import secrets
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from cli.demo.school import SCHOOLS
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What somebody signs in with (`POST /v1/sessions`). The password is this stack's own."""
+    """The name and password of an account (`POST /v1/sessions`). Each stack has its own password."""
 
     role: str
     name: str
@@ -17,7 +17,7 @@ class Account:
 
 
 def accounts(gateway: Gateway) -> list[Account]:
-    """An administrator of the group, one of the first school, a guardian there. Raises DemoFailed."""
+    """Create an administrator of the group, one of the first school, and a guardian there; raises DemoFailed."""
     school = gateway.school(SCHOOLS[0].sourced_id)
     invitations = {
         "platform_admin": gateway.administrator("Demo", "Administrator"),

@@ -1,4 +1,4 @@
-"""The gateway's public API, as far as the demo uses it. Nothing here knows what the gateway does inside."""
+"""A client of the gateway's public API, as far as the demo uses it. It knows nothing of the gateway's inside."""
 
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -17,12 +17,12 @@ TIMEOUT = httpx.Timeout(30, write=120)
 
 
 class DemoFailed(Exception):
-    """The demo cannot go on; the message says at what."""
+    """The demo cannot continue; the message says at which step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """`progress` from 0 to 1."""
+    """A task of the gateway; `progress` is from 0 to 1."""
 
     id: str
     state: str
@@ -43,7 +43,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A notification as the gateway tells it: `counts` by channel and delivery state."""
+    """A notification as the gateway reports it; `counts` is by channel and delivery state."""
 
     id: str
     state: str
@@ -76,7 +76,7 @@ class Message:
 
 
 def share(progress: Any) -> float:
-    """Progress is a share already, or {"done": n, "total": m}."""
+    """Return progress from 0 to 1; the gateway reports it as a share or as {"done": n, "total": m}."""
     if isinstance(progress, Mapping):
         total = float(progress.get("total") or 0)
         return min(1.0, float(progress.get("done") or 0) / total) if total else 0.0
@@ -84,7 +84,7 @@ def share(progress: Any) -> float:
 
 
 class Bearer(httpx.Auth):
-    """Tokens last 15 minutes: a 401 gets one new token."""
+    """Send a bearer token; tokens are valid for 15 minutes, so a 401 gets one new token."""
 
     def __init__(self, make: Callable[[], str]) -> None:
         self._make = make
@@ -100,7 +100,7 @@ class Bearer(httpx.Auth):
 
 
 class Gateway:
-    """Raises DemoFailed with status and problem code for any answer that is not the one hoped for."""
+    """Call the gateway; raises DemoFailed with status and problem code for an error answer."""
 
     def __init__(self, url: str, token: Callable[[], str]) -> None:
         self._client = httpx.Client(base_url=url, auth=Bearer(token), timeout=TIMEOUT)
@@ -109,7 +109,7 @@ class Gateway:
         self._client.close()
 
     def import_roster(self, roster: bytes, key: str) -> str:
-        """The task's id."""
+        """Upload a roster and return the id of the import's task."""
         headers = {"content-type": "application/zip", "idempotency-key": key}
         return task_id(self._call("POST", "/v1/imports/oneroster", content=roster, headers=headers))
 
@@ -123,7 +123,7 @@ class Gateway:
         self._call("POST", "/v1/devices:bulk", json={"devices": rows})
 
     def send(self, message: Message, key: str) -> str:
-        """The notification's id."""
+        """Send a message and return the id of the notification."""
         headers = {"idempotency-key": key}
         body = self._call("POST", "/v1/notifications", json=message.content(), headers=headers).json()
         return str(body["id"])
@@ -133,41 +133,41 @@ class Gateway:
         return Sent.parse(notification, body)
 
     def person(self, sourced_id: str) -> str:
-        """The gateway's id of a person of the roster."""
+        """Return the gateway's id of a person in the roster."""
         return self._only("/v1/people", sourced_id)
 
     def school(self, sourced_id: str) -> str:
         return self._only("/v1/schools", sourced_id)
 
     def first(self, role: str, school: str) -> str:
-        """The id of somebody with this role at a school."""
+        """Return the id of a person with this role at a school."""
         asked: dict[str, Any] = {"school": school, "role": role, "limit": 1}
         items = self._call("GET", "/v1/people", params=asked).json()["items"]
         if not items:
-            raise DemoFailed(f"nobody at {school} is a {role}")
+            raise DemoFailed(f"no person at {school} has the role {role}")
         return str(items[0]["id"])
 
     def administrator(self, given: str, family: str) -> str:
-        """Add an administrator of the whole group; the invitation's token."""
+        """Add an administrator of the whole group and return the token of the invitation."""
         content = {"given_name": given, "family_name": family}
         return str(self._call("POST", "/v1/administrators", json=content).json()["token"])
 
     def invitation(self, person: str) -> str:
-        """Invite somebody of the roster; the invitation's token."""
+        """Invite a person and return the token of the invitation."""
         return str(self._call("POST", f"/v1/people/{person}/invitations").json()["token"])
 
     def accept(self, token: str, name: str, password: str) -> None:
-        """Set name and password of the one who was invited."""
+        """Accept an invitation by setting a name and a password."""
         self._call("POST", "/v1/invitations/accept", json={"token": token, "name": name, "password": password})
 
     def _only(self, path: str, sourced_id: str) -> str:
         items = self._call("GET", path, params={"sourced_id": sourced_id}).json()["items"]
         if len(items) != 1:
-            raise DemoFailed(f"{path}: {len(items)} instead of one for {sourced_id}")
+            raise DemoFailed(f"{path}: expected one item for {sourced_id}, found {len(items)}")
         return str(items[0]["id"])
 
     def _call(self, method: str, path: str, **content: Any) -> httpx.Response:
-        """Waits out 429 and 503 for a minute: keys make every write safe to repeat."""
+        """Repeat the call for up to a minute while the answer is 429 or 503: idempotency keys make that safe."""
         until = time.monotonic() + BUSY_FOR
         while True:
             response = self._client.request(method, path, **content)
@@ -182,17 +182,17 @@ class Gateway:
 def task_id(response: httpx.Response) -> str:
     location = response.headers.get("location", "")
     if "/v1/tasks/" not in location:
-        raise DemoFailed(f"{response.request.url.path}: answered without the Location of a task")
+        raise DemoFailed(f"{response.request.url.path}: the answer has no Location of a task")
     return str(location.rsplit("/", 1)[1])
 
 
 def seconds(retry_after: str | None) -> float:
-    """Retry-After in seconds; a date (RFC 9110 allows it) or nothing counts as one second."""
+    """Return Retry-After in seconds; a date (RFC 9110 allows it) or a missing header counts as one second."""
     return float(retry_after) if retry_after and retry_after.isdecimal() else 1.0
 
 
 def problem(response: httpx.Response) -> str:
-    """The problem's code and detail (RFC 9457), else the reason phrase."""
+    """Return the problem's code and detail (RFC 9457), or the reason phrase."""
     if "json" not in response.headers.get("content-type", ""):
         return response.reason_phrase
     body = response.json()

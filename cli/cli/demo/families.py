@@ -1,4 +1,4 @@
-"""Who lives with whom: students of three schools in families with one or two guardians."""
+"""Make families: students of three schools with one or two guardians each."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Family:
 
 
 def families(random: Random, schools: tuple[str, ...]) -> Iterator[Family]:
-    """Fills every place of every school exactly once; some families have children in two schools."""
+    """Fill every place of every school exactly once; some families have children in two schools."""
     places = {school: _places(random) for school in schools}
     number = 0
     while any(places.values()):
@@ -56,23 +56,23 @@ def families(random: Random, schools: tuple[str, ...]) -> Iterator[Family]:
         first = random.choice([school for school, left in places.items() if left])
         second = random.choice(schools)
         size = min(random.choice(FAMILY_SIZES), len(places[first]))
-        taken = [(first, *places[first].pop()) for _ in range(size)]
+        seats = [(first, *places[first].pop()) for _ in range(size)]
         if random.random() < TWO_SCHOOLS and second != first and places[second]:
-            taken.append((second, *places[second].pop()))
-        yield _family(random, number, taken)
+            seats.append((second, *places[second].pop()))
+        yield _family(random, number, seats)
 
 
 def _places(random: Random) -> list[tuple[int, int]]:
-    """(grade, room) of each place of a school, shuffled."""
+    """Return (grade, room) of each place of a school, shuffled."""
     places = [(grade + 1, place // CLASS_SIZE) for grade in range(GRADES) for place in range(PER_GRADE)]
     random.shuffle(places)
     return places
 
 
-def _family(random: Random, number: int, taken: list[tuple[str, int, int]]) -> Family:
+def _family(random: Random, number: int, seats: list[tuple[str, int, int]]) -> Family:
     name = names.family_name(random, number)
     adults = 2 if random.random() < TWO_GUARDIANS else 1
-    given = _different(random, adults + len(taken))
+    given = _different(random, adults + len(seats))
     shared = names.address("family", name) if random.random() < ONE_ADDRESS else ""
     guardians = tuple(
         Guardian(f"guardian-{number:04}-{place + 1}", given[place], shared or names.address(given[place], name))
@@ -87,13 +87,13 @@ def _family(random: Random, number: int, taken: list[tuple[str, int, int]]) -> F
             room,
             names.address(given[adults + place], name) if grade >= STUDENT_ADDRESS_FROM else "",
         )
-        for place, (school, grade, room) in enumerate(taken)
+        for place, (school, grade, room) in enumerate(seats)
     )
     return Family(name, number, guardians, children)
 
 
 def _different(random: Random, count: int) -> list[str]:
-    """Given names that differ, so that two people of one family never share an address by accident."""
+    """Return distinct given names, so that two people of one family never share an address by accident."""
     found: dict[str, None] = {}
     while len(found) < count:
         found[names.given_name(random)] = None

@@ -1,4 +1,4 @@
-"""A small roster with mistakes in it, to see rejected rows. It is a delta, so that it ends nobody."""
+"""Make a small roster with mistakes, to show rejected rows. It is a delta, so it removes no person."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ ACTIVE = ("active", WHEN)
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """Where an import must complain: file, line (the header is 1) and column."""
+    """The place of a mistake that an import must report: file, line (the header is 1) and column."""
 
     file: str
     line: int
@@ -20,7 +20,7 @@ class Mistake:
 
 
 def build() -> tuple[bytes, tuple[Mistake, ...]]:
-    """The zip, and the mistakes in it. Of nine people four are used, one of them without its guardian."""
+    """Return the zip and its mistakes. Of nine people four are accepted, one of them without its guardian."""
     roster = oneroster.pack(
         {
             "orgs": [(SCHOOL, *ACTIVE, "Demo School Bramble", "school", "", "", "Europe/Berlin")],

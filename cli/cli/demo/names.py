@@ -1,4 +1,4 @@
-"""Names nobody could take for real: built from syllables, a family name that says demo, and a number."""
+"""Make names that are visibly invented: syllables, a family name that says demo, and a number."""
 
 from random import Random
 

@@ -1,4 +1,4 @@
-"""OneRoster 1.1 CSV: rows in, zip bytes out, the same bytes for the same rows."""
+"""Pack rows into a OneRoster 1.1 CSV zip; the same rows give the same bytes."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ HEADERS = {
         *("role", "primary", "beginDate", "endDate"),
     ),
 }
-# The manifest names every file of the standard; what is not sent is absent.
+# The manifest must name every file of the standard; these are marked absent.
 UNSENT = (
     "categories",
     "classResources",
@@ -39,15 +39,15 @@ UNSENT = (
     "resources",
     "results",
 )
-LONG_AGO = (1980, 1, 1, 0, 0, 0)  # zip's first day: a real one would make the bytes differ
+FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the first day of zip: with the real time the bytes would differ
 
 
 def pack(files: Files, mode: str) -> bytes:
-    """`mode` is bulk or delta for every file given; the others are announced as absent."""
+    """Return the zip; `mode` (bulk or delta) holds for every given file, the others are marked absent."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, text in {"manifest": _manifest(files, mode), **_tables(files)}.items():
-            entry = zipfile.ZipInfo(f"{name}.csv", LONG_AGO)
+            entry = zipfile.ZipInfo(f"{name}.csv", FIXED_TIME)
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, text)
     return packed.getvalue()

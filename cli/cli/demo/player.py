@@ -1,4 +1,4 @@
-"""A school day over the public API: import the roster, register devices, send, and see whether it adds up."""
+"""Play a school day over the public API: import the roster, register devices, send, and check the figures."""
 
 import time
 import uuid
@@ -20,7 +20,7 @@ ROLE = "platform_admin"
 CHUNK = 1_000
 IMPORT_WITHIN = 300.0
 SENT_WITHIN = 300.0
-# An SMTP answer and its counter are a moment apart; so are a commit and the progress it publishes.
+# Counters follow a moment after an SMTP answer; progress follows a moment after its commit.
 COUNTERS_WITHIN = 15.0
 POLL = 0.25
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 def main(stack: Stack) -> int:
-    """Plays the whole demo; 0 if everything reconciles."""
+    """Play the whole demo; return 0 if everything reconciles."""
     screen = Screen()
     try:
         with closing(_sign_in(stack)) as office:
@@ -37,7 +37,7 @@ def main(stack: Stack) -> int:
             _register(office, screen, group)
             played, result = _play(stack, office, screen, scenes(group))
     except (DemoFailed, httpx.HTTPError) as error:
-        screen.say(f"The demo stopped: {error}")
+        screen.say(f"The demo failed: {error}")
         return 1
     screen.day(played)
     screen.table(result)
@@ -46,16 +46,16 @@ def main(stack: Stack) -> int:
 
 
 def first_run(stack: Stack, screen: Screen | None = None) -> tuple[str, list[Account]]:
-    """Imports the demo school, sends one bulk notification; returns the line of counters and who can sign in.
+    """Import the demo school and send one bulk notification; return the line of counters and the accounts.
 
-    Raises DemoFailed or httpx.HTTPError when it cannot be done.
+    Raises DemoFailed or httpx.HTTPError.
     """
     shown = screen or Screen()
     with closing(_sign_in(stack)) as office:
         group = school.build()
         _import(office, shown, group)
         _register(office, shown, group)
-        _, result = _play(stack, office, shown, [Scene("Telling a school", _welcome)])
+        _, result = _play(stack, office, shown, [Scene("Notify a school", _welcome)])
         return reconcile.summary(result), accounts(office)
 
 
@@ -68,7 +68,7 @@ def _sign_in(stack: Stack) -> Office:
 
 
 def _import(gateway: Gateway, screen: Screen, group: school.DemoGroup) -> None:
-    with screen.step(f"Importing {group.people:,} people") as report:
+    with screen.step(f"Import {group.people:,} people") as report:
         task = gateway.import_roster(group.roster, _key())
         ended = wait(
             lambda: gateway.task(task),
@@ -77,17 +77,17 @@ def _import(gateway: Gateway, screen: Screen, group: school.DemoGroup) -> None:
             within=IMPORT_WITHIN,
             what="the import",
         )
-    _must_go_on(ended)
+    _require_success(ended)
 
 
-def _must_go_on(task: Task) -> None:
+def _require_success(task: Task) -> None:
     if reconcile.outcome(task) != "go on":
-        raise DemoFailed(f"task {task.id} {task.state}: {task.error or 'no reason given'}")
+        raise DemoFailed(f"task {task.id} {task.state}: {task.error or 'no error given'}")
 
 
 def _register(gateway: Gateway, screen: Screen, group: school.DemoGroup) -> None:
     devices = group.devices
-    with screen.step(f"Registering {len(devices):,} devices") as report:
+    with screen.step(f"Register {len(devices):,} devices") as report:
         for start in range(0, len(devices), CHUNK):
             gateway.register(devices[start : start + CHUNK])
             report(min(1.0, (start + CHUNK) / len(devices)))
@@ -96,7 +96,7 @@ def _register(gateway: Gateway, screen: Screen, group: school.DemoGroup) -> None
 def _play(
     stack: Stack, office: Office, screen: Screen, day: Sequence[Scene]
 ) -> tuple[list[tuple[str, list[Sent]]], reconcile.Balance]:
-    """Each scene with what became of its notifications, and whether all of it agrees with what the stand-ins got."""
+    """Play the scenes; return the notifications of each and the balance with the counters of the fakes."""
     before = received(stack)
     ids: dict[str, list[str]] = {}
     for scene in day:
@@ -136,7 +136,7 @@ def wait(
     now: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> T:
-    """Looks again and again until `done`; DemoFailed after `within` seconds."""
+    """Call `look` until `done` accepts its result; raises DemoFailed after `within` seconds."""
     until = now() + within
     while True:
         seen = look()
@@ -144,7 +144,7 @@ def wait(
         if done(seen):
             return seen
         if now() >= until:
-            raise DemoFailed(f"{what} was not done within {within:.0f} s")
+            raise DemoFailed(f"{what} did not finish within {within:.0f} s")
         pause(POLL)
 
 

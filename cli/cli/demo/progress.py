@@ -1,4 +1,4 @@
-"""Progress bars on a terminal, plain lines elsewhere, and the table at the end."""
+"""Show progress bars on a terminal, plain lines elsewhere, and the tables at the end."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ class Screen:
 
     @contextmanager
     def step(self, title: str) -> Iterator[Report]:
-        """Call what it yields with the share done, from 0 to 1."""
+        """Show one step; call the yielded function with the finished share, from 0 to 1."""
         begun = time.monotonic()
         if self.console.is_terminal:
             bars = (TextColumn("{task.description:<34}"), BarColumn(), TimeElapsedColumn())
@@ -39,8 +39,8 @@ class Screen:
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def day(self, played: Sequence[tuple[str, Sequence[Sent]]]) -> None:
-        """What became of each scene."""
-        table = Table("scene", title="The day")
+        """Print the outcome of each scene."""
+        table = Table("scene", title="The school day")
         for name in ("notifications", *COLUMNS):
             table.add_column(name, justify="right")
         for title, sent in played:
@@ -50,8 +50,8 @@ class Screen:
         self.console.print(table)
 
     def table(self, result: Balance) -> None:
-        table = Table("channel", title="What came of it")
-        for name in (*COLUMNS, "stand-in received", ""):
+        table = Table("channel", title="Deliveries by channel")
+        for name in (*COLUMNS, "fake received", ""):
             table.add_column(name, justify="right")
         for line in result.lines:
             table.add_row(line.channel, *(f"{getattr(line, name):,}" for name in COLUMNS), *_outside(line))
@@ -59,7 +59,7 @@ class Screen:
 
 
 def _console() -> Console:
-    # A file or a pipe has no width that the tables would have to be squeezed into.
+    # A file or a pipe has no width to which the tables must be fitted.
     found = Console()
     return found if found.is_terminal else Console(width=PAGE)
 

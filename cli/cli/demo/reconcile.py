@@ -1,4 +1,4 @@
-"""Do the figures agree? What was planned, what became of it, and what the stand-ins received."""
+"""Compare the figures: planned deliveries, their outcomes, and what the fakes received."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from cli.demo.client import FINAL, Sent, Task
 
 CHANNELS = ("push", "mail", "inbox")
-TOLD = ("accepted", "read")  # read comes after accepted: the provider took it all the same
+ACCEPTED = ("accepted", "read")  # a read delivery was accepted by the provider before
 MOVING = frozenset({"pending", "sending"})
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One channel over all notifications. `received` is None where nothing outside counts (inbox)."""
+    """The figures of one channel over all notifications. `received` is None for a channel without a fake (inbox)."""
 
     channel: str
     accepted: int
@@ -33,7 +33,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """`planned` is the gateway's own total, to be equal to the sum of the lines."""
+    """The lines of all channels; `planned` is the gateway's own total, which must equal the sum of the lines."""
 
     lines: tuple[Line, ...]
     planned: int | None
@@ -44,18 +44,18 @@ class Balance:
 
     @property
     def reconciles(self) -> bool:
-        """Something was sent, every delivery has a state, and the outside saw what was accepted."""
+        """Whether something was sent, every delivery is counted, and the fakes received what was accepted."""
         totals = self.planned == self.counted and self.counted > 0
         return totals and all(line.agrees for line in self.lines)
 
 
 def balance(sent: Sequence[Sent], before: Mapping[str, int], after: Mapping[str, int]) -> Balance:
-    """`before` and `after` are what the stand-ins had received, by channel."""
+    """Compute the balance; `before` and `after` are the counters of the fakes, by channel."""
     lines = tuple(
         _line(channel, [each.counts.get(channel, {}) for each in sent], _difference(channel, before, after))
         for channel in CHANNELS
     )
-    # A channel that is not in CHANNELS would be planned and not counted, and so be found.
+    # A channel missing in CHANNELS would be planned and not counted, and the totals would differ.
     totals = [each.planned for each in sent if each.planned is not None]
     return Balance(lines, sum(totals) if len(totals) == len(sent) else None)
 
@@ -65,7 +65,7 @@ def _line(channel: str, counts: Iterable[Mapping[str, int]], received: int | Non
     for each in counts:
         for state, number in each.items():
             total[state] = total.get(state, 0) + number
-    accepted = sum(total.pop(state, 0) for state in TOLD)
+    accepted = sum(total.pop(state, 0) for state in ACCEPTED)
     known = (total.pop("failed", 0), total.pop("suppressed", 0), total.pop("held", 0))
     return Line(channel, accepted, *known, sum(total.values()), received)
 
@@ -75,21 +75,21 @@ def _difference(channel: str, before: Mapping[str, int], after: Mapping[str, int
 
 
 def summary(result: Balance) -> str:
-    """The one line of the first screen."""
+    """Return the line for the first screen."""
     count = {
         name: sum(getattr(line, name) for line in result.lines)
         for name in ("accepted", "failed", "suppressed", "held", "other")
     }
-    parts = [f"{number:,} {name}" for name, number in count.items() if number or name in TOLD]
+    parts = [f"{number:,} {name}" for name, number in count.items() if number or name in ACCEPTED]
     seen = [f"{line.received:,} {line.channel}" for line in result.lines if line.received is not None]
     verdict = "reconciles" if result.reconciles else "DOES NOT RECONCILE"
-    outside = f"; stand-ins received {', '.join(seen)}" if seen else ""
+    outside = f"; the fakes received {', '.join(seen)}" if seen else ""
     planned = "unknown" if result.planned is None else f"{result.planned:,}"
     return f"planned {planned} = {' + '.join(parts)}{outside}: {verdict}"
 
 
 def settled(sent: Sent) -> bool:
-    """Nothing more will happen by itself: complete, or what is open waits for the end of quiet hours."""
+    """Whether nothing more will happen soon: it is complete, or its open deliveries wait for the end of quiet hours."""
     if sent.planned is None:
         return False
     if sent.state in {"completed", *FINAL}:
@@ -99,7 +99,7 @@ def settled(sent: Sent) -> bool:
 
 
 def finished_share(sent: Sent) -> float:
-    """From 0 to 1, for a progress bar."""
+    """Return the finished share from 0 to 1, for a progress bar."""
     done = sum(
         number
         for counts in sent.counts.values()
@@ -110,7 +110,7 @@ def finished_share(sent: Sent) -> float:
 
 
 def outcome(task: Task) -> str:
-    """What to do about a task: wait, go on, or stop because it went wrong."""
+    """Decide how to treat a task: "wait", "go on", or "stop" because it failed."""
     if task.state not in FINAL:
         return "wait"
     return "go on" if task.state == "succeeded" else "stop"

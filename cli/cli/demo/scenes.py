@@ -1,4 +1,4 @@
-"""The scenes of a school day. Each asks the office for something and names the notifications that came of it."""
+"""The scenes of a school day. Each uses the office and returns the notifications that follow from it."""
 
 import datetime as dt
 import time
@@ -19,29 +19,29 @@ WITHIN = 60.0
 POLL = 0.25
 
 Key = Callable[[], str]
-"""Makes an idempotency key."""
+"""A function that makes an idempotency key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """`act` returns the ids of the notifications that have come, or will come, of it."""
+    """One step of the day; `act` returns the ids of the notifications that follow from it."""
 
     title: str
     act: Callable[[Office, Key], list[str]]
 
 
 def scenes(group: school.DemoGroup) -> list[Scene]:
-    """In the order of the day."""
+    """Return the scenes in the order of the day."""
     absence = Absence()
     return [
-        Scene("Telling grade 7", _excursion),
-        Scene("Telling a school", lambda office, key: [office.send(snow_day(office), key())]),
-        Scene("Telling one person", lambda office, key: [office.send(_appointment(office, group), key())]),
-        Scene("A child is absent: its guardians are told", absence.told),
-        Scene("It was a mistake: those told are told so", absence.corrected),
-        Scene("A send for later comes when it is due", _later),
-        Scene("Another one is cancelled in time", _cancelled),
-        Scene("Quiet hours hold a letter until morning", _quiet),
+        Scene("Notify grade 7", _excursion),
+        Scene("Notify a school", lambda office, key: [office.send(snow_day(office), key())]),
+        Scene("Notify one person", lambda office, key: [office.send(_appointment(office, group), key())]),
+        Scene("Report an absence to the guardians", absence.record),
+        Scene("Correct that absence", absence.withdraw),
+        Scene("Send at a later time", _later),
+        Scene("Cancel a scheduled send", _cancelled),
+        Scene("Hold a message during quiet hours", _quiet),
     ]
 
 
@@ -69,13 +69,13 @@ def _excursion(office: Office, key: Key) -> list[str]:
 
 
 class Absence:
-    """A child that is missing in the morning and turns up: its guardians hear of both, nobody else does."""
+    """Record an absence and withdraw it later: the guardians, and only they, are notified of both."""
 
     def __init__(self) -> None:
         self._place = self._record = ""
 
-    def told(self, office: Office, key: Key) -> list[str]:
-        """Record it."""
+    def record(self, office: Office, key: Key) -> list[str]:
+        """Record the absence of a student today."""
         self._place = place = office.school(LINDEN.sourced_id)
         today = dt.datetime.now(ZoneInfo(LINDEN.timezone)).date()
 
@@ -85,15 +85,15 @@ class Absence:
         with _announcing(office, place):
             return _new(office, place, record)
 
-    def corrected(self, office: Office, _key: Key) -> list[str]:
-        """Withdraw it."""
+    def withdraw(self, office: Office, _key: Key) -> list[str]:
+        """Withdraw the absence."""
         with _announcing(office, self._place):
             return _new(office, self._place, lambda: office.withdraw_absence(self._place, self._record))
 
 
 @contextmanager
 def _announcing(office: Office, place: str) -> Iterator[None]:
-    """Guardians are told of absences without being asked for each time, as long as the block lasts."""
+    """Announce absences to guardians automatically during the block."""
     before = office.settings(place, announces=["absence"])
     try:
         yield
@@ -102,13 +102,13 @@ def _announcing(office: Office, place: str) -> Iterator[None]:
 
 
 def _new(office: Office, place: str, act: Callable[[], object]) -> list[str]:
-    """Notifications that a school has after `act` and had not before."""
+    """Run `act` and return the notifications of the school that are new since then."""
     before = office.notifications(place)
     act()
     until = time.monotonic() + WITHIN
     while not (new := office.notifications(place) - before):
         if time.monotonic() > until:
-            raise DemoFailed(f"nobody was told within {WITHIN:.0f} s")
+            raise DemoFailed(f"no notification appeared within {WITHIN:.0f} s")
         time.sleep(POLL)
     return sorted(new)
 
@@ -126,7 +126,7 @@ def _cancelled(office: Office, key: Key) -> list[str]:
     until = time.monotonic() + WITHIN
     while (state := office.schedule_state(schedule)) != "cancelled":
         if time.monotonic() > until:
-            raise DemoFailed(f"schedule {schedule} is {state}, although its cancellation was taken")
+            raise DemoFailed(f"schedule {schedule} is {state}, although the gateway accepted its cancellation")
         time.sleep(POLL)
     return []
 

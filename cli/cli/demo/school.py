@@ -1,4 +1,4 @@
-"""The demo school group: three schools in three timezones, made from a fixed seed, always the same."""
+"""Make the demo school group: three schools in three timezones, always the same from a fixed seed."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -36,7 +36,7 @@ SCHOOLS = (
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What an app would register; OneRoster knows no devices. `person` is a sourcedId."""
+    """A device as an app registers it; OneRoster has no devices. `person` is a sourcedId."""
 
     person: str
     token: str
@@ -45,7 +45,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class DemoGroup:
-    """`roster` is a OneRoster 1.1 zip in bulk mode. The figures are what an import of it must come to.
+    """A OneRoster 1.1 zip in bulk mode, and the figures that an import of it must reach.
 
     `families` maps a school to the sourcedIds of its guardians.
     """
@@ -59,7 +59,7 @@ class DemoGroup:
 
 
 def build(seed: int = SEED) -> DemoGroup:
-    random = Random(seed)  # noqa: S311  # to be foreseeable is the point
+    random = Random(seed)  # noqa: S311  # it must be repeatable
     homes = tuple(families(random, tuple(school.sourced_id for school in SCHOOLS)))
     staff = list(_staff(random))
     family_rows = list(_family_rows(homes))
@@ -93,7 +93,7 @@ def _orgs() -> Iterator[Row]:
 
 
 def _sessions() -> Iterator[Row]:
-    """OneRoster's end dates are the first day after."""
+    """Make school years and terms; in OneRoster an end date is the first day after."""
     year = str(YEAR + 1)
     for school in SCHOOLS:
         above = f"{school.sourced_id}-year"
@@ -111,7 +111,7 @@ def _courses() -> Iterator[Row]:
 
 
 def _rooms() -> Iterator[tuple[str, str, str]]:
-    """(school, grade, room) such as school-linden, 07, 7b."""
+    """Yield (school, grade, room), such as school-linden, 07, 7b."""
     for school in SCHOOLS:
         for grade in range(1, GRADES + 1):
             for room in range(ROOMS):
@@ -145,7 +145,7 @@ def _user(sourced_id: str, orgs: str, role: str, given: str, family: str, **more
 
 
 def _staff(random: Random) -> Iterator[Row]:
-    """A teacher for each room, six aides and two administrators a school, an administrator of the group."""
+    """Make a teacher for each room, six aides and two administrators per school, one administrator of the group."""
     number = 9000
     jobs = [(f"teacher-{school}-{room}", school, "teacher") for school, _, room in _rooms()]
     for school in SCHOOLS:
@@ -202,6 +202,6 @@ def _devices(random: Random, homes: tuple[Family, ...]) -> Iterator[Device]:
 
 
 def token(person: str, number: int) -> str:
-    """157 characters, about as long as FCM's own, and unmistakably none of them."""
+    """Return a token of 157 characters: about as long as one of FCM, and visibly not one."""
     digest = hashlib.sha512(f"{person}/{number}".encode()).hexdigest()
     return f"demo-{digest}{digest[:24]}"

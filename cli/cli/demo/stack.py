@@ -1,4 +1,4 @@
-"""What the player needs to know of a running stack: .local/stack.json, and who signs it in."""
+"""The facts of a running stack that the player needs."""
 
 import ssl
 from collections.abc import Callable
@@ -13,9 +13,9 @@ class Mail(TypedDict):
 
 
 class Stack(TypedDict):
-    """.local/stack.json, of which these are read, plus `token`, which makes a bearer token for a role.
+    """The fields of .local/stack.json that are read, and `token`, which makes a bearer token for a role.
 
-    `fcm` and `mail` are there only if the stand-ins are; `fcm_ca` is the file of the CA that fcm's https needs.
+    `fcm` and `mail` are missing when real providers are used; `fcm_ca` is the file of the CA of `fcm`.
     """
 
     gateway: str
@@ -27,14 +27,14 @@ class Stack(TypedDict):
 
 
 def received(stack: Stack) -> dict[str, int]:
-    """What each stand-in took so far, by channel: pushes accepted, recipients of mails. Absent: no stand-in."""
-    taken: dict[str, int] = {}
+    """Count what each fake has received, by channel: accepted pushes, recipients of mails. No entry without a fake."""
+    counts: dict[str, int] = {}
     if "fcm" in stack:
         ca = ssl.create_default_context(cafile=stack["fcm_ca"]) if "fcm_ca" in stack else True
-        taken["push"] = _sent(stack["fcm"], ca)
+        counts["push"] = _sent(stack["fcm"], ca)
     if "mail" in stack:
-        taken["mail"] = _sent(stack["mail"]["http"], verify=True)
-    return taken
+        counts["mail"] = _sent(stack["mail"]["http"], verify=True)
+    return counts
 
 
 def _sent(url: str, verify: ssl.SSLContext | bool) -> int:  # httpx's own name and shape

@@ -1,7 +1,7 @@
-"""`python -m cli.fakes.certs DIR --token-uri URL`: throw-away credentials for the stand-ins.
+"""`python -m cli.fakes.certs DIR --token-uri URL`: make temporary credentials for the fakes.
 
-Writes ca.pem, localhost.pem, localhost-key.pem and service-account.json into DIR. What is still valid
-is kept, so a second run changes nothing.
+It writes ca.pem, localhost.pem, localhost-key.pem and service-account.json into DIR and keeps those that are still
+valid, so a second run changes nothing.
 """
 
 import argparse
@@ -26,17 +26,17 @@ MARGIN = dt.timedelta(days=7)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="throw-away CA, localhost certificate and service account")
+    parser = argparse.ArgumentParser(description="make a temporary CA, localhost certificate and service account")
     parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument("--token-uri", required=True, help="the stand-in's OAuth endpoint, https://…/token")
+    parser.add_argument("--token-uri", required=True, help="OAuth endpoint of the fake FCM, https://…/token")
     parser.add_argument("--project", default=PROJECT, help="Firebase project id")
     options = parser.parse_args()
     made = make(options.folder, token_uri=options.token_uri, project=options.project)
-    log.info("standin.credentials", folder=str(options.folder), made=made)
+    log.info("fake.credentials_written", folder=str(options.folder), made=made)
 
 
 def make(folder: Path, *, token_uri: str, project: str = PROJECT) -> list[str]:
-    """Make what is missing, expired or wrong in `folder`; returns the names of the files written."""
+    """Make the files in `folder` that are missing, expired or wrong; return the names of the written files."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     made: list[str] = []
     if not certificate_holds(folder):
@@ -54,7 +54,7 @@ def make(folder: Path, *, token_uri: str, project: str = PROJECT) -> list[str]:
 
 
 def certificate_holds(folder: Path) -> bool:
-    """Whether the three PEM files are there, belong together and last for another week."""
+    """Whether the three PEM files exist, belong together and are valid for another week."""
     try:
         ca = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
         leaf = x509.load_pem_x509_certificate((folder / "localhost.pem").read_bytes())
@@ -77,9 +77,9 @@ def account_holds(path: Path, *, token_uri: str, project: str) -> bool:
 
 
 def localhost_certificate() -> tuple[bytes, bytes, bytes]:
-    """PEM of a new CA, of a certificate for localhost and of its key. The CA's key is not kept anywhere."""
+    """Return PEMs of a new CA, of a certificate for localhost and of its key. The CA's key is not kept."""
     ca_key, leaf_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name, leaf_name = _name("SchoolConnect stand-in CA"), _name("localhost")
+    ca_name, leaf_name = _name("SchoolConnect fake CA"), _name("localhost")
     ca = (
         _certificate(ca_name, ca_name, ca_key.public_key(), ca_key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -100,14 +100,14 @@ def localhost_certificate() -> tuple[bytes, bytes, bytes]:
 
 
 def service_account(*, token_uri: str, project: str) -> dict[str, str]:
-    """A service-account file in the shape that the Firebase console hands out."""
+    """Return the content of a service-account file as the Firebase console makes it."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return {
         "type": "service_account",
         "project_id": project,
         "private_key_id": secrets.token_hex(20),
         "private_key": _private_pem(key).decode(),
-        "client_email": f"stand-in@{project}.example.org",
+        "client_email": f"fake@{project}.example.org",
         "client_id": "100000000000000000000",
         "auth_uri": token_uri,
         "token_uri": token_uri,

@@ -1,4 +1,4 @@
-"""Faults that a test or a person switches on in a stand-in (`POST /faults`)."""
+"""Faults that a test or a person switches on in a fake (`POST /faults`)."""
 
 import random
 from typing import Annotated, Any, Self
@@ -10,7 +10,7 @@ Rate = Annotated[float, Field(ge=0, le=1)]
 
 
 class Faults(BaseModel):
-    """What every stand-in can be told. `seed` makes the draws repeatable."""
+    """The faults of every fake. `seed` makes the draws repeatable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -18,7 +18,7 @@ class Faults(BaseModel):
     seed: int | None = None
 
     def changed(self, change: dict[str, Any]) -> Self:
-        """These faults with the named ones changed; `reset` puts all others back to none.
+        """Return these faults with the named ones changed; `reset` switches all others off.
 
         Raises pydantic.ValidationError for an unknown name or a value out of range.
         """
@@ -28,9 +28,9 @@ class Faults(BaseModel):
 
 
 class FcmFaults(Faults):
-    """Rates of FCM's documented errors, drawn per call, except `unregistered`: a token once dead stays dead.
+    """Rates of FCM's documented errors, drawn per call; `unregistered` is drawn per token and stays.
 
-    `drop` closes the connection without an answer, after the message was taken.
+    `drop` accepts the message and breaks the answer off.
     """
 
     unavailable: Rate = 0.0
@@ -48,9 +48,9 @@ class FcmFaults(Faults):
 
 
 class SmtpFaults(Faults):
-    """Rates of SMTP answers per recipient (`defer` 451, `reject` 550) and per message (`drop`).
+    """Rates of SMTP replies per recipient (`defer` 451, `reject` 550) and per message (`drop`).
 
-    `down` answers 421 and closes; `drop` closes after the whole message was taken, without an answer.
+    `down` closes all connections and greets new ones with 421; `drop` accepts the message and closes without a reply.
     """
 
     defer: Rate = 0.0
@@ -61,7 +61,7 @@ class SmtpFaults(Faults):
 
 
 class Dice:
-    """Draws one named fault per call from rates; the same seed gives the same draws."""
+    """Draw one named fault per call from rates; the same seed gives the same draws."""
 
     def __init__(self, seed: int | None, rates: dict[str, float]) -> None:
         self.random = random.Random(seed)  # noqa: S311 - faults, not secrets

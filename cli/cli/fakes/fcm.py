@@ -1,128 +1,112 @@
-"""`python -m cli.fakes.fcm --port P --certs DIR`: Firebase Cloud Messaging, HTTP v1, over TLS.
+"""`python -m cli.fakes.fcm --port P --certs DIR`: a fake of Firebase Cloud Messaging, HTTP v1, over TLS.
 
-`POST /v1/projects/{id}/messages:send` and `POST /token` answer as documented (HTTP/1.1 and HTTP/2); what was
-received is at `/`, `/stats` and `/received?limit=&token=`; faults are set with `POST /faults`.
+`POST /v1/projects/{id}/messages:send` and `POST /token` answer as documented (HTTP/1.1 and HTTP/2). `/`, `/stats` and
+`/received?limit=&token=` show what was received; `POST /faults` switches faults on.
 """
 
 import argparse
 import asyncio
 import datetime as dt
 import json
-import re
 from collections import Counter
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-import structlog
 import uvloop
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
 
-from cli.fakes.control import control
-from cli.fakes.exchange import JSON, Exchange
+from cli.fakes.control import BAD_REQUEST, control_routes
 from cli.fakes.faults import Dice, FcmFaults
-from cli.fakes.fcm_protocol import (
-    DENIED,
-    ERRORS,
-    RETRY_LATER,
-    UNAUTHENTICATED,
-    ErrorAnswer,
-    Invalid,
-    Reader,
-)
-from cli.fakes.oauth import GrantRefused, Grants, answer
+from cli.fakes.fcm_protocol import DENIED, ERRORS, RETRY_LATER, UNAUTHENTICATED, ErrorAnswer, Invalid, read
+from cli.fakes.oauth import GrantRefused, Grants
 from cli.fakes.page import Row
-from cli.fakes.received import Ledger
-from cli.fakes.serving import serve
+from cli.fakes.received import Received
+from cli.fakes.server import serve
 
-log = structlog.get_logger()
-
-SEND = re.compile(r"/v1/projects/([^/]+)/messages:send")
 RATES = ("drop", "unavailable", "quota", "internal", "sender_id_mismatch", "third_party_auth")
 OUTCOMES = {None: "accepted", "drop": "dropped"}
-TAKEN = frozenset({None, "drop"})
+DELIVERED = frozenset({None, "drop"})
+LOST_BYTES = b"64"
 
 
 class Fcm:
-    """State of the stand-in: what came in, the tokens issued, the faults switched on."""
+    """Received messages, issued tokens and the faults that are switched on."""
 
-    name = "FCM stand-in"
+    name = "Fake FCM"
 
     def __init__(self, account: dict[str, str]) -> None:
         self.project = account["project_id"]
-        self.send_path = f"/v1/projects/{self.project}/messages:send"
-        self.accepted = b'{\n  "name": "projects/%b/messages/0:%%d"\n}\n' % self.project.encode()
         self.grants = Grants(account)
-        self.read = Reader().read
-        self.ledger = Ledger()
+        self.messages = Received()
         self.refusals: Counter[str] = Counter()
         self.in_flight = self.max_in_flight = 0
         self.clients: set[str] = set()
         self._set(FcmFaults())
 
-    def app(self, exchange: Exchange) -> None:
-        """Route one request; the sends first, they come by the thousand."""
-        method, path = exchange.head.method, exchange.head.path
-        if path == self.send_path and method == "POST":
-            self.in_flight += 1
-            self.max_in_flight = max(self.max_in_flight, self.in_flight)
-            if self.latency_s:
-                asyncio.get_running_loop().call_later(self.latency_s, self._send, exchange)
-            else:
-                self._send(exchange)
-        elif method == "POST" and path == "/token":
-            self._token(exchange)
-        elif method == "POST" and SEND.fullmatch(path):
-            self._refuse(exchange, "permission_denied", DENIED)
-        else:
-            control(self, exchange)
+    def app(self) -> Router:
+        """Both endpoints of FCM and the control routes."""
+        send = Route("/v1/projects/{project}/messages:send", self.send, methods=["POST"])
+        return Router([send, Route("/token", self.token, methods=["POST"]), *control_routes(self)])
 
-    def _send(self, exchange: Exchange) -> None:
-        self.in_flight -= 1
-        self.clients.add(exchange.client)
-        if not self.grants.admits(exchange.head.authorization):
-            self._refuse(exchange, "unauthenticated", UNAUTHENTICATED)
-            return
-        content = exchange.content
+    async def send(self, request: Request) -> Response:
+        """Answer one `messages:send`."""
+        content = await request.body()
+        if request.path_params["project"] != self.project:
+            return self._refuse("permission_denied", DENIED)
+        self.in_flight += 1
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
         try:
-            target, tag = self.read(content)
+            if self.faults.latency_ms:
+                await asyncio.sleep(self.faults.latency_ms / 1000)
+        finally:
+            self.in_flight -= 1
+        if request.client:
+            self.clients.add(f"{request.client.host}:{request.client.port}")
+        if not self.grants.admits(request.headers.get("authorization", "")):
+            return self._refuse("unauthenticated", UNAUTHENTICATED)
+        try:
+            target, tag = read(content)
         except Invalid as problem:
-            self._refuse(exchange, "invalid_argument", problem.answer)
-            return
-        fault = self.dice.draw() if self.any_fault else None
-        if fault is None and self.any_dead and self._dead(target):
-            fault = "unregistered"
-        # A dropped message was taken, only its answer was lost: the device shows it, a repeat is a duplicate.
-        outcome = OUTCOMES.get(fault) or str(fault)
-        ordinal = self.ledger.add(outcome, target, tag, content, delivered=fault in TAKEN)
-        if fault is None:
-            exchange.answer(200, self.accepted % ordinal)
-        elif fault == "drop":
-            exchange.hang_up()
-        else:
-            later = fault in RETRY_LATER and self.faults.retry_after_s is not None
-            headers = (*JSON, ("retry-after", self._retry_after())) if later else JSON
-            exchange.answer(ERRORS[fault].status, ERRORS[fault].body, headers)
+            return self._refuse("invalid_argument", problem.answer)
+        return self._deliver(target, tag, content)
 
-    def _token(self, exchange: Exchange) -> None:
+    def _deliver(self, target: str, tag: str, content: bytes) -> Response:
+        fault = self.dice.draw()
+        if fault is None and self._is_unregistered(target):
+            fault = "unregistered"
+        # FCM took a dropped message, only its answer is lost: the device shows it, so a repeat is a duplicate.
+        outcome = OUTCOMES.get(fault) or str(fault)
+        ordinal = self.messages.add(outcome, target, tag, content, delivered=fault in DELIVERED)
+        if fault is None:
+            return JSONResponse({"name": f"projects/{self.project}/messages/0:{ordinal}"})
+        if fault == "drop":
+            return LostAnswer()
+        later = fault in RETRY_LATER and self.faults.retry_after_s is not None
+        return _error(ERRORS[fault], {"retry-after": self._retry_after()} if later else None)
+
+    async def token(self, request: Request) -> Response:
+        """Answer one request for an access token."""
+        form, faults = await request.body(), self.faults
         try:
-            granted = self.grants.grant(
-                exchange.content, lifetime_s=self.faults.token_lifetime_s, refused=self.faults.refuse_grants
-            )
+            granted = self.grants.grant(form, lifetime_s=faults.token_lifetime_s, refused=faults.refuse_grants)
         except GrantRefused as problem:
             self.refusals["grant_refused"] += 1
-            exchange.answer(400, answer(problem.answer))
-        else:
-            exchange.answer(200, answer(granted))
+            return JSONResponse(problem.answer, BAD_REQUEST)
+        return JSONResponse(granted)
 
-    def _refuse(self, exchange: Exchange, outcome: str, refusal: ErrorAnswer) -> None:
+    def _refuse(self, outcome: str, refusal: ErrorAnswer) -> Response:
         self.refusals[outcome] += 1
-        exchange.answer(refusal.status, refusal.body)
+        return _error(refusal)
 
-    def _dead(self, token: str) -> bool:
-        # A share of the token space, not of the calls: a token once dead must stay dead.
+    def _is_unregistered(self, token: str) -> bool:
+        # A share of the token space, not of the calls: an unregistered token must stay unregistered.
         share = crc32(f"{self.faults.seed}:{token}".encode()) / 2**32
-        return token in self.dead_tokens or share < self.faults.unregistered
+        return token in self.unregistered or share < self.faults.unregistered
 
     def _retry_after(self) -> str:
         seconds = self.faults.retry_after_s or 0
@@ -132,24 +116,24 @@ class Fcm:
 
     def stats(self) -> dict[str, Any]:
         """Counters since the start or the last `DELETE /received`; `calls` by outcome."""
-        ledger = self.ledger
-        calls = Counter(ledger.outcomes) + self.refusals
+        messages = self.messages
+        calls = Counter(messages.outcomes) + self.refusals
         return {
-            "sent": ledger.outcomes["accepted"],
+            "sent": messages.outcomes["accepted"],
             "calls_total": calls.total() - calls["grant_refused"],
-            "duplicates": ledger.duplicates,
-            "distinct_tokens": ledger.recipients.count,
+            "duplicates": messages.duplicates,
+            "distinct_tokens": messages.recipients.count,
             "in_flight": self.in_flight,
             "max_in_flight": self.max_in_flight,
             "connections": len(self.clients),
             "tokens_issued": self.grants.issued,
-            "kept": len(ledger.arrivals),
+            "kept": len(messages.kept),
             "calls": dict(calls),
-            "repeated": [{"token": key[0], "tag": key[1], "count": n} for key, n in ledger.repeated.items()],
+            "repeated": [{"token": key[0], "tag": key[1], "count": n} for key, n in messages.repeated.items()],
         }
 
     def received(self, limit: int, recipient: str | None) -> list[dict[str, Any]]:
-        """Messages that got as far as a device or an error of FCM, newest first."""
+        """Messages that FCM accepted, dropped or answered with an error about their token, newest first."""
         return [
             {
                 "ordinal": each.ordinal,
@@ -159,13 +143,13 @@ class Fcm:
                 "tag": each.tag,
                 "message": json.loads(each.content)["message"],
             }
-            for each in self.ledger.latest(limit, recipient)
+            for each in self.messages.latest(limit, recipient)
         ]
 
     def rows(self, limit: int) -> list[Row]:
         """The same for the page."""
         shown = []
-        for each in self.ledger.latest(limit):
+        for each in self.messages.latest(limit):
             message = json.loads(each.content)["message"]
             note, data = message.get("notification", {}), message.get("data", {})
             text = note.get("body") or ", ".join(f"{key}: {value}" for key, value in data.items())
@@ -173,7 +157,7 @@ class Fcm:
             shown.append(Row(each.ordinal, each.time, each.outcome, each.recipient, title, text))
         return shown
 
-    def faults_now(self) -> dict[str, Any]:
+    def current_faults(self) -> dict[str, Any]:
         """Every fault with its present value."""
         return self.faults.model_dump()
 
@@ -187,27 +171,37 @@ class Fcm:
 
     def clear(self) -> None:
         """Forget what was received; faults and issued tokens stay."""
-        self.ledger.clear()
+        self.messages.clear()
         self.refusals.clear()
         self.max_in_flight = self.in_flight
         self.clients.clear()
 
     def _set(self, faults: FcmFaults) -> None:
         self.faults = faults
-        self.latency_s = faults.latency_ms / 1000
-        self.dead_tokens = frozenset(faults.unregistered_tokens)
-        self.any_dead = bool(self.dead_tokens or faults.unregistered)
-        self.any_fault = any(getattr(faults, name) for name in RATES)
+        self.unregistered = frozenset(faults.unregistered_tokens)
         self.dice = Dice(faults.seed, {name: getattr(faults, name) for name in RATES})
 
 
+class LostAnswer(Response):
+    """Begin an answer and end it before its content: the client cannot know what became of its request."""
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", LOST_BYTES)]})
+        await send({"type": "http.response.body", "body": b" ", "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def _error(answer: ErrorAnswer, headers: dict[str, str] | None = None) -> Response:
+    return Response(answer.body, answer.status, headers, media_type="application/json")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description="FCM HTTP v1 stand-in on 127.0.0.1, over TLS")
+    parser = argparse.ArgumentParser(description="fake FCM HTTP v1 on 127.0.0.1, over TLS")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--certs", type=Path, required=True, help="folder made by cli.fakes.certs")
     options = parser.parse_args()
     account = json.loads((options.certs / "service-account.json").read_text())
-    uvloop.run(serve(Fcm(account).app, options.port, certs=options.certs, standin="fcm"))
+    uvloop.run(serve(Fcm(account).app(), options.port, certs=options.certs, fake="fcm"))
 
 
 if __name__ == "__main__":

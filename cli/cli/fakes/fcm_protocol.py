@@ -15,10 +15,6 @@ MESSAGE = {
 PLATFORMS = ("notification", "android", "webpush", "apns")
 RESERVED_DATA = re.compile(r"from$|message_type$|google|gcm")
 VISIBLE = re.compile(r"[!-~]+")
-TOKEN = re.compile(rb'"token":"([!#-\[\]-~]+)"')
-"""A token that JSON writes without escapes. Inside a JSON string its quotes would be escaped."""
-ONE_TOKEN = 3
-REMEMBERED = 2_000
 DURATION = re.compile(r"(\d{1,12})(\.\d{1,9})?s")
 
 FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
@@ -34,14 +30,14 @@ class ErrorAnswer(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """A request that FCM would take: whom it is for, and what makes a later message replace it."""
+    """A valid request: its target, and the tag by which a later message replaces it."""
 
     target: str
     tag: str
 
 
 class Invalid(Exception):
-    """The request is refused with 400 INVALID_ARGUMENT; `field` is the path of what is wrong, if one is."""
+    """The request is refused with 400 INVALID_ARGUMENT; `field` is the path of the wrong field, if there is one."""
 
     def __init__(self, message: str, field: str | None = None) -> None:
         super().__init__(message)
@@ -53,7 +49,7 @@ class Invalid(Exception):
 
 
 def error(status: int, canonical: str, message: str, details: list[dict[str, Any]]) -> ErrorAnswer:
-    """A google.rpc error as JSON."""
+    """Return a google.rpc error as JSON."""
     content = {"code": status, "message": message, "status": canonical, "details": details}
     return ErrorAnswer(status, json.dumps({"error": content}).encode())
 
@@ -80,31 +76,6 @@ UNAUTHENTICATED = error(
 )
 DENIED = error(403, "PERMISSION_DENIED", "Permission 'cloudmessaging.messages.create' denied on the project.", [])
 RETRY_LATER = frozenset({"quota", "unavailable"})
-
-
-class Reader:
-    """`read` for many bodies that differ in nothing but the token: the rest of such a body is checked once."""
-
-    def __init__(self) -> None:
-        self._known: dict[bytes, str] = {}
-
-    def read(self, content: bytes) -> Accepted:
-        """As `read`."""
-        parts = TOKEN.split(content, 2)
-        if len(parts) != ONE_TOKEN:
-            return read(content)
-        before, token, after = parts
-        rest = before + b"\0" + after  # JSON has no such byte
-        tag = self._known.get(rest)
-        if tag is not None:
-            return Accepted(token.decode(), tag)
-        found = read(content)
-        # A "token" elsewhere, in `data` say, is not the one that may differ.
-        if found.target == token.decode():
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            self._known[rest] = found.tag
-        return found
 
 
 def read(content: bytes) -> Accepted:
@@ -165,7 +136,7 @@ def _texts(found: Any, where: str) -> Iterator[tuple[str, str]]:
 
 
 def _replacing_tag(message: dict[str, Any]) -> str:
-    """Checks the platform blocks on the way: lifetime, priority, headers."""
+    """Return the tag by which a later message replaces this one; check the blocks of the platforms."""
     android, apns, webpush = (message.get(each, {}) for each in ("android", "apns", "webpush"))
     lifetime = android.get("ttl")
     if lifetime is not None:

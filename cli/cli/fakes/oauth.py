@@ -1,6 +1,5 @@
-"""The OAuth token endpoint of the FCM stand-in: JWT grants of one service account (RFC 7523)."""
+"""Issue access tokens for JWT grants of one service account (RFC 7523): the token endpoint of the fake FCM."""
 
-import json
 import secrets
 import time
 from typing import Any
@@ -26,7 +25,7 @@ class GrantRefused(Exception):
 
 
 class Grants:
-    """Access tokens issued by this process to one service account. Tokens end with the process."""
+    """The access tokens that this process issued to one service account. They end with the process."""
 
     def __init__(self, account: dict[str, str]) -> None:
         private = serialization.load_pem_private_key(account["private_key"].encode(), password=None)
@@ -37,14 +36,14 @@ class Grants:
         self.issued = 0
 
     def grant(self, form: bytes, *, lifetime_s: int, refused: bool = False) -> dict[str, Any]:
-        """The token response for a form body; raises GrantRefused as Google's endpoint would refuse."""
+        """Return the token response for a form body; raises GrantRefused where Google's endpoint refuses."""
         fields = {name: values[-1] for name, values in parse_qs(form.decode(errors="replace")).items()}
         if fields.get("grant_type") != GRANT:
             raise GrantRefused("unsupported_grant_type", f"Invalid grant_type: {fields.get('grant_type')}")
         self._verify(fields.get("assertion", ""))
         if refused:
             raise GrantRefused("invalid_grant", "Invalid grant: account not found")
-        token = f"ya29.stand-in.{secrets.token_urlsafe(24)}"
+        token = f"ya29.fake.{secrets.token_urlsafe(24)}"
         now = time.time()
         self.expiries = {each: at for each, at in self.expiries.items() if at > now}
         while len(self.expiries) >= KEPT:
@@ -54,13 +53,13 @@ class Grants:
         return {"access_token": token, "expires_in": lifetime_s, "token_type": "Bearer"}
 
     def admits(self, authorization: str) -> bool:
-        """Whether the header carries a bearer token of ours that has not expired."""
+        """Whether the header has a bearer token that was issued here and has not expired."""
         if not authorization.startswith("Bearer "):
             return False
         return self.expiries.get(authorization[7:], 0.0) > time.time()
 
     def revoke(self) -> None:
-        """Forget every token; their holders get 401 from now on."""
+        """Revoke every token: calls with one of them get 401."""
         self.expiries.clear()
 
     def _verify(self, assertion: str) -> None:
@@ -84,8 +83,3 @@ class Grants:
             raise GrantRefused("invalid_grant", "Invalid JWT: the token must not last longer than an hour.")
         if not claims.get("scope"):
             raise GrantRefused("invalid_scope", "Empty or missing scope not allowed.")
-
-
-def answer(content: dict[str, Any]) -> bytes:
-    """The JSON body of a token response."""
-    return json.dumps(content).encode()

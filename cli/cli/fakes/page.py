@@ -1,4 +1,4 @@
-"""The page a person looks at: what a stand-in received, newest first."""
+"""Render the page of a fake: its counters and the received messages, newest first."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ ADDRESS = 48
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One message for the page; everything in it came from outside and is escaped."""
+    """One message on the page. All of it comes from outside and is escaped."""
 
     ordinal: int
     time: float
@@ -27,7 +27,7 @@ class Row:
 
     @property
     def short(self) -> str:
-        """The recipient; of a registration token its ends, which tell it from others."""
+        """The recipient; of a long registration token the first and last characters."""
         return self.recipient if len(self.recipient) <= ADDRESS else f"{self.recipient[:16]}…{self.recipient[-6:]}"
 
     @property
@@ -62,7 +62,7 @@ TEMPLATE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).fr
 </head>
 <body>
 <h1>{{ name }}</h1>
-<p>A local stand-in that speaks the real protocol: nothing here reached a person. As JSON:
+<p>A local fake that speaks the real protocol: no message here reached a person. As JSON:
 <a href="/stats">/stats</a>, <a href="/received?limit=20">/received</a>, <a href="/faults">/faults</a>.</p>
 <dl>
 {% for key, value in figures %}
@@ -91,6 +91,6 @@ TEMPLATE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).fr
 
 
 def page(name: str, stats: dict[str, Any], rows: list[Row]) -> str:
-    """HTML of the counters and the given messages."""
+    """Return the HTML of the counters and the given messages."""
     figures = [(key.replace("_", " "), value) for key, value in stats.items() if isinstance(value, int)]
     return TEMPLATE.render(name=name, figures=figures, rows=rows)

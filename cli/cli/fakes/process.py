@@ -1,4 +1,4 @@
-"""Stand-ins as processes of their own on free ports, for tests: real sockets, real TLS, and they can be killed."""
+"""Run a fake as a process on free ports, for tests: with real sockets and TLS, and a test can kill it."""
 
 import socket
 import ssl
@@ -20,7 +20,7 @@ START_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Running:
-    """A stand-in that answers. `port` is where the protocol is spoken, `web` the base URL of the control routes."""
+    """A running fake. `port` speaks the provider's protocol; `web` is the base URL of the control routes."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -32,30 +32,30 @@ class Running:
         return str(self.control.base_url).rstrip("/")
 
     def stats(self) -> dict[str, Any]:
-        """Its counters."""
+        """Return its counters."""
         found: dict[str, Any] = self.control.get("/stats").raise_for_status().json()
         return found
 
     def received(self, limit: int = 50, **query: str) -> list[dict[str, Any]]:
-        """What came in, newest first."""
+        """Return what it received, newest first."""
         answer = self.control.get("/received", params={"limit": limit, **query}).raise_for_status()
         found: list[dict[str, Any]] = answer.json()
         return found
 
     def faults(self, **change: Any) -> dict[str, Any]:
-        """Switch faults on or off; all faults with their present values."""
+        """Switch faults on or off; return all faults with their present values."""
         found: dict[str, Any] = self.control.post("/faults", json=change).raise_for_status().json()
         return found
 
     def clear(self) -> None:
-        """No faults, nothing received."""
+        """Switch all faults off and forget what was received."""
         self.faults(reset=True)
         self.control.delete("/received").raise_for_status()
 
 
 @contextmanager
 def fcm(folder: Path) -> Iterator[Running]:
-    """An FCM stand-in; its certificates and service account are made in `folder`."""
+    """Run a fake FCM; its certificates and service account are made in `folder`."""
     port = free_port()
     web = f"https://127.0.0.1:{port}"
     certs.make(folder, token_uri=f"{web}/token")
@@ -67,7 +67,7 @@ def fcm(folder: Path) -> Iterator[Running]:
 
 @contextmanager
 def smtp(*options: str, folder: Path | None = None) -> Iterator[Running]:
-    """A mail stand-in with further command-line `options`; with certificates in `folder` it offers STARTTLS."""
+    """Run a fake mail server with command-line `options`; with a `folder` for certificates it offers STARTTLS."""
     port, web_port = free_port(), free_port()
     web = f"http://127.0.0.1:{web_port}"
     command = ["cli.fakes.smtp", "--smtp-port", str(port), "--http-port", str(web_port), *options]
@@ -79,7 +79,7 @@ def smtp(*options: str, folder: Path | None = None) -> Iterator[Running]:
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on now."""
+    """Return a TCP port on 127.0.0.1 that no process listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -101,7 +101,7 @@ def _wait(process: subprocess.Popen[bytes], control: httpx.Client) -> None:
     until = time.monotonic() + START_SECONDS
     while True:
         if process.poll() is not None:
-            raise RuntimeError(f"the stand-in ended with {process.returncode}")
+            raise RuntimeError(f"the fake ended with {process.returncode}")
         try:
             control.get("/stats").raise_for_status()
         except httpx.TransportError:

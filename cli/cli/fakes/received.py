@@ -1,4 +1,4 @@
-"""What a stand-in was given, in bounded memory."""
+"""The messages that a fake received, in bounded memory."""
 
 import time
 from collections import Counter, deque
@@ -11,8 +11,8 @@ REMEMBERED = 1_000_000
 SHOWN_REPEATS = 100
 
 
-class Arrival(NamedTuple):
-    """One message as it came in: `time` in Unix seconds, `tag` what tells a repeat from a new message."""
+class ReceivedMessage(NamedTuple):
+    """One message: `time` in Unix seconds; a message with the `tag` of an earlier one repeats it."""
 
     ordinal: int
     time: float
@@ -22,48 +22,47 @@ class Arrival(NamedTuple):
     content: bytes
 
 
-class Ledger:
+class Received:
     """The latest 50,000 messages (at most 128 MiB of content) and counts of all.
 
     A duplicate is a message that a person would see again: the same recipient and tag, delivered before.
-    Repeats are recognised over at least the last million delivered messages.
+    Repeats are found over at least the last million delivered messages.
     """
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        self.arrivals: deque[tuple[int, float, str, str, str, bytes]] = deque()
+        self.kept: deque[ReceivedMessage] = deque()
         self.bytes = 0
         self.total = 0
         self.duplicates = 0
         self.outcomes: Counter[str] = Counter()
         self.repeated: dict[tuple[str, str], int] = {}
-        self.recipients = _Memory()
-        self.delivered = _Memory()
+        self.recipients = _SeenHashes()
+        self.delivered = _SeenHashes()
 
     def add(self, outcome: str, recipient: str, tag: str, content: bytes, *, delivered: bool) -> int:
-        """Note one message, `delivered` when the recipient would see it; its ordinal."""
+        """Keep one message and return its ordinal; `delivered` when the recipient would see it."""
         self.total += 1
         self.outcomes[outcome] += 1
-        # A bare tuple, an Arrival only when somebody looks: this is the way of every message.
-        self.arrivals.append((self.total, time.time(), outcome, recipient, tag, content))
+        self.kept.append(ReceivedMessage(self.total, time.time(), outcome, recipient, tag, content))
         self.bytes += len(content)
-        while len(self.arrivals) > KEPT or self.bytes > KEPT_BYTES:
-            self.bytes -= len(self.arrivals.popleft()[-1])
+        while len(self.kept) > KEPT or self.bytes > KEPT_BYTES:
+            self.bytes -= len(self.kept.popleft().content)
         self.recipients.seen_before(hash(recipient))
         if delivered and tag and self.delivered.seen_before(hash((recipient, tag))):
             self._repeat((recipient, tag))
         return self.total
 
-    def latest(self, limit: int, recipient: str | None = None) -> Iterator[Arrival]:
+    def latest(self, limit: int, recipient: str | None = None) -> Iterator[ReceivedMessage]:
         """The newest first, at most `limit`, of one recipient if given."""
-        for arrival in map(Arrival._make, reversed(self.arrivals)):
+        for message in reversed(self.kept):
             if limit <= 0:
                 return
-            if recipient is None or arrival.recipient == recipient:
+            if recipient is None or message.recipient == recipient:
                 limit -= 1
-                yield arrival
+                yield message
 
     def _repeat(self, key: tuple[str, str]) -> None:
         self.duplicates += 1
@@ -72,8 +71,8 @@ class Ledger:
             del self.repeated[next(iter(self.repeated))]
 
 
-class _Memory:
-    """Hashes seen, in two generations, so that forgetting the oldest costs nothing per message."""
+class _SeenHashes:
+    """Hashes in two generations: dropping the older one forgets the oldest at no cost per message."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -1,104 +1,98 @@
-"""`python -m cli.fakes.smtp --smtp-port P --http-port Q`: takes every mail and delivers none.
+"""`python -m cli.fakes.smtp --smtp-port P --http-port Q`: a fake mail server that accepts every mail and delivers none.
 
-What was received is at `/`, `/stats` and `/received?limit=&recipient=` of the HTTP port; faults are set with
-`POST /faults`. With `--certs` it offers STARTTLS (or speaks TLS at once with `--implicit-tls`).
+`/`, `/stats` and `/received?limit=&recipient=` of the HTTP port show what was received; `POST /faults` switches faults
+on. With `--certs` it offers STARTTLS (or speaks TLS from the first byte with `--implicit-tls`).
 """
 
 import argparse
 import asyncio
+import hmac
 import re
 import ssl
 from collections import Counter
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import structlog
 import uvloop
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from starlette.routing import Router
 
-from cli.fakes.control import control
-from cli.fakes.exchange import Exchange
+from cli.fakes.control import control_routes
 from cli.fakes.faults import Dice, SmtpFaults
 from cli.fakes.page import Row
-from cli.fakes.received import Arrival, Ledger
-from cli.fakes.serving import serve
-from cli.fakes.smtp_session import Session
-from cli.fakes.smtp_wire import Wire
-
-log = structlog.get_logger()
+from cli.fakes.received import Received, ReceivedMessage
+from cli.fakes.server import serve
 
 MESSAGE_ID = re.compile(rb"^message-id:\s*(<[^>]*>)", re.IGNORECASE | re.MULTILINE)
-DEFERRED = b"451 4.3.0 Try again later"
-REJECTED = b"550 5.1.1 No such mailbox"
+OK, DEFERRED, REJECTED = "250 2.1.5 Ok", "451 4.3.0 Try again later", "550 5.1.1 No such mailbox"
+NEEDS_UTF8 = "553 5.6.7 Address needs SMTPUTF8"
+SIZE_LIMIT = 10 * 1024 * 1024
 
 
 class Smtp:
-    """State of the sink: what came in, who is connected, the faults switched on."""
+    """Received mails, open connections and the faults that are switched on; the handler of aiosmtpd's sessions."""
 
-    name = "Mail stand-in"
+    name = "Fake mail server"
 
-    def __init__(
-        self,
-        *,
-        tls: ssl.SSLContext | None = None,
-        implicit_tls: bool = False,
-        credentials: tuple[str, str] | None = None,
-    ) -> None:
-        self.tls = tls
-        self.implicit_tls = implicit_tls
-        self.credentials = credentials
-        self.sessions: set[Wire] = set()
+    def __init__(self) -> None:
+        self.open: set[Connection] = set()
         self.connections = self.max_connections = 0
         self.refusals: Counter[str] = Counter()
-        self.ledger = Ledger()
+        self.messages = Received()
         self._set(SmtpFaults())
 
-    def opened(self, session: Wire) -> None:
-        self.sessions.add(session)
-        self.connections += 1
-        self.max_connections = max(self.max_connections, len(self.sessions))
+    async def handle_RCPT(  # noqa: N802  # aiosmtpd's name
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        """Reply to RCPT TO."""
+        if not address.isascii() and not envelope.smtp_utf8:
+            return NEEDS_UTF8
+        fault = "reject" if address in self.rejected else self.recipient_dice.draw()
+        if fault is None:
+            envelope.rcpt_tos.append(address)
+            return OK
+        self.refusals["deferred" if fault == "defer" else "rejected"] += 1
+        return DEFERRED if fault == "defer" else REJECTED
 
-    def closed(self, session: Wire) -> None:
-        self.sessions.discard(session)
-
-    def refusal(self, recipient: str) -> bytes | None:
-        """The reply that refuses this recipient, if one does."""
-        outcome = "reject" if recipient in self.rejected else self.recipient_dice.draw() or ""
-        if outcome:
-            self.refusals["deferred" if outcome == "defer" else "rejected"] += 1
-        return {"defer": DEFERRED, "reject": REJECTED}.get(outcome)
-
-    def take(self, recipients: list[str], content: bytes) -> bytes | None:
-        """Keep one message for each recipient; None asks the session to hang up without a reply."""
+    async def handle_DATA(self, server: "Connection", _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """Keep a mail, once for each recipient, and reply to its content."""
+        if self.faults.latency_ms:
+            await asyncio.sleep(self.faults.latency_ms / 1000)
         dropped = self.message_dice.draw() is not None
-        head = content[: content.find(b"\r\n\r\n") + 2]
-        found = MESSAGE_ID.search(head)
+        content = envelope.original_content or b""
+        found = MESSAGE_ID.search(content[: content.find(b"\r\n\r\n") + 2])
         identity = found[1].decode(errors="replace") if found else ""
-        # A dropped message was taken, only its reply was lost: the reader has it, so a repeat is a duplicate.
+        # The server took a dropped mail, only its reply is lost: the reader has it, so a repeat is a duplicate.
         outcome = "dropped" if dropped else "accepted"
-        for recipient in recipients:
-            ordinal = self.ledger.add(outcome, recipient, identity, content, delivered=True)
-        return None if dropped else b"250 2.0.0 Ok: queued as %d" % ordinal
+        ordinal = 0
+        for recipient in envelope.rcpt_tos:
+            ordinal = self.messages.add(outcome, recipient, identity, content, delivered=True)
+        if dropped:
+            server.abort()
+        return f"250 2.0.0 Ok: queued as {ordinal}"
 
     def stats(self) -> dict[str, Any]:
         """Counters since the start or the last `DELETE /received`; one mail to two people counts as two."""
-        ledger = self.ledger
+        messages = self.messages
         return {
-            "sent": ledger.outcomes["accepted"],
-            "calls_total": ledger.total + self.refusals.total(),
-            "duplicates": ledger.duplicates,
-            "distinct_recipients": ledger.recipients.count,
-            "open_connections": len(self.sessions),
+            "sent": messages.outcomes["accepted"],
+            "calls_total": messages.total + self.refusals.total(),
+            "duplicates": messages.duplicates,
+            "distinct_recipients": messages.recipients.count,
+            "open_connections": len(self.open),
             "max_connections": self.max_connections,
             "connections": self.connections,
-            "kept": len(ledger.arrivals),
-            "calls": dict(Counter(ledger.outcomes) + self.refusals),
-            "repeated": [{"recipient": key[0], "message_id": key[1], "count": n} for key, n in ledger.repeated.items()],
+            "kept": len(messages.kept),
+            "calls": dict(Counter(messages.outcomes) + self.refusals),
+            "repeated": [
+                {"recipient": key[0], "message_id": key[1], "count": n} for key, n in messages.repeated.items()
+            ],
         }
 
     def received(self, limit: int, recipient: str | None) -> list[dict[str, Any]]:
-        """Mails newest first, with their content exactly as it arrived (bytes as latin-1)."""
+        """Mails, newest first, with their content exactly as it arrived (bytes as latin-1)."""
         return [
             {
                 "ordinal": each.ordinal,
@@ -108,22 +102,14 @@ class Smtp:
                 "message_id": each.tag,
                 "content": each.content.decode("latin-1"),
             }
-            for each in self.ledger.latest(limit, recipient)
+            for each in self.messages.latest(limit, recipient)
         ]
 
     def rows(self, limit: int) -> list[Row]:
         """The same for the page: subject and text."""
-        return [_row(each) for each in self.ledger.latest(limit)]
+        return [_row(each) for each in self.messages.latest(limit)]
 
-    @property
-    def down(self) -> bool:
-        return self.faults.down
-
-    @property
-    def latency_s(self) -> float:
-        return self.faults.latency_ms / 1000
-
-    def faults_now(self) -> dict[str, Any]:
+    def current_faults(self) -> dict[str, Any]:
         """Every fault with its present value."""
         return self.faults.model_dump()
 
@@ -133,13 +119,15 @@ class Smtp:
 
     def clear(self) -> None:
         """Forget what was received; faults stay."""
-        self.ledger.clear()
+        self.messages.clear()
         self.refusals.clear()
-        self.connections = self.max_connections = len(self.sessions)
+        self.connections = self.max_connections = len(self.open)
 
-    def app(self, exchange: Exchange) -> None:
-        """The HTTP side."""
-        control(self, exchange)
+    def opened(self, connection: "Connection") -> None:
+        """Count a new connection."""
+        self.open.add(connection)
+        self.connections += 1
+        self.max_connections = max(self.max_connections, len(self.open))
 
     def _set(self, faults: SmtpFaults) -> None:
         self.faults = faults
@@ -147,28 +135,84 @@ class Smtp:
         self.recipient_dice = Dice(faults.seed, {"defer": faults.defer, "reject": faults.reject})
         self.message_dice = Dice(faults.seed, {"drop": faults.drop})
         if faults.down:
-            for session in list(self.sessions):
-                session.transport.close()
+            for connection in list(self.open):
+                connection.abort()
 
 
-def _row(arrival: Arrival) -> Row:
-    mail = message_from_bytes(arrival.content, _class=EmailMessage, policy=policy.default)
+class Connection(SMTP):
+    """One SMTP session, counted by the fake. aiosmtpd speaks the protocol.
+
+    uvloop's transports are no asyncio.Transport by type, but have its methods: hence the casts.
+    """
+
+    def __init__(self, fake: Smtp, **options: Any) -> None:
+        super().__init__(
+            fake,
+            hostname="localhost",
+            ident="ESMTP fake",
+            data_size_limit=SIZE_LIMIT,
+            enable_SMTPUTF8=True,
+            auth_require_tls=False,
+            **options,
+        )
+        self.fake = fake
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if self not in self.fake.open:  # aiosmtpd calls this again after STARTTLS
+            self.fake.opened(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.fake.open.discard(self)
+        super().connection_lost(error)
+
+    def abort(self) -> None:
+        """Close the connection without another reply."""
+        if self.transport is not None:
+            cast("asyncio.Transport", self.transport).abort()
+
+
+class Unavailable(asyncio.Protocol):
+    """Greet with 421 and close, as a server does that goes down (RFC 5321 section 3.1)."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast("asyncio.Transport", transport).write(b"421 4.3.2 localhost is going down\r\n")
+        transport.close()
+
+
+def _row(message: ReceivedMessage) -> Row:
+    mail = message_from_bytes(message.content, _class=EmailMessage, policy=policy.default)
     body = mail.get_body(("plain", "html"))
     text = body.get_content() if body else ""
     subject = str(mail.get("subject", ""))
-    return Row(arrival.ordinal, arrival.time, arrival.outcome, arrival.recipient, subject, str(text))
+    return Row(message.ordinal, message.time, message.outcome, message.recipient, subject, str(text))
 
 
-async def listen(sink: Smtp, *, smtp_port: int, http_port: int) -> None:
-    """Both ports on 127.0.0.1 until a signal ends the process."""
-    loop = asyncio.get_running_loop()
-    context = sink.tls if sink.implicit_tls else None
-    server = await loop.create_server(lambda: Session(sink), "127.0.0.1", smtp_port, ssl=context, backlog=1024)
+async def listen(fake: Smtp, options: argparse.Namespace) -> None:
+    """Serve both ports on 127.0.0.1 until a signal ends the process."""
+    tls = _tls(options.certs)
+    upgrade = {} if options.implicit_tls else {"tls_context": tls}
+    signin = {"auth_required": True, "authenticator": _authenticator(options.auth)} if options.auth else {}
+
+    def connect() -> asyncio.Protocol:
+        return Unavailable() if fake.faults.down else Connection(fake, **upgrade, **signin)
+
+    server = await asyncio.get_running_loop().create_server(
+        connect, "127.0.0.1", options.smtp_port, ssl=tls if options.implicit_tls else None, backlog=1024
+    )
     async with server:
-        await serve(sink.app, http_port, standin="smtp", smtp_port=smtp_port)
+        await serve(Router(control_routes(fake)), options.http_port, fake="smtp", smtp_port=options.smtp_port)
         server.close()
-        for session in list(sink.sessions):
-            session.transport.abort()
+        for connection in list(fake.open):
+            connection.abort()
+
+
+def _authenticator(user_and_password: str) -> Any:
+    def check(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any) -> AuthResult:
+        given = data.login + b":" + data.password if isinstance(data, LoginPassword) else b""
+        return AuthResult(success=hmac.compare_digest(given, user_and_password.encode()), handled=False)
+
+    return check
 
 
 def _tls(certs: Path | None) -> ssl.SSLContext | None:
@@ -180,22 +224,16 @@ def _tls(certs: Path | None) -> ssl.SSLContext | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="SMTP sink on 127.0.0.1")
+    parser = argparse.ArgumentParser(description="fake mail server on 127.0.0.1")
     parser.add_argument("--smtp-port", type=int, required=True)
     parser.add_argument("--http-port", type=int, required=True)
     parser.add_argument("--certs", type=Path, help="folder made by cli.fakes.certs: offer STARTTLS")
     parser.add_argument("--implicit-tls", action="store_true", help="TLS from the first byte (needs --certs)")
-    parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for this sign-in")
+    parser.add_argument("--auth", metavar="USER:PASSWORD", help="require this sign-in")
     options = parser.parse_args()
     if options.implicit_tls and options.certs is None:
         parser.error("--implicit-tls needs --certs")
-    user, _, password = (options.auth or "").partition(":")
-    sink = Smtp(
-        tls=_tls(options.certs),
-        implicit_tls=options.implicit_tls,
-        credentials=(user, password) if options.auth else None,
-    )
-    uvloop.run(listen(sink, smtp_port=options.smtp_port, http_port=options.http_port))
+    uvloop.run(listen(Smtp(), options))
 
 
 if __name__ == "__main__":

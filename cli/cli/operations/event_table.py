@@ -1,4 +1,4 @@
-"""The table of events in `docs/architecture.md`, read off the code: who emits what, and who takes it how."""
+"""`python -m cli.operations.event_table`: print the table of events in `docs/architecture.md`, read from the code."""
 
 import ast
 from collections.abc import Iterable, Mapping
@@ -8,14 +8,14 @@ from importlib.resources.abc import Traversable
 from cli.operations.service_builders import BUILDS
 from cli.terminal import say
 from shared.events import Event, TaskChanged
-from shared.messaging.topology import log_of
+from shared.messaging.topology import stream_of
 from shared.service.service import Service
 
 HEAD = "| topic | stream | emitted by | consumed by |\n|---|---|---|---|"
 
 
 def emitters(package: str) -> set[str]:
-    """Names of the event classes that a package's code makes; who tracks a task emits TaskChanged."""
+    """Return the names of the events that a package's code emits; code that tracks a task emits TaskChanged."""
     classes = {event.__name__ for event in Event.known.values()}
     found = set()
     for module in _modules(resources.files(package)):
@@ -37,15 +37,17 @@ def _modules(folder: Traversable) -> Iterable[Traversable]:
 
 
 def table(services: Mapping[str, Service]) -> str:
-    """Markdown, one row a topic."""
-    made = {name: emitters(name) for name in services}
+    """Return the table in Markdown, one row per topic."""
+    emitted = {name: emitters(name) for name in services}
     rows = []
-    for event in sorted(Event.known.values(), key=lambda e: (log_of(e.topic), e.topic)):
-        by = [name for name in services if event.__name__ in made[name]]
-        takers = [f"{name} ({how[event.topic]})" for name, how in _reads(services) if event.topic in how]
-        by = by or ([f"{event.awaited_from} (to come)"] if event.awaited_from else [])
-        taken = ", ".join(takers) or ("log only" if event.log_only else "nobody")
-        rows.append(f"| `{event.topic}` | `{log_of(event.topic)}` | {', '.join(by) or 'nobody'} | {taken} |")
+    for event in sorted(Event.known.values(), key=lambda e: (stream_of(e.topic), e.topic)):
+        emitted_by = [name for name in services if event.__name__ in emitted[name]]
+        consumers = [f"{name} ({how[event.topic]})" for name, how in _reads(services) if event.topic in how]
+        emitted_by = emitted_by or ([f"{event.awaited_from} (to come)"] if event.awaited_from else [])
+        consumed_by = ", ".join(consumers) or ("log only" if event.log_only else "none")
+        rows.append(
+            f"| `{event.topic}` | `{stream_of(event.topic)}` | {', '.join(emitted_by) or 'none'} | {consumed_by} |"
+        )
     return "\n".join([HEAD, *rows])
 
 

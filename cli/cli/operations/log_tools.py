@@ -1,8 +1,7 @@
-"""`python -m cli.operations.log_tools`: what the log is good for afterwards.
+"""`python -m cli.operations.log_tools`: use the event log again after a mistake or for a new consumer.
 
-An owner tells its state anew, a projection is rebuilt or reads it again, a queue is given what it missed.
-
-Runs beside the service, with the same environment; `rebuild` also needs MIGRATION_DATABASE_URL, which may make schemas.
+It runs beside the service with the same environment. `rebuild` also needs MIGRATION_DATABASE_URL, a login that may
+create schemas.
 """
 
 import argparse
@@ -32,25 +31,29 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m cli.operations.log_tools", description="The log and what is kept from it"
-    )
+    parser = argparse.ArgumentParser(prog="python -m cli.operations.log_tools", description="Use the event log again")
     verbs = parser.add_subparsers(required=True, dest="verb", metavar="VERB")
     for name, text in (
-        ("resync", "an owner tells all of its present state anew"),
-        ("rebuild", "a projection is made anew in shadow tables and swapped in"),
-        ("rewind", "a projection reads all of the log again, into the rows that are there"),
-        ("backfill", "a reaction's queue is given what the log has of its topic; what was handled before is not again"),
+        ("resync", "emit the present state of an owner as events"),
+        ("rebuild", "rebuild a projection in shadow tables, then swap them in"),
+        ("rewind", "read the whole log again into the rows of a projection"),
+        ("backfill", "put the log's messages of a topic into the queue of a reaction; the inbox skips handled ones"),
     ):
         verb = verbs.add_parser(name, help=text, description=text)
         verb.add_argument("service", choices=sorted(BUILDS))
         if name == "backfill":
             verb.add_argument("topic")
-            verb.add_argument("--since", type=dt.datetime.fromisoformat, help="an instant: 2026-11-25T08:00:00+00:00")
+            verb.add_argument(
+                "--since",
+                type=dt.datetime.fromisoformat,
+                help="such as 2026-11-25T08:00:00+00:00",
+            )
         elif name != "resync":
             verb.add_argument("projection")
         if name == "rebuild":
-            verb.add_argument("--force", action="store_true", help="even if the log starts late or holds poison")
+            verb.add_argument(
+                "--force", action="store_true", help="even if the log is incomplete or unreadable in part"
+            )
     return parser
 
 
@@ -61,23 +64,23 @@ async def _run(options: argparse.Namespace, service: Service) -> None:
             raise Refused("MIGRATION_DATABASE_URL is not set")
         found = await rebuild(service, options.projection, admin, force=options.force)
         for table, rows in found.changed.items():
-            say(f"{table}: {rows} rows were wrong" if rows else f"{table}: right as it was")
+            say(f"{table}: {rows} rows corrected" if rows else f"{table}: already correct")
         return
     if options.verb == "backfill":
         if service.reads.get(options.topic) != "reaction":
             raise Refused(f"{service.name} does not react to {options.topic}")
         url = service.settings.amqp_url.get_secret_value()
-        say(f"{await backfill(url, service.name, options.topic, options.since)} messages given to the queue")
+        say(f"{await backfill(url, service.name, options.topic, options.since)} messages put into the queue")
         return
     await service.database.open()
     try:
         if options.verb == "rewind":
             await rewind(service, options.projection)
         elif not service.resyncs:
-            raise Refused(f"{service.name} owns nothing that it could tell anew")
+            raise Refused(f"{service.name} owns no state that it could emit again")
         else:
-            for name, tell in service.resyncs.items():
-                say(f"{name}: {await tell(service.transactions)} facts told anew")
+            for name, resync in service.resyncs.items():
+                say(f"{name}: {await resync(service.transactions)} events emitted")
     finally:
         await service.database.close()
 

@@ -1,4 +1,4 @@
-"""The migration step, before services start, and the logins that it makes for them."""
+"""Migrate the database before services start, and create their logins."""
 
 import os
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -9,7 +9,7 @@ from shared.persistence.migration_runner import migrate as upgrade
 
 
 def service_url(admin_url: str, service: str, password: str) -> str:
-    """A service's own login on the same server and database."""
+    """Return the URL with the service's own login on the same server and database."""
     parts = urlsplit(admin_url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{service}:{quote(password)}@{host}"))
@@ -17,11 +17,11 @@ def service_url(admin_url: str, service: str, password: str) -> str:
 
 def migrate() -> int:
     """Bring every schema up to date; MIGRATION_DATABASE_URL may create roles, <SERVICE>_DATABASE_URL are the logins."""
-    admin = _needed("MIGRATION_DATABASE_URL")
-    return upgrade(admin, {name: _needed(f"{name.upper()}_DATABASE_URL") for name in NAMES})
+    admin = _required("MIGRATION_DATABASE_URL")
+    return upgrade(admin, {name: _required(f"{name.upper()}_DATABASE_URL") for name in NAMES})
 
 
-def _needed(name: str) -> str:
+def _required(name: str) -> str:
     value = os.environ.get(name)
     if not value:
         raise Refused(f"{name} is not set")

@@ -21,7 +21,7 @@ FILE = Path("services/gateway/gateway/owners.json")
 
 
 def text(services: Mapping[str, Service]) -> str:
-    """The file's content: owner → its paths and models."""
+    """Return the content of the file: for each service its paths and models."""
     found: dict[str, Any] = {}
     for name, service in services.items():
         if name != "gateway":
@@ -31,8 +31,8 @@ def text(services: Mapping[str, Service]) -> str:
     return json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _anything(folder: Path) -> dict[str, str]:
-    """An environment in which services can be built; nothing is started."""
+def _placeholder_environment(folder: Path) -> dict[str, str]:
+    """Return an environment in which services can be built without being started."""
     make_keys(folder)
     return {
         "DATABASE_URL": "postgresql://127.0.0.1:1/none",
@@ -46,6 +46,6 @@ def _anything(folder: Path) -> dict[str, str]:
 
 if __name__ == "__main__":
     with TemporaryDirectory() as made:
-        os.environ.update(_anything(Path(made)))
+        os.environ.update(_placeholder_environment(Path(made)))
         FILE.write_text(text({name: build() for name, build in BUILDS.items()}))
     say(f"{FILE} written")

@@ -1,4 +1,4 @@
-"""How to build each service, for the topology step and the event table. Whoever imports this imports all of them."""
+"""Build each service, for the topology step and the event table. Importing this module imports every service."""
 
 from collections.abc import Callable, Mapping
 

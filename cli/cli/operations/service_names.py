@@ -1,3 +1,3 @@
-"""The five services by name. How each is built is in `builds`: a broken one shall not keep `make down` from running."""
+"""The names of the five services. They stand alone so that `make down` works when a service cannot be imported."""
 
 NAMES = ("gateway", "notifier", "files", "reports", "scheduler")

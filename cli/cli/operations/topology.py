@@ -17,7 +17,7 @@ from shared.messaging.topology import Topology
 
 
 def main() -> int:
-    """Declare; the exit code."""
+    """Declare everything and return the exit code."""
     url = os.environ.get("AMQP_URL")
     if not url:
         complain("AMQP_URL is not set")

@@ -1,10 +1,10 @@
-"""Short questions to programs of the machine."""
+"""Run short commands of the machine."""
 
 import asyncio
 
 
 async def succeeds(argv: tuple[str, ...], limit: float) -> bool:
-    """Whether the program is there and ends with 0 within `limit` seconds. Asks nothing back, prints nothing."""
+    """Whether the program exists and ends with 0 within `limit` seconds; it has no input and prints nothing."""
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
@@ -20,7 +20,7 @@ async def succeeds(argv: tuple[str, ...], limit: float) -> bool:
     except TimeoutError:
         return False
     finally:
-        # Also when we are told to stop while it thinks.
+        # Also when this task is cancelled while the program runs.
         if process.returncode is None:
             process.kill()
             await process.wait()

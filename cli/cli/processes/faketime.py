@@ -1,4 +1,4 @@
-"""libfaketime: a process whose wall clock is wrong on purpose. Only tests use it; Debian's package is `faketime`."""
+"""Give a process a wrong wall clock with libfaketime, for tests. Debian's package is `faketime`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,15 +9,15 @@ NAME = "libfaketimeMT.so.1"
 
 
 def library() -> Path | None:
-    """Where it is, for programs with threads; None when it is not installed."""
+    """Return the library for programs with threads; None when it is not installed."""
     found = [path for place in PLACES for path in Path("/").glob(f"{place.lstrip('/')}/{NAME}")]
     return found[0] if found else None
 
 
 def environment(loaded: Path, moved_by: Path) -> Mapping[str, str]:
-    """What makes a process read its wall clock moved by what the file says (`+1h`), which may change as it runs.
+    """Return variables that move a process's wall clock by the content of a file (`+1h`), which may change.
 
-    The monotonic clock stays: no change of a wall clock moves it, on a real machine either.
+    The monotonic clock stays, as on a real machine whose wall clock is set.
     """
     return {
         "LD_PRELOAD": str(loaded),

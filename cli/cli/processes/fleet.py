@@ -1,45 +1,28 @@
-"""Processes that a test or a measurement starts, kills and starts again by name. Nothing restarts by itself here."""
+"""Processes that a test or a measurement starts, kills and starts again by name. None restarts by itself."""
 
 import asyncio
-import os
-import pwd
 import signal
-import subprocess
-import time
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from cli.processes.process_table import Ledger, Recorded, boot, end, kill, started
-from cli.processes.specs import NotReady, Spec, depth
-from cli.processes.supervisor import StartFailed
-
-POLL = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class _Process:
-    handle: subprocess.Popen[bytes]
-    recorded: Recorded
+from cli.processes.launcher import Child, Launcher
+from cli.processes.process_table import ProcessTable, end, kill
+from cli.processes.specs import Spec, depth
 
 
 class Fleet:
-    """Each process writes to `folder`/<name>.log. All are in `ledger`, so that the next run ends what is left.
+    """Each process writes to `folder`/<name>.log. All are in `table`, so that the next run ends what is left."""
 
-    Works from any event loop (uvloop knows no other user for a child).
-    """
-
-    def __init__(self, folder: Path, ledger: Ledger | None = None) -> None:
-        self.folder = folder
-        self._ledger = ledger or Ledger(folder / "processes.json")
+    def __init__(self, folder: Path, table: ProcessTable | None = None) -> None:
+        self._table = table or ProcessTable(folder / "processes.json")
+        self._launcher = Launcher(self._table, folder)
         self._specs: dict[str, Spec] = {}
         self._levels: dict[str, int] = {}
-        self._running: dict[str, _Process] = {}
+        self._running: dict[str, Child] = {}
 
     @property
     def running(self) -> frozenset[str]:
-        """Names of what was started and not ended by us."""
+        """Names of the processes that this fleet has started and not ended."""
         return frozenset(self._running)
 
     async def start(self, *specs: Spec) -> None:
@@ -58,76 +41,33 @@ class Fleet:
         for level in sorted({self._levels[spec.name] for spec in specs}):
             together = [spec for spec in specs if self._levels[spec.name] == level]
             for spec in together:
-                self._spawn(spec)
-            await asyncio.gather(*(self._ready(spec) for spec in together))
+                self._running[spec.name] = self._launcher.spawn(spec, level)
+            await asyncio.gather(*(self._until_ready(spec) for spec in together))
+
+    async def _until_ready(self, spec: Spec) -> None:
+        await self._launcher.until_ready(spec, self._running[spec.name])
+        if spec.ready is None:
+            del self._running[spec.name]
 
     def kill(self, name: str) -> None:
-        """SIGKILL to it and to all that it started, and wait for its end."""
-        process = self._running.pop(name)
-        kill(process.recorded)
-        process.handle.wait()
-        self._ledger.remove([process.recorded])
+        """Send SIGKILL to it and to all that it started, and wait for its end."""
+        child = self._running.pop(name)
+        kill(child.record)
+        child.handle.wait()
+        self._table.remove([child.record])
 
     async def stop(self, *names: str) -> list[str]:
-        """End them in order, the last started first; returns those that outlived their grace and were killed."""
+        """End them in order, the last started first; return those that outlived their grace and were killed."""
         ending = {name: self._running.pop(name) for name in names or self.running}
-        await end([process.recorded for process in ending.values()], asyncio.Event())
-        self._ledger.remove([process.recorded for process in ending.values()])
-        return [name for name, process in ending.items() if process.handle.wait() == -signal.SIGKILL]
+        records = [child.record for child in ending.values()]
+        await end(records, asyncio.Event())
+        self._table.remove(records)
+        return [name for name, child in ending.items() if child.handle.wait() == -signal.SIGKILL]
 
     def pid(self, name: str) -> int:
         """Process id of one that runs."""
-        return self._running[name].recorded.pid
+        return self._running[name].record.pid
 
     def log(self, name: str) -> Path:
-        """Where it writes."""
-        return self.folder / f"{name}.log"
-
-    def _spawn(self, spec: Spec) -> None:
-        with os.fdopen(os.open(self.log(spec.name), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as log:
-            handle = subprocess.Popen(
-                spec.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=dict(spec.env),
-                start_new_session=True,
-                user=spec.user,
-                group=pwd.getpwnam(spec.user).pw_gid if spec.user else None,
-                extra_groups=[] if spec.user else None,
-                cwd=spec.folder,
-            )
-        recorded = Recorded(
-            name=spec.name,
-            pid=handle.pid,
-            started=started(handle.pid) or 0,
-            boot=boot(),
-            depth=self._levels[spec.name],
-            stop_signal=spec.stop_signal,
-            grace=spec.grace,
-            cleanup=spec.cleanup,
-        )
-        self._ledger.add(recorded)
-        self._running[spec.name] = _Process(handle, recorded)
-
-    async def _ready(self, spec: Spec) -> None:
-        deadline = time.monotonic() + spec.limit
-        reason = "no answer"
-        while time.monotonic() < deadline:
-            code = self._running[spec.name].handle.poll()
-            if spec.ready is None and code == 0:
-                self._ledger.remove([self._running.pop(spec.name).recorded])
-                return
-            if code is not None:
-                raise StartFailed(f"{spec.name} ended with {code}", self.log(spec.name))
-            if spec.ready is not None:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(max(deadline - time.monotonic(), 0)):
-                        try:
-                            await spec.ready()
-                        except NotReady as state:
-                            reason = str(state)
-                        else:
-                            return
-            await asyncio.sleep(POLL)
-        raise StartFailed(f"{spec.name} is not ready after {spec.limit:.0f} s: {reason}", self.log(spec.name))
+        """The file that it writes to."""
+        return self._launcher.log(name)

@@ -1,11 +1,12 @@
-"""A supervisor in the foreground: it works until it is done or told to stop, then nothing of it is left."""
+"""Run a supervisor in the foreground until its work is done or a signal arrives, then stop everything."""
 
 import asyncio
 import signal
 from collections.abc import Coroutine
 from typing import Any
 
-from cli.processes.supervisor import StartFailed, Supervisor
+from cli.processes.launcher import StartFailed
+from cli.processes.supervisor import Supervisor
 from cli.terminal import complain, say
 from shared.errors import Refused
 
@@ -13,18 +14,18 @@ STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 async def until_stopped(supervisor: Supervisor, work: Coroutine[Any, Any, int], interrupted: int = 0) -> int:
-    """The exit code: what `work` returns, `interrupted` after a signal, 1 when something could not be started.
+    """Return the result of `work`, `interrupted` after a signal, or 1 when a process could not be started.
 
-    Everything that `supervisor` runs is stopped before this returns; a second signal kills.
+    All processes of `supervisor` are stopped before this returns; a second signal kills them.
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
         if stopping.is_set():
-            supervisor.hurry.set()
+            supervisor.kill_now.set()
         else:
-            say("Stopping; once more to kill.")
+            say("Stopping. A second signal kills everything immediately.")
             stopping.set()
 
     for each in STOP:

@@ -1,4 +1,4 @@
-"""Secrets of the local stack: made once, readable by their owner only."""
+"""Make the secrets of the local stack once, readable by their owner only."""
 
 import base64
 import secrets
@@ -19,7 +19,7 @@ SIGNING, VERIFY, VAULT = "signing-key.pem", "verify-key.pem", "vault-key"
 
 
 def make_keys(folder: Path) -> None:
-    """The Ed25519 pair that signs access tokens, and the key that wraps every subject's key (32 bytes, base64)."""
+    """Make the Ed25519 pair that signs access tokens, and the key that wraps every subject's key (32 bytes, base64)."""
     if not (folder / SIGNING).exists():
         key = Ed25519PrivateKey.generate()
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -32,7 +32,7 @@ def make_keys(folder: Path) -> None:
 
 
 def password(folder: Path, name: str) -> str:
-    """The generated password called `name`, safe in a URL."""
+    """Return the password `name`, which can stand in a URL; make it if it is missing."""
     path = folder / f"{name}.password"
     if not path.exists():
         write_private(path, secrets.token_urlsafe(24).encode())

@@ -1,4 +1,4 @@
-"""One supervisor per stack. The lock is the kernel's, so that it dies with its holder; the file says who that is."""
+"""Allow one supervisor per stack, with a lock of the kernel: it ends with its holder. The file names the holder."""
 
 import datetime as dt
 import fcntl
@@ -11,18 +11,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cli.layout import private_folder
-from cli.processes.process_table import boot, started
+from cli.processes.process_table import boot_id, start_time
 from shared.errors import Refused
 
 NAMING = 0.5
-"""Seconds that whoever has just taken the lock gets to write who it is."""
+"""Seconds that a new holder of the lock has to write its name into the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds the lock: process id, the command as people type it, since when (ISO 8601).
+    """The process that holds the lock: its id, the command as people type it, since when (ISO 8601).
 
-    `started` (clock ticks since `boot`) tells the process from a later one of the same number.
+    `started` (clock ticks since `boot`) distinguishes it from a later process with the same id.
     """
 
     pid: int
@@ -35,20 +35,20 @@ class Holder:
         return f"`{self.command}` (process {self.pid}, since {self.since})"
 
 
-class Taken(Refused):
-    """Another command holds this stack."""
+class AlreadyRunning(Refused):
+    """Another command runs this stack."""
 
     def __init__(self, holder: Holder | None) -> None:
-        super().__init__(f"this stack is held by {holder or 'a command that is just starting'}")
+        super().__init__(f"This stack is already run by {holder or 'a command that is just starting'}")
         self.holder = holder
 
 
 @contextmanager
 def held(path: Path, command: str) -> Iterator[None]:
-    """Hold the lock for the time of the block; raises Taken. The block may remove the file."""
-    handle = _take(path)
+    """Hold the lock during the block, which may remove the file; raises AlreadyRunning."""
+    handle = _acquire(path)
     try:
-        _write(handle, json.dumps(asdict(_myself(command))).encode())
+        _write(handle, json.dumps(asdict(_this_process(command))).encode())
         try:
             yield
         finally:
@@ -58,46 +58,46 @@ def held(path: Path, command: str) -> Iterator[None]:
 
 
 def holder(path: Path) -> Holder | None:
-    """Who holds the lock now; None when nobody does. Only looks: taking it would turn away whoever comes meanwhile."""
+    """Return the holder of the lock, or None. It does not acquire it, so no other command is refused."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return None
     found = _parse(content)
-    return found if found and found.boot == boot() and started(found.pid) == found.started else None
+    return found if found and found.boot == boot_id() and start_time(found.pid) == found.started else None
 
 
-def _take(path: Path) -> int:
-    """The locked file; raises Taken."""
+def _acquire(path: Path) -> int:
+    """Return the locked file; raises AlreadyRunning."""
     while True:
         private_folder(path.parent)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as problem:
-            taken = Taken(_named(handle))
+            refusal = AlreadyRunning(_read_holder(handle))
             os.close(handle)
-            raise taken from problem
-        # Whoever held it before may have removed the file: then this is the lock of nothing.
-        if _is(path, handle):
+            raise refusal from problem
+        # The holder before may have removed the file: then this locks a file that has no name any more.
+        if _is_same_file(path, handle):
             return handle
         os.close(handle)
 
 
-def _is(path: Path, handle: int) -> bool:
+def _is_same_file(path: Path, handle: int) -> bool:
     try:
         return os.path.samestat(path.stat(), os.fstat(handle))
     except FileNotFoundError:
         return False
 
 
-def _myself(command: str) -> Holder:
+def _this_process(command: str) -> Holder:
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    return Holder(os.getpid(), command, now, started(os.getpid()) or 0, boot())
+    return Holder(os.getpid(), command, now, start_time(os.getpid()) or 0, boot_id())
 
 
-def _named(handle: int) -> Holder | None:
-    # Between taking the lock and naming oneself there is a moment.
+def _read_holder(handle: int) -> Holder | None:
+    # A new holder locks the file first and writes its name a moment later.
     limit = time.monotonic() + NAMING
     while not (found := _parse(os.pread(handle, 4096, 0))) and time.monotonic() < limit:
         time.sleep(0.01)
@@ -108,7 +108,7 @@ def _parse(content: bytes) -> Holder | None:
     try:
         return Holder(**json.loads(content))
     except (ValueError, TypeError):
-        # Empty, half written, or by an older release: nobody who could be named.
+        # Empty, half written, or by an older release: the holder's name is unknown.
         return None
 
 

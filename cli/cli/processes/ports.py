@@ -1,8 +1,8 @@
-"""Ports: the ones of last time when they are free, else others, none from the range of outgoing connections.
+"""Choose ports: those of the last start when they are free, else others, outside the range of outgoing connections.
 
-Between the choice of a port and the moment when its server listens, another stack may look as well and find it free.
-So whoever chooses one claims it first: by an abstract socket of that name, which only one process of the machine can
-have, of whatever user, and which ends with it.
+Between the choice of a port and the moment when its server listens, another stack could find it free too. So a process
+claims a port first, with an abstract socket of that name: only one process of the machine can have it, and it ends with
+the process.
 """
 
 import errno
@@ -32,31 +32,31 @@ PREFERRED = {
     "postgres": 26432,
 }
 FALLBACK = range(18_000, 32_000)
-"""Below Linux's default range for outgoing connections (32768 and up), which could take a port at any moment."""
+"""Below Linux's default range for outgoing connections (32768 and up), which may use a port at any moment."""
 
 
 CLAIMS = 200
-"""So many are held, those of the last starts: a port that listens needs no claim."""
+"""The claims that are kept, those of the last starts: a listening port needs no claim."""
 
 
 class Claims:
-    """The ports that this process has chosen."""
+    """The ports that this process has claimed."""
 
     def __init__(self) -> None:
         self.held: dict[int, int] = {}
 
-    def take(self, port: int) -> bool:
-        """Whether the port is claimed by this process now."""
+    def claim(self, port: int) -> bool:
+        """Claim a port; False when another process has claimed it."""
         if port in self.held:
             return True
-        claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        name = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            claim.bind(f"\0schoolconnect-port-{port}")
+            name.bind(f"\0schoolconnect-port-{port}")
         except OSError:
-            claim.close()
+            name.close()
             return False
-        # As a bare descriptor: the end of the process closes it, and nobody before.
-        self.held[port] = claim.detach()
+        # Kept as a bare descriptor, which only the end of the process closes.
+        self.held[port] = name.detach()
         if len(self.held) > CLAIMS:
             os.close(self.held.pop(next(iter(self.held))))
         return True
@@ -75,18 +75,18 @@ def free(port: int) -> bool:
         except OSError as problem:
             if problem.errno in {errno.EADDRINUSE, errno.EACCES}:
                 return False
-            # Anything else says that this machine has no such address family.
+            # Other errors mean that this machine does not have the address family.
     return True
 
 
 def pick(names: Iterable[str], wanted: Mapping[str, Sequence[int]] | None = None) -> dict[str, int]:
-    """A free port for each name: the first free one of `wanted`, else any from FALLBACK. Nobody else picks it now."""
+    """Claim a free port for each name: the first free one of `wanted`, else any from FALLBACK."""
     found: dict[str, int] = {}
     for name in names:
         first = (wanted or {}).get(name, ())
         others = (each for each in random.sample(FALLBACK, 200) if each not in claims.held)
         tries = (each for each in (*first, *others) if each not in found.values())
-        port = next((each for each in tries if free(each) and claims.take(each)), None)
+        port = next((each for each in tries if free(each) and claims.claim(each)), None)
         if port is None:
             raise Refused(f"no free port for {name} between {FALLBACK.start} and {FALLBACK.stop}")
         found[name] = port
@@ -94,7 +94,7 @@ def pick(names: Iterable[str], wanted: Mapping[str, Sequence[int]] | None = None
 
 
 def pick_stable(path: Path, names: Iterable[str]) -> dict[str, int]:
-    """As `pick`, wanting those that `path` remembers, then PREFERRED; what is found is remembered."""
+    """As `pick`, preferring the ports stored in `path`, then PREFERRED; the choice is stored in `path`."""
     remembered: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
     wanted = {name: [remembered.get(name, port), port] for name, port in PREFERRED.items()}
     found = pick(names, wanted)

@@ -1,4 +1,4 @@
-"""Questions that tell whether a process can be used; each answers NotReady with the reason."""
+"""Probes: each checks whether a process is ready and raises NotReady with the reason."""
 
 import asyncio
 import ssl
@@ -13,32 +13,32 @@ from psycopg import sql
 
 from cli.processes.specs import NotReady, Probe
 
-PATIENCE = 3.0
+TIMEOUT = 3.0
 SHOWN = 200
 
 
 def answers(url: str, ca: Path | None = None) -> Probe:
-    """`GET url` says 200. `ca` is the PEM of the authority to trust."""
+    """Ready when `GET url` answers 200. `ca` is the PEM file of the authority to trust."""
 
     async def probe() -> None:
         try:
             trust = ssl.create_default_context(cafile=ca) if ca else False
-            async with httpx.AsyncClient(verify=trust, timeout=PATIENCE, trust_env=False) as client:
+            async with httpx.AsyncClient(verify=trust, timeout=TIMEOUT, trust_env=False) as client:
                 response = await client.get(url)
         except (httpx.HTTPError, OSError) as problem:
             raise NotReady(f"{url}: {type(problem).__name__} {problem}") from problem
         if response.status_code != httpx.codes.OK:
-            raise NotReady(f"{url} says {response.status_code}: {response.text[:SHOWN]}")
+            raise NotReady(f"{url} answered {response.status_code}: {response.text[:SHOWN]}")
 
     return probe
 
 
 def listens(port: int) -> Probe:
-    """Something accepts connections on `port`."""
+    """Ready when `port` accepts connections."""
 
     async def probe() -> None:
         try:
-            _, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), PATIENCE)
+            _, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), TIMEOUT)
         except (OSError, TimeoutError) as problem:
             raise NotReady(f"port {port}: {problem}") from problem
         writer.close()
@@ -47,13 +47,13 @@ def listens(port: int) -> Probe:
 
 
 def broker(url: str) -> Probe:
-    """RabbitMQ lets this user into this virtual host."""
+    """Ready when RabbitMQ lets the user of `url` into its virtual host."""
 
     async def probe() -> None:
-        # Asked first, because the client logs a warning for every refused connection.
+        # Checked first, because the client logs a warning for every refused connection.
         await listens(urlsplit(url).port or 5672)()
         try:
-            connection = await aio_pika.connect(url, timeout=PATIENCE)
+            connection = await aio_pika.connect(url, timeout=TIMEOUT)
         except (AMQPError, OSError, TimeoutError) as problem:
             raise NotReady(f"RabbitMQ: {type(problem).__name__} {problem}") from problem
         await connection.close()
@@ -62,14 +62,14 @@ def broker(url: str) -> Probe:
 
 
 def database(url: str) -> Probe:
-    """PostgreSQL lets this user in; the database named in `url` is made if it is missing."""
+    """Ready when PostgreSQL lets the user of `url` in; creates the database of `url` if it is missing."""
     parts = urlsplit(url)
     name = parts.path.lstrip("/")
 
     async def probe() -> None:
         try:
             connection = await psycopg.AsyncConnection.connect(
-                urlunsplit(parts._replace(path="/postgres")), autocommit=True, connect_timeout=int(PATIENCE)
+                urlunsplit(parts._replace(path="/postgres")), autocommit=True, connect_timeout=int(TIMEOUT)
             )
             async with connection:
                 found = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))

@@ -1,4 +1,4 @@
-"""A process as data: what to start, after what, when it counts as ready, how it ends."""
+"""Define a process as data: its command, what it needs, when it is ready, how it ends."""
 
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Probe = Callable[[], Awaitable[None]]
-"""Returns when the process is ready; raises NotReady, saying why, when it is not yet."""
+"""A check that returns when the process is ready, else raises NotReady with the reason."""
 
 
 class NotReady(Exception):  # a state, not an error
@@ -18,9 +18,9 @@ class Spec:
     """One process of a stack.
 
     `ready` is None for a step: it is done when it has ended with exit code 0. `env` is the whole environment.
-    `user` starts it as somebody else (needs root). `limit` bounds the time to ready, `grace` the time from the stop
-    signal to SIGKILL, both in seconds. `cleanup` is a command that is run once the process has ended. `folder` is where
-    it starts.
+    `user` is the user to start it as (needs root). `limit` bounds the time until it is ready, `grace` the time from the
+    stop signal to SIGKILL, both in seconds. `cleanup` is a command to run once the process has ended. `folder` is its
+    working directory.
     """
 
     name: str
@@ -37,13 +37,13 @@ class Spec:
 
 
 def depth(spec: Spec, specs: Sequence[Spec]) -> int:
-    """How many processes it stands on, one upon the other."""
+    """Return the length of the longest chain of processes that it needs."""
     below = [depth(other, specs) + 1 for other in specs if other.name in spec.needs]
     return max(below, default=0)
 
 
 def stop_budget(specs: Sequence[Spec]) -> float:
-    """Seconds that stopping all of them may take until the last is killed: those of one depth end together."""
+    """Return the seconds until the last of them is killed at a stop; those of one depth end together."""
     graces: dict[int, float] = {}
     for spec in specs:
         if spec.ready is not None:

@@ -1,4 +1,4 @@
-"""The whole system on this machine, as data: which processes, with which environment, in which order."""
+"""Define the whole system on this machine as data: its processes, their environment, their order."""
 
 import json
 import os
@@ -15,27 +15,27 @@ from cli.processes.probes import answers
 from cli.processes.specs import Spec
 
 DRAIN = 3.0
-"""Seconds that a service gets for the messages in hand: everything has to stop within 30 s, one layer after another."""
+"""Seconds that a service has to finish its messages: all layers, one after another, must stop within 30 s."""
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Everything to start, and what `.local/stack.json` will say."""
+    """The processes to start, and the content of `.local/stack.json`."""
 
     specs: tuple[Spec, ...]
     contract: dict[str, Any]
 
 
 def plan(layout: Layout, ports: dict[str, int], backing: Backing) -> Stack:
-    """Lay out the processes on ports that are free and backing services that are chosen; keys are made once."""
+    """Define the processes on free `ports` and the chosen backing services; make the keys if they are missing."""
     make_keys(layout.secrets)
     urls = {name: f"http://127.0.0.1:{ports[name]}" for name in NAMES}
     fcm = f"https://localhost:{ports['fcm']}"
     common = _environment(layout, ports, backing, urls, fcm)
-    standins = _standins(layout, ports, common, fcm)
-    steps = _steps(common, backing, standins)
+    fakes = _fakes(layout, ports, common, fcm)
+    steps = _steps(common, backing, fakes)
     services = [_service(name, ports, common, steps) for name in NAMES]
     contract = {
         "gateway": urls["gateway"],
@@ -47,7 +47,7 @@ def plan(layout: Layout, ports: dict[str, int], backing: Backing) -> Stack:
         "rabbitmq_management": backing.management_url,
         "services": {name: [url] for name, url in urls.items()},
     }
-    return Stack((*backing.specs, *standins, *steps, *services), contract)
+    return Stack((*backing.specs, *fakes, *steps, *services), contract)
 
 
 def _environment(
@@ -80,7 +80,7 @@ def _environment(
     }
 
 
-def _standins(layout: Layout, ports: dict[str, int], environment: dict[str, str], fcm: str) -> list[Spec]:
+def _fakes(layout: Layout, ports: dict[str, int], environment: dict[str, str], fcm: str) -> list[Spec]:
     certs = Spec(
         name="certificates",
         argv=_python("cli.fakes.certs", str(layout.certs), "--token-uri", f"{fcm}/token"),
@@ -108,7 +108,7 @@ def _names(backing: Backing) -> frozenset[str]:
     return frozenset(spec.name for spec in backing.specs)
 
 
-def _steps(environment: dict[str, str], backing: Backing, standins: list[Spec]) -> list[Spec]:
+def _steps(environment: dict[str, str], backing: Backing, fakes: list[Spec]) -> list[Spec]:
     migrate = Spec(
         name="migrate",
         argv=_python("cli", "migrate"),
@@ -119,7 +119,7 @@ def _steps(environment: dict[str, str], backing: Backing, standins: list[Spec]) 
         name="topology",
         argv=_python("cli.operations.topology"),
         env=environment,
-        needs=(_names(backing) & {"rabbitmq"}) | {spec.name for spec in standins},
+        needs=(_names(backing) & {"rabbitmq"}) | {spec.name for spec in fakes},
     )
     return [migrate, topology]
 
@@ -149,5 +149,5 @@ def _python(module: str, *arguments: str) -> tuple[str, ...]:
 
 
 def write_contract(layout: Layout, contract: dict[str, Any]) -> None:
-    """Put `.local/stack.json` in place for others to read."""
+    """Write `.local/stack.json`, which tools and people read."""
     write_private(layout.stack, json.dumps(contract, indent=2).encode())

@@ -1,4 +1,4 @@
-"""run, up, down, reset: one supervisor, everything ready or nothing left."""
+"""Run, start, stop and reset the stack. Either everything is ready, or no process is left."""
 
 import asyncio
 import contextlib
@@ -12,9 +12,9 @@ from typing import IO
 from cli.backing import select
 from cli.layout import Layout, private_folder
 from cli.processes.foreground import STOP, until_stopped
-from cli.processes.lock import Taken, held, holder
+from cli.processes.lock import AlreadyRunning, held, holder
 from cli.processes.ports import PREFERRED, pick_stable
-from cli.processes.process_table import Ledger
+from cli.processes.process_table import ProcessTable
 from cli.processes.supervisor import Supervisor
 from cli.stack import definition, first_screen
 from cli.stack.removal import reap, remove
@@ -29,14 +29,14 @@ LAST_LINES = 40
 
 
 def run(layout: Layout, command: str = "make run") -> int:
-    """The whole system in the foreground, until a signal; a second signal kills."""
+    """Run the whole system in the foreground until a signal; a second signal kills it."""
     with held(layout.lock, command):
-        supervisor = Supervisor(Ledger(layout.processes), layout.log, say)
+        supervisor = Supervisor(ProcessTable(layout.processes), layout.log, say)
         return asyncio.run(until_stopped(supervisor, _work(layout, supervisor)))
 
 
 async def _work(layout: Layout, supervisor: Supervisor) -> int:
-    await reap(layout, supervisor.hurry)
+    await reap(layout, supervisor.kill_now)
     try:
         await _start(layout, supervisor)
         await asyncio.Event().wait()
@@ -54,28 +54,28 @@ async def _start(layout: Layout, supervisor: Supervisor) -> None:
     ports = pick_stable(layout.ports, PREFERRED)
     backing = await asyncio.to_thread(select.choose, layout, ports, given)
     if backing.databases == layout.elsewhere:
-        say(f"The database's data are in {layout.elsewhere}: PostgreSQL's user cannot enter {layout.folder}")
+        say(f"The database is in {layout.elsewhere}, because PostgreSQL's user cannot enter {layout.folder}")
     planned = definition.plan(layout, ports, backing)
     await supervisor.start(planned.specs)
-    say(f"{len(planned.contract['services'])} services ready after {time.monotonic() - began:.1f} s")
+    say(f"{len(planned.contract['services'])} services are ready after {time.monotonic() - began:.1f} s")
     await asyncio.to_thread(first_screen.first_run, layout, planned.contract)
     say(await asyncio.to_thread(first_screen.screen, layout, planned.contract))
-    # Written last: whoever finds it finds everything ready.
+    # Written last: when the file exists, everything is ready.
     definition.write_contract(layout, planned.contract)
 
 
 def up(layout: Layout) -> int:
-    """The same in the background; returns when everything is ready. A signal meanwhile stops it again."""
+    """Run the system in the background and return when everything is ready; a signal meanwhile stops it again."""
     if who := holder(layout.lock):
         if layout.stack.exists():
-            say(f"Already up: {layout.stack}")
+            say(f"The stack is already running; see {layout.stack}")
             return 0
-        raise Taken(who)
-    layout.stack.unlink(missing_ok=True)  # a killed supervisor's word that all is ready
+        raise AlreadyRunning(who)
+    layout.stack.unlink(missing_ok=True)  # a killed supervisor leaves it
     private_folder(layout.folder)
     private_folder(layout.log)
     output = layout.log / "supervisor.log"
-    # A new file each time: another start at the same moment keeps its own.
+    # A new file each time: another start at the same moment writes to its own.
     output.unlink(missing_ok=True)
     with os.fdopen(os.open(output, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "rb") as log:
         code = _background(layout, log)
@@ -89,7 +89,7 @@ def up(layout: Layout) -> int:
 
 
 def _background(layout: Layout, log: IO[bytes]) -> int:
-    """0 once it is ready, else the exit code of what had to end."""
+    """Start `run` in the background; return 0 once it is ready, else its exit code."""
     signals: list[int] = []
     before = {each: signal.signal(each, lambda number, _: signals.append(number)) for each in STOP}
     try:
@@ -119,7 +119,7 @@ def _background(layout: Layout, log: IO[bytes]) -> int:
 
 
 def _end(child: subprocess.Popen[bytes], signals: list[int]) -> None:
-    """Hand on every signal that has come or comes; the second one kills what the child started."""
+    """Send the child a SIGTERM for each signal that arrived or arrives; the second one kills what it started."""
     sent = 0
     while child.poll() is None:
         if sent < len(signals):
@@ -133,7 +133,7 @@ def _tail(log: IO[bytes]) -> str:
 
 
 def down(layout: Layout) -> int:
-    """Stop the system, wherever it was started from."""
+    """Stop the system, whichever command started it."""
     _stop_holder(layout)
     with held(layout.lock, "make down"):
         asyncio.run(reap(layout))
@@ -155,13 +155,13 @@ def _stop_holder(layout: Layout) -> None:
 
 
 def reset(layout: Layout) -> int:
-    """Stop and remove all data; logs and secrets go too. Servers given by URL keep theirs."""
+    """Stop the system and remove its data, logs and secrets. Servers given by URL keep their data."""
     _stop_holder(layout)
     with held(layout.lock, "make reset"):
         asyncio.run(_reset(layout))
     say(f"Removed {layout.folder}")
     if "DATABASE_URL" in select.given():
-        say("The database at DATABASE_URL keeps its data; they were written under keys that are gone now: drop it.")
+        say("The database at DATABASE_URL still has its data. Drop it: the keys that its data need are removed.")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`make bench`, `make chaos`, `make accuracy`: scenarios of `benchmarks/` on nodes of their own."""
+"""Run scenarios of `benchmarks/` on their own nodes: `make bench`, `make chaos`, `make accuracy`."""
 
 import asyncio
 import os
@@ -7,17 +7,17 @@ import sys
 from cli.layout import ROOT, Layout, layout
 from cli.processes.specs import Spec
 from cli.processes.supervisor import Supervisor
-from cli.testing.environment import OF_THE_CALLER, alone, install
+from cli.testing.environment import OF_THE_CALLER, install, run_isolated
 
 VERBS = {
-    "bench": "measure speed and memory beside stated bounds",
+    "bench": "measure speed and memory against their bounds",
     "chaos": "check the promises at full size under faults",
-    "accuracy": "measure what is read from documents",
+    "accuracy": "measure how well documents are read",
 }
 
 
 def run(verb: str, only: str, seed: int) -> int:
-    """Run one scenario or all of a verb; 0 when every stated bound holds, 130 after a signal."""
+    """Run one scenario or all of a verb; return 0 when every bound holds, 130 after a signal."""
     clone = layout()
     arguments = (verb, "--results", str(clone.folder / verb), "--seed", str(seed), *(("--only", only) if only else ()))
 
@@ -25,11 +25,11 @@ def run(verb: str, only: str, seed: int) -> int:
         await install(supervisor)
         return await supervisor.foreground(_scenarios(own, arguments))
 
-    return asyncio.run(alone(clone, measure))
+    return asyncio.run(run_isolated(clone, measure))
 
 
 def _scenarios(own: Layout, arguments: tuple[str, ...]) -> Spec:
-    """The program; what it starts is in the ledger of `own`, so that none of it outlives the verb."""
+    """Define the program; its processes are in the table of `own`, so that none outlives the verb."""
     place = ("--folder", str(own.folder), "--outside", str(own.outside))
     return Spec(
         name="benchmarks",

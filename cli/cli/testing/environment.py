@@ -1,4 +1,4 @@
-"""`make test`, `bench`, `chaos`: a program on its own servers, ports and folder, all of them removed afterwards."""
+"""Run tests and measurements on their own servers, ports and folder, all removed afterwards."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from cli.layout import ROOT, Layout, layout
 from cli.processes import faketime
 from cli.processes.foreground import until_stopped
 from cli.processes.ports import pick
-from cli.processes.process_table import Ledger, started
+from cli.processes.process_table import ProcessTable, start_time
 from cli.processes.specs import Spec
 from cli.processes.supervisor import Supervisor
 from cli.stack.removal import remove, remove_stale_tests
@@ -22,59 +22,59 @@ from cli.terminal import say
 from shared.errors import Refused
 
 OF_THE_CALLER = ("AMQP_URL", "DATABASE_URL", "RABBITMQ_MANAGEMENT_URL")
-"""Never handed on: tests make and drop databases and virtual hosts, which is nobody's server to bear but ours."""
+"""Variables that tests never get: they create and drop databases and virtual hosts, on servers of their own only."""
 
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
-"""The whole suite, by file: one after the other leaves a core idle. What is picked out runs by itself."""
+"""Run the whole suite two files at a time: one at a time leaves a core idle. Selected tests run one by one."""
 
 Work = Callable[[Layout, Supervisor], Coroutine[Any, Any, int]]
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Start backing services, run pytest, remove everything; pytest's exit code, 130 after a signal."""
+    """Start backing services, run pytest, remove everything; return pytest's exit code, 130 after a signal."""
 
     async def test(own: Layout, supervisor: Supervisor) -> int:
         return await _test(own, supervisor, arguments)
 
-    return asyncio.run(alone(layout(), test))
+    return asyncio.run(run_isolated(layout(), test))
 
 
-async def alone(clone: Layout, work: Work) -> int:
-    """Do `work` in a folder that is removed afterwards, with all processes that are recorded in it."""
+async def run_isolated(clone: Layout, work: Work) -> int:
+    """Run `work` in a folder of its own; end its recorded processes and remove the folder afterwards."""
     await remove_stale_tests(clone)
     own = _folder(clone)
     try:
-        supervisor = Supervisor(Ledger(own.processes), own.log, say)
+        supervisor = Supervisor(ProcessTable(own.processes), own.log, say)
         return await until_stopped(supervisor, work(own, supervisor), interrupted=130)
     finally:
         await remove(own)
 
 
 def _folder(clone: Layout) -> Layout:
-    """A folder that the next run finds, and knows to be stale, when this one is killed."""
-    folder = clone.tests / f"{os.getpid()}-{started(os.getpid())}"
+    """Create the folder, named so that the next run knows it as stale when this one was killed."""
+    folder = clone.tests / f"{os.getpid()}-{start_time(os.getpid())}"
     folder.mkdir(parents=True)
-    # PostgreSQL's own user has to pass; what lies in them is closed one by one.
+    # PostgreSQL's own user must pass through; each entry below has its own permissions.
     for part in (clone.folder, clone.tests, folder):
         part.chmod(0o711)
     return Layout(folder, clone.outside)
 
 
 async def install(supervisor: Supervisor) -> None:
-    """Put RabbitMQ and PostgreSQL on the machine if they are missing."""
+    """Install RabbitMQ and PostgreSQL if they are missing."""
     if step := await select.installation(select.missing({})):
         say("Installing RabbitMQ and PostgreSQL from this machine's packages")
         await supervisor.start([step])
 
 
 async def _install_faketime(supervisor: Supervisor) -> None:
-    """What moves a process's clock. Where it cannot be installed the tests that need it fail, saying so."""
+    """Install libfaketime, which moves the clock of a process; without it the tests that need it fail and say so."""
     if faketime.library() is not None:
         return
     try:
         step = await debian_packages.spec([faketime.PACKAGE])
     except Refused as refusal:
-        say(f"{refusal}\nThe tests of a wall clock that jumps will fail without it.")
+        say(f"{refusal}\nThe tests of a jumping wall clock will fail without it.")
         return
     say(f"Installing {faketime.PACKAGE} from this machine's packages")
     await supervisor.start([step])
@@ -84,7 +84,7 @@ async def _test(own: Layout, supervisor: Supervisor, arguments: Sequence[str]) -
     await install(supervisor)
     await _install_faketime(supervisor)
     backing = await asyncio.to_thread(select.choose, own, pick(select.PORTS), {})
-    # Killed in the end: nobody reads their data any more, and an orderly stop takes seconds.
+    # Killed at the end: their data is removed, and an orderly stop takes seconds.
     await supervisor.start([replace(spec, stop_signal=signal.SIGKILL) for spec in backing.specs])
     return await supervisor.foreground(_pytest(backing, arguments))
 
@@ -96,7 +96,7 @@ def _pytest(backing: Backing, arguments: Sequence[str]) -> Spec:
         "TEST_AMQP_URL": backing.amqp_url,
         "TEST_RABBITMQ_MANAGEMENT_URL": backing.management_url,
     }
-    # In a session of its own, where a Ctrl-C does not reach it a second time.
+    # In its own session, where a Ctrl-C does not reach it a second time.
     return Spec(
         name="pytest",
         argv=(sys.executable, "-m", "pytest", *(arguments or SIDE_BY_SIDE)),

@@ -1,6 +1,6 @@
-"""The whole system as processes of a test or a measurement: real broker, database and stand-ins.
+"""Run the whole system as processes for a test or a measurement: real broker and database, fake providers.
 
-Any process can be killed and started again.
+Every process can be killed and started again.
 """
 
 import asyncio
@@ -22,28 +22,28 @@ from cli.operations.service_names import NAMES
 from cli.processes.fleet import Fleet
 from cli.processes.ports import pick
 from cli.processes.probes import answers
-from cli.processes.process_table import Ledger
+from cli.processes.process_table import ProcessTable
 from cli.processes.specs import Spec
 from shared.events.values import Role
 from shared.testing.fixtures import Backing, eventually
 
 GRACE = 15.0
-"""Seconds within which every process has to stop by itself."""
+"""Seconds within which every process must stop by itself."""
 
 
 @dataclass
 class System:
-    """Start it, kill parts of it, ask it. `extra` is put into every service's environment."""
+    """The processes of one system. `extra` is added to every service's environment."""
 
     backing: Backing
     folder: Path
     ports: dict[str, int] = field(default_factory=lambda: pick((*NAMES, "fcm", "smtp", "mail")))
     extra: dict[str, str] = field(default_factory=dict)
-    ledger: Ledger | None = None
+    table: ProcessTable | None = None
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.fleet = Fleet(self.folder, self.ledger)
+        self.fleet = Fleet(self.folder, self.table)
 
     @property
     def url(self) -> str:
@@ -62,7 +62,7 @@ class System:
         return self.folder / "certs"
 
     def environment(self, service: str) -> dict[str, str]:
-        """What a service's process finds."""
+        """Return the environment of a service's process."""
         return {
             **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             **self.backing.environment(service),
@@ -76,8 +76,8 @@ class System:
             **self.extra,
         }
 
-    async def start_standins(self) -> None:
-        """FCM and a mail server, with their certificates."""
+    async def start_fakes(self) -> None:
+        """Start the fakes of FCM and of a mail server, with their certificates."""
         made = ("cli.fakes.certs", str(self.certs), "--token-uri", f"{self.fcm}/token")
         fcm = ("cli.fakes.fcm", "--port", str(self.ports["fcm"]), "--certs", str(self.certs))
         smtp = ("cli.fakes.smtp", "--smtp-port", str(self.ports["smtp"]), "--http-port", str(self.ports["mail"]))
@@ -88,11 +88,11 @@ class System:
         )
 
     async def declare(self) -> None:
-        """Put on the broker what every service needs; the stand-ins' certificates are made before."""
+        """Declare every service's exchanges and queues; the fakes must be started before, for their certificates."""
         await self.fleet.start(python("topology", ("cli.operations.topology",), self.environment("gateway")))
 
     async def start(self, *services: str) -> None:
-        """Start services, or start them again; ready when this returns."""
+        """Start services, also again after a kill, and return when they are ready."""
         await self.fleet.start(
             *(
                 python(name, (name,), self.environment(name), f"http://127.0.0.1:{self.ports[name]}/health/ready")
@@ -101,7 +101,7 @@ class System:
         )
 
     def kill(self, service: str) -> None:
-        """SIGKILL, and wait for the end."""
+        """Send SIGKILL and wait for the end."""
         self.fleet.kill(service)
 
     async def stop(self) -> None:
@@ -117,24 +117,24 @@ class System:
         with psycopg.connect(self.backing.admin_url, row_factory=dict_row) as connection:
             return connection.execute(query, values).fetchall()
 
-    def stats(self, standin: str) -> dict[str, Any]:
-        """What a stand-in has received."""
-        with self._standin(standin) as client:
+    def stats(self, fake: str) -> dict[str, Any]:
+        """Return the counters of a fake."""
+        with self._fake(fake) as client:
             return dict(client.get("/stats").raise_for_status().json())
 
-    def faults(self, standin: str, **faults: Any) -> None:
-        """Make a stand-in misbehave."""
-        with self._standin(standin) as client:
+    def faults(self, fake: str, **faults: Any) -> None:
+        """Switch faults of a fake on or off."""
+        with self._fake(fake) as client:
             client.post("/faults", json=faults).raise_for_status()
 
-    def _standin(self, standin: str) -> httpx.Client:
-        if standin == "fcm":
+    def _fake(self, fake: str) -> httpx.Client:
+        if fake == "fcm":
             trusted = ssl.create_default_context(cafile=self.certs / "ca.pem")
             return httpx.Client(base_url=self.fcm, verify=trusted)
         return httpx.Client(base_url=self.mail)
 
     async def finished(self, task: str, within: float = 90) -> dict[str, Any]:
-        """The result of a task; fails if it did not succeed."""
+        """Wait for a task and return its result; fails if it did not succeed."""
         with closing(self.api()) as api:
             ended = await eventually(
                 lambda: asyncio.to_thread(api.task, task), lambda seen: seen.state in FINAL, within=within
@@ -143,12 +143,12 @@ class System:
         return dict(ended.result)
 
     def logs(self) -> str:
-        """Everything that every process wrote."""
+        """Return the output of all processes."""
         return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
 
 
 def python(name: str, module: tuple[str, ...], env: Any, url: str | None = None, ca: Path | None = None) -> Spec:
-    """A process that runs one of our modules; ready when `url` answers 200, or a step when there is none."""
+    """Define a process that runs a module; it is ready when `url` answers 200. Without `url` it is a step."""
     return Spec(
         name=name,
         argv=(sys.executable, "-m", *module),

@@ -16,7 +16,7 @@ def _clock(step):
     return lambda: float(next(ticks))
 
 
-def test_waiting_ends_when_it_is_done_and_reports_every_look():
+def test_wait_ends_when_done_and_reports_each_look():
     states, seen, pauses = iter(["a", "b", "done"]), [], []
     result = wait(
         *(lambda: next(states), lambda state: state == "done", seen.append),
@@ -30,9 +30,9 @@ def test_waiting_ends_when_it_is_done_and_reports_every_look():
     assert len(pauses) == 2
 
 
-def test_waiting_is_bounded():
+def test_wait_is_bounded():
     looks = []
-    with pytest.raises(DemoFailed, match="the import was not done within 10 s"):
+    with pytest.raises(DemoFailed, match="the import did not finish within 10 s"):
         wait(
             *(lambda: "never", lambda _: False, looks.append),
             within=10,
@@ -65,7 +65,7 @@ def test_a_401_gets_one_new_token():
         flow.send(httpx.Response(401))
 
 
-def test_the_task_is_where_location_points():
+def test_the_task_id_is_read_from_location():
     request = httpx.Request("POST", "http://gateway.example.org/v1/imports/oneroster")
     told = httpx.Response(202, headers={"location": "/v1/tasks/t-1"}, request=request)
     assert task_id(told) == "t-1"
@@ -84,27 +84,27 @@ def test_problems_are_shown_by_code_and_detail():
 
 
 @pytest.mark.parametrize(("header", "pause"), [(None, 1), ("3", 3), ("Tue, 24 Nov 2026 00:00:00 GMT", 1)])
-def test_retry_after_in_seconds_is_heeded(header, pause):
+def test_retry_after_is_read_in_seconds(header, pause):
     assert seconds(header) == pause
 
 
 def test_without_a_terminal_there_are_plain_lines_and_a_table():
     text = io.StringIO()
     screen = Screen(Console(file=text, width=120))
-    with screen.step("Importing 7 people") as report:
+    with screen.step("Import 7 people") as report:
         report(0.5)
     sent = Sent("n", "completed", 5, {"push": {"accepted": 2, "failed": 1}, "mail": {"accepted": 2}})
     screen.table(balance([sent], {"push": 0, "mail": 0}, {"push": 2, "mail": 1}))
     lines = text.getvalue()
-    assert "Importing 7 people …" in lines
+    assert "Import 7 people …" in lines
     assert "\x1b" not in lines
     assert "agrees" in lines
     assert "DIFFERS" in lines
 
 
-def test_on_a_terminal_there_are_bars():
+def test_a_terminal_shows_progress_bars():
     text = io.StringIO()
     screen = Screen(Console(file=text, width=120, force_terminal=True))
-    with screen.step("Importing 7 people") as report:
+    with screen.step("Import 7 people") as report:
         report(0.5)
     assert "\x1b" in text.getvalue()

@@ -19,7 +19,7 @@ ALONE = Sent(
 BEFORE = {"push": 100, "mail": 50}
 
 
-def test_figures_that_agree_reconcile():
+def test_equal_figures_reconcile():
     result = balance([GRADE, ALONE], BEFORE, {"push": 108, "mail": 59})
     push, mail, inbox = result.lines
     assert (push.planned, push.accepted, push.failed, push.suppressed, push.received) == (11, 8, 1, 2, 8)
@@ -29,24 +29,24 @@ def test_figures_that_agree_reconcile():
     assert result.reconciles
     assert summary(result) == (
         "planned 33 = 27 accepted + 1 failed + 3 suppressed + 1 held + 1 other; "
-        "stand-ins received 8 push, 9 mail: reconciles"
+        "the fakes received 8 push, 9 mail: reconciles"
     )
 
 
 @pytest.mark.parametrize("after", [{"push": 109, "mail": 59}, {"push": 107, "mail": 59}, {"push": 108, "mail": 50}])
-def test_a_stand_in_that_received_more_or_less_does_not(after):
+def test_a_fake_that_received_more_or_less_does_not_reconcile(after):
     result = balance([GRADE, ALONE], BEFORE, after)
     assert not result.reconciles
     assert "DOES NOT RECONCILE" in summary(result)
 
 
 @pytest.mark.parametrize("planned", [29, 31, None, 0])
-def test_a_total_that_is_not_the_sum_does_not(planned):
+def test_a_total_that_differs_from_the_sum_does_not_reconcile(planned):
     sent = Sent(GRADE.id, GRADE.state, planned, GRADE.counts)
     assert not balance([sent], {"push": 0, "mail": 0}, {"push": 7, "mail": 9}).reconciles
 
 
-def test_a_channel_that_nobody_lists_is_found():
+def test_an_unknown_channel_does_not_reconcile():
     sent = Sent("n", "completed", 2, {"push": {"accepted": 1}, "pigeon": {"accepted": 1}})
     assert not balance([sent], {"push": 0}, {"push": 1}).reconciles
 
@@ -56,7 +56,7 @@ def test_nothing_sent_does_not_reconcile():
     assert not balance([], {}, {}).reconciles
 
 
-def test_without_stand_ins_only_the_gateways_own_figures_count():
+def test_without_fakes_only_the_gateways_figures_count():
     assert balance([GRADE], {}, {}).reconciles
 
 
@@ -72,7 +72,7 @@ def test_without_stand_ins_only_the_gateways_own_figures_count():
         (Sent("n", "cancelled", 4, {"push": {"cancelled": 4}}), True, 1),
     ],
 )
-def test_a_notification_is_waited_for_until_nothing_moves(sent, is_settled, done):
+def test_a_notification_is_settled_when_nothing_moves(sent, is_settled, done):
     assert settled(sent) is is_settled
     assert finished_share(sent) == done
 
@@ -89,13 +89,13 @@ def test_a_notification_is_waited_for_until_nothing_moves(sent, is_settled, done
         ("cancelled", "stop"),
     ],
 )
-def test_a_task_is_waited_for_until_it_is_final(state, expected):
+def test_only_a_final_task_ends_the_wait(state, expected):
     assert outcome(Task("t", state)) == expected
 
 
 @pytest.mark.parametrize(
     ("progress", "expected"), [(None, 0), (0.5, 0.5), ({"done": 1, "total": 4}, 0.25), ({"done": 3, "total": 0}, 0)]
 )
-def test_progress_comes_as_a_share_or_as_a_pair(progress, expected):
+def test_progress_is_a_share_or_a_pair(progress, expected):
     assert share(progress) == expected
     assert Task.parse({"id": "t", "state": "running", "progress": progress}).progress == expected

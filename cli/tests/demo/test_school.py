@@ -22,14 +22,14 @@ def people(group):
         return list(roster.people())
 
 
-def test_it_is_the_same_every_time_and_made_quickly(group):
+def test_the_demo_school_is_reproducible_and_fast(group):
     begun = time.process_time()
     again = school.build()
     assert time.process_time() - begun < 2
     assert again == group
 
 
-def test_the_parser_takes_all_of_it(group):
+def test_the_parser_accepts_the_whole_roster(group):
     with read(io.BytesIO(group.roster)) as roster:
         assert sum(1 for _ in roster.enrolments()) > 3 * group.students
         assert roster.rejected == ()
@@ -42,7 +42,7 @@ def test_the_parser_takes_all_of_it(group):
         }
 
 
-def test_there_are_enough_students_each_with_one_or_two_guardians(group, people):
+def test_every_student_has_one_or_two_guardians(group, people):
     students = [person for person in people if isinstance(person, Student)]
     assert len(students) == group.students == 3_600
     assert {len(student.guardians) for student in students} == {1, 2}
@@ -57,7 +57,7 @@ def test_families_share_guardians_and_some_are_in_two_schools(people):
     )
 
 
-def test_every_role_is_there(people):
+def test_every_role_exists(people):
     assert {m.role for person in people for m in person.memberships} == {
         *("student", "guardian", "teacher", "staff", "school_admin")
     }
@@ -87,7 +87,7 @@ def test_most_guardians_and_older_students_have_devices(group, people):
     assert {device.platform for device in group.devices} == {"android", "ios", "web"}
 
 
-def test_the_spoilt_roster_is_rejected_where_it_says():
+def test_the_invalid_roster_is_rejected_at_its_mistakes():
     packed, mistakes = invalid_roster.build()
     with read(io.BytesIO(packed), known=Known()) as roster:
         assert [(r.file, r.line, r.column) for r in roster.rejected] == [(m.file, m.line, m.column) for m in mistakes]

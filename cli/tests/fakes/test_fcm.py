@@ -1,4 +1,4 @@
-"""The FCM stand-in as a process: answers as documented, counts exactly, breaks as told."""
+"""The fake FCM as a process: it answers as documented, counts exactly, and shows its faults."""
 
 import json
 import time
@@ -38,7 +38,7 @@ def code(answer):
     return answer.status_code, answer.json()["error"]["details"][0].get("errorCode")
 
 
-def test_a_message_is_counted_and_kept(fcm, account, bearer):
+def test_a_message_is_counted_and_stored(fcm, account, bearer):
     answer = send(fcm, account, bearer, notification={"title": "Trip", "body": "Boots"})
     assert answer.json()["name"].startswith(f"projects/{account['project_id']}/messages/")
     stats = fcm.stats()
@@ -56,7 +56,7 @@ def test_a_repeat_with_the_same_tag_is_a_duplicate(fcm, account, bearer):
     assert stats["repeated"] == [{"token": "t", "tag": "n", "count": 2}]
 
 
-def test_received_is_newest_first_and_can_be_narrowed(fcm, account, bearer):
+def test_received_is_newest_first_and_can_be_filtered(fcm, account, bearer):
     for token in ("a", "b", "a"):
         send(fcm, account, bearer, token)
     assert [each["token"] for each in fcm.received()] == ["a", "b", "a"]
@@ -84,7 +84,7 @@ def test_a_fault_has_its_documented_answer(fcm, account, bearer, fault, expected
 @pytest.mark.parametrize(
     "change", [{"unknown": 1}, {"drop": 2}, {"drop": "yes"}, {"reset": 1}, [], {"retry_after_s": -1}]
 )
-def test_a_fault_that_is_not_understood_changes_nothing(fcm, change):
+def test_an_invalid_fault_changes_nothing(fcm, change):
     before = fcm.faults(seed=4, quota=0.25)
     assert fcm.control.post("/faults", json=change).status_code == 400
     assert fcm.control.post("/faults", content=b"{").status_code == 400
@@ -100,7 +100,7 @@ def test_the_same_seed_draws_the_same_faults(fcm, account, bearer):
     assert set(drawn[0]) == {200, 503}
 
 
-def test_a_token_once_dead_stays_dead(fcm, account, bearer):
+def test_an_unregistered_token_stays_unregistered(fcm, account, bearer):
     fcm.faults(unregistered=0.5, seed=1, unregistered_tokens=["gone"])
     first = [send(fcm, account, bearer, f"t{n}").status_code for n in range(12)]
     assert set(first) == {200, 404}
@@ -118,7 +118,7 @@ def test_retry_after(fcm, account, bearer, as_date):
     assert "retry-after" not in send(fcm, account, bearer).headers
 
 
-def test_a_dropped_message_was_taken(fcm, account, bearer):
+def test_a_dropped_message_is_kept(fcm, account, bearer):
     fcm.faults(drop=1.0)
     with pytest.raises(httpx.TransportError):
         send(fcm, account, bearer)
@@ -129,7 +129,7 @@ def test_a_dropped_message_was_taken(fcm, account, bearer):
     assert fcm.stats()["duplicates"] == 1
 
 
-def test_only_an_issued_unexpired_token_is_taken(fcm, account, bearer):
+def test_only_an_issued_unexpired_access_token_is_accepted(fcm, account, bearer):
     assert send(fcm, account, "made-up").status_code == 401
     assert send(fcm, account, bearer).status_code == 200
     fcm.faults(revoke_tokens=True)
@@ -156,7 +156,7 @@ def test_a_bad_grant_is_refused(fcm, account, claims):
         {"token": "t", "data": {"k": "x" * 4096}},
     ],
 )
-def test_a_request_that_fcm_would_refuse(fcm, account, bearer, message):
+def test_requests_that_fcm_refuses_are_refused(fcm, account, bearer, message):
     path = f"/v1/projects/{account['project_id']}/messages:send"
     answer = fcm.control.post(path, json={"message": message}, headers={"authorization": f"Bearer {bearer}"})
     assert answer.status_code == 400
@@ -169,7 +169,7 @@ def test_another_project_is_denied(fcm, bearer):
     assert fcm.control.post(path, json={}, headers={"authorization": f"Bearer {bearer}"}).status_code == 403
 
 
-def test_the_page_escapes_what_came_in(fcm, account, bearer):
+def test_the_page_escapes_received_text(fcm, account, bearer):
     send(fcm, account, bearer, notification={"title": "<script>", "body": "b"})
     page = fcm.control.get("/")
     assert "&lt;script&gt;" in page.text

@@ -50,24 +50,24 @@ def keys(tmp_path):
 
 
 @pytest.mark.parametrize("school", ["school-linden", str(SCHOOL)])
-def test_a_guardians_token_is_a_guardians(gateway, keys, school):
-    token = tokens.of_a_person(keys / SIGNING, gateway, "guardian", school)
+def test_a_guardian_token_names_a_guardian(gateway, keys, school):
+    token = tokens.make_for_person(keys / SIGNING, gateway, "guardian", school)
     claims = Claims.verify(token, (keys / VERIFY).read_bytes(), "access")
     assert (claims.role, claims.school, claims.person) == ("guardian", SCHOOL, PERSON)
 
 
-def test_a_school_without_administrators_can_still_be_administered(gateway, keys):
-    token = tokens.of_a_person(keys / SIGNING, gateway, "school_admin", "school-linden")
+def test_a_school_admin_token_needs_no_person(gateway, keys):
+    token = tokens.make_for_person(keys / SIGNING, gateway, "school_admin", "school-linden")
     assert Claims.verify(token, (keys / VERIFY).read_bytes(), "access").person is None
 
 
-def test_there_is_no_token_of_nobody(gateway, keys):
-    with pytest.raises(Refused, match="nobody at 'school-linden' is a student"):
-        tokens.of_a_person(keys / SIGNING, gateway, "student", "school-linden")
+def test_a_personal_role_needs_a_person(gateway, keys):
+    with pytest.raises(Refused, match="no person at 'school-linden' has the role student"):
+        tokens.make_for_person(keys / SIGNING, gateway, "student", "school-linden")
     with pytest.raises(Refused, match="there is no school 'elsewhere'"):
-        tokens.of_a_person(keys / SIGNING, gateway, "guardian", "elsewhere")
+        tokens.make_for_person(keys / SIGNING, gateway, "guardian", "elsewhere")
 
 
-def test_a_gateway_that_is_away_is_named(keys):
-    with pytest.raises(Refused, match="the gateway does not say"):
-        tokens.of_a_person(keys / SIGNING, "http://127.0.0.1:1", "guardian", "school-linden")
+def test_an_unreachable_gateway_is_reported(keys):
+    with pytest.raises(Refused, match="the gateway cannot list"):
+        tokens.make_for_person(keys / SIGNING, "http://127.0.0.1:1", "guardian", "school-linden")

@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from cli.layout import Layout
-from cli.processes.lock import Taken, held, holder
+from cli.processes.lock import AlreadyRunning, held, holder
 from cli.processes.ports import pick
-from cli.processes.process_table import Ledger, Recorded, boot, started
+from cli.processes.process_table import ProcessRecord, ProcessTable, boot_id, start_time
 from cli.stack.removal import reap
 
 STACK = """
@@ -26,7 +26,7 @@ from cli.processes.foreground import until_stopped
 from cli.processes.lock import held
 from cli.processes.probes import listens
 from cli.processes.ports import pick
-from cli.processes.process_table import Ledger
+from cli.processes.process_table import ProcessTable
 from cli.processes.specs import Spec
 from cli.processes.supervisor import Supervisor
 from cli.stack.removal import reap
@@ -53,7 +53,7 @@ async def work(supervisor):
     await asyncio.Event().wait()
 
 with held(layout.lock, "the small stack"):
-    supervisor = Supervisor(Ledger(layout.processes), layout.log, lambda line: print(line, flush=True))
+    supervisor = Supervisor(ProcessTable(layout.processes), layout.log, lambda line: print(line, flush=True))
     sys.exit(asyncio.run(until_stopped(supervisor, work(supervisor))))
 """
 
@@ -98,7 +98,7 @@ class Small:
         ]
 
     def left(self):
-        return self.living(), self.listening(), Ledger(self.layout.processes).all()
+        return self.living(), self.listening(), ProcessTable(self.layout.processes).all()
 
 
 NOTHING = ([], [], [])
@@ -132,10 +132,10 @@ def test_a_signal_stops_everything(small, number):
     assert small.left() == NOTHING
 
 
-def test_a_second_signal_kills(small):
+def test_a_second_signal_kills_everything(small):
     small.start("stubborn")
     small.process.send_signal(signal.SIGINT)
-    small.expect("once more to kill")
+    small.expect("A second signal kills")
     _until(lambda: len(small.living()) == 3)  # the upper one is gone; the lower one takes its time
     small.process.send_signal(signal.SIGINT)
     assert small.process.wait(5) == 0
@@ -158,11 +158,11 @@ def test_the_next_start_reaps_what_a_killed_supervisor_left(small):
     assert small.left() == NOTHING
 
 
-def test_a_killed_child_is_started_again(small):
+def test_a_killed_child_is_restarted(small):
     small.start()
-    before = next(process for process in Ledger(small.layout.processes).all() if process.name == "server")
+    before = next(process for process in ProcessTable(small.layout.processes).all() if process.name == "server")
     os.kill(before.pid, signal.SIGKILL)
-    small.expect("starting it again")
+    small.expect("restarting it")
     _until(lambda: small.listening() and small.listening()[0].pid not in (None, before.pid))
     small.process.terminate()
     assert small.process.wait(15) == 0
@@ -176,11 +176,13 @@ def test_stdin_may_be_closed(small):
     assert small.left() == NOTHING
 
 
-def test_the_lock_says_who_holds_it(small):
+def test_the_lock_names_its_holder(small):
     assert holder(small.layout.lock) is None
     small.start()
     with (
-        pytest.raises(Taken, match=rf"held by `the small stack` \(process {small.process.pid}, since 20"),
+        pytest.raises(
+            AlreadyRunning, match=rf"already run by `the small stack` \(process {small.process.pid}, since 20"
+        ),
         held(small.layout.lock, "another"),
     ):
         pass
@@ -190,7 +192,7 @@ def test_the_lock_says_who_holds_it(small):
     assert holder(small.layout.lock) is None
 
 
-def test_looking_at_the_lock_turns_nobody_away(tmp_path):
+def test_reading_the_lock_does_not_block_other_commands(tmp_path):
     path = tmp_path / "lock"
     with held(path, "first"):
         seen = holder(path)
@@ -203,9 +205,9 @@ def test_looking_at_the_lock_turns_nobody_away(tmp_path):
         assert holder(path).command == "third"
 
 
-def test_a_number_that_was_given_to_another_process_is_not_reaped(tmp_path):
-    mine = Recorded("old", os.getpid(), started(os.getpid()) - 1, boot(), 0, signal.SIGKILL, 1.0)
-    ledger = Ledger(tmp_path / "processes.json")
-    ledger.add(mine)
+def test_a_reused_process_id_is_not_reaped(tmp_path):
+    mine = ProcessRecord("old", os.getpid(), start_time(os.getpid()) - 1, boot_id(), 0, signal.SIGKILL, 1.0)
+    table = ProcessTable(tmp_path / "processes.json")
+    table.add(mine)
     asyncio.run(reap(Layout(tmp_path)))
-    assert ledger.all() == []
+    assert table.all() == []

@@ -7,21 +7,21 @@ from cli.fakes.process import free_port
 from cli.processes.ports import FALLBACK, PREFERRED, free, pick, pick_stable
 
 
-def test_a_taken_port_is_passed_over():
+def test_a_port_in_use_is_skipped():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = taken.getsockname()[1]
         assert not free(number)
         assert pick(["gateway"], {"gateway": [number]})["gateway"] in FALLBACK
 
 
-def test_ports_stay_the_same_from_one_start_to_the_next(tmp_path):
+def test_ports_stay_the_same_between_starts(tmp_path):
     path = tmp_path / "ports.json"
     first = pick_stable(path, PREFERRED)
     assert len(set(first.values())) == len(PREFERRED)
     assert pick_stable(path, PREFERRED) == first
 
 
-def test_a_remembered_port_that_was_taken_meanwhile_is_replaced_by_another(tmp_path):
+def test_a_remembered_port_that_is_now_in_use_is_replaced(tmp_path):
     path = tmp_path / "ports.json"
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = taken.getsockname()[1]
@@ -39,7 +39,7 @@ sys.stdin.read()
 """
 
 
-def test_stacks_that_start_at_the_same_moment_choose_different_ports():
+def test_stacks_that_start_simultaneously_choose_different_ports():
     # given several that have chosen, none of which listens yet
     wanted = {"gateway": free_port(), "amqp": free_port()}
     command = [sys.executable, "-c", START, json.dumps({name: [port] for name, port in wanted.items()})]

@@ -49,16 +49,16 @@ def test_services_drain_within_their_grace(here):
     services = [spec for spec in plan.specs if spec.name in plan.contract["services"]]
     assert len(services) == 5
     for spec in services:
-        # 2 s more for the broker, up to 5 s for requests in hand: see shared.running.
+        # 2 s more for the broker, up to 5 s for open requests: see shared.service.server.
         assert float(spec.env["DRAIN"]) + 7 <= spec.grace
 
 
-def test_nothing_may_take_more_than_120_seconds_to_be_ready(here):
+def test_every_process_must_be_ready_within_120_seconds(here):
     _, plan = _plan(here, {})
     assert max(spec.limit for spec in plan.specs) <= 120
 
 
-def test_a_broker_may_be_given_alone(here):
+def test_only_the_broker_may_be_given(here):
     backing, plan = _plan(here, {"AMQP_URL": AMQP})
     assert backing.amqp_url == AMQP
     assert backing.management_url == ""
@@ -67,7 +67,7 @@ def test_a_broker_may_be_given_alone(here):
     assert urlsplit(backing.database_url).hostname == "127.0.0.1"
 
 
-def test_a_database_may_be_given_alone(here):
+def test_only_the_database_may_be_given(here):
     backing, plan = _plan(here, {"DATABASE_URL": DATABASE})
     assert backing.database_url == DATABASE
     assert {"rabbitmq", "epmd"} <= _names(plan)
@@ -77,13 +77,13 @@ def test_a_database_may_be_given_alone(here):
     assert urlsplit(gateway.env["DATABASE_URL"]).username == "gateway"
 
 
-def test_a_management_url_belongs_to_a_given_broker_only(here):
+def test_a_management_url_needs_a_given_broker(here):
     page = "http://broker.example.org:15672"
     assert _plan(here, {"RABBITMQ_MANAGEMENT_URL": page})[0].management_url != page
     assert _plan(here, {"AMQP_URL": AMQP, "RABBITMQ_MANAGEMENT_URL": page})[0].management_url == page
 
 
-def test_what_is_given_need_not_be_installed(monkeypatch):
+def test_given_servers_need_no_installation(monkeypatch):
     monkeypatch.setattr(select.rabbitmq, "find", lambda: None)
     monkeypatch.setattr(select.postgres, "find", list)
     assert select.missing({"AMQP_URL": AMQP}) == ["postgres"]

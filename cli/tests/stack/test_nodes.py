@@ -94,7 +94,7 @@ def test_an_interrupted_up_leaves_nothing(here):
         _sweep(here, command)
 
 
-def test_up_is_not_fooled_by_what_a_killed_supervisor_said(here):
+def test_up_ignores_the_stack_file_of_a_killed_supervisor(here):
     # given: the supervisor was killed, its word that all is ready is still there
     here.folder.mkdir()
     here.stack.write_text("{}")
@@ -142,7 +142,7 @@ def test_a_killed_test_command_is_reaped_by_the_next(here, tmp_path):
         code, output = _ended(here, down, 40)
 
         assert code == 0, output
-        assert "Ending 4 processes" in output
+        assert "Stopping 4 processes" in output
         _gone(here, ports)
         assert not here.folder.exists()
     finally:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from cli.processes.process_table import Ledger, alive
+from cli.processes.process_table import ProcessTable, alive
 
 COMMAND = """
 import sys
@@ -89,7 +89,7 @@ def command(tmp_path):
             process.kill()
             process.wait(5)
     for path in state.rglob("processes.json"):
-        for each in filter(alive, Ledger(path).all()):
+        for each in filter(alive, ProcessTable(path).all()):
             os.kill(each.pid, signal.SIGKILL)
 
 
@@ -97,7 +97,7 @@ def test_a_signal_reaches_pytest_once_and_a_second_one_kills_it(command):
     process, file, state = command(STUBBORN)
     began, signals = (file.with_name(f"{file.name}.{end}") for end in ("began", "signals"))
     _until(lambda: began.exists() and began.read_text())
-    recorded = [row for path in state.rglob("processes.json") for row in Ledger(path).all()]
+    recorded = [row for path in state.rglob("processes.json") for row in ProcessTable(path).all()]
     assert {row.name for row in recorded} == {"postgres", "pytest"}
     # The caller's servers are never touched.
     assert began.read_text() == "TEST_AMQP_URL TEST_DATABASE_URL"
@@ -112,7 +112,7 @@ def test_a_signal_reaches_pytest_once_and_a_second_one_kills_it(command):
     assert list((state / "tests").iterdir()) == []
 
 
-def test_the_exit_code_is_pytests_and_the_folder_goes(command):
+def test_the_exit_code_is_pytests_and_the_folder_is_removed(command):
     process, _, state = command("def test_fails():\n    raise SystemError\n")
     assert process.wait(30) == 1
     assert list((state / "tests").iterdir()) == []
@@ -122,7 +122,7 @@ def test_a_killed_run_is_reaped_by_the_next(command):
     first, file, state = command(WAITING)
     began = file.with_name(f"{file.name}.began")
     _until(began.exists)
-    left = [row for path in state.rglob("processes.json") for row in Ledger(path).all()]
+    left = [row for path in state.rglob("processes.json") for row in ProcessTable(path).all()]
     first.kill()
     first.wait(5)
     assert all(alive(row) for row in left)

@@ -2,7 +2,7 @@
 
 from files.main import build
 from files.settings import Settings
-from shared.service.server import serve
+from shared.service.server import run
 
 settings = Settings()
-serve("files", settings, build(settings).app())
+run("files", settings, build(settings).app())

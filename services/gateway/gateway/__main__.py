@@ -1,8 +1,8 @@
 """`python -m gateway`: the service's process."""
 
-from gateway.main import app
+from gateway.main import app, build_api
 from gateway.settings import Settings
-from shared.service.server import serve
+from shared.service.server import run
 
 settings = Settings()
-serve("gateway", settings, app(settings))
+run("gateway", settings, app(build_api(settings)))

@@ -9,12 +9,13 @@ from gateway.accounts import accounts, administration_routes, passwords, session
 from gateway.accounts import api_key_routes as api_keys
 from gateway.accounts import session_routes as sign_in
 from gateway.accounts.api_keys import Keys
+from gateway.accounts.dependencies import SignInTools
 from gateway.accounts.firebase import Firebase
 from gateway.directory import (
     calendar_routes,
     class_routes,
     classes,
-    device_import_routes,
+    device_routes,
     devices,
     me_routes,
     people,
@@ -26,8 +27,7 @@ from gateway.directory import (
 )
 from gateway.http import idempotency, openapi, status_page
 from gateway.http.body_limit import BodyLimit
-from gateway.http.dependencies import Tools
-from gateway.http.service_client import Owners
+from gateway.http.service_client import ServiceClients
 from gateway.live import routes as live_routes
 from gateway.live.hub import Hub
 from gateway.notifications import (
@@ -39,13 +39,15 @@ from gateway.notifications import (
     template_routes,
     unsubscribe_routes,
 )
-from gateway.notifications.batch_accept import Intake
 from gateway.permits import IMPORTS, ImportPermit
 from gateway.records import announcements, report_announcements, routes
 from gateway.roster_import import job
+from gateway.roster_import import routes as import_routes
 from gateway.schedules import routes as schedules
-from gateway.security.admission import Door
-from gateway.security.rate_limits import Limits, Rate
+from gateway.security.access_control import access_table
+from gateway.security.admission import Admission
+from gateway.security.rate_limits import Rate, RateLimiter
+from gateway.sends.batch_accept import BatchAcceptor
 from gateway.settings import Settings
 from gateway.tasks import dead_letters, failure_routes, projection, retention, task_routes
 from shared.events import (
@@ -63,15 +65,16 @@ from shared.events import (
 from shared.messaging import topology
 from shared.service.service import Service
 from shared.settings import read_file
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 RESUME_SECONDS = 5.0
 FORGET_SECONDS = 300.0
 LAPSE_SECONDS = 30.0
 
 
-def limits_of(settings: Settings) -> Limits:
+def limiter_of(settings: Settings) -> RateLimiter:
     """The limits that the settings name."""
-    return Limits(
+    return RateLimiter(
         {
             "caller": Rate(settings.rate_caller, settings.burst_caller),
             "school": Rate(settings.rate_school, settings.burst_school),
@@ -80,24 +83,57 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def build(settings: Settings, limits: Limits | None = None) -> Service:
+ROUTERS = (
+    live_routes.router,  # before /v1/tasks/{task_id}
+    create_routes.router,
+    read_routes.router,
+    delivery_report_routes.router,
+    template_routes.router,
+    inbox_routes.router,
+    schedules.router,
+    task_routes.router,
+    failure_routes.router,
+    school_routes.router,
+    calendar_routes.router,
+    people_routes.router,
+    student_routes.router,
+    class_routes.router,
+    *routes.routers,
+    me_routes.router,
+    device_routes.router,
+    import_routes.router,
+    import_routes.uploads,
+    sign_in.router,
+    cancel_resend_routes.router,
+    unsubscribe_routes.router,
+    api_keys.router,
+    administration_routes.router,
+    status_page.router,
+)
+ACCESS = access_table(route for router in ROUTERS for route in router.routes)
+"""(method, path) → who may, as the routes say it."""
+
+
+def build(settings: Settings, limiter: RateLimiter | None = None) -> Service:
     """The service, wired; the gateway is the one that creates keys and keeps dead letters."""
     service = Service("gateway", settings, creates_keys=True)
-    service.project("remember_tasks", (TaskChanged,), projection.remember_tasks)
-    service.resync("directory", resync.tell_directory)
-    service.on(NotificationDue, projection.remember_run)
+    service.project("remember_tasks", (TaskChanged,), projection.project_tasks)
+    service.resync("directory", resync.resync_directory)
+    service.on(NotificationDue, projection.record_scheduled_run)
     # Until 0.2 a projection kept the runs; its queue goes with the release after that.
-    service.drain(topology.aside("gateway", "remember_runs"), NotificationDue, projection.remember_run)
+    service.drain_old_queue(
+        topology.projection_retry_queue("gateway", "remember_runs"), NotificationDue, projection.record_scheduled_run
+    )
     service.on(TaskCancelRequested, job.cancel)
     service.on(DeviceInvalidated, devices.forget)
     service.on(TasksExpiryDue, retention.expire_results)
     service.on(AbsenceRecorded, announcements.announce)
     service.on(BehaviorRecorded, announcements.announce)
     service.on(PaymentRecorded, announcements.announce)
-    service.on(ReportReady, report_announcements.tell_of_report)
+    service.on(ReportReady, report_announcements.announce_report)
     service.work(ImportPermit, job.run, IMPORTS)
     service.sweep(RESUME_SECONDS, job.resume_imports)
-    service.sweep(RESUME_SECONDS, publish_bulk.tell_rest)
+    service.sweep(RESUME_SECONDS, publish_bulk.emit_remaining)
     service.sweep(FORGET_SECONDS, projection.forget_workers)
     service.sweep(LAPSE_SECONDS, classes.end_lapsed)
     service.sweep(FORGET_SECONDS, people.end_lapsed)
@@ -106,48 +142,21 @@ def build(settings: Settings, limits: Limits | None = None) -> Service:
     service.sweep(FORGET_SECONDS, passwords.forget_failures)
     service.sweep(FORGET_SECONDS, sessions.forget_sessions)
     for name, statement in invariants.INVARIANTS.items():
-        service.reconcile(name, statement)
-    service.hear(projection.Heard(service.transactions, limits or limits_of(settings)))
-    service.bury(dead_letters.keep)
-    for router in (
-        live_routes.router,  # before /v1/tasks/{task_id}
-        create_routes.router,
-        read_routes.router,
-        delivery_report_routes.router,
-        template_routes.router,
-        inbox_routes.router,
-        schedules.router,
-        task_routes.router,
-        failure_routes.router,
-        school_routes.router,
-        calendar_routes.router,
-        people_routes.router,
-        student_routes.router,
-        class_routes.router,
-        *routes.routers,
-        me_routes.router,
-        device_import_routes.router,
-        sign_in.router,
-        cancel_resend_routes.router,
-        unsubscribe_routes.router,
-        api_keys.router,
-        administration_routes.router,
-        status_page.router,
-    ):
-        service.serve(router)
+        service.check_invariant(name, statement)
+    service.on_heartbeat(projection.HeartbeatRecorder(service.transactions, limiter or limiter_of(settings)))
+    service.store_dead_letters(dead_letters.store_failures)
+    for router in ROUTERS:
+        service.include_router(router)
     return service
 
 
-def app(settings: Settings) -> FastAPI:
-    """The public application: the service, its owners, its problems and its documentation."""
-    limits = limits_of(settings)
-    service = build(settings, limits)
-    hub = Hub(longest=60 * settings.access_minutes)
-    service.listen((TaskChanged, InboxChanged), hub.heard, hub.interrupted)
-    service.background(hub.run)
-    service.stopping(hub.stop)
+def build_api(settings: Settings) -> Service:
+    """The service with everything that its routes ask for."""
+    limiter = limiter_of(settings)
+    service = build(settings, limiter)
+    rows = service.transactions
     signing_key = read_file("SIGNING_KEY_FILE", settings.signing_key_file)
-    owners = Owners(
+    owners = ServiceClients(
         {
             "notifier": settings.notifier_url,
             "files": settings.files_url,
@@ -156,19 +165,30 @@ def app(settings: Settings) -> FastAPI:
         },
         signing_key,
     )
-    service.closing(owners.close)
-    application = service.app()
-    application.state.owners = owners
-    application.state.hub = hub
-    application.state.intake = Intake(service.transactions)
-    application.state.tools = tools = _tools(service, settings, signing_key)
-    service.closing(tools.firebase.close)
-    application.add_middleware(create_routes.ShortWay)
-    application.add_middleware(BodyLimit, limit=settings.body_limit_bytes)
-    # The last is the outermost: nobody is told anything of a body before the door has let them in.
-    application.add_middleware(
-        Door, rows=service.transactions, verify_key=service.verify_key, limits=limits, keys=tools.keys
+    service.on_close(owners.close)
+    hub = Hub(longest=60 * settings.access_minutes)
+    service.on_broadcast((TaskChanged, InboxChanged), hub.heard, hub.interrupted)
+    service.background(hub.run)
+    service.on_stop(hub.stop)
+    keys, tools = Keys(rows), _sign_in_tools(rows, settings, signing_key)
+    service.on_close(tools.firebase.close)
+    fixed_paths = frozenset(path for _, path in ACCESS if "{" not in path)
+    service.provide(
+        Admission(rows, service.verifier, keys.caller, limiter, fixed_paths),
+        BodyLimit(settings.body_limit_bytes),
+        owners,
+        hub,
+        keys,
+        tools,
+        BatchAcceptor(rows),
+        status_page.StatusPage(rows, owners, service.runtime.not_ready),
     )
+    return service
+
+
+def app(service: Service) -> FastAPI:
+    """The public application: the service, its problems and its documentation."""
+    application = service.app()
     application.router.redirect_slashes = False  # behind a proxy it would redirect to its own address
     problems.install(application)
     status_page.documentation(application)
@@ -176,14 +196,11 @@ def app(settings: Settings) -> FastAPI:
     return application
 
 
-def _tools(service: Service, settings: Settings, signing_key: bytes) -> Tools:
-    """What signing in takes."""
+def _sign_in_tools(rows: UnitOfWorkFactory, settings: Settings, signing_key: bytes) -> SignInTools:
     access, refresh = dt.timedelta(minutes=settings.access_minutes), dt.timedelta(days=settings.refresh_days)
-    rows = service.transactions
-    return Tools(
+    return SignInTools(
         sessions.Sessions(rows, signing_key, access, refresh),
         passwords.Passwords(),
         passwords.Failures(rows, settings.sign_in_free_failures, settings.sign_in_longest_wait),
         Firebase(settings.firebase_project, settings.firebase_certificates_url),
-        Keys(rows),
     )

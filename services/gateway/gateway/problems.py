@@ -1,6 +1,6 @@
 """Problems as RFC 9457 says them, each with a stable code."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -8,39 +8,41 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 
 from shared.errors import NoSchool, SchoolConnectError
-from shared.http.preconditions import Declined
-from shared.persistence.database_errors import INFRASTRUCTURE, contention, infrastructure
+from shared.http.preconditions import DecisionRefused
+from shared.persistence.database_errors import INFRASTRUCTURE, is_contention, is_database_down
 
 log = structlog.get_logger()
 
 CODES = {
     "bad_request": "The request cannot be read.",
-    "unauthenticated": "No valid bearer token came with the request.",
-    "forbidden": "The token's role may not do this.",
-    "school_needed": "Name the school: the token is not bound to one.",
-    "membership_needed": "Say as what you sign in, with `school` and `role`; `memberships` lists what there is.",
-    "not_found": "Nothing with this id is visible here.",
-    "method_not_allowed": "The route does not know this method.",
-    "conflict": "It does not go together with how things stand now; read it again, then decide.",
-    "too_late": "It has gone too far for that; `state` says where it is.",
-    "idempotency_conflict": "The idempotency key was used with another request before.",
-    "stale": "It has changed since: If-Match names an older version; read it again.",
-    "precondition_needed": "Say which version is to be changed: send its ETag as If-Match.",
-    "rate_limited": "Too many requests; go on after Retry-After seconds.",
-    "unsupported_media_type": "The body is of a kind that this route does not take.",
-    "too_large": "The body is larger than this route takes.",
-    "invalid": "Fields of the request are missing or wrong; `errors` lists them all.",
-    "unknown_people": "Some ids are not people of this school; `people` lists them all.",
-    "unknown_classes": "Some ids are not classes of this school; `classes` lists them all.",
-    "unknown_schools": "Some schools are not there; `schools` lists them all.",
-    "empty_audience": "Nobody is meant: there is nobody in this grade or class.",
-    "unknown_school": "There is no such school here.",
-    "roster_refused": "The roster as a whole cannot be used.",
-    "unavailable": "A part that is needed is away; try again after Retry-After seconds.",
-    "internal": "Something is wrong on our side.",
+    "unauthenticated": "The request has no valid bearer token.",
+    "forbidden": "The role of this token is not allowed to do this.",
+    "school_needed": "The token is not bound to a school. Name the school in the request.",
+    "membership_needed": "You have several memberships. Choose one with `school` and `role`; `memberships` lists them.",
+    "not_found": "No such resource exists, or you are not allowed to see it.",
+    "method_not_allowed": "This route does not support this method.",
+    "conflict": "The request conflicts with the current state. Reload and try again.",
+    "too_late": "It is too late for this; `state` gives the current state.",
+    "idempotency_conflict": "This idempotency key was used before with another request.",
+    "stale": "The resource has changed: If-Match names an older version. Reload it.",
+    "precondition_needed": "This change needs a version. Send the ETag of the resource as If-Match.",
+    "rate_limited": "Too many requests. Try again after Retry-After seconds.",
+    "unsupported_media_type": "This route does not accept this media type.",
+    "too_large": "The body is larger than this route accepts.",
+    "invalid": "Fields of the request are missing or invalid; `errors` lists all of them.",
+    "unknown_people": "Some ids are not people of this school; `people` lists all of them.",
+    "unknown_classes": "Some ids are not classes of this school; `classes` lists all of them.",
+    "unknown_schools": "Some schools do not exist; `schools` lists all of them.",
+    "empty_audience": "The audience is empty: this grade or class has no students.",
+    "unknown_school": "There is no such school.",
+    "roster_refused": "The roster cannot be used as a whole.",
+    "unavailable": "A part of the system is unavailable. Try again after Retry-After seconds.",
+    "internal": "The server failed. The error was logged.",
 }
 """Every code and what it means; the documentation lists them from here."""
 
@@ -99,7 +101,7 @@ BY_STATUS = {
 BY_ROUTER = {
     "Not Found": "There is no such route.",
     "Method Not Allowed": CODES["method_not_allowed"],
-    "There was an error parsing the body": "The body is no JSON: not UTF-8, nested too deep, or a number too long.",
+    "There was an error parsing the body": "The body is not valid JSON: not UTF-8, too deep, or a number is too long.",
 }
 """What the framework says, in our words."""
 
@@ -112,11 +114,11 @@ def readable(errors: Sequence[Any]) -> list[dict[str, Any]]:
 def _message(error: Any) -> str:
     if error["type"] == "json_invalid":
         # FastAPI leaves the reason there; Python's own name what was expected, never what was found.
-        return f"is no JSON from this character on: {error.get('ctx', {}).get('error', error['msg'])}"
+        return f"is not valid JSON from this character on: {error.get('ctx', {}).get('error', error['msg'])}"
     return str(error["msg"]).removeprefix("Value error, ")
 
 
-KINDS = (Problem, Declined, RequestValidationError, HTTPException, NoSchool, psycopg.DataError)
+KINDS = (Problem, DecisionRefused, RequestValidationError, HTTPException, NoSchool, psycopg.DataError)
 """Errors that have an answer of their own."""
 NOT_AN_OBJECT = frozenset({"model_attributes_type", "model_type", "dict_type"})
 
@@ -124,9 +126,7 @@ NOT_AN_OBJECT = frozenset({"model_attributes_type", "model_type", "dict_type"})
 def _invalid(problem: RequestValidationError, content_type: str) -> JSONResponse:
     unread = any(tuple(error["loc"]) == ("body",) and error["type"] in NOT_AN_OBJECT for error in problem.errors())
     if unread and not _json(content_type):
-        return Problem(
-            415, "unsupported_media_type", "Send JSON, and say so: Content-Type: application/json"
-        ).response()
+        return Problem(415, "unsupported_media_type", "Send JSON with Content-Type: application/json").response()
     return Problem(422, "invalid", errors=readable(problem.errors())).response()
 
 
@@ -150,7 +150,7 @@ def answer(problem: Exception, content_type: str = "") -> JSONResponse:  # noqa:
     """
     if isinstance(problem, Problem):
         return problem.response()
-    if isinstance(problem, Declined):
+    if isinstance(problem, DecisionRefused):
         return Problem(problem.status_code, problem.code, problem.message, **problem.more).response()
     if isinstance(problem, RequestValidationError):
         return _invalid(problem, content_type)
@@ -162,11 +162,18 @@ def answer(problem: Exception, content_type: str = "") -> JSONResponse:  # noqa:
         # A value that PostgreSQL cannot hold, such as a NUL or a number beyond its type.
         log.warning("request.bad_value", error=type(problem).__name__)
         return Problem(422, "invalid", errors=[]).response()
-    if infrastructure(problem) or contention(problem):
+    if is_database_down(problem) or is_contention(problem):
         log.warning("request.unavailable", error=type(problem).__name__)
         return Problem(503, "unavailable").response()
     log.error("request.failed", exc_info=problem)
     return Problem(500, "internal").response()
+
+
+def allowed_methods(routes: Iterable[BaseRoute], path: str) -> set[str]:
+    """What a path can be asked for. One that is a route by itself is not the parameter of another."""
+    found = [each for each in iter_route_contexts(tuple(routes)) if each.methods and each.path_regex.match(path)]
+    itself = [each for each in found if not each.param_convertors]
+    return {method for each in itself or found for method in each.methods or ()}
 
 
 def install(app: FastAPI) -> None:
@@ -175,5 +182,10 @@ def install(app: FastAPI) -> None:
     async def handle(request: Request, problem: Exception) -> JSONResponse:
         return answer(problem, request.headers.get("content-type", ""))
 
+    async def handle_method(request: Request, _: Exception) -> JSONResponse:
+        allowed = sorted(allowed_methods(request.app.routes, request.scope["path"]))
+        return Problem(405, "method_not_allowed", headers={"Allow": ", ".join(allowed)}).response()
+
+    app.add_exception_handler(405, handle_method)
     for kind in (*KINDS, *INFRASTRUCTURE, Exception):
         app.add_exception_handler(kind, handle)

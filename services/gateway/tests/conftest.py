@@ -15,12 +15,14 @@ import pytest
 import pytest_asyncio
 from uuid_utils.compat import uuid7
 
-from gateway.http.service_client import Owners
-from gateway.main import app, build
+from gateway.http.service_client import ServiceClients
+from gateway.live.hub import Hub
+from gateway.main import app, build, build_api
 from gateway.permits import ImportPermit
 from gateway.roster_import import job
 from gateway.settings import Settings
 from shared.events import Envelope
+from shared.http.provided import Provided
 from shared.http.tokens import Claims, sign
 from shared.service.service import Service
 from shared.testing.fixtures import Backing, declare, eventually, fresh_database, fresh_vhost, write_keys
@@ -43,7 +45,7 @@ COLUMNS = {
 }
 
 
-class Scripted(Owners):
+class Scripted(ServiceClients):
     """Owners that answer as they are told, over the real client."""
 
     def __init__(self, key, script):
@@ -123,14 +125,15 @@ class Gateway:
 async def serving(backing, **changes):
     """The application within its lifespan."""
     settings = Settings(**({name.lower(): value for name, value in backing.environment("gateway").items()} | changes))
-    application = app(settings)
+    service = build_api(settings)
+    application = app(service)
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with (
         application.router.lifespan_context(application),
         httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=30) as client,
     ):
-        application.state.hub.stop()  # this client waits for the end of an answer; test_live has a server
-        yield Gateway(application.state.service, client, settings.signing_key_file.read_bytes(), backing)
+        Provided(Hub).by(application).stop()  # this client waits for the end of an answer; test_live has a server
+        yield Gateway(service, client, settings.signing_key_file.read_bytes(), backing)
 
 
 @pytest.fixture(scope="module")
@@ -168,15 +171,19 @@ def serve():
 @pytest.fixture
 def owners(gateway):
     """Puts scripted owners into the application; the real ones come back afterwards."""
-    state = gateway.client._transport.app.state
-    real = state.owners
+    overrides = gateway.client._transport.app.dependency_overrides
 
     def put(**script):
-        state.owners = Scripted(gateway.key, {tuple(name.split("_")): answer for name, answer in script.items()})
-        return state.owners
+        scripted = Scripted(gateway.key, {tuple(name.split("_")): answer for name, answer in script.items()})
+
+        async def instead():
+            return scripted
+
+        overrides[Provided(ServiceClients)] = instead
+        return scripted
 
     yield put
-    state.owners = real
+    overrides.pop(Provided(ServiceClients), None)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.notifications.read_routes import AudienceIn, audience_of
+from gateway.sends.audience import AudienceIn, audience_of
 from gateway.tasks import projection
 from shared.events import TaskChanged
 
@@ -148,7 +148,7 @@ async def moved(gateway, task, state, done, version=1):
         changed_at=dt.datetime.now(dt.UTC),
     )
     async with gateway.service.transactions.begin() as tx:
-        await projection.remember_tasks([fact], tx)
+        await projection.project_tasks([fact], tx)
 
 
 async def look(gateway, answer):

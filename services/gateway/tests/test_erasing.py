@@ -59,6 +59,8 @@ async def test_promise_14_an_erased_person_leaves_no_plaintext_and_does_not_come
     (row,) = await gateway.rows(LAST, (who,))
     fact = PersonChanged(**json.loads(row["data"]))
     assert (fact.active, fact.given_name, fact.contacts, fact.devices) == (False, "", (), ())
+    assert fact.erased
+    assert fact.erased_at
     assert admin.execute("SELECT wrapped FROM vault.key WHERE subject = %s", (who,)).fetchone() == (None,)
     # and: gone for good
     assert (await gateway.ask("DELETE", f"/v1/people/{who}")).status_code == 404

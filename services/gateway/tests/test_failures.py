@@ -30,7 +30,7 @@ async def buried(gateway, headers, body, queue=QUEUE):
     """A letter that the gateway has kept; its row."""
     letter = DeadLetter.of(headers | {"sc-queue": queue, "sc-attempt": 4}, body, dt.datetime.now(dt.UTC))
     async with gateway.service.transactions.begin() as tx:
-        await dead_letters.keep(letter, tx)
+        await dead_letters.store_failures(letter, tx)
     (row,) = await gateway.rows(KEPT, (headers["ce-id"],))
     return row
 

@@ -9,10 +9,10 @@ from fastapi import FastAPI, Header, HTTPException
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
-from gateway.http.service_client import Owners
+from gateway.http.service_client import ServiceClients
 from gateway.problems import CODES, Problem
-from gateway.security.access_control import Caller
-from shared.http.preconditions import Declined, IfMatch, NeededMatch, check_version, etag
+from gateway.security.caller import Caller
+from shared.http.preconditions import DecisionRefused, IfMatch, RequiredMatch, check_version, etag
 from shared.http.tokens import Claims
 from shared.testing.fixtures import write_keys
 
@@ -29,7 +29,7 @@ def owner(verify_key):
     app = FastAPI()
 
     @app.patch("/thing")
-    async def change(change: Change, version: NeededMatch, authorization: Annotated[str, Header()]):
+    async def change(change: Change, version: RequiredMatch, authorization: Annotated[str, Header()]):
         check_version(version, VERSION)
         claims = Claims.verify(authorization.removeprefix("Bearer "), verify_key, "internal")
         return JSONResponse(
@@ -40,7 +40,7 @@ def owner(verify_key):
     @app.post("/thing/cancel")
     async def cancel(version: IfMatch):
         check_version(version, VERSION)
-        raise Declined(409, "too_late", "It has been sent.", state="completed")
+        raise DecisionRefused(409, "too_late", "It has been sent.", state="completed")
 
     @app.delete("/thing")
     async def remove():
@@ -56,7 +56,9 @@ def owner(verify_key):
 @pytest.fixture
 async def owners(tmp_path):
     write_keys(tmp_path)
-    found = Owners({"owner": "http://owner", "gone": "http://127.0.0.1:1"}, (tmp_path / "signing.pem").read_bytes())
+    found = ServiceClients(
+        {"owner": "http://owner", "gone": "http://127.0.0.1:1"}, (tmp_path / "signing.pem").read_bytes()
+    )
     app = owner((tmp_path / "verify.pem").read_bytes())
     found._clients["owner"] = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://owner")
     yield found
@@ -64,7 +66,7 @@ async def owners(tmp_path):
 
 
 async def decide(owners, method, path, body=None, name="owner", **more):
-    return await owners.decide(name, method, path, CALLER, CALLER.school, body, **more)
+    return await owners.send_command(name, method, path, CALLER, CALLER.school, body, **more)
 
 
 async def test_a_decision_is_handed_on_with_its_etag_and_nothing_internal(owners):

@@ -8,13 +8,13 @@ import pytest
 from gateway.roster_import import job
 from gateway.roster_import.oneroster import read
 from shared.errors import LeaseLost
-from shared.jobs.time_limits import Limits
+from shared.jobs.time_limits import TimeLimits
 from shared.testing.fixtures import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FINAL = {"succeeded", "failed"}
-QUICK = Limits(lease=0.6, beat=0.1)
+QUICK = TimeLimits(lease=0.6, beat=0.1)
 DIRECTORY = "SELECT sourced_id, directory_version, version FROM school ORDER BY 1"
 PEOPLE = "SELECT sourced_id, version, digest FROM person ORDER BY 1"
 

@@ -268,7 +268,7 @@ async def test_what_is_told_in_sql_is_what_is_told_one_by_one(gateway, study):
         assert await publish_bulk.students(tx) == 1
     in_sql = await facts(gateway)
     async with gateway.service.transactions.begin() as tx:
-        await publish.tell(tx, people=[who], students=[(school, who)])
+        await publish.emit_states(tx, people=[who], students=[(school, who)])
     one_by_one = await facts(gateway)
     # then
     for event, mine, theirs in zip((PersonChanged, StudentChanged), in_sql, one_by_one, strict=True):

@@ -7,12 +7,12 @@ from uuid import UUID, uuid4
 import pytest
 from uuid_utils.compat import uuid7
 
-from gateway.notifications.batch_accept import TOGETHER, Intake
-from gateway.notifications.commands import SendCommand, request_notification
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
+from gateway.sends.batch_accept import TOGETHER, BatchAcceptor
+from gateway.sends.commands import SendCommand, request_notification
 from shared.events import Audience
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -25,7 +25,7 @@ WHERE t.school_id = %s
 """
 
 
-class InOneStatement(Transactions):
+class InOneStatement(UnitOfWorkFactory):
     """Transactions that have no other way."""
 
     def request(self, *_):
@@ -47,7 +47,7 @@ def command(audience):
 
 @pytest.fixture
 def at_once(gateway):
-    return Intake(InOneStatement(gateway.service.database, "gateway"))
+    return BatchAcceptor(InOneStatement(gateway.service.database, "gateway"))
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ async def test_many_at_once_are_each_their_own(gateway, at_once, staff):
 async def test_what_is_wrong_with_one_is_not_its_neighbours_matter(gateway, staff):
     school = await gateway.add_school()
     person, stranger = await gateway.add_person(school), uuid4()
-    intake = Intake(gateway.service.transactions)
+    intake = BatchAcceptor(gateway.service.transactions)
     people = [(person,), (person, stranger)] * 10
     # when
     sends = [intake.send(staff, school, command(Audience(people=each)), None) for each in people]
@@ -115,7 +115,7 @@ async def test_what_is_wrong_with_one_is_not_its_neighbours_matter(gateway, staf
 
 async def test_a_statement_that_fails_is_asked_again_one_by_one(gateway, staff):
     school = await gateway.add_school()
-    intake = Intake(gateway.service.transactions)
+    intake = BatchAcceptor(gateway.service.transactions)
     # when: one key is a text that PostgreSQL does not hold
     sends = [intake.send(staff, school, command(Audience(school=True)), key) for key in ("fine", "\x00", "good")]
     answers = await asyncio.gather(*sends, return_exceptions=True)
@@ -124,7 +124,7 @@ async def test_a_statement_that_fails_is_asked_again_one_by_one(gateway, staff):
 
 
 async def test_nothing_is_left_over_when_all_are_answered(gateway, staff):
-    intake = Intake(gateway.service.transactions)
+    intake = BatchAcceptor(gateway.service.transactions)
     school = await gateway.add_school()
     await asyncio.gather(*(intake.send(staff, school, command(Audience(school=True)), None) for _ in range(20)))
     assert intake.idle

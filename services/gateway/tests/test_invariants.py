@@ -11,7 +11,7 @@ BODY = {"type": "general", "title": "Closed", "body": "Snow", "audience": {"scho
 
 
 async def violations(gateway):
-    return (await gateway.service.reconciler.count())["intent_unheard"]
+    return (await gateway.service.invariant_checker.count())["intent_unheard"]
 
 
 async def test_promise_01_an_intent_that_nobody_ever_spoke_of_is_counted(gateway):
@@ -33,8 +33,8 @@ async def test_an_import_that_ended_while_its_task_did_not_is_counted(gateway, r
     task = await gateway.open_import(roster(["nowhere"], []))
     query = "INSERT INTO task (task_id, kind, state) VALUES (%s, 'import.oneroster', 'running') RETURNING task_id"
     await gateway.one(query, (task,))
-    assert (await gateway.service.reconciler.count())["import_left_open"] == 0
+    assert (await gateway.service.invariant_checker.count())["import_left_open"] == 0
     query = "UPDATE import_job SET finished_at = now() - interval '1 hour' WHERE task_id = %s RETURNING task_id"
     await gateway.one(query, (task,))
-    assert (await gateway.service.reconciler.count())["import_left_open"] == 1
+    assert (await gateway.service.invariant_checker.count())["import_left_open"] == 1
     await gateway.one("UPDATE task SET state = 'succeeded' WHERE task_id = %s RETURNING task_id", (task,))

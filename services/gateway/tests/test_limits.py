@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.security.rate_limits import Limits, Rate
+from gateway.security.rate_limits import Rate, RateLimiter
 
 
 class Clock:
@@ -20,31 +20,31 @@ def clock():
 
 
 def taken(limits, times, *wanted):
-    granted = [limits.take(wanted) for _ in range(times)]
+    granted = [limits.acquire(wanted) for _ in range(times)]
     return sum(each.wait == 0 for each in granted)
 
 
 def test_a_burst_is_granted_then_the_rate(clock):
-    limits = Limits({"caller": Rate(2, 10)}, clock)
+    limits = RateLimiter({"caller": Rate(2, 10)}, clock)
     assert taken(limits, 20, ("caller", "ada")) == 10
     assert taken(limits, 20, ("caller", "bob")) == 10
     clock.now = 3.0
     assert taken(limits, 20, ("caller", "ada")) == 6
-    assert limits.take([("caller", "ada")]).wait == pytest.approx(0.5)
+    assert limits.acquire([("caller", "ada")]).wait == pytest.approx(0.5)
 
 
 def test_what_one_limit_refuses_is_not_taken_from_the_other(clock):
-    limits = Limits({"caller": Rate(1, 5), "school": Rate(1, 8)}, clock)
+    limits = RateLimiter({"caller": Rate(1, 5), "school": Rate(1, 8)}, clock)
     assert taken(limits, 7, ("caller", "ada"), ("school", "one")) == 5
     assert taken(limits, 7, ("caller", "bob"), ("school", "one")) == 3
     assert taken(limits, 7, ("caller", "bob"), ("school", "two")) == 2
 
 
 def test_gateways_that_are_alive_share_a_limit(clock):
-    limits = Limits({"caller": Rate(8, 40)}, clock)
+    limits = RateLimiter({"caller": Rate(8, 40)}, clock)
     for number in range(4):
-        limits.heard({"service": "gateway", "worker": f"gateway-{number}", "every_seconds": 5})
-    limits.heard({"service": "notifier", "worker": "notifier-1", "every_seconds": 5})
+        limits.on_heartbeat({"service": "gateway", "worker": f"gateway-{number}", "every_seconds": 5})
+    limits.on_heartbeat({"service": "notifier", "worker": "notifier-1", "every_seconds": 5})
     assert taken(limits, 50, ("caller", "ada")) == 10
     clock.now = 1.0
     assert taken(limits, 50, ("caller", "ada")) == 2
@@ -53,7 +53,7 @@ def test_gateways_that_are_alive_share_a_limit(clock):
 
 
 def test_no_rate_is_no_limit(clock):
-    assert Limits({"caller": Rate(0, 1)}, clock).take([("caller", "ada")]) is None
+    assert RateLimiter({"caller": Rate(0, 1)}, clock).acquire([("caller", "ada")]) is None
 
 
 @pytest.mark.asyncio(loop_scope="module")

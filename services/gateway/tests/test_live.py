@@ -17,9 +17,10 @@ from uuid_utils.compat import uuid7
 
 from gateway.live.hub import Hub
 from gateway.live.sse_response import MOST_CHUNKS, Client, Interest
-from gateway.main import app, build
+from gateway.main import app, build, build_api
 from gateway.settings import Settings
 from shared.events import Envelope, InboxChanged, TaskChanged
+from shared.http.provided import Provided
 from shared.http.tokens import Claims, sign
 from shared.service.server import Server
 from shared.testing.fixtures import declare, eventually
@@ -88,17 +89,17 @@ def told(people, school):
 
 @asynccontextmanager
 async def serving(settings):
-    application = app(settings)
+    service = build_api(settings)
+    application = app(service)
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         found.listen(256)
         server = Server(uvicorn.Config(application, log_config=None, http="httptools"), application)
         running = asyncio.create_task(server.serve([found]))
         try:
-            service = application.state.service
             await eventually(service.runtime.not_ready, lambda reasons: reasons == [], within=30)
             url = f"http://127.0.0.1:{found.getsockname()[1]}"
-            yield Door(server, service, application.state.hub, url, settings.signing_key_file.read_bytes())
+            yield Door(server, service, Provided(Hub).by(application), url, settings.signing_key_file.read_bytes())
         finally:
             server.should_exit = True
             await running

@@ -17,7 +17,7 @@ SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wai
 
 
 async def reserve(tx, school, _):
-    await publish.Positions.reserve(tx, [[school]])
+    await publish.DirectoryPositions.reserve(tx, [[school]])
 
 
 async def bump_a_person(tx, _, person):

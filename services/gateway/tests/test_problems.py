@@ -209,7 +209,7 @@ async def test_a_body_that_breaks_off_says_where_and_why(gateway):
     answer = await gateway.ask("POST", "/v1/notifications", "staff", uuid4(), None, headers, content=b'{"title": ')
     (error,) = check(answer)["errors"]
     assert error["loc"] == ["body", "10"]
-    assert error["message"] == "is no JSON from this character on: Expecting value"
+    assert error["message"] == "is not valid JSON from this character on: Expecting value"
 
 
 async def test_a_body_over_the_limit_is_refused_announced_or_not(gateway):

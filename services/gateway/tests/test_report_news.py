@@ -25,7 +25,7 @@ class Desk:
         facts = {"name": "Monthly report", "period": "November 2026", "ready_at": AT}
         event = ReportReady(**({"report_id": self.report, "school_id": self.school} | facts | changes))
         async with self.gateway.service.transactions.begin() as tx:
-            await report_announcements.tell_of_report(event, tx)
+            await report_announcements.announce_report(event, tx)
 
     async def asked(self):
         rows = await self.gateway.rows(ASKED, (f"%{self.report}%",))
@@ -94,6 +94,37 @@ async def test_a_students_report_is_for_the_guardians_with_custody_and_nobody_he
     assert asked[0]["variables"]["report"] == "Monthly report, Ada"
     # then who asked hears of it once: among the others with custody, by themselves without
     assert [each["audience"]["people"] for each in asked[1:]] == ([] if custody else [[str(guardian)]])
+
+
+def far_from_utc():
+    """A timezone whose date is not UTC's at this moment, and that date."""
+    now = dt.datetime.now(dt.UTC)
+    for name, hours in (("Pacific/Kiritimati", 14), ("Etc/GMT+12", -12)):
+        today = (now + dt.timedelta(hours=hours)).date()
+        if today != now.date():
+            return name, today
+    raise AssertionError  # one of the two always has another date
+
+
+@pytest.mark.parametrize(
+    ("edge", "days", "holds"), [("ends", 0, False), ("starts", 1, False), ("ends", 1, True), ("starts", 0, True)]
+)
+async def test_a_reports_readers_are_those_of_the_schools_own_day(desk, edge, days, holds):
+    """A membership begins and ends by the clock on the school's wall."""
+    # given
+    some, (zone, today) = await desk("report"), far_from_utc()
+    requester = await some.gateway.add_person(some.school, "school_admin")
+    async with some.gateway.service.transactions.begin() as tx:
+        await tx.execute("UPDATE school SET timezone = %s WHERE school_id = %s", (zone, some.school))
+        values = (today + dt.timedelta(days=days), requester)
+        await tx.execute(f"UPDATE membership SET {edge} = %s WHERE person_id = %s", values)
+    # when
+    await some.ready(requested_by=requester)
+    # then: a requester who is one of the administration today is not told twice, one who is not is told in any case
+    others = [] if holds else [[str(requester)]]
+    told = await some.whom()
+    assert told[0] == {"school": True, "roles": ["school_admin"]}
+    assert [each["people"] for each in told[1:]] == others
 
 
 async def test_a_report_that_is_told_ready_twice_is_told_once(desk):

@@ -27,7 +27,7 @@ async def test_promise_12_an_owner_tells_its_directory_anew(gateway):
     await gateway.rows("DELETE FROM membership WHERE person_id = %s RETURNING 1", (nobody,))
     before = await gateway.one(END)
     # when
-    told = await resync.tell_directory(gateway.service.transactions)
+    told = await resync.resync_directory(gateway.service.transactions)
     # then
     facts = await gateway.rows(TOLD, (before,))
     assert told == len(facts)

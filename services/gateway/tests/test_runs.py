@@ -25,7 +25,7 @@ async def test_a_run_of_a_schedule_can_be_looked_up_like_any_send(gateway):
     # when: told twice
     for _ in range(2):
         async with gateway.service.transactions.begin() as tx:
-            await projection.remember_run(due, tx)
+            await projection.record_scheduled_run(due, tx)
     # then
     found = await gateway.rows("SELECT * FROM intent WHERE notification_id = %s", (ids["notification_id"],))
     assert [(row["school_id"], row["task_id"]) for row in found] == [(school, ids["task_id"])]

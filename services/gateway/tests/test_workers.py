@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.security.rate_limits import Limits
+from gateway.security.rate_limits import RateLimiter
 from gateway.tasks import projection
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -13,7 +13,7 @@ SILENCE = "UPDATE worker SET seen_at = seen_at - interval '1 minute' WHERE worke
 
 async def test_seed_24_a_silent_worker_is_listed_as_stale_and_no_worker_is_asked(backing, gateway, serve):
     # given: two workers, one of which has been silent for longer than three heartbeats
-    heard = projection.Heard(gateway.service.transactions, Limits({}))
+    heard = projection.HeartbeatRecorder(gateway.service.transactions, RateLimiter({}))
     for worker in ("notifier@here:1", "notifier@here:2"):
         await heard({"service": "notifier", "worker": worker, "every_seconds": 5.0})
     async with gateway.service.transactions.begin() as tx:

@@ -2,7 +2,7 @@
 
 from notifier.main import build, couriers
 from notifier.settings import Settings
-from shared.service.server import serve
+from shared.service.server import run
 
 settings = Settings()
-serve("notifier", settings, build(settings, couriers(settings)).app())
+run("notifier", settings, build(settings, couriers(settings)).app())

@@ -1,11 +1,22 @@
-"""The tables as they are declared are the tables that the migrations make."""
+"""The tables as they are declared, held against those that the migrations make."""
+
+import pytest
 
 from notifier.tables import NotifierTable
 from shared.persistence.tables import SpineTable
-from shared.testing.drift import drift
+from shared.testing.drift import drift, unprotected
 from shared.testing.fixtures import fresh_database
 
 
-def test_the_declared_tables_are_those_that_migrations_make():
-    with fresh_database(["notifier"]) as database:
-        assert drift(database, "notifier", NotifierTable.metadata, beside=SpineTable.metadata.tables) == []
+@pytest.fixture(scope="module")
+def database():
+    with fresh_database(["notifier"]) as url:
+        yield url
+
+
+def test_the_declared_tables_are_those_that_migrations_make(database):
+    assert drift(database, "notifier", NotifierTable.metadata, beside=SpineTable.metadata.tables) == []
+
+
+def test_tables_with_rows_of_schools_force_row_level_security(database):
+    assert unprotected(database, "notifier", NotifierTable.metadata) == []

@@ -2,7 +2,7 @@
 
 from reports.main import build
 from reports.settings import Settings
-from shared.service.server import serve
+from shared.service.server import run
 
 settings = Settings()
-serve("reports", settings, build(settings).app())
+run("reports", settings, build(settings).app())

@@ -2,7 +2,7 @@
 
 from scheduler.main import build
 from scheduler.settings import Settings
-from shared.service.server import serve
+from shared.service.server import run
 
 settings = Settings()
-serve("scheduler", settings, build(settings).app())
+run("scheduler", settings, build(settings).app())

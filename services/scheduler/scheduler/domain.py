@@ -1,4 +1,4 @@
-"""Pure rules of the scheduler: how late a run may be, which missed ticks still happen, and what a run is called."""
+"""Pure rules of the scheduler: how late a run may be, which missed runs still take place, and the id of a run."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -16,22 +16,22 @@ LATEST: dict[Kind, dt.timedelta] = {
     "payment": dt.timedelta(hours=48),
     "general": dt.timedelta(hours=12),
 }
-"""How late a notification of a kind may still be sent. Safety ("closed today") is about its day and ends with it."""
+"""How late a notification of each kind may be sent. A safety notification is about its day and ends with it."""
 GRACE = dt.timedelta(seconds=60)
-"""Later than this, a tick counts as missed where the policy is to skip."""
-MOST = 10
-"""Ticks of one schedule caught up in one commit; the next claim goes on with the rest."""
-FIRST_LOOK = dt.timedelta(minutes=2)
-WIDER = 8
+"""With the policy `skip`, a run that is later than this counts as missed."""
+CATCH_UP_LIMIT = 10
+"""Missed runs of one schedule per commit; the next claim continues with the others."""
+FIRST_WINDOW = dt.timedelta(minutes=2)
+WINDOW_FACTOR = 8
 DAY = dt.timedelta(days=1)
 
 Latest = Callable[[dt.datetime], dt.datetime]
-"""A tick → the last instant at which it may still run."""
+"""Due time of a run → the last instant at which it may take place."""
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """What a due schedule does now: the ticks that run, why others were dropped (or ""), and its next tick."""
+class DueDecision:
+    """What a due schedule does now: the runs, why others were dropped (or ""), and the next due time (`then`)."""
 
     runs: tuple[dt.datetime, ...]
     dropped: Literal["", "missed", "expired", "moved"]
@@ -39,17 +39,17 @@ class Turn:
 
 
 def run_id(schedule_id: UUID, name: str) -> UUID:
-    """The same run has the same id, whoever makes it and however often: consumers take it once."""
+    """Return the id of a run. It is the same in each replica and for each attempt, so that consumers handle it once."""
     return uuid5(schedule_id, name)
 
 
-def tick_name(due_at: dt.datetime) -> str:
-    """What a tick is called in `run_id`."""
+def run_name(due_at: dt.datetime) -> str:
+    """Return the name of a run for `run_id`."""
     return due_at.astimezone(dt.UTC).isoformat()
 
 
 def last_moment(kind: Kind | None, timezone: str, max_age_seconds: int | None) -> Latest:
-    """How long after its tick a run makes sense: by the kind of the notification and by what was asked for."""
+    """Return how late runs may be, by the kind of the notification and by the request."""
 
     def latest(tick: dt.datetime) -> dt.datetime:
         limits = [tick + dt.timedelta(seconds=max_age_seconds)] if max_age_seconds is not None else []
@@ -63,13 +63,13 @@ def last_moment(kind: Kind | None, timezone: str, max_age_seconds: int | None) -
 
 
 def end_of_day(instant: dt.datetime, timezone: str) -> dt.datetime:
-    """The midnight that ends the local day of an instant."""
+    """Return the midnight at the end of the local day of an instant."""
     zone = zone_of(timezone)
     midnight = dt.datetime.combine(instant.astimezone(zone).date() + DAY, dt.time())
     return instants(midnight, zone)[0]
 
 
-def take_turn(
+def decide_due_runs(
     rule: Rule,
     timezone: str,
     due_at: dt.datetime,
@@ -78,8 +78,8 @@ def take_turn(
     policy: CatchUp,
     latest: Latest,
     school: SchoolCalendar,
-) -> Turn:
-    """A schedule has come due at `due_at`. Each tick runs at most once; what is too late for its purpose never does."""
+) -> DueDecision:
+    """Decide about a schedule that was due at `due_at`. Each run takes place at most once, and never too late."""
 
     def after(tick: dt.datetime) -> dt.datetime | None:
         return next_run(rule, timezone, tick, school)
@@ -88,25 +88,25 @@ def take_turn(
     if following is None or following > now:
         ticks = [due_at]
     elif policy == "all":
-        return _each(due_at, now, latest, after)
+        return _catch_up(due_at, now, latest, after)
     else:
         ticks = [_newest(due_at, now, after)]
         following = after(ticks[0])
     tick = ticks[0]
     if now > latest(tick):
-        return Turn((), "expired", following)
+        return DueDecision((), "expired", following)
     if policy == "skip" and now - tick > GRACE:
-        return Turn((), "missed", following)
-    return Turn((tick,), "missed" if tick != due_at else "", following)
+        return DueDecision((), "missed", following)
+    return DueDecision((tick,), "missed" if tick != due_at else "", following)
 
 
-def _each(
+def _catch_up(
     due_at: dt.datetime, now: dt.datetime, latest: Latest, after: Callable[[dt.datetime], dt.datetime | None]
-) -> Turn:
+) -> DueDecision:
     runs: list[dt.datetime] = []
     dropped: Literal["", "expired"] = ""
     tick: dt.datetime | None = due_at
-    for _ in range(MOST):
+    for _ in range(CATCH_UP_LIMIT):
         if tick is None or tick > now:
             break
         if now <= latest(tick):
@@ -114,12 +114,12 @@ def _each(
         else:
             dropped = "expired"
         tick = after(tick)
-    return Turn(tuple(runs), dropped, tick)
+    return DueDecision(tuple(runs), dropped, tick)
 
 
 def _newest(due_at: dt.datetime, now: dt.datetime, after: Callable[[dt.datetime], dt.datetime | None]) -> dt.datetime:
-    """The newest tick not after `now`: looked for in ever wider windows, so that a long rest costs no long search."""
-    window = FIRST_LOOK
+    """Return the newest due time not after `now`, searched in growing windows: a long outage needs no long search."""
+    window = FIRST_WINDOW
     while True:
         since = max(due_at, now - window)
         found = after(since) if since > due_at else due_at
@@ -127,20 +127,20 @@ def _newest(due_at: dt.datetime, now: dt.datetime, after: Callable[[dt.datetime]
             while (later := after(found)) is not None and later <= now:
                 found = later
             return found
-        window *= WIDER
+        window *= WINDOW_FACTOR
 
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """A calendar month at a school; `starts_at` up to but not including `ends_at`."""
+    """A calendar month at a school, from `starts_at` to `ends_at` (exclusive)."""
 
     first: dt.date
     starts_at: dt.datetime
     ends_at: dt.datetime
 
 
-def month_that_ended(instant: dt.datetime, timezone: str) -> Month:
-    """The calendar month before the local month of an instant, in that zone's own days."""
+def previous_month(instant: dt.datetime, timezone: str) -> Month:
+    """Return the calendar month before the local month of an instant, in a timezone."""
     zone = zone_of(timezone)
     this = instant.astimezone(zone).date().replace(day=1)
     before = (this - DAY).replace(day=1)

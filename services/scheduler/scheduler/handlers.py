@@ -1,52 +1,52 @@
-"""Event → decide → store → emit: schedules are taken up; schools and their calendars are kept in step."""
+"""Handlers: register schedules, cancel them, and project schools and their calendars."""
 
 import json
 from collections.abc import Sequence
 
 from scheduler import decisions, store
-from scheduler.decisions import Which
+from scheduler.decisions import Target
 from shared.events import CalendarChanged, DirectoryEvent, Event, ScheduleRequested, SchoolChanged, TaskCancelRequested
 from shared.events.schedule_rules import OnceRule
 from shared.jobs.task_status import track
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 
-async def take_up(event: ScheduleRequested, tx: Transaction) -> None:
-    """Arm what was asked for. Where it was decided about before it was known, that decision holds."""
+async def register(event: ScheduleRequested, tx: UnitOfWork) -> None:
+    """Register a requested schedule and compute its first run; apply a decision that arrived before the request."""
     if not event.payload:
-        # Erased on the way: there is nothing left to say. A single run's task bears the schedule's id.
+        # The texts were erased before the request arrived. The task of a single run has the id of its schedule.
         if isinstance(event.rule, OnceRule):
-            erased = "its texts were erased before it came due"
+            erased = "the texts of the notification were erased before it was due"
             await track(tx, event.schedule_id, school_id=event.school_id, kind=store.KIND, state="failed", error=erased)
-        await tx.execute(store.BURY, {"id": event.schedule_id})
+        await tx.execute(store.DELETE_TOMBSTONE, {"id": event.schedule_id})
         return
     cause = tx.cause
-    row = await store.take_up(tx, event, (cause.correlation_id or cause.id) if cause else None)
+    row = await store.register(tx, event, (cause.correlation_id or cause.id) if cause else None)
     if row is None:
         return
     if row["wish"] is not None:
-        await decisions.fulfil(tx, event.schedule_id)
+        await decisions.apply_deferred_decision(tx, event.schedule_id)
         return
     if row["state"] == "cancelled":
         await store.end_task(tx, row | {"payload": event.payload}, "cancelled")
-    store.tell(tx, row)
+    store.publish_change(tx, row)
 
 
-async def cancel_task(event: TaskCancelRequested, tx: Transaction) -> None:
-    """A single send that was asked to stop as a task: its schedule has the task's id. The notifier is asked as well."""
+async def cancel_task(event: TaskCancelRequested, tx: UnitOfWork) -> None:
+    """Cancel the schedule of a cancelled task: a single run has the id of its schedule. The notifier reacts as well."""
     if event.kind == store.KIND and event.school_id is not None:
-        which = Which(event.task_id, event.school_id, admin=False, expected=None)
-        await decisions.cancel_if_open(tx, which)
+        target = Target(event.task_id, event.school_id, admin=False, expected=None)
+        await decisions.cancel_if_open(tx, target)
 
 
-async def remember_schools(events: Sequence[Event], tx: Transaction) -> None:
-    """Keep timezones, calendars and how far each school's directory has come."""
+async def remember_schools(events: Sequence[Event], tx: UnitOfWork) -> None:
+    """Project the timezone, the calendar and the directory version of each school."""
     schools = [e for e in events if isinstance(e, SchoolChanged)]
     calendars = [e for e in events if isinstance(e, CalendarChanged)]
     if schools:
-        await tx.execute(store.REMEMBER_SCHOOLS, {"rows": json.dumps([_school(e) for e in schools])})
+        await tx.execute(store.UPSERT_SCHOOLS, {"rows": json.dumps([_school(e) for e in schools])})
     if calendars:
-        await tx.execute(store.REMEMBER_CALENDARS, {"rows": json.dumps([_calendar(e) for e in calendars])})
+        await tx.execute(store.UPSERT_CALENDARS, {"rows": json.dumps([_calendar(e) for e in calendars])})
     positions = [
         {"school_id": str(school), "seen": version}
         for e in events
@@ -54,7 +54,7 @@ async def remember_schools(events: Sequence[Event], tx: Transaction) -> None:
         for school, version in e.positions.items()
     ]
     if positions:
-        await tx.execute(store.REMEMBER_POSITIONS, {"rows": json.dumps(positions)})
+        await tx.execute(store.UPSERT_DIRECTORY_VERSIONS, {"rows": json.dumps(positions)})
 
 
 def _school(event: SchoolChanged) -> dict[str, object]:
@@ -70,15 +70,15 @@ def _calendar(event: CalendarChanged) -> dict[str, object]:
     }
 
 
-async def follow_calendars(transactions: Transactions) -> None:
-    """Arm again what a changed calendar moves."""
+async def follow_calendars(transactions: UnitOfWorkFactory) -> None:
+    """Recompute the next runs of schedules that a changed calendar moves."""
     while True:
         async with transactions.begin() as tx:
-            if await store.follow_calendars(tx) == 0:
+            if await store.recompute_outdated(tx) == 0:
                 return
 
 
-async def forget(transactions: Transactions, days: int) -> None:
-    """Forget schedules that ended long ago."""
+async def forget(transactions: UnitOfWorkFactory, days: int) -> None:
+    """Delete schedules that ended more than `days` days ago."""
     async with transactions.begin() as tx:
-        await tx.execute(store.FORGET, {"days": days})
+        await tx.execute(store.DELETE_ENDED_SCHEDULES, {"days": days})

@@ -1,7 +1,7 @@
-"""Builds the scheduler: what time triggers happens on time, once, whoever dies. Read `build` to know the service."""
+"""Builds the scheduler, which runs schedules on time and once, also after a crash. `build` shows all its parts."""
 
-from scheduler import api, handlers, invariants, system
-from scheduler.firing import Firing
+from scheduler import api, handlers, invariants, system_schedules
+from scheduler.claim_loop import DueScheduleLoop
 from scheduler.settings import Settings
 from shared.events import CalendarChanged, ScheduleRequested, SchoolChanged, StudentChanged, TaskCancelRequested
 from shared.service.service import Service
@@ -11,17 +11,17 @@ FORGET_SECONDS = 600.0
 
 
 def build(settings: Settings) -> Service:
-    """The service, wired. Students are projected for the school's directory version only."""
+    """Build the service. It reads students only because their events advance the school's directory version."""
     service = Service("scheduler", settings)
     events = (SchoolChanged, CalendarChanged, StudentChanged)
     service.project("remember_schools", events, handlers.remember_schools)
-    service.on(ScheduleRequested, handlers.take_up)
+    service.on(ScheduleRequested, handlers.register)
     service.on(TaskCancelRequested, handlers.cancel_task)
-    service.background(Firing(service.transactions, claim=settings.claim, look_every=settings.look_every).run)
-    service.sweep(settings.maintain_every, system.maintain)
+    service.background(DueScheduleLoop(service.transactions, claim=settings.claim, look_every=settings.look_every).run)
+    service.sweep(settings.maintain_every, system_schedules.maintain)
     service.sweep(FOLLOW_SECONDS, handlers.follow_calendars)
     service.sweep(FORGET_SECONDS, handlers.forget, settings.keep_days)
     for name, statement in invariants.INVARIANTS.items():
-        service.reconcile(name, statement)
-    service.serve(api.router)
+        service.check_invariant(name, statement)
+    service.include_router(api.router)
     return service

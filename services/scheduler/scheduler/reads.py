@@ -1,4 +1,4 @@
-"""Reads of schedules: for people, and for the sweep that keeps the system's own."""
+"""Queries on schedules: for the routes, and for the periodic task that maintains system schedules."""
 
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from shared.persistence.query import Query, given, showing
 
 
 class Armed(SQLModel):
-    """What tells whether one of the system's own schedules is as it should be."""
+    """The fields of a system schedule that show whether it is up to date."""
 
     schedule_id: UUID
     timezone: str
@@ -28,27 +28,31 @@ class SchoolZone(SQLModel):
     timezone: str
 
 
-OURS = col(ScheduleRow.school_id) == given("school")
+OF_SCHOOL = col(ScheduleRow.school_id) == given("school")
 OF_THE_GROUP = col(ScheduleRow.school_id).is_(None)
-NEWEST = (
+SELECT_NEWEST = (
     showing(ScheduleRead, ScheduleRow)
     .where(col(ScheduleRow.rule).is_not(None))  # without one it is a tombstone, which is not shown
     .order_by(col(ScheduleRow.schedule_id).desc())
     .limit(given("limit"))
 )
-CHOICES = {
+CONDITIONS = {
     "id": col(ScheduleRow.schedule_id) == given("id"),
     "state": col(ScheduleRow.state) == given("state"),
     "after": col(ScheduleRow.schedule_id) < given("after"),
 }
-LIST_SCHEDULES = Query(ScheduleRead, NEWEST.where(OURS, col(ScheduleRow.emits) == NotificationDue.topic), **CHOICES)
+LIST_SCHEDULES = Query(
+    ScheduleRead, SELECT_NEWEST.where(OF_SCHOOL, col(ScheduleRow.emits) == NotificationDue.topic), **CONDITIONS
+)
 """Schedules of a school, newest first."""
 LIST_SYSTEM_SCHEDULES = Query(
-    ScheduleRead, NEWEST.where(or_(OURS, OF_THE_GROUP), col(ScheduleRow.emits) != NotificationDue.topic), **CHOICES
+    ScheduleRead,
+    SELECT_NEWEST.where(or_(OF_SCHOOL, OF_THE_GROUP), col(ScheduleRow.emits) != NotificationDue.topic),
+    **CONDITIONS,
 )
-"""The system's own for a school, those of the whole group included, newest first."""
-READ_SCHEDULE = Query(ScheduleRead, NEWEST.where(or_(OURS, OF_THE_GROUP)), **CHOICES)
-"""A schedule that a school may see."""
+"""System schedules of a school and of the whole group, newest first."""
+READ_SCHEDULE = Query(ScheduleRead, SELECT_NEWEST.where(or_(OF_SCHOOL, OF_THE_GROUP)), **CONDITIONS)
+"""One schedule that a school may see."""
 
 FIND_ARMED = Query(
     Armed, showing(Armed, ScheduleRow).where(col(ScheduleRow.emits) == any_(given("topics", ARRAY(Text))))
@@ -57,4 +61,4 @@ FIND_ARMED = Query(
 LIST_ZONES = Query(
     SchoolZone, showing(SchoolZone, SchoolRow).where(col(SchoolRow.active), col(SchoolRow.timezone).is_not(None))
 )
-"""Active schools whose timezone is known."""
+"""Active schools with a known timezone."""

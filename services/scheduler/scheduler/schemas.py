@@ -1,4 +1,4 @@
-"""What the scheduler answers: schedules as people see them."""
+"""Response models of the scheduler."""
 
 import datetime as dt
 from typing import Any
@@ -11,7 +11,10 @@ from shared.recurrence import zone_of
 
 
 class LastRun(BaseModel):
-    """The last run: when it was due, when it ran, what became of it, and what it published."""
+    """The last run: its due time, its time, its outcome, and what it published.
+
+    The gateway adds `task` with state, result and error of the task, when it knows them.
+    """
 
     due_at: str | None
     ran_at: str | None
@@ -21,7 +24,7 @@ class LastRun(BaseModel):
 
 
 class Schedule(ScheduleShown):
-    """A schedule; times of runs are in the school's timezone, or in its own while the school is not known."""
+    """A schedule. Times of runs are in the school's timezone, or in the schedule's own while the school is unknown."""
 
     id: UUID
     message: dict[str, Any] | None
@@ -32,7 +35,7 @@ class Schedule(ScheduleShown):
 
 
 class SchedulePage(BaseModel):
-    """Newest first; ask again with `next` as `after` to go on, it is null on the last page."""
+    """A page of schedules, newest first. Pass `next` as `after` for the next page; it is null on the last page."""
 
     items: list[Schedule]
     timezone: str
@@ -47,12 +50,12 @@ class Preview(BaseModel):
 
 
 def local(moment: dt.datetime, zone: str) -> str:
-    """Say an instant with the offset that a zone has then."""
+    """Format an instant with the offset of a timezone."""
     return moment.astimezone(zone_of(zone)).isoformat()
 
 
 def shown(stored: ScheduleRead, school_zone: str | None) -> Schedule:
-    """Show a stored schedule."""
+    """Make the response of a stored schedule."""
     zone = school_zone or stored.timezone
     payload = stored.payload or {}
     message = {name: value for name, value in payload.items() if name not in ("notification_id", "task_id")}

@@ -1,4 +1,4 @@
-"""What the scheduler reads from its environment."""
+"""Settings of the scheduler."""
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -7,16 +7,16 @@ from shared.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """How it claims, how often it looks, how long it remembers; times in seconds unless the name says otherwise."""
+    """Settings of the scheduler. Times are in seconds, unless the name has another unit."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     port: int = 8004
     publish_timeout: float = 3.5
     relay_lease: float = 4.0
-    """Shorter than elsewhere: what a killed replica was about to publish is on its way again within the promised 5 s.
-    Published twice, it has the same id."""
-    claim: int = Field(default=500, ge=1, le=5000, description="single runs released by one commit")
-    look_every: float = Field(default=0.2, gt=0, description="the longest sleep: what another replica was told is seen")
-    maintain_every: float = Field(default=15.0, gt=0, description="the system's own schedules are looked after")
-    keep_days: int = Field(default=400, ge=1, description="schedules that have ended are forgotten after")
+    """Shorter than in other services: messages of a killed replica are published by another within the promised 5 s. A
+    message that is published twice has the same id."""
+    claim: int = Field(default=500, ge=1, le=5000, description="single runs per commit")
+    look_every: float = Field(default=0.2, gt=0, description="the longest pause between two looks for due schedules")
+    maintain_every: float = Field(default=15.0, gt=0, description="pause between two checks of the system schedules")
+    keep_days: int = Field(default=400, ge=1, description="days after which ended schedules are deleted")

@@ -1,4 +1,4 @@
-"""The schedule table: taking up what was asked for, reading, and writing what was decided."""
+"""The schedule table: registers requested schedules, reads rows, and writes decisions."""
 
 import datetime as dt
 from typing import Any
@@ -7,17 +7,17 @@ from uuid import UUID
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from scheduler.arming import armed, calendar_of, moved, rule_of
+from scheduler.next_due import calendar_of, compute_next_due, recompute_after_calendar_change, rule_of
 from shared.events import ScheduleChanged, ScheduleRequested
 from shared.jobs.task_status import track
 from shared.recurrence import SchoolCalendar
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 KIND = "notification.send"
-"""The kind of task that a single run of a notification was asked for as."""
+"""The kind of the task of a single run."""
 
-# On a tombstone the intent meets its answer: the row is completed, its state stays what was decided.
-TAKE_UP = """
+# Insert a requested schedule. A tombstone with its id is completed; it keeps the state that was decided.
+INSERT_SCHEDULE = """
 INSERT INTO schedule AS s (schedule_id, school_id, emits, state, rule, timezone, catch_up, max_age_seconds, payload,
                            directory_version, requested_by, requested_at, correlation_id, simple, needs_calendar,
                            calendar_version, over_until, due_at, fire_until, headers, data)
@@ -35,22 +35,30 @@ ON CONFLICT (schedule_id) DO UPDATE SET emits = excluded.emits, version = s.vers
 WHERE s.rule IS NULL AND s.school_id = excluded.school_id
 RETURNING schedule_id, school_id, emits, state, version, timezone, due_at, changed_at, wish
 """
-WHOLE = "SELECT * FROM schedule WHERE schedule_id = %(id)s"
-BURY = "DELETE FROM schedule WHERE schedule_id = %(id)s AND rule IS NULL"
-SCHOOL = "SELECT timezone, calendar, calendar_version, seen FROM school WHERE school_id = %(school)s"
-ZONE = "SELECT timezone FROM school WHERE school_id = %(school)s"
-NOW = "SELECT clock_timestamp() AS now"
-LOCK = """
+# Find a schedule.
+SELECT_SCHEDULE = "SELECT * FROM schedule WHERE schedule_id = %(id)s"
+# Delete the tombstone of a schedule whose request cannot be used.
+DELETE_TOMBSTONE = "DELETE FROM schedule WHERE schedule_id = %(id)s AND rule IS NULL"
+# Find timezone, calendar and directory version of a school.
+SELECT_SCHOOL = "SELECT timezone, calendar, calendar_version, seen FROM school WHERE school_id = %(school)s"
+# Find the timezone of a school.
+SELECT_TIMEZONE = "SELECT timezone FROM school WHERE school_id = %(school)s"
+# Read the database's clock.
+SELECT_NOW = "SELECT clock_timestamp() AS now"
+# Lock a schedule that the caller may change: of the school, or without a school for administrators.
+LOCK_SCHEDULE = """
 SELECT * FROM schedule WHERE schedule_id = %(id)s
     AND (school_id = %(school)s OR (school_id IS NULL AND %(admin)s))
     AND (emits IN ('notification.due', '') OR %(admin)s)
 FOR UPDATE
 """
-TOMBSTONE = """
+# Note a decision about a schedule whose request has not arrived yet.
+INSERT_TOMBSTONE = """
 INSERT INTO schedule (schedule_id, school_id, emits, state) VALUES (%(id)s, %(school)s, '', %(state)s)
 ON CONFLICT DO NOTHING RETURNING *
 """
-WRITE = """
+# Write all columns of a locked schedule, with a new version.
+UPDATE_SCHEDULE = """
 UPDATE schedule SET state = %(state)s, version = version + 1, rule = %(rule)s, timezone = %(timezone)s,
     catch_up = %(catch_up)s, max_age_seconds = %(max_age_seconds)s, payload = %(payload)s,
     directory_version = %(directory_version)s, simple = %(simple)s, needs_calendar = %(needs_calendar)s,
@@ -62,7 +70,8 @@ UPDATE schedule SET state = %(state)s, version = version + 1, rule = %(rule)s, t
 WHERE schedule_id = %(schedule_id)s
 RETURNING *
 """
-REMEMBER_SCHOOLS = """
+# Project schools; an older version changes nothing.
+UPSERT_SCHOOLS = """
 INSERT INTO school AS s (school_id, timezone, active, version, seen)
 SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, timezone text, active boolean, version bigint,
                                                 seen bigint)
@@ -70,82 +79,85 @@ ON CONFLICT (school_id) DO UPDATE SET timezone = excluded.timezone, active = exc
     version = excluded.version, seen = greatest(s.seen, excluded.seen)
 WHERE s.version < excluded.version
 """
-REMEMBER_CALENDARS = """
+# Project calendars; an older version changes nothing.
+UPSERT_CALENDARS = """
 INSERT INTO school AS s (school_id, calendar, calendar_version, seen)
 SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, calendar jsonb, calendar_version bigint, seen bigint)
 ON CONFLICT (school_id) DO UPDATE SET calendar = excluded.calendar, calendar_version = excluded.calendar_version,
     seen = greatest(s.seen, excluded.seen)
 WHERE s.calendar_version < excluded.calendar_version
 """
-REMEMBER_POSITIONS = """
+# Note the highest directory version of each school.
+UPSERT_DIRECTORY_VERSIONS = """
 INSERT INTO school AS s (school_id, seen)
 SELECT school_id, max(seen) FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, seen bigint) GROUP BY school_id
 ON CONFLICT (school_id) DO UPDATE SET seen = excluded.seen WHERE s.seen < excluded.seen
 """
-# Rules that look at the calendar, armed by an older one than is known now. What is due this moment is left to firing,
-# which looks at the calendar once more.
-OUTDATED = """
+# Lock active schedules whose next run was computed with an older calendar. A schedule that is due now is left to the
+# claim loop, which checks the calendar again.
+LOCK_OUTDATED_SCHEDULES = """
 SELECT s.* FROM schedule s JOIN school c USING (school_id)
 WHERE s.needs_calendar AND s.state = 'active' AND s.calendar_version < c.calendar_version
   AND (s.due_at IS NULL OR s.due_at > %(now)s)
 LIMIT 50 FOR UPDATE OF s SKIP LOCKED
 """
-FORGET = """
+# Delete schedules and tombstones that have not changed for some days since their end.
+DELETE_ENDED_SCHEDULES = """
 DELETE FROM schedule WHERE schedule_id IN (
     SELECT schedule_id FROM schedule WHERE (state IN ('done', 'expired', 'cancelled') OR rule IS NULL)
       AND changed_at < clock_timestamp() - make_interval(days => %(days)s) LIMIT 1000 FOR UPDATE SKIP LOCKED)
 """
 
 
-async def now(tx: Transaction) -> dt.datetime:
-    """The database's time: the only clock that decides."""
-    row = await tx.row(NOW)
+async def database_now(tx: UnitOfWork) -> dt.datetime:
+    """Return the time of the database, the only clock that decides."""
+    row = await tx.row(SELECT_NOW)
     assert row is not None
     moment: dt.datetime = row["now"]
     return moment
 
 
-async def zone(tx: Transaction, school: UUID | None) -> str | None:
-    """The timezone of a school; None while it is not known."""
-    row = await tx.row(ZONE, {"school": school})
+async def timezone_of(tx: UnitOfWork, school: UUID | None) -> str | None:
+    """Return the timezone of a school; None while the school is unknown."""
+    row = await tx.row(SELECT_TIMEZONE, {"school": school})
     return row["timezone"] if row else None
 
 
-async def school_of(tx: Transaction, school: UUID | None) -> tuple[SchoolCalendar, int]:
-    """What is known of a school's calendar, and its version."""
-    row = None if school is None else await tx.row(SCHOOL, {"school": school})
+async def calendar_of_school(tx: UnitOfWork, school: UUID | None) -> tuple[SchoolCalendar, int]:
+    """Return a school's calendar and its version; an empty calendar while the school is unknown."""
+    row = None if school is None else await tx.row(SELECT_SCHOOL, {"school": school})
     return (calendar_of(row["calendar"]), row["calendar_version"]) if row else (SchoolCalendar(), 0)
 
 
 def new_row(event: ScheduleRequested, correlation: UUID | None) -> DictRow:
-    """A row for what was asked for, not armed yet."""
+    """Make the row of a requested schedule, without its next run."""
     asked = event.model_dump(mode="json", include={"rule", "payload"})
     return event.model_dump(exclude={"rule", "payload"}) | asked | {"state": "active", "correlation_id": correlation}
 
 
-async def take_up(tx: Transaction, event: ScheduleRequested, correlation: UUID | None = None) -> DictRow | None:
-    """Write a schedule that was asked for; None when it was known already."""
-    school, version = await school_of(tx, event.school_id)
+async def register(tx: UnitOfWork, event: ScheduleRequested, correlation: UUID | None = None) -> DictRow | None:
+    """Insert a requested schedule with its first run; None if it is known already."""
+    school, version = await calendar_of_school(tx, event.school_id)
     row = new_row(event, correlation) | {"calendar_version": version}
-    return await tx.row(TAKE_UP, written(row | armed(row, event.requested_at, school)))
+    return await tx.row(INSERT_SCHEDULE, statement_values(row | compute_next_due(row, event.requested_at, school)))
 
 
-def written(row: DictRow) -> DictRow:
-    """A row as parameters of a statement."""
+def statement_values(row: DictRow) -> DictRow:
+    """Return a row as parameters of a statement."""
     return row | {name: Jsonb(row[name]) for name in ("rule", "payload", "wish") if row.get(name) is not None}
 
 
-async def write(tx: Transaction, row: DictRow) -> DictRow:
-    """Write what was decided about a locked row, and tell it."""
-    found = await tx.row(WRITE, written(row))
+async def update(tx: UnitOfWork, row: DictRow) -> DictRow:
+    """Write a locked row and publish its change."""
+    found = await tx.row(UPDATE_SCHEDULE, statement_values(row))
     assert found is not None
     if found["rule"] is not None:
-        tell(tx, found)
+        publish_change(tx, found)
     return found
 
 
-def tell(tx: Transaction, row: DictRow) -> None:
-    """Emit the state of a schedule."""
+def publish_change(tx: UnitOfWork, row: DictRow) -> None:
+    """Publish the state of a schedule."""
     tx.emit(
         ScheduleChanged(
             schedule_id=row["schedule_id"],
@@ -160,27 +172,28 @@ def tell(tx: Transaction, row: DictRow) -> None:
     )
 
 
-async def end_task(tx: Transaction, row: DictRow, state: Any, error: str | None = None) -> None:
-    """A single run will never come: the task that it was asked for as ends here."""
+async def end_task(tx: UnitOfWork, row: DictRow, state: Any, error: str | None = None) -> None:
+    """End the task of a single run that will not take place."""
     task = (row["payload"] or {}).get("task_id")
     if task is not None:
         await track(tx, UUID(task), school_id=row["school_id"], kind=KIND, state=state, error=error)
 
 
-async def follow_calendars(tx: Transaction) -> int:
-    """Arm again what was armed by an older calendar; returns how many were.
+async def recompute_outdated(tx: UnitOfWork) -> int:
+    """Recompute schedules whose next run was computed with an older calendar; returns their number.
 
-    Counted from the last run, or the last occasion: what the change has moved into the past is late, not lost.
+    It counts from the last run or the last completed occurrence: a run that the change moves into the past is late, not
+    lost.
     """
-    moment = await now(tx)
-    rows = await tx.rows(OUTDATED, {"now": moment})
+    moment = await database_now(tx)
+    rows = await tx.rows(LOCK_OUTDATED_SCHEDULES, {"now": moment})
     for row in rows:
-        school, version = await school_of(tx, row["school_id"])
+        school, version = await calendar_of_school(tx, row["school_id"])
         since = row["last_due_at"] or row["requested_at"] or moment
-        await write(tx, row | {"calendar_version": version} | moved(row, since, school))
+        await update(tx, row | {"calendar_version": version} | recompute_after_calendar_change(row, since, school))
     return len(rows)
 
 
-def repeats(row: DictRow) -> bool:
-    """Whether it runs more than once."""
+def is_repeating(row: DictRow) -> bool:
+    """Whether a schedule can run more than once."""
     return rule_of(row).kind != "once"

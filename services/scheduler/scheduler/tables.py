@@ -73,7 +73,7 @@ class ScheduleRow(ScheduleRead, SchedulerTable, table=True):
     fire_until: datetime = column(default="'9999-12-31 00:00:00+00'")  # a run that is later than this expires
     needs_calendar: bool = column(default="false")
     calendar_version: int = column(BigInteger, default="0")  # that `due_at` was calculated with
-    over_until: NaiveDatetime | None  # in the rule's own local time: occasions up to here never run again
+    over_until: NaiveDatetime | None  # a local time of the rule: occurrences up to here are completed
 
 
 class SchoolRow(SchedulerTable, table=True):

@@ -1,4 +1,4 @@
-"""The real scheduler on a fresh database and virtual host; its firing loop runs only where a test starts it."""
+"""The real scheduler on a new database and virtual host; its claim loop runs only where a test starts it."""
 
 import datetime as dt
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ import pytest_asyncio
 from uuid_utils.compat import uuid7
 
 from scheduler import handlers, store
-from scheduler.firing import fire_single, take_turns
+from scheduler.claim_loop import fire_repeating, fire_single_runs
 from scheduler.main import build
 from scheduler.settings import Settings
 from shared.events import CalendarChanged, ScheduleRequested, SchoolChanged, TaskCancelRequested
@@ -28,7 +28,7 @@ MESSAGE = {
     "title": "Hello",
     "body": "A made-up text.",
 }
-TOLD = """
+SELECT_PUBLISHED = """
 SELECT data::jsonb AS data, headers::jsonb AS headers FROM outbox
 WHERE routing_key = %(topic)s AND data::jsonb->>%(field)s = %(id)s ORDER BY position
 """
@@ -36,14 +36,14 @@ WHERE routing_key = %(topic)s AND data::jsonb->>%(field)s = %(id)s ORDER BY posi
 
 @dataclass(frozen=True)
 class Scheduler:
-    """One scheduler whose time a test decides by moving rows, and what a test asks of it."""
+    """A scheduler for tests; a test changes due times in the rows instead of waiting."""
 
     service: Service
     client: httpx.AsyncClient
     key: bytes
 
     def request(self, rule, school=None, message=None, **changes):
-        """What the gateway would have committed."""
+        """Make the request that the gateway would have committed."""
         payload = MESSAGE | (message or {})
         if rule.kind == "once":
             payload |= {"notification_id": str(uuid7()), "task_id": str(uuid7())}
@@ -59,14 +59,14 @@ class Scheduler:
         return ScheduleRequested(**content | changes)
 
     async def add(self, rule, school=None, **changes):
-        """A schedule that has been taken up; the request."""
+        """Register a schedule; returns its request."""
         event = self.request(rule, school, **changes)
         async with self.service.transactions.begin() as tx:
-            await handlers.take_up(event, tx)
+            await handlers.register(event, tx)
         return event
 
     async def add_due(self, seconds_ago=1.0, school=None, **changes):
-        """A single run that came due a moment ago."""
+        """Register a single run that has been due for `seconds_ago`."""
         at = dt.datetime.now(UTC) - dt.timedelta(seconds=seconds_ago)
         return await self.add(OnceRule(at=at), school, **changes)
 
@@ -74,7 +74,7 @@ class Scheduler:
         return await self.add(CronRule(expression=expression), school, **changes)
 
     async def set(self, schedule, **columns):
-        """Move a row in time, or otherwise."""
+        """Change columns of a schedule."""
         names = ", ".join(f"{name} = %({name})s" for name in columns)
         async with self.service.transactions.begin() as tx:
             await tx.execute(f"UPDATE schedule SET {names} WHERE schedule_id = %(id)s", columns | {"id": schedule})
@@ -83,18 +83,18 @@ class Scheduler:
         async with self.service.transactions.begin() as tx:
             return await tx.row("SELECT * FROM schedule WHERE schedule_id = %s", (schedule,))
 
-    async def told(self, ident, topic="notification.due", field="schedule_id"):
-        """What has been put into the outbox about a schedule: nobody takes it out here."""
+    async def published(self, ident, topic="notification.due", field="schedule_id"):
+        """Return the outbox rows about a schedule; no relay removes them here."""
         async with self.service.transactions.begin() as tx:
-            return await tx.rows(TOLD, {"topic": topic, "field": field, "id": str(ident)})
+            return await tx.rows(SELECT_PUBLISHED, {"topic": topic, "field": field, "id": str(ident)})
 
-    async def fire(self):
-        """Release all that is due."""
-        while await fire_single(self.service.transactions, 500) + await take_turns(self.service.transactions):
+    async def fire_due(self):
+        """Fire all due schedules."""
+        while await fire_single_runs(self.service.transactions, 500) + await fire_repeating(self.service.transactions):
             pass
 
     async def school(self, timezone="Europe/Berlin", calendar=None, *, version=1, school=None):
-        """A school that the log has told of."""
+        """Project a school, as from the log; returns its id."""
         school = school or uuid7()
         common = {"school_id": school, "version": version, "positions": {school: version}}
         events = [SchoolChanged(name="Demo", timezone=timezone, **common)]
@@ -110,7 +110,7 @@ class Scheduler:
         return await self.client.request(method, f"/v1/schedules{path}", headers=headers, **more)
 
     async def cancel_task(self, task, school):
-        """The gateway's wish that a task be cancelled: a single run's has the id of its schedule."""
+        """Handle the gateway's cancel of a task: a single run's task has the id of its schedule."""
         wish = TaskCancelRequested(
             task_id=task, school_id=school, kind="notification.send", requested_at=await self.now()
         )
@@ -119,7 +119,7 @@ class Scheduler:
 
     async def now(self):
         async with self.service.transactions.begin() as tx:
-            return await store.now(tx)
+            return await store.database_now(tx)
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ async def serving(backing):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def scheduler(backing):
-    """The scheduler with its tables and routes; neither relay nor firing loop run."""
+    """The scheduler with its tables and routes; relay and claim loop do not run."""
     async with serving(backing) as found:
         yield found
 

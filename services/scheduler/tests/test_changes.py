@@ -1,4 +1,4 @@
-"""Changes of a schedule that go together with what it already says, and those that do not."""
+"""Changes that fit to a schedule, and changes that do not."""
 
 import datetime as dt
 
@@ -11,8 +11,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 HOUR = dt.timedelta(hours=1)
 
 
-async def test_a_single_send_is_not_moved_beyond_its_own_end(scheduler):
-    """It would expire unsent, and its task would say that nobody could send it."""
+async def test_single_send_cannot_be_moved_past_its_expiry(scheduler):
+    """Otherwise it would expire unsent, and its task would fail."""
     # given
     school, now = await scheduler.school(), await scheduler.now()
     ends = (now + 2 * HOUR).isoformat()

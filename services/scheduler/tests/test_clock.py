@@ -1,4 +1,4 @@
-"""The service's wall clock decides nothing: it may jump by an hour, runs stay on time. PostgreSQL's clock is right."""
+"""The wall clock of the process has no influence: it may jump by an hour, runs stay on time by PostgreSQL's clock."""
 
 import asyncio
 import datetime as dt
@@ -26,7 +26,7 @@ LATE = 2 * SECOND
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def moved(backing, tmp_path):
-    """A scheduler's process, and the file that moves its wall clock; what it emits stays in the outbox."""
+    """A scheduler's process, and the file that changes its wall clock; its events stay in the outbox."""
     loaded = faketime.library()
     assert loaded, "this test needs libfaketime: sudo apt-get install -y faketime (make test does it)"
     with psycopg.connect(backing.admin_url, autocommit=True) as connection:
@@ -45,8 +45,8 @@ def instant(text):
     return dt.datetime.fromisoformat(text)
 
 
-async def test_promise_06_a_wall_clock_that_jumps_an_hour_either_way_moves_no_run(scheduler, moved):
-    # given: a tick each second, a send in half an hour, and one in a moment after each jump
+async def test_promise_06_jump_of_the_wall_clock_moves_no_run(scheduler, moved):
+    # given: a run each second, a send in half an hour, and a send shortly after each jump
     clock, fleet = moved
     ticking = await scheduler.add(CronRule(expression="* * * * *", seconds="*"), timezone="UTC", catch_up="all")
     later = await scheduler.add_due(seconds_ago=-1800)
@@ -60,24 +60,24 @@ async def test_promise_06_a_wall_clock_that_jumps_an_hour_either_way_moves_no_ru
             return (await scheduler.row(schedule))["state"]
 
         await eventually(fired, lambda state: state == "done", within=10)
-    # and a clock that is an hour ahead while a request is taken up
+    # and a clock that is an hour ahead while a request is registered
     clock.write_text("+1h")
     event = scheduler.request(OnceRule(at=await scheduler.now() + 1.5 * SECOND))
     async with scheduler.service.transactions.begin() as tx:
-        await handlers.take_up(event, tx)
+        await handlers.register(event, tx)
     await asyncio.sleep(2.5)
     # then: none early, none late, none missing
-    runs = [run for wanted in (*soon, event, ticking) for run in await scheduler.told(wanted.schedule_id)]
+    runs = [run for wanted in (*soon, event, ticking) for run in await scheduler.published(wanted.schedule_id)]
     for run in runs:
         lateness = dt.datetime.fromisoformat(run["headers"]["ce-time"]) - dt.datetime.fromisoformat(
             run["data"]["due_at"]
         )
         assert dt.timedelta(0) <= lateness <= LATE
     assert len(runs) >= len(soon) + 1 + 5
-    ticks = [instant(run["data"]["due_at"]) for run in await scheduler.told(ticking.schedule_id)]
+    ticks = [instant(run["data"]["due_at"]) for run in await scheduler.published(ticking.schedule_id)]
     assert ticks == [ticks[0] + n * SECOND for n in range(len(ticks))]
-    assert await scheduler.told(later.schedule_id) == []
-    # and the clock had really moved
+    assert await scheduler.published(later.schedule_id) == []
+    # and the clock has really jumped
     await fleet.stop()
     lines = fleet.log("scheduler").read_text().splitlines()
     last = json.loads([line for line in lines if "service.stopped" in line][-1])

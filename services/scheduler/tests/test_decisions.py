@@ -1,4 +1,4 @@
-"""Decisions of the owner: 200, 409 `too_late`, 412; and tombstones for what is not known yet."""
+"""Decisions about schedules: 200, 409 `too_late`, 412; and tombstones for unknown ids."""
 
 import asyncio
 import datetime as dt
@@ -26,18 +26,18 @@ async def later(scheduler, school, hours=1, **changes):
 
 
 async def test_promise_05_a_cancel_that_was_answered_200_means_that_nothing_fires(scheduler, school):
-    # given: due at this very moment, and replicas that fire
+    # given: due at this moment, with replicas that fire
     events = [await scheduler.add_due(school=school) for _ in range(40)]
     # when
     answers, *_ = await asyncio.gather(
         asyncio.gather(*(scheduler.ask("DELETE", f"/{event.schedule_id}", school) for event in events)),
-        scheduler.fire(),
-        scheduler.fire(),
+        scheduler.fire_due(),
+        scheduler.fire_due(),
     )
     # then
     for event, answer in zip(events, answers, strict=True):
-        told = await scheduler.told(event.schedule_id)
-        assert (answer.status_code, len(told)) in {(200, 0), (409, 1)}
+        message = await scheduler.published(event.schedule_id)
+        assert (answer.status_code, len(message)) in {(200, 0), (409, 1)}
         if answer.status_code == 409:
             detail = answer.json()["detail"]
             assert (detail["code"], detail["state"]) == ("too_late", "done")
@@ -47,39 +47,39 @@ async def test_promise_05_a_cancel_that_was_answered_200_means_that_nothing_fire
 async def test_seed_19_a_schedule_can_be_cancelled_and_says_so(scheduler, school):
     # given
     event = await later(scheduler, school)
-    # when: twice, as somebody does who has got no answer
+    # when: twice, as a client does without an answer
     for _ in range(2):
         answer = await scheduler.ask("DELETE", f"/{event.schedule_id}", school)
         assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
     # then
     await scheduler.set(event.schedule_id, due_at=await scheduler.now())
-    await scheduler.fire()
-    assert await scheduler.told(event.schedule_id) == []
-    states = [told["data"]["state"] for told in await scheduler.told(event.schedule_id, "schedule.changed")]
+    await scheduler.fire_due()
+    assert await scheduler.published(event.schedule_id) == []
+    states = [message["data"]["state"] for message in await scheduler.published(event.schedule_id, "schedule.changed")]
     assert states == ["active", "cancelled"]
-    (task,) = await scheduler.told(event.payload["task_id"], "task.changed", "task_id")
+    (task,) = await scheduler.published(event.payload["task_id"], "task.changed", "task_id")
     assert task["data"]["state"] == "cancelled"
 
 
-async def test_an_intent_that_comes_twice_is_taken_up_once(scheduler, school):
+async def test_duplicate_request_is_registered_once(scheduler, school):
     event = await later(scheduler, school)
     await scheduler.ask("DELETE", f"/{event.schedule_id}", school)
     async with scheduler.service.transactions.begin() as tx:
-        await handlers.take_up(event, tx)
+        await handlers.register(event, tx)
     assert (await scheduler.row(event.schedule_id))["state"] == "cancelled"
 
 
-async def test_texts_that_were_erased_on_the_way_leave_nothing_to_send_and_say_so(scheduler, school):
+async def test_request_with_erased_texts_fails_its_task(scheduler, school):
     event = await later(scheduler, school)
     erased = event.model_copy(update={"schedule_id": uuid7(), "payload": {}})
     async with scheduler.service.transactions.begin() as tx:
-        await handlers.take_up(erased, tx)
+        await handlers.register(erased, tx)
     assert await scheduler.row(erased.schedule_id) is None
-    (task,) = await scheduler.told(erased.schedule_id, "task.changed", "task_id")
+    (task,) = await scheduler.published(erased.schedule_id, "task.changed", "task_id")
     assert task["data"]["state"] == "failed"
 
 
-async def test_a_change_needs_the_version_that_it_was_made_on(scheduler, school):
+async def test_change_needs_the_current_version(scheduler, school):
     # given
     event = await later(scheduler, school)
     tag = (await scheduler.ask("GET", f"/{event.schedule_id}", school)).headers["etag"]
@@ -93,11 +93,11 @@ async def test_a_change_needs_the_version_that_it_was_made_on(scheduler, school)
     assert second.json()["detail"]["code"] == "stale"
     assert dt.datetime.fromisoformat(first.json()["next_run"]) == soon
     assert first.json()["message"]["title"] == "Changed"
-    # and what fires is what it was changed to, under the ids that it always had
+    # and the run has the changed content and the same ids
     await scheduler.set(event.schedule_id, due_at=await scheduler.now())
-    await scheduler.fire()
-    (told,) = await scheduler.told(event.schedule_id)
-    due = NotificationDue.model_validate(told["data"])
+    await scheduler.fire_due()
+    (message,) = await scheduler.published(event.schedule_id)
+    due = NotificationDue.model_validate(message["data"])
     assert (due.title, due.body) == ("Changed", "A made-up text.")
     assert str(due.notification_id) == event.payload["notification_id"]
 
@@ -108,10 +108,10 @@ async def test_a_change_needs_the_version_that_it_was_made_on(scheduler, school)
         ({"rule": {"kind": "cron", "expression": "61 * * * *"}}, "minute: 61"),
         ({"rule": {"kind": "cron", "expression": "* * * * *", "seconds": "*"}}, "once a minute"),
         ({"timezone": "Europe/Nowhere"}, "not a time zone"),
-        ({"rule": {"kind": "once", "at": "2027-01-01T00:00:00Z"}}, "one send stays one"),
+        ({"rule": {"kind": "once", "at": "2027-01-01T00:00:00Z"}}, "a single send cannot become repeating"),
     ],
 )
-async def test_a_change_to_a_bad_rule_is_refused_and_changes_nothing(scheduler, school, body, says):
+async def test_change_to_a_bad_rule_is_refused_and_changes_nothing(scheduler, school, body, says):
     event = await scheduler.add_repeating(school=school)
     before = await scheduler.row(event.schedule_id)
     answer = await scheduler.ask("PATCH", f"/{event.schedule_id}", school, json=body)
@@ -120,33 +120,33 @@ async def test_a_change_to_a_bad_rule_is_refused_and_changes_nothing(scheduler, 
     assert await scheduler.row(event.schedule_id) == before
 
 
-async def test_a_paused_schedule_rests_and_goes_on_with_its_next_tick(scheduler, school):
+async def test_paused_schedule_continues_with_its_next_run_after_resume(scheduler, school):
     # given
     event = await scheduler.add_repeating(school=school)
     paused = await scheduler.ask("POST", f"/{event.schedule_id}/pause", school)
     assert (paused.json()["state"], paused.json()["next_run"]) == ("paused", None)
-    # when: its time comes and goes
+    # when: its time passes
     await scheduler.set(event.schedule_id, due_at=await scheduler.now() - HOUR)
-    await scheduler.fire()
+    await scheduler.fire_due()
     resumed = await scheduler.ask("POST", f"/{event.schedule_id}/resume", school)
-    await scheduler.fire()
+    await scheduler.fire_due()
     # then
     assert resumed.json()["state"] == "active"
     assert dt.datetime.fromisoformat(resumed.json()["next_run"]) > await scheduler.now()
-    assert await scheduler.told(event.schedule_id) == []
+    assert await scheduler.published(event.schedule_id) == []
 
 
-async def test_a_single_send_that_was_paused_over_its_time_goes_out_when_it_is_resumed(scheduler, school):
+async def test_single_send_paused_past_its_time_runs_when_resumed(scheduler, school):
     event = await scheduler.add_due(school=school)
     await scheduler.ask("POST", f"/{event.schedule_id}/pause", school)
-    await scheduler.fire()
-    assert await scheduler.told(event.schedule_id) == []
+    await scheduler.fire_due()
+    assert await scheduler.published(event.schedule_id) == []
     await scheduler.ask("POST", f"/{event.schedule_id}/resume", school)
-    await scheduler.fire()
-    assert len(await scheduler.told(event.schedule_id)) == 1
+    await scheduler.fire_due()
+    assert len(await scheduler.published(event.schedule_id)) == 1
 
 
-async def test_run_now_runs_at_once_and_a_repeating_one_keeps_its_next_tick(scheduler, school):
+async def test_run_now_runs_immediately_and_keeps_the_next_run(scheduler, school):
     # given
     repeating = await scheduler.add_repeating(school=school)
     single = await later(scheduler, school)
@@ -157,7 +157,7 @@ async def test_run_now_runs_at_once_and_a_repeating_one_keeps_its_next_tick(sche
         assert (answer.status_code, answer.json()["runs"]) == (200, 1)
     # then
     for event in (repeating, single):
-        assert len(await scheduler.told(event.schedule_id)) == 1
+        assert len(await scheduler.published(event.schedule_id)) == 1
     row = await scheduler.row(repeating.schedule_id)
     assert (row["state"], row["due_at"]) == ("active", following)
     assert (await scheduler.row(single.schedule_id))["state"] == "done"
@@ -165,7 +165,7 @@ async def test_run_now_runs_at_once_and_a_repeating_one_keeps_its_next_tick(sche
     assert (again.status_code, again.json()["detail"]["code"]) == (409, "too_late")
 
 
-async def test_a_send_that_is_cancelled_as_a_task_is_cancelled_as_a_schedule(scheduler, school):
+async def test_cancelled_task_cancels_its_schedule(scheduler, school):
     # given
     schedule = uuid7()
     event = await later(scheduler, school, schedule_id=schedule, message={"task_id": str(schedule)})
@@ -194,7 +194,7 @@ async def test_seed_20_another_schools_schedule_is_not_there(scheduler, school):
     assert str(event.schedule_id) not in {item["id"] for item in listed}
 
 
-async def test_the_list_is_in_the_schools_time_and_by_pages(scheduler):
+async def test_list_is_paged_and_in_the_schools_timezone(scheduler):
     # given
     school = await scheduler.school("Australia/Lord_Howe")
     events = [await later(scheduler, school, hours=n + 1) for n in range(3)]
@@ -208,7 +208,7 @@ async def test_the_list_is_in_the_schools_time_and_by_pages(scheduler):
     assert {item["next_run"][-6:] for item in items} <= {"+11:00", "+10:30"}
 
 
-async def test_the_next_ten_runs_are_shown_before_anything_is_saved(scheduler):
+async def test_preview_shows_the_next_ten_runs(scheduler):
     # given
     closed = {"closures": [{"name": "repairs", "starts": "2027-01-06", "ends": "2027-01-08"}]}
     school = await scheduler.school("Europe/Berlin", closed)
@@ -223,8 +223,8 @@ async def test_the_next_ten_runs_are_shown_before_anything_is_saved(scheduler):
     assert (bad.status_code, bad.json()["detail"]["code"]) == (422, "invalid")
 
 
-async def test_a_changed_calendar_moves_what_depends_on_it(scheduler):
-    # given: two school days before a day, by a calendar without closures
+async def test_changed_calendar_moves_dependent_runs(scheduler):
+    # given: two school days before a day, on a calendar without closures
     school = await scheduler.school("UTC", {})
     day = dt.date(2027, 6, 18)  # a Friday
     once = await scheduler.add(OnceRule(on=day, time=dt.time(8), school_days_before=2), school, timezone="UTC")
@@ -242,8 +242,8 @@ async def test_a_changed_calendar_moves_what_depends_on_it(scheduler):
     assert (await scheduler.row(daily.schedule_id))["due_at"].date() == dt.date(2027, 6, 18)
 
 
-async def test_a_tick_is_judged_by_the_calendar_of_the_moment(scheduler):
-    # given: armed for today, which has been closed since and nobody has looked at it yet
+async def test_due_run_is_checked_with_the_present_calendar(scheduler):
+    # given: due today, which has been closed since then; no claim has looked at it
     school = await scheduler.school("UTC", {"weekdays": [1, 2, 3, 4, 5, 6, 7]})
     event = await scheduler.add(CronRule(expression="* * * * *", skip_closed=True), school, timezone="UTC")
     now = await scheduler.now()
@@ -252,8 +252,8 @@ async def test_a_tick_is_judged_by_the_calendar_of_the_moment(scheduler):
     await scheduler.school("UTC", {"weekdays": [1, 2, 3, 4, 5, 6, 7], "closures": [closure]}, version=2, school=school)
     # when
     await scheduler.set(event.schedule_id, due_at=now.replace(second=0, microsecond=0))
-    await scheduler.fire()
+    await scheduler.fire_due()
     # then
-    assert await scheduler.told(event.schedule_id) == []
+    assert await scheduler.published(event.schedule_id) == []
     row = await scheduler.row(event.schedule_id)
     assert (row["due_at"].date(), row["last_outcome"]) == (today + dt.timedelta(days=2), "moved")

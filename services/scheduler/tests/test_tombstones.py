@@ -1,4 +1,4 @@
-"""A decision that comes before its intent: it is answered, leaves a tombstone, and the intent meets it."""
+"""Decisions before the request of a schedule: they are answered, leave a tombstone, and are applied later."""
 
 import datetime as dt
 
@@ -25,11 +25,11 @@ async def school(scheduler):
 
 async def arrive(scheduler, event):
     async with scheduler.service.transactions.begin() as tx:
-        await handlers.take_up(event, tx)
+        await handlers.register(event, tx)
 
 
 async def once(scheduler, school, hours=1, **changes):
-    """An intent that the scheduler has not heard of yet."""
+    """A request that the scheduler has not received yet."""
     return scheduler.request(OnceRule(at=await scheduler.now() + hours * HOUR), school, **changes)
 
 
@@ -40,46 +40,46 @@ async def decide(scheduler, event, school, method, path="", **more):
 
 
 @pytest.mark.parametrize(("verb", "state"), [("DELETE", "cancelled"), ("POST", "paused")])
-async def test_a_cancel_or_a_pause_before_the_intent_is_met_by_it(scheduler, school, verb, state):
-    # given: due at once
+async def test_cancel_or_pause_before_the_request_is_applied(scheduler, school, verb, state):
+    # given: due immediately
     event = await once(scheduler, school, hours=0)
     # when
     assert await decide(scheduler, event, school, verb, "/pause" if verb == "POST" else "") == state
     assert (await scheduler.ask("GET", f"/{event.schedule_id}", school)).status_code == 404
     await arrive(scheduler, event)
     # then
-    await scheduler.fire()
-    assert await scheduler.told(event.schedule_id) == []
+    await scheduler.fire_due()
+    assert await scheduler.published(event.schedule_id) == []
     seen = await scheduler.ask("GET", f"/{event.schedule_id}", school)
     assert seen.json()["state"] == state
-    assert len(await scheduler.told(event.payload["task_id"], "task.changed", "task_id")) == (state == "cancelled")
+    assert len(await scheduler.published(event.payload["task_id"], "task.changed", "task_id")) == (state == "cancelled")
 
 
-async def test_a_change_before_the_intent_is_made_when_it_comes(scheduler, school):
+async def test_change_before_the_request_is_applied(scheduler, school):
     # given
     event = await once(scheduler, school)
     later = (await scheduler.now() + 3 * HOUR).replace(microsecond=0)
-    # when: two changes, the second of which leaves the first's time as it is
+    # when: two changes; the second keeps the time of the first
     rule = {"kind": "once", "at": later.isoformat()}
     await decide(scheduler, event, school, "PATCH", json={"rule": rule, "payload": {"title": "Changed"}})
     await decide(scheduler, event, school, "PATCH", json={"payload": {"body": "Changed as well."}})
     await arrive(scheduler, event)
-    # then: told once, as it is now
+    # then: published once, as it is now
     seen = (await scheduler.ask("GET", f"/{event.schedule_id}", school)).json()
     assert (dt.datetime.fromisoformat(seen["next_run"]), seen["state"]) == (later, "active")
-    (told,) = await scheduler.told(event.schedule_id, "schedule.changed")
-    assert dt.datetime.fromisoformat(told["data"]["next_run"]) == later
-    # and fires as changed, under the ids that it always had
+    (message,) = await scheduler.published(event.schedule_id, "schedule.changed")
+    assert dt.datetime.fromisoformat(message["data"]["next_run"]) == later
+    # and its run has the changed content and the same ids
     await scheduler.set(event.schedule_id, due_at=await scheduler.now())
-    await scheduler.fire()
-    (fired,) = await scheduler.told(event.schedule_id)
+    await scheduler.fire_due()
+    (fired,) = await scheduler.published(event.schedule_id)
     due = NotificationDue.model_validate(fired["data"])
     assert (due.title, due.body) == ("Changed", "Changed as well.")
     assert str(due.notification_id) == event.payload["notification_id"]
 
 
-async def test_a_change_to_a_time_that_passes_before_the_intent_comes_is_late_not_refused(scheduler, school):
-    # given: changed to a moment ahead, which is over when the intent comes
+async def test_change_to_a_time_before_the_request_runs_late(scheduler, school):
+    # given: changed to a time that has passed when the request arrives
     event = await once(scheduler, school)
     soon = await scheduler.now() + dt.timedelta(seconds=1)
     await decide(scheduler, event, school, "PATCH", json={"rule": {"kind": "once", "at": soon.isoformat()}})
@@ -88,9 +88,9 @@ async def test_a_change_to_a_time_that_passes_before_the_intent_comes_is_late_no
     await scheduler.set(event.schedule_id, wish=Jsonb(wish))
     # when
     await arrive(scheduler, event)
-    await scheduler.fire()
+    await scheduler.fire_due()
     # then
-    assert len(await scheduler.told(event.schedule_id)) == 1
+    assert len(await scheduler.published(event.schedule_id)) == 1
 
 
 @pytest.mark.parametrize(
@@ -100,39 +100,39 @@ async def test_a_change_to_a_time_that_passes_before_the_intent_comes_is_late_no
         ({"timezone": "Europe/Nowhere"}, "not a time zone"),
     ],
 )
-async def test_a_bad_change_is_refused_before_the_intent_as_after_it(scheduler, school, body, says):
+async def test_bad_change_before_the_request_is_refused(scheduler, school, body, says):
     event = scheduler.request(CronRule(expression="0 8 * * mon"), school)
     answer = await scheduler.ask("PATCH", f"/{event.schedule_id}", school, json=body)
     assert (answer.status_code, says in answer.text) == (422, True)
     assert await scheduler.row(event.schedule_id) is None
 
 
-async def test_a_change_that_does_not_go_with_the_intent_is_for_a_person_to_look_at(scheduler, school):
-    """The gateway refuses it at once: it knows whether one send was asked for or many."""
+async def test_change_that_does_not_fit_the_request_is_rejected(scheduler, school):
+    """The gateway refuses this earlier, because it knows whether the send is single or repeating."""
     event = await once(scheduler, school)
     await decide(scheduler, event, school, "PATCH", json={"rule": NOON})
-    with pytest.raises(Reject, match="one send stays one"):
+    with pytest.raises(Reject, match="a single send cannot become repeating"):
         await arrive(scheduler, event)
 
 
 @pytest.mark.parametrize("repeats", [False, True])
-async def test_run_now_before_the_intent_runs_once_when_it_comes(scheduler, school, repeats):
+async def test_run_now_before_the_request_runs_once(scheduler, school, repeats):
     # given
     rule = CronRule(expression="0 8 * * mon") if repeats else OnceRule(at=await scheduler.now() + HOUR)
     event = scheduler.request(rule, school)
-    # when: asked for twice, as somebody does who has got no answer
+    # when: twice, as a client does without an answer
     for _ in range(2):
         assert await decide(scheduler, event, school, "POST", "/run-now") == "active"
     await arrive(scheduler, event)
     # then
-    assert len(await scheduler.told(event.schedule_id)) == 1
+    assert len(await scheduler.published(event.schedule_id)) == 1
     row = await scheduler.row(event.schedule_id)
     assert (row["state"], row["runs"], row["wish"]) == ("active" if repeats else "done", 1, None)
     assert (row["due_at"] is not None) == repeats
 
 
-async def test_the_last_decision_before_the_intent_holds(scheduler, school):
-    # given: paused and resumed; and asked to run, then cancelled, then asked for more
+async def test_last_decision_before_the_request_counts(scheduler, school):
+    # given: paused and resumed; and run, then cancelled, then changed
     resumed, cancelled = [await once(scheduler, school) for _ in range(2)]
     assert await decide(scheduler, resumed, school, "POST", "/resume") == "active"
     assert await decide(scheduler, resumed, school, "POST", "/pause") == "paused"
@@ -145,14 +145,14 @@ async def test_the_last_decision_before_the_intent_holds(scheduler, school):
     # when
     for event in (resumed, cancelled):
         await arrive(scheduler, event)
-        await scheduler.fire()
+        await scheduler.fire_due()
     # then
     assert (await scheduler.row(resumed.schedule_id))["state"] == "active"
     assert (await scheduler.row(cancelled.schedule_id))["state"] == "cancelled"
-    assert await scheduler.told(cancelled.schedule_id) == []
+    assert await scheduler.published(cancelled.schedule_id) == []
 
 
-async def test_a_task_that_is_cancelled_before_its_schedule_is_known_cancels_it(scheduler, school):
+async def test_cancelled_task_of_an_unknown_schedule_cancels_it(scheduler, school):
     # given
     schedule = uuid7()
     event = await once(scheduler, school, schedule_id=schedule, message={"task_id": str(schedule)})
@@ -163,14 +163,14 @@ async def test_a_task_that_is_cancelled_before_its_schedule_is_known_cancels_it(
     assert (await scheduler.row(schedule))["state"] == "cancelled"
 
 
-async def test_what_was_erased_before_it_came_leaves_nothing_of_a_change(scheduler, school):
+async def test_erased_request_removes_its_deferred_change(scheduler, school):
     event = await once(scheduler, school)
     await decide(scheduler, event, school, "PATCH", json={"payload": {"title": "Canary"}})
     await arrive(scheduler, event.model_copy(update={"payload": {}}))
     assert await scheduler.row(event.schedule_id) is None
 
 
-async def test_a_tombstone_whose_intent_never_comes_is_forgotten(scheduler, school):
+async def test_tombstone_without_a_request_is_deleted(scheduler, school):
     events = [await once(scheduler, school) for _ in range(2)]
     for event in events:
         await decide(scheduler, event, school, "POST", "/pause")

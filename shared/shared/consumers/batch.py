@@ -1,4 +1,4 @@
-"""Messages of one consumer in one commit: each is handled, and who fails is set aside without the others' work."""
+"""Handles several messages of one consumer in one commit; a message that fails does not undo the others."""
 
 import asyncio
 from collections import deque
@@ -10,19 +10,19 @@ from uuid import UUID
 
 from shared.events.envelope import Envelope
 from shared.events.event import Event
-from shared.persistence.database_errors import away, contention
-from shared.transactions.buffered_transaction import Commit
-from shared.transactions.unit_of_work import Duplicate, Transaction
+from shared.persistence.database_errors import is_contention, is_unavailable
+from shared.transactions.buffered_transaction import BufferedTransaction
+from shared.transactions.unit_of_work import Duplicate, UnitOfWork
 
-Take = Callable[[Event, Transaction], Coroutine[Any, Any, None]]
+ReactionHandler = Callable[[Event, UnitOfWork], Coroutine[Any, Any, None]]
 
-STRIDE = 10
-"""Messages that have run statements between two savepoints of a group."""
+SAVEPOINT_STRIDE = 10
+"""Messages with statements between two savepoints of a batch."""
 
 
 @dataclass(eq=False, slots=True)
-class Waiting:
-    """A message in hand, and where to say what became of it."""
+class PendingMessage:
+    """A message that waits for a batch, and the future that receives its outcome."""
 
     envelope: Envelope
     fact: Event
@@ -32,11 +32,11 @@ class Waiting:
 
     @property
     def order(self) -> tuple[str, str]:
-        """Groups that touch the same rows touch them in the same order, so that they do not wait in a circle."""
+        """Sort key: all batches use the same order of rows, so that they cannot deadlock."""
         return str(self.envelope.school_id), self.envelope.subject
 
-    def end(self, problem: Exception | None = None) -> None:
-        """Whoever was to be told may have been cancelled."""
+    def finish(self, problem: Exception | None = None) -> None:
+        """Set the outcome, unless the waiting caller was cancelled."""
         if self.outcome.done():
             return
         if problem is None:
@@ -45,34 +45,34 @@ class Waiting:
             self.outcome.set_exception(problem)
 
 
-class Group:
-    """Messages that commit together; one that fails leaves nothing behind, and takes little of the others' work along.
+class Batch:
+    """Messages that commit together. A message that fails leaves nothing behind and undoes little work of the others.
 
-    Had it run no statement yet, it is simply forgotten; had it failed before, it was given a savepoint of its own. Else
-    those since the last savepoint are handled again, or all of them where there is none yet.
+    If its handler ran no statement, its buffered writes are dropped. If it has failed before, it has a savepoint of its
+    own. Otherwise the messages since the last savepoint are handled again; without a savepoint the batch rolls back.
     """
 
-    def __init__(self, members: list[Waiting], take: Take, limit: float) -> None:
-        """`limit`: seconds after which the rest waits for another group."""
+    def __init__(self, members: list[PendingMessage], take: ReactionHandler, limit: float) -> None:
+        """`limit`: seconds after which the remaining messages wait for another batch."""
         self.members = members
-        self.outcomes: dict[Waiting, Exception | None] = {}
-        """None for who was handled; who is missing has to be handled again."""
+        self.outcomes: dict[PendingMessage, Exception | None] = {}
+        """None for a handled message. A message without an entry has to be handled again."""
         self.slow = False
-        self._failing: Waiting | None = None
-        """Who failed by itself, when nothing can be kept."""
+        self._failing: PendingMessage | None = None
+        """The message that made the batch roll back, if known."""
         self._take = take
         self._limit = limit
         self._todo = deque(members)
-        self._left: dict[UUID, Transaction] = {}
-        self._since: list[tuple[Waiting, Transaction]] = []
-        """Who was handled since the savepoint."""
+        self._left: dict[UUID, UnitOfWork] = {}
+        self._since: list[tuple[PendingMessage, UnitOfWork]] = []
+        """The messages that were handled since the savepoint."""
 
-    async def handle(self, left: dict[UUID, Transaction]) -> None:
-        """Handle all, or as many as there is time for; raises what leaves nothing to keep.
+    async def handle(self, left: dict[UUID, UnitOfWork]) -> None:
+        """Handle all messages, or as many as the time allows; raises an error that makes the batch roll back.
 
-        A message that was not handled stays in `left`: it failed, or there was no time.
+        Handled messages are removed from `left`. A message that failed, or for which there was no time, remains.
         """
-        # The handlers' time alone: a busy database is no reason for more commits.
+        # Only the time of the handlers counts: a slow database is no reason for smaller batches.
         clock = asyncio.get_running_loop().time
         began = clock()
         self._left = left
@@ -92,37 +92,40 @@ class Group:
             self.slow = clock() - began > self._limit
         left |= failed
 
-    def undone(self, problem: Exception) -> None:
-        """Nothing has committed: who failed by itself is told, all are where nobody is at fault, else nobody is."""
-        if len(self.members) == 1 or away(problem):
+    def rolled_back(self, problem: Exception) -> None:
+        """Set the outcomes after a rollback: the error belongs to the message that caused it, or to all in an outage.
+
+        If the cause is unknown, no message has an outcome.
+        """
+        if len(self.members) == 1 or is_unavailable(problem):
             self.outcomes = dict.fromkeys(self.members, problem)
         else:
             self.outcomes = {self._failing: problem} if self._failing is not None else {}
 
-    async def _handle(self, each: Waiting, transaction: Transaction) -> Exception | None:
-        """Returns a failure that has left nothing behind; raises one after which nothing can be kept."""
-        commit, alone = transaction.part_of, len(self.members) == 1
+    async def _handle(self, each: PendingMessage, transaction: UnitOfWork) -> Exception | None:
+        """Handle one message. Returns an error whose effects are undone; raises one that makes the batch roll back."""
+        commit, alone = transaction.buffered, len(self.members) == 1
         suspect = each.envelope.attempt > 0 and not alone
-        if suspect or (len(self._since) >= STRIDE and commit.exposed):
-            await commit.save()
+        if suspect or (len(self._since) >= SAVEPOINT_STRIDE and commit.has_run_statements):
+            await commit.set_savepoint()
             self._since.clear()
-        mark = commit.mark()
+        point = commit.checkpoint()
         try:
             await asyncio.create_task(self._take(each.fact, transaction), context=each.context)
             if suspect:
                 await commit.write()
             commit.check()
         except Exception as problem:
-            its_own = not (contention(problem) or away(problem) or (commit.writing and not suspect))
-            if its_own and not alone and (commit.take_back(mark) or await self._back(commit)):
+            its_own = not (is_contention(problem) or is_unavailable(problem) or (commit.writing and not suspect))
+            if its_own and not alone and (commit.discard_since(point) or await self._redo_since_savepoint(commit)):
                 return problem
             self._failing = each if its_own else None
             raise
         return None
 
-    async def _back(self, commit: Commit) -> bool:
-        """Undo what was done since the savepoint; False if there is none."""
-        if not await commit.back():
+    async def _redo_since_savepoint(self, commit: BufferedTransaction) -> bool:
+        """Roll back to the savepoint and handle the messages since then again; False without a savepoint."""
+        if not await commit.roll_back_to_savepoint():
             return False
         for each, transaction in reversed(self._since):
             self._left[each.envelope.id] = transaction

@@ -1,4 +1,4 @@
-"""Takes dead letters: whatever they are, they are kept; nothing is ever rejected."""
+"""Stores dead letters of all services. Any message is stored, even one that cannot be read."""
 
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
@@ -7,29 +7,38 @@ from typing import Any
 
 import structlog
 
-from shared.consumers.message_processor import Handle
-from shared.consumers.pause_switch import Gate
+from shared.consumers.message_processor import MessageHandler
+from shared.consumers.pause_switch import PauseSwitch
 from shared.errors import Refused
-from shared.events.headers import ATTEMPT, carried, number
+from shared.events.headers import (
+    ATTEMPT,
+    ERROR,
+    FINGERPRINT,
+    FIRST_FAILED,
+    LAST_FAILED,
+    QUEUE,
+    copy_headers,
+    read_count,
+)
 from shared.messaging.subscriber import Message
-from shared.persistence.database import storable
-from shared.persistence.database_errors import infrastructure
-from shared.transactions.outbox import Outgoing, as_text
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.persistence.database import replace_nul
+from shared.persistence.database_errors import is_database_down
+from shared.transactions.outbox import OutboxEntry, json_text
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
 
 LONGEST_NAME = 255
 """Bytes: AMQP's short string."""
 LONGEST = 500
-"""Characters: what others send may be longer than an index takes."""
+"""Characters: texts of other systems may be longer than an index allows."""
 UNKNOWN = "unknown"
-"""The queue of a letter that does not say where it died."""
+"""The queue of a dead letter whose headers do not name one."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that failed for good. Body and headers are as they travelled: personal fields stay sealed."""
+    """A message that failed finally. Body and headers are as published: personal fields stay encrypted."""
 
     message_id: str | None
     type: str | None
@@ -45,42 +54,44 @@ class DeadLetter:
 
     @classmethod
     def of(cls, headers: dict[str, Any], body: bytes, now: dt.datetime) -> "DeadLetter":
-        """Read what our consumers wrote, or what the broker says of a message that it gave up itself."""
-        queue = _text(headers, "sc-queue") or _text(headers, "x-first-death-queue") or UNKNOWN
+        """Read the headers that our consumer added, or the broker's own if the broker dead-lettered the message."""
+        queue = _text(headers, QUEUE) or _text(headers, "x-first-death-queue") or UNKNOWN
         reason = _text(headers, "x-first-death-reason") or UNKNOWN
         return cls(
             message_id=_text(headers, "ce-id"),
             type=_text(headers, "ce-type"),
             school_id=_text(headers, "ce-schoolid"),
             queue=queue,
-            error=_text(headers, "sc-error") or f"the broker gave it up: {reason}",
-            fingerprint=_text(headers, "sc-fingerprint") or f"{queue}:{reason}",
-            attempts=number(headers, ATTEMPT),
-            first_failed=_time(headers.get("sc-first-failed"), now),
-            last_failed=_time(headers.get("sc-last-failed"), now),
-            headers={storable(name): storable(value) for name, value in headers.items() if not name.startswith("x-")},
+            error=_text(headers, ERROR) or f"dead-lettered by the broker: {reason}",
+            fingerprint=_text(headers, FINGERPRINT) or f"{queue}:{reason}",
+            attempts=read_count(headers, ATTEMPT),
+            first_failed=_time(headers.get(FIRST_FAILED), now),
+            last_failed=_time(headers.get(LAST_FAILED), now),
+            headers={
+                replace_nul(name): replace_nul(value) for name, value in headers.items() if not name.startswith("x-")
+            },
             body=body,
         )
 
 
-async def give_back(tx: Transaction, queue: str, headers: Mapping[str, Any], body: bytes) -> None:
-    """Give a dead letter back to the queue that it died in, by the outbox of `tx`; attempts count from 0 again.
+async def requeue(tx: UnitOfWork, queue: str, headers: Mapping[str, Any], body: bytes) -> None:
+    """Send a dead letter to its queue again, through the outbox of `tx`; attempts count from 0.
 
-    It keeps its id: a consumer which has handled it before does nothing. The broker's headers stay behind, as do our
-    counts. Raises Refused for a body that is not text (no consumer would read it), and for what is no queue's name.
+    It keeps its id, so that a consumer that has handled it before ignores it. The broker's headers and our own are
+    removed. Raises Refused if the body is not text, which no consumer can read, or if the queue's name is too long.
     """
     if len(queue.encode()) > LONGEST_NAME:
-        raise Refused(f"the queue that it says it died in is none: its name has more than {LONGEST_NAME} bytes")
+        raise Refused(f"the name of its queue has more than {LONGEST_NAME} bytes; such a queue cannot exist")
     try:
         data = body.decode()
     except UnicodeDecodeError as problem:
-        raise Refused("the body is not text: no consumer can read it; discard it") from problem
-    tx.outgoing.append(Outgoing("", queue, as_text(carried(headers, without=("x-", "sc-"))), data))
+        raise Refused("the body is not text, so that no consumer can read it; discard the message") from problem
+    tx.outgoing.append(OutboxEntry("", queue, json_text(copy_headers(headers, without=("x-", "sc-"))), data))
 
 
 def _text(headers: Mapping[str, Any], name: str) -> str | None:
     found = headers.get(name)
-    return storable(found)[:LONGEST] if found is not None else None
+    return replace_nul(found)[:LONGEST] if found is not None else None
 
 
 def _time(value: object, default: dt.datetime) -> dt.datetime:
@@ -90,35 +101,35 @@ def _time(value: object, default: dt.datetime) -> dt.datetime:
         return default
 
 
-Keep = Callable[[DeadLetter, Transaction], Awaitable[None]]
+StoreDeadLetter = Callable[[DeadLetter, UnitOfWork], Awaitable[None]]
 
 
-class Undertaker:
-    """Takes each dead letter and keeps it."""
+class DeadLetterConsumer:
+    """Stores each dead letter, then acknowledges it."""
 
-    def __init__(self, keep: Keep, transactions: Transactions, gate: Gate) -> None:
+    def __init__(self, keep: StoreDeadLetter, transactions: UnitOfWorkFactory, gate: PauseSwitch) -> None:
         self._keep = keep
         self._transactions = transactions
         self._gate = gate
 
     async def decode(self, message: Message) -> DeadLetter:
-        """Read a message that may be anything."""
+        """Read a message, which may hold anything."""
         return DeadLetter.of(dict(message.headers), message.body, dt.datetime.now(dt.UTC))
 
     async def handle(self, letter: DeadLetter) -> None:
-        """Keep one, in a transaction of its own."""
+        """Store one dead letter in a transaction of its own."""
         async with self._transactions.begin() as tx:
             await self._keep(letter, tx)
-        log.warning("dead_letter.kept", queue=letter.queue, fingerprint=letter.fingerprint)
+        log.warning("dead_letter.stored", queue=letter.queue, fingerprint=letter.fingerprint)
 
-    async def process(self, handle: Handle, message: Message) -> None:
-        """Try until the database is there; what else is raised requeues the letter, without a limit."""
+    async def process(self, handle: MessageHandler, message: Message) -> None:
+        """Try until the database is available. Any other error requeues the letter, without a limit."""
         while True:
-            await self._gate.passed()
+            await self._gate.wait_open()
             try:
                 await handle(message)
             except Exception as problem:
-                if not infrastructure(problem):
+                if not is_database_down(problem):
                     raise
                 self._gate.close(problem)
             else:

@@ -1,4 +1,4 @@
-"""Trouble of the infrastructure holds every consumer, with its messages in hand, and burns no attempts."""
+"""Pauses all consumers while the database is unavailable. Messages stay unacknowledged and no attempt is counted."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,8 +10,8 @@ from shared.telemetry import Metrics
 log = structlog.get_logger()
 
 
-class Gate:
-    """Open while the infrastructure answers `probe`; closed by the first who meets trouble."""
+class PauseSwitch:
+    """Open while the database answers `probe`; closed by the first consumer that finds it unavailable."""
 
     def __init__(
         self,
@@ -30,15 +30,15 @@ class Gate:
 
     @property
     def closed(self) -> bool:
-        """Whether consumers are being held."""
+        """Whether consumers are paused."""
         return not self._open.is_set()
 
-    async def passed(self) -> None:
-        """Return once the infrastructure is there."""
+    async def wait_open(self) -> None:
+        """Return when the switch is open."""
         await self._open.wait()
 
     def close(self, problem: BaseException) -> None:
-        """Hold everybody until the probe succeeds."""
+        """Pause all consumers until the probe succeeds."""
         if self._open.is_set():
             self._open.clear()
             self._closed.set()
@@ -46,7 +46,7 @@ class Gate:
             log.warning("consumers.paused", error=type(problem).__name__)
 
     async def run(self) -> None:
-        """Probe while closed, ever less often, and open again; until cancelled."""
+        """Probe while closed, with growing pauses, and open again; runs until cancelled."""
         while True:
             await self._closed.wait()
             self._closed.clear()
@@ -61,7 +61,7 @@ class Gate:
     async def _answers(self) -> bool:
         try:
             await self._probe()
-        except Exception as problem:  # noqa: BLE001  # any failure of the probe means: still away
-            log.info("infrastructure.away", error=type(problem).__name__)
+        except Exception as problem:  # noqa: BLE001  # any failure of the probe means: still unavailable
+            log.info("database.unavailable", error=type(problem).__name__)
             return False
         return True

@@ -1,4 +1,4 @@
-"""What becomes of a message whose handler failed: again after a while, or to the dead letters. Pure decisions."""
+"""Decides about a message whose handler failed: retry after a tier, or the dead letters."""
 
 from dataclasses import dataclass
 
@@ -6,22 +6,22 @@ from shared.errors import Malformed, Reject, Retry
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
-    """Hold the message for `seconds` (one of the tiers), then give it back to its queue."""
+class RetryAfter:
+    """Keep the message in a retry tier for `seconds`, then return it to its queue."""
 
     seconds: int
 
 
 @dataclass(frozen=True, slots=True)
-class Dead:
-    """Give the message to the dead letters."""
+class GiveUp:
+    """Move the message to the dead letters."""
 
 
-def decide(problem: BaseException, attempts: int, tiers: tuple[int, ...]) -> Again | Dead:
-    """`attempts`: how often the handler has failed, this time included. Each tier is used once, in order."""
+def decide(problem: BaseException, attempts: int, tiers: tuple[int, ...]) -> RetryAfter | GiveUp:
+    """Decide about a failed message. `attempts` includes this failure; each tier is used once, in order."""
     if isinstance(problem, Reject | Malformed) or attempts > len(tiers):
-        return Dead()
+        return GiveUp()
     if isinstance(problem, Retry) and problem.after is not None:
         wanted = problem.after.total_seconds()
-        return Again(next((tier for tier in tiers if tier >= wanted), tiers[-1]))
-    return Again(tiers[attempts - 1])
+        return RetryAfter(next((tier for tier in tiers if tier >= wanted), tiers[-1]))
+    return RetryAfter(tiers[attempts - 1])

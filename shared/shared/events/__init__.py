@@ -1,4 +1,4 @@
-"""The public vocabulary: every fact that leaves a service, one file per noun."""
+"""Public events: the facts that services publish, one file per noun."""
 
 from shared.events.devices import DeviceInvalidated
 from shared.events.directory import DIRECTORY, CalendarChanged, PersonChanged, SchoolChanged, StudentChanged

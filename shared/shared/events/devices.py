@@ -1,4 +1,4 @@
-"""Devices: an app installation that no longer takes pushes."""
+"""Devices: app installations that no longer accept push messages."""
 
 import datetime as dt
 from typing import ClassVar
@@ -8,9 +8,9 @@ from shared.events.event import Event
 
 
 class DeviceInvalidated(Event):
-    """The push provider no longer knows a token. It counts only for a registration at or before `attempted_at`.
+    """The push provider no longer knows a device token. Registrations after `attempted_at` stay valid.
 
-    Tokens are personal, and a hash is enough to find one: SHA-256 of its UTF-8 bytes, in lower-case hexadecimal.
+    The event carries a hash because tokens are personal data: SHA-256 of the UTF-8 bytes, in lower-case hexadecimal.
     """
 
     topic: ClassVar[str] = "device.invalidated"

@@ -1,4 +1,4 @@
-"""Schools, people and students: who there is, and how each may be reached."""
+"""Schools, people and students, and how each person can be reached."""
 
 import datetime as dt
 from typing import Annotated, ClassVar, Literal
@@ -9,14 +9,14 @@ from shared.events.values import Channel, Kind, Occasion, Part, Role
 
 
 class QuietHours(Part):
-    """From `starts` to `ends` (local time, over midnight when `ends` is not later) nothing but safety gets through."""
+    """Local hours in which only safety messages are delivered; they span midnight when `ends` is not after `starts`."""
 
     starts: dt.time
     ends: dt.time
 
 
 class SchoolChanged(DirectoryEvent):
-    """A school was added or its name, timezone or settings changed."""
+    """A school was added, or its name, timezone or settings changed."""
 
     topic: ClassVar[str] = "school.changed"
 
@@ -37,7 +37,7 @@ class SchoolChanged(DirectoryEvent):
 
 
 class Term(Part):
-    """A named stretch of the school year; `ends` is its last day."""
+    """A named part of the school year; `ends` is its last day."""
 
     name: str
     starts: dt.date
@@ -45,7 +45,7 @@ class Term(Part):
 
 
 class Closure(Part):
-    """Days on which the school is closed; `ends` is the last of them."""
+    """Days on which the school is closed; `ends` is the last closed day."""
 
     name: str
     starts: dt.date
@@ -61,7 +61,7 @@ class CalendarChanged(DirectoryEvent):
     terms: tuple[Term, ...] = ()
     closures: tuple[Closure, ...] = ()
     weekdays: tuple[int, ...] = (1, 2, 3, 4, 5)
-    """ISO weekdays on which there is school: 1 is Monday."""
+    """ISO weekdays with lessons: 1 is Monday."""
 
     @property
     def subject(self) -> str:
@@ -69,7 +69,7 @@ class CalendarChanged(DirectoryEvent):
 
 
 class Membership(Part):
-    """What a person is at a school, and since when (`ends` is the first day it no longer holds)."""
+    """A person's role at a school. It starts on `starts` and has ended on `ends`, the first day without it."""
 
     school_id: UUID
     role: Role
@@ -79,14 +79,14 @@ class Membership(Part):
 
 
 class Contact(Part):
-    """An address of a person; `kind` says how it is written to."""
+    """An address of a person; `kind` names its channel."""
 
     kind: Literal["mail", "phone"]
     address: str
 
 
 class Device(Part):
-    """An app installation that takes pushes."""
+    """An app installation that accepts push messages."""
 
     token: str
     fid: str | None = None
@@ -103,7 +103,7 @@ class Preference(Part):
 
 
 class PersonChanged(DirectoryEvent):
-    """A person, their schools, addresses, devices or choices changed."""
+    """A person changed: name, schools, addresses, devices or preferences; or was erased (`erased_at`)."""
 
     topic: ClassVar[str] = "person.changed"
 
@@ -118,6 +118,14 @@ class PersonChanged(DirectoryEvent):
     family_name: Annotated[str | None, Personal] = None
     contacts: Annotated[tuple[Contact, ...], Personal] = ()
     devices: Annotated[tuple[Device, ...], Personal] = ()
+    erased_at: dt.datetime | None = None
+
+    @property
+    def erased(self) -> bool:
+        """Whether the person was erased. Events from before there was `erased_at` show it by being blank."""
+        if "erased_at" in self.model_fields_set:
+            return self.erased_at is not None
+        return not (self.active or self.given_name or self.family_name or self.contacts or self.devices)
 
     @property
     def subject(self) -> str:
@@ -129,7 +137,7 @@ class PersonChanged(DirectoryEvent):
 
 
 class Guardian(Part):
-    """A person who answers for a student, and in what; the lowest `rank` is asked first."""
+    """A person responsible for a student, and the areas of responsibility; the lowest `rank` is contacted first."""
 
     person_id: UUID
     rank: int = 1
@@ -140,7 +148,7 @@ class Guardian(Part):
 
 
 class StudentChanged(DirectoryEvent):
-    """A student's grade or guardians at a school changed."""
+    """A student's grade, classes or guardians at a school changed."""
 
     topic: ClassVar[str] = "student.changed"
 
@@ -157,4 +165,4 @@ class StudentChanged(DirectoryEvent):
 
 
 DIRECTORY = (SchoolChanged, PersonChanged, StudentChanged, CalendarChanged)
-"""Everything a projection of the directory reads; each carries positions, so whoever waits for one reads them all."""
+"""The events of the directory. A projection reads all of them, because a directory version may be in any of them."""

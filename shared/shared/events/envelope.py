@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from shared.errors import Malformed
 from shared.events.event import Event
-from shared.events.headers import ATTEMPT, number
+from shared.events.headers import ATTEMPT, read_count
 
 PREFIX = "ce-"
 """Header prefix of the CloudEvents binding for RabbitMQ (knative eventing-rabbitmq, binary mode)."""
@@ -19,7 +19,7 @@ PREFIX = "ce-"
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """CloudEvents attributes of one message; `data_schema` ends in the major version."""
+    """The CloudEvents attributes of one message; `major` is the last part of `ce-dataschema`."""
 
     id: UUID
     type: str
@@ -35,7 +35,7 @@ class Envelope:
 
     @classmethod
     def of(cls, event: Event, source: str, cause: "Envelope | None" = None) -> Self:
-        """A new envelope; correlation runs on from the cause, causation is the cause's id."""
+        """Make the envelope of an event. It keeps the correlation id of its cause and names the cause's id."""
         identity = uuid7()
         return cls(
             id=identity,
@@ -52,7 +52,7 @@ class Envelope:
 
     @classmethod
     def of_work(cls, name: str, subject: str, source: str, cause: "Envelope | None" = None) -> Self:
-        """A new envelope for a permit that stays inside its service."""
+        """Make the envelope of a work permit, which stays inside its service."""
         identity = uuid7()
         return cls(
             id=identity,
@@ -67,12 +67,12 @@ class Envelope:
         )
 
     def headers(self) -> dict[str, str]:
-        """AMQP headers, binary mode: every attribute a string."""
+        """Return the attributes as AMQP headers (binary mode: each value is a string)."""
         found: dict[str, str] = orjson.loads(self.json())
         return found
 
     def json(self) -> str:
-        """The headers as a JSON object, as the outbox holds them."""
+        """Return the headers as a JSON object, the form that the outbox stores."""
         found = {
             "ce-specversion": "1.0",
             "ce-id": self.id,
@@ -90,7 +90,7 @@ class Envelope:
 
     @classmethod
     def read(cls, headers: Mapping[str, Any]) -> Self:
-        """The envelope in AMQP headers; raises Malformed naming the attribute that is missing or wrong."""
+        """Read an envelope from AMQP headers; raises Malformed, which names the missing or wrong attribute."""
         try:
             return cls(
                 id=UUID(headers["ce-id"]),
@@ -103,7 +103,7 @@ class Envelope:
                 task_id=_uuid(headers.get("ce-taskid")),
                 correlation_id=_uuid(headers.get("ce-correlationid")),
                 causation_id=_uuid(headers.get("ce-causationid")),
-                attempt=number(headers, ATTEMPT),
+                attempt=read_count(headers, ATTEMPT),
             )
         except (KeyError, ValueError, TypeError, AttributeError) as problem:
             raise Malformed(f"envelope: {type(problem).__name__} {problem}") from problem
@@ -111,7 +111,7 @@ class Envelope:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} where a text belongs")
+        raise TypeError(f"{type(value).__name__} instead of a text")
     return value
 
 

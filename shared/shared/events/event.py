@@ -1,4 +1,4 @@
-"""What an event is: a past-tense, frozen fact, and the CloudEvents 1.0 envelope it travels in."""
+"""Base classes of events: immutable facts, named in the past tense."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar
@@ -8,14 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Personal:
-    """Marks a field whose value is sealed with its subject's key before it leaves the database.
+    """Marks a personal field: it is encrypted with the key of its subject before it leaves the database.
 
-    Only top-level fields of an event are marked, and each has a default that means "erased".
+    Mark only top-level fields of an event. Each needs a default, which stands for the erased value.
     """
 
 
 class Event(BaseModel):
-    """A fact. `topic` is noun.verb and the routing key; `major` rises when old readers could not read it."""
+    """A fact. `topic` (noun.verb) is its routing key; raise `major` when old consumers could not read a new version."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -23,7 +23,7 @@ class Event(BaseModel):
     major: ClassVar[int] = 1
     log_only: ClassVar[bool] = False
     awaited_from: ClassVar[str | None] = None
-    """The service that will emit it one day: it is part of the vocabulary, and reacted to, before that."""
+    """The service that will emit this event later. Consumers exist already; no service emits it yet."""
     personal: ClassVar[frozenset[str]] = frozenset()
     known: ClassVar[dict[tuple[str, int], type["Event"]]] = {}
 
@@ -41,46 +41,46 @@ class Event(BaseModel):
 
     @property
     def school(self) -> UUID | None:
-        """The tenant that this fact belongs to; None for facts of the whole group."""
+        """The school (tenant) of this fact; None for facts of the whole group."""
         return getattr(self, "school_id", None)
 
     @property
     @abstractmethod
     def subject(self) -> str:
-        """What the fact is about: the aggregate that versions are counted for."""
+        """The id of the aggregate that this fact is about; versions are counted per subject."""
 
     @property
     def sealed_for(self) -> UUID | None:
-        """Whose key seals the personal fields; None where there are none."""
+        """The subject whose key encrypts the personal fields; None without personal fields."""
         return None
 
     @property
     def task(self) -> UUID | None:
-        """The task that this fact belongs to."""
+        """The task of this fact, if any."""
         return getattr(self, "task_id", None)
 
     @property
-    def heavy(self) -> bool:
-        """Whether it takes long by its nature: it is handled by itself, and nobody beside it waits for it."""
+    def runs_alone(self) -> bool:
+        """Whether its handling takes long, so that it gets a batch of its own and delays no other message."""
         return False
 
 
 class StateEvent(Event):
-    """A fact that carries the whole state of its aggregate; an older or equal version is ignored."""
+    """A fact with the whole state of its aggregate; consumers ignore an older or equal version."""
 
     version: int
 
     @property
     def order(self) -> tuple[int, int]:
-        """Compares states of one aggregate: the higher is the newer."""
+        """Sort key of the states of one aggregate; the newer state has the higher key."""
         return (0, self.version)
 
 
 class DirectoryEvent(StateEvent):
-    """State of the directory. `positions` is school → that school's gap-free directory version.
+    """State of the directory. `positions` maps each school to the directory version of this change, without gaps.
 
-    `resync` is school → the first and last position of a telling anew of all that there is: who has applied all of
-    these positions has the state of everything before them too.
+    `resync` maps a school to the first and last version of a complete re-publication. A consumer that has applied all
+    of these versions also has every earlier state.
     """
 
     positions: dict[UUID, int] = Field(default_factory=dict)

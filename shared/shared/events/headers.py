@@ -1,4 +1,4 @@
-"""Headers of messages: what others put into them is read without harm, and what is passed on can be written."""
+"""Names of our message headers, and safe reading and copying of headers from other systems."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,20 +8,30 @@ import structlog
 log = structlog.get_logger()
 
 ATTEMPT = "sc-attempt"
-"""Header that counts failed attempts; the broker's own x-death is stripped on every republish."""
+"""Counts the failed attempts. Each republish removes the broker's own `x-death`."""
+QUEUE = "sc-queue"
+"""The queue of the consumer that failed."""
+ERROR = "sc-error"
+"""The description of the last error, without values of the message."""
+FINGERPRINT = "sc-fingerprint"
+"""Equal for equal faults of one consumer, so that failures can be grouped."""
+FIRST_FAILED = "sc-first-failed"
+LAST_FAILED = "sc-last-failed"
+"""Instants of the first and of the last failure (RFC 3339)."""
 
 MOST_ATTEMPTS = 1_000_000
 MOST_HEADERS = 32_000
-"""Bytes: a frame holds 131,072, and the broker cuts the connection of whoever writes more."""
+"""Bytes. A frame holds 131,072 bytes, and the broker closes the connection of a client that sends more."""
 LONGEST_NAME = 128
-"""Bytes of a header's name (AMQP 0-9-1, section 4.2.5.5); RabbitMQ lets 255 pass, pamqp would cut them."""
+"""Bytes of a header's name (AMQP 0-9-1, section 4.2.5.5). RabbitMQ accepts 255; pamqp would cut such a name."""
 
 
-def carried(headers: Mapping[str, Any], without: tuple[str, ...] = ("x-",)) -> dict[str, str]:
-    """Headers for publishing a message again: as texts, without the broker's own (an old `x-death` looks like a cycle).
+def copy_headers(headers: Mapping[str, Any], without: tuple[str, ...] = ("x-",)) -> dict[str, str]:
+    """Copy headers as texts to publish a message again, without the broker's own.
 
-    Others may have sent what cannot be written as it came; what would not fit into a frame beside ours is left behind,
-    as is a name that is too long.
+    An old `x-death` looks like a cycle to the broker. Texts, because other systems may send values that cannot be
+    written as they came. A header that would not fit into a frame together with ours, or whose name is too long, is
+    dropped and logged.
     """
     kept: dict[str, str] = {}
     room = MOST_HEADERS
@@ -31,14 +41,14 @@ def carried(headers: Mapping[str, Any], without: tuple[str, ...] = ("x-",)) -> d
         text = str(value)
         size = len(name.encode()) + len(text.encode())
         if size > room or len(name.encode()) > LONGEST_NAME:
-            log.warning("header.left_behind", header=name, bytes=size)
+            log.warning("header.dropped", header=name, bytes=size)
             continue
         room -= size
         kept[name] = text
     return kept
 
 
-def number(headers: Mapping[str, Any], name: str) -> int:
-    """A count in a header; 0 if it is none."""
+def read_count(headers: Mapping[str, Any], name: str) -> int:
+    """Read a count from a header; 0 if the value is not a count."""
     text = str(headers.get(name) or 0)[:19]
     return min(int(text), MOST_ATTEMPTS) if text.isascii() and text.isdigit() else 0

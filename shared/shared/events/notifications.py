@@ -1,4 +1,4 @@
-"""Notifications: asked for, planned, on their way, done, read."""
+"""Notifications: requested, planned, completed, read."""
 
 import datetime as dt
 from typing import Annotated, ClassVar, Literal, Self
@@ -9,16 +9,18 @@ from pydantic import Field, model_validator
 from shared.events.event import Event, Personal
 from shared.events.values import Channel, Kind, Part, Responsibility, Role
 
-FEW = 200
-"""People whose deliveries are planned in no time."""
+SEND_TASK = "notification.send"
+"""The kind of the task that reports the progress of a send."""
+LARGE_AUDIENCE = 200
+"""Number of people above which planning takes long, so that the request is handled alone."""
 
 
 class Audience(Part):
-    """Who is meant. Exactly one of the first six is set.
+    """The recipients of a notification. Exactly one of the first six fields is set.
 
-    A grade's, class's or student's guardians are the guardians of those students who have `responsibility`; somebody
-    who answers for several of them is told once. `told` is an `origin`: whoever has been told of it already.
-    `except_told` is an `origin` too: whoever has been told of it is left out. Both look at older versions only.
+    For a grade, classes or students, the guardians of these students with the given `responsibility` are notified. A
+    guardian of several of them is notified once. `told` is an `origin`: the people who were notified of it.
+    `except_told` is an `origin` too: the people who were notified of it are left out. Both look at older versions only.
     """
 
     people: tuple[UUID, ...] | None = None
@@ -33,7 +35,7 @@ class Audience(Part):
 
     @model_validator(mode="after")
     def one_of_them(self) -> Self:
-        """An audience that names nobody, or two kinds of people, is a mistake."""
+        """Refuse an audience with none or several of the six fields."""
         named = (self.people, self.grade, self.school or None, self.classes, self.students, self.told)
         if sum(each is not None for each in named) != 1:
             msg = "name exactly one of people, grade, school, classes, students and told"
@@ -42,7 +44,7 @@ class Audience(Part):
 
 
 class Escalation(Part):
-    """Somebody must be reached: as long as it is unread, one step more every `after_minutes`, until `deadline`."""
+    """While the notification is unread, take the next of `steps` every `after_minutes` minutes, until `deadline`."""
 
     after_minutes: int = 15
     steps: tuple[Literal["mail", "next_guardian", "office"], ...] = ("mail", "next_guardian", "office")
@@ -50,11 +52,11 @@ class Escalation(Part):
 
 
 class NotificationIntent(Event):
-    """What people are to be told, asked for by a person or come due by a schedule.
+    """A notification to send, requested by a person or due by a schedule.
 
-    `origin` ("absence:<id>") and `origin_version` tie it to the record that it is about. A `correction` first cancels
-    what is still pending of its origin. `group_id` ties together what was sent to several schools at once.
-    With `template` set, title and body come from that template and `variables`.
+    `origin` ("absence:<id>") and `origin_version` name the record that it is about. A `correction` first cancels the
+    pending deliveries of the same origin. `group_id` connects the notifications of one send to several schools.
+    With `template`, title and body come from that template and `variables`.
     """
 
     notification_id: UUID
@@ -84,12 +86,12 @@ class NotificationIntent(Event):
         return str(self.notification_id)
 
     @property
-    def heavy(self) -> bool:
-        return self.audience.people is None or len(self.audience.people) > FEW
+    def runs_alone(self) -> bool:
+        return self.audience.people is None or len(self.audience.people) > LARGE_AUDIENCE
 
 
 class NotificationRequested(NotificationIntent):
-    """Somebody asked for people to be told something; committed by the gateway."""
+    """A person requested a notification; the gateway committed the request."""
 
     topic: ClassVar[str] = "notification.requested"
 
@@ -99,7 +101,7 @@ class NotificationRequested(NotificationIntent):
 
 
 class NotificationPlanned(Event):
-    """The people and addresses of a notification are known; one delivery row each."""
+    """The recipients and addresses of a notification are known; each has a delivery row."""
 
     topic: ClassVar[str] = "notification.planned"
     log_only: ClassVar[bool] = True
@@ -116,7 +118,7 @@ class NotificationPlanned(Event):
 
 
 class NotificationCompleted(Event):
-    """Every delivery of a notification reached a final state; totals by channel and state."""
+    """Every delivery of a notification has reached a final state; `counts` has totals by channel and state."""
 
     topic: ClassVar[str] = "notification.completed"
     log_only: ClassVar[bool] = True
@@ -132,7 +134,7 @@ class NotificationCompleted(Event):
 
 
 class NotificationRead(Event):
-    """Somebody read a notification in the app."""
+    """A person read a notification in the app."""
 
     topic: ClassVar[str] = "notification.read"
     log_only: ClassVar[bool] = True
@@ -149,7 +151,7 @@ class NotificationRead(Event):
 
 
 class InboxChanged(Event):
-    """The inboxes of some people (no more than 1,000 an event) are no longer what their apps last saw."""
+    """The inboxes of some people changed; an event names at most 1,000 people."""
 
     topic: ClassVar[str] = "inbox.changed"
     log_only: ClassVar[bool] = True

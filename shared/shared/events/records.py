@@ -1,4 +1,4 @@
-"""Records of students: what happened, with the whole state of each record. A correction is a higher version."""
+"""Records of students. Each event has the whole state of one record; a correction has a higher version."""
 
 import datetime as dt
 from decimal import Decimal
@@ -9,9 +9,9 @@ from shared.events.event import Personal, StateEvent
 
 
 class RecordEvent(StateEvent):
-    """State of one record of one student. `directory_version` is the school's at its commit.
+    """State of one record of one student. `directory_version` is the school's version at the commit.
 
-    `recorded_by` and `recorded_at` are of this version: who said so, and when.
+    `recorded_by` and `recorded_at` belong to this version of the record.
     """
 
     record_id: UUID
@@ -32,7 +32,7 @@ class RecordEvent(StateEvent):
 
 
 class BehaviorRecorded(RecordEvent):
-    """A behaviour report was filed, corrected or withdrawn."""
+    """A behaviour report was added, corrected or withdrawn."""
 
     topic: ClassVar[str] = "behavior.recorded"
 
@@ -59,7 +59,7 @@ class PaymentRecorded(RecordEvent):
 
 
 class AbsenceRecorded(RecordEvent):
-    """A student was absent or late on a day, or it turned out otherwise (`withdrawn`)."""
+    """A student was absent or late on a day; `withdrawn` if the record was wrong."""
 
     topic: ClassVar[str] = "absence.recorded"
 
@@ -70,7 +70,7 @@ class AbsenceRecorded(RecordEvent):
 
 
 class GradeRecorded(RecordEvent):
-    """A student got a grade in a subject."""
+    """A student received a grade in a subject."""
 
     topic: ClassVar[str] = "grade.recorded"
     log_only: ClassVar[bool] = True
@@ -83,7 +83,7 @@ class GradeRecorded(RecordEvent):
 
 
 class RemarkRecorded(RecordEvent):
-    """A teacher's remark about a student."""
+    """A teacher wrote a remark about a student."""
 
     topic: ClassVar[str] = "remark.recorded"
     log_only: ClassVar[bool] = True
@@ -93,4 +93,4 @@ class RemarkRecorded(RecordEvent):
 
 
 RECORDS = (BehaviorRecorded, PaymentRecorded, AbsenceRecorded, GradeRecorded, RemarkRecorded)
-"""Everything that is recorded of a student."""
+"""The events of all record kinds."""

@@ -1,4 +1,4 @@
-"""Reports: made, and ready to be looked at."""
+"""Reports: ready to be read."""
 
 import datetime as dt
 from typing import ClassVar
@@ -8,9 +8,9 @@ from shared.events.event import Event
 
 
 class ReportReady(Event):
-    """A report was made. `name` and `period` are what it is called and name nobody; `student_id` does.
+    """A report is ready. `name` and `period` name the report without personal data; `student_id` names the student.
 
-    `requested_by` is None for one that time triggered. `period` is written out ("November 2026"), empty without one.
+    `requested_by` is None for a scheduled report. `period` is a text ("November 2026"), empty for a report without one.
     """
 
     topic: ClassVar[str] = "report.ready"

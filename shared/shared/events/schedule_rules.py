@@ -1,4 +1,4 @@
-"""When something is to happen: once, by a cron expression, or every so many days, weeks or months."""
+"""Rules of schedules: once, by a cron expression, or every given number of days, weeks or months."""
 
 import datetime as dt
 from typing import Annotated, Literal
@@ -9,10 +9,10 @@ from shared.events.values import Part
 
 
 class Days(Part):
-    """What a school's calendar changes about a rule.
+    """How a school's calendar changes a rule.
 
-    `skip_closed`: days without school are left out. `term`: only within that term, or within `any` of them.
-    `school_days_before`: the run comes that many school days before the day that the rule names, at the same hour.
+    `skip_closed`: no runs on days without school. `term`: runs only within the term of that name, or within `any` term.
+    `school_days_before`: the run comes that many school days before the day of the rule, at the same hour.
     """
 
     skip_closed: bool = False
@@ -21,12 +21,12 @@ class Days(Part):
 
     @property
     def needs_calendar(self) -> bool:
-        """Whether the runs move when the school's calendar changes."""
+        """Whether a change of the school's calendar can move the runs."""
         return self.skip_closed or self.term is not None or self.school_days_before > 0
 
 
 class OnceRule(Days):
-    """One run: at an instant (`at`, with offset), or at a local `time` `on` a day of the schedule's timezone."""
+    """One run: at an instant (`at`, with offset), or `on` a day at a local `time` in the schedule's timezone."""
 
     kind: Literal["once"] = "once"
     at: dt.datetime | None = None
@@ -35,10 +35,10 @@ class OnceRule(Days):
 
 
 class CronRule(Days):
-    """Five fields: minute, hour, day of month, month, weekday (0 and 7 are Sunday; names are safer).
+    """A cron expression of five fields: minute, hour, day of month, month, weekday (0 and 7 are Sunday; or names).
 
-    A day of month and a weekday together mean either, as cron has it. `seconds` is a sixth field in front, for the
-    system's own use: nobody is offered it. `until` is the last day.
+    If both a day of month and a weekday are given, either matches (POSIX crontab). `seconds` is a sixth field in front,
+    for the system's own schedules only. `until` is the last day.
     """
 
     kind: Literal["cron"] = "cron"
@@ -49,9 +49,9 @@ class CronRule(Days):
 
 
 class CalendarRule(Days):
-    """Every so many days, weeks or months at a local time, counted from `starts`.
+    """A run every `every` days, weeks or months at a local time, counted from `starts`.
 
-    For months `day` is 1 to 31 or `last` (default: the day of `starts`); a month that is too short has its last day.
+    For months, `day` is 1 to 31 or `last` (default: the day of `starts`). A shorter month runs on its last day.
     """
 
     kind: Literal["calendar"] = "calendar"
@@ -66,4 +66,4 @@ class CalendarRule(Days):
 Rule = Annotated[OnceRule | CronRule | CalendarRule, Field(discriminator="kind")]
 
 CatchUp = Literal["skip", "once", "all"]
-"""What becomes of ticks that nobody was there for: none of them, one for the newest, or each."""
+"""What to do with missed runs: skip all, run once for the newest, or run each."""

@@ -1,4 +1,4 @@
-"""Schedules: asked for, moved on, and what comes due by them."""
+"""Schedules: requests, state changes, and the events of due runs."""
 
 import datetime as dt
 from typing import Annotated, Any, ClassVar, Literal
@@ -14,10 +14,10 @@ ScheduleState = Literal["active", "paused", "done", "expired", "cancelled"]
 
 
 class ScheduleRequested(Event):
-    """Somebody asked for something to happen later, once or again and again; committed by the gateway.
+    """A person requested a schedule with one run or many; the gateway committed the request.
 
-    `payload` is the event to emit (topic `emits`) without what only the run knows; it is sealed whole. For a single
-    run it already names `notification_id` and `task_id`, so that the asker can follow them.
+    `payload` is the event to emit (topic `emits`) without the fields that each run adds; it is encrypted as a whole.
+    For a single run it already has `notification_id` and `task_id`, so that the requester can follow them.
     """
 
     topic: ClassVar[str] = "schedule.requested"
@@ -44,7 +44,7 @@ class ScheduleRequested(Event):
 
 
 class ScheduleChanged(StateEvent):
-    """A schedule was taken up, changed, paused, resumed, cancelled, or ended; its runs are told by what they emit."""
+    """A schedule was registered, changed, paused, resumed, cancelled or ended. Its runs emit events of their own."""
 
     topic: ClassVar[str] = "schedule.changed"
     log_only: ClassVar[bool] = True
@@ -63,7 +63,7 @@ class ScheduleChanged(StateEvent):
 
 
 class NotificationDue(NotificationIntent):
-    """The time has come to tell people something. The same run of a schedule always has the same ids."""
+    """A scheduled notification is due. The same run of a schedule always has the same ids."""
 
     topic: ClassVar[str] = "notification.due"
 
@@ -76,7 +76,7 @@ class NotificationDue(NotificationIntent):
 
 
 class RunDue(Event):
-    """The time has come for a chore; `task_id` is the run's, and the same when it is told twice."""
+    """A system job is due. `task_id` belongs to the run; a duplicate of the event has the same one."""
 
     schedule_id: UUID
     task_id: UUID
@@ -89,21 +89,21 @@ class RunDue(Event):
 
 
 class FilesCleanupDue(RunDue):
-    """Files that were deleted long enough ago may be purged."""
+    """Deleted files whose retention time has ended are due to be purged."""
 
     topic: ClassVar[str] = "files.cleanup_due"
     log_only: ClassVar[bool] = True
 
 
 class ReportsCleanupDue(RunDue):
-    """Reports that are older than their keeping time may be removed."""
+    """Reports whose retention time has ended are due to be removed."""
 
     topic: ClassVar[str] = "reports.cleanup_due"
     log_only: ClassVar[bool] = True
 
 
 class ReportsMonthlyDue(RunDue):
-    """A month has ended at a school: `month` is its first day, `starts_at` to before `ends_at` the same as instants."""
+    """A month has ended at a school: `month` is its first day, `starts_at` and `ends_at` (exclusive) its instants."""
 
     topic: ClassVar[str] = "reports.monthly_due"
     log_only: ClassVar[bool] = True
@@ -115,6 +115,6 @@ class ReportsMonthlyDue(RunDue):
 
 
 class TasksExpiryDue(RunDue):
-    """Results of tasks that are older than their keeping time may be dropped."""
+    """Task results whose retention time has ended are due to be deleted."""
 
     topic: ClassVar[str] = "tasks.expiry_due"

@@ -1,4 +1,4 @@
-"""Tasks: what was asked for, how far it is, how it ended."""
+"""Tasks: state and progress of requested work."""
 
 import datetime as dt
 from typing import Any, ClassVar, Literal
@@ -11,7 +11,7 @@ FINAL: frozenset[TaskState] = frozenset({"succeeded", "failed", "cancelled"})
 
 
 class TaskChanged(StateEvent):
-    """A task moved on. Whole state; a retry raises the epoch, every change within it the sequence."""
+    """The state of a task changed. A retry raises `epoch`; each change within an epoch raises `version`."""
 
     topic: ClassVar[str] = "task.changed"
 
@@ -37,9 +37,9 @@ class TaskChanged(StateEvent):
 
 
 class TaskCancelRequested(Event):
-    """Somebody wants a task to stop; the owner of its kind decides whether there is still something to stop.
+    """A person asked to stop a task. The service that owns the task's kind decides whether it can still be stopped.
 
-    It may overtake the intent that it is about: the owner then leaves a tombstone (see `tracking.ended`).
+    The event may arrive before the request of the task. The owner then stores a tombstone (`task_status.has_ended`).
     """
 
     topic: ClassVar[str] = "task.cancel_requested"
@@ -48,7 +48,7 @@ class TaskCancelRequested(Event):
     school_id: UUID | None = None
     kind: str
     epoch: int = 1
-    """Of the task as its asker saw it: a retry that has begun since is not meant."""
+    """The epoch that the requester saw; a retry that started later is not cancelled."""
     requested_by: UUID | None = None
     requested_at: dt.datetime
 

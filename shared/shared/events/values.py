@@ -11,15 +11,15 @@ Channel = Literal["push", "mail", "inbox"]
 
 
 Kind = Literal["academic", "behavior", "payment", "general", "safety"]
-"""Safety (school closed, a child is missing) passes quiet hours and cannot be opted out of."""
+"""Safety messages (school closed, a child is missing) ignore quiet hours, and people cannot opt out of them."""
 
 
 Occasion = Literal["absence", "payment_due", "payment_received", "behavior", "report"]
-"""What a school may let the guardians be told of by itself."""
+"""Occasions for which a school can switch on automatic notifications to guardians."""
 
 
 Responsibility = Literal["any", "custody", "billing", "emergency", "care"]
-"""What a guardian has to answer for to be meant; `care` is custody or emergency."""
+"""The responsibility that a guardian needs to be notified; `care` is custody or emergency."""
 
 
 class Part(BaseModel):

@@ -1,37 +1,35 @@
-"""Who asks an owner over HTTP: the gateway, for somebody, with a short-lived internal token; and how it says no.
-
-What can change has a version, which is its ETag (RFC 9110): `"7"`. A decision sends it back as If-Match.
-"""
+"""Authenticates requests of the gateway to other services, by a short-lived token with person, role and school."""
 
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Header, HTTPException, Request
+from fastapi import Depends, Header, HTTPException
 from pydantic import ValidationError
 
-from shared.http.tokens import Claims, TokenRefused
-from shared.transactions.unit_of_work import Transactions
+from shared.http.provided import Provided
+from shared.http.tokens import Claims, TokenRefused, Verifier
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 
-class Asked(Claims):
-    """The claims of an internal token; requests are always about one school."""
+class InternalCaller(Claims):
+    """The claims of an internal token. Each request is about one school."""
 
     school: UUID
 
 
-async def asked(request: Request, authorization: Annotated[str, Header()] = "") -> Asked:
-    """Claims of the caller; 401 without a valid internal token that names a school."""
+async def internal_caller(
+    verifier: Annotated[Verifier, Depends(Provided(Verifier))], authorization: Annotated[str, Header()] = ""
+) -> InternalCaller:
+    """Return the claims of the caller; 401 without a valid internal token for a school."""
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
-        raise HTTPException(401, "an internal bearer token is needed", {"WWW-Authenticate": "Bearer"})
+        raise HTTPException(401, "an internal bearer token is required", {"WWW-Authenticate": "Bearer"})
     try:
-        claims = request.app.state.service.verifier.verify(token, "internal")
-        return Asked(person=claims.person, role=claims.role, school=claims.school, use="internal")
+        claims = verifier.verify(token, "internal")
+        return InternalCaller(person=claims.person, role=claims.role, school=claims.school, use="internal")
     except (TokenRefused, ValidationError) as problem:
         raise HTTPException(401, str(problem), {"WWW-Authenticate": "Bearer"}) from problem
 
 
-async def transactions(request: Request) -> Transactions:
-    """The service's transactions."""
-    found: Transactions = request.app.state.service.transactions
-    return found
+transactions = Provided(UnitOfWorkFactory)
+"""The service's factory of units of work, for routes."""

@@ -1,14 +1,14 @@
-"""Checks If-Match against a version (RFC 9110, 13.1.1), and refuses decisions."""
+"""Checks If-Match against the version of a resource (RFC 9110, 13.1.1). The ETag of version 7 is `"7"`."""
 
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, HTTPException
 
 
-class Declined(HTTPException):
-    """A decision that an owner does not take; the gateway hands status, `code` (one of its own) and facts on.
+class DecisionRefused(HTTPException):
+    """Refuses a decision. The gateway passes status, `code` (a problem code) and facts on to the client.
 
-    `raise Declined(409, "too_late", "It has been sent.", state="completed")`
+    `raise DecisionRefused(409, "too_late", "It has been sent.", state="completed")`
     """
 
     def __init__(self, status: int, code: str, message: str | None = None, **more: Any) -> None:
@@ -19,22 +19,22 @@ class Declined(HTTPException):
 
 
 def etag(version: int) -> str:
-    """The ETag of a version."""
+    """Return the ETag of a version."""
     return f'"{version}"'
 
 
 NO_VERSION = -1
-"""What nothing has: a tag that is none of ours names it."""
+"""The version of an ETag that this system did not make; no resource has it."""
 
 
 MOST_DIGITS = 18
-"""More of them fit into no version, and into no bigint of PostgreSQL."""
+"""A number with more digits is no version: it does not fit into a bigint of PostgreSQL."""
 
 
 async def expected_version(if_match: Annotated[str | None, Header(max_length=100)] = None) -> int | None:
-    """The version that If-Match names; None when it is missing or `*`.
+    """Return the version in If-Match; None if the header is missing or `*`.
 
-    Nothing is refused here: a precondition counts last, after the request has been found right (RFC 9110, 13.2.1).
+    It refuses nothing: preconditions are checked last, after all other checks (RFC 9110, 13.2.1).
     """
     if if_match is None or if_match.strip() == "*":
         return None
@@ -44,23 +44,23 @@ async def expected_version(if_match: Annotated[str | None, Header(max_length=100
     return int(number)
 
 
-async def needed_version(
+async def required_version(
     if_match: Annotated[str | None, Header(max_length=100, json_schema_extra={"x-needed": True})] = None,
 ) -> int:
-    """The version that If-Match names; 428 when it is missing."""
+    """Return the version in If-Match; 428 if the header is missing."""
     version = await expected_version(if_match)
     if version is None:
-        raise Declined(428, "precondition_needed")
+        raise DecisionRefused(428, "precondition_needed")
     return version
 
 
 def check_version(expected: int | None, version: int) -> None:
-    """412 when it has changed since the caller read it."""
+    """Refuse with 412 if the resource has changed since the caller read it."""
     if expected is not None and expected != version:
-        raise Declined(412, "stale", version=version)
+        raise DecisionRefused(412, "stale", version=version)
 
 
 IfMatch = Annotated[int | None, Depends(expected_version)]
 
 
-NeededMatch = Annotated[int, Depends(needed_version)]
+RequiredMatch = Annotated[int, Depends(required_version)]

@@ -1,4 +1,4 @@
-"""Signed statements of who is asking: EdDSA JWTs, made by the gateway, verified by every owner."""
+"""Tokens that name the caller: JWTs with EdDSA signatures, made by the gateway, verified by every service."""
 
 import datetime as dt
 import time
@@ -19,11 +19,11 @@ MOST_VERIFIED = 10_000
 
 
 class TokenRefused(SchoolConnectError):
-    """The token is not one of ours, is for another use, or is no longer valid."""
+    """The token is not from this system, has another use, or is not valid now."""
 
 
 class Claims(BaseModel):
-    """Who is asking: a person, their role, and the school they ask within (None: the whole group)."""
+    """The caller: a person, the role, and the school of the request (None: the whole group)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,7 +34,7 @@ class Claims(BaseModel):
 
     @classmethod
     def verify(cls, token: str, public_pem: bytes, use: Use) -> Self:
-        """Claims of a valid token; raises TokenRefused saying why not."""
+        """Return the claims of a valid token; raises TokenRefused with the reason."""
         claims = Verifier(public_pem).verify(token, use)
         try:
             return cls(person=claims.person, role=claims.role, school=claims.school, use=use)
@@ -43,14 +43,14 @@ class Claims(BaseModel):
 
 
 class Verifier:
-    """Verifies many tokens with one key, which is read once, and each token once: it stays what it is until its end."""
+    """Verifies tokens with one public key, and caches valid tokens until they expire."""
 
     def __init__(self, public_pem: bytes) -> None:
         self._key = load_pem_public_key(public_pem)
         self._verified: dict[tuple[str, Use], tuple[float, Claims]] = {}
 
     def verify(self, token: str, use: Use) -> Claims:
-        """Claims of a valid token; raises TokenRefused saying why not."""
+        """Return the claims of a valid token; raises TokenRefused with the reason."""
         until, claims = self._verified.get((token, use), (0.0, None))
         if claims is not None and time.time() < until:
             return claims
@@ -74,13 +74,13 @@ class Verifier:
 
 
 class Signer:
-    """Signs many tokens with one key, which is read once: reading it costs more than a signature."""
+    """Signs tokens with one private key, loaded once: loading costs more than a signature."""
 
     def __init__(self, private_pem: bytes) -> None:
         self._key = load_pem_private_key(private_pem, password=None)
 
     def sign(self, claims: Claims, ttl: dt.timedelta) -> str:
-        """A token that says `claims` for `ttl` from now."""
+        """Return a token with `claims` that is valid for `ttl` from now."""
         now = dt.datetime.now(dt.UTC)
         body: dict[str, Any] = {
             "iss": ISSUER,
@@ -97,5 +97,5 @@ class Signer:
 
 
 def sign(private_pem: bytes, claims: Claims, ttl: dt.timedelta) -> str:
-    """One token, signed with a key as it is in its file."""
+    """Sign one token with a private key in PEM format."""
     return Signer(private_pem).sign(claims, ttl)

@@ -1,8 +1,8 @@
-"""Work that cannot be trusted to stop runs in a child process: bounded by the kernel, killed as a group.
+"""Runs work that may not stop in a child process, with resource limits of the kernel, and kills its process group.
 
-A thread cannot be killed and a native library may hang, leak or crash; a child takes only itself with it. It runs in a
-session of its own, without this process's environment, under limits set by prlimit(1), and dies with the worker
-(setpriv(1) --pdeathsig). Both tools are part of util-linux, which every Debian and Ubuntu has.
+A thread cannot be killed, and a native library may hang, leak memory or crash; a child process can be ended without
+harm to the worker. It runs in its own session, without the worker's environment, with limits set by prlimit(1), and
+ends with the worker (setpriv(1) --pdeathsig). Both tools are part of util-linux, which every Debian and Ubuntu has.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """What a child may use. Memory is address space; `output_bytes` holds for stdout and stderr each."""
+class ResourceLimits:
+    """Limits of a child. Memory is address space; `output_bytes` is for stdout and for stderr."""
 
     memory_bytes: int = 2_000_000_000
     cpu_seconds: int = 600
@@ -34,8 +34,8 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a child ended: its exit code, or minus the signal that ended it (`-SIGXCPU`: too much CPU time)."""
+class CompletedProcess:
+    """How a child ended: its exit code, or the negative number of its signal (`-SIGXCPU`: too much CPU time)."""
 
     code: int
     out: bytes
@@ -43,22 +43,22 @@ class Ended:
 
 
 class TooMuchOutput(SchoolConnectError):
-    """A child wrote more than it may, and was killed."""
+    """A child wrote more than its limit, and was killed."""
 
 
 async def run(
     argv: Sequence[str],
     *,
-    bounds: Bounds,
+    bounds: ResourceLimits,
     grace: float,
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-) -> Ended:
-    """Run a program to its end. `env` is all that it gets besides PATH and a UTF-8 locale.
+) -> CompletedProcess:
+    """Run a program to its end. Its environment is `env`, PATH and a UTF-8 locale.
 
-    When the caller is cancelled (a limit, a cancel, a lost lease) its group gets SIGTERM, and SIGKILL `grace` seconds
-    later; this returns only when nothing of it is left. Raises TooMuchOutput.
+    If the caller is cancelled (by a time limit, a cancel or a lost lease), the process group gets SIGTERM, and SIGKILL
+    `grace` seconds later. Returns when no process of the group is left. Raises TooMuchOutput.
     """
     limits = (
         f"--as={bounds.memory_bytes}",
@@ -77,25 +77,25 @@ async def run(
         start_new_session=True,
     )
     try:
-        async with asyncio.TaskGroup() as together:
-            together.create_task(_feed(process, stdin))
-            out = together.create_task(_read(process.stdout, bounds.output_bytes))
-            err = together.create_task(_read(process.stderr, bounds.output_bytes))
-            code = together.create_task(process.wait())
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_feed(process, stdin))
+            out = group.create_task(_read(process.stdout, bounds.output_bytes))
+            err = group.create_task(_read(process.stderr, bounds.output_bytes))
+            code = group.create_task(process.wait())
     except ExceptionGroup as several:
         raise several.exceptions[0] from several
     except asyncio.CancelledError:
         await _stop(process, grace)
         raise
     finally:
-        # Grandchildren that outlived their parent are still in its group.
+        # Grandchildren may outlive their parent; they are still in its group.
         _signal(process, signal.SIGKILL)
         await _gone(process)
-    return Ended(code.result(), out.result(), err.result())
+    return CompletedProcess(code.result(), out.result(), err.result())
 
 
 async def _feed(process: asyncio.subprocess.Process, stdin: bytes) -> None:
-    """A child that does not read to the end is its own business."""
+    """Write stdin; a child that stops reading is no error."""
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         process.stdin.write(stdin)
@@ -109,22 +109,22 @@ async def _read(stream: asyncio.StreamReader | None, most: int) -> bytes:
     while part := await stream.read(65_536):
         found += part
         if len(found) > most:
-            raise TooMuchOutput(f"a child wrote more than {most} bytes")
+            raise TooMuchOutput(f"a child process wrote more than {most} bytes")
     return bytes(found)
 
 
 async def _stop(process: asyncio.subprocess.Process, grace: float) -> None:
-    """Ask first; a second cancellation, such as a shutdown's, kills at once."""
+    """Send SIGTERM and wait `grace` seconds. A second cancellation, such as a shutdown, ends the wait."""
     _signal(process, signal.SIGTERM)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(grace):
             await _gone(process)
             return
-    log.warning("child.killed", pid=process.pid, grace=grace)
+    log.warning("child_process.killed", pid=process.pid, grace=grace)
 
 
 async def _gone(process: asyncio.subprocess.Process) -> None:
-    """Wait for the end. `wait` alone would hang on a full pipe that nobody reads: what is left in them is dropped."""
+    """Wait for the end, and discard the remaining output: `wait` alone would hang on a full pipe."""
     await asyncio.gather(process.wait(), _drop(process.stdout), _drop(process.stderr))
 
 

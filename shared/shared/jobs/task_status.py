@@ -1,13 +1,13 @@
-"""Task facts: every change of a task that this service moves on, each newer than the one before."""
+"""Records and publishes the status of this service's tasks; each change has a higher version than the one before."""
 
 from typing import Any
 from uuid import UUID
 
 from shared.events.tasks import FINAL, TaskChanged, TaskState
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
-# A final state stays final within its epoch; only a retry, which raises the epoch, reopens a task.
-TRACK = """
+# Record a status. A final state stays final within its epoch; only a retry, which raises the epoch, reopens a task.
+UPSERT_TASK_STATUS = """
 INSERT INTO task_track AS t (task_id, school_id, kind, state, epoch, version)
 VALUES (%(task_id)s, %(school_id)s, %(kind)s, %(state)s, 1, 1)
 ON CONFLICT (task_id) DO UPDATE SET
@@ -19,12 +19,14 @@ WHERE %(again)s OR t.state <> ALL (%(final)s)
 RETURNING epoch, version, changed_at
 """
 
-KNOWN = "SELECT task_id, school_id, kind, state, epoch FROM task_track WHERE task_id = %(task_id)s"
-ENDED = "SELECT state FROM task_track WHERE task_id = %(task_id)s AND state = ANY (%(final)s)"
+# Find the recorded status of a task.
+SELECT_TASK = "SELECT task_id, school_id, kind, state, epoch FROM task_track WHERE task_id = %(task_id)s"
+# Find a task that has ended.
+SELECT_ENDED_TASK = "SELECT state FROM task_track WHERE task_id = %(task_id)s AND state = ANY (%(final)s)"
 
 
 async def track(
-    tx: Transaction,
+    tx: UnitOfWork,
     task_id: UUID,
     *,
     school_id: UUID | None,
@@ -36,9 +38,9 @@ async def track(
     error: str | None = None,
     again: bool = False,
 ) -> bool:
-    """Record where a task stands and emit it; False when it had already ended (and `again` is not set)."""
+    """Record and publish the status of a task; False if it has ended already (and `again` is not set)."""
     row = await tx.row(
-        TRACK,
+        UPSERT_TASK_STATUS,
         {
             "task_id": task_id,
             "school_id": school_id,
@@ -68,15 +70,16 @@ async def track(
     return True
 
 
-async def known(tx: Transaction, task_id: UUID) -> dict[str, Any] | None:
-    """{task_id, school_id, kind, state, epoch} as this service last told them; None for a task it never told of."""
-    return await tx.row(KNOWN, {"task_id": task_id})
+async def find_task(tx: UnitOfWork, task_id: UUID) -> dict[str, Any] | None:
+    """Return {task_id, school_id, kind, state, epoch} of a task; None if this service has not recorded it."""
+    return await tx.row(SELECT_TASK, {"task_id": task_id})
 
 
-async def ended(tx: Transaction, task_id: UUID) -> bool:
-    """Whether a task has ended here already.
+async def has_ended(tx: UnitOfWork, task_id: UUID) -> bool:
+    """Whether a task has ended in this service.
 
-    A cancel may overtake its intent, because nothing orders different queues: its reaction then calls `track` with
-    `cancelled`, which leaves a tombstone, and the intent's handler asks here before it begins.
+    A cancel may arrive before the request of its task, because different queues have no common order. The reaction to
+    the cancel then calls `track` with `cancelled`, which leaves a tombstone. The request's handler checks it here
+    first.
     """
-    return await tx.row(ENDED, {"task_id": task_id, "final": sorted(FINAL)}) is not None
+    return await tx.row(SELECT_ENDED_TASK, {"task_id": task_id, "final": sorted(FINAL)}) is not None

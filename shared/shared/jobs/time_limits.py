@@ -1,6 +1,7 @@
-"""How long work may take, and the watch over it: renewed while it runs, stopped when it should not go on.
+"""Time limits of long work: renews the lease while the work runs, and stops the work when it must not continue.
 
-All limits lie below the broker's `consumer_timeout` (30 minutes by default): a message held longer would be taken away.
+All limits are below the broker's `consumer_timeout` (30 minutes by default), because the broker returns a message that
+is unacknowledged for longer to its queue.
 """
 
 import asyncio
@@ -14,18 +15,18 @@ import structlog
 from shared.errors import LeaseLost, SchoolConnectError, TaskCancelled, TimeLimit
 from shared.jobs.lease import Lease
 from shared.messaging.topology import LONGEST_TASK_SECONDS
-from shared.persistence.database_errors import contention, infrastructure
-from shared.transactions.unit_of_work import Transactions
+from shared.persistence.database_errors import is_contention, is_database_down
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TimeLimits:
     """Times in seconds. After `soft` the work is cancelled and may clean up; `grace` later its children are killed.
 
-    `lease`: how long a dead worker's task waits for the next. `beat`: how soon a cancel is noticed. `again`: work that
-    took too long is tried again instead of failing, because it goes on from what it has committed.
+    `lease`: how long the task of a dead worker waits for another. `beat`: how soon a cancel is noticed. `again`: work
+    that took too long is tried again and does not fail, because it continues from what it has committed.
     """
 
     soft: float = LONGEST_TASK_SECONDS - 60
@@ -37,68 +38,68 @@ class Limits:
     def __post_init__(self) -> None:
         if self.soft + self.grace > LONGEST_TASK_SECONDS:
             total = self.soft + self.grace
-            msg = f"soft limit and grace are {total:.0f} s together; {LONGEST_TASK_SECONDS:.0f} is the most"
+            msg = f"soft limit plus grace is {total:.0f} s, more than {LONGEST_TASK_SECONDS:.0f} s"
             raise ValueError(msg)
         if self.beat * 3 > self.lease:
-            msg = "a lease must outlive two missed beats"
+            msg = "a lease must be at least three beats long"
             raise ValueError(msg)
 
 
 @asynccontextmanager
-async def watched(transactions: Transactions, lease: Lease, limits: Limits) -> AsyncIterator[None]:
-    """Run the body under a lease that is renewed meanwhile.
+async def keep_lease(transactions: UnitOfWorkFactory, lease: Lease, limits: TimeLimits) -> AsyncIterator[None]:
+    """Run the body, and renew the lease meanwhile.
 
-    The body is cancelled, and the error raised after it has cleaned up, with TimeLimit when it takes longer than
-    `limits.soft`, TaskCancelled when somebody asked for that, and LeaseLost when the task is in other hands or the
-    lease could not be renewed in time.
+    To stop it, the body is cancelled; after its cleanup one of these errors is raised: TimeLimit if it took longer than
+    `limits.soft`, TaskCancelled after a cancel, LeaseLost if another worker has the task or the lease was not renewed
+    in time.
     """
-    watch = _Watch(transactions, lease, limits)
+    keeper = _LeaseKeeper(transactions, lease, limits)
     try:
-        async with asyncio.timeout(limits.soft) as bell:
-            watching = asyncio.create_task(watch.run(bell), name="lease")
+        async with asyncio.timeout(limits.soft) as deadline:
+            renewing = asyncio.create_task(keeper.run(deadline), name="lease")
             try:
                 yield
             finally:
-                watching.cancel()
-                await asyncio.gather(watching, return_exceptions=True)
+                renewing.cancel()
+                await asyncio.gather(renewing, return_exceptions=True)
     except TimeoutError as late:
-        if not bell.expired():
+        if not deadline.expired():
             raise
-        raise watch.verdict or TimeLimit(f"took longer than {limits.soft:g} s") from late
+        raise keeper.stop_reason or TimeLimit(f"took longer than {limits.soft:g} s") from late
 
 
-class _Watch:
-    """Renews a lease; rings the bell with a verdict when the work should stop."""
+class _LeaseKeeper:
+    """Renews a lease, and ends the body with a reason when the work must stop."""
 
-    def __init__(self, transactions: Transactions, lease: Lease, limits: Limits) -> None:
+    def __init__(self, transactions: UnitOfWorkFactory, lease: Lease, limits: TimeLimits) -> None:
         self._transactions = transactions
         self._lease = lease
         self._limits = limits
-        self.verdict: SchoolConnectError | None = None
+        self.stop_reason: SchoolConnectError | None = None
 
-    async def run(self, bell: asyncio.Timeout) -> None:
-        """Until cancelled, or until there is a verdict."""
+    async def run(self, deadline: asyncio.Timeout) -> None:
+        """Renew until cancelled or until there is a reason to stop."""
         renewed = time.monotonic()
-        while self.verdict is None:
+        while self.stop_reason is None:
             await asyncio.sleep(self._limits.beat)
             began = time.monotonic()
             try:
-                # Bounded: a database that does not answer must not keep us at work past the end of the lease.
+                # With a limit: the work must not continue after the end of the lease if the database does not answer.
                 async with asyncio.timeout(max(renewed + self._lease.seconds - began, 0.01)):
                     async with self._transactions.begin() as tx:
                         cancelled = await self._lease.renew(tx)
                 renewed = began
                 if cancelled:
-                    self.verdict = TaskCancelled(f"task {self._lease.task_id} was asked to stop")
+                    self.stop_reason = TaskCancelled(f"a cancel of task {self._lease.task_id} was requested")
             except LeaseLost as lost:
-                self.verdict = lost
+                self.stop_reason = lost
             except TimeoutError:
-                self.verdict = LeaseLost("the lease could not be renewed in time")
+                self.stop_reason = LeaseLost("the lease could not be renewed in time")
             except Exception as problem:
-                # Contention: a long commit of the work itself holds the row meanwhile.
-                if not infrastructure(problem) and not contention(problem):
-                    log.exception("lease.broken", task_id=str(self._lease.task_id))
-                    self.verdict = LeaseLost("the lease could not be renewed")
+                # Contention: a long commit of the work itself locks the row meanwhile.
+                if not is_database_down(problem) and not is_contention(problem):
+                    log.exception("lease.renewal_failed", task_id=str(self._lease.task_id))
+                    self.stop_reason = LeaseLost("the lease could not be renewed")
                 log.warning("lease.not_renewed", task_id=str(self._lease.task_id), error=type(problem).__name__)
-        log.info("work.stopped", task_id=str(self._lease.task_id), verdict=type(self.verdict).__name__)
-        bell.reschedule(asyncio.get_running_loop().time())
+        log.info("job.stopping", task_id=str(self._lease.task_id), reason=type(self.stop_reason).__name__)
+        deadline.reschedule(asyncio.get_running_loop().time())

@@ -7,7 +7,7 @@ from faststream.specification import AsyncAPI
 
 from shared.events.envelope import PREFIX
 from shared.events.event import Event
-from shared.messaging.topology import EVENTS, log_of
+from shared.messaging.topology import EVENTS, stream_of
 
 ENVELOPE = {
     "type": "object",
@@ -75,7 +75,7 @@ def _complete(found: dict[str, Any], name: str, event: type[Event], major: int) 
     """Add the envelope, the log, and which fields are sealed."""
     channel = found["channels"][name]
     del channel["servers"]
-    channel |= {"x-log": log_of(event.topic), "x-log-only": event.log_only}
+    channel |= {"x-log": stream_of(event.topic), "x-log-only": event.log_only}
     (reference,) = channel["messages"].values()
     found["components"]["messages"][reference["$ref"].rpartition("/")[2]] |= {
         "name": event.topic,

@@ -1,7 +1,7 @@
-"""Hears events as they pass, for whoever is looking right now: transient, without an inbox, by every instance.
+"""Receives events for live updates, in each instance: transient, without an inbox.
 
-A queue of this instance's own, which ends with its connection. What passes while the broker is away is not heard: then
-`interrupted` is called once it is back, and whoever was listening has to look at the rows anew.
+Each instance has its own queue, which is deleted with its connection. Events are missed while the broker is
+unavailable: after each reconnect `interrupted` is called, so that clients read the rows again.
 """
 
 import asyncio
@@ -14,37 +14,37 @@ from shared.errors import NotUnderstood
 from shared.events.envelope import Envelope
 from shared.events.event import Event
 from shared.messaging.connection import CONNECTION_PROBLEMS, connected
-from shared.messaging.serialization import bodies, event_type
+from shared.messaging.serialization import decrypt_bodies, event_type
 from shared.messaging.topology import EVENTS
-from shared.persistence.database_errors import infrastructure
-from shared.persistence.encryption import Vault
+from shared.persistence.database_errors import is_database_down
+from shared.persistence.encryption import SubjectKeyStore
 
 log = structlog.get_logger()
 
 PREFETCH = 200
 
-Heard = Callable[[Event, Envelope], Awaitable[None]]
+OnEvent = Callable[[Event, Envelope], Awaitable[None]]
 
 
-class Listener:
-    """Calls `heard` with each event of the given kinds, one at a time, in the order in which they come."""
+class BroadcastListener:
+    """Calls `on_event` with each event of the given types, one at a time, in the order of their arrival."""
 
     def __init__(
         self,
         url: str,
         events: Sequence[type[Event]],
-        vault: Vault,
-        heard: Heard,
+        vault: SubjectKeyStore,
+        on_event: OnEvent,
         interrupted: Callable[[], None] = lambda: None,
     ) -> None:
         self._url = url
         self._topics = sorted({event.topic for event in events})
         self._vault = vault
-        self._heard = heard
+        self._on_event = on_event
         self._interrupted = interrupted
 
     async def run(self) -> None:
-        """Listen until cancelled, through every loss of the broker."""
+        """Listen until cancelled; reconnects after each loss of the broker."""
         pause = 0.2
         while True:
             try:
@@ -59,7 +59,7 @@ class Listener:
                         await queue.bind(EVENTS, topic)
                     await queue.consume(self._take)
                     self._interrupted()
-                    log.info("listener.listening", topics=self._topics)
+                    log.info("listener.connected", topics=self._topics)
                     pause = 0.2
                     await closed.wait()
             except CONNECTION_PROBLEMS as problem:
@@ -68,15 +68,15 @@ class Listener:
             pause = min(pause * 2, 5.0)
 
     async def _take(self, message: AbstractIncomingMessage) -> None:
-        """One message; one that cannot be read or opened now is dropped and said: the rows have it."""
+        """Handle one message. If it cannot be read or decrypted now, drop and log it; the rows have its state."""
         try:
             envelope = Envelope.read(message.headers)
-            (body,) = await bodies([message.body], self._vault)
-            await self._heard(event_type(envelope).model_validate(body), envelope)
+            (body,) = await decrypt_bodies([message.body], self._vault)
+            await self._on_event(event_type(envelope).model_validate(body), envelope)
         except (NotUnderstood, ValueError) as problem:
             log.warning("listener.dropped", error=type(problem).__name__)
         except Exception as problem:
-            if not infrastructure(problem):
+            if not is_database_down(problem):
                 raise
             log.warning("listener.dropped", error=type(problem).__name__)
         finally:

@@ -1,4 +1,4 @@
-"""A connection to the broker under a name that it shows, and what may happen to one."""
+"""Opens named connections to the broker, and lists the errors that a lost connection causes."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,22 +10,22 @@ from aio_pika.exceptions import AMQPException
 from aiormq.channel import Channel
 
 Connection = AbstractConnection
-"""A connection that is not made again by itself when it is lost."""
+"""A connection that does not reconnect by itself."""
 
 CONNECT_SECONDS = 5
 
 CONNECTION_PROBLEMS = (
     AMQPException, ConnectionError, OSError, RuntimeError, StopAsyncIteration, asyncio.TimeoutError,
 )  # fmt: skip
-"""What aio-pika raises while the broker is away.
+"""Errors that aio-pika raises while the broker is unavailable.
 
-RuntimeError comes from a channel that is being closed, StopAsyncIteration from a broker that ends while it greets.
+RuntimeError comes from a channel that is closing, StopAsyncIteration from a broker that stops during the handshake.
 """
 
 
 @asynccontextmanager
 async def connected(url: str, name: str) -> AsyncIterator[Connection]:
-    """Connect once; who needs the connection for longer connects again, and knows then what was lost with it."""
+    """Connect once. The caller reconnects after a loss, because it knows what was lost with the connection."""
     async with await aio_pika.connect(
         url, timeout=CONNECT_SECONDS, client_properties={"connection_name": name}
     ) as connection:
@@ -33,7 +33,7 @@ async def connected(url: str, name: str) -> AsyncIterator[Connection]:
 
 
 async def underlying(channel: AbstractChannel) -> Channel:
-    """The channel below aio-pika's, of aiormq: it says when the broker ends a consumer, and keeps its confirms."""
+    """Return aiormq's channel below aio-pika's: it reports cancelled consumers and holds the publisher confirms."""
     below = await channel.get_underlay_channel()
     if not isinstance(below, Channel):
         msg = f"aio-pika's channel stands on {type(below).__name__}, not on aiormq's"

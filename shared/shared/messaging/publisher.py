@@ -1,8 +1,8 @@
-"""The one way out to the broker: a connection of its own, confirms, and a log that is known to listen.
+"""Publishes messages with confirms, on a connection of its own.
 
-A memory or disk alarm blocks publishing connections, acks included; that is why consumers never share this one.
-For a moment after a broker restart a stream takes nothing while queues already do, and an event routed to both would be
-confirmed and missing from the log: so after every (re)connect each stream is asked until it answers.
+A memory or disk alarm of the broker blocks publishing connections, acknowledgements included; so consumers never share
+this connection. After a restart of the broker, queues accept messages a moment before streams do. An event for both
+would be confirmed but missing in the stream: after each connect, every stream is asked until it answers.
 """
 
 import asyncio
@@ -28,16 +28,16 @@ from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connect
 log = structlog.get_logger()
 
 ALARM_SECONDS = 0.5
-"""How soon an alarm of the broker is noticed, and its end."""
+"""How soon an alarm of the broker, or its end, is noticed."""
 
 MOST_BODY = 16 * 2**20
-"""Bytes: RabbitMQ 4's `max_message_size`, above which it closes the channel on all that were sent with it."""
+"""Bytes: the `max_message_size` of RabbitMQ 4. A larger message closes the channel, also for the messages beside it."""
 PERSISTENT = 2
 LONGEST_IDENTITY = 60
-"""Characters: the property holds 255 bytes."""
+"""Characters; the property has room for 255 bytes."""
 
 Sent = tuple[str, int, asyncio.Future[Any]]
-"""A message's id, its delivery tag, and what its confirmation settles."""
+"""A message's id, its delivery tag, and the future of its confirm."""
 Framed = tuple[str, bytes]
 """A message's id and its frames."""
 Failure = Undeliverable | InfrastructureDown
@@ -45,7 +45,7 @@ Failure = Undeliverable | InfrastructureDown
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
-    """A persistent JSON message to publish; unless `mandatory`, it may reach no queue at all."""
+    """A persistent JSON message to publish. If not `mandatory`, it may be dropped when no queue is bound."""
 
     exchange: str
     routing_key: str
@@ -55,7 +55,7 @@ class Outbound:
 
 
 class Publisher:
-    """Publishes with confirms while the broker is there; `ready` is set exactly then."""
+    """Publishes with confirms. `ready` is set while the broker is connected and accepts messages."""
 
     def __init__(
         self,
@@ -63,9 +63,9 @@ class Publisher:
         name: str,
         streams: Iterable[str],
         timeout: float = 8.0,
-        heard: Callable[[bool], None] = lambda _: None,
+        on_blocked: Callable[[bool], None] = lambda _: None,
     ) -> None:
-        """`heard` is told when an alarm of the broker blocks this connection, and when it is over."""
+        """`on_blocked` is called when an alarm of the broker blocks this connection, and when the alarm ends."""
         self._url = url
         self._name = name
         self._streams = tuple(streams)
@@ -75,7 +75,7 @@ class Publisher:
         self.connection: Connection | None = None
         self.ready = asyncio.Event()
         self.blocked = False
-        self._heard = heard
+        self._on_blocked = on_blocked
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -83,11 +83,11 @@ class Publisher:
         while True:
             try:
                 async with connected(self._url, f"{self._name}-publisher") as connection:
-                    await self._listen(connection)
+                    await self._open_channel(connection)
                     pause = 0.2
                     await self._until_lost(connection)
             except CONNECTION_PROBLEMS as problem:
-                log.warning("publisher.away", error=type(problem).__name__, again_in=pause)
+                log.warning("publisher.disconnected", error=type(problem).__name__, again_in=pause)
             finally:
                 self.ready.clear()
                 self._note(blocked=False)
@@ -95,7 +95,7 @@ class Publisher:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5.0)
 
-    async def _listen(self, connection: Connection) -> None:
+    async def _open_channel(self, connection: Connection) -> None:
         for stream in self._streams:
             await self._until_it_answers(connection, stream)
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
@@ -103,7 +103,7 @@ class Publisher:
         channel.close_callbacks.add(lambda *_: self._lost.set())
         connection.close_callbacks.add(lambda *_: self._lost.set())
         self._channel = below = await underlying(channel)
-        below.closing.add_done_callback(lambda _: _let_go(below))
+        below.closing.add_done_callback(lambda _: _cancel_confirms(below))
         self.connection = connection
         self.ready.set()
         log.info("publisher.ready", streams=len(self._streams))
@@ -115,7 +115,7 @@ class Publisher:
                     await channel.declare_queue(stream, passive=True)
                     return
             except aio_pika.exceptions.ChannelClosed as problem:
-                log.warning("stream.silent", stream=stream, error=type(problem).__name__)
+                log.warning("stream.unavailable", stream=stream, error=type(problem).__name__)
                 await asyncio.sleep(0.2)
 
     async def _until_lost(self, connection: Connection) -> None:
@@ -126,12 +126,12 @@ class Publisher:
                     await self._lost.wait()
 
     async def _heed_alarm(self, connection: Connection) -> None:
-        """With a memory or disk alarm the broker says `connection.blocked` and reads nothing: it would pile up here."""
+        """Pause publishing while the broker blocks this connection: it reads nothing, so messages would fill memory."""
         link = connection.transport.connection if connection.transport else None
         blocked = False
         if link is not None:
             try:
-                # aiormq's `ready` returns at once, unless the broker has said that it takes nothing.
+                # aiormq's `ready` returns immediately, unless the broker has sent `connection.blocked`.
                 async with asyncio.timeout(0.05):
                     await link.ready()
             except TimeoutError:
@@ -148,25 +148,25 @@ class Publisher:
 
     def _note(self, *, blocked: bool) -> None:
         self.blocked = blocked
-        self._heard(blocked)
+        self._on_blocked(blocked)
 
     async def publish(
         self, exchange: str, routing_key: str, body: bytes, headers: Mapping[str, Any], *, mandatory: bool = True
     ) -> None:
-        """Return once the broker has confirmed that the message is safe in every queue it was routed to.
+        """Publish a message; returns after the broker has confirmed that it is stored in each of its queues.
 
-        Raises Undeliverable when it cannot be written, was returned, refused, or not confirmed in time (then it may
-        have arrived: publish the same id again), and InfrastructureDown while there is no connection.
+        Raises Undeliverable if it is too large, was returned, refused, or not confirmed in time (then it may have
+        arrived: publish it again with the same id), and InfrastructureDown without a connection.
         """
         (problem,) = await self.publish_all([Outbound(exchange, routing_key, body, headers, mandatory)])
         if problem is not None:
             raise problem
 
     async def publish_all(self, messages: Sequence[Outbound]) -> list[Failure | None]:
-        """What kept each message from being confirmed; None for those that are safe. Raises as `publish` does."""
+        """Publish messages; returns the error of each, None for a confirmed one. Raises InfrastructureDown."""
         channel = self._channel
         if channel is None or not self.ready.is_set():
-            raise InfrastructureDown("the broker is away")
+            raise InfrastructureDown("the broker is unavailable")
         framed = [_framed(channel, message) for message in messages]
         written = [each for each in framed if each is not None]
         try:
@@ -183,7 +183,7 @@ class Publisher:
         return [Unwritable("unwritable") if each is None else _failure(next(outcomes)[2]) for each in framed]
 
     async def _write(self, channel: Channel, framed: Sequence[Framed]) -> list[Sent]:
-        """All of them in one write. As aiormq's `basic_publish` does for one, with what it keeps to match confirms."""
+        """Write all messages together, with the bookkeeping of aiormq's `basic_publish` to match their confirms."""
         payload = b"".join([frames for _, frames in framed])
         create = asyncio.get_running_loop().create_future
         async with channel.lock:
@@ -195,7 +195,7 @@ class Publisher:
             try:
                 await channel.write_queue.put(ChannelFrame(payload=payload, should_close=False))
             except BaseException:
-                # Nothing has been sent, and nobody else has counted on meanwhile.
+                # Nothing has been sent, and the lock kept other tags from being assigned meanwhile.
                 channel.delivery_tag -= len(sent)
                 for _, tag, _ in sent:
                     channel.confirmations.pop(tag, None)
@@ -218,7 +218,7 @@ async def publishing(url: str, name: str) -> AsyncIterator[Publisher]:
 
 
 def _framed(channel: Channel, message: Outbound) -> Framed | None:
-    """None for what cannot be written (a name of 256 bytes, a body above the limit): its batch's others go."""
+    """Encode a message; None if it cannot be written (a name of 256 bytes, a body above the limit)."""
     identity = _identity(message)
     try:
         frames = _frames(message, identity, channel.max_content_size)
@@ -229,7 +229,7 @@ def _framed(channel: Channel, message: Outbound) -> Framed | None:
 
 
 def _frames(message: Outbound, identity: str, most: int) -> Iterator[FrameType]:
-    """A method, a header, and the body in frames of `most` bytes; raises ValueError or TypeError (pamqp)."""
+    """Return a method, a header, and the body in frames of `most` bytes; raises ValueError or TypeError (pamqp)."""
     if len(message.body) > MOST_BODY:
         raise ValueError(f"a body of {len(message.body)} bytes")
     yield Basic.Publish(exchange=message.exchange, routing_key=message.routing_key, mandatory=message.mandatory)
@@ -245,20 +245,20 @@ def _frames(message: Outbound, identity: str, most: int) -> Iterator[FrameType]:
 
 
 def _identity(message: Outbound) -> str:
-    """What a returned message is known by: its event's id, if there is a proper one."""
+    """Return the id that identifies a returned message: the id of its event if it has a valid one."""
     given = message.headers.get("ce-id")
     return given if isinstance(given, str) and len(given) <= LONGEST_IDENTITY else uuid4().hex
 
 
 def _forget(channel: Channel, sent: Sequence[Sent]) -> None:
-    """A confirmation that comes yet finds its tag; what is returned is no longer found by its id."""
+    """Remove the ids of sent messages. A late confirm still finds its tag; a late return does not find its id."""
     for identity, tag, _ in sent:
         if channel.message_id_delivery_tag.get(identity) == tag:
             del channel.message_id_delivery_tag[identity]
 
 
-def _let_go(channel: Channel) -> None:
-    """Nothing more is confirmed on a channel that is closed."""
+def _cancel_confirms(channel: Channel) -> None:
+    """Cancel the waiting confirms of a closed channel."""
     for confirmation in channel.confirmations.values():
         confirmation.cancel()
 

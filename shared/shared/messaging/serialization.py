@@ -8,37 +8,37 @@ import orjson
 from shared.errors import Malformed, UnknownMajor
 from shared.events.envelope import Envelope
 from shared.events.event import Event
-from shared.persistence.encryption import Vault, sealed_subject, unseal
+from shared.persistence.encryption import SubjectKeyStore, decrypt_personal, encryption_subject
 
 
 def event_type(envelope: Envelope) -> type[Event]:
-    """The contract that a message was written to; raises UnknownMajor when this code has none for it."""
+    """Return the event type of a message; raises UnknownMajor if this code does not know it."""
     known = Event.known.get((envelope.type, envelope.major))
     if known is None:
-        raise UnknownMajor(f"{envelope.type} major {envelope.major} is not known to this version")
+        raise UnknownMajor(f"{envelope.type} major {envelope.major} is unknown to this version")
     return known
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The JSON object in a body; raises Malformed."""
+    """Parse the JSON object in a body; raises Malformed."""
     try:
-        read = orjson.loads(body)
+        found = orjson.loads(body)
     except ValueError as problem:
         raise Malformed("body: not JSON") from problem
-    if not isinstance(read, dict):
+    if not isinstance(found, dict):
         raise Malformed("body: not a JSON object")
-    return read
+    return found
 
 
-async def bodies(raw: Sequence[bytes], vault: Vault) -> list[dict[str, Any]]:
-    """Bodies with their personal fields opened, with one look-up of keys for all of them."""
+async def decrypt_bodies(raw: Sequence[bytes], vault: SubjectKeyStore) -> list[dict[str, Any]]:
+    """Parse bodies and decrypt their personal fields, with one lookup of keys for all."""
     sealed = [parse(body) for body in raw]
-    subjects = [sealed_subject(body) for body in sealed]
+    subjects = [encryption_subject(body) for body in sealed]
     keys = await vault.keys(found) if (found := {s for s in subjects if s}) else {}
-    return [unseal(body, keys.get(who) if who else None) for body, who in zip(sealed, subjects, strict=True)]
+    return [decrypt_personal(body, keys.get(who) if who else None) for body, who in zip(sealed, subjects, strict=True)]
 
 
-async def read(envelope: Envelope, body: bytes, vault: Vault) -> Event:
-    """The fact in one message; raises Malformed, UnknownMajor, or pydantic's ValidationError."""
+async def deserialize(envelope: Envelope, body: bytes, vault: SubjectKeyStore) -> Event:
+    """Read the event of a message; raises Malformed, UnknownMajor, or pydantic's ValidationError."""
     known = event_type(envelope)
-    return known.model_validate((await bodies([body], vault))[0])
+    return known.model_validate((await decrypt_bodies([body], vault))[0])

@@ -1,4 +1,4 @@
-"""Reads a stream of the log from an offset on: what a projection, a probe and a backfill have in common."""
+"""Reads a stream of the event log from an offset."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -9,23 +9,24 @@ from typing import Any, cast
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from shared.messaging.connection import Connection, underlying
-from shared.persistence.database import storable
+from shared.persistence.database import replace_nul
 
 BATCH = 400
-"""Messages in hand; more gains nothing (measured)."""
+"""Messages without acknowledgement; more are not faster (measured)."""
 LINGER = 0.005
 BUSY = 3
-"""Wait LINGER for more only after a batch of at least this many: an idle stream is read at once."""
+"""Wait LINGER seconds for more messages only after a batch of at least this size: a single message is not delayed."""
 PROBE = 0.5
 PROBE_LONGEST = 10 * PROBE
+"""Seconds without a message after which the end of a stream is assumed, and the limit of such a probe."""
 
 
-Inbox = asyncio.Queue[AbstractIncomingMessage | None]
-"""What has come; None once no more will."""
+MessageQueue = asyncio.Queue[AbstractIncomingMessage | None]
+"""Received messages; None when no more will come."""
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class StreamMessage:
     """One message of a stream."""
 
     offset: int
@@ -33,33 +34,33 @@ class Read:
     body: bytes
 
     @classmethod
-    def of(cls, message: AbstractIncomingMessage) -> "Read":
-        """What a projection needs of a message."""
+    def of(cls, message: AbstractIncomingMessage) -> "StreamMessage":
+        """Copy what a projection needs from a message."""
         return cls(cast("int", message.headers["x-stream-offset"]), message.headers, message.body)
 
     @property
     def type(self) -> str | None:
-        """The topic that it says it is of; None if that is no text."""
+        """The topic in its header; None if that is not a text."""
         found = self.headers.get("ce-type")
         return found if isinstance(found, str) else None
 
     @property
-    def mark(self) -> str | None:
-        """What tells this message from another at the same offset of a stream that was made anew."""
+    def identity(self) -> str | None:
+        """Its id. Another id at the same offset shows that the stream was deleted and recreated."""
         found = self.headers.get("ce-id")
-        return storable(found) if found else None
+        return replace_nul(found) if found else None
 
 
-class Incoming:
-    """A stream's messages as they come."""
+class StreamConsumer:
+    """Delivers the messages of a stream in batches."""
 
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, inbox: MessageQueue) -> None:
         self._inbox = inbox
         self._last: AbstractIncomingMessage | None = None
         self._size = 0
 
-    async def batch(self, patience: float | None = None) -> list[Read]:
-        """At least one message, or none after `patience` seconds; raises ConnectionError when no more will come."""
+    async def batch(self, patience: float | None = None) -> list[StreamMessage]:
+        """Return at least one message, or none after `patience` seconds; raises ConnectionError after a loss."""
         linger = self._size >= BUSY
         messages: list[AbstractIncomingMessage] = []
         try:
@@ -74,54 +75,56 @@ class Incoming:
                 await asyncio.sleep(LINGER)
             if self._inbox.empty() or len(messages) == BATCH:
                 self._size, self._last = len(messages), messages[-1]
-                return [Read.of(each) for each in messages]
+                return [StreamMessage.of(each) for each in messages]
             message = self._inbox.get_nowait()
-        raise ConnectionError("the log's channel was closed")
+        raise ConnectionError("the channel of the stream was closed")
 
     async def ack(self) -> None:
-        """Acknowledge all that was given."""
+        """Acknowledge all returned messages."""
         if self._last is not None:
             await self._last.ack(multiple=True)
             self._last = None
 
 
 @asynccontextmanager
-async def reading(connection: Connection, stream: str, start: Any, prefetch: int = BATCH) -> AsyncIterator[Incoming]:
-    """What lies in a stream from `start` on: an offset, an instant, "first", "last" (chunk) or "next"."""
-    inbox: Inbox = asyncio.Queue()
+async def read_stream(
+    connection: Connection, stream: str, start: Any, prefetch: int = BATCH
+) -> AsyncIterator[StreamConsumer]:
+    """Read a stream from `start`: an offset, an instant, "first", "last" (chunk) or "next"."""
+    inbox: MessageQueue = asyncio.Queue()
     async with connection.channel(publisher_confirms=False) as channel:
         await _on_loss(channel, lambda: inbox.put_nowait(None))
         await channel.set_qos(prefetch)
         queue = await channel.get_queue(stream, ensure=False)
         await queue.consume(inbox.put, arguments={"x-stream-offset": start})
-        yield Incoming(inbox)
+        yield StreamConsumer(inbox)
 
 
-async def _on_loss(channel: AbstractChannel, tell: Callable[[], None]) -> None:
-    """Call `tell` when the channel closes, and when the broker ends a consumer because its stream is deleted."""
-    channel.close_callbacks.add(lambda *_: tell())
-    (await underlying(channel)).on_consumer_cancel_callbacks.add(lambda _: tell())
+async def _on_loss(channel: AbstractChannel, lost: Callable[[], None]) -> None:
+    """Call `lost` when the channel closes, and when the broker cancels the consumer because the stream was deleted."""
+    channel.close_callbacks.add(lambda *_: lost())
+    (await underlying(channel)).on_consumer_cancel_callbacks.add(lambda _: lost())
 
 
 async def first_offset(connection: Connection, stream: str) -> int:
-    """The lowest offset that a stream still holds, or -1 when it is empty."""
-    async with reading(connection, stream, "first", prefetch=1) as incoming:
+    """Return the lowest offset of a stream, or -1 if it is empty."""
+    async with read_stream(connection, stream, "first", prefetch=1) as incoming:
         found = await incoming.batch(PROBE * 4)
     return found[0].offset if found else -1
 
 
 async def last_offset(connection: Connection, stream: str, enough: int | None = None) -> int:
-    """The highest offset of a stream, or -1 when it is empty; with `enough`, that or the first found at or above it.
+    """Return the highest offset of a stream, or -1 if it is empty; with `enough`, the first found at or above it.
 
-    `last` gives the last chunk, which is read to its end, and what others publish meanwhile: PROBE seconds of silence
-    end it, PROBE_LONGEST where there is none. With `enough` no silence is trusted: who is busy is silent too.
+    It reads the last chunk to its end, and what is published meanwhile. PROBE seconds without a message end the search,
+    PROBE_LONGEST seconds in any case. With `enough` it waits PROBE_LONGEST for a message: a busy broker pauses too.
     """
     highest = -1
     silence = PROBE if enough is None else PROBE_LONGEST
     async with connection.channel(publisher_confirms=False) as channel:
         holds = (await channel.declare_queue(stream, passive=True)).declaration_result.message_count
     patience = PROBE_LONGEST if holds else silence
-    async with reading(connection, stream, "last") as incoming:
+    async with read_stream(connection, stream, "last") as incoming:
         with suppress(TimeoutError):
             async with asyncio.timeout(PROBE_LONGEST):
                 while (enough is None or highest < enough) and (found := await incoming.batch(patience)):

@@ -1,8 +1,8 @@
-"""Makes pamqp read what others may send: a value without a meaning stays bytes, and no connection ends for it.
+"""Makes pamqp tolerate values that other systems may send: an unreadable value stays bytes and closes no connection.
 
-pamqp looks its decoders up by kind, in a table of its module: three of them are replaced here, and what reads all
-properties. A header's extent is read apart from its meaning (AMQP 0-9-1, section 4.2.5.5, in the kinds that RabbitMQ
-writes). See docs/decisions/0023.
+pamqp looks up its decoders by type in a table of its module; three of them are replaced here, and the method that reads
+all properties. The length of a header value is read independently of its content (AMQP 0-9-1, section 4.2.5.5, with the
+types of RabbitMQ). See decision 0023.
 """
 
 import datetime as dt
@@ -18,7 +18,7 @@ SIZES = {
     b"t": 1, b"b": 1, b"B": 1, b"s": 2, b"u": 2, b"I": 4, b"i": 4, b"f": 4, b"D": 5,
     b"l": 8, b"L": 8, b"d": 8, b"T": 8, b"V": 0,
 }  # fmt: skip
-"""Kinds of values and the bytes behind the kind's own (rabbit_binary_parser); sized ones say it in four bytes."""
+"""Value types and their length in bytes (rabbit_binary_parser). A type in SIZED has its length in four bytes."""
 
 _long = struct.Struct(">I").unpack_from
 
@@ -45,13 +45,13 @@ def read_properties(properties: Basic.Properties, flags: int, data: bytes) -> No
 
 
 def short_text(value: bytes) -> tuple[int, str]:
-    """Read a property or a routing key; what is no text is replaced sign by sign."""
+    """Read a property or a routing key; bytes that are no text are replaced."""
     end = 1 + value[0]
     return end, value[1:end].decode(errors="replace")
 
 
 def instant(value: bytes) -> tuple[int, dt.datetime | None]:
-    """Read an instant among the properties; one after all time is none."""
+    """Read an instant of the properties; None if it is out of range."""
     try:
         return decode.timestamp(value)
     except (ValueError, OverflowError, OSError):
@@ -59,7 +59,7 @@ def instant(value: bytes) -> tuple[int, dt.datetime | None]:
 
 
 def table(value: bytes) -> tuple[int, dict[str, Any]]:
-    """Read headers; a name that is no text is UNREADABLE."""
+    """Read headers; a name that is no text becomes UNREADABLE."""
     at, end = 4, 4 + _long(value)[0]
     headers: dict[str, Any] = {}
     while at < end:
@@ -77,7 +77,7 @@ def _name(raw: bytes) -> str:
 
 
 def _extent(data: bytes, at: int) -> int:
-    """Where a value ends, whatever is in it."""
+    """Return where a value ends, independently of its content."""
     kind = data[at : at + 1]
     if kind in SIZED:
         size: int = _long(data, at + 1)[0]
@@ -86,7 +86,7 @@ def _extent(data: bytes, at: int) -> int:
 
 
 def _value(raw: bytes) -> Any:
-    """As pamqp reads it; bytes where it cannot (a year 36,536,598, a name within that is no text, tables too deep)."""
+    """Read a value as pamqp does; bytes if it cannot (a year 36,536,598, a nested name without text, deep tables)."""
     try:
         return decode.embedded_value(raw)[1]
     except (ValueError, OverflowError, OSError, RecursionError):

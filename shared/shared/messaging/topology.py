@@ -1,6 +1,6 @@
-"""Exchanges, queues, routing keys, retry tiers and the log: every name on the broker is made here.
+"""Exchanges, queues, routing keys, retry tiers and streams. All names on the broker are made here.
 
-The same on RabbitMQ 3.10 and 4.x. Topics are noun.verb; a noun belongs to exactly one stream.
+They are the same on RabbitMQ 3.10 and 4.x. A topic is noun.verb; each noun belongs to exactly one stream.
 """
 
 from collections.abc import Iterable
@@ -19,13 +19,14 @@ LOGS: dict[str, tuple[str, ...]] = {
     ),
     "school.log.tasks": ("task", "tasks"),
 }  # fmt: skip
-"""Stream → the nouns whose events it keeps."""
+"""Stream → the nouns of its events."""
 
 DELIVERY_LIMIT = 20
-"""Crashes, and what cannot be settled. A lost connection counts for all in hand: a low limit would kill innocents."""
+"""Deliveries after which the broker dead-letters a message. A lost connection counts for all unacknowledged messages:
+a low limit would also dead-letter good ones."""
 
 LONGEST_TASK_SECONDS = 25 * 60.0
-"""A consumer keeps a message until its work ends; RabbitMQ takes it back after `consumer_timeout` (30 minutes)."""
+"""A consumer acknowledges after its work; RabbitMQ requeues the message after `consumer_timeout` (30 minutes)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A durable queue or stream and its bindings as (exchange, routing key)."""
+    """A durable queue or stream, and its bindings as (exchange, routing key)."""
 
     name: str
     arguments: dict[str, Any]
@@ -47,30 +48,30 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """What has to exist on the broker before anything is published."""
+    """The exchanges and queues that must exist on the broker before anything is published."""
 
     exchanges: tuple[Exchange, ...] = ()
     queues: tuple[Queue, ...] = field(default=())
 
     def __or__(self, other: "Topology") -> "Topology":
-        """Both, each name once."""
+        """Combine two topologies, each name once."""
         exchanges = {e.name: e for e in (*self.exchanges, *other.exchanges)}
         queues = {q.name: q for q in (*self.queues, *other.queues)}
         return Topology(tuple(exchanges.values()), tuple(queues.values()))
 
 
-def log_of(topic: str) -> str:
-    """The stream that keeps events of a topic."""
+def stream_of(topic: str) -> str:
+    """Return the stream of a topic; raises LookupError if no stream has its noun."""
     noun = topic.partition(".")[0]
     for stream, nouns in LOGS.items():
         if noun in nouns:
             return stream
-    msg = f"no stream keeps {topic!r}: add its noun to bus.LOGS"
+    msg = f"no stream keeps {topic!r}: add its noun to `LOGS` in shared/messaging/topology.py"
     raise LookupError(msg)
 
 
 def _work(name: str, bindings: tuple[tuple[str, str], ...] = ()) -> Queue:
-    """A quorum queue whose hopeless messages reach the dead letters at least once."""
+    """Return a quorum queue that dead-letters at least once."""
     arguments = {
         "x-queue-type": "quorum",
         "x-delivery-limit": DELIVERY_LIMIT,
@@ -83,7 +84,7 @@ def _work(name: str, bindings: tuple[tuple[str, str], ...] = ()) -> Queue:
 
 
 def spine(*, log_days: int = 90, log_bytes: int = 20_000_000_000) -> Topology:
-    """What every service shares: the events exchange, the log, the dead letters, telemetry."""
+    """Return what all services share: the exchange of events, the log, the dead letters, telemetry."""
     streams = tuple(
         Queue(
             stream,
@@ -104,38 +105,38 @@ def spine(*, log_days: int = 90, log_bytes: int = 20_000_000_000) -> Topology:
     )
 
 
-def reaction(service: str, topic: str) -> Queue:
-    """The queue of one service's reaction to one event."""
+def reaction_queue(service: str, topic: str) -> Queue:
+    """Return the queue of a service's reaction to an event."""
     return _work(f"{service}.{topic}", ((EVENTS, topic),))
 
 
-def lane(service: str, name: str) -> Queue:
-    """A private queue of work permits; published to through the default exchange."""
+def lane_queue(service: str, name: str) -> Queue:
+    """Return a private queue of work permits, which are published through the default exchange."""
     return _work(lane_name(service, name))
 
 
-def aside(service: str, projection: str) -> Queue:
-    """Events of the log that a projection could not take: they go the way of every failed message, tiers first."""
-    return _work(aside_name(service, projection))
+def projection_retry_queue(service: str, projection: str) -> Queue:
+    """Return the queue of events that a projection could not apply: retry tiers, then the dead letters."""
+    return _work(projection_retry_queue_name(service, projection))
 
 
-def aside_name(service: str, projection: str) -> str:
-    """The queue name of what a projection set aside."""
+def projection_retry_queue_name(service: str, projection: str) -> str:
+    """Return the name of a projection's retry queue."""
     return f"{service}.log.{projection}"
 
 
 def lane_name(service: str, name: str) -> str:
-    """The queue name of a service's lane."""
+    """Return the name of the queue of a lane."""
     return f"{service}.work.{name}"
 
 
 def retry_name(service: str, seconds: int) -> str:
-    """Name of a retry tier: an exchange and its queue."""
+    """Return the name of a retry tier, which is an exchange and its queue."""
     return f"{service}.retry.{seconds}s"
 
 
-def retries(service: str, tiers: Iterable[int]) -> Topology:
-    """Tiers that hold a message for some seconds and give it back to the queue in its routing key."""
+def retry_topology(service: str, tiers: Iterable[int]) -> Topology:
+    """Return retry tiers: they keep a message for some seconds, then return it to the queue in its routing key."""
     names = [(retry_name(service, seconds), seconds) for seconds in tiers]
     return Topology(
         tuple(Exchange(name, "fanout") for name, _ in names),

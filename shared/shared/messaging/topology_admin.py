@@ -1,4 +1,4 @@
-"""Puts a Topology on a broker, checks that it is there, and says what the broker should be set to."""
+"""Declares a topology on the broker, checks that it exists, and checks the broker itself."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,13 +17,13 @@ OLDEST = (3, 10)
 LIMITS_ALL = 4
 NEEDED = ("publisher_confirms", "basic.nack", "consumer_cancel_notify", "connection.blocked")
 CONSUMER_TIMEOUT_MS = int((LONGEST_TASK_SECONDS + 300) * 1000)
-"""Above the longest task, which holds its message to the end."""
+"""Longer than the longest task, which keeps its message unacknowledged to the end."""
 
 
 def check_broker(connection: AbstractConnection) -> str:
-    """Refuse a broker that cannot do what is needed; say what it should be set to where that cannot be seen.
+    """Check the broker and return its version; raises Refused if it lacks a required feature.
 
-    Returns its version.
+    The required `consumer_timeout` is logged, because a client cannot read the broker's setting.
     """
     link = getattr(connection.transport, "connection", None)
     version = judge(getattr(link, "server_properties", {}) or {})
@@ -32,15 +32,15 @@ def check_broker(connection: AbstractConnection) -> str:
 
 
 def judge(offered: Mapping[str, Any]) -> str:
-    """The version of a broker, from what it says when one connects; raises Refused.
+    """Return the version from the broker's server properties; raises Refused for one that is too old or not suitable.
 
-    Streams and at-least-once dead letters both came with RabbitMQ 3.10. Its `consumer_timeout` is told to nobody: the
-    default of 30 minutes is right, a lower one would take long work away from whoever is at it.
+    Streams and at-least-once dead letters exist since RabbitMQ 3.10. Its `consumer_timeout` is not among the
+    properties: the default of 30 minutes is right, a lower value would interrupt long work.
     """
     version = _text(offered.get("version"))
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if numbers < OLDEST:
-        raise Refused(f"RabbitMQ {version or 'of unknown version'} found; 3.10 or newer is needed for streams")
+        raise Refused(f"RabbitMQ {version or 'of unknown version'} found; streams need 3.10 or newer")
     able = offered.get("capabilities") or {}
     if missing := [name for name in NEEDED if not able.get(name)]:
         raise Refused(f"the broker at AMQP_URL does not offer {', '.join(missing)}; is it RabbitMQ, without a proxy?")
@@ -52,7 +52,7 @@ def _text(value: object) -> str:
 
 
 async def declare(connection: AbstractConnection, topology: Topology) -> None:
-    """Declare everything; what exists with other arguments is refused, naming what to do."""
+    """Declare a topology; raises Refused, which says what to do, if a queue exists with other arguments."""
     version = check_broker(connection)
     async with connection.channel() as channel:
         for exchange in topology.exchanges:
@@ -63,10 +63,10 @@ async def declare(connection: AbstractConnection, topology: Topology) -> None:
 
 
 async def _declare(connection: AbstractConnection, queue: Queue, version: str) -> None:
-    """A queue as it is meant; one that was made before the broker was upgraded is taken as it is, and told."""
-    meant = _as_meant(queue, version)
+    """Declare a queue. One that was declared before an upgrade of the broker is accepted as it is, with a warning."""
+    wanted = _without_default_limit(queue, version)
     refusals = []
-    for each in (meant, queue) if meant is not queue else (queue,):
+    for each in (wanted, queue) if wanted is not queue else (queue,):
         try:
             async with connection.channel() as channel:
                 await _declare_queue(channel, each)
@@ -74,7 +74,9 @@ async def _declare(connection: AbstractConnection, queue: Queue, version: str) -
             refusals.append(problem)
         else:
             if refusals:
-                log.warning("queue.limited", queue=queue.name, what_to_do="give it a policy with delivery-limit -1")
+                log.warning(
+                    "queue.has_delivery_limit", queue=queue.name, what_to_do="set a policy with delivery-limit -1"
+                )
             return
     raise Refused(
         f"queue {queue.name} exists with other arguments ({refusals[-1].args[-1]}); "
@@ -82,8 +84,8 @@ async def _declare(connection: AbstractConnection, queue: Queue, version: str) -
     ) from refusals[-1]
 
 
-def _as_meant(queue: Queue, version: str) -> Queue:
-    """From RabbitMQ 4 on a quorum queue without a limit has one of 20, and drops what was in hand at 21 crashes."""
+def _without_default_limit(queue: Queue, version: str) -> Queue:
+    """Set the delivery limit -1 on a quorum queue without one: RabbitMQ 4 would drop messages after 20 crashes."""
     limited = "x-delivery-limit" in queue.arguments or queue.arguments.get("x-queue-type") != "quorum"
     if limited or int(version.partition(".")[0]) < LIMITS_ALL:
         return queue
@@ -97,7 +99,7 @@ async def _declare_queue(channel: AbstractChannel, queue: Queue) -> None:
 
 
 async def missing(connection: AbstractConnection, topology: Topology) -> list[str]:
-    """Names of queues that are not on the broker. A lost binding of a queue that is there is made again."""
+    """Return the names of queues that do not exist. Missing bindings of existing queues are declared again."""
     gone = []
     for queue in topology.queues:
         try:

@@ -1,7 +1,7 @@
-"""PostgreSQL as a service sees it: two pools, two roles, one schema, bounded waits.
+"""PostgreSQL connections of a service: two pools, two roles, one schema, a limit on each wait.
 
-`worker` connections see every school (handlers, relay, sweeps). `request` connections see one school at a time:
-row-level security is forced, and a request that names no school raises instead of finding nothing.
+Worker connections see all schools (handlers, relay, periodic tasks). Request connections see one school at a time:
+row-level security is forced, and a request without a school raises an error instead of finding nothing.
 """
 
 from collections.abc import AsyncIterator
@@ -17,15 +17,15 @@ Connection = AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
 
 
-def storable(value: object) -> str:
-    """A text that came from elsewhere: PostgreSQL's hold no NUL."""
+def replace_nul(value: object) -> str:
+    """Return a text from another system with NUL replaced, because PostgreSQL texts cannot hold NUL."""
     return str(value).replace("\0", "\N{SYMBOL FOR NULL}")
 
 
 def conninfo(url: str, schema: str, role: str, statement_timeout_ms: int, path: str | None = None) -> str:
-    """Connection string that acts as `role` in `schema`, with every wait bounded on both sides.
+    """Return a connection string that acts as `role` in `schema`, with a time limit on each wait.
 
-    `tcp_user_timeout` and keepalives end a black-holed connection, which no client-side timeout outlives.
+    `tcp_user_timeout` and keepalives end a connection whose packets are lost without an error.
     """
     options = " ".join(
         f"-c {name}={value}"
@@ -52,39 +52,39 @@ def conninfo(url: str, schema: str, role: str, statement_timeout_ms: int, path: 
 
 
 class Database:
-    """The pools of one service; open it for as long as the service lives."""
+    """The connection pools of one service, open while the service runs."""
 
     def __init__(
         self, url: str, schema: str, *, workers: int = 8, requests: int = 8, shadow: str | None = None
     ) -> None:
         self.schema = schema
         self.path = f"{shadow},{schema}" if shadow else schema
-        """Where workers look for tables: those in `shadow` hide the schema's own."""
-        self.worker_info = conninfo(url, schema, f"{schema}_worker", 30_000, self.path)
-        self.workers = _pool(self.worker_info, workers, f"{schema}-worker", 30)
+        """The `search_path` of workers: tables in `shadow` hide the tables of the schema."""
+        self.worker_conninfo = conninfo(url, schema, f"{schema}_worker", 30_000, self.path)
+        self.workers = _pool(self.worker_conninfo, workers, f"{schema}-worker", 30)
         self.requests = _pool(conninfo(url, schema, f"{schema}_app", 10_000), requests, f"{schema}-app", 3)
 
     async def open(self) -> None:
-        """Start connecting in the background; the first use waits for a connection."""
+        """Start to connect in the background; the first use waits for a connection."""
         await self.workers.open(wait=False)
         await self.requests.open(wait=False)
 
     async def close(self) -> None:
-        """Close both pools; connections in use are closed when they come back."""
+        """Close both pools; a connection in use is closed when it is returned."""
         await self.requests.close()
         await self.workers.close()
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[Connection]:
-        """An autocommit connection that sees every school."""
+        """Provide an autocommit connection that sees all schools."""
         async with self.workers.connection() as connection:
             yield connection
 
 
-def literal(connection: Connection, query: str, values: dict[str, Any] | None = None) -> sql.SQL:
-    """`query` with values bound on the client, so that several statements can share one round trip.
+def bind_literals(connection: Connection, query: str, values: dict[str, Any] | None = None) -> sql.SQL:
+    """Return `query` with values bound by the client, so that several statements can share one round trip.
 
-    Never with what is personal: PostgreSQL writes the text of a statement that fails or is slow into its log.
+    Never pass personal data: PostgreSQL writes the text of a failed or slow statement into its log.
     """
     cursor: AsyncClientCursor[DictRow] = AsyncClientCursor(connection)
     return sql.SQL(cursor.mogrify(query, values))

@@ -1,4 +1,4 @@
-"""Classifies database errors: outage, contention, or a fault of the statement."""
+"""Classifies database errors: outage, contention, or an error of the statement."""
 
 import psycopg
 from psycopg_pool import PoolClosed, PoolTimeout
@@ -13,7 +13,7 @@ INFRASTRUCTURE = (
     ConnectionError,
     psycopg.errors.ReadOnlySqlTransaction,
 )
-"""The database is away, going away, or takes nothing (a standby, a full disk); the statement is not at fault."""
+"""The database is down, is stopping, or accepts no writes (a standby, a full disk). The statement is not the cause."""
 
 
 CONTENTION = (
@@ -22,6 +22,7 @@ CONTENTION = (
     psycopg.errors.SerializationFailure,
     psycopg.errors.LockNotAvailable,
 )
+"""Another transaction was in the way; the same statement may succeed later."""
 
 
 TOO_MUCH = (
@@ -29,19 +30,19 @@ TOO_MUCH = (
     psycopg.errors.StatementTooComplex,
     psycopg.errors.TooManyArguments,
 )
-"""A value longer than an index takes, and the like."""
+"""The statement exceeds a limit, such as a value too long for an index; psycopg counts them as operational errors."""
 
 
-def infrastructure(problem: BaseException) -> bool:
-    """Whether the database (not the work) is at fault."""
+def is_database_down(problem: BaseException) -> bool:
+    """Whether the error is an outage of the database, not an error of the work."""
     return isinstance(problem, INFRASTRUCTURE) and not isinstance(problem, (*CONTENTION, *TOO_MUCH))
 
 
-def away(problem: BaseException) -> bool:
-    """Whether the database or the broker is at fault: nobody's message is, and it can wait."""
-    return infrastructure(problem) or isinstance(problem, InfrastructureDown)
+def is_unavailable(problem: BaseException) -> bool:
+    """Whether the database or the broker is unavailable: the message is not the cause and can wait."""
+    return is_database_down(problem) or isinstance(problem, InfrastructureDown)
 
 
-def contention(problem: BaseException) -> bool:
-    """Whether the statement only came at a bad moment: it may well succeed when it is tried again."""
+def is_contention(problem: BaseException) -> bool:
+    """Whether another transaction was in the way, so that a new attempt may succeed."""
     return isinstance(problem, CONTENTION)

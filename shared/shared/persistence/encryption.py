@@ -1,7 +1,8 @@
-"""Personal fields are sealed with one key per subject; dropping the key erases the subject everywhere at once.
+"""Encryption of personal fields with one key per subject (crypto-shredding).
 
-Keys lie in schema `vault`, wrapped with the installation's key (AES-256-GCM, NIST SP 800-38D; the subject is bound in
-as associated data). Every worker reads them through a short cache; only the gateway creates and drops them.
+Deleting the key of a subject erases the subject's data in each copy of a message, in the log too. Keys are stored in
+the schema `vault`, encrypted with the key of the installation (AES-256-GCM, NIST SP 800-38D, with the subject as
+associated data). Workers read them through a short cache; only the gateway creates and deletes them.
 """
 
 import base64
@@ -28,10 +29,12 @@ SEALED = "sealed"
 NONCE_BYTES = 12
 KEY_BYTES = 32
 
-FIND = "SELECT subject, wrapped FROM vault.key WHERE subject = ANY(%s)"
+# Find the encrypted keys of subjects.
+SELECT_KEYS = "SELECT subject, wrapped FROM vault.key WHERE subject = ANY(%s)"
 
-# What another made since this statement began is in neither half: FIND finds it.
-CREATE = """
+# Create keys for new subjects, and return them with the existing ones. A key that another transaction has created
+# since this statement began is in neither half; SELECT_KEYS finds it.
+INSERT_KEYS = """
 WITH made AS (
     INSERT INTO vault.key (subject, wrapped)
     SELECT * FROM unnest(%(subjects)s::uuid[], %(wrapped)s::bytea[])
@@ -40,14 +43,15 @@ WITH made AS (
 SELECT subject, wrapped FROM made UNION ALL SELECT subject, wrapped FROM vault.key WHERE subject = ANY(%(subjects)s)
 """
 
-ERASE = """
+# Delete a key for ever. The row stays, so that no new key is created for the subject.
+ERASE_KEY = """
 INSERT INTO vault.key (subject, wrapped, erased_at) VALUES (%(subject)s, NULL, now())
 ON CONFLICT (subject) DO UPDATE SET wrapped = NULL, erased_at = coalesce(vault.key.erased_at, now())
 """
 
 
 def read_master_key(path: Path) -> bytes:
-    """32 bytes, base64, from a file that only this system reads; raises Refused with what to do."""
+    """Read the key of the installation (32 bytes in base64) from a file; raises Refused, which says what to do."""
     try:
         key = base64.b64decode(read_file("VAULT_KEY_FILE", path), validate=True)
     except ValueError as problem:
@@ -57,8 +61,8 @@ def read_master_key(path: Path) -> bytes:
     return key
 
 
-class Vault:
-    """Seals and opens personal fields. `creates`: whether this service may make keys (the gateway)."""
+class SubjectKeyStore:
+    """Reads, creates and erases the keys of subjects. `creates`: whether this service may create keys (the gateway)."""
 
     def __init__(
         self,
@@ -77,7 +81,10 @@ class Vault:
         self._cache: OrderedDict[UUID, tuple[float, AESGCM | None]] = OrderedDict()
 
     async def keys(self, subjects: Iterable[UUID]) -> dict[UUID, AESGCM | None]:
-        """A key per subject; None where it was dropped. Unknown subjects get one if this service may create them."""
+        """Return the key of each subject, None for an erased one. Creates missing keys if this service may.
+
+        A subject without a key that this service may not create is missing in the result.
+        """
         now = time.monotonic()
         wanted = set(subjects)
         found: dict[UUID, AESGCM | None] = {}
@@ -103,9 +110,11 @@ class Vault:
                 keys = [AESGCM.generate_key(256) for _ in subjects]
                 wrapped = [self._wrap(subject, key) for subject, key in zip(subjects, keys, strict=True)]
                 made = {each: AESGCM(key) for each, key in zip(wrapped, keys, strict=True)}
-                rows += await (await connection.execute(CREATE, {"subjects": subjects, "wrapped": wrapped})).fetchall()
+                rows += await (
+                    await connection.execute(INSERT_KEYS, {"subjects": subjects, "wrapped": wrapped})
+                ).fetchall()
             if rest := sorted(set(subjects) - {row["subject"] for row in rows}):
-                rows += await (await connection.execute(FIND, (rest,))).fetchall()
+                rows += await (await connection.execute(SELECT_KEYS, (rest,))).fetchall()
         return {
             row["subject"]: made.get(row["wrapped"]) or self._unwrap(row["subject"], row["wrapped"]) for row in rows
         }
@@ -120,21 +129,23 @@ class Vault:
         try:
             return AESGCM(self._master.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], subject.bytes))
         except InvalidTag as problem:
-            raise Refused("VAULT_KEY_FILE is not the key that this database's vault was made with") from problem
+            raise Refused("VAULT_KEY_FILE is not the key that encrypted the keys in this database") from problem
 
     async def erase(self, subject: UUID) -> None:
-        """Drop a subject's key for good. Other processes forget it when their cache entry ends (`ttl`)."""
+        """Delete a subject's key for ever. Other processes may use their cached copy until it expires (`ttl`)."""
         async with self._database.worker() as connection:
-            await connection.execute(ERASE, {"subject": subject})
+            await connection.execute(ERASE_KEY, {"subject": subject})
         self._cache.pop(subject, None)
 
-    def forget(self) -> None:
-        """Look every key up again: an erasure holds here at once."""
+    def clear_cache(self) -> None:
+        """Read each key again, so that an erasure takes effect in this process now."""
         self._cache.clear()
 
 
-def seal(body: dict[str, Any], personal: Iterable[str], subject: UUID, key: AESGCM | None) -> dict[str, Any]:
-    """`body` with its personal fields under `sealed`, or without them where the subject was erased."""
+def encrypt_personal(
+    body: dict[str, Any], personal: Iterable[str], subject: UUID, key: AESGCM | None
+) -> dict[str, Any]:
+    """Move the personal fields of `body` into an encrypted field `sealed`; drop them if the subject was erased."""
     plain = {name: body[name] for name in personal if name in body}
     rest = {name: value for name, value in body.items() if name not in plain}
     if key is None or not plain:
@@ -144,8 +155,8 @@ def seal(body: dict[str, Any], personal: Iterable[str], subject: UUID, key: AESG
     return rest | {SEALED: {"for": str(subject), "box": base64.b64encode(box).decode()}}
 
 
-def sealed_subject(body: dict[str, Any]) -> UUID | None:
-    """Whose key opens this body; None where nothing is sealed."""
+def encryption_subject(body: dict[str, Any]) -> UUID | None:
+    """Return the subject whose key decrypts this body; None without encrypted fields. Raises Malformed."""
     box = body.get(SEALED)
     try:
         return UUID(box["for"]) if box is not None else None
@@ -153,8 +164,8 @@ def sealed_subject(body: dict[str, Any]) -> UUID | None:
         raise Malformed("sealed: names no subject") from problem
 
 
-def unseal(body: dict[str, Any], key: AESGCM | None) -> dict[str, Any]:
-    """`body` with its personal fields back, or with their "erased" defaults where the key is gone."""
+def decrypt_personal(body: dict[str, Any], key: AESGCM | None) -> dict[str, Any]:
+    """Return `body` with its personal fields decrypted, or without them if the key was erased. Raises Malformed."""
     rest = {name: value for name, value in body.items() if name != SEALED}
     if key is None or SEALED not in body:
         return rest
@@ -162,11 +173,11 @@ def unseal(body: dict[str, Any], key: AESGCM | None) -> dict[str, Any]:
         box = base64.b64decode(body[SEALED]["box"])
         plain = key.decrypt(box[:NONCE_BYTES], box[NONCE_BYTES:], UUID(body[SEALED]["for"]).bytes)
     except (KeyError, ValueError, InvalidTag) as problem:
-        raise Malformed("sealed: does not open with its subject's key") from problem
+        raise Malformed("sealed: cannot be decrypted with the key of its subject") from problem
     return rest | dict(orjson.loads(plain))
 
 
 def personal_fields(topic: str, major: int) -> frozenset[str]:
-    """Names of the personal fields of an event."""
+    """Return the names of the personal fields of an event type."""
     known = Event.known.get((topic, major))
     return known.personal if known else frozenset()

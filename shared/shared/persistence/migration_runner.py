@@ -1,7 +1,7 @@
-"""Schemas, roles and tables, brought up to date by their owners; never by a running service.
+"""Creates and migrates schemas, roles and tables. A separate step runs it, never a running service.
 
-Alembic keeps two chains a schema: the tables that every service has, then the service's own. Revisions only ever get
-added: first expand, in a later release contract, so that the previous release runs on the new schema.
+Alembic keeps two histories per schema: first the tables of every service, then the service's own. Revisions are only
+added: a release expands the schema, a later one contracts it, so that the previous release runs on the new schema.
 """
 
 import random
@@ -23,15 +23,16 @@ from shared.errors import Refused
 log = structlog.get_logger()
 
 OLDEST = 15
-"""PostgreSQL's major version: older ones were never seen."""
+"""The oldest major version of PostgreSQL that is tested."""
 ROLES = ("owner", "app", "worker")
 LOCK = 0x5CC0_11
-"""Advisory lock: two migrations of one database never run at once."""
+"""Key of an advisory lock, so that two migrations of one database never run at the same time."""
 CLASHES = (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject, psycopg.errors.InternalError_)
-"""What PostgreSQL says where two make, change or grant one role ("tuple concurrently updated" is an internal error)."""
+"""Errors when two sessions create, change or grant one role ("tuple concurrently updated" is an internal error)."""
 TRIES = 20
-SEES_ALL = "migrations"
-FORCED = """
+OWNER_POLICY = "migrations"
+# Find tables with forced row-level security that have no policy for their owner yet.
+SELECT_FORCED_TABLES = """
 SELECT c.relname FROM pg_class c WHERE c.relnamespace = to_regnamespace(%s) AND c.relforcerowsecurity
   AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = %s)
 ORDER BY c.relname
@@ -40,7 +41,7 @@ ORDER BY c.relname
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """One Alembic history: whose schema, which package folder, and the table that remembers where it stands."""
+    """One Alembic history: its schema, the package folder of its revisions, and the table with its current revision."""
 
     schema: str
     package: str
@@ -49,7 +50,7 @@ class Chain:
 
 
 def chains(services: list[str]) -> list[Chain]:
-    """Every history, in the order in which they are brought up to date."""
+    """Return all histories in the order of their migration."""
     found = [Chain("vault", "shared.persistence", "vault_migrations")]
     for service in services:
         found += [Chain(service, "shared.persistence", table="alembic_version_shared"), Chain(service, service)]
@@ -57,18 +58,18 @@ def chains(services: list[str]) -> list[Chain]:
 
 
 def migrate(admin_url: str, services: dict[str, str]) -> int:
-    """Bring every schema up to date; returns how many revisions were applied.
+    """Migrate all schemas; returns the number of applied revisions.
 
-    `services` is name → that service's own DATABASE_URL, whose user is created if need be and may act as the
-    service's `_app` and `_worker` roles, never as its owner; its password is set anew unless it is a superuser. Raises
-    Refused when the data is newer than the code, and for a server or a database that we cannot work with.
+    `services` maps each name to the DATABASE_URL of the service. Its user is created if missing, and may act as the
+    service's `_app` and `_worker` roles, never as its owner. Its password is set each time, unless it is a superuser.
+    Raises Refused if the data is newer than the code, or if the server or the database does not meet the requirements.
     """
     with psycopg.connect(admin_url, autocommit=True, connect_timeout=10) as connection:
         _check_server(connection)
         connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
-        _everybody(connection, services)
+        _create_roles(connection, services)
         for service in services:
-            _let_owner_see(connection, service)
+            _allow_owner(connection, service)
         engine = create_engine(make_url(admin_url).set(drivername="postgresql+psycopg"))
         try:
             applied = 0
@@ -78,7 +79,7 @@ def migrate(admin_url: str, services: dict[str, str]) -> int:
         finally:
             engine.dispose()
         for service in services:
-            _let_owner_see(connection, service)
+            _allow_owner(connection, service)
             _grants(connection, service)
         _warn(connection)
     log.info("database.migrated", revisions=applied, schemas=len(services) + 1)
@@ -92,20 +93,20 @@ def _check_server(connection: psycopg.Connection) -> None:
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         raise Refused(
-            f"the database is encoded in {encoding} and cannot hold every name: make one with ENCODING 'UTF8'"
+            f"the database has the encoding {encoding}, which cannot hold every name; create it with ENCODING 'UTF8'"
         )
 
 
 def _warn(connection: psycopg.Connection) -> None:
-    """Say what of the server's own settings lets personal fields into its log; only its administrator can change it."""
+    """Warn of server settings that write personal fields into the server's log; its administrator can change them."""
     wanted = {"log_parameter_max_length": "0", "log_error_verbosity": "terse"}
     found = connection.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(wanted),)).fetchall()
     if unset := [f"{name} = {wanted[name]}" for name, setting in found if setting != wanted[name]]:
         log.warning("database.may_log_personal_fields", set_on_the_server=unset)
 
 
-def _everybody(connection: psycopg.Connection, services: dict[str, str]) -> None:
-    """Roles are the server's: a migration of another database may be making them right now."""
+def _create_roles(connection: psycopg.Connection, services: dict[str, str]) -> None:
+    """Create all roles. They belong to the server, so a migration of another database may create them meanwhile."""
     for turn in range(1, TRIES + 1):
         try:
             for schema in ("vault", *services):
@@ -115,7 +116,7 @@ def _everybody(connection: psycopg.Connection, services: dict[str, str]) -> None
         except CLASHES as clash:
             if turn == TRIES:
                 raise
-            log.info("migration.roles_again", error=type(clash).__name__)
+            log.info("migration.roles_retried", error=type(clash).__name__)
             time.sleep(random.uniform(0, 0.2))  # noqa: S311  # no secret
         else:
             return
@@ -131,15 +132,15 @@ def _roles(connection: psycopg.Connection, schema: str) -> None:
     connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(sql.Identifier(schema), owner))
 
 
-def _let_owner_see(connection: psycopg.Connection, schema: str) -> None:
-    """A migration changes every school's rows; without a policy its owner finds none in a table that forces them.
+def _allow_owner(connection: psycopg.Connection, schema: str) -> None:
+    """Let the owner see all rows of tables with forced row-level security, because migrations change them.
 
-    Before an upgrade for the tables that are there, after it for those that have come.
+    Call it before an upgrade for the existing tables, and after it for the new ones.
     """
-    for (table,) in connection.execute(FORCED, (schema, SEES_ALL)).fetchall():
+    for (table,) in connection.execute(SELECT_FORCED_TABLES, (schema, OWNER_POLICY)).fetchall():
         statement = sql.SQL("CREATE POLICY {} ON {} TO {} USING (true)")
         owner = sql.Identifier(f"{schema}_owner")
-        connection.execute(statement.format(sql.Identifier(SEES_ALL), sql.Identifier(schema, table), owner))
+        connection.execute(statement.format(sql.Identifier(OWNER_POLICY), sql.Identifier(schema, table), owner))
 
 
 def _login(connection: psycopg.Connection, service: str, url: str) -> None:
@@ -147,10 +148,10 @@ def _login(connection: psycopg.Connection, service: str, url: str) -> None:
     login, password = unquote(parts.username or ""), unquote(parts.password or "")
     row = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = %s", (login,)).fetchone()
     if row is None or not row[0]:
-        # Altered as well: a password that was changed in the environment is the one that services come with.
+        # An existing role too: the password may have changed in the environment of the services.
         verb = sql.SQL("CREATE" if row is None else "ALTER")
         statement = sql.SQL("{} ROLE {} LOGIN PASSWORD {}")
-        # Hashed here (RFC 5803), as psql's \password does: many servers log such statements.
+        # Hashed by the client (RFC 5803), as psql's \password does: many servers log such statements.
         hashed = connection.pgconn.encrypt_password(password.encode(), login.encode(), b"scram-sha-256").decode()
         connection.execute(statement.format(verb, sql.Identifier(login), sql.Literal(hashed)))
         for kind in ("app", "worker"):
@@ -159,7 +160,7 @@ def _login(connection: psycopg.Connection, service: str, url: str) -> None:
 
 
 def _upgrade(connection: Connection, chain: Chain) -> int:
-    """Apply what is missing, as the schema's owner, in the caller's transaction."""
+    """Apply the missing revisions as the owner of the schema, in the caller's transaction; returns their number."""
     folder = resources.files(chain.package) / chain.folder
     script = ScriptDirectory(str(folder))
     connection.execute(text(f'SET LOCAL ROLE "{chain.schema}_owner"'))
@@ -186,7 +187,7 @@ def _upgrade(connection: Connection, chain: Chain) -> int:
 
 
 def _grants(connection: psycopg.Connection, service: str) -> None:
-    """Both roles may read and write rows; policies decide which; only the owner changes tables. Keys: see vault.py."""
+    """Let both roles read and write rows, limited by the policies. Only the gateway's workers may write keys."""
     schema = sql.Identifier(service)
     for kind in ("app", "worker"):
         role = sql.Identifier(f"{service}_{kind}")
@@ -200,7 +201,7 @@ def _grants(connection: psycopg.Connection, service: str) -> None:
             connection.execute(sql.SQL(statement).format(schema=schema, role=role))
     app = sql.Identifier(f"{service}_app")
     for statement in (
-        # A request leaves what it has to tell; what others have left, sealed or not, is none of its business.
+        # A request may add outbox rows, but must not read or change the rows of others.
         "REVOKE SELECT, UPDATE, DELETE ON {schema}.outbox FROM {app}",
         "REVOKE ALL ON {schema}.inbox, {schema}.log_offset, {schema}.task_lease FROM {app}",
     ):

@@ -1,7 +1,7 @@
-"""Select through the models of tables, on a transaction's own connection: its role, its school and its errors stay.
+"""Selects rows through the models of tables, on the connection of a transaction, with its role and its school.
 
-For lists, single rows and administration. Statements that run for every event or send, and those whose logic is SQL
-itself, stay SQL.
+Use it for lists, single rows and administration. Statements that run for each event or send, and statements whose logic
+is SQL itself, are written as SQL.
 
     TASKS = Query(
         Task,
@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from psycopg.rows import DictRow
 from pydantic import BaseModel
-from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, make_url, select
+from sqlalchemy import BindParameter, ColumnExpressionArgument, Select, bindparam, make_url, select
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from shared.persistence.schema import Table
@@ -27,33 +27,33 @@ DIALECT = make_url("postgresql+psycopg://").get_dialect()()
 
 
 class Rows(Protocol):
-    """What a transaction can do, as far as it is needed here."""
+    """A transaction that can select rows."""
 
     async def rows(self, query: str, values: dict[str, Any], /) -> list[DictRow]:
-        """All rows of a statement."""
+        """Return all rows of a statement."""
         ...
 
 
 def given(name: str, kind: Any = None) -> BindParameter[Any]:
-    """Stand for a value that comes with each call; `kind` is its type where no column beside it says so."""
+    """Make a parameter whose value is passed with each call; `kind` is its type if no column beside it defines it."""
     return bindparam(name, type_=kind, required=True)
 
 
 def showing(answer: type[BaseModel], table: type[Table], /, **others: Any) -> Select[*tuple[Any, ...]]:
-    """Begin a statement for the fields of an answer: columns of `table`, or what `others` gives for a field."""
+    """Begin a statement for the fields of a model: columns of `table`, or the expression in `others`."""
     columns = {name: others[name] if name in others else getattr(table, name) for name in answer.model_fields}
     return select(*(each.label(name) for name, each in columns.items()))
 
 
 class Query(Generic[Answer]):
-    """A statement whose rows are answers, and conditions that hold where their values are given.
+    """A statement whose rows become models, with optional conditions.
 
-    Each set of conditions is compiled once (decision 0026) and has its own plan in PostgreSQL. What must always hold
-    belongs into the statement: a condition whose value is None is left out.
+    A condition applies if its value is not None. Each set of conditions is compiled once (decision 0026) and has its
+    own plan in PostgreSQL. A condition that must always apply belongs into the statement.
     """
 
     def __init__(
-        self, answer: type[Answer], statement: Select[*tuple[Any, ...]], /, **conditions: ColumnElement[bool]
+        self, answer: type[Answer], statement: Select[*tuple[Any, ...]], /, **conditions: ColumnExpressionArgument[bool]
     ) -> None:
         self._answer = answer
         self._statement = statement
@@ -77,7 +77,7 @@ class Query(Generic[Answer]):
         assert isinstance(compiled, SQLCompiler)
         needed = {name for name, bind in compiled.binds.items() if bind.required}
         if missing := needed - chosen:
-            raise TypeError(f"values of the statement that are not given: {', '.join(sorted(missing))}")
+            raise TypeError(f"missing values of the statement: {', '.join(sorted(missing))}")
         if unknown := chosen - needed - self._conditions.keys():
             raise TypeError(f"neither a value nor a condition of the statement: {', '.join(sorted(unknown))}")
         constants = {name: value for name, value in compiled.params.items() if name not in needed}

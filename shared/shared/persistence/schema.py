@@ -1,7 +1,7 @@
-"""How a table is declared: the base of every table's class, and what an annotation alone cannot say of a column.
+"""Declares tables: the base class, and properties of a column that an annotation cannot express.
 
 Most columns are an annotation: `str` is text, `int` integer, `datetime` timestamptz, and `| None` is nullable. The
-migrations make the tables; a test of each service holds the two against each other (`shared.testing.drift`).
+migrations create the tables; a test of each service compares both (`shared.testing.drift`).
 """
 
 import re
@@ -17,13 +17,13 @@ NAMES = {
     "fk": "fk_%(table_name)s_%(referred_table_name)s",
     "uq": "uq_%(table_name)s_%(column_0_name)s",
 }
-"""How constraints are called that are given no name; checks and indexes always have one."""
+"""Names of constraints without an explicit name; checks and indexes always have one."""
 
 
 class Table(SQLModel):
-    """A row of a table. The table is named by the class: `ImportPartRow` is a row of `import_part`.
+    """A row of a table. The class names the table: `ImportPartRow` is a row of `import_part`.
 
-    SQLModel checks no values of such a class: it declares columns, statements select them.
+    SQLModel does not validate such a class; it only declares columns for statements.
     """
 
     @declared_attr.directive
@@ -32,7 +32,7 @@ class Table(SQLModel):
 
 
 def schema() -> MetaData:
-    """The tables of one schema; several services have tables of the same name."""
+    """Return the metadata of one schema. Each has its own, because services have tables of the same name."""
     return MetaData(naming_convention=NAMES)
 
 
@@ -46,10 +46,10 @@ def column(
     generated: bool = False,
     comment: str | None = None,
 ) -> Any:
-    """Describe what the annotation does not: `kind` is the type where PostgreSQL's is another.
+    """Describe a column beyond its annotation. `kind` is its type, if the annotation has another one.
 
-    `default` is an SQL expression as a migration writes it, `references` is "table.column", and the database numbers
-    the rows of a `generated` column.
+    `default` is an SQL expression as in a migration, `references` is "table.column", and the database generates the
+    numbers of a `generated` column.
     """
     more: dict[str, Any] = {} if kind is None else {"sa_type": kind}
     if references is not None:
@@ -64,5 +64,5 @@ def column(
 
 @compiles(AutoString, "postgresql")
 def _as_text(_: AutoString, __: Any, **___: Any) -> str:
-    """PostgreSQL's strings without a limit are `text`, where SQLModel says VARCHAR."""
+    """Declare unlimited strings as `text`, where SQLModel has VARCHAR."""
     return "TEXT"

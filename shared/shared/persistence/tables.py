@@ -1,4 +1,4 @@
-"""The tables that every service's schema has, and the vault of keys.
+"""The tables of every service's schema, and the vault of keys.
 
 Row-level security, grants, functions and storage options are in `migrations` and `vault_migrations`.
 """
@@ -19,7 +19,7 @@ class SpineTable(Table):
 
 
 class InboxRow(SpineTable, table=True):
-    """A message that a consumer has handled: it is never handled again."""
+    """A message that a consumer has handled, so that a duplicate is ignored."""
 
     __table_args__ = (Index("ix_inbox_handled_at", "handled_at", postgresql_using="brin"),)
 
@@ -29,14 +29,14 @@ class InboxRow(SpineTable, table=True):
 
 
 class OutboxRow(SpineTable, table=True):
-    """A message that a commit promised to publish; the relay publishes it and deletes the row."""
+    """A message to publish; the relay publishes it and deletes the row."""
 
     position: int = column(BigInteger, key=True, generated=True)
     exchange: str
     routing_key: str
     headers: str
-    data: str  # plain until the relay seals and publishes it
-    sealed_for: UUID | None  # the subject whose key seals the personal fields
+    data: str  # in plain text; the relay encrypts its personal fields
+    sealed_for: UUID | None  # the subject whose key encrypts the personal fields
     created_at: datetime = column(default="clock_timestamp()")
     leased_until: datetime = column(default="'-infinity'")
     lease: UUID | None
@@ -50,19 +50,19 @@ class LogOffsetRow(SpineTable, table=True):
     stream: str = column(key=True)
     position: int = column(BigInteger)
     moved_at: datetime = column(default="now()")
-    mark: str | None  # id of the message at `position`; another message there means that the stream was replaced
-    gap: str | None  # history that was missing when it was to be read; set until a rebuild finds all of it
+    mark: str | None  # id of the message at `position`; another id there means that the stream was recreated
+    gap: str | None  # the missing part of the history; set until a rebuild finds it complete
 
 
 class DirectorySeenRow(SpineTable, table=True):
-    """The directory versions of a school that have been applied here."""
+    """The directory versions of a school that this service has applied."""
 
     school_id: UUID = column(key=True)
-    versions: str = column(INT8MULTIRANGE)  # complete in the end, but not in order on the log
+    versions: str = column(INT8MULTIRANGE)  # without gaps in the end, but not in the order of the log
 
 
 class TaskTrackRow(SpineTable, table=True):
-    """A task that this service moves on, so that every TaskChanged is newer than the one before."""
+    """The status of a task, so that each TaskChanged of this service has a higher version than the one before."""
 
     task_id: UUID = column(key=True)
     school_id: UUID | None
@@ -74,21 +74,21 @@ class TaskTrackRow(SpineTable, table=True):
 
 
 class TaskLeaseRow(SpineTable, table=True):
-    """A long task: who works on it, until when unless renewed, and whether it should stop."""
+    """The lease of a long task: its worker, its end unless renewed, and whether a cancel was requested."""
 
     __table_args__ = (
         Index("ix_task_lease_permitted_until", "permitted_until", postgresql_where=text("ended_at IS NULL")),
     )
 
     task_id: UUID = column(key=True)
-    lease: UUID | None  # what its holder commits is filtered by it, so that a late worker overwrites nothing
+    lease: UUID | None  # commits of its holder are filtered by it, so that a late worker overwrites nothing
     holder: str | None
     leased_until: datetime = column(default="'-infinity'")
     attempts: int = column(default="0")
     permits: int = column(default="0")
     permitted_until: datetime = column(default="(clock_timestamp() + '00:00:30'::interval)")
     cancel_requested_at: datetime | None
-    ended_at: datetime | None  # on a row without attempts: it was cancelled before it began
+    ended_at: datetime | None  # without attempts: a tombstone, cancelled before it began
 
 
 class VaultTable(Table):
@@ -98,7 +98,7 @@ class VaultTable(Table):
 
 
 class KeyRow(VaultTable, table=True):
-    """A subject's key, wrapped by the installation's; without one the subject is erased, and the row says so."""
+    """The key of a subject, encrypted with the key of the installation. Without a key the subject is erased."""
 
     __table_args__ = (CheckConstraint("(wrapped IS NULL) = (erased_at IS NOT NULL)", name="ck_key_erased"),)
 

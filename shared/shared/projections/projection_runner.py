@@ -1,7 +1,8 @@
-"""Reads the log's streams into projections: in order, each event once, the offset in the same commit.
+"""Reads streams of the event log into projections: in order, each event once, with the offset in the same commit.
 
-In a loop of our own: a robust consumer would come back at its original offset. One active reader per (projection,
-stream) by advisory lock, made safe by a compare-and-swap of the offset; streams know no exclusivity.
+It reconnects in a loop of its own, because aio-pika's robust consumer would restart at its first offset. An advisory
+lock selects one active reader per projection and stream, because streams have no exclusive consumers. A
+compare-and-swap of the offset keeps this safe if two readers are active.
 """
 
 import asyncio
@@ -12,32 +13,37 @@ from psycopg import AsyncConnection
 
 from shared.errors import InfrastructureDown, LeaseLost, Undeliverable
 from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
-from shared.messaging.stream_reader import Read, last_offset, reading
-from shared.persistence.database_errors import contention, infrastructure
+from shared.messaging.stream_reader import StreamMessage, last_offset, read_stream
+from shared.persistence.database_errors import is_contention, is_database_down
 from shared.projections.projector import Projector
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
 HELD_SECONDS = 1.0
-"""How long an offset is held back while nothing that is read is wanted: a commit for nothing costs as much as any."""
+"""How long the offset of unwanted messages is kept back, because a commit without changes is not cheaper."""
 
-START = """
+# Create the offset of a projection if missing.
+INSERT_LOG_OFFSET = """
 INSERT INTO log_offset (projection, stream, position) VALUES (%(projection)s, %(stream)s, -1)
 ON CONFLICT DO NOTHING
 """
-WHERE_TO = "SELECT position, mark FROM log_offset WHERE projection = %(projection)s AND stream = %(stream)s"
-REWIND = """
+# Find the offset to continue from, and the id of the message there.
+SELECT_LOG_OFFSET = "SELECT position, mark FROM log_offset WHERE projection = %(projection)s AND stream = %(stream)s"
+# Start again at the beginning of the stream.
+RESET_LOG_OFFSET = """
 UPDATE log_offset SET position = -1, mark = NULL WHERE projection = %(projection)s AND stream = %(stream)s
 """
-MISSED = "UPDATE log_offset SET gap = %(gap)s WHERE projection = %(projection)s AND stream = %(stream)s"
-LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0)) AS got"
+# Note which part of the history is missing, for an invariant and for the rebuild.
+UPDATE_LOG_GAP = "UPDATE log_offset SET gap = %(gap)s WHERE projection = %(projection)s AND stream = %(stream)s"
+# Become the only reader of a projection and stream, if no other process is.
+TRY_LOCK_READER = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0)) AS got"
 
 
-class LogReader:
-    """One projection's reader of one stream; run it in every replica, one of them reads."""
+class ProjectionRunner:
+    """Reads one stream into one projection. Run it in every replica; one replica reads, the others wait."""
 
-    def __init__(self, url: str, stream: str, transactions: Transactions, projector: Projector) -> None:
+    def __init__(self, url: str, stream: str, transactions: UnitOfWorkFactory, projector: Projector) -> None:
         self._url = url
         self._transactions = transactions
         self._projector = projector
@@ -48,42 +54,42 @@ class LogReader:
         return {"projection": self._projector.name, "stream": self.stream}
 
     async def run(self) -> None:
-        """Read until cancelled, through every loss of broker, database or leadership."""
+        """Read until cancelled; continues after each loss of the broker, the database or the lock."""
         while True:
             try:
                 await self._lead()
             except (LeaseLost, InfrastructureDown, Undeliverable, *CONNECTION_PROBLEMS) as problem:
-                log.warning("log.reader_interrupted", error=type(problem).__name__, **self._key)
+                log.warning("projection.reader_interrupted", error=type(problem).__name__, **self._key)
             except psycopg.Error as problem:
-                if not infrastructure(problem) and not contention(problem):
+                if not is_database_down(problem) and not is_contention(problem):
                     raise
-                log.warning("log.reader_interrupted", error=type(problem).__name__, **self._key)
+                log.warning("projection.reader_interrupted", error=type(problem).__name__, **self._key)
             await asyncio.sleep(0.5)
 
     async def _lead(self) -> None:
-        """Become the one reader, then read."""
-        info = self._transactions.database.worker_info
+        """Wait for the lock, then read."""
+        info = self._transactions.database.worker_conninfo
         async with await AsyncConnection.connect(info, autocommit=True) as leader:
             name = f"{self._transactions.database.path}/{self._projector.name}/{self.stream}"
-            while not (await (await leader.execute(LOCK, (name,))).fetchone() or (False,))[0]:
+            while not (await (await leader.execute(TRY_LOCK_READER, (name,))).fetchone() or (False,))[0]:
                 await asyncio.sleep(1.0)
             async with self._transactions.database.worker() as database:
-                await database.execute(START, self._key)
+                await database.execute(INSERT_LOG_OFFSET, self._key)
             async with connected(self._url, name) as connection:
                 position, mark = await self._position(connection)
                 await self._read(connection, position, mark)
 
     async def _position(self, connection: Connection) -> tuple[int, str | None]:
-        """Where to go on from, and what lies there. A stream that ends before that was deleted and made again."""
+        """Return the offset to continue from and its message id. If the stream ends before it, it was recreated."""
         async with self._transactions.database.worker() as database:
-            row = await (await database.execute(WHERE_TO, self._key)).fetchone()
+            row = await (await database.execute(SELECT_LOG_OFFSET, self._key)).fetchone()
         position, mark = (int(row["position"]), row["mark"]) if row else (-1, None)
         if position < 0:
             return position, mark
         end = await last_offset(connection, self.stream, enough=position)
         if position > end:
             await self._start_over(
-                f"the stream ended at {end}, before {position}, which had been read: it was made anew"
+                f"the stream ends at {end}, before the read offset {position}: it was deleted and recreated"
             )
             return -1, None
         return position, mark
@@ -91,9 +97,9 @@ class LogReader:
     async def _read(self, connection: Connection, position: int, mark: str | None) -> None:
         now = asyncio.get_running_loop().time
         first, until = True, 0.0
-        held: list[Read] = []
-        # The message that was read last comes once more, to be recognised.
-        async with reading(connection, self.stream, position if position >= 0 else "first") as incoming:
+        held: list[StreamMessage] = []
+        # Read the last message again, to check that it is still the same.
+        async with read_stream(connection, self.stream, position if position >= 0 else "first") as incoming:
             while True:
                 messages = await incoming.batch(HELD_SECONDS if held else None)
                 if first:
@@ -109,22 +115,24 @@ class LogReader:
                 if messages:
                     await incoming.ack()
 
-    async def _check_history(self, position: int, mark: str | None, first: Read) -> None:
-        """Whether the log goes on where this projection stopped. A segment's own chunk takes one offset."""
+    async def _check_history(self, position: int, mark: str | None, first: StreamMessage) -> None:
+        """Check that the log continues where this projection stopped. The header of a segment takes one offset."""
         offset = first.offset
-        if offset == position and mark is not None and mark != first.mark:
-            await self._start_over(f"another message lies at {position} than the one that was read: it was made anew")
-            raise LeaseLost("the stream is read from its start again")
+        if offset == position and mark is not None and mark != first.identity:
+            await self._start_over(
+                f"the message at offset {position} is not the one that was read: the stream was deleted and recreated"
+            )
+            raise LeaseLost("the stream is read again from its start")
         if offset > position + 2:
-            await self._note_gap(f"offsets {position + 1} to {offset - 1} were no longer kept")
+            await self._note_gap(f"offsets {position + 1} to {offset - 1} have been removed by retention")
 
     async def _start_over(self, gap: str) -> None:
         async with self._transactions.database.worker() as database:
-            await database.execute(REWIND, self._key)
+            await database.execute(RESET_LOG_OFFSET, self._key)
         await self._note_gap(gap)
 
     async def _note_gap(self, gap: str) -> None:
-        """History is missing: what came by in it is not known here. The owner's `resync`, then a rebuild, mend it."""
+        """Note that events are missing. To repair it, run `resync` on the owning service, then rebuild."""
         log.error("log.history_missing", gap=gap, **self._key)
         async with self._transactions.database.worker() as database:
-            await database.execute(MISSED, self._key | {"gap": gap})
+            await database.execute(UPDATE_LOG_GAP, self._key | {"gap": gap})

@@ -1,4 +1,4 @@
-"""Turns what was read from a stream into one call of a projection's handler and one commit."""
+"""Applies a batch of stream messages to a projection: one call of its handler, one commit."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,32 +11,32 @@ from shared.error_report import describe
 from shared.errors import LeaseLost, Unwritable
 from shared.events.envelope import Envelope
 from shared.events.event import DirectoryEvent, Event, StateEvent
-from shared.events.headers import carried
+from shared.events.headers import copy_headers
 from shared.messaging.publisher import Publisher
-from shared.messaging.serialization import bodies, event_type
-from shared.messaging.stream_reader import Read
-from shared.messaging.topology import log_of
-from shared.persistence.database_errors import contention, infrastructure
-from shared.persistence.encryption import Vault
+from shared.messaging.serialization import decrypt_bodies, event_type
+from shared.messaging.stream_reader import StreamMessage
+from shared.messaging.topology import stream_of
+from shared.persistence.database_errors import is_contention, is_database_down
+from shared.persistence.encryption import SubjectKeyStore
 from shared.telemetry import Metrics
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
 
-Handler = Callable[[Sequence[Event], Transaction], Awaitable[None]]
+Handler = Callable[[Sequence[Event], UnitOfWork], Awaitable[None]]
 
-SetAside = Callable[[Read], Awaitable[None]]
+Park = Callable[[StreamMessage], Awaitable[None]]
 
-SEEN = """
+# Note the directory versions that were applied.
+ADD_DIRECTORY_VERSIONS = """
 INSERT INTO directory_seen (school_id, versions)
 SELECT school_id, range_agg(int8range(version, version, '[]'))
 FROM unnest(%(schools)s::uuid[], %(versions)s::bigint[]) AS new(school_id, version) GROUP BY school_id
 ON CONFLICT (school_id) DO UPDATE SET versions = directory_seen.versions + excluded.versions
 """
 
-
-# Who has applied a telling anew from its first to its last position has all that came before as well.
-COVERED = """
+# A complete re-publication (resync) that was applied from its first to its last version covers all earlier versions.
+ADD_RESYNCED_VERSIONS = """
 UPDATE directory_seen s SET versions = s.versions + int8multirange(int8range(1, r.first))
 FROM unnest(%(schools)s::uuid[], %(firsts)s::bigint[], %(lasts)s::bigint[]) AS r(school_id, first, last)
 WHERE s.school_id = r.school_id AND s.versions @> int8range(r.first, r.last, '[]')
@@ -47,7 +47,7 @@ CONTENTION_PAUSE = 0.3
 
 
 class Projector:
-    """One projection: what it reads, what it calls, and how a batch becomes a commit."""
+    """Applies the events of one projection to its tables."""
 
     def __init__(
         self,
@@ -55,10 +55,10 @@ class Projector:
         events: Sequence[type[Event]],
         handler: Handler,
         *,
-        transactions: Transactions,
-        vault: Vault,
+        transactions: UnitOfWorkFactory,
+        vault: SubjectKeyStore,
         metrics: Metrics,
-        set_aside: SetAside,
+        park: Park,
     ) -> None:
         self.name = name
         self.topics = frozenset(event.topic for event in events)
@@ -66,20 +66,20 @@ class Projector:
         self._handler = handler
         self._transactions = transactions
         self._vault = vault
-        self._set_aside = set_aside
+        self._park = park
 
-    def wants(self, reads: Sequence[Read]) -> bool:
-        """Whether any of this is to be projected."""
+    def wants(self, reads: Sequence[StreamMessage]) -> bool:
+        """Whether any of these messages has a topic of the projection."""
         return any(read.type in self.topics for read in reads)
 
-    async def apply(self, stream: str, since: int, reads: Sequence[Read]) -> None:
-        """Commit a batch with its offset; a batch that fails is redone one by one, what fails alone is set aside."""
+    async def apply(self, stream: str, since: int, reads: Sequence[StreamMessage]) -> None:
+        """Commit a batch with its offset. After an error, apply the messages one by one, and park those that fail."""
         try:
             await self._commit(stream, since, reads)
         except LeaseLost:
             raise
         except Exception as problem:
-            if infrastructure(problem):
+            if is_database_down(problem):
                 raise
             if len(reads) > 1:
                 log.warning("projection.batch_failed", projection=self.name, error=describe(problem))
@@ -87,49 +87,49 @@ class Projector:
                     await self.apply(stream, since, [read])
                     since = read.offset
                 return
-            await self._again(stream, since, reads[0], problem)
+            await self._retry_or_park(stream, since, reads[0], problem)
 
-    async def _again(self, stream: str, since: int, read: Read, problem: Exception) -> None:
-        """Contention is not the event's fault; anything else takes it out of the others' way."""
-        for _ in range(CONTENTION_TRIES if contention(problem) else 0):
+    async def _retry_or_park(self, stream: str, since: int, read: StreamMessage, problem: Exception) -> None:
+        """Try a failed message again after contention; park it after another error, so that it blocks no others."""
+        for _ in range(CONTENTION_TRIES if is_contention(problem) else 0):
             await asyncio.sleep(CONTENTION_PAUSE)
             try:
                 await self._commit(stream, since, [read])
             except LeaseLost:
                 raise
-            except Exception as next_problem:  # noqa: BLE001  # weighed once more
+            except Exception as next_problem:  # noqa: BLE001  # classified below
                 problem = next_problem
-                if not contention(problem):
+                if not is_contention(problem):
                     break
             else:
                 return
-        if infrastructure(problem):
+        if is_database_down(problem):
             raise problem
-        log.error("projection.event_set_aside", projection=self.name, offset=read.offset, exc_info=problem)
-        await self._set_aside(read)
-        async with self._transactions.advance(self.name, stream, since, read.offset, read.mark):
+        log.error("projection.event_parked", projection=self.name, offset=read.offset, exc_info=problem)
+        await self._park(read)
+        async with self._transactions.project_batch(self.name, stream, since, read.offset, read.identity):
             pass
 
-    async def _commit(self, stream: str, since: int, reads: Sequence[Read]) -> None:
+    async def _commit(self, stream: str, since: int, reads: Sequence[StreamMessage]) -> None:
         wanted = [read for read in reads if read.type in self.topics]
         events = await self._decode(wanted)
         last = reads[-1]
-        async with self._transactions.advance(self.name, stream, since, last.offset, last.mark) as tx:
+        async with self._transactions.project_batch(self.name, stream, since, last.offset, last.identity) as tx:
             await self._take(tx, events)
         self.metrics.projected.labels(self.name).inc(len(wanted))
 
-    async def take_alone(self, event: Event, tx: Transaction) -> None:
-        """Take an event that was set aside. Versions guard the order; the inbox guards against a second time."""
+    async def apply_parked(self, event: Event, tx: UnitOfWork) -> None:
+        """Apply a parked event. Versions keep the order right; the inbox prevents a second application."""
         await self._take(tx, [event])
 
-    async def _take(self, tx: Transaction, events: Sequence[Event]) -> None:
+    async def _take(self, tx: UnitOfWork, events: Sequence[Event]) -> None:
         await _remember_positions(tx, events)
         if newest := _newest(events):
             await self._handler(newest, tx)
 
-    async def _decode(self, reads: Sequence[Read]) -> list[Event]:
+    async def _decode(self, reads: Sequence[StreamMessage]) -> list[Event]:
         envelopes = [Envelope.read(read.headers) for read in reads]
-        plain = await bodies([read.body for read in reads], self._vault)
+        plain = await decrypt_bodies([read.body for read in reads], self._vault)
         found = []
         for envelope, body in zip(envelopes, plain, strict=True):
             found.append(event_type(envelope).model_validate(body))
@@ -138,26 +138,28 @@ class Projector:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """What a service keeps from the log: its handler's name, the events it reads, and what takes them."""
+    """A projection of a service: its durable name, its events and its handler."""
 
     name: str
     events: tuple[type[Event], ...]
     handler: Handler
     tables: tuple[str, ...] = ()
-    """What it writes, if a rebuild may write it anew from the log."""
+    """The tables that it writes, if a rebuild can create them from the log alone."""
 
     @property
-    def tells_positions(self) -> bool:
-        """Whether its events say which directory versions they bring."""
+    def has_directory_versions(self) -> bool:
+        """Whether its events have directory versions."""
         return any(issubclass(event, DirectoryEvent) for event in self.events)
 
     @property
     def streams(self) -> list[str]:
-        """The streams that hold its events."""
-        return sorted({log_of(event.topic) for event in self.events})
+        """The streams with its events."""
+        return sorted({stream_of(event.topic) for event in self.events})
 
-    def projector(self, transactions: Transactions, vault: Vault, metrics: Metrics, set_aside: SetAside) -> Projector:
-        """What turns its messages into commits."""
+    def projector(
+        self, transactions: UnitOfWorkFactory, vault: SubjectKeyStore, metrics: Metrics, park: Park
+    ) -> Projector:
+        """Make the object that applies its events."""
         return Projector(
             self.name,
             self.events,
@@ -165,27 +167,27 @@ class Projection:
             transactions=transactions,
             vault=vault,
             metrics=metrics,
-            set_aside=set_aside,
+            park=park,
         )
 
 
-def to_the_tiers(queue: str, publisher: Publisher) -> SetAside:
-    """Sets an event aside into a queue of its projection's: tried at once, after each tier, then a dead letter.
+def park_in_queue(queue: str, publisher: Publisher) -> Park:
+    """Return a function that parks an event in the projection's retry queue: retries, then the dead letters.
 
-    An unknown major goes this way too: a newer replica may take it from there, and the events behind it do not wait.
+    An event with an unknown major version is parked too: a newer replica may apply it, and later events do not wait.
     """
 
-    async def set_aside(read: Read) -> None:
+    async def park(read: StreamMessage) -> None:
         try:
-            await publisher.publish("", queue, read.body, carried(read.headers))
+            await publisher.publish("", queue, read.body, copy_headers(read.headers))
         except Unwritable:
-            log.error("projection.event_left_in_the_log", queue=queue, offset=read.offset)  # noqa: TRY400
+            log.error("projection.event_not_parked", queue=queue, offset=read.offset)  # noqa: TRY400
 
-    return set_aside
+    return park
 
 
 def _newest(events: Sequence[Event]) -> list[Event]:
-    """The newest state of each aggregate, in the order of the log; facts that carry no state all stay."""
+    """Keep the newest state of each aggregate, in the order of the log, and all events without state."""
     best: dict[tuple[str, str], StateEvent] = {}
     for event in events:
         if isinstance(event, StateEvent):
@@ -196,20 +198,22 @@ def _newest(events: Sequence[Event]) -> list[Event]:
     return [event for event in events if not isinstance(event, StateEvent) or id(event) in kept]
 
 
-async def _remember_positions(tx: Transaction, events: Sequence[Event]) -> None:
-    """Note which directory versions of which schools have been applied, superseded states included."""
+async def _remember_positions(tx: UnitOfWork, events: Sequence[Event]) -> None:
+    """Note the applied directory versions of each school, superseded states included."""
     pairs: list[tuple[UUID, int]] = [
         pair for event in events if isinstance(event, DirectoryEvent) for pair in event.positions.items()
     ]
     if pairs:
         schools, versions = zip(*pairs, strict=True)
-        await tx.execute(SEEN, {"schools": list(schools), "versions": list(versions)})
-    told = {
+        await tx.execute(ADD_DIRECTORY_VERSIONS, {"schools": list(schools), "versions": list(versions)})
+    resynced = {
         (school, *span)
         for event in events
         if isinstance(event, DirectoryEvent)
         for school, span in event.resync.items()
     }
-    if told:
-        schools, firsts, lasts = zip(*told, strict=True)
-        await tx.execute(COVERED, {"schools": list(schools), "firsts": list(firsts), "lasts": list(lasts)})
+    if resynced:
+        schools, firsts, lasts = zip(*resynced, strict=True)
+        await tx.execute(
+            ADD_RESYNCED_VERSIONS, {"schools": list(schools), "firsts": list(firsts), "lasts": list(lasts)}
+        )

@@ -1,4 +1,4 @@
-"""Shadow tables: a schema of copies that a rebuild fills, and the statements that take their rows over."""
+"""Shadow tables: a schema of empty copies for a rebuild, and statements that copy their rows to the live tables."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -9,20 +9,22 @@ from psycopg import sql
 from shared.errors import Refused
 from shared.persistence.database import Connection
 
-OWN = ("log_offset", "directory_seen", "inbox", "outbox")
-"""Tables of the spine that a projection touches: it has its own in the shadow, so that nothing of it gets out."""
+SPINE_TABLES = ("log_offset", "directory_seen", "inbox", "outbox")
+"""Tables of every service that a projection writes. The shadow has its own, so that a rebuild publishes nothing."""
 
-COLUMNS = """
+# Find the columns of a table, and whether they belong to its primary key.
+SELECT_COLUMNS = """
 SELECT a.attname AS name, coalesce(a.attnum = ANY (i.indkey), false) AS key
 FROM pg_attribute a LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
 WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
 ORDER BY a.attnum
 """
-# Both directions are compared as sets, which PostgreSQL hashes: what is the same in both is never written.
-GONE = """
+# Delete live rows that the shadow does not have. Rows are compared as sets, so that equal rows are never written.
+DELETE_SURPLUS_ROWS = """
 DELETE FROM {live} l USING (SELECT {key} FROM {live} EXCEPT SELECT {key} FROM {shadow}) gone WHERE {same}
 """
-NEW = """
+# Insert or update the live rows that differ from the shadow.
+UPSERT_CHANGED_ROWS = """
 INSERT INTO {live} ({columns}) OVERRIDING SYSTEM VALUE
 SELECT {columns} FROM (SELECT {columns} FROM {shadow} EXCEPT SELECT {columns} FROM {live}) new
 ON CONFLICT ({key}) DO {update}
@@ -31,7 +33,7 @@ ON CONFLICT ({key}) DO {update}
 
 @asynccontextmanager
 async def schema(admin_url: str, service: str, tables: Sequence[str]) -> AsyncIterator[str]:
-    """A schema with empty copies of `tables`, for the service's workers; dropped afterwards, and before."""
+    """Create a schema with empty copies of `tables` for the service's workers; drop it before and afterwards."""
     name = f"{service}_shadow"
     owner, worker = sql.Identifier(f"{service}_owner"), sql.Identifier(f"{service}_worker")
     statements = [
@@ -41,7 +43,7 @@ async def schema(admin_url: str, service: str, tables: Sequence[str]) -> AsyncIt
             sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(
                 sql.Identifier(name, table), sql.Identifier(service, table)
             )
-            for table in dict.fromkeys((*OWN, *tables))
+            for table in dict.fromkeys((*SPINE_TABLES, *tables))
         ),
         sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(name), worker),
         sql.SQL("GRANT ALL ON ALL TABLES IN SCHEMA {} TO {}").format(sql.Identifier(name), worker),
@@ -50,7 +52,7 @@ async def schema(admin_url: str, service: str, tables: Sequence[str]) -> AsyncIt
         # One rebuild of a service at a time: the lock ends with the connection.
         taken = await (await admin.execute("SELECT pg_try_advisory_lock(hashtext(%s))", (name,))).fetchone()
         if not (taken and taken[0]):
-            raise Refused(f"a rebuild of {service} is under way already")
+            raise Refused(f"a rebuild of {service} is running already")
         for statement in statements:
             await admin.execute(statement)
         try:
@@ -59,10 +61,10 @@ async def schema(admin_url: str, service: str, tables: Sequence[str]) -> AsyncIt
             await admin.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name)))
 
 
-async def take_over(connection: Connection, service: str, name: str, table: str) -> int:
-    """Make a live table equal to its shadow, in the caller's transaction; returns how many rows were not."""
+async def replace_rows(connection: Connection, service: str, name: str, table: str) -> int:
+    """Make a live table equal to its shadow, in the caller's transaction; returns the number of changed rows."""
     live, copy = sql.Identifier(service, table), sql.Identifier(name, table)
-    found = await (await connection.execute(COLUMNS, {"table": f'"{service}"."{table}"'})).fetchall()
+    found = await (await connection.execute(SELECT_COLUMNS, {"table": f'"{service}"."{table}"'})).fetchall()
     columns = [sql.Identifier(row["name"]) for row in found]
     key = [sql.Identifier(row["name"]) for row in found if row["key"]]
     rest = [sql.Identifier(row["name"]) for row in found if not row["key"]]
@@ -75,6 +77,6 @@ async def take_over(connection: Connection, service: str, name: str, table: str)
         pairs = comma.join(sql.SQL("{0} = excluded.{0}").format(column) for column in rest)
         update = sql.SQL("UPDATE SET {}").format(pairs)
     names = {"live": live, "shadow": copy, "key": comma.join(key), "columns": comma.join(columns)}
-    gone = await connection.execute(sql.SQL(GONE).format(**names, same=same))
-    new = await connection.execute(sql.SQL(NEW).format(**names, update=update))
+    gone = await connection.execute(sql.SQL(DELETE_SURPLUS_ROWS).format(**names, same=same))
+    new = await connection.execute(sql.SQL(UPSERT_CHANGED_ROWS).format(**names, update=update))
     return gone.rowcount + new.rowcount

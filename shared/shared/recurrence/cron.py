@@ -1,7 +1,7 @@
-"""Cron's five fields, read with cron's own meaning, for APScheduler's triggers to calculate with.
+"""Parses cron expressions of five fields and makes APScheduler triggers with the meaning of POSIX crontab.
 
-APScheduler 3 counts weekdays from Monday where cron counts from Sunday, and takes a day of month and a weekday together
-as "both" where cron means "either" (POSIX crontab): so weekdays go to it by name, and either becomes an OrTrigger.
+APScheduler 3 counts weekdays from Monday, cron from Sunday: weekdays are passed by name. If a day of month and a
+weekday are given, APScheduler requires both, cron either: an OrTrigger combines them.
 """
 
 import calendar
@@ -26,7 +26,7 @@ MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field's name, its bounds, and the names that its numbers have."""
+    """A field of an expression: its name, its bounds, and the names of its numbers."""
 
     name: str
     low: int
@@ -44,13 +44,13 @@ SECOND = Field("second", 0, 59, {})
 
 @dataclass(frozen=True)
 class Cron:
-    """A rule that was understood. `real`: it runs round the clock, so that a repeated hour counts twice."""
+    """A parsed expression. `real`: its hour starts with `*`, so that it runs twice in an hour that autumn repeats."""
 
     trigger: BaseTrigger
     real: bool
 
     def next_wall(self, after: dt.datetime) -> dt.datetime:
-        """The first matching local time later than `after`; both without a zone."""
+        """Return the first matching local time later than `after`; both are without a timezone."""
         now = after.replace(tzinfo=dt.UTC) + dt.timedelta(microseconds=1)
         found: dt.datetime = self.trigger.get_next_fire_time(None, now)
         return found.replace(tzinfo=None)
@@ -58,10 +58,10 @@ class Cron:
 
 @lru_cache(maxsize=4096)
 def read_cron(expression: str, seconds: str = "0") -> Cron:
-    """Understand an expression; raises RuleRefused saying which field is wrong, and how."""
+    """Parse an expression; raises RuleRefused, which names the wrong field and the reason."""
     parts = expression.lower().split()
     if len(parts) != FIELDS:
-        more = "; seconds are not offered: once a minute is the most" if len(parts) == FIELDS + 1 else ""
+        more = "; seconds are not supported: a rule can run at most once a minute" if len(parts) == FIELDS + 1 else ""
         raise _refused(
             f"a cron expression has five fields (minute, hour, day of month, month, weekday), "
             f"{expression!r} has {len(parts)}{more}"
@@ -102,7 +102,7 @@ def _comes(days: frozenset[int], months: frozenset[int]) -> bool:
 
 
 def _numbers(field: Field, text: str) -> frozenset[int]:
-    """The numbers that a field names: `*`, 5, 1-5, */15, 10-50/20, mon-fri, and lists of these."""
+    """Return the numbers of a field: `*`, 5, 1-5, */15, 10-50/20, mon-fri, and lists of these."""
     found: set[int] = set()
     for part in text.split(","):
         span, slash, step_text = part.partition("/")
@@ -128,7 +128,7 @@ def _number(field: Field, part: str, text: str) -> int:
         return field.names[text]
     if not (text.isascii() and text.isdigit()):
         names = f", or {', '.join(field.names)}" if field.names else ""
-        raise _refused(f"{field.name}: {part!r} is not understood; {field.low} to {field.high}{names} can be given")
+        raise _refused(f"{field.name}: {part!r} is not understood; use {field.low} to {field.high}{names}")
     number = int(text[:9])
     if not field.low <= number <= field.high:
         raise _refused(f"{field.name}: {text} is not between {field.low} and {field.high}")
@@ -142,12 +142,12 @@ def _step(field: Field, part: str, text: str) -> int:
 
 
 def _written(field: Field, numbers: frozenset[int]) -> str:
-    """As APScheduler reads it, in as few parts as can be: it looks at each part for every step of its search."""
+    """Write numbers for APScheduler in as few parts as possible, because it checks each part in each step."""
     if len(numbers) == field.high - field.low + 1:
         return "*"
     ordered = sorted(numbers)
     steps = {later - earlier for earlier, later in pairwise(ordered)}
-    if len(ordered) > 2 and len(steps) == 1:  # noqa: PLR2004  # two are as short in a list
+    if len(ordered) > 2 and len(steps) == 1:  # noqa: PLR2004  # a list of two is as short
         return f"{ordered[0]}-{ordered[-1]}/{steps.pop()}"
     return ",".join(map(str, ordered))
 

@@ -1,4 +1,4 @@
-"""The next run of a rule: local times from the rule, days from the school's calendar, instants from the zone."""
+"""The next run of a rule: local times from the rule, days from the school's calendar, instants from the timezone."""
 
 import calendar
 import datetime as dt
@@ -14,13 +14,13 @@ from shared.recurrence.timezones import NEAR, changes_near, instants, zone_of
 
 PLAIN = SchoolCalendar()
 DAYS_TRIED = 800
-"""How many days without school are passed over in search of a run: two years and holidays."""
+"""How many days without school the search for a run may skip: two years and holidays."""
 EARLIEST, LATEST = dt.date(1970, 1, 1), dt.date(2200, 1, 1)
-"""What a rule may name; far beyond, arithmetic with zones overflows."""
+"""The days that a rule may name; arithmetic with timezones overflows far outside."""
 
 
 def next_run(rule: Rule, timezone: str, after: dt.datetime, school: SchoolCalendar = PLAIN) -> dt.datetime | None:
-    """The first run strictly later than `after` (aware), in UTC; None when there is none, as far as is known."""
+    """Return the first run later than `after` (aware), in UTC; None if there is none on the known calendar."""
     zone = zone_of(timezone)
     if isinstance(rule, OnceRule):
         instant = _once(rule, zone, school)
@@ -41,24 +41,26 @@ def next_run(rule: Rule, timezone: str, after: dt.datetime, school: SchoolCalend
         if best is not None and last is None:
             if not changes_near(best, zone):
                 break
-            # Around a change of the clocks a later local time can be the earlier instant.
+            # Near a clock change, a later local time can be the earlier instant.
             last = tick + NEAR
     return best
 
 
-def over_until(rule: CronRule | CalendarRule, timezone: str, after: dt.datetime, school: SchoolCalendar) -> dt.datetime:
-    """The local time up to which all occasions of a rule have had their run by `after`, on a school's calendar.
+def completed_until(
+    rule: CronRule | CalendarRule, timezone: str, after: dt.datetime, school: SchoolCalendar
+) -> dt.datetime:
+    """Return the local time up to which all occurrences of a rule have had their run at `after`.
 
-    An occasion is the rule's own local time; its run comes `school_days_before` it. The calendar may move a run, never
-    make an occasion run again: whoever keeps this and goes on with `next_occasion` runs each occasion once.
+    An occurrence is a local time of the rule; its run comes `school_days_before` it. A change of the calendar may move
+    a run, but an occurrence must not run twice: store this time and continue with `next_occasion`.
     """
     return _over(rule, _local(after, zone_of(timezone)), school)
 
 
-def next_occasion(
+def next_occurrence(
     rule: CronRule | CalendarRule, timezone: str, over: dt.datetime, school: SchoolCalendar
 ) -> dt.datetime | None:
-    """The run of the first occasion later than the local time `over`, even if the run would have been before now."""
+    """Return the run of the first occurrence later than the local time `over`; the run may be in the past."""
     found = _next_day(rule, over, school)
     return None if found is None else instants(found[0], zone_of(timezone))[0]
 
@@ -66,15 +68,15 @@ def next_occasion(
 def upcoming(
     rule: Rule, timezone: str, after: dt.datetime, count: int, school: SchoolCalendar = PLAIN
 ) -> list[dt.datetime]:
-    """The next runs, at most `count`."""
+    """Return the next runs, at most `count`."""
     found: list[dt.datetime] = []
     while len(found) < count and (after := next_run(rule, timezone, after, school)):  # type: ignore[assignment]
         found.append(after)
     return found
 
 
-def check(rule: Rule, timezone: str, now: dt.datetime) -> None:
-    """Raise RuleRefused for a rule that is wrong or can never come due. Calendars change, so none is asked."""
+def validate_rule(rule: Rule, timezone: str, now: dt.datetime) -> None:
+    """Raise RuleRefused for a rule that is wrong or never comes due on any calendar."""
     zone_of(timezone)
     if isinstance(rule, OnceRule):
         _check_once(rule)
@@ -84,12 +86,12 @@ def check(rule: Rule, timezone: str, now: dt.datetime) -> None:
         if rule.starts is not None:
             _check_day("starts", rule.starts)
     if isinstance(rule, CronRule) and rule.seconds != "0":
-        raise RuleRefused("seconds", "seconds are not offered: once a minute is the most")
+        raise RuleRefused("seconds", "seconds are not supported: a rule can run at most once a minute")
     if isinstance(rule, CalendarRule):
         _check_interval(rule)
     plain = rule.model_copy(update={"skip_closed": False, "term": None, "school_days_before": 0})
     if next_run(plain, timezone, now) is None:
-        over = "it is over already" if isinstance(rule, OnceRule) else "it never comes due"
+        over = "its time has passed" if isinstance(rule, OnceRule) else "it never comes due"
         raise RuleRefused("rule", over)
 
 
@@ -116,13 +118,13 @@ def _check_day(field: str, day: dt.date) -> None:
 
 def _check_local(time: dt.time) -> None:
     if time.tzinfo is not None:
-        raise RuleRefused("time", "the time is local: leave the offset out and name the timezone")
+        raise RuleRefused("time", "the time is local: remove the offset and give the timezone")
 
 
 def _check_interval(rule: CalendarRule) -> None:
     _check_local(rule.time)
     if rule.day is not None and rule.unit != "month":
-        raise RuleRefused("day", "a day of month goes with months only")
+        raise RuleRefused("day", "a day of month needs the unit `month`")
 
 
 def _local(instant: dt.datetime, zone: ZoneInfo) -> dt.datetime:
@@ -130,9 +132,9 @@ def _local(instant: dt.datetime, zone: ZoneInfo) -> dt.datetime:
 
 
 def _over(rule: CronRule | CalendarRule, now: dt.datetime, school: SchoolCalendar) -> dt.datetime:
-    """The last local time of the rule whose run is not later than the local time `now`; at least that.
+    """Return the last local time of the rule whose run is not later than the local time `now`, or `now` if later.
 
-    Taken day by day: every day of a rule has the same times.
+    It advances day by day, because all days of a rule have the same times.
     """
     if not rule.school_days_before:
         return now
@@ -152,19 +154,19 @@ def _once(rule: OnceRule, zone: ZoneInfo, school: SchoolCalendar) -> dt.datetime
         return rule.at.astimezone(dt.UTC)
     assert rule.on is not None
     assert rule.time is not None
-    day = school.place(rule, rule.on)
+    day = school.run_day(rule, rule.on)
     return None if day is None else instants(dt.datetime.combine(day, rule.time), zone)[0]
 
 
 def _next_day(
     rule: CronRule | CalendarRule, since: dt.datetime, school: SchoolCalendar
 ) -> tuple[dt.datetime, dt.datetime] | None:
-    """The next local time that happens, and the rule's own local time to go on from; None when there is none."""
+    """Return the local time of the next run, and the rule's own local time to continue from; None if there is none."""
     for _ in range(DAYS_TRIED if rule.needs_calendar else 1):
         wall = _next_wall(rule, since)
         if wall is None or _beyond(rule, wall.date(), school):
             return None
-        day = school.place(rule, wall.date())
+        day = school.run_day(rule, wall.date())
         if day is not None:
             return dt.datetime.combine(day, wall.time()), wall
         since = dt.datetime.combine(wall.date(), dt.time.max)
@@ -172,12 +174,12 @@ def _next_day(
 
 
 def _beyond(rule: Days, day: dt.date, school: SchoolCalendar) -> bool:
-    """Whether a rule that follows terms has come to the end of those that are known."""
+    """Whether a rule with a term has passed the last known term."""
     return rule.term is not None and (school.known_until is None or day > school.known_until)
 
 
 def _next_wall(rule: CronRule | CalendarRule, since: dt.datetime) -> dt.datetime | None:
-    """The rule's first local time later than `since`, whatever the school's calendar says."""
+    """Return the rule's first local time later than `since`, without the school's calendar."""
     if rule.starts is not None:
         since = max(since, dt.datetime.combine(rule.starts, dt.time()) - dt.timedelta(microseconds=1))
     if isinstance(rule, CronRule):
@@ -203,7 +205,7 @@ def _next_interval(rule: CalendarRule, since: dt.datetime) -> dt.datetime:
 
 
 def _at_or_before(rule: CalendarRule, day: dt.date) -> dt.datetime | None:
-    """A tick of the interval not after `day`, so that the trigger need not count from the start; None at the start."""
+    """Return a tick of the interval not after `day`, so that the trigger need not count from the start; or None."""
     if rule.unit == "month":
         passed = (day.year - rule.starts.year) * 12 + day.month - rule.starts.month
         months = rule.starts.month - 1 + passed // rule.every * rule.every
@@ -225,6 +227,6 @@ def _day_of_month(rule: CalendarRule, tick: dt.datetime) -> dt.datetime:
 
 
 def is_over(rule: Rule, timezone: str, after: dt.datetime) -> bool:
-    """Whether a rule has no run later than `after`, whatever a school's calendar may come to say."""
+    """Whether a rule has no run later than `after`, on any school calendar."""
     plain = rule.model_copy(update={"skip_closed": False, "term": None, "school_days_before": 0})
     return isinstance(rule, OnceRule) or next_run(plain, timezone, after) is None

@@ -1,4 +1,4 @@
-"""A school's calendar, as far as rules need it: which days are school days, and which terms there are."""
+"""A school's calendar for rules: its school days and its terms."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from shared.events.directory import CalendarChanged, Closure, Term
 from shared.events.schedule_rules import Days
 
 FURTHEST = 400
-"""Days to look back for a school day: longer than any holidays."""
+"""How many days to look back for a school day; holidays are shorter."""
 DAY = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class SchoolCalendar:
-    """Terms, closures and weekdays (ISO: 1 is Monday). Nothing known means Monday to Friday, all year."""
+    """Terms, closures and weekdays (ISO: 1 is Monday). The default is Monday to Friday, all year."""
 
     terms: tuple[Term, ...] = ()
     closures: tuple[Closure, ...] = ()
@@ -21,11 +21,11 @@ class SchoolCalendar:
 
     @classmethod
     def of(cls, event: CalendarChanged) -> "SchoolCalendar":
-        """The calendar that an event tells of."""
+        """Make the calendar of an event."""
         return cls(event.terms, event.closures, event.weekdays)
 
     def open_on(self, day: dt.date) -> bool:
-        """Whether there is school: on a school weekday, in a term where terms are known, and not closed."""
+        """Whether a day is a school day: a school weekday, in a term if terms are known, and not closed."""
         return (
             day.isoweekday() in self.weekdays
             and (not self.terms or self.in_term(day, "any"))
@@ -37,7 +37,7 @@ class SchoolCalendar:
         return any(name in ("any", term.name) and term.starts <= day <= term.ends for term in self.terms)
 
     def before(self, day: dt.date, school_days: int) -> dt.date | None:
-        """The day that lies so many school days before `day`; None where no school is known so far back."""
+        """Return the day that is `school_days` school days before `day`; None if the calendar does not reach so far."""
         found = day
         for _ in range(FURTHEST):
             if school_days == 0:
@@ -46,8 +46,8 @@ class SchoolCalendar:
             school_days -= self.open_on(found)
         return found if school_days == 0 else None
 
-    def place(self, rule: Days, day: dt.date) -> dt.date | None:
-        """The day on which a rule's tick of `day` happens; None where it does not."""
+    def run_day(self, rule: Days, day: dt.date) -> dt.date | None:
+        """Return the day of the run for a rule's `day`; None if the calendar excludes it."""
         if rule.term is not None and not self.in_term(day, rule.term):
             return None
         if rule.skip_closed and not self.open_on(day):
@@ -56,5 +56,5 @@ class SchoolCalendar:
 
     @property
     def known_until(self) -> dt.date | None:
-        """The last day that any term says something about."""
+        """Return the last day of the last known term."""
         return max((term.ends for term in self.terms), default=None)

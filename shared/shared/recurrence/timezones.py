@@ -1,4 +1,4 @@
-"""Local times and instants. Zones are IANA's; what a change of the clocks does to a local time is decided here."""
+"""Converts local times to instants in IANA timezones, and decides about times that a clock change skips or repeats."""
 
 import datetime as dt
 import difflib
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from shared.errors import RuleRefused
 
 NEAR = dt.timedelta(hours=3)
-"""No zone of today shifts its clock by more than two hours (Antarctica/Troll)."""
+"""No present timezone changes its clock by more than two hours (Antarctica/Troll)."""
 
 
 @cache
@@ -22,7 +22,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """The zone of that name; raises RuleRefused, with a likely name where there is one."""
+    """Return the timezone of a name; raises RuleRefused, which suggests a similar name if there is one."""
     if name not in _names():
         close = difflib.get_close_matches(name, _names(), n=1, cutoff=0.7)
         hint = f"; did you mean {close[0]}?" if close else ", such as Europe/Berlin"
@@ -31,11 +31,11 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def instants(wall: dt.datetime, zone: ZoneInfo, *, real: bool = False) -> tuple[dt.datetime, ...]:
-    """The instants (UTC) of a local time.
+    """Return the instants (UTC) of a local time.
 
-    A time that the spring change leaves out is read with the offset before the change (RFC 5545 section 3.3.5: 02:30
-    becomes 03:30), and one that autumn repeats is meant once, the first time. With `real`, for rules that run round
-    the clock, a time that is left out does not happen and one that is repeated happens twice.
+    A time that the change in spring skips is read with the offset before the change (RFC 5545 section 3.3.5: 02:30
+    becomes 03:30). A time that autumn repeats counts once, the first time. With `real`, for rules that run every hour,
+    a skipped time has no instant and a repeated time has two.
     """
     first = wall.replace(tzinfo=zone, fold=0).astimezone(dt.UTC)
     if not real:

@@ -1,26 +1,26 @@
-"""Live, ready, metrics: the routes that every service has."""
+"""Routes of every service: liveness, readiness, metrics."""
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from shared.http.provided import Provided
+from shared.service.runtime import Runtime
+from shared.telemetry import Metrics
 
 router = APIRouter(tags=["health"])
 
 
-async def _runtime(request: Request) -> Any:
-    return request.app.state.service.runtime
-
-
 @router.get("/health/live")
 async def live() -> dict[str, str]:
-    """The process answers."""
+    """Whether the process answers."""
     return {"status": "live"}
 
 
 @router.get("/health/ready")
-async def ready(runtime: Annotated[Any, Depends(_runtime)], response: Response) -> dict[str, Any]:
-    """200 while database and broker answer, nothing of this service's own is missing, and consumers run; else 503."""
+async def ready(runtime: Annotated[Runtime, Depends(Provided(Runtime))], response: Response) -> dict[str, Any]:
+    """200 while the database and the broker answer, all queues exist and consumers run; otherwise 503 with reasons."""
     reasons = await runtime.not_ready()
     if reasons:
         response.status_code = 503
@@ -28,7 +28,6 @@ async def ready(runtime: Annotated[Any, Depends(_runtime)], response: Response) 
 
 
 @router.get("/metrics", response_class=Response)
-async def metrics(request: Request) -> Response:
-    """Prometheus text format."""
-    registry = request.app.state.service.metrics.registry
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+async def metrics(found: Annotated[Metrics, Depends(Provided(Metrics))]) -> Response:
+    """Metrics in the Prometheus text format."""
+    return Response(generate_latest(found.registry), media_type=CONTENT_TYPE_LATEST)

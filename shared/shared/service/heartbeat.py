@@ -1,4 +1,4 @@
-"""A worker says every few seconds that it lives and how it is; transient, never stored on the way."""
+"""Heartbeats: each worker reports its state every few seconds, in transient messages."""
 
 import asyncio
 import datetime as dt
@@ -23,14 +23,14 @@ log = structlog.get_logger()
 
 
 class HeartbeatListener:
-    """Hears every worker's beats through a queue of its own, which ends with its connection."""
+    """Receives the heartbeats of all workers from a queue of its own, which is deleted with its connection."""
 
-    def __init__(self, url: str, heard: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+    def __init__(self, url: str, on_beat: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
         self._url = url
-        self._heard = heard
+        self._on_beat = on_beat
 
     async def run(self) -> None:
-        """Listen until cancelled, through every loss of the broker; what cannot be read is dropped and said."""
+        """Listen until cancelled; reconnects after a loss. An unreadable heartbeat is dropped and logged."""
         while True:
             try:
                 await self._listen()
@@ -46,7 +46,7 @@ class HeartbeatListener:
             async with queue.iterator(no_ack=True) as messages:
                 async for message in messages:
                     try:
-                        await self._heard(json.loads(message.body))
+                        await self._on_beat(json.loads(message.body))
                     except (ValueError, KeyError, psycopg.Error, PoolTimeout) as problem:
                         log.warning("heartbeat.dropped", error=type(problem).__name__)
 
@@ -64,7 +64,7 @@ class Heartbeat:
         self._version = _version(service)
 
     async def run(self) -> None:
-        """Beat until cancelled; a beat that cannot be sent is simply missing."""
+        """Publish until cancelled; a heartbeat that cannot be sent is skipped."""
         while True:
             await asyncio.sleep(self._seconds)
             try:
@@ -96,7 +96,7 @@ def _total(metrics: Metrics, name: str) -> float:
 
 
 def _resident_bytes() -> int:
-    """Resident memory now; the second field of statm is in pages (proc(5))."""
+    """Return the resident memory now; the second field of statm is in pages (proc(5))."""
     with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123  # a kernel file, read in one go
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 

@@ -1,4 +1,4 @@
-"""Chores that repeat: a lost wake-up or a dead replica is made good at the next turn."""
+"""Periodic tasks: each run also does what an earlier run, or another replica, has missed."""
 
 import asyncio
 import random
@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from shared.persistence.database_errors import away
+from shared.persistence.database_errors import is_unavailable
 from shared.telemetry import Metrics
 
 log = structlog.get_logger()
 
 
-class Sweep:
-    """Runs a chore about every `seconds`; replicas are spread by a random share of it."""
+class PeriodicTask:
+    """Runs a function about every `seconds`, with random differences so that replicas run at different times."""
 
     def __init__(self, name: str, seconds: float, run: Callable[[], Awaitable[None]], metrics: Metrics) -> None:
         self.name = name
@@ -22,13 +22,13 @@ class Sweep:
         self._metrics = metrics
 
     async def run(self) -> None:
-        """Until cancelled. A chore that fails is logged, counted and tried again at its next turn."""
+        """Run until cancelled. An error is logged and counted; the next run tries again."""
         while True:
             await asyncio.sleep(self.seconds * random.uniform(0.75, 1.25))  # noqa: S311  # spread, not a secret
             try:
                 await self._run()
             except Exception as problem:
-                if away(problem):
+                if is_unavailable(problem):
                     log.warning("sweep.interrupted", sweep=self.name, error=type(problem).__name__)
                     continue
                 log.exception("sweep.failed", sweep=self.name)

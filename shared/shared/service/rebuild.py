@@ -1,9 +1,9 @@
-"""Rebuilds a projection from the log: into shadow tables, beside the live ones, and swapped in by one commit.
+"""Rebuilds a projection from the event log: into shadow tables beside the live ones, then copied in one commit.
 
-The handler runs unchanged: its connections find the shadow's tables before the live ones (`search_path`), and what it
-emits or permits stays in the shadow's outbox, unsent. The swap writes only the rows that differ, so that readers see
-the old state or the new, and a projection that was right is not touched at all. A log that starts too late is refused
-(`HistoryMissing`) unless what is missing has been told anew since (`resync`).
+The handler runs unchanged: its connections find the shadow tables before the live ones (`search_path`), and the
+messages that it emits stay in the shadow outbox and are never published. The copy writes only the rows that differ:
+readers see the old or the new state, and a correct projection is not changed. A log that starts too late is refused
+(`HistoryMissing`), unless the missing state has been published again (`resync`).
 """
 
 import asyncio
@@ -17,28 +17,33 @@ from psycopg import sql
 
 from shared.errors import HistoryMissing, Refused
 from shared.messaging.connection import connected
-from shared.messaging.stream_reader import Read, first_offset
+from shared.messaging.stream_reader import StreamMessage, first_offset
 from shared.persistence.database import Database
 from shared.projections import shadow_tables
-from shared.projections.projection_runner import LogReader
+from shared.projections.projection_runner import ProjectionRunner
 from shared.projections.projector import Projection
 from shared.service.service import Service
 from shared.telemetry import Metrics
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
 LOOK_SECONDS = 0.2
-LIVE = """
+# Lock the offsets of the running service, so that its reader waits for the copy.
+LOCK_LIVE_OFFSETS = """
 SELECT stream, position FROM {schema}.log_offset WHERE projection = %(projection)s ORDER BY stream FOR UPDATE
 """
-REACHED = "SELECT stream, position, mark FROM {shadow}.log_offset WHERE projection = %(projection)s"
-MOVED = """
+# Find how far the shadow has been filled.
+SELECT_SHADOW_OFFSETS = "SELECT stream, position, mark FROM {shadow}.log_offset WHERE projection = %(projection)s"
+# Let the running service continue where the shadow ended.
+UPDATE_LIVE_OFFSET = """
 UPDATE {schema}.log_offset SET position = %(position)s, mark = %(mark)s, gap = NULL, moved_at = clock_timestamp()
 WHERE projection = %(projection)s AND stream = %(stream)s
 """
-AGAIN = "UPDATE log_offset SET position = -1, mark = NULL WHERE projection = %(projection)s"
-UNCOVERED = """
+# Let the running service read all streams from their start.
+RESET_OFFSETS = "UPDATE log_offset SET position = -1, mark = NULL WHERE projection = %(projection)s"
+# Find schools whose directory versions the log does not have completely.
+SELECT_UNCOVERED_SCHOOLS = """
 SELECT l.school_id FROM {schema}.directory_seen l LEFT JOIN {shadow}.directory_seen s USING (school_id)
 WHERE NOT coalesce(s.versions @> int8range(1, upper(l.versions)), false) ORDER BY 1
 """
@@ -46,10 +51,10 @@ WHERE NOT coalesce(s.versions @> int8range(1, upper(l.versions)), false) ORDER B
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What a rebuild found. `changed`: table → rows that were missing, wrong or too many."""
+    """The result of a rebuild: `changed` rows per table (missing, wrong or surplus), and events that failed."""
 
     changed: dict[str, int]
-    untaken: int
+    failed: int
 
 
 async def rebuild(
@@ -57,53 +62,57 @@ async def rebuild(
 ) -> Rebuilt:
     """Rebuild one projection of a service from the log, while the service runs.
 
-    `admin_url` may create schemas. With `force` a log that starts too late, and events that cannot be taken, are
-    accepted. Raises Refused for an unknown projection, HistoryMissing, and TimeoutError after `patience` seconds.
+    `admin_url` needs the right to create schemas. `force` accepts a log that starts too late, and events that cannot be
+    applied. Raises Refused for an unknown projection, HistoryMissing, and TimeoutError after `patience` seconds.
     """
     found = service.projections.get(projection)
     if found is None or not found.tables:
-        raise Refused(f"{service.name} can rebuild {', '.join(p.name for p in _able(service)) or 'nothing'}")
+        raise Refused(
+            f"{service.name} can rebuild {', '.join(p.name for p in _rebuildable(service)) or 'no projection'}"
+        )
     url = service.settings.amqp_url.get_secret_value()
     incomplete = await _starts_late(url, found)
-    if incomplete and not force and not found.tells_positions:
-        raise HistoryMissing(f"{', '.join(incomplete)} no longer hold their start: {found.name} cannot be rebuilt")
-    tables = (*found.tables, *(("directory_seen",) if found.tells_positions else ()))
-    untaken: list[Read] = []
+    if incomplete and not force and not found.has_directory_versions:
+        raise HistoryMissing(
+            f"{', '.join(incomplete)} no longer have their first events: {found.name} cannot be rebuilt"
+        )
+    tables = (*found.tables, *(("directory_seen",) if found.has_directory_versions else ()))
+    failed: list[StreamMessage] = []
     async with asyncio.timeout(patience), shadow_tables.schema(admin_url, service.name, tables) as name:
         database = Database(service.settings.database_url.get_secret_value(), service.name, workers=4, shadow=name)
-        async with _reading(service, found, database, untaken) as readers:
+        async with _reading(service, found, database, failed) as readers:
             while True:
                 for reader in readers:
                     if reader.done():
                         reader.result()
-                changed = await _swap(database, found, tables, name, untaken, force=force)
+                changed = await _swap(database, found, tables, name, failed, force=force)
                 if changed is not None:
                     break
                 await asyncio.sleep(LOOK_SECONDS)
-    log.info("projection.rebuilt", projection=projection, changed=changed, untaken=len(untaken))
-    return Rebuilt(changed, len(untaken))
+    log.info("projection.rebuilt", projection=projection, changed=changed, failed=len(failed))
+    return Rebuilt(changed, len(failed))
 
 
 async def rewind(service: Service, projection: str) -> None:
-    """Let the running reader read all of the log again, into the rows that are there: newer versions stay.
+    """Let the running service read the whole log again into the existing rows; newer versions stay.
 
-    For a projection that shares its tables with other writers. Raises Refused and HistoryMissing.
+    Use it for a projection that shares its tables with other writers. Raises Refused and HistoryMissing.
     """
     found = service.projections.get(projection)
     if found is None:
-        raise Refused(f"{service.name} projects {', '.join(service.projections) or 'nothing'}")
+        raise Refused(f"{service.name} has {', '.join(service.projections) or 'no projection'}")
     if late := await _starts_late(service.settings.amqp_url.get_secret_value(), found):
-        raise HistoryMissing(f"{', '.join(late)} no longer hold their start: {found.name} cannot be read again")
+        raise HistoryMissing(f"{', '.join(late)} no longer have their first events: {found.name} cannot be read again")
     async with service.database.worker() as connection:
-        await connection.execute(AGAIN, {"projection": projection})
+        await connection.execute(RESET_OFFSETS, {"projection": projection})
 
 
-def _able(service: Service) -> list[Projection]:
+def _rebuildable(service: Service) -> list[Projection]:
     return [found for found in service.projections.values() if found.tables]
 
 
 async def _starts_late(url: str, found: Projection) -> list[str]:
-    """Streams whose first message is gone. A stream that never had one starts at its first."""
+    """Return the streams whose first message has been removed. An empty stream starts at its first message."""
     async with connected(url, "starts") as connection:
         starts = {stream: await first_offset(connection, stream) for stream in found.streams}
     return [stream for stream, start in starts.items() if start > 0]
@@ -111,14 +120,14 @@ async def _starts_late(url: str, found: Projection) -> list[str]:
 
 @asynccontextmanager
 async def _reading(
-    service: Service, found: Projection, database: Database, untaken: list[Read]
+    service: Service, found: Projection, database: Database, failed: list[StreamMessage]
 ) -> AsyncIterator[list[asyncio.Task[None]]]:
-    """Readers that fill the shadow until the body ends; one that ends before that has failed."""
+    """Run readers that fill the shadow until the body ends. A reader that ends earlier has failed."""
 
-    async def note(read: Read) -> None:
-        untaken.append(read)
+    async def note(read: StreamMessage) -> None:
+        failed.append(read)
 
-    transactions = Transactions(database, service.name)
+    transactions = UnitOfWorkFactory(database, service.name)
     projector = found.projector(transactions, service.vault, Metrics(), note)
     url = service.settings.amqp_url.get_secret_value()
     async with AsyncExitStack() as stack:
@@ -127,7 +136,8 @@ async def _reading(
         await service.database.open()
         stack.push_async_callback(service.database.close)
         readers = [
-            asyncio.create_task(LogReader(url, stream, transactions, projector).run()) for stream in found.streams
+            asyncio.create_task(ProjectionRunner(url, stream, transactions, projector).run())
+            for stream in found.streams
         ]
         try:
             yield readers
@@ -138,12 +148,18 @@ async def _reading(
 
 
 async def _swap(
-    database: Database, found: Projection, tables: tuple[str, ...], name: str, untaken: list[Read], *, force: bool
+    database: Database,
+    found: Projection,
+    tables: tuple[str, ...],
+    name: str,
+    failed: list[StreamMessage],
+    *,
+    force: bool,
 ) -> dict[str, int] | None:
-    """Take the shadow's rows over in one commit; None while it has not come as far as the live projection.
+    """Copy the shadow's rows in one commit; None while the shadow is behind the live projection.
 
-    The live reader waits at its offset's row. Afterwards that has moved, so its own commit fails and it reads on from
-    where the shadow was.
+    The live reader waits for the row of its offset. After the copy the offset has moved: its own commit fails, and it
+    continues where the shadow ended.
     """
     names = {"schema": sql.Identifier(database.schema), "shadow": sql.Identifier(name)}
 
@@ -152,25 +168,30 @@ async def _swap(
 
     key = {"projection": found.name}
     async with database.worker() as connection, connection.transaction():
-        live = await (await connection.execute(statement(LIVE), key)).fetchall()
-        reached = {row["stream"]: row for row in await (await connection.execute(statement(REACHED), key)).fetchall()}
+        live = await (await connection.execute(statement(LOCK_LIVE_OFFSETS), key)).fetchall()
+        reached = {
+            row["stream"]: row
+            for row in await (await connection.execute(statement(SELECT_SHADOW_OFFSETS), key)).fetchall()
+        }
         if any(row["stream"] not in reached or reached[row["stream"]]["position"] < row["position"] for row in live):
             return None
-        if untaken and not force:
+        if failed and not force:
             raise Refused(
-                f"{len(untaken)} events cannot be taken, the first at offset {untaken[0].offset}; see its log"
+                f"{len(failed)} events cannot be applied, the first at offset {failed[0].offset}; see the log"
             )
-        if found.tells_positions and not force:
-            missing = await (await connection.execute(statement(UNCOVERED))).fetchall()
+        if found.has_directory_versions and not force:
+            missing = await (await connection.execute(statement(SELECT_UNCOVERED_SCHOOLS))).fetchall()
             if missing:
                 schools = ", ".join(str(row["school_id"]) for row in missing[:5])
                 raise HistoryMissing(
-                    f"the log does not hold all of the directory of {len(missing)} schools ({schools}, …): "
-                    "let the owner tell it anew (`resync gateway`), then rebuild again"
+                    f"the log does not have the whole directory of {len(missing)} schools ({schools}, …): "
+                    "publish it again (`resync gateway`), then rebuild again"
                 )
         await connection.execute("SET LOCAL statement_timeout = '10min'")
-        changed = {table: await shadow_tables.take_over(connection, database.schema, name, table) for table in tables}
+        changed = {
+            table: await shadow_tables.replace_rows(connection, database.schema, name, table) for table in tables
+        }
         for stream, row in reached.items():
             values: dict[str, Any] = key | {"stream": stream, "position": row["position"], "mark": row["mark"]}
-            await connection.execute(statement(MOVED), values)
+            await connection.execute(statement(UPDATE_LIVE_OFFSET), values)
     return changed

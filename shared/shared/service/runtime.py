@@ -1,4 +1,4 @@
-"""Runs a service: connections, relay, consumers, readers and chores, from start to a drained stop."""
+"""Runs the parts of a service: connections, relay, consumers, readers, periodic tasks; and stops them in order."""
 
 import asyncio
 import os
@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from shared.consumers.dead_letters import Keep, Undertaker
+from shared.consumers.dead_letters import DeadLetterConsumer, StoreDeadLetter
 from shared.consumers.message_processor import MessageProcessor
-from shared.consumers.pause_switch import Gate
-from shared.consumers.quarantine import Turnstile
+from shared.consumers.pause_switch import PauseSwitch
+from shared.consumers.quarantine import ExclusiveSection
 from shared.errors import InfrastructureDown
 from shared.events.envelope import Envelope
 from shared.messaging import topology, topology_admin
 from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
 from shared.messaging.publisher import Publisher
 from shared.messaging.subscriber import Handle, Message, Subscriber
-from shared.projections.projection_runner import LogReader
+from shared.projections.projection_runner import ProjectionRunner
 from shared.projections.projector import Projector
 from shared.service.heartbeat import Heartbeat
-from shared.telemetry import IN_HAND
+from shared.telemetry import CURRENT_MESSAGE
 from shared.transactions.relay import Relay
 
 if TYPE_CHECKING:
@@ -38,23 +38,23 @@ LOOK_SECONDS = 0.5
 STOP_SECONDS = 1.0
 STOP_ATTEMPTS = 3
 RELAYS = 2
-"""Batches on their way at once: one is leased while the other waits for confirms."""
+"""Batches in progress at the same time: one is leased while the other waits for confirms."""
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancel and wait, but not for ever: a client library may swallow one cancellation."""
+    """Cancel tasks and wait for a limited time; repeat, because a client library may ignore one cancellation."""
     for attempt in range(STOP_ATTEMPTS):
         for task in tasks:
             task.cancel()
         _, stuck = await asyncio.wait(tasks, timeout=STOP_SECONDS)
         if not stuck:
             return
-        log.warning("part.stuck", parts=[task.get_name() for task in stuck], attempt=attempt + 1)
+        log.warning("background_task.not_stopping", tasks=[task.get_name() for task in stuck], attempt=attempt + 1)
         tasks = list(stuck)
 
 
 class Runtime:
-    """What runs while a service lives. `Service` fills it; nobody else does."""
+    """The running parts of a service. Only `Service` adds parts."""
 
     def __init__(self, service: "Service") -> None:
         settings = service.settings
@@ -64,9 +64,9 @@ class Runtime:
         self.publisher = Publisher(
             self._url, service.name, topology.LOGS, settings.publish_timeout, service.metrics.blocked.set
         )
-        self.gate = Gate(self._database_answers, service.metrics)
-        self._turnstile = Turnstile()
-        self.places = asyncio.Semaphore(settings.database_pool)
+        self.gate = PauseSwitch(self._database_answers, service.metrics)
+        self._turnstile = ExclusiveSection()
+        self.concurrency_limit = asyncio.Semaphore(settings.database_pool)
         """A handler holds a database connection throughout: no more run at once than there are."""
         self.subscriber = Subscriber(self._url, service.name, service.metrics.registry, drain=settings.drain)
         self._backgrounds: list[Callable[[], Coroutine[Any, Any, None]]] = []
@@ -90,64 +90,64 @@ class Runtime:
 
         async def decode(message: Message) -> tuple[Envelope, Any]:
             envelope = Envelope.read(message.headers)
-            IN_HAND.set((envelope, queue))
+            CURRENT_MESSAGE.set((envelope, queue))
             return envelope, await read(envelope, message.body)
 
         self.subscriber.subscribe(queue, decode, handle, processor, prefetch=prefetch)
 
-    def bury(self, keep: Keep) -> None:
+    def store_dead_letters(self, keep: StoreDeadLetter) -> None:
         """Take the dead letters of every service."""
-        undertaker = Undertaker(keep, self.service.transactions, self.gate)
-        self.subscriber.subscribe(topology.DEAD, undertaker.decode, undertaker.handle, undertaker.process, prefetch=10)
+        letters = DeadLetterConsumer(keep, self.service.transactions, self.gate)
+        self.subscriber.subscribe(topology.DEAD, letters.decode, letters.handle, letters.process, prefetch=10)
 
     def read(self, stream: str, projector: Projector) -> None:
         """Read a stream into a projection."""
-        self._backgrounds.append(LogReader(self._url, stream, self.service.transactions, projector).run)
+        self._backgrounds.append(ProjectionRunner(self._url, stream, self.service.transactions, projector).run)
 
     def background(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run for as long as the service lives."""
+        """Run while the service runs."""
         self._backgrounds.append(run)
 
-    def closing(self, close: Callable[[], Awaitable[None]]) -> None:
-        """Call at the very end."""
+    def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Call `close` after all parts have stopped."""
         self._closing.append(close)
 
-    def stopping(self, stop: Callable[[], None]) -> None:
-        """Call as soon as the process is told to stop."""
+    def on_stop(self, stop: Callable[[], None]) -> None:
+        """Call `stop` when the process begins to stop."""
         self._stopping.append(stop)
 
     def stop_soon(self) -> None:
-        """The process is told to stop: answers without an end come to one."""
+        """Announce the stop of the process, so that endless responses end."""
         for stop in self._stopping:
             stop()
 
     async def not_ready(self) -> list[str]:
-        """Why this service cannot do all of its work now; empty when it can."""
+        """Return the reasons why this service is not ready; empty if it is."""
         reasons = []
         try:
             async with asyncio.timeout(2):
                 await self._database_answers()
         except InfrastructureDown as problem:
             reasons.append(f"database: {problem}")
-        except Exception as problem:  # noqa: BLE001  # whatever it is, it is the answer
+        except Exception as problem:  # noqa: BLE001  # any error is a reason
             reasons.append(f"database: {type(problem).__name__}")
         if self.publisher.blocked:
-            reasons.append("broker: a memory or disk alarm holds all publishing; free some on the broker")
+            reasons.append("broker: a memory or disk alarm blocks publishing; free memory or disk on the broker")
         elif not self.publisher.ready.is_set():
             reasons.append("broker: away")
         elif self._missing is None:
-            reasons.append("broker: not looked at yet")
+            reasons.append("broker: not checked yet")
         elif self._missing:
-            reasons.append(f"broker: run the topology step, missing {', '.join(self._missing)}")
+            reasons.append(f"broker: queues are missing, run the topology step: {', '.join(self._missing)}")
         elif not self._consuming:
             reasons.append("consumers: not started yet")
         if self.gate.closed:
-            reasons.append("consumers: held by infrastructure trouble")
+            reasons.append("consumers: paused, the database is unavailable")
         return reasons
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Everything runs inside; leaving it drains: no new messages, those in hand finish, outbox carried."""
+        """Run all parts until the body ends; then finish the received messages and stop the parts."""
         service = self.service
         await service.database.open()
         tasks = [asyncio.create_task(self._guard(run), name=run.__qualname__) for run in self._everything()]
@@ -156,7 +156,7 @@ class Runtime:
         finally:
             self.stop_soon()
             await self._stop_consuming()
-            # The publisher goes last: others may be in the middle of a call on its connection.
+            # The publisher stops last, because other parts may be using its connection.
             await _end(tasks[1:])
             await _end(tasks[:1])
             for close in self._closing:
@@ -170,7 +170,7 @@ class Runtime:
             service.database,
             self.publisher,
             service.vault,
-            service.transactions.left_outgoing,
+            service.transactions.outbox_filled,
             service.metrics,
             batch=settings.relay_batch,
             lease_seconds=settings.relay_lease,
@@ -188,19 +188,19 @@ class Runtime:
         ]
 
     async def _guard(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """A background part that ends by a bug takes the process with it: half a service is worse than none."""
+        """End the process, without cleanup, if a part fails: a service with a missing part must not look healthy."""
         try:
             await run()
         except asyncio.CancelledError:
             raise
         except BaseException:
-            log.exception("service.part_failed", part=run.__qualname__)
+            log.exception("background_task.failed", task=run.__qualname__)
             os._exit(70)
 
     async def _watch(self) -> None:
-        """Start consuming once all that this service needs is on the broker, and keep looking.
+        """Start consuming when all queues exist, and keep checking them.
 
-        Over a connection of its own: an alarm of the broker stops whatever the publisher's is asked.
+        It has a connection of its own, because an alarm of the broker blocks the publisher's connection.
         """
         name = f"{self.service.name}-watch"
         while True:
@@ -210,7 +210,7 @@ class Runtime:
                         await self._look(connection)
                         await asyncio.sleep(WATCH_SECONDS if self._consuming and not self._missing else LOOK_SECONDS)
             except CONNECTION_PROBLEMS as problem:
-                log.warning("broker.away", error=type(problem).__name__)
+                log.warning("broker.unavailable", error=type(problem).__name__)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _look(self, connection: Connection) -> None:
@@ -229,10 +229,10 @@ class Runtime:
         try:
             await self.subscriber.stop()
         except (TimeoutError, *CONNECTION_PROBLEMS) as problem:
-            log.warning("drain.cut_short", error=type(problem).__name__)
+            log.warning("shutdown.drain_incomplete", error=type(problem).__name__)
 
     async def _database_answers(self) -> None:
         async with self.service.database.worker() as connection:
             row = await (await connection.execute("SHOW transaction_read_only")).fetchone()
         if row is None or row["transaction_read_only"] != "off":
-            raise InfrastructureDown("it is read-only: a standby, or one whose disk is full")
+            raise InfrastructureDown("the server is read-only: a standby, or its disk is full")

@@ -1,78 +1,29 @@
-"""Starts a service's process: `python -m <service>` calls `serve(...)`."""
+"""Runs a service's HTTP server: `python -m <service>` calls `run(...)`."""
 
 import asyncio
 import gc
 import socket
-from typing import Any
 
 import uvicorn
 import uvloop
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from shared.http.provided import Provided
+from shared.service.runtime import Runtime
 from shared.settings import ServiceSettings
 from shared.telemetry import configure_logs
 
 
-class Gathered(asyncio.Transport):
-    """What is written in one turn of the loop goes out in one write: head and content of an answer are two of them."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        super().__init__()
-        self._transport = transport
-        self._parts: list[bytes | bytearray | memoryview] = []
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send, soon."""
-        if not self._parts:
-            asyncio.get_running_loop().call_soon(self._send)
-        self._parts.append(data)
-
-    def _send(self) -> None:
-        if self._parts:
-            self._transport.write(b"".join(self._parts))
-            self._parts.clear()
-
-    def close(self) -> None:
-        """Send the rest and close."""
-        self._send()
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        """Whether it is."""
-        return self._transport.is_closing()
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """As the transport below has it."""
-        return self._transport.get_extra_info(name, default)
-
-    def pause_reading(self) -> None:
-        """Take nothing for a while."""
-        self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Go on."""
-        self._transport.resume_reading()
-
-
-class Protocol(HttpToolsProtocol):
-    """Uvicorn's; uvloop would send each write of its by itself."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin."""
-        super().connection_made(Gathered(transport))
-
-
 class Server(uvicorn.Server):
-    """Tells the service that it is to stop before waiting for answers to end: some have none of their own."""
+    """Tells the service to stop before it waits for open responses, because event streams do not end by themselves."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop taking connections, end streams, wait for the rest."""
-        self._app.state.service.runtime.stop_soon()
+        """Close the listening sockets, end event streams, and wait for other responses."""
+        Provided(Runtime).by(self._app).stop_soon()
         await super().shutdown(sockets)
 
 
@@ -81,14 +32,14 @@ COLLECT_AFTER = (10_000, 20, 50)
 Python does by itself costs more than the message's own decoding."""
 
 
-def settle() -> None:
-    """Set apart what was loaded for good: looking at it again takes the collector 0.1 s, in which nothing else runs."""
+def freeze_gc() -> None:
+    """Exempt the loaded modules from garbage collection: checking them would stop the process for 0.1 s."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
 
 
-def serve(name: str, settings: ServiceSettings, app: FastAPI) -> None:
+def run(name: str, settings: ServiceSettings, app: FastAPI) -> None:
     """Serve until SIGINT or SIGTERM; then drain within `settings.drain` seconds."""
     configure_logs(name, settings.log_level, settings.log_format)
     config = uvicorn.Config(
@@ -99,9 +50,9 @@ def serve(name: str, settings: ServiceSettings, app: FastAPI) -> None:
         access_log=False,
         timeout_graceful_shutdown=5,
         lifespan="on",
-        http=Protocol,
+        http="httptools",
         server_header=False,
     )
-    settle()
+    freeze_gc()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(Server(config, app).serve())

@@ -1,7 +1,7 @@
-"""A service: its name, its transactions, what it reacts to and projects, its routes. One ASGI application.
+"""A service: its reactions, projections, work, periodic tasks and routes, as one ASGI application.
 
-Handlers are registered in `build()` and are plain functions. Queues, retries, inbox, dead letters, metrics, health and
-the topology follow from these lines.
+`build()` of a service registers plain functions. Queues, retries, inbox, dead letters, metrics, health and the topology
+follow from these registrations.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
@@ -12,38 +12,39 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import structlog
 from fastapi import APIRouter, FastAPI
 
-from shared.consumers.batch import Take
-from shared.consumers.batcher import Together
-from shared.consumers.dead_letters import Keep
+from shared.consumers.batch import ReactionHandler
+from shared.consumers.batcher import MessageBatcher
+from shared.consumers.dead_letters import StoreDeadLetter
 from shared.errors import UnknownMajor
 from shared.events.envelope import Envelope
 from shared.events.event import Event
+from shared.http.provided import provide
 from shared.http.tokens import Verifier
 from shared.messaging import topology
-from shared.messaging.broadcast_listener import Listener
-from shared.messaging.serialization import parse, read
+from shared.messaging.broadcast_listener import BroadcastListener
+from shared.messaging.serialization import deserialize, parse
 from shared.persistence.database import Database
-from shared.persistence.encryption import Vault, read_master_key
-from shared.projections.projector import Projection, to_the_tiers
+from shared.persistence.encryption import SubjectKeyStore, read_master_key
+from shared.projections.projector import Projection, park_in_queue
 from shared.service.health import router as health_router
 from shared.service.heartbeat import HeartbeatListener
-from shared.service.invariants import Reconciler
-from shared.service.periodic import Sweep
+from shared.service.invariants import InvariantChecker
+from shared.service.periodic import PeriodicTask
 from shared.service.runtime import Runtime
 from shared.settings import ServiceSettings, read_file
 from shared.telemetry import Metrics
-from shared.transactions.outbox import Work
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.outbox import WorkPermit
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
 
 P = ParamSpec("P")
 E = TypeVar("E", bound=Event)
-W = TypeVar("W", bound=Work)
+W = TypeVar("W", bound=WorkPermit)
 
 
 class Service:
-    """Collects what a service does; `app()` runs it, `topology()` says what it needs on the broker."""
+    """Collects the parts of a service. `app()` runs them, `topology()` lists what they need on the broker."""
 
     def __init__(self, name: str, settings: ServiceSettings, *, creates_keys: bool = False) -> None:
         self.name = name
@@ -55,88 +56,89 @@ class Service:
             workers=settings.database_pool,
             requests=settings.database_request_pool,
         )
-        self.transactions = Transactions(self.database, name)
-        self.vault = Vault(self.database, read_master_key(settings.vault_key_file), creates=creates_keys)
+        self.transactions = UnitOfWorkFactory(self.database, name)
+        self.vault = SubjectKeyStore(self.database, read_master_key(settings.vault_key_file), creates=creates_keys)
         self.verify_key = read_file("VERIFY_KEY_FILE", settings.verify_key_file)
         self.verifier = Verifier(self.verify_key)
-        self.reconciler = Reconciler(self.transactions, self.metrics, settings.reconcile)
+        self.invariant_checker = InvariantChecker(self.transactions, self.metrics, settings.reconcile)
         self.runtime = Runtime(self)
-        self.runtime.background(self.reconciler.run)
-        self._topology = topology.spine() | topology.retries(name, settings.retry_tiers)
+        self.runtime.background(self.invariant_checker.run)
+        self._topology = topology.spine() | topology.retry_topology(name, settings.retry_tiers)
         self._routers: list[APIRouter] = []
+        self._provided: list[object] = []
         self.reads: dict[str, str] = {}
-        """Topic → how this service takes it, `reaction` or `projection`; for the documentation."""
+        """Topic → how this service consumes it, `reaction` or `projection`; for the documentation."""
         self.projections: dict[str, Projection] = {}
-        self.resyncs: dict[str, Callable[[Transactions], Awaitable[int]]] = {}
+        self.resyncs: dict[str, Callable[[UnitOfWorkFactory], Awaitable[int]]] = {}
 
     def on(
         self,
         event: type[E],
-        handler: Callable[Concatenate[E, Transaction, P], Awaitable[None]],
+        handler: Callable[Concatenate[E, UnitOfWork, P], Awaitable[None]],
         *args: P.args,
         **dependencies: P.kwargs,
     ) -> None:
-        """React to an event from a queue of this service's own: once, its effects in one commit with its inbox row.
+        """React to an event, from a queue of this service: once, with its effects and its inbox row in one commit.
 
-        Events that wait together are handled one after the other and commit together; one that fails, fails alone.
+        Waiting events are handled one after the other and commit together; one that fails does not affect the others.
         """
         self.reads[event.topic] = "reaction"
-        self.drain(topology.reaction(self.name, event.topic), event, handler, *args, **dependencies)
+        self.drain_old_queue(topology.reaction_queue(self.name, event.topic), event, handler, *args, **dependencies)
 
-    def drain(
+    def drain_old_queue(
         self,
         queue: topology.Queue,
         event: type[E],
-        handler: Callable[Concatenate[E, Transaction, P], Awaitable[None]],
+        handler: Callable[Concatenate[E, UnitOfWork, P], Awaitable[None]],
         *args: P.args,
         **dependencies: P.kwargs,
     ) -> None:
-        """As `on`, from a queue that only the version before this fills, and looks for when it starts."""
+        """As `on`, from a queue that only the previous version of this service fills."""
         self._topology |= topology.Topology(queues=(queue,))
 
-        async def take(fact: Event, tx: Transaction) -> None:
+        async def take(fact: Event, tx: UnitOfWork) -> None:
             if not isinstance(fact, event):
                 raise UnknownMajor(f"{self.name} reacts to {event.__name__}, not to {type(fact).__name__}")
             await handler(fact, tx, *args, **dependencies)
 
         self._take(queue.name, take)
 
-    def _take(self, queue: str, take: Take) -> None:
+    def _take(self, queue: str, take: ReactionHandler) -> None:
         runtime, most = self.runtime, self.settings.prefetch // 2
-        together = Together(queue, take, self.transactions, runtime.places, runtime.gate, most=most)
+        together = MessageBatcher(queue, take, self.transactions, runtime.concurrency_limit, runtime.gate, most=most)
 
         async def fact_of(envelope: Envelope, body: bytes) -> Event:
-            return await read(envelope, body, self.vault)
+            return await deserialize(envelope, body, self.vault)
 
-        self.runtime.consume(queue, fact_of, together.take, prefetch=self.settings.prefetch)
+        self.runtime.consume(queue, fact_of, together.handle, prefetch=self.settings.prefetch)
 
     def project(
         self,
         name: str,
         events: Sequence[type[Event]],
-        handler: Callable[Concatenate[Sequence[Event], Transaction, P], Awaitable[None]],
+        handler: Callable[Concatenate[Sequence[Event], UnitOfWork, P], Awaitable[None]],
         *args: P.args,
         **dependencies: P.kwargs,
     ) -> None:
-        """Keep rows of this service's own in step with the log: newest state of each aggregate, in order.
+        """Project events of the log into tables of this service: in order, only the newest state of each aggregate.
 
         `name` is stored: it names the projection's queue on the broker and its offset in the database, and operators
         type it. Changing it starts the projection from the beginning and leaves its queue behind.
         What the handler cannot take goes the way of failed messages, through a queue of the projection's own.
         """
 
-        async def apply(facts: Sequence[Event], tx: Transaction) -> None:
+        async def apply(facts: Sequence[Event], tx: UnitOfWork) -> None:
             await handler(facts, tx, *args, **dependencies)
 
-        aside = topology.aside(self.name, name)
+        aside = topology.projection_retry_queue(self.name, name)
         projection = Projection(name, tuple(events), apply)
         projector = projection.projector(
-            self.transactions, self.vault, self.metrics, to_the_tiers(aside.name, self.runtime.publisher)
+            self.transactions, self.vault, self.metrics, park_in_queue(aside.name, self.runtime.publisher)
         )
         self.projections[name] = projection
         self.reads |= dict.fromkeys((event.topic for event in events), "projection")
         self._topology |= topology.Topology(queues=(aside,))
-        self._take(aside.name, projector.take_alone)
+        self._take(aside.name, projector.apply_parked)
         for stream in projection.streams:
             self.runtime.read(stream, projector)
 
@@ -144,14 +146,14 @@ class Service:
         """Allow a rebuild of a projection from the log: its handler writes these tables and reads no other."""
         self.projections[name] = replace(self.projections[name], tables=tuple(tables))
 
-    def resync(self, name: str, tell: Callable[[Transactions], Awaitable[int]]) -> None:
+    def resync(self, name: str, tell: Callable[[UnitOfWorkFactory], Awaitable[int]]) -> None:
         """This service owns what `name` says and can tell all of its present state anew, for a log that starts late."""
         self.resyncs[name] = tell
 
     def work(
         self,
         permit: type[W],
-        handler: Callable[Concatenate[W, Envelope, Transactions, P], Awaitable[None]],
+        handler: Callable[Concatenate[W, Envelope, UnitOfWorkFactory, P], Awaitable[None]],
         lanes: Sequence[str],
         *args: P.args,
         **dependencies: P.kwargs,
@@ -165,72 +167,76 @@ class Service:
             await handler(permitted, envelope, self.transactions, *args, **dependencies)
 
         for name in lanes:
-            queue = topology.lane(self.name, name)
+            queue = topology.lane_queue(self.name, name)
             self._topology |= topology.Topology(queues=(queue,))
-            self.runtime.consume(queue.name, permit_of, handle, prefetch=permit.at_once)
+            self.runtime.consume(queue.name, permit_of, handle, prefetch=permit.concurrency)
 
-    def bury(self, keep: Keep) -> None:
+    def store_dead_letters(self, keep: StoreDeadLetter) -> None:
         """Keep the dead letters of every service; one service of the system does."""
-        self.runtime.bury(keep)
+        self.runtime.store_dead_letters(keep)
 
-    def hear(self, heard: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
-        """Be told of every worker's heartbeat."""
-        listener = HeartbeatListener(self.settings.amqp_url.get_secret_value(), heard)
+    def on_heartbeat(self, on_beat: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        """Call `on_beat` with the heartbeat of each worker."""
+        listener = HeartbeatListener(self.settings.amqp_url.get_secret_value(), on_beat)
         self.runtime.background(listener.run)
 
-    def listen(
+    def on_broadcast(
         self,
         events: Sequence[type[Event]],
-        heard: Callable[[Event, Envelope], Awaitable[None]],
+        on_event: Callable[[Event, Envelope], Awaitable[None]],
         interrupted: Callable[[], None] = lambda: None,
     ) -> None:
-        """Hear events as they pass, in every instance, for whoever is looking right now: nothing is kept.
+        """Call `on_event` with events as they are published, in each instance, for live updates; nothing is stored.
 
-        `interrupted` is called whenever events may have passed unheard.
+        `interrupted` is called when events may have been missed.
         """
         url = self.settings.amqp_url.get_secret_value()
-        self.runtime.background(Listener(url, events, self.vault, heard, interrupted).run)
+        self.runtime.background(BroadcastListener(url, events, self.vault, on_event, interrupted).run)
 
-    def stopping(self, stop: Callable[[], None]) -> None:
-        """Be told at once that the process is to stop, while requests are still being answered."""
-        self.runtime.stopping(stop)
+    def on_stop(self, stop: Callable[[], None]) -> None:
+        """Call `stop` when the process begins to stop, while requests are still being answered."""
+        self.runtime.on_stop(stop)
 
     def sweep(
         self,
         seconds: float,
-        chore: Callable[Concatenate[Transactions, P], Awaitable[object]],
+        task: Callable[Concatenate[UnitOfWorkFactory, P], Awaitable[object]],
         *args: P.args,
         **dependencies: P.kwargs,
     ) -> None:
-        """Repeat a chore every so many seconds, in every replica; it claims what it touches."""
+        """Run `task` about every `seconds`, in each replica; it must lock the rows that it changes."""
 
         async def run() -> None:
-            await chore(self.transactions, *args, **dependencies)
+            await task(self.transactions, *args, **dependencies)
 
-        self.runtime.background(Sweep(getattr(chore, "__name__", "sweep"), seconds, run, self.metrics).run)
+        self.runtime.background(PeriodicTask(getattr(task, "__name__", "sweep"), seconds, run, self.metrics).run)
 
-    def reconcile(self, name: str, statement: str) -> None:
-        """Count and export what breaks an invariant: a statement of one row, whose `violations` must be 0."""
-        self.reconciler.invariants[name] = statement
+    def check_invariant(self, name: str, statement: str) -> None:
+        """Count and export violations of an invariant: `statement` returns one row, whose `violations` must be 0."""
+        self.invariant_checker.invariants[name] = statement
 
     def background(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Keep a coroutine running for as long as the service lives."""
+        """Run a coroutine while the service runs."""
         self.runtime.background(run)
 
-    def closing(self, close: Callable[[], Awaitable[None]]) -> None:
-        """Close something of the service's own after everything that uses it has stopped."""
-        self.runtime.closing(close)
+    def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Call `close` after all parts of the service have stopped."""
+        self.runtime.on_close(close)
 
-    def serve(self, router: APIRouter) -> None:
-        """Answer HTTP requests."""
+    def include_router(self, router: APIRouter) -> None:
+        """Add routes."""
         self._routers.append(router)
 
+    def provide(self, *objects: object) -> None:
+        """Give the routes objects, each by its type: see `shared.http.provided`."""
+        self._provided += objects
+
     def topology(self) -> topology.Topology:
-        """What has to exist on the broker for this service."""
+        """Return what must exist on the broker for this service."""
         return self._topology
 
     def app(self) -> FastAPI:
-        """The ASGI application; its lifespan is the service's."""
+        """Return the ASGI application; its lifespan runs the service."""
 
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -242,9 +248,11 @@ class Service:
             lifespan=lifespan,
             docs_url=None,
             redoc_url=None,
-            telemetry={"tracing": False, "metrics": False, "logs": False},  # messages of errors may name people
+            telemetry={"tracing": False, "metrics": False, "logs": False},  # texts of errors may contain names
         )
-        app.state.service = self
+        provide(
+            app, [self, self.settings, self.transactions, self.verifier, self.metrics, self.runtime, *self._provided]
+        )
         app.include_router(health_router)
         for router in self._routers:
             app.include_router(router)

@@ -1,7 +1,8 @@
-"""Find where the declared tables and the migrated schema differ; for tests, and to begin a new migration from.
+"""Finds differences between the declared tables and the migrated schema, for tests and as a start of a migration.
 
-Alembic compares tables, columns, types, defaults and indexes. It does not see checks, keys' names or a condition of an
-index: those are compared as PostgreSQL says them, once the declared tables are made in a schema of their own.
+Alembic compares tables, columns, types, defaults and indexes. It does not compare checks, names of keys or conditions
+of indexes: for these the declared tables are created in a schema of their own, and PostgreSQL's definitions are
+compared.
 """
 
 import io
@@ -26,13 +27,17 @@ SELECT c.relname || ': ' || pg_get_indexdef(i.indexrelid, 0, true)
 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
 WHERE c.relnamespace = to_regnamespace(:schema) AND c.relname = ANY(:tables)
 """)
+UNPROTECTED = text("""
+SELECT relname FROM pg_class
+WHERE relnamespace = to_regnamespace(:schema) AND relname = ANY(:tables) AND NOT relforcerowsecurity ORDER BY relname
+""")
 
 
 def drift(admin_url: str, schema: str, metadata: MetaData, beside: Collection[str] = ()) -> list[str]:
-    """Differences between a schema's tables and their declarations; none when they are the same.
+    """Return the differences between a schema's tables and their declarations.
 
-    The first lines are SQL that would bring the schema to the declarations. `beside` are tables of the schema that are
-    declared elsewhere.
+    The first lines are SQL that would change the schema to the declarations. `beside` names tables of the schema that
+    are declared elsewhere.
     """
     engine = create_engine(make_url(admin_url).set(drivername="postgresql+psycopg"))
     try:
@@ -43,6 +48,17 @@ def drift(admin_url: str, schema: str, metadata: MetaData, beside: Collection[st
                 *_statements(connection, metadata, VERSIONS | {*beside}),
                 *_definitions(connection, schema, metadata),
             ]
+    finally:
+        engine.dispose()
+
+
+def unprotected(admin_url: str, schema: str, metadata: MetaData) -> list[str]:
+    """Return the tables with a school column that do not force row-level security."""
+    tables = [name for name, table in metadata.tables.items() if "school_id" in table.columns]
+    engine = create_engine(make_url(admin_url).set(drivername="postgresql+psycopg"))
+    try:
+        with engine.connect() as connection:
+            return list(connection.scalars(UNPROTECTED, {"schema": schema, "tables": tables}))
     finally:
         engine.dispose()
 

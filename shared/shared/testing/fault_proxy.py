@@ -1,7 +1,7 @@
-"""A TCP proxy for tests: between a service and its broker or database it cuts, black-holes, slows, raises an alarm.
+"""A TCP proxy for tests: between a service and its broker or database it cuts, drops, delays or blocks.
 
-It knows AMQP 0-9-1 frames just well enough for the alarm: as RabbitMQ does, it tells a connection that publishes that
-it is blocked, and from then on reads nothing more from it; connections that only consume are left alone.
+It knows enough of AMQP 0-9-1 to imitate an alarm of RabbitMQ: a connection that publishes gets `connection.blocked`,
+and nothing more is read from it; connections that only consume are not affected.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 GONE = (ConnectionError, asyncio.IncompleteReadError, RuntimeError)
-"""One end is closed; RuntimeError is how uvloop says so."""
+"""Errors of a closed connection; uvloop raises RuntimeError."""
 
 HEADER = b"AMQP\x00\x00\x09\x01"
 METHOD, END = 1, b"\xce"
@@ -21,8 +21,8 @@ BLOCKED = struct.pack(">HHB", 10, 60, 3) + b"low"
 UNBLOCKED = struct.pack(">HH", 10, 61)
 
 
-class Proxy:
-    """One proxy and its connections. Faults hold for those that are there and those to come, until taken back."""
+class FaultInjectionProxy:
+    """One proxy and its connections. A fault affects present and later connections until it is switched off."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
@@ -34,40 +34,40 @@ class Proxy:
 
     @property
     def connections(self) -> int:
-        """How many connections there are."""
+        """The number of open connections."""
         return len(self._links)
 
     def cut(self) -> None:
-        """Reset every connection."""
+        """Reset all connections."""
         for link in tuple(self._links):
             link.reset()
 
     def black_hole(self, *, on: bool) -> None:
-        """Take bytes and give none, in both directions, without a word; new connections are accepted and ignored."""
+        """Accept data and connections but forward nothing, in both directions."""
         if on:
             self._open.clear()
         else:
             self._open.set()
 
     def slow(self, seconds: float) -> None:
-        """Hold each piece of data for that long."""
+        """Delay each piece of data by `seconds`."""
         self.seconds = seconds
 
     def block(self, *, on: bool) -> None:
-        """A memory or disk alarm of the broker."""
+        """Switch a memory or disk alarm of the broker on or off."""
         self.alarm = on
         if not on:
             for link in self._links:
                 link.unblock()
 
-    async def passed(self) -> None:
-        """Return when data may go on."""
+    async def wait_open(self) -> None:
+        """Return when data may be forwarded."""
         if self.seconds:
             await asyncio.sleep(self.seconds)
         await self._open.wait()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection from its beginning to its end."""
+        """Forward one connection until it ends."""
         try:
             far_reader, far_writer = await asyncio.open_connection(self._host, self._port)
         except OSError:
@@ -88,7 +88,7 @@ class Proxy:
 class _Link:
     """One connection through the proxy."""
 
-    def __init__(self, proxy: Proxy, near: asyncio.StreamWriter, far: asyncio.StreamWriter) -> None:
+    def __init__(self, proxy: FaultInjectionProxy, near: asyncio.StreamWriter, far: asyncio.StreamWriter) -> None:
         self._proxy, self._near, self._far = proxy, near, far
         self._unblocked = asyncio.Event()
         self._unblocked.set()
@@ -103,7 +103,7 @@ class _Link:
             self._unblocked.set()
 
     async def up(self, reader: asyncio.StreamReader) -> None:
-        """From the service; its first bytes tell whether it speaks AMQP."""
+        """Forward data from the service; its first bytes show whether it speaks AMQP."""
         with contextlib.suppress(*GONE):
             start = await reader.read(len(HEADER))
             await self._send(self._far, start)
@@ -118,7 +118,10 @@ class _Link:
                 await self._send(self._far, data)
 
     async def down(self, reader: asyncio.StreamReader) -> None:
-        """To the service; whole frames, so that one of ours may come between. Only a broker's first byte is a 1."""
+        """Forward data to the service, in whole AMQP frames, so that the proxy can insert its own between them.
+
+        Only a broker sends 1 as its first byte.
+        """
         with contextlib.suppress(*GONE):
             first = await reader.readexactly(1)
             amqp = first[0] == METHOD
@@ -128,13 +131,13 @@ class _Link:
                 rest = await (_read_frame(reader) if amqp else reader.read(65_536))
 
     async def _send(self, writer: asyncio.StreamWriter, data: bytes) -> None:
-        await self._proxy.passed()
+        await self._proxy.wait_open()
         writer.write(data)
         await writer.drain()
 
 
 async def _read_frame(reader: asyncio.StreamReader, first: bytes = b"") -> bytes:
-    """Type, channel, size, payload, end (AMQP 0-9-1, 4.2.3)."""
+    """Read one frame: type, channel, size, payload, end (AMQP 0-9-1, 4.2.3)."""
     head = first + await reader.readexactly(7 - len(first))
     size = struct.unpack(">L", head[3:])[0]
     return head + await reader.readexactly(size + 1)
@@ -145,12 +148,12 @@ def _frame(payload: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def proxied(url: str) -> AsyncIterator[tuple[str, Proxy]]:
-    """A proxy in front of the server in `url`, and the URL that leads through it."""
+async def proxied(url: str) -> AsyncIterator[tuple[str, FaultInjectionProxy]]:
+    """Start a proxy for the server in `url`; returns the URL of the proxy and the proxy."""
     parts = urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None
-    proxy = Proxy(parts.hostname, parts.port)
+    proxy = FaultInjectionProxy(parts.hostname, parts.port)
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     user = parts.netloc.rpartition("@")[0]

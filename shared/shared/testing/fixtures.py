@@ -1,7 +1,7 @@
-"""What a service's tests stand on: a fresh database, a fresh virtual host, and a service that runs inside the test.
+"""Fixtures for tests: a new database, a new virtual host, and a service that runs inside the test.
 
-Real PostgreSQL and RabbitMQ, named by TEST_DATABASE_URL, TEST_AMQP_URL and TEST_RABBITMQ_MANAGEMENT_URL (`make test`
-starts them). Nothing sleeps for luck: `eventually` waits for a condition and says what it last saw.
+They use real PostgreSQL and RabbitMQ at TEST_DATABASE_URL, TEST_AMQP_URL and TEST_RABBITMQ_MANAGEMENT_URL (`make test`
+starts both). Tests do not sleep for a fixed time: `eventually` waits for a condition and reports the last value.
 """
 
 import asyncio
@@ -30,21 +30,21 @@ from shared.messaging import topology_admin
 from shared.messaging.topology import Topology
 from shared.persistence.migration_runner import migrate
 from shared.service.service import Service
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Backing:
-    """One test's own database and virtual host. `admin_url` owns the database; services get their own logins."""
+    """The database and virtual host of one test. `admin_url` owns the database; services have their own logins."""
 
     admin_url: str
     amqp_url: str
     keys: Path
 
     def environment(self, service: str) -> dict[str, str]:
-        """Settings of one service, as its process would find them."""
+        """Return the environment of one service's process."""
         return {
             "DATABASE_URL": service_url(self.admin_url, service),
             "AMQP_URL": self.amqp_url,
@@ -56,14 +56,14 @@ class Backing:
 
 
 def service_url(admin_url: str, service: str) -> str:
-    """A login of the service's own, on the same server and database."""
+    """Return the URL of the service's own login on the same database."""
     parts = urlsplit(admin_url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{service}:test@{host}"))
 
 
 def write_keys(folder: Path) -> None:
-    """The installation's keys, made for one test."""
+    """Create the keys of an installation for one test."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vault.key").write_bytes(base64.b64encode(os.urandom(32)))
     private = Ed25519PrivateKey.generate()
@@ -79,11 +79,11 @@ def write_keys(folder: Path) -> None:
 
 @contextmanager
 def fresh_database(services: Sequence[str], server: str | None = None) -> Iterator[str]:
-    """URL of a new, migrated database, dropped afterwards: a copy of the first one that this process has migrated."""
+    """Create a migrated database, copied from the first one of this process; returns its URL, drops it afterwards."""
     server = server or os.environ["TEST_DATABASE_URL"]
     template = _template(server, tuple(services))
     name = f"test_{uuid4().hex[:12]}"
-    # A connection each: the server may be killed in between, that is what some tests are about.
+    # A connection for each statement, because some tests kill the server in between.
     _execute(server, "CREATE DATABASE {} TEMPLATE {}", name, template)
     try:
         yield _url(server, name)
@@ -93,7 +93,7 @@ def fresh_database(services: Sequence[str], server: str | None = None) -> Iterat
 
 @cache
 def _template(server: str, services: tuple[str, ...]) -> str:
-    """A migrated database that nobody writes to, for as long as the process lives: a copy is made ten times sooner."""
+    """Create a migrated database as a template for copies, which are ten times faster than migrations."""
     name = f"template_{uuid4().hex[:12]}"
     _execute(server, "CREATE DATABASE {}", name)
     atexit.register(_forget, server, name)
@@ -103,7 +103,7 @@ def _template(server: str, services: tuple[str, ...]) -> str:
 
 
 def _forget(server: str, name: str) -> None:
-    with suppress(psycopg.OperationalError):  # the server may have ended before, with all it had
+    with suppress(psycopg.OperationalError):  # the server may have ended before
         _execute(server, "DROP DATABASE {} WITH (FORCE)", name)
 
 
@@ -118,7 +118,7 @@ def _execute(server: str, statement: LiteralString, *names: str) -> None:
 
 @contextmanager
 def fresh_vhost(broker: str | None = None, management: str | None = None) -> Iterator[str]:
-    """AMQP URL of a new virtual host, deleted afterwards."""
+    """Create a virtual host; returns its AMQP URL, deletes it afterwards."""
     amqp = urlsplit(broker or os.environ["TEST_AMQP_URL"])
     name = f"test-{uuid4().hex[:12]}"
     user, password = amqp.username or "guest", amqp.password or "guest"
@@ -134,7 +134,7 @@ def fresh_vhost(broker: str | None = None, management: str | None = None) -> Ite
 
 
 async def declare(url: str, *topologies: Topology) -> None:
-    """The topology step."""
+    """Run the topology step."""
     wanted = Topology()
     for each in topologies:
         wanted |= each
@@ -144,53 +144,50 @@ async def declare(url: str, *topologies: Topology) -> None:
 
 @asynccontextmanager
 async def running(service: Service) -> AsyncIterator[Service]:
-    """The service, started and ready, in this event loop; drained afterwards."""
+    """Run a service in this event loop until the body ends; returns it when it is ready."""
     async with service.runtime.running():
         await eventually(service.runtime.not_ready, lambda reasons: reasons == [], within=30)
         yield service
 
 
 class FakeClock:
-    """Time that passes only when somebody sleeps; for what takes `sleep` as a parameter."""
+    """A clock that advances only when code sleeps, for code with a `sleep` parameter."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.sleeps: list[float] = []
 
     async def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass at once; everybody else gets a turn."""
+        """Advance by `seconds` immediately, and let other tasks run."""
         self.now += seconds
         self.sleeps.append(seconds)
         await asyncio.sleep(0)
 
 
 class Recorder:
-    """A handler for tests: remembers what it was given, and fails as told.
-
-    `fails` is asked with each event and returns what to raise, or None.
-    """
+    """A handler for tests that records its events. `fails` returns the error to raise for an event, or None."""
 
     def __init__(self, fails: Callable[[Any], BaseException | None] = lambda _: None) -> None:
         self.seen: list[Any] = []
         self._fails = fails
 
-    async def one(self, event: Any, _: Transaction) -> None:
-        """A reaction."""
+    async def one(self, event: Any, _: UnitOfWork) -> None:
+        """Handle one event, as a reaction does."""
         self.seen.append(event)
         if problem := self._fails(event):
             raise problem
 
-    async def many(self, events: Sequence[Any], tx: Transaction) -> None:
-        """A projection."""
+    async def many(self, events: Sequence[Any], tx: UnitOfWork) -> None:
+        """Handle several events, as a projection does."""
         for event in events:
             await self.one(event, tx)
 
-    async def keep(self, letter: DeadLetter, _: Transaction) -> None:
-        """A keeper of dead letters."""
+    async def keep(self, letter: DeadLetter, _: UnitOfWork) -> None:
+        """Store a dead letter."""
         self.seen.append(letter)
 
     async def until(self, expected: Callable[[list[Any]], Any], *, within: float = 15.0) -> list[Any]:
-        """What was seen, once it is as expected."""
+        """Wait until the recorded events are as expected; returns them."""
 
         async def look() -> list[Any]:
             return list(self.seen)
@@ -199,7 +196,7 @@ class Recorder:
 
 
 async def eventually(look: Callable[[], Awaitable[T]], expected: Callable[[T], Any], *, within: float = 15.0) -> T:
-    """What `look` finds once it is as `expected`; fails with the last sight after `within` seconds."""
+    """Wait until the result of `look` is as `expected`; returns it. Fails after `within` seconds with the last one."""
     end = time.monotonic() + within
     pause = 0.01
     while True:
@@ -207,6 +204,6 @@ async def eventually(look: Callable[[], Awaitable[T]], expected: Callable[[T], A
         if expected(seen):
             return seen
         if time.monotonic() > end:
-            raise AssertionError(f"not within {within} s; last seen: {seen!r}")
+            raise AssertionError(f"not within {within} s; the last value was {seen!r}")
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, 0.2)

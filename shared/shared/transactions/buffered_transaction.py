@@ -1,4 +1,4 @@
-"""What one commit holds: statements that have run, writes that are put off, outbox rows; and the way back."""
+"""One database transaction with buffered writes and outbox rows, and ways to undo a part of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,15 +11,15 @@ from psycopg import AsyncCursor, sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow
 
-from shared.persistence.database import Connection, literal
-from shared.transactions.outbox import PUT, Outgoing, parameters
+from shared.persistence.database import Connection, bind_literals
+from shared.transactions.outbox import INSERT_OUTBOX_ROWS, OutboxEntry, insert_values
 
 Values = dict[str, Any] | Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """How far a commit had come."""
+class Checkpoint:
+    """A point in a transaction: executed statements, buffered writes, outbox rows."""
 
     ran: int
     writes: int
@@ -27,25 +27,25 @@ class Mark:
 
 
 @dataclass(slots=True)
-class Commit:
-    """An open transaction of the database, of one message or of several that commit together."""
+class BufferedTransaction:
+    """An open database transaction for one message, or for several messages that commit together."""
 
     connection: Connection
-    outgoing: list[Outgoing] = field(default_factory=list)
+    outgoing: list[OutboxEntry] = field(default_factory=list)
     writes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     writing: bool = False
-    """Whether what had been put off is being run; it stays set if that fails."""
+    """Whether buffered writes are being executed; it stays set if one of them fails."""
     _ran: int = 0
-    _saved: Mark | None = None
+    _saved: Checkpoint | None = None
 
     async def execute(self, query: str | sql.Composed, values: Values | None = None) -> AsyncCursor[DictRow]:
-        """Run a statement, after what has been put off."""
+        """Execute the buffered writes, then a statement."""
         await self.write()
         self._ran += 1
         return await self.connection.execute(query, values)
 
     async def write(self) -> None:
-        """Run what has been put off; repeats of one statement share a round trip."""
+        """Execute the buffered writes; repetitions of one statement share a round trip."""
         if not self.writes:
             return
         writes, self.writes = self.writes, []
@@ -60,30 +60,30 @@ class Commit:
                     await cursor.executemany(query, values)
         self.writing = False
 
-    def mark(self) -> Mark:
-        """Where it is now."""
-        return Mark(self._ran, len(self.writes), len(self.outgoing))
+    def checkpoint(self) -> Checkpoint:
+        """Return the present point of the transaction."""
+        return Checkpoint(self._ran, len(self.writes), len(self.outgoing))
 
-    def take_back(self, mark: Mark) -> bool:
-        """Forget what has been put off since `mark`; False if a statement has run since then."""
-        if self._ran != mark.ran:
+    def discard_since(self, point: Checkpoint) -> bool:
+        """Drop buffered writes and outbox rows since `point`; False if a statement has run since then."""
+        if self._ran != point.ran:
             return False
-        del self.writes[mark.writes :], self.outgoing[mark.outgoing :]
+        del self.writes[point.writes :], self.outgoing[point.outgoing :]
         return True
 
     @property
-    def exposed(self) -> bool:
-        """Whether a statement has run since the savepoint, or at all where there is none."""
+    def has_run_statements(self) -> bool:
+        """Whether a statement has run since the savepoint, or since the start without one."""
         return self._ran != (self._saved.ran if self._saved else 0)
 
-    async def save(self) -> None:
-        """Set the savepoint here: there is one at most."""
+    async def set_savepoint(self) -> None:
+        """Set the savepoint here, in place of an earlier one."""
         await self.write()
         await self.connection.execute("RELEASE SAVEPOINT here;SAVEPOINT here" if self._saved else "SAVEPOINT here")
-        self._saved = self.mark()
+        self._saved = self.checkpoint()
 
-    async def back(self) -> bool:
-        """Undo everything since the savepoint; False if there is none."""
+    async def roll_back_to_savepoint(self) -> bool:
+        """Undo everything since the savepoint; False without one."""
         if self._saved is None:
             return False
         await self.connection.execute("ROLLBACK TO SAVEPOINT here")
@@ -93,22 +93,23 @@ class Commit:
         return True
 
     def check(self) -> None:
-        """Raise if a statement has failed and whoever ran it went on: COMMIT would roll back and say nothing."""
+        """Raise if a handler has caught the error of a failed statement: COMMIT would roll back without an error."""
         if self.connection.info.transaction_status is TransactionStatus.INERROR:
-            raise psycopg.errors.InFailedSqlTransaction("a statement failed, and whoever ran it went on")
+            raise psycopg.errors.InFailedSqlTransaction("a statement failed, and the handler continued")
 
-    async def finish(self) -> None:
-        """Commit, with the outbox rows in the same round trip unless some are about a person.
+    async def commit(self) -> None:
+        """Insert the outbox rows and commit, in one round trip unless a row has personal fields.
 
-        Statements that share one hold their values as text, and PostgreSQL writes the text of what fails into its log.
+        Statements that share a round trip contain their values as text, and PostgreSQL writes the text of a failed
+        statement into its log.
         """
         await self.write()
         self.check()
         if any(row.sealed_for for row in self.outgoing):
-            await self.connection.execute(PUT, parameters(self.outgoing))
+            await self.connection.execute(INSERT_OUTBOX_ROWS, insert_values(self.outgoing))
             await self.connection.execute("COMMIT")
         elif self.outgoing:
-            put = literal(self.connection, PUT, parameters(self.outgoing))
+            put = bind_literals(self.connection, INSERT_OUTBOX_ROWS, insert_values(self.outgoing))
             await self.connection.execute(put + sql.SQL(";COMMIT"))
         else:
             await self.connection.execute("COMMIT")

@@ -1,4 +1,4 @@
-"""The outbox: what a commit promises to publish, and the statements on its rows."""
+"""The outbox: messages that are published after their transaction has committed."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -15,16 +15,17 @@ from shared.messaging.topology import EVENTS, lane_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PUT = """
+# Store messages in the transaction that they belong to.
+INSERT_OUTBOX_ROWS = """
 INSERT INTO outbox (exchange, routing_key, headers, data, sealed_for)
 SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(exchange text, routing_key text, headers text, data text,
                                                 sealed_for uuid)
 """
 
-# Leased rows are skipped, so that replicas share the work and a stalled broker holds no transaction open.
-# Nobody is told of a lease, nor of a row that is gone: these two need not wait for the disk. What a crash of the
-# database undoes is a row that travels once more under the same id, which changes nothing.
-LEASE = """
+# Lease the oldest free rows for one relay. Rows with a lease are skipped, so that replicas share the work and a slow
+# broker keeps no transaction open. This statement and the next do not wait for the disk: if a crash of the database
+# undoes them, a message is published twice with the same id, which consumers ignore.
+LEASE_OUTBOX_ROWS = """
 WITH unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
 free AS MATERIALIZED (
     SELECT position FROM outbox WHERE leased_until < clock_timestamp()
@@ -35,38 +36,40 @@ FROM unhurried, free WHERE o.position = free.position
 RETURNING o.position, exchange, routing_key, headers, data, sealed_for, failures
 """
 
-DONE = """
+# Delete rows that the broker has confirmed.
+DELETE_PUBLISHED_ROWS = """
 WITH unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
 DELETE FROM outbox USING unhurried WHERE position = ANY(%(positions)s)
 """
 
-# Filtered by lease: a relay whose lease has run out must not shorten another's.
-FAILED = """
+# Let rows that were not published wait before the next attempt: 0.5 s, doubled up to 30 s. Filtered by lease: a relay
+# whose lease has expired must not shorten the lease of another.
+POSTPONE_FAILED_ROWS = """
 UPDATE outbox SET failures = failures + 1,
     leased_until = clock_timestamp() + make_interval(secs => least(30, 0.5 * 2 ^ least(failures, 6)))
 WHERE position = ANY(%(positions)s) AND lease = %(lease)s
 """
 
 
-class Work(BaseModel):
-    """A permit to go on with something; private to its service, carries ids and nothing else.
+class WorkPermit(BaseModel):
+    """A permit to do some work: a private message of a service to its own workers, with ids and no other data.
 
-    `at_once`: how many a process performs at the same time, for each lane.
+    `concurrency`: how many permits of a lane one process handles at the same time.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     name: ClassVar[str] = ""
-    at_once: ClassVar[int] = 2
+    concurrency: ClassVar[int] = 2
 
     @property
     @abstractmethod
     def subject(self) -> str:
-        """What may go on."""
+        """The id of what the work is about."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One outbox row before it has a position."""
+class OutboxEntry:
+    """A row of the outbox that has not been inserted yet."""
 
     exchange: str
     routing_key: str
@@ -76,24 +79,24 @@ class Outgoing:
     sealed_for: UUID | None = None
 
 
-def of_event(event: Event, source: str, cause: Envelope | None, *, without: set[str] | None = None) -> Outgoing:
-    """The row that publishes an event; raises LookupError for a topic that no stream keeps.
+def event_row(event: Event, source: str, cause: Envelope | None, *, without: set[str] | None = None) -> OutboxEntry:
+    """Make the outbox row of an event; raises LookupError for a topic that no stream keeps.
 
-    `without`: fields that only the statement knows which inserts the row; it adds them to `data`.
+    `without`: fields that the inserting statement adds to `data`, because only it knows their values.
     """
     envelope = Envelope.of(event, source, cause)
     sealed_for = event.sealed_for if event.personal else None
-    return Outgoing(EVENTS, event.topic, envelope.json(), event.model_dump_json(exclude=without), sealed_for)
+    return OutboxEntry(EVENTS, event.topic, envelope.json(), event.model_dump_json(exclude=without), sealed_for)
 
 
-def of_work(work: Work, service: str, lane: str, cause: Envelope | None) -> Outgoing:
-    """The row that publishes a permit to one of the service's own lanes."""
+def permit_row(work: WorkPermit, service: str, lane: str, cause: Envelope | None) -> OutboxEntry:
+    """Make the outbox row of a permit for one of the service's own lanes."""
     envelope = Envelope.of_work(work.name, work.subject, service, cause)
-    return Outgoing("", lane_name(service, lane), envelope.json(), work.model_dump_json())
+    return OutboxEntry("", lane_name(service, lane), envelope.json(), work.model_dump_json())
 
 
-def parameters(rows: "Sequence[Outgoing]") -> dict[str, str]:
-    """Values for PUT: one JSON text, because escaping arrays of texts costs more than all the rest of a big commit."""
+def insert_values(rows: "Sequence[OutboxEntry]") -> dict[str, str]:
+    """Return the values of INSERT_OUTBOX_ROWS as one JSON text, which is much cheaper than arrays of texts."""
     values = [
         {
             "exchange": row.exchange,
@@ -104,9 +107,9 @@ def parameters(rows: "Sequence[Outgoing]") -> dict[str, str]:
         }
         for row in rows
     ]
-    return {"rows": as_text(values)}
+    return {"rows": json_text(values)}
 
 
-def as_text(value: Any) -> str:
-    """JSON as PostgreSQL takes it."""
+def json_text(value: Any) -> str:
+    """Serialize a value as JSON text for PostgreSQL."""
     return orjson.dumps(value).decode()

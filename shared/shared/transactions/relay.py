@@ -1,4 +1,4 @@
-"""Carries outbox rows to the broker, at least once, in about the order in which they were committed."""
+"""Publishes outbox rows at least once, in about the order of their commits."""
 
 import asyncio
 from contextlib import suppress
@@ -11,28 +11,31 @@ from psycopg.rows import DictRow
 from shared.errors import InfrastructureDown, Undeliverable
 from shared.messaging.publisher import Outbound, Publisher
 from shared.persistence.database import Database
-from shared.persistence.database_errors import infrastructure
-from shared.persistence.encryption import Vault, personal_fields, seal
+from shared.persistence.database_errors import is_database_down
+from shared.persistence.encryption import SubjectKeyStore, encrypt_personal, personal_fields
 from shared.telemetry import Metrics
-from shared.transactions.outbox import DONE, FAILED, LEASE
+from shared.transactions.outbox import DELETE_PUBLISHED_ROWS, LEASE_OUTBOX_ROWS, POSTPONE_FAILED_ROWS
 
 log = structlog.get_logger()
 
 LINGER = ((12, 0.02), (3, 0.004))
-"""After a batch of so many rows, so many seconds for more: much at once is cheaper. A lone row goes at once."""
+"""(rows of the last batch, seconds to wait for more): large batches are cheaper. A single row is sent immediately."""
+
+UNAVAILABLE = "unavailable"
+"""The reason of a failure while the broker is unavailable; a label of `schoolconnect_outbox_failed_total`."""
 
 
 class Relay:
-    """Leases a batch, publishes it in parallel, deletes what was confirmed. Runs in every process of a service.
+    """Leases a batch of rows, publishes it, and deletes the confirmed rows. Runs in every process of a service.
 
-    Run it several times: one looks for rows while the others wait for their confirms.
+    Run it several times per process: one leases rows while the others wait for their confirms.
     """
 
     def __init__(
         self,
         database: Database,
         publisher: Publisher,
-        vault: Vault,
+        vault: SubjectKeyStore,
         wake: asyncio.Event,
         metrics: Metrics,
         *,
@@ -52,20 +55,20 @@ class Relay:
         self._last = batch
 
     async def run(self) -> None:
-        """Carry rows until cancelled; woken after each commit that left some, and by a sweep."""
+        """Publish rows until cancelled. Each commit with outbox rows wakes it; it also looks every `sweep_seconds`."""
         while True:
             try:
                 async with self._turn:
-                    lease, rows = await self._next()
-                await self._carry(lease, rows)
+                    lease, rows = await self._lease_batch()
+                await self._publish_batch(lease, rows)
             except Exception as problem:
-                if not infrastructure(problem):
+                if not is_database_down(problem):
                     raise
-                log.warning("relay.database_away", error=type(problem).__name__)
+                log.warning("relay.database_unavailable", error=type(problem).__name__)
                 await asyncio.sleep(self._sweep_seconds)
 
-    async def _next(self) -> tuple[UUID, list[DictRow]]:
-        """The next batch; empty when a sweep finds nothing."""
+    async def _lease_batch(self) -> tuple[UUID, list[DictRow]]:
+        """Lease the next batch; it may be empty."""
         if self._last < self._batch:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._sweep_seconds):
@@ -76,11 +79,12 @@ class Relay:
         lease = uuid4()
         async with self._database.worker() as connection:
             values = {"lease": lease, "limit": self._batch, "lease_seconds": self._lease_seconds}
-            rows = await (await connection.execute(LEASE, values)).fetchall()
+            rows = await (await connection.execute(LEASE_OUTBOX_ROWS, values)).fetchall()
         self._last = len(rows)
         return lease, rows
 
-    async def _carry(self, lease: UUID, rows: list[DictRow]) -> None:
+    async def _publish_batch(self, lease: UUID, rows: list[DictRow]) -> None:
+        """Publish a batch; delete the confirmed rows and postpone the others."""
         if not rows:
             return
         messages = await self._encode(rows)
@@ -95,25 +99,26 @@ class Relay:
         done = [row["position"] for row in rows if row["position"] not in kept]
         async with self._database.worker() as connection:
             if done:
-                await connection.execute(DONE, {"positions": done})
+                await connection.execute(DELETE_PUBLISHED_ROWS, {"positions": done})
             if kept:
-                await connection.execute(FAILED, {"positions": list(kept), "lease": lease})
+                await connection.execute(POSTPONE_FAILED_ROWS, {"positions": list(kept), "lease": lease})
         self._metrics.published.inc(len(done))
 
     async def _publish(self, messages: list[Outbound]) -> list[str | None]:
-        """Why each has not arrived, in one word; None for those that are safe."""
+        """Publish messages; returns the reason of each failure in one word, None for a confirmed message."""
         if not messages:
             return []
         try:
             failures = await self._publisher.publish_all(messages)
         except InfrastructureDown:
-            return ["away"] * len(messages)
-        return [None if f is None else str(f) if isinstance(f, Undeliverable) else "away" for f in failures]
+            return [UNAVAILABLE] * len(messages)
+        return [None if f is None else str(f) if isinstance(f, Undeliverable) else UNAVAILABLE for f in failures]
 
     async def _encode(self, rows: list[DictRow]) -> list[Outbound | None]:
-        """Messages as they travel: personal fields sealed, the rest as committed. None where the subject has no key:
+        """Make the messages of rows, with their personal fields encrypted.
 
-        such a fact must not travel in plain, and must not keep others from travelling. Only the gateway makes subjects.
+        A message is None if its subject has no key: it must not be published in plain text, and must not block others.
+        Only the gateway creates keys.
         """
         subjects: set[UUID] = {row["sealed_for"] for row in rows if row["sealed_for"]}
         keys = await self._vault.keys(subjects) if subjects else {}
@@ -121,12 +126,12 @@ class Relay:
         for row in rows:
             subject, headers, body = row["sealed_for"], orjson.loads(row["headers"]), row["data"].encode()
             if subject is not None and subject not in keys:
-                self._metrics.publish_failed.labels("keyless").inc()
-                log.error("outbox.keyless", key=row["routing_key"], subject=str(subject))
+                self._metrics.publish_failed.labels("missing_key").inc()
+                log.error("outbox.missing_encryption_key", key=row["routing_key"], subject=str(subject))
                 messages.append(None)
                 continue
             if subject is not None:
                 fields = personal_fields(headers["ce-type"], int(headers["ce-dataschema"].rpartition(":")[2]))
-                body = orjson.dumps(seal(orjson.loads(body), fields, subject, keys[subject]))
+                body = orjson.dumps(encrypt_personal(orjson.loads(body), fields, subject, keys[subject]))
             messages.append(Outbound(row["exchange"], row["routing_key"], body, headers))
         return messages

@@ -1,4 +1,4 @@
-"""One commit: inbox, the handler's rows, outbox. The only place that commits."""
+"""Units of work: inbox row, the handler's rows and outbox rows in one commit. No other module commits."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -14,164 +14,184 @@ from psycopg.rows import DictRow
 from shared.errors import LeaseLost, NoSchool
 from shared.events.envelope import Envelope
 from shared.events.event import Event
-from shared.persistence.database import Connection, Database, literal
-from shared.transactions.buffered_transaction import Commit, Values
-from shared.transactions.outbox import Outgoing, Work, of_event, of_work
+from shared.persistence.database import Connection, Database, bind_literals
+from shared.transactions.buffered_transaction import BufferedTransaction, Values
+from shared.transactions.outbox import OutboxEntry, WorkPermit, event_row, permit_row
 
-INBOX = """
+# Note that a consumer handles these messages; returns the ids of new ones. Sorted, so that two batches cannot deadlock.
+INSERT_INBOX_ROWS = """
 INSERT INTO inbox (message_id, consumer)
 SELECT unnest(%(ids)s::uuid[]), %(consumer)s ORDER BY 1 ON CONFLICT DO NOTHING RETURNING message_id
 """
-NOT_HANDLED = "DELETE FROM inbox WHERE message_id = ANY(%(ids)s) AND consumer = %(consumer)s"
+# Remove the inbox rows of messages that were not handled.
+DELETE_SKIPPED_INBOX_ROWS = "DELETE FROM inbox WHERE message_id = ANY(%(ids)s) AND consumer = %(consumer)s"
 
-ADVANCE = """
+# Move the offset of a projection, unless another reader has moved it.
+MOVE_LOG_OFFSET = """
 UPDATE log_offset SET position = %(to)s, mark = %(mark)s, moved_at = clock_timestamp()
 WHERE projection = %(projection)s AND stream = %(stream)s AND position = %(since)s RETURNING position
 """
 
-BIND = "SELECT set_config('app.school_id', %(school)s, true)"
+NO_SCHOOL = "SC001"
+"""SQLSTATE of `bound_school()` where no school is bound."""
 
-# `set_config(…, true)` does not outlive a statement of its own: it has to be part of the one that it is for.
-BOUND = "WITH bound AS MATERIALIZED (SELECT set_config('app.school_id', %(school)s, true)::uuid AS school_id)"
+# Bind the school that row-level security shows to a request, until the end of its transaction.
+BIND_SCHOOL = "SELECT set_config('app.school_id', %(school)s, true)"
+
+# The same for a single statement without a transaction: `set_config(…, true)` ends with its own statement.
+WITH_BOUND_SCHOOL = (
+    "WITH bound AS MATERIALIZED (SELECT set_config('app.school_id', %(school)s, true)::uuid AS school_id)"
+)
 
 
 class Duplicate(Exception):
-    """This consumer has handled this message before; there is nothing to do."""
+    """The consumer has handled this message before; there is nothing to do."""
 
 
-class Transaction:
-    """An open transaction: statements, facts to `emit`, `permit`s to give; all of it commits or none."""
+class UnitOfWork:
+    """An open transaction: statements, events to `emit` and `permit`s. All of it commits or nothing."""
 
-    def __init__(self, commit: Commit, service: str, cause: Envelope | None) -> None:
+    def __init__(self, buffered: BufferedTransaction, service: str, cause: Envelope | None) -> None:
         self.cause = cause
-        self.part_of = commit
-        """For whoever runs handlers, not for them."""
+        self.buffered = buffered
+        """For the code that runs handlers, not for handlers."""
         self._service = service
 
     @property
-    def outgoing(self) -> list[Outgoing]:
-        """What the commit leaves in the outbox."""
-        return self.part_of.outgoing
+    def outgoing(self) -> list[OutboxEntry]:
+        """The outbox rows of the commit."""
+        return self.buffered.outgoing
 
     async def execute(self, query: str | sql.Composed, values: Values | None = None) -> AsyncCursor[DictRow]:
-        """Run one statement now."""
-        return await self.part_of.execute(query, values)
+        """Execute one statement now."""
+        return await self.buffered.execute(query, values)
 
     async def rows(self, query: str, values: Values | None = None) -> list[DictRow]:
-        """All rows of a statement."""
+        """Return all rows of a statement."""
         return await (await self.execute(query, values)).fetchall()
 
     async def row(self, query: str, values: Values | None = None) -> DictRow | None:
-        """The first row of a statement, or None."""
+        """Return the first row of a statement, or None."""
         return await (await self.execute(query, values)).fetchone()
 
     def write(self, query: str, values: dict[str, Any]) -> None:
-        """Run a statement whose result nobody asks for: with the commit, or before the next `execute`.
+        """Buffer a statement whose result is not needed: it runs at the commit, or before the next `execute`.
 
-        If it fails, so does the commit. Handlers of many messages that only write share its round trip.
+        If it fails, the commit fails. Handlers of several messages share the round trip of equal statements.
         """
-        self.part_of.writes.append((query, values))
+        self.buffered.writes.append((query, values))
 
     def emit(self, event: Event) -> None:
-        """Publish a fact once this transaction has committed."""
-        self.outgoing.append(of_event(event, self._service, self.cause))
+        """Publish an event after this transaction has committed."""
+        self.outgoing.append(event_row(event, self._service, self.cause))
 
-    def permit(self, work: Work, lane: str) -> None:
-        """Let this service's own workers go on with something, once this transaction has committed."""
-        self.outgoing.append(of_work(work, self._service, lane, self.cause))
+    def permit(self, work: WorkPermit, lane: str) -> None:
+        """Send a permit to this service's own workers after this transaction has committed."""
+        self.outgoing.append(permit_row(work, self._service, lane, self.cause))
 
 
-class Transactions:
-    """Opens transactions for one service and wakes its relay after those that left something to publish."""
+class UnitOfWorkFactory:
+    """Opens units of work for one service, and wakes its relay after each commit with outbox rows."""
 
     def __init__(self, database: Database, service: str) -> None:
         self.database = database
         self.service = service
-        self.left_outgoing = asyncio.Event()
+        self.outbox_filled = asyncio.Event()
 
     @asynccontextmanager
-    async def begin(self, cause: Envelope | None = None) -> AsyncIterator[Transaction]:
-        """A worker's transaction without an inbox row: sweeps, claims, outcomes."""
-        async with self.database.worker() as connection, self._run(connection) as (_, commit):
-            yield Transaction(commit, self.service, cause)
+    async def begin(self, cause: Envelope | None = None) -> AsyncIterator[UnitOfWork]:
+        """Open a worker's transaction without an inbox row, for periodic tasks, claims and outcomes."""
+        async with self.database.worker() as connection, self._run(connection) as (_, buffered):
+            yield UnitOfWork(buffered, self.service, cause)
 
     @asynccontextmanager
-    async def handle(self, consumer: str, causes: Sequence[Envelope]) -> AsyncIterator[dict[UUID, Transaction]]:
-        """Handlers' transactions by message id, in one commit; none for what `consumer` has committed before.
+    async def handle(self, consumer: str, causes: Sequence[Envelope]) -> AsyncIterator[dict[UUID, UnitOfWork]]:
+        """Open a unit of work per message id, all in one commit. A message that `consumer` handled before has none.
 
-        Whoever handles a message takes it out of the dict: what is left there at the end counts as not handled.
+        The caller removes each handled message from the dict. A message that remains counts as not handled.
         """
         values = {"ids": [cause.id for cause in causes], "consumer": consumer}
-        async with self.database.worker() as connection, self._run(connection, INBOX, values) as (new, commit):
+        async with (
+            self.database.worker() as connection,
+            self._run(connection, INSERT_INBOX_ROWS, values) as (new, buffered),
+        ):
             ids = {row["message_id"] for row in new}
-            left = {c.id: Transaction(commit, self.service, c) for c in causes if c.id in ids}
+            left = {c.id: UnitOfWork(buffered, self.service, c) for c in causes if c.id in ids}
             yield left
             if left:
-                await connection.execute(NOT_HANDLED, {"ids": list(left), "consumer": consumer})
+                await connection.execute(DELETE_SKIPPED_INBOX_ROWS, {"ids": list(left), "consumer": consumer})
 
     @asynccontextmanager
-    async def advance(
+    async def project_batch(
         self, projection: str, stream: str, since: int, to: int, mark: str | None
-    ) -> AsyncIterator[Transaction]:
-        """A projection's transaction; raises LeaseLost when another reader has moved the offset.
+    ) -> AsyncIterator[UnitOfWork]:
+        """Open a projection's transaction, which moves its offset; raises LeaseLost if another reader has moved it.
 
-        `mark` is the id of the message at the new offset, by which a stream that was made anew is told apart.
+        `mark` is the id of the message at the new offset. It shows later whether the stream was deleted and recreated.
         """
         values = {"projection": projection, "stream": stream, "since": since, "to": to, "mark": mark}
-        async with self.database.worker() as connection, self._run(connection, ADVANCE, values) as (moved, commit):
+        async with (
+            self.database.worker() as connection,
+            self._run(connection, MOVE_LOG_OFFSET, values) as (moved, buffered),
+        ):
             if not moved:
                 raise LeaseLost("another reader has moved the offset")
-            yield Transaction(commit, self.service, None)
+            yield UnitOfWork(buffered, self.service, None)
 
     @asynccontextmanager
-    async def request(self, school: UUID | None, cause: Envelope | None = None) -> AsyncIterator[Transaction]:
-        """An HTTP request's transaction: it sees one school; a tenant's table without one raises NoSchool."""
-        bound = (BIND, {"school": str(school)}) if school is not None else ()
+    async def request(self, school: UUID | None, cause: Envelope | None = None) -> AsyncIterator[UnitOfWork]:
+        """Open a transaction of an HTTP request, which sees one school.
+
+        Raises NoSchool if the request uses a tenant's table without a school.
+        """
+        bound = (BIND_SCHOOL, {"school": str(school)}) if school is not None else ()
         try:
             async with (
                 self.database.requests.connection() as connection,
-                self._run(connection, *bound) as (_, commit),
+                self._run(connection, *bound) as (_, buffered),
             ):
-                yield Transaction(commit, self.service, cause)
-        except psycopg.errors.RaiseException as problem:
-            if "app.school_id" in str(problem):
-                raise NoSchool(str(problem).splitlines()[0]) from problem
+                yield UnitOfWork(buffered, self.service, cause)
+        except psycopg.DatabaseError as problem:
+            if problem.sqlstate == NO_SCHOOL:
+                raise NoSchool(problem.diag.message_primary or "") from problem
             raise
 
-    async def at_once(self, school: UUID, query: str, values: dict[str, Any]) -> list[DictRow]:
-        """A request's whole transaction as one statement, outbox rows included; returns what it returns.
+    async def run_single_statement(self, school: UUID, query: str, values: dict[str, Any]) -> list[DictRow]:
+        """Run the whole transaction of a request as one statement with its outbox rows; returns its rows.
 
-        `query` goes on from BOUND: it takes everything from `bound`, so that no tenant's table is read before it. It
-        does all that a returned row stands for or nothing of it.
+        `query` continues WITH_BOUND_SCHOOL. It must read from `bound` first, so that the school is bound before a
+        tenant's table is read. A returned row means that all its effects were committed, no row means none.
         """
         async with self.database.requests.connection() as connection:
-            found = await (await connection.execute(BOUND + query, {"school": str(school), **values})).fetchall()
+            found = await (
+                await connection.execute(WITH_BOUND_SCHOOL + query, {"school": str(school), **values})
+            ).fetchall()
         if found:
-            self.left_outgoing.set()
+            self.outbox_filled.set()
         return found
 
     @asynccontextmanager
     async def _run(
         self, connection: Connection, first: str | None = None, values: dict[str, Any] | None = None
-    ) -> AsyncIterator[tuple[list[DictRow], Commit]]:
-        """One round trip to begin, `first` included, one to commit; whatever goes wrong in between rolls back."""
-        commit = Commit(connection)
+    ) -> AsyncIterator[tuple[list[DictRow], BufferedTransaction]]:
+        """Begin with `first` in one round trip, commit in another; roll back after any error in between."""
+        buffered = BufferedTransaction(connection)
         try:
-            yield await _begin(connection, first, values), commit
-            await commit.finish()
+            yield await _begin(connection, first, values), buffered
+            await buffered.commit()
         except BaseException:
             if connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
                 await connection.execute("ROLLBACK")
             raise
-        if commit.outgoing:
-            self.left_outgoing.set()
+        if buffered.outgoing:
+            self.outbox_filled.set()
 
 
 async def _begin(connection: Connection, first: str | None, values: dict[str, Any] | None) -> list[DictRow]:
-    """What the first statement found; it shares the round trip."""
+    """Begin a transaction and run its first statement in the same round trip; returns the rows."""
     if first is None:
         await connection.execute("BEGIN")
         return []
-    began = await connection.execute(literal(connection, f"BEGIN;{first}", values))
+    began = await connection.execute(bind_literals(connection, f"BEGIN;{first}", values))
     began.nextset()
     return await began.fetchall()

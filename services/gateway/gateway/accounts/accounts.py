@@ -8,8 +8,8 @@ from uuid_utils.compat import uuid7
 
 from gateway.accounts.api_keys import digest
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
-from shared.transactions.unit_of_work import Transaction, Transactions
+from gateway.security.caller import Caller
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 BY_NAME = """
 SELECT a.person_id, a.hash FROM account_name n JOIN account a USING (person_id) JOIN person p USING (person_id)
@@ -30,11 +30,9 @@ HAVING count(DISTINCT c.person_id) = 1 AND NOT bool_or(
 """
 # By the school's own date: a membership begins and ends at its midnight.
 MEMBERSHIPS = """
-SELECT m.school_id, s.name AS school, m.role FROM membership m JOIN school s USING (school_id)
+SELECT m.school_id, s.name AS school, m.role FROM current_membership m JOIN school s USING (school_id)
     JOIN person p USING (person_id)
-WHERE m.person_id = %(person)s AND s.active AND p.active
-  AND coalesce(m.starts <= (now() AT TIME ZONE s.timezone)::date, true)
-  AND coalesce(m.ends > (now() AT TIME ZONE s.timezone)::date, true)
+WHERE m.person_id = %(person)s AND s.active AND p.active AND m.begun
 UNION ALL
 SELECT NULL, NULL, 'platform_admin' FROM administrator JOIN person USING (person_id)
 WHERE person_id = %(person)s AND active
@@ -82,12 +80,12 @@ INSERT INTO administrator (person_id) SELECT %(person)s
 REMOVE_ADMINISTRATOR = "DELETE FROM administrator WHERE person_id = %(person)s RETURNING person_id"
 
 
-async def memberships(tx: Transaction, person: UUID) -> list[dict[str, Any]]:
+async def memberships(tx: UnitOfWork, person: UUID) -> list[dict[str, Any]]:
     """What a person is, and where, today; `school_id` is None for the whole group."""
     return await tx.rows(MEMBERSHIPS, {"person": person})
 
 
-async def invite(tx: Transaction, caller: Caller, person: UUID, days: float) -> dict[str, Any]:
+async def invite(tx: UnitOfWork, caller: Caller, person: UUID, days: float) -> dict[str, Any]:
     """A token with which a person sets a password; 404 for somebody unknown here.
 
     403 for a school's administrator when the person belongs to another school or to the group as well: whoever holds
@@ -97,26 +95,28 @@ async def invite(tx: Transaction, caller: Caller, person: UUID, days: float) -> 
     if row is None or (not caller.everywhere and not row["ours"] and not await _known_there(tx, caller, person)):
         raise Problem(404, "not_found")
     if not caller.everywhere and not row["ours"]:
-        raise Problem(403, "forbidden", "They belong elsewhere as well; an administrator of the group can invite them.")
+        raise Problem(
+            403, "forbidden", "This person has other schools too. An administrator of the group can invite them."
+        )
     return await _invitation(tx, person, days)
 
 
-async def _known_there(tx: Transaction, caller: Caller, person: UUID) -> bool:
+async def _known_there(tx: UnitOfWork, caller: Caller, person: UUID) -> bool:
     return any(row["school_id"] == caller.school for row in await memberships(tx, person))
 
 
-async def _invitation(tx: Transaction, person: UUID, days: float) -> dict[str, Any]:
+async def _invitation(tx: UnitOfWork, person: UUID, days: float) -> dict[str, Any]:
     token = secrets.token_urlsafe(32)
     row = await tx.row(INVITE, {"hash": digest(token), "person": person, "seconds": days * 86_400})
     assert row is not None
     return {"person_id": person, "token": token, "expires_at": row["expires_at"]}
 
 
-async def accept(tx: Transaction, token: str, name: str, hashed: str) -> UUID:
+async def accept(tx: UnitOfWork, token: str, name: str, hashed: str) -> UUID:
     """Set name and password of the one who was invited; every other invitation of theirs is used up, too."""
     row = await tx.row(USE_INVITATION, {"hash": digest(token)})
     if row is None:
-        raise Problem(401, "unauthenticated", "The invitation is unknown, used or over.")
+        raise Problem(401, "unauthenticated", "The invitation is unknown, already used, or expired.")
     person: UUID = row["person_id"]
     values = {"person": person, "name": name, "hash": hashed}
     wrong = {"loc": ["body", "name"], "code": "taken", "message": "is not free; an address must be your own"}
@@ -129,20 +129,20 @@ async def accept(tx: Transaction, token: str, name: str, hashed: str) -> UUID:
     return person
 
 
-async def forget_invitations(rows: Transactions) -> None:
+async def forget_invitations(rows: UnitOfWorkFactory) -> None:
     """Drop those that have long been over."""
     async with rows.begin() as tx:
         await tx.execute(FORGET_INVITATIONS)
 
 
-async def link(tx: Transaction, person: UUID, uid: str) -> None:
+async def link(tx: UnitOfWork, person: UUID, uid: str) -> None:
     """Let a Firebase user sign in as this person."""
     if await tx.row(TAKEN, {"person": person, "uid": uid}) is not None:
-        raise Problem(409, "conflict", "This Firebase user is linked to somebody else.")
+        raise Problem(409, "conflict", "This Firebase user is linked to another person.")
     await tx.execute(LINK, {"person": person, "uid": uid})
 
 
-async def add_administrator(tx: Transaction, given_name: str, family_name: str, days: float) -> dict[str, Any]:
+async def add_administrator(tx: UnitOfWork, given_name: str, family_name: str, days: float) -> dict[str, Any]:
     """A new person who administers the whole group, and their invitation."""
     person = uuid7()
     await tx.execute(ADD_ADMINISTRATOR, {"person": person, "given_name": given_name, "family_name": family_name})

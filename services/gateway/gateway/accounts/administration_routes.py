@@ -4,18 +4,21 @@ import datetime as dt
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 
 from gateway.accounts import accounts
 from gateway.accounts.reads import LIST_ACTS, LIST_ADMINISTRATORS, ActPage, AdministratorPage
-from gateway.http.dependencies import Rows, school_of, seen_by
+from gateway.http.dependencies import Configured, Rows, school_of, seen_by
 from gateway.http.fields import Label, Limit, Wanted
+from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import Instant
 from gateway.problems import Problem
-from gateway.security.access_control import Known, SignedIn
+from gateway.security.access_control import ADMINS, PLATFORM, allow
+from gateway.security.audit import Audited
+from gateway.security.caller import CurrentCaller
 
-router = APIRouter(prefix="/v1", tags=["access"])
+router = APIRouter(prefix="/v1", tags=["access"], route_class=GuardedRoute)
 
 
 class AdministratorIn(BaseModel):
@@ -34,26 +37,37 @@ class Invitation(BaseModel):
     expires_at: dt.datetime
 
 
-@router.post("/people/{person_id}/invitations", status_code=201, response_model=Invitation)
-async def invite(person_id: UUID, caller: SignedIn, rows: Rows, request: Request) -> dict[str, Any]:
+@router.post(
+    "/people/{person_id}/invitations",
+    status_code=201,
+    response_model=Invitation,
+    dependencies=[allow(ADMINS, scope="people:write", audience="session")],
+)
+async def invite(person_id: UUID, caller: CurrentCaller, rows: Rows, settings: Configured) -> dict[str, Any]:
     """A token with which a person sets a name and a password; also when they have forgotten theirs."""
     async with rows.begin() as tx:
-        days = request.app.state.service.settings.invitation_days
-        return await accounts.invite(tx, caller, person_id, days)
+        return await accounts.invite(tx, caller, person_id, settings.invitation_days)
 
 
-@router.post("/administrators", status_code=201, response_model=Invitation)
-async def add_administrator(body: AdministratorIn, caller: SignedIn, rows: Rows, request: Request) -> dict[str, Any]:
+@router.post(
+    "/administrators",
+    status_code=201,
+    response_model=Invitation,
+    dependencies=[allow(PLATFORM, scope="administrators:write", audience="session")],
+)
+async def add_administrator(
+    body: AdministratorIn, rows: Rows, audited: Audited, settings: Configured
+) -> dict[str, Any]:
     """A new administrator of the group, and the invitation to hand to them."""
     async with rows.begin() as tx:
-        days = request.app.state.service.settings.invitation_days
+        days = settings.invitation_days
         invitation = await accounts.add_administrator(tx, body.given_name, body.family_name, days)
-    caller.trail.subject["person_id"] = str(invitation["person_id"])
+    audited.subject["person_id"] = str(invitation["person_id"])
     return invitation
 
 
-@router.get("/administrators")
-async def administrators(_: Known, rows: Rows, after: UUID | None = None, limit: Limit = 50) -> AdministratorPage:
+@router.get("/administrators", dependencies=[allow(PLATFORM, scope="administrators:read")])
+async def administrators(rows: Rows, after: UUID | None = None, limit: Limit = 50) -> AdministratorPage:
     """Who administers the group."""
     async with rows.begin() as tx:
         found = await LIST_ADMINISTRATORS.all(tx, after=after, limit=limit + 1)
@@ -61,20 +75,24 @@ async def administrators(_: Known, rows: Rows, after: UUID | None = None, limit:
     return AdministratorPage(items=items, next=items[-1].person_id if len(found) > limit else None)
 
 
-@router.delete("/administrators/{person_id}", status_code=204)
-async def remove_administrator(person_id: UUID, caller: SignedIn, rows: Rows) -> Response:
+@router.delete(
+    "/administrators/{person_id}",
+    status_code=204,
+    dependencies=[allow(PLATFORM, scope="administrators:write", audience="session")],
+)
+async def remove_administrator(person_id: UUID, caller: CurrentCaller, rows: Rows) -> Response:
     """Take the group's administration from somebody, never from oneself; their session ends at its next renewal."""
     if person_id == caller.person:
-        raise Problem(409, "conflict", "Nobody removes themselves: another administrator can.")
+        raise Problem(409, "conflict", "You cannot remove yourself. Ask another administrator.")
     async with rows.begin() as tx:
         if await tx.row(accounts.REMOVE_ADMINISTRATOR, {"person": person_id}) is None:
             raise Problem(404, "not_found")
     return Response(status_code=204)
 
 
-@router.get("/audit")
-async def audited(
-    caller: Known,
+@router.get("/audit", dependencies=[allow(ADMINS, scope="audit:read")])
+async def read_audit(
+    caller: CurrentCaller,
     rows: Rows,
     school: Wanted = None,
     person: UUID | None = None,

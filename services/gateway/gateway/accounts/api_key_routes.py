@@ -8,16 +8,20 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from uuid_utils.compat import uuid7
 
 from gateway.accounts import api_keys
+from gateway.accounts.dependencies import ApiKeys
 from gateway.accounts.reads import LIST_KEYS, READ_KEY, Key, KeyPage, NewKey
-from gateway.http.dependencies import Rows, SignInTools, school_of, seen_by
+from gateway.http.dependencies import Rows, school_of, seen_by
 from gateway.http.fields import Label, Limit, Wanted
+from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import Instant
 from gateway.problems import Problem
-from gateway.security.access_control import SCOPES, Known, SignedIn
-from shared.http.preconditions import NeededMatch, check_version, etag
-from shared.transactions.unit_of_work import Transaction
+from gateway.security.access_control import ADMINS, SCOPES, allow
+from gateway.security.audit import Audited
+from gateway.security.caller import CurrentCaller
+from shared.http.preconditions import RequiredMatch, check_version, etag
+from shared.transactions.unit_of_work import UnitOfWork
 
-router = APIRouter(prefix="/v1", tags=["access"])
+router = APIRouter(prefix="/v1", tags=["access"], route_class=GuardedRoute)
 
 Scope = Literal[SCOPES]  # type: ignore[valid-type]
 
@@ -41,36 +45,36 @@ class KeyChange(BaseModel):
     expires_at: Instant | None = None
 
 
-@router.post("/keys", status_code=201)
-async def add_key(body: KeyIn, caller: SignedIn, rows: Rows, response: Response) -> NewKey:
+@router.post("/keys", status_code=201, dependencies=[allow(ADMINS, scope="keys:write", audience="session")])
+async def add_key(body: KeyIn, caller: CurrentCaller, rows: Rows, audited: Audited, response: Response) -> NewKey:
     """Make a key. It can do no more than its maker."""
     if api_keys.over(body.expires_at):
         raise Problem(422, "invalid", errors=[{"loc": ["body", "expires_at"], "code": "past", "message": "is over"}])
     if body.role == "platform_admin":
         if not caller.everywhere or body.school is not None:
-            raise Problem(403, "forbidden", "Only an administrator of the group makes keys for it, without a school.")
+            raise Problem(403, "forbidden", "Only an administrator of the group may create a key without a school.")
         school = None
     else:
-        school = await school_of(rows, caller, body.school)
+        audited.school = school = await school_of(rows, caller, body.school)
     values = body.model_dump(exclude={"school"}) | {"id": uuid7(), "school": school, "by": caller.person}
     async with rows.begin() as tx:
         await _school_there(tx, school)
         secret = await api_keys.add(tx, values)
         made = await _key(tx, values["id"])
-    caller.trail.subject["key_id"] = str(made.id)
+    audited.subject["key_id"] = str(made.id)
     response.headers["Location"] = f"/v1/keys/{made.id}"
     response.headers["ETag"] = etag(made.version)
     return NewKey(**made.model_dump(), secret=secret)
 
 
-async def _school_there(tx: Transaction, school: UUID | None) -> None:
+async def _school_there(tx: UnitOfWork, school: UUID | None) -> None:
     if school is not None and await tx.row("SELECT FROM school WHERE school_id = %(s)s", {"s": school}) is None:
         raise Problem(404, "unknown_school")
 
 
-@router.get("/keys")
+@router.get("/keys", dependencies=[allow(ADMINS, scope="keys:read")])
 async def list_keys(
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     school: Wanted = None,
     *,
@@ -86,8 +90,8 @@ async def list_keys(
     return KeyPage(items=items, next=items[-1].id if len(found) > limit else None)
 
 
-@router.get("/keys/{key_id}")
-async def read_key(key_id: UUID, caller: Known, rows: Rows, response: Response) -> Key:
+@router.get("/keys/{key_id}", dependencies=[allow(ADMINS, scope="keys:read")])
+async def read_key(key_id: UUID, caller: CurrentCaller, rows: Rows, response: Response) -> Key:
     """One key, with its ETag."""
     async with seen_by(rows, caller) as tx:
         found = await _key(tx, key_id)
@@ -95,14 +99,14 @@ async def read_key(key_id: UUID, caller: Known, rows: Rows, response: Response) 
     return found
 
 
-@router.patch("/keys/{key_id}")
+@router.patch("/keys/{key_id}", dependencies=[allow(ADMINS, scope="keys:write", audience="session")])
 async def change_key(
     key_id: UUID,
     body: KeyChange,
-    caller: SignedIn,
+    caller: CurrentCaller,
     rows: Rows,
-    tools: SignInTools,
-    version: NeededMatch,
+    keys: ApiKeys,
+    version: RequiredMatch,
     response: Response,
 ) -> Key:
     """Rename a key or move its end. Needs If-Match."""
@@ -114,22 +118,22 @@ async def change_key(
         wanted = {"name": before.name, "expires_at": before.expires_at} | body.model_dump(exclude_unset=True)
         await tx.execute(api_keys.CHANGE, {"id": key_id, **wanted, "name": wanted["name"] or before.name})
         changed = await _key(tx, key_id)
-    tools.keys.forget(key_id)
+    keys.forget(key_id)
     response.headers["ETag"] = etag(changed.version)
     return changed
 
 
-@router.delete("/keys/{key_id}", status_code=204)
-async def revoke_key(key_id: UUID, caller: SignedIn, rows: Rows, tools: SignInTools) -> Response:
+@router.delete("/keys/{key_id}", status_code=204, dependencies=[allow(ADMINS, scope="keys:write", audience="session")])
+async def revoke_key(key_id: UUID, caller: CurrentCaller, rows: Rows, keys: ApiKeys) -> Response:
     """Revoke a key, at once here and within seconds on other gateways. Revoking again changes nothing."""
     async with seen_by(rows, caller) as tx:
         await _key(tx, key_id)
         await tx.execute(api_keys.REVOKE, {"id": key_id})
-    tools.keys.forget(key_id)
+    keys.forget(key_id)
     return Response(status_code=204)
 
 
-async def _key(tx: Transaction, key_id: UUID) -> Key:
+async def _key(tx: UnitOfWork, key_id: UUID) -> Key:
     found = await READ_KEY.first(tx, id=key_id)
     if found is None:
         raise Problem(404, "not_found")

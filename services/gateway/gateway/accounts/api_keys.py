@@ -8,10 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
-from shared.transactions.unit_of_work import Transaction, Transactions
+from gateway.security.caller import API_KEY_PREFIX, Caller
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
-PREFIX = "sck_"
 REMEMBERED_SECONDS = 5.0
 """How long a gateway may go on taking a key that was revoked on another one."""
 MOST_REMEMBERED = 10_000
@@ -45,9 +44,9 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-async def add(tx: Transaction, values: dict[str, Any]) -> str:
+async def add(tx: UnitOfWork, values: dict[str, Any]) -> str:
     """Add a key; its secret, which is shown once."""
-    secret = PREFIX + secrets.token_urlsafe(32)
+    secret = API_KEY_PREFIX + secrets.token_urlsafe(32)
     await tx.execute(ADD, values | {"hash": digest(secret), "hint": secret[-4:]})
     return secret
 
@@ -55,7 +54,7 @@ async def add(tx: Transaction, values: dict[str, Any]) -> str:
 class Keys:
     """Finds who comes with a key; remembers it for some seconds."""
 
-    def __init__(self, rows: Transactions) -> None:
+    def __init__(self, rows: UnitOfWorkFactory) -> None:
         self._rows = rows
         self._known: dict[bytes, tuple[float, dict[str, Any]]] = {}
 
@@ -68,7 +67,7 @@ class Keys:
                 row = await (await connection.execute(FIND, {"hash": hashed})).fetchone()
             if row is None:
                 self._known.pop(hashed, None)
-                raise Problem(401, "unauthenticated", "The key is unknown, revoked or over.")
+                raise Problem(401, "unauthenticated", "The API key is unknown, revoked or expired.")
             if len(self._known) >= MOST_REMEMBERED:
                 self._known.clear()
             self._known[hashed] = (time.monotonic() + REMEMBERED_SECONDS, row)

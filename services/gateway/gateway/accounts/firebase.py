@@ -45,7 +45,7 @@ class Firebase:
     async def user(self, token: str) -> FirebaseUser:
         """Who signed in; 401 when the token is not one of this project's, 503 while its certificates are away."""
         if not self._project:
-            raise Problem(401, "unauthenticated", "This installation takes no Firebase tokens.")
+            raise Problem(401, "unauthenticated", "This installation does not accept Firebase tokens.")
         try:
             key = await self._key(str(jwt.get_unverified_header(token).get("kid")))
             claims = jwt.decode(
@@ -61,9 +61,9 @@ class Firebase:
             raise Problem(401, "unauthenticated", f"The Firebase token is refused: {problem}") from problem
         uid, signed_in = claims["sub"], claims["auth_time"]
         if not isinstance(uid, str) or not 0 < len(uid) <= LONGEST_UID:
-            raise Problem(401, "unauthenticated", "The Firebase token names nobody.")
+            raise Problem(401, "unauthenticated", "The Firebase token does not name a user.")
         if not isinstance(signed_in, int | float) or signed_in > time.time() + LEEWAY_SECONDS:
-            raise Problem(401, "unauthenticated", "The Firebase token is from the future.")
+            raise Problem(401, "unauthenticated", "The Firebase token was issued in the future.")
         email = claims.get("email") if claims.get("email_verified") is True else None
         return FirebaseUser(uid, email.lower() if isinstance(email, str) else None)
 
@@ -83,7 +83,7 @@ class Firebase:
             }
         except (httpx.HTTPError, ValueError, AttributeError) as problem:
             log.warning("firebase.certificates_away", error=type(problem).__name__)
-            raise Problem(503, "unavailable", "Firebase's certificates cannot be fetched.") from problem
+            raise Problem(503, "unavailable", "The certificates of Firebase cannot be fetched.") from problem
         self._keys = {kid: key for kid, key in found.items() if isinstance(key, RSAPublicKey)}
         age = re.search(r"max-age=(\d+)", answer.headers.get("cache-control", ""))
         self._fresh_until = time.monotonic() + max(SHORTEST_SECONDS, float(age.group(1)) if age else 0.0)

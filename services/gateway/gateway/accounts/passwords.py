@@ -9,7 +9,7 @@ from pwdlib import PasswordHash
 from pydantic import StringConstraints
 
 from gateway.problems import Problem
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 AT_ONCE = 2
 """Each takes tens of milliseconds of a core and 64 MB."""
@@ -67,13 +67,13 @@ class Passwords:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._places.acquire()
         except TimeoutError:
-            raise Problem(503, "unavailable", "Too many people are signing in right now.") from None
+            raise Problem(503, "unavailable", "Too many people are signing in. Try again later.") from None
 
 
 class Failures:
     """Counts wrong passwords by name, whether or not anybody has it, so that waiting tells nothing."""
 
-    def __init__(self, rows: Transactions, free: int, longest: float) -> None:
+    def __init__(self, rows: UnitOfWorkFactory, free: int, longest: float) -> None:
         self._rows = rows
         self._limits = {"free": free, "longest": longest}
 
@@ -91,7 +91,7 @@ class Failures:
             await tx.execute(SUCCEEDED, {"name": _hash(name)})
 
 
-async def forget_failures(rows: Transactions) -> None:
+async def forget_failures(rows: UnitOfWorkFactory) -> None:
     """Drop what is a day old."""
     async with rows.begin() as tx:
         await tx.execute(FORGET)

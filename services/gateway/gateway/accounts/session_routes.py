@@ -7,15 +7,18 @@ from fastapi import APIRouter, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
 
 from gateway.accounts import accounts, sessions
+from gateway.accounts.dependencies import Tools
 from gateway.accounts.passwords import Password
-from gateway.accounts.sessions import Reused, Wish
-from gateway.http.dependencies import Rows, SignInTools
+from gateway.accounts.sessions import RefreshTokenReused, SessionRequest
+from gateway.http.dependencies import Rows
+from gateway.http.guarded_route import GuardedRoute
 from gateway.problems import Problem
 from gateway.security import audit
-from gateway.security.access_control import KnownPerson
+from gateway.security.access_control import EVERYBODY, allow, public
+from gateway.security.caller import CurrentCaller
 from shared.events.values import Role
 
-router = APIRouter(prefix="/v1", tags=["sign-in"])
+router = APIRouter(prefix="/v1", tags=["sign-in"], route_class=GuardedRoute)
 
 Name = Annotated[
     str,
@@ -98,8 +101,8 @@ class FirebaseLink(BaseModel):
     firebase_token: Annotated[str, StringConstraints(min_length=1, max_length=8192)]
 
 
-@router.post("/sessions", response_model=Session)
-async def sign_in(body: SignIn, rows: Rows, tools: SignInTools) -> dict[str, Any]:
+@router.post("/sessions", response_model=Session, dependencies=[public()])
+async def sign_in(body: SignIn, rows: Rows, tools: Tools) -> dict[str, Any]:
     """Sign in. 401 says nothing of whether the name exists; 422 `membership_needed` lists roles to choose from."""
     by = "password" if body.name is not None else "firebase"
     person: UUID | None = None
@@ -109,7 +112,7 @@ async def sign_in(body: SignIn, rows: Rows, tools: SignInTools) -> dict[str, Any
         else:
             person = await _by_firebase(body.firebase_token or "", rows, tools)
         async with rows.begin() as tx:
-            session = await tools.sessions.open(tx, person, Wish(body.school, body.role))
+            session = await tools.sessions.open(tx, person, SessionRequest(body.school, body.role))
     except Problem as problem:
         await audit.note(
             rows, "POST /v1/sessions", status=problem.status, code=problem.code, person=person, subject={"by": by}
@@ -127,7 +130,7 @@ async def sign_in(body: SignIn, rows: Rows, tools: SignInTools) -> dict[str, Any
     return session
 
 
-async def _by_password(name: str, password: str, rows: Rows, tools: SignInTools) -> UUID:
+async def _by_password(name: str, password: str, rows: Rows, tools: Tools) -> UUID:
     await tools.failures.attempt(name)
     async with rows.begin() as tx:
         account = await tx.row(accounts.BY_NAME, {"name": name})
@@ -138,37 +141,37 @@ async def _by_password(name: str, password: str, rows: Rows, tools: SignInTools)
     return found
 
 
-async def _by_firebase(token: str, rows: Rows, tools: SignInTools) -> UUID:
+async def _by_firebase(token: str, rows: Rows, tools: Tools) -> UUID:
     user = await tools.firebase.user(token)
     async with rows.begin() as tx:
         account = await tx.row(accounts.BY_FIREBASE, {"uid": user.uid, "email": user.email})
     if account is None:
-        raise Problem(401, "unauthenticated", "Nobody here is linked to this Firebase user.")
+        raise Problem(401, "unauthenticated", "No person is linked to this Firebase user.")
     found: UUID = account["person_id"]
     return found
 
 
-@router.post("/sessions/refresh", response_model=Session)
-async def refresh(body: Renewal, rows: Rows, tools: SignInTools) -> dict[str, Any]:
+@router.post("/sessions/refresh", response_model=Session, dependencies=[public()])
+async def refresh(body: Renewal, rows: Rows, tools: Tools) -> dict[str, Any]:
     """Both tokens anew. A refresh token that comes a second time ends its session everywhere."""
     try:
-        return await tools.sessions.renew(body.refresh_token, Wish(body.school, body.role))
-    except Reused as problem:
+        return await tools.sessions.renew(body.refresh_token, SessionRequest(body.school, body.role))
+    except RefreshTokenReused as problem:
         await audit.note(
             rows, "POST /v1/sessions/refresh", status=problem.status, code=problem.code, person=problem.person
         )
         raise
 
 
-@router.post("/sessions/end", status_code=204)
-async def sign_out(body: End, tools: SignInTools) -> Response:
+@router.post("/sessions/end", status_code=204, dependencies=[public()])
+async def sign_out(body: End, tools: Tools) -> Response:
     """Sign out. An access token goes on until its minutes are over."""
     await tools.sessions.end(body.refresh_token)
     return Response(status_code=204)
 
 
-@router.post("/invitations/accept", status_code=204)
-async def accept(body: Acceptance, rows: Rows, tools: SignInTools) -> Response:
+@router.post("/invitations/accept", status_code=204, dependencies=[public()])
+async def accept(body: Acceptance, rows: Rows, tools: Tools) -> Response:
     """Set name and password with an invitation; every session of the person ends."""
     hashed = await tools.passwords.hash(body.password)
     async with rows.begin() as tx:
@@ -178,8 +181,8 @@ async def accept(body: Acceptance, rows: Rows, tools: SignInTools) -> Response:
     return Response(status_code=204)
 
 
-@router.put("/me/password", status_code=204)
-async def change_password(body: PasswordChange, caller: KnownPerson, rows: Rows, tools: SignInTools) -> Response:
+@router.put("/me/password", status_code=204, dependencies=[allow(EVERYBODY, audience="person")])
+async def change_password(body: PasswordChange, caller: CurrentCaller, rows: Rows, tools: Tools) -> Response:
     """Change one's password; every session ends, this one's refresh token included."""
     await tools.failures.attempt(str(caller.person))
     async with rows.begin() as tx:
@@ -195,8 +198,8 @@ async def change_password(body: PasswordChange, caller: KnownPerson, rows: Rows,
     return Response(status_code=204)
 
 
-@router.put("/me/firebase", status_code=204)
-async def link_firebase(body: FirebaseLink, caller: KnownPerson, rows: Rows, tools: SignInTools) -> Response:
+@router.put("/me/firebase", status_code=204, dependencies=[allow(EVERYBODY, audience="person")])
+async def link_firebase(body: FirebaseLink, caller: CurrentCaller, rows: Rows, tools: Tools) -> Response:
     """Let a Firebase user sign in as the caller; one that is linked to somebody else is 409."""
     user = await tools.firebase.user(body.firebase_token)
     async with rows.begin() as tx:

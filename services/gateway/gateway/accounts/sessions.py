@@ -10,7 +10,7 @@ from gateway.accounts import accounts
 from gateway.accounts.api_keys import digest
 from gateway.problems import Problem
 from shared.http.tokens import Claims, Signer
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 OPEN = """
 INSERT INTO refresh_token (hash, family, person_id, role, school_id, expires_at)
@@ -37,7 +37,7 @@ UPDATE refresh_token SET revoked_at = clock_timestamp() WHERE person_id = %(pers
 FORGET = "DELETE FROM refresh_token WHERE expires_at < clock_timestamp() - interval '30 days'"
 
 
-class Reused(Problem):
+class RefreshTokenReused(Problem):
     """A refresh token came a second time; `person` is whose it was."""
 
     def __init__(self, person: UUID) -> None:
@@ -46,14 +46,14 @@ class Reused(Problem):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class SessionRequest:
     """As what, and where, somebody wants to sign in, if they say."""
 
     school: UUID | None = None
     role: str | None = None
 
 
-def choose(memberships: list[dict[str, Any]], wish: Wish) -> dict[str, Any]:
+def choose(memberships: list[dict[str, Any]], wish: SessionRequest) -> dict[str, Any]:
     """The one membership that fits the wish; 403 if there is none, 422 with the list if there are several."""
     fitting = [
         m
@@ -61,7 +61,7 @@ def choose(memberships: list[dict[str, Any]], wish: Wish) -> dict[str, Any]:
         if (wish.school is None or m["school_id"] == wish.school) and (wish.role is None or m["role"] == wish.role)
     ]
     if not fitting:
-        raise Problem(403, "forbidden", "You have no such role at such a school today.")
+        raise Problem(403, "forbidden", "You do not have this role at this school today.")
     if len(fitting) > 1:
         listed = [m | {"school_id": str(m["school_id"]) if m["school_id"] else None} for m in fitting]
         raise Problem(422, "membership_needed", memberships=listed)
@@ -71,13 +71,17 @@ def choose(memberships: list[dict[str, Any]], wish: Wish) -> dict[str, Any]:
 class Sessions:
     """Opens, renews and ends sessions."""
 
-    def __init__(self, rows: Transactions, signing_key: bytes, access: dt.timedelta, refresh: dt.timedelta) -> None:
+    def __init__(
+        self, rows: UnitOfWorkFactory, signing_key: bytes, access: dt.timedelta, refresh: dt.timedelta
+    ) -> None:
         self._rows = rows
         self._signer = Signer(signing_key)
         self._access = access
         self._refresh = refresh
 
-    async def open(self, tx: Transaction, person: UUID, wish: Wish, family: UUID | None = None) -> dict[str, Any]:
+    async def open(
+        self, tx: UnitOfWork, person: UUID, wish: SessionRequest, family: UUID | None = None
+    ) -> dict[str, Any]:
         """Both tokens for a person in one of their roles."""
         as_what = choose(await accounts.memberships(tx, person), wish)
         token = secrets.token_urlsafe(32)
@@ -96,17 +100,17 @@ class Sessions:
             "school_id": as_what["school_id"],
         }
 
-    async def renew(self, token: str, wish: Wish) -> dict[str, Any]:
+    async def renew(self, token: str, wish: SessionRequest) -> dict[str, Any]:
         """Both tokens anew, in another role if wished; 401 when it is over, for its whole family when it was used."""
         async with self._rows.begin() as tx:
             row = await tx.row(USE, {"hash": digest(token)})
             if row is not None:
-                same = Wish(row["school_id"], row["role"])
-                return await self.open(tx, row["person_id"], same if wish == Wish() else wish, row["family"])
+                same = SessionRequest(row["school_id"], row["role"])
+                return await self.open(tx, row["person_id"], same if wish == SessionRequest() else wish, row["family"])
             reused = await tx.row(REVOKE_REUSED, {"hash": digest(token)})
         if reused is not None:
-            raise Reused(reused["person_id"])
-        raise Problem(401, "unauthenticated", "The refresh token is unknown or over.")
+            raise RefreshTokenReused(reused["person_id"])
+        raise Problem(401, "unauthenticated", "The refresh token is unknown or expired.")
 
     async def end(self, token: str) -> None:
         """Sign out: the family ends; an access token goes on until its minutes are over."""
@@ -114,12 +118,12 @@ class Sessions:
             await tx.execute(END, {"hash": digest(token)})
 
 
-async def end_all(tx: Transaction, person: UUID) -> None:
+async def end_all(tx: UnitOfWork, person: UUID) -> None:
     """End every session of a person: their password has changed."""
     await tx.execute(END_ALL, {"person": person})
 
 
-async def forget_sessions(rows: Transactions) -> None:
+async def forget_sessions(rows: UnitOfWorkFactory) -> None:
     """Drop tokens that have long been over."""
     async with rows.begin() as tx:
         await tx.execute(FORGET)

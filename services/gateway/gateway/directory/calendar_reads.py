@@ -9,7 +9,7 @@ from sqlmodel import col
 from gateway.http.fields import Span
 from gateway.tables import CalendarRow, ClosureRow, SchoolRow, TermRow
 from shared.persistence.query import Query, given, showing
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 WEEKDAYS = [1, 2, 3, 4, 5]
 """Of a school that has never said anything of its calendar."""
@@ -72,7 +72,7 @@ LIST_CLOSURES = Query(
 )
 
 
-async def calendar_of(tx: Transaction, school: UUID) -> Calendar | None:
+async def calendar_of(tx: UnitOfWork, school: UUID) -> Calendar | None:
     """Read the calendar of a school; None where there is no such school."""
     week = await READ_WEEK.first(tx, school=school)
     if week is None:

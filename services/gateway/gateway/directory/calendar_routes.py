@@ -12,13 +12,15 @@ from gateway.directory.calendar_reads import Calendar, TermIn, calendar_of
 from gateway.directory.school_routes import ours
 from gateway.http.dependencies import Rows, seen_by
 from gateway.http.fields import Span, Strict
+from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import WHOLE
 from gateway.problems import Problem
-from gateway.security.access_control import Known
+from gateway.security.access_control import ADMINS, EVERYBODY, allow
+from gateway.security.caller import CurrentCaller
 from shared.http.preconditions import IfMatch, etag
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
-router = APIRouter(prefix="/v1/schools/{school_id}", tags=["schools"])
+router = APIRouter(prefix="/v1/schools/{school_id}", tags=["schools"], route_class=GuardedRoute)
 
 
 class CalendarIn(Strict):
@@ -38,16 +40,16 @@ class CalendarIn(Strict):
         return self
 
 
-@router.get("/calendar")
-async def calendar(school_id: UUID, caller: Known, rows: Rows, response: Response) -> Calendar:
+@router.get("/calendar", dependencies=[allow(EVERYBODY, scope="schools:read")])
+async def calendar(school_id: UUID, caller: CurrentCaller, rows: Rows, response: Response) -> Calendar:
     """School days, terms and closures."""
     async with seen_by(rows, caller) as tx:
         return await _calendar(tx, ours(caller, school_id), response)
 
 
-@router.put("/calendar")
+@router.put("/calendar", dependencies=[allow(ADMINS, scope="schools:write")])
 async def replace_calendar(
-    school_id: UUID, body: CalendarIn, caller: Known, rows: Rows, expected: IfMatch, response: Response
+    school_id: UUID, body: CalendarIn, caller: CurrentCaller, rows: Rows, expected: IfMatch, response: Response
 ) -> Calendar:
     """Replace the parts of the calendar that are given."""
     terms = [term.model_dump() for term in body.terms] if body.terms is not None else None
@@ -58,9 +60,9 @@ async def replace_calendar(
         return await _calendar(tx, school_id, response)
 
 
-@router.post("/closures", status_code=201)
+@router.post("/closures", status_code=201, dependencies=[allow(ADMINS, scope="schools:write")])
 async def close(
-    school_id: UUID, body: Span, caller: Known, rows: Rows, expected: IfMatch, response: Response
+    school_id: UUID, body: Span, caller: CurrentCaller, rows: Rows, expected: IfMatch, response: Response
 ) -> Calendar:
     """Close the school for some days; what is scheduled for school days moves with it."""
     async with seen_by(rows, caller) as tx:
@@ -68,14 +70,14 @@ async def close(
         return await _calendar(tx, school_id, response)
 
 
-@router.delete("/closures/{closure_id}", status_code=204)
-async def reopen(school_id: UUID, closure_id: UUID, caller: Known, rows: Rows, expected: IfMatch) -> None:
+@router.delete("/closures/{closure_id}", status_code=204, dependencies=[allow(ADMINS, scope="schools:write")])
+async def reopen(school_id: UUID, closure_id: UUID, caller: CurrentCaller, rows: Rows, expected: IfMatch) -> None:
     """Take a closure back."""
     async with seen_by(rows, caller) as tx:
         await schools.reopen(tx, ours(caller, school_id), expected, closure_id)
 
 
-async def _calendar(tx: Transaction, school: UUID, response: Response) -> Calendar:
+async def _calendar(tx: UnitOfWork, school: UUID, response: Response) -> Calendar:
     found = await calendar_of(tx, school)
     if found is None:
         raise Problem(404, "not_found")

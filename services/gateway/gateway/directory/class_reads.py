@@ -4,7 +4,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 from sqlalchemy import Text
-from sqlmodel import any_, col, select
+from sqlmodel import col, select
 
 from gateway.tables import EnrolmentRow, EnrolmentShown, SchoolClassRow, SchoolClassShown
 from shared.persistence.query import Query, given, showing
@@ -39,7 +39,7 @@ LIST_CLASSES = Query(
     .order_by(col(SchoolClassRow.class_id))
     .limit(given("limit")),
     id=col(SchoolClassRow.class_id) == given("id"),
-    grade=given("grade", Text) == any_(col(SchoolClassRow.grades)),
+    grade=given("grade", Text) == col(SchoolClassRow.grades).any_(),
     kind=col(SchoolClassRow.kind) == given("kind"),
     active=col(SchoolClassRow.active) == given("active"),
     person=col(SchoolClassRow.class_id).in_(OF_PERSON),

@@ -11,15 +11,17 @@ from gateway.directory import classes
 from gateway.directory.class_reads import LIST_CLASSES, LIST_ENROLMENTS, ClassRead, EnrolmentPage
 from gateway.http.dependencies import InSchool, Rows
 from gateway.http.fields import Code, Grade, Key, Limit, Name, SourcedId, Strict, Until, Wanted
+from gateway.http.guarded_route import GuardedRoute
 from gateway.http.idempotency import answered
 from gateway.http.json_types import Flag
 from gateway.problems import Problem
-from gateway.security.access_control import Known
+from gateway.security.access_control import ADMINS, STAFF, allow
+from gateway.security.caller import CurrentCaller
 from gateway.tables import ClassKind, ClassRole
 from shared.http.preconditions import IfMatch, etag
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
-router = APIRouter(prefix="/v1/classes", tags=["classes"])
+router = APIRouter(prefix="/v1/classes", tags=["classes"], route_class=GuardedRoute)
 
 
 class ClassIn(Strict):
@@ -83,14 +85,13 @@ class EnrolmentsIn(Strict):
     def each_once(self) -> Self:
         """One person in one role, once."""
         if len({(e.person_id, e.role) for e in self.enrolments}) < len(self.enrolments):
-            msg = "names a person twice in one role"
+            msg = "lists a person twice in one role"
             raise ValueError(msg)
         return self
 
 
-@router.get("")
+@router.get("", dependencies=[allow(STAFF, scope="classes:read")])
 async def listing(
-    _: Known,
     rows: Rows,
     school: InSchool,
     grade: Wanted = None,
@@ -108,9 +109,9 @@ async def listing(
     return ClassPage.model_construct(items=items, next=items[-1].id if len(found) > limit else None)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, dependencies=[allow(ADMINS, scope="classes:write")])
 async def create(
-    body: ClassIn, caller: Known, rows: Rows, school: InSchool, response: Response, idempotency_key: Key = None
+    body: ClassIn, caller: CurrentCaller, rows: Rows, school: InSchool, response: Response, idempotency_key: Key = None
 ) -> Class:
     """Add a class by hand; under the same Idempotency-Key once."""
     class_id = uuid7()
@@ -125,16 +126,16 @@ async def create(
         return await _answer(tx, school, class_id, response)
 
 
-@router.get("/{class_id}")
-async def read(class_id: UUID, _: Known, rows: Rows, school: InSchool, response: Response) -> Class:
+@router.get("/{class_id}", dependencies=[allow(STAFF, scope="classes:read")])
+async def read(class_id: UUID, rows: Rows, school: InSchool, response: Response) -> Class:
     """One class."""
     async with rows.request(school) as tx:
         return await _answer(tx, school, class_id, response)
 
 
-@router.patch("/{class_id}")
+@router.patch("/{class_id}", dependencies=[allow(ADMINS, scope="classes:write")])
 async def change(
-    class_id: UUID, body: ClassChange, _: Known, rows: Rows, school: InSchool, expected: IfMatch, response: Response
+    class_id: UUID, body: ClassChange, rows: Rows, school: InSchool, expected: IfMatch, response: Response
 ) -> Class:
     """Change a class, end it (`active`), or take it up again."""
     async with rows.request(school) as tx:
@@ -142,10 +143,9 @@ async def change(
         return await _answer(tx, school, class_id, response)
 
 
-@router.get("/{class_id}/enrolments")
+@router.get("/{class_id}/enrolments", dependencies=[allow(STAFF, scope="classes:read")])
 async def enrolments(
     class_id: UUID,
-    _: Known,
     rows: Rows,
     school: InSchool,
     role: ClassRole | None = None,
@@ -164,18 +164,18 @@ async def enrolments(
     return EnrolmentPage(items=items + rest, next=items[-1].person_id if more else None)
 
 
-@router.post("/{class_id}/enrolments")
-async def enrol(class_id: UUID, body: EnrolmentsIn, _: Known, rows: Rows, school: InSchool) -> dict[str, int]:
+@router.post("/{class_id}/enrolments", dependencies=[allow(ADMINS, scope="classes:write")])
+async def enrol(class_id: UUID, body: EnrolmentsIn, rows: Rows, school: InSchool) -> dict[str, int]:
     """Put people into a class, or change since when and until when; 422 lists everybody who cannot be."""
     async with rows.begin() as tx:
         await classes.enrol(tx, school, class_id, [each.model_dump() for each in body.enrolments])
     return {"enrolled": len(body.enrolments)}
 
 
-@router.delete("/{class_id}/enrolments/{person_id}", status_code=204)
-async def withdraw(
-    class_id: UUID, person_id: UUID, _: Known, rows: Rows, school: InSchool, role: ClassRole = "student"
-) -> None:
+@router.delete(
+    "/{class_id}/enrolments/{person_id}", status_code=204, dependencies=[allow(ADMINS, scope="classes:write")]
+)
+async def withdraw(class_id: UUID, person_id: UUID, rows: Rows, school: InSchool, role: ClassRole = "student") -> None:
     """Take somebody out of a class today."""
     async with rows.begin() as tx:
         await classes.withdraw(tx, school, class_id, person_id, role)
@@ -185,7 +185,7 @@ def _out(found: ClassRead) -> Class:
     return Class.model_construct(**found.model_dump())
 
 
-async def _answer(tx: Transaction, school: UUID, class_id: UUID, response: Response) -> Class:
+async def _answer(tx: UnitOfWork, school: UUID, class_id: UUID, response: Response) -> Class:
     found = await LIST_CLASSES.first(tx, school=school, id=class_id, limit=1)
     if found is None:
         raise Problem(404, "not_found")

@@ -10,7 +10,7 @@ from gateway.directory import publish
 from gateway.directory.students import members
 from gateway.problems import Problem
 from shared.http.preconditions import check_version
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 ADD = """
 INSERT INTO school_class (class_id, school_id, sourced_id, title, code, kind, grades)
@@ -30,7 +30,7 @@ WHERE e.class_id = ANY(%(classes)s) AND e.role = 'student' AND NOT e.lapsed
 ENROL = """
 INSERT INTO enrolment AS e (class_id, person_id, role, school_id, leads, starts, ends, lapsed)
 SELECT %(class_id)s, r.person_id, r.role, %(school)s, r.leads, r.starts, r.ends,
-       r.ends IS NOT NULL AND r.ends <= school_today(%(school)s)
+       NOT is_current(r.ends, %(school)s)
 FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, role text, leads boolean, starts date, ends date)
 ORDER BY r.person_id, r.role
 ON CONFLICT (class_id, person_id, role) DO UPDATE SET leads = excluded.leads, starts = excluded.starts,
@@ -45,7 +45,7 @@ WHERE class_id = %(class_id)s AND person_id = %(person)s AND role = %(role)s AND
 LAPSE = """
 WITH over AS (
     SELECT class_id, person_id, role FROM enrolment
-    WHERE NOT lapsed AND ends <= current_date + 1 AND ends <= school_today(school_id)
+    WHERE NOT lapsed AND ends <= current_date + 1 AND NOT is_current(ends, school_id)
     ORDER BY ends LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 UPDATE enrolment e SET lapsed = true FROM over o
@@ -54,7 +54,7 @@ RETURNING e.school_id, e.person_id, e.role
 """
 
 
-async def add(tx: Transaction, class_id: UUID, school: UUID, facts: Mapping[str, Any]) -> None:
+async def add(tx: UnitOfWork, class_id: UUID, school: UUID, facts: Mapping[str, Any]) -> None:
     """A new class; 409 when the sourcedId is another's. Nobody is told: nobody is in it."""
     if await tx.row("SELECT FROM school WHERE school_id = %(school)s", {"school": school}) is None:
         raise Problem(404, "unknown_school")
@@ -62,7 +62,7 @@ async def add(tx: Transaction, class_id: UUID, school: UUID, facts: Mapping[str,
         raise Problem(409, "conflict", "Another class has this sourced_id.")
 
 
-async def change(tx: Transaction, school: UUID, class_id: UUID, expected: int | None, facts: Mapping[str, Any]) -> None:
+async def change(tx: UnitOfWork, school: UUID, class_id: UUID, expected: int | None, facts: Mapping[str, Any]) -> None:
     """Other facts; a class that ends or comes back is told of by its students."""
     pupils = await _hold_pupils(tx, class_id) if "active" in facts else []
     row = await tx.row(LOCK, {"class_id": class_id, "school": school})
@@ -75,26 +75,26 @@ async def change(tx: Transaction, school: UUID, class_id: UUID, expected: int | 
     )
     query = sql.SQL("UPDATE school_class SET version = version + 1, {} WHERE class_id = {}")
     await tx.execute(query.format(assigned, sql.Placeholder("class_id")), {"class_id": class_id, **facts})
-    await publish.tell(tx, students=pupils)
+    await publish.emit_states(tx, students=pupils)
 
 
-async def enrol(tx: Transaction, school: UUID, class_id: UUID, enrolments: Sequence[Mapping[str, Any]]) -> None:
+async def enrol(tx: UnitOfWork, school: UUID, class_id: UUID, enrolments: Sequence[Mapping[str, Any]]) -> None:
     """Put people into a class; 422 lists who is not of the school, or is to be a student and is none."""
     people = [each["person_id"] for each in enrolments]
     await members(tx, school, people)
     pupils = sorted({each["person_id"] for each in enrolments if each["role"] == "student"})
     found = {row["student_id"] for row in await tx.rows(STUDENTS, {"school": school, "people": pupils})}
     if strangers := [str(person) for person in pupils if person not in found]:
-        raise Problem(422, "unknown_people", "Some are no students of this school.", people=strangers)
+        raise Problem(422, "unknown_people", "Some ids are not students of this school.", people=strangers)
     await publish.bump_students(tx, [(school, pupil) for pupil in pupils])
     row = await tx.row(LOCK, {"class_id": class_id, "school": school})
     if row is None:
         raise Problem(404, "not_found")
     await tx.execute(ENROL, {"class_id": class_id, "school": school} | publish.rows(enrolments))
-    await publish.tell(tx, students=[(school, pupil) for pupil in pupils])
+    await publish.emit_states(tx, students=[(school, pupil) for pupil in pupils])
 
 
-async def withdraw(tx: Transaction, school: UUID, class_id: UUID, person: UUID, role: str) -> None:
+async def withdraw(tx: UnitOfWork, school: UUID, class_id: UUID, person: UUID, role: str) -> None:
     """End an enrolment today; 404 when there is none that goes on."""
     pupils = [(school, person)] if role == "student" else []
     await publish.bump_students(tx, pupils)
@@ -102,10 +102,10 @@ async def withdraw(tx: Transaction, school: UUID, class_id: UUID, person: UUID, 
         raise Problem(404, "not_found")
     if await tx.row(WITHDRAW, {"class_id": class_id, "person": person, "role": role}) is None:
         raise Problem(404, "not_found")
-    await publish.tell(tx, students=pupils)
+    await publish.emit_states(tx, students=pupils)
 
 
-async def end_lapsed(transactions: Transactions) -> None:
+async def end_lapsed(transactions: UnitOfWorkFactory) -> None:
     """Tell of students whose enrolment ended by its date, which no request and no import says."""
     ended = AT_ONCE
     while ended == AT_ONCE:
@@ -113,11 +113,11 @@ async def end_lapsed(transactions: Transactions) -> None:
             rows = await tx.rows(LAPSE, {"limit": AT_ONCE})
             pupils = sorted({(row["school_id"], row["person_id"]) for row in rows if row["role"] == "student"})
             await publish.bump_students(tx, pupils)
-            await publish.tell(tx, students=pupils)
+            await publish.emit_states(tx, students=pupils)
         ended = len(rows)
 
 
-async def _hold_pupils(tx: Transaction, class_id: UUID) -> list[tuple[UUID, UUID]]:
+async def _hold_pupils(tx: UnitOfWork, class_id: UUID) -> list[tuple[UUID, UUID]]:
     pupils = sorted((row["school_id"], row["student_id"]) for row in await tx.rows(PUPILS, {"classes": [class_id]}))
     await publish.bump_students(tx, pupils)
     return pupils

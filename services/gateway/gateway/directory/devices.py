@@ -7,7 +7,7 @@ from uuid import UUID
 from gateway.directory import publish
 from gateway.problems import Problem
 from shared.events import DeviceInvalidated
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 OWNERS = """
 SELECT person_id, sourced_id FROM person
@@ -46,7 +46,7 @@ RETURNING token
 """
 
 
-async def owners(tx: Transaction, named: Sequence[tuple[UUID | None, str | None]]) -> list[UUID]:
+async def owners(tx: UnitOfWork, named: Sequence[tuple[UUID | None, str | None]]) -> list[UUID]:
     """The people named, in order; 422 lists all that are unknown."""
     found = await tx.rows(OWNERS, {"ids": [i for i, _ in named if i], "sourced": [s for _, s in named if s]})
     by_name = {row["sourced_id"]: row["person_id"] for row in found}
@@ -57,7 +57,7 @@ async def owners(tx: Transaction, named: Sequence[tuple[UUID | None, str | None]
     return [by_name[i or s] for i, s in named]
 
 
-async def register(tx: Transaction, people: Sequence[UUID], devices: Sequence[dict[str, Any]]) -> int:
+async def register(tx: UnitOfWork, people: Sequence[UUID], devices: Sequence[dict[str, Any]]) -> int:
     """Give each device to its person, the last one named, and tell of everybody who gained or lost one.
 
     Of more than `MOST` of one person's, those that were registered longest ago are forgotten.
@@ -70,21 +70,21 @@ async def register(tx: Transaction, people: Sequence[UUID], devices: Sequence[di
     await tx.execute(OLDEST, {"people": list(people), "most": MOST})
     touched = sorted({*people, *(row["person_id"] for row in lost)})
     await publish.bump_people(tx, touched)
-    await publish.tell(tx, people=touched)
+    await publish.emit_states(tx, people=touched)
     return len(last)
 
 
-async def remove(tx: Transaction, person: UUID, token: str) -> None:
+async def remove(tx: UnitOfWork, person: UUID, token: str) -> None:
     """Forget a device of a person; 404 when they have none with this token."""
     await publish.bump_people(tx, [person])
     if await tx.row(REMOVE, {"person": person, "token": token}) is None:
         raise Problem(404, "not_found")
-    await publish.tell(tx, people=[person])
+    await publish.emit_states(tx, people=[person])
 
 
-async def forget(event: DeviceInvalidated, tx: Transaction) -> None:
+async def forget(event: DeviceInvalidated, tx: UnitOfWork) -> None:
     """Forget a device whose token the push provider no longer knows, unless it has been registered since."""
     await publish.bump_people(tx, [event.person_id])
     values = {"person": event.person_id, "token": event.token_sha256, "attempted": event.attempted_at}
     if await tx.row(DEAD, values) is not None:
-        await publish.tell(tx, people=[event.person_id])
+        await publish.emit_states(tx, people=[event.person_id])

@@ -1,15 +1,15 @@
 """Erasure: the key of a person is dropped, and what stands in plain tables is blanked, in one commit.
 
 What went out before (log, queues, dead letters, other services' copies of sealed fields) cannot be opened any more once
-the processes have forgotten the key (`Vault`, 60 s); the event of the blank person does the rest.
+the processes have forgotten the key (`SubjectKeyStore`, 60 s); the event of the blank person does the rest.
 """
 
 from uuid import UUID
 
 from gateway.directory import people, publish
-from gateway.roster_import.oneroster import mark
-from shared.persistence.encryption import ERASE
-from shared.transactions.unit_of_work import Transaction
+from gateway.directory.erased_ids import erased_mark
+from shared.persistence.encryption import ERASE_KEY
+from shared.transactions.unit_of_work import UnitOfWork
 
 # The roster's id may say who it is. Its hash stays, so that the next roster does not bring the person back.
 BLANK = """
@@ -26,8 +26,7 @@ FORGET = (
     "DELETE FROM contact WHERE person_id = %(person)s",
     "DELETE FROM device WHERE person_id = %(person)s",
     "DELETE FROM preference WHERE person_id = %(person)s",
-    """UPDATE membership SET ends = school_today(school_id)
-       WHERE person_id = %(person)s AND (ends IS NULL OR ends > school_today(school_id))""",
+    "UPDATE current_membership SET ends = school_today(school_id) WHERE person_id = %(person)s",
     "UPDATE enrolment SET ends = school_today(school_id), lapsed = true WHERE person_id = %(person)s AND NOT lapsed",
     "UPDATE guardianship SET relationship = 'guardian' WHERE guardian_id = %(person)s OR student_id = %(person)s",
 )
@@ -47,16 +46,20 @@ RETURNING school_id, student_id
 SOURCED_ID = "SELECT sourced_id FROM person WHERE person_id = %(person)s"
 
 
-async def erase(tx: Transaction, person: UUID, personal: list[str]) -> None:
+async def erase(tx: UnitOfWork, person: UUID, personal: list[str]) -> None:
     """Erase a person for good; `personal` names the fields that events seal. 404 when there is nobody."""
     await people.lock(tx, person, None)
     row = await tx.row(SOURCED_ID, {"person": person})
     assert row is not None
-    values = {"person": person, "personal": personal, "sourced_id": row["sourced_id"] and mark(row["sourced_id"])}
+    values = {
+        "person": person,
+        "personal": personal,
+        "sourced_id": row["sourced_id"] and erased_mark(row["sourced_id"]),
+    }
     await tx.execute(BLANK, values)
     for statement in (*FORGET, BLANK_RECORDS, BLANK_OUTBOX):
         await tx.execute(statement, values)
     pupils = [(found["school_id"], found["student_id"]) for found in await tx.rows(STUDENTS, values)]
-    await tx.execute(ERASE, {"subject": person})
+    await tx.execute(ERASE_KEY, {"subject": person})
     await publish.bump_people(tx, [person])
-    await publish.tell(tx, people=[person], students=pupils)
+    await publish.emit_states(tx, people=[person], students=pupils)

@@ -10,14 +10,16 @@ from gateway.directory import devices, people
 from gateway.directory.device_reads import LIST_DEVICES, DeviceOut
 from gateway.http.dependencies import InSchool, Rows
 from gateway.http.fields import QuietIn, Strict, columns_of
+from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import Flag
 from gateway.problems import Problem
-from gateway.security.access_control import Caller, Known
+from gateway.security.access_control import EVERYBODY, OFFICE, STAFF, allow
+from gateway.security.caller import Caller, CurrentCaller
 from shared.events.directory import Preference, QuietHours
 from shared.events.values import Channel, Kind
 from shared.http.preconditions import IfMatch, etag
 
-router = APIRouter(prefix="/v1", tags=["me"])
+router = APIRouter(prefix="/v1", tags=["me"], route_class=GuardedRoute)
 
 PREFERENCES = """
 SELECT p.version,
@@ -78,31 +80,30 @@ class TokenIn(Strict):
     token: Token
 
 
-@router.get("/me/preferences")
-async def my_preferences(caller: Known, rows: Rows, response: Response) -> Preferences:
+@router.get("/me/preferences", dependencies=[allow(EVERYBODY)])
+async def my_preferences(caller: CurrentCaller, rows: Rows, response: Response) -> Preferences:
     """The caller's own choices."""
     return await _preferences(rows, _self(caller), None, response)
 
 
-@router.put("/me/preferences")
+@router.put("/me/preferences", dependencies=[allow(EVERYBODY)])
 async def set_my_preferences(
-    body: PreferencesIn, caller: Known, rows: Rows, expected: IfMatch, response: Response
+    body: PreferencesIn, caller: CurrentCaller, rows: Rows, expected: IfMatch, response: Response
 ) -> Preferences:
     """Choose for oneself, in all schools."""
     return await _prefer(rows, _self(caller), None, body, expected, response)
 
 
-@router.get("/people/{person_id}/preferences")
-async def preferences(person_id: UUID, _: Known, rows: Rows, school: InSchool, response: Response) -> Preferences:
+@router.get("/people/{person_id}/preferences", dependencies=[allow(STAFF, scope="people:read")])
+async def preferences(person_id: UUID, rows: Rows, school: InSchool, response: Response) -> Preferences:
     """Somebody's choices."""
     return await _preferences(rows, person_id, school, response)
 
 
-@router.put("/people/{person_id}/preferences")
+@router.put("/people/{person_id}/preferences", dependencies=[allow(OFFICE, scope="people:write")])
 async def set_preferences(
     person_id: UUID,
     body: PreferencesIn,
-    _: Known,
     rows: Rows,
     school: InSchool,
     expected: IfMatch,
@@ -112,23 +113,23 @@ async def set_preferences(
     return await _prefer(rows, person_id, school, body, expected, response)
 
 
-@router.get("/me/devices")
-async def my_devices(caller: Known, rows: Rows) -> dict[str, list[DeviceOut]]:
+@router.get("/me/devices", dependencies=[allow(EVERYBODY)])
+async def my_devices(caller: CurrentCaller, rows: Rows) -> dict[str, list[DeviceOut]]:
     """The caller's own devices."""
     async with rows.begin() as tx:
         return {"items": await LIST_DEVICES.all(tx, person=_self(caller))}
 
 
-@router.put("/me/devices")
-async def register_mine(body: DeviceIn, caller: Known, rows: Rows) -> dict[str, int]:
+@router.put("/me/devices", dependencies=[allow(EVERYBODY, audited=False)])
+async def register_mine(body: DeviceIn, caller: CurrentCaller, rows: Rows) -> dict[str, int]:
     """Register one device of the caller's own."""
     async with rows.begin() as tx:
         owners = await devices.owners(tx, [(_self(caller), None)])
         return {"registered": await devices.register(tx, owners, [body.model_dump()])}
 
 
-@router.post("/me/devices:remove", status_code=204)
-async def remove_mine(body: TokenIn, caller: Known, rows: Rows) -> None:
+@router.post("/me/devices:remove", status_code=204, dependencies=[allow(EVERYBODY)])
+async def remove_mine(body: TokenIn, caller: CurrentCaller, rows: Rows) -> None:
     """Forget one device of the caller's own, as an app does when somebody signs out."""
     async with rows.begin() as tx:
         await devices.remove(tx, _self(caller), body.token)
@@ -136,7 +137,7 @@ async def remove_mine(body: TokenIn, caller: Known, rows: Rows) -> None:
 
 def _self(caller: Caller) -> UUID:
     if caller.person is None:
-        raise Problem(403, "forbidden", "This token belongs to no person.")
+        raise Problem(403, "forbidden", "This token does not belong to a person.")
     return caller.person
 
 

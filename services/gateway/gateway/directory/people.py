@@ -9,7 +9,7 @@ from psycopg import sql
 from gateway.directory import publish
 from gateway.problems import Problem
 from shared.http.preconditions import check_version
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 ADD = """
 INSERT INTO person (person_id, sourced_id, given_name, family_name, language, timezone, quiet_starts, quiet_ends)
@@ -22,9 +22,8 @@ LOCK = """
 SELECT p.version, p.erased_at FROM person p WHERE p.person_id = %(person)s
   AND (%(school)s::uuid IS NULL OR EXISTS (
       SELECT FROM membership m WHERE m.person_id = p.person_id AND m.school_id = %(school)s
-        AND (m.ends IS NULL OR m.ends > school_today(m.school_id) OR NOT EXISTS (
-            SELECT FROM membership o WHERE o.person_id = p.person_id AND o.school_id <> m.school_id
-              AND (o.ends IS NULL OR o.ends > school_today(o.school_id))))))
+        AND (is_current(m.ends, m.school_id) OR NOT EXISTS (
+            SELECT FROM current_membership o WHERE o.person_id = p.person_id AND o.school_id <> m.school_id))))
 FOR NO KEY UPDATE
 """
 FIELDS = ("given_name", "family_name", "language", "timezone", "active", "quiet_starts", "quiet_ends")
@@ -38,15 +37,13 @@ ON CONFLICT (person_id, school_id, role) DO UPDATE SET grade = excluded.grade, s
     ends = excluded.ends
 """
 LEAVE = """
-UPDATE membership SET ends = school_today(school_id)
-WHERE person_id = %(person)s AND school_id = %(school)s AND role = %(role)s
-  AND (ends IS NULL OR ends > school_today(school_id))
-RETURNING person_id
+UPDATE current_membership SET ends = school_today(school_id)
+WHERE person_id = %(person)s AND school_id = %(school)s AND role = %(role)s RETURNING person_id
 """
 # A student is one as long as there is a current membership that says so.
 STUDENT = """
 INSERT INTO student AS s (school_id, student_id, grade, active)
-SELECT m.school_id, m.person_id, m.grade, p.active AND (m.ends IS NULL OR m.ends > school_today(m.school_id))
+SELECT m.school_id, m.person_id, m.grade, p.active AND is_current(m.ends, m.school_id)
 FROM membership m JOIN person p USING (person_id)
 WHERE m.person_id = %(person)s AND m.role = 'student' AND (%(school)s::uuid IS NULL OR m.school_id = %(school)s)
 ORDER BY m.school_id
@@ -61,7 +58,7 @@ WITH over AS (
     SELECT s.school_id, s.student_id FROM membership m
     JOIN student s ON (s.school_id, s.student_id) = (m.school_id, m.person_id)
     WHERE m.role = 'student' AND m.ends BETWEEN current_date - 14 AND current_date + 1
-      AND m.ends <= school_today(m.school_id) AND s.active
+      AND NOT is_current(m.ends, m.school_id) AND s.active
     ORDER BY s.school_id, s.student_id LIMIT %(limit)s FOR NO KEY UPDATE OF s SKIP LOCKED
 )
 UPDATE student s SET active = false, version = s.version + 1 FROM over o
@@ -80,7 +77,7 @@ SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, kind text, chann
 """
 
 
-async def lock(tx: Transaction, person: UUID, school: UUID | None, expected: int | None = None) -> None:
+async def lock(tx: UnitOfWork, person: UUID, school: UUID | None, expected: int | None = None) -> None:
     """Hold a person of a school (None: of any) until the commit; 404, 412."""
     row = await tx.row(LOCK, {"person": person, "school": school})
     if row is None or row["erased_at"] is not None:
@@ -89,7 +86,7 @@ async def lock(tx: Transaction, person: UUID, school: UUID | None, expected: int
 
 
 async def add(
-    tx: Transaction,
+    tx: UnitOfWork,
     person: UUID,
     school: UUID,
     facts: Mapping[str, Any],
@@ -100,14 +97,14 @@ async def add(
     if await tx.row(SCHOOL, {"school": school}) is None:
         raise Problem(404, "unknown_school")
     if await tx.row(ADD, {"person_id": person, **facts}) is None:
-        raise Problem(409, "conflict", "Somebody else has this sourced_id.")
+        raise Problem(409, "conflict", "Another person has this sourced_id.")
     await tx.execute(JOIN, publish.rows([{"person_id": person, "school_id": school, **m} for m in memberships]))
     await tx.execute(CONTACTS, publish.rows([{"person_id": person, **contact} for contact in contacts]))
     await _told(tx, person, await _students(tx, person, school), bump=False)
 
 
 async def change(
-    tx: Transaction, person: UUID, school: UUID | None, expected: int | None, facts: Mapping[str, Any]
+    tx: UnitOfWork, person: UUID, school: UUID | None, expected: int | None, facts: Mapping[str, Any]
 ) -> None:
     """Other names, language, timezone, quiet hours, or whether somebody is active at all."""
     await lock(tx, person, school, expected)
@@ -120,9 +117,7 @@ async def change(
     await _told(tx, person, await _students(tx, person) if "active" in facts else ())
 
 
-async def join(
-    tx: Transaction, person: UUID, school: UUID, expected: int | None, membership: Mapping[str, Any]
-) -> None:
+async def join(tx: UnitOfWork, person: UUID, school: UUID, expected: int | None, membership: Mapping[str, Any]) -> None:
     """Make a person somebody at a school, or change since when and until when they are."""
     await lock(tx, person, None, expected)
     if await tx.row(SCHOOL, {"school": school}) is None:
@@ -131,7 +126,7 @@ async def join(
     await _told(tx, person, await _students(tx, person, school))
 
 
-async def leave(tx: Transaction, person: UUID, school: UUID, expected: int | None, role: str) -> None:
+async def leave(tx: UnitOfWork, person: UUID, school: UUID, expected: int | None, role: str) -> None:
     """End a membership today; 404 when there is none that goes on."""
     await lock(tx, person, school, expected)
     if await tx.row(LEAVE, {"person": person, "school": school, "role": role}) is None:
@@ -139,18 +134,18 @@ async def leave(tx: Transaction, person: UUID, school: UUID, expected: int | Non
     await _told(tx, person, await _students(tx, person, school))
 
 
-async def end_lapsed(transactions: Transactions) -> None:
+async def end_lapsed(transactions: UnitOfWorkFactory) -> None:
     """Tell of students whose membership ended by its date, which no request and no import says."""
     ended = AT_ONCE
     while ended == AT_ONCE:
         async with transactions.begin() as tx:
             rows = await tx.rows(LAPSED, {"limit": AT_ONCE})
-            await publish.tell(tx, students=[(row["school_id"], row["student_id"]) for row in rows])
+            await publish.emit_states(tx, students=[(row["school_id"], row["student_id"]) for row in rows])
         ended = len(rows)
 
 
 async def replace_contacts(
-    tx: Transaction, person: UUID, school: UUID | None, expected: int | None, contacts: Sequence[Mapping[str, Any]]
+    tx: UnitOfWork, person: UUID, school: UUID | None, expected: int | None, contacts: Sequence[Mapping[str, Any]]
 ) -> None:
     """All addresses of a person, as given."""
     await lock(tx, person, school, expected)
@@ -160,7 +155,7 @@ async def replace_contacts(
 
 
 async def prefer(
-    tx: Transaction,
+    tx: UnitOfWork,
     person: UUID,
     school: UUID | None,
     expected: int | None,
@@ -182,14 +177,12 @@ async def prefer(
     await _told(tx, person)
 
 
-async def _students(tx: Transaction, person: UUID, school: UUID | None = None) -> list[tuple[UUID, UUID]]:
+async def _students(tx: UnitOfWork, person: UUID, school: UUID | None = None) -> list[tuple[UUID, UUID]]:
     found = await tx.rows(STUDENT, {"person": person, "school": school})
     return [(row["school_id"], row["student_id"]) for row in found]
 
 
-async def _told(
-    tx: Transaction, person: UUID, students: Sequence[tuple[UUID, UUID]] = (), *, bump: bool = True
-) -> None:
+async def _told(tx: UnitOfWork, person: UUID, students: Sequence[tuple[UUID, UUID]] = (), *, bump: bool = True) -> None:
     if bump:
         await publish.bump_people(tx, [person])
-    await publish.tell(tx, people=[person], students=students)
+    await publish.emit_states(tx, people=[person], students=students)

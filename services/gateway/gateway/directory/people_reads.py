@@ -5,11 +5,11 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlmodel import col, func, or_, select
+from sqlmodel import col, func, select
 
 from gateway.tables import MembershipRow, PersonRow
 from shared.persistence.query import Query, given, showing
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 
 class Found(BaseModel):
@@ -19,9 +19,6 @@ class Found(BaseModel):
 
 
 OF_SOURCED_ID = select(PersonRow.person_id).where(col(PersonRow.sourced_id) == given("sourced_id"))
-BELONGS_TODAY = or_(
-    col(MembershipRow.ends).is_(None), col(MembershipRow.ends) > func.school_today(MembershipRow.school_id)
-)
 FIND_MEMBERS = Query(
     Found,
     showing(Found, MembershipRow)
@@ -31,7 +28,7 @@ FIND_MEMBERS = Query(
     .limit(given("limit")),
     role=col(MembershipRow.role) == given("role"),
     grade=col(MembershipRow.grade) == given("grade"),
-    active=given("active") == BELONGS_TODAY,
+    active=given("active") == func.is_current(MembershipRow.ends, MembershipRow.school_id),
     after=col(MembershipRow.person_id) > given("after"),
     sourced_id=col(MembershipRow.person_id) == OF_SOURCED_ID.scalar_subquery(),
 )
@@ -56,11 +53,11 @@ FROM person p WHERE p.person_id = %(person)s AND p.erased_at IS NULL
 """  # noqa: S608  # our own column list
 
 
-async def people(tx: Transaction, found: Sequence[Found]) -> list[dict[str, Any]]:
+async def people(tx: UnitOfWork, found: Sequence[Found]) -> list[dict[str, Any]]:
     """Read what is shown of people in a list, in the order of their ids."""
     return await tx.rows(SHOW_PEOPLE, {"people": [each.person_id for each in found]})
 
 
-async def person(tx: Transaction, person_id: UUID) -> dict[str, Any] | None:
+async def person(tx: UnitOfWork, person_id: UUID) -> dict[str, Any] | None:
     """Read all that is shown of one person; None for one who was erased."""
     return await tx.row(SHOW_PERSON, {"person": person_id})

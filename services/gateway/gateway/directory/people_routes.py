@@ -21,23 +21,25 @@ from gateway.directory.person_fields import (
 )
 from gateway.http.dependencies import InSchool, Rows, school_of
 from gateway.http.fields import Key, Limit, Wanted, columns_of
+from gateway.http.guarded_route import GuardedRoute
 from gateway.http.idempotency import answered
 from gateway.problems import Problem
-from gateway.security.access_control import Known
+from gateway.security.access_control import ADMINS, OFFICE, PLATFORM, STAFF, allow
+from gateway.security.caller import CurrentCaller
 from shared.events import PersonChanged
 from shared.events.records import RECORDS
 from shared.events.values import Role
 from shared.http.preconditions import IfMatch, etag
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
-router = APIRouter(prefix="/v1/people", tags=["people"])
+router = APIRouter(prefix="/v1/people", tags=["people"], route_class=GuardedRoute)
 
 PERSONAL = sorted({*PersonChanged.personal, *(name for event in RECORDS for name in event.personal)})
 
 
-@router.get("")
+@router.get("", dependencies=[allow(STAFF, scope="people:read")])
 async def listing(
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     school: Wanted = None,
     sourced_id: Wanted = None,
@@ -61,9 +63,9 @@ async def listing(
     return PeoplePage(items=items, next=items[-1].id if len(found) > limit else None)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, dependencies=[allow(ADMINS, scope="people:write")])
 async def create(
-    body: PersonIn, caller: Known, rows: Rows, school: InSchool, response: Response, idempotency_key: Key = None
+    body: PersonIn, caller: CurrentCaller, rows: Rows, school: InSchool, response: Response, idempotency_key: Key = None
 ) -> PersonWhole:
     """Add a person by hand, under the same Idempotency-Key once; rosters bring theirs."""
     person = uuid7()
@@ -81,17 +83,17 @@ async def create(
     return await _answer(rows, school, person, response)
 
 
-@router.get("/{person_id}")
-async def read(person_id: UUID, _: Known, rows: Rows, school: InSchool, response: Response) -> PersonWhole:
+@router.get("/{person_id}", dependencies=[allow(STAFF, scope="people:read")])
+async def read(person_id: UUID, rows: Rows, school: InSchool, response: Response) -> PersonWhole:
     """One person of the school, those who have left included."""
     return await _answer(rows, school, person_id, response)
 
 
-@router.patch("/{person_id}")
+@router.patch("/{person_id}", dependencies=[allow(ADMINS, scope="people:write")])
 async def change(
     person_id: UUID,
     body: PersonChange,
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     school: InSchool,
     expected: IfMatch,
@@ -99,15 +101,15 @@ async def change(
 ) -> PersonWhole:
     """Change a person; with If-Match only if nobody else has meanwhile. `active` is the whole group's to say."""
     if "active" in body.model_fields_set and not caller.everywhere:
-        raise Problem(403, "forbidden", "End the membership instead: `active` holds in every school.")
+        raise Problem(403, "forbidden", "`active` applies to every school. End the membership instead.")
     async with rows.begin() as tx:
         await people.change(tx, person_id, school, expected, body.given())
     return await _answer(rows, school, person_id, response)
 
 
-@router.put("/{person_id}/contacts")
+@router.put("/{person_id}/contacts", dependencies=[allow(OFFICE, scope="people:write")])
 async def replace_contacts(
-    person_id: UUID, body: ContactsIn, _: Known, rows: Rows, school: InSchool, expected: IfMatch, response: Response
+    person_id: UUID, body: ContactsIn, rows: Rows, school: InSchool, expected: IfMatch, response: Response
 ) -> PersonWhole:
     """Replace all addresses of a person."""
     contacts = [contact.model_dump() for contact in body.contacts]
@@ -116,11 +118,11 @@ async def replace_contacts(
     return await _answer(rows, school, person_id, response)
 
 
-@router.put("/{person_id}/memberships")
+@router.put("/{person_id}/memberships", dependencies=[allow(ADMINS, scope="people:write")])
 async def join(
     person_id: UUID,
     body: MembershipIn,
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     school: InSchool,
     expected: IfMatch,
@@ -134,9 +136,9 @@ async def join(
     return await _answer(rows, school, person_id, response)
 
 
-@router.delete("/{person_id}/memberships/{role}")
+@router.delete("/{person_id}/memberships/{role}", dependencies=[allow(ADMINS, scope="people:write")])
 async def leave(
-    person_id: UUID, role: MemberRole, _: Known, rows: Rows, school: InSchool, expected: IfMatch, response: Response
+    person_id: UUID, role: MemberRole, rows: Rows, school: InSchool, expected: IfMatch, response: Response
 ) -> PersonWhole:
     """End a membership today. Nothing is deleted: what was sent and recorded stays true."""
     async with rows.begin() as tx:
@@ -144,8 +146,8 @@ async def leave(
     return await _answer(rows, school, person_id, response)
 
 
-@router.delete("/{person_id}", status_code=204)
-async def erase(person_id: UUID, _: Known, rows: Rows) -> None:
+@router.delete("/{person_id}", status_code=204, dependencies=[allow(PLATFORM, scope="people:write")])
+async def erase(person_id: UUID, rows: Rows) -> None:
     """Erase a person: name, addresses, devices and what was said of them, here and in everything sent before."""
     async with rows.begin() as tx:
         await erasure.erase(tx, person_id, PERSONAL)
@@ -164,7 +166,7 @@ async def _answer(rows: Rows, school: UUID, person: UUID, response: Response) ->
     return PersonWhole(**(row | {"contacts": contacts}))
 
 
-async def one(tx: Transaction, person: UUID) -> dict[str, Any]:
+async def one(tx: UnitOfWork, person: UUID) -> dict[str, Any]:
     """A person's row with all that belongs to it; 404."""
     row = await people_reads.person(tx, person)
     if row is None:

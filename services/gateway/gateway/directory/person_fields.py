@@ -66,7 +66,7 @@ class PersonIn(Strict):
     def each_role_once(self) -> Self:
         """Two memberships of one role would be a guess."""
         if len({m.role for m in self.memberships}) < len(self.memberships):
-            msg = "names a role twice"
+            msg = "lists a role twice"
             raise ValueError(msg)
         return self
 

@@ -16,7 +16,7 @@ from shared.events.directory import (
     QuietHours,
     Term,
 )
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 # Locks are taken in one order everywhere, so that writers queue up instead of deadlocking: people (by sourcedId),
 # students, classes, and the schools' rows last. NO KEY: whoever has inserted a row that refers to one of these holds a
@@ -31,7 +31,7 @@ RETURNING s.school_id, s.directory_version - w.n AS since
 """
 
 STATES = """
-SELECT p.person_id, p.active, p.language, p.timezone, p.given_name, p.family_name, p.version,
+SELECT p.person_id, p.active, p.language, p.timezone, p.given_name, p.family_name, p.erased_at, p.version,
     p.quiet_starts, p.quiet_ends,
     (SELECT coalesce(jsonb_agg(to_jsonb(m) - 'person_id' ORDER BY m.school_id, m.role), '[]')
        FROM membership m WHERE m.person_id = p.person_id) AS memberships,
@@ -48,9 +48,9 @@ STUDENT_STATES = """
 SELECT s.school_id, s.student_id, s.grade, s.active, s.version,
     (SELECT coalesce(jsonb_agg(to_jsonb(g) ORDER BY g.rank, g.guardian_id), '[]') FROM guardianship g
       WHERE g.school_id = s.school_id AND g.student_id = s.student_id) AS guardians,
-    array(SELECT e.class_id FROM enrolment e JOIN school_class c USING (class_id)
-           WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student' AND NOT e.lapsed
-             AND c.active ORDER BY e.class_id) AS classes
+    array(SELECT e.class_id FROM current_enrolment e
+           WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student'
+           ORDER BY e.class_id) AS classes
 FROM student s JOIN unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS w(school_id, student_id)
     USING (school_id, student_id)
 """
@@ -83,7 +83,7 @@ WHERE (s.school_id, s.student_id) = (w.school_id, w.student_id)
 """
 
 
-class Positions:
+class DirectoryPositions:
     """Gap-free directory versions of the schools that a batch of events touches."""
 
     def __init__(self, since: Mapping[UUID, int], counts: Mapping[UUID, int]) -> None:
@@ -91,7 +91,7 @@ class Positions:
         self.spans = {school: (version + 1, version + counts[school]) for school, version in since.items()}
 
     @classmethod
-    async def reserve(cls, tx: Transaction, touched: Iterable[Iterable[UUID]]) -> "Positions":
+    async def reserve(cls, tx: UnitOfWork, touched: Iterable[Iterable[UUID]]) -> "DirectoryPositions":
         """Reserve one version per event and school; `touched` is the schools of each event to come."""
         counts: dict[UUID, int] = {}
         for schools in touched:
@@ -113,8 +113,8 @@ class Positions:
         return taken
 
 
-async def tell(
-    tx: Transaction,
+async def emit_states(
+    tx: UnitOfWork,
     *,
     schools: Sequence[UUID] = (),
     calendars: Sequence[UUID] = (),
@@ -136,7 +136,7 @@ async def tell(
         for row in states
     }
     alone = [*schools, *calendars, *(row["school_id"] for row in pupils)]
-    positions = await Positions.reserve(tx, [*touched.values(), *([school] for school in alone)])
+    positions = await DirectoryPositions.reserve(tx, [*touched.values(), *([school] for school in alone)])
     anew = {whole: positions.spans[whole]} if whole else {}
 
     def say(event: DirectoryEvent) -> None:
@@ -154,12 +154,12 @@ async def tell(
         say(_student(row, positions))
 
 
-def _school(row: Mapping[str, Any], positions: Positions) -> SchoolChanged:
+def _school(row: Mapping[str, Any], positions: DirectoryPositions) -> SchoolChanged:
     fields = {name: row[name] for name in SchoolChanged.model_fields if name in row}
     return SchoolChanged(**fields, quiet=_quiet(row), positions=positions.take([row["school_id"]]))
 
 
-def _calendar(row: Mapping[str, Any], positions: Positions) -> CalendarChanged:
+def _calendar(row: Mapping[str, Any], positions: DirectoryPositions) -> CalendarChanged:
     return CalendarChanged(
         school_id=row["school_id"],
         terms=told_terms(row["terms"]),
@@ -178,6 +178,7 @@ def _person(row: Mapping[str, Any], positions: dict[UUID, int]) -> PersonChanged
         timezone=row["timezone"],
         given_name=row["given_name"],
         family_name=row["family_name"],
+        erased_at=row["erased_at"],
         version=row["version"],
         memberships=tuple(Membership(**m) for m in row["memberships"]),
         contacts=tuple(Contact(**c) for c in row["contacts"]),
@@ -188,7 +189,7 @@ def _person(row: Mapping[str, Any], positions: dict[UUID, int]) -> PersonChanged
     )
 
 
-def _student(row: Mapping[str, Any], positions: Positions) -> StudentChanged:
+def _student(row: Mapping[str, Any], positions: DirectoryPositions) -> StudentChanged:
     return StudentChanged(
         school_id=row["school_id"],
         student_id=row["student_id"],
@@ -224,13 +225,13 @@ def rows(values: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return {"rows": json.dumps(list(values), default=str)}
 
 
-async def bump_people(tx: Transaction, people: Sequence[UUID]) -> None:
+async def bump_people(tx: UnitOfWork, people: Sequence[UUID]) -> None:
     """Raise the versions of people whose event is going to say something new."""
     await tx.execute(HOLD_PEOPLE, {"people": list(people)})
     await tx.execute(BUMP, {"people": list(people)})
 
 
-async def bump_students(tx: Transaction, students: Sequence[tuple[UUID, UUID]]) -> None:
+async def bump_students(tx: UnitOfWork, students: Sequence[tuple[UUID, UUID]]) -> None:
     """Raise the versions of students, given as (school, student), whose event is going to say something new."""
     if students:
         await tx.execute(HOLD_STUDENTS, _pairs(students))

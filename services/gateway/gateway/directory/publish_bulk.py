@@ -14,8 +14,7 @@ from gateway.directory import publish
 from shared.events import Envelope, PersonChanged, StudentChanged
 from shared.events.envelope import PREFIX
 from shared.events.event import Event
-from shared.messaging.topology import EVENTS
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 SOURCE = "gateway"
 NOBODY = UUID(int=0)
@@ -45,14 +44,13 @@ WITH told AS MATERIALIZED (
 ), placed AS (
     SELECT n.person_id, jsonb_object_agg(n.school_id, r.since + n.nth) AS positions
     FROM numbered n JOIN reserved r USING (school_id) GROUP BY n.person_id
-)
-INSERT INTO outbox (exchange, routing_key, headers, data, sealed_for)
-SELECT %(exchange)s, %(topic)s,
-    (%(headers)s::jsonb || jsonb_build_object('ce-id', uuid7(), 'ce-subject', p.person_id, 'ce-time', %(time)s::text))
-        ::text,
+), made AS (
+    SELECT p.person_id,
+    %(headers)s::jsonb || jsonb_build_object('ce-id', uuid7(), 'ce-subject', p.person_id, 'ce-time', %(time)s::text)
+        AS headers,
     jsonb_build_object(
         'person_id', p.person_id, 'version', p.version, 'active', p.active, 'language', p.language,
-        'timezone', p.timezone, 'given_name', p.given_name, 'family_name', p.family_name,
+        'timezone', p.timezone, 'given_name', p.given_name, 'family_name', p.family_name, 'erased_at', p.erased_at,
         'quiet', CASE WHEN p.quiet_starts IS NOT NULL
                       THEN jsonb_build_object('starts', p.quiet_starts, 'ends', p.quiet_ends) END,
         'positions', coalesce(l.positions, '{{}}'),
@@ -66,9 +64,12 @@ SELECT %(exchange)s, %(topic)s,
             FROM device d WHERE d.person_id = p.person_id),
         'preferences', (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', f.kind, 'channel', f.channel,
             'wanted', f.wanted) ORDER BY f.kind, f.channel), '[]')
-            FROM preference f WHERE f.person_id = p.person_id))::text,
-    p.person_id
-FROM person p LEFT JOIN placed l USING (person_id) WHERE p.person_id = ANY(%(people)s) ORDER BY p.person_id
+            FROM preference f WHERE f.person_id = p.person_id)) AS data
+    FROM person p LEFT JOIN placed l USING (person_id) WHERE p.person_id = ANY(%(people)s)
+)
+SELECT put_events(array_agg((%(topic)s, m.headers::text, m.data::text, m.person_id)::outbox_event
+                            ORDER BY m.person_id)) AS n
+FROM made m
 """  # noqa: S608  # our own statement
 
 DUE = """
@@ -83,27 +84,28 @@ STUDENTS = f"""
     RETURNING s.*
 ), {RESERVED}, numbered AS (
     SELECT m.*, row_number() OVER (PARTITION BY m.school_id ORDER BY m.student_id) AS nth FROM told m
-)
-INSERT INTO outbox (exchange, routing_key, headers, data)
-SELECT %(exchange)s, %(topic)s,
-    (%(headers)s::jsonb || jsonb_build_object('ce-id', uuid7(), 'ce-schoolid', s.school_id, 'ce-time', %(time)s::text,
-                                              'ce-subject', format('%%s:%%s', s.school_id, s.student_id)))::text,
+), made AS (
+    SELECT s.school_id, s.student_id,
+    %(headers)s::jsonb || jsonb_build_object('ce-id', uuid7(), 'ce-schoolid', s.school_id, 'ce-time', %(time)s::text,
+                                             'ce-subject', format('%%s:%%s', s.school_id, s.student_id)) AS headers,
     jsonb_build_object(
         'student_id', s.student_id, 'school_id', s.school_id, 'grade', s.grade, 'active', s.active,
         'version', s.version, 'positions', jsonb_build_object(s.school_id, r.since + s.nth),
-        'classes', (SELECT coalesce(jsonb_agg(e.class_id ORDER BY e.class_id), '[]')
-            FROM enrolment e JOIN school_class c USING (class_id)
-            WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student' AND NOT e.lapsed
-              AND c.active),
+        'classes', (SELECT coalesce(jsonb_agg(e.class_id ORDER BY e.class_id), '[]') FROM current_enrolment e
+            WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student'),
         'guardians', (SELECT coalesce(jsonb_agg(jsonb_build_object('person_id', g.guardian_id, 'rank', g.rank,
             'relationship', g.relationship, 'custody', g.custody, 'billing', g.billing, 'emergency', g.emergency)
             ORDER BY g.rank, g.guardian_id), '[]')
-            FROM guardianship g WHERE g.school_id = s.school_id AND g.student_id = s.student_id))::text
-FROM numbered s JOIN reserved r USING (school_id) ORDER BY s.school_id, s.student_id
+            FROM guardianship g WHERE g.school_id = s.school_id AND g.student_id = s.student_id)) AS data
+    FROM numbered s JOIN reserved r USING (school_id)
+)
+SELECT put_events(array_agg((%(topic)s, m.headers::text, m.data::text, NULL)::outbox_event
+                            ORDER BY m.school_id, m.student_id)) AS n
+FROM made m
 """  # noqa: S608  # our own statement
 
 
-async def people(tx: Transaction, changed: Sequence[UUID]) -> None:
+async def people(tx: UnitOfWork, changed: Sequence[UUID]) -> None:
     """Tell the present state of people, whose rows this transaction holds, to all schools they ever belonged to."""
     if changed:
         sample = PersonChanged(person_id=NOBODY, version=0)
@@ -111,26 +113,28 @@ async def people(tx: Transaction, changed: Sequence[UUID]) -> None:
         await tx.execute(PEOPLE, {"people": list(changed), **_envelope(tx, sample)})
 
 
-async def students(tx: Transaction, limit: int = BATCH) -> int:
+async def students(tx: UnitOfWork, limit: int = BATCH) -> int:
     """Tell of students that are marked as not told yet; returns how many were."""
     sample = StudentChanged(student_id=NOBODY, school_id=NOBODY, version=0)
     schools = [row["school_id"] for row in await tx.rows(SCHOOLS_DUE, {"limit": limit})]
     await tx.execute(publish.HOLD, {"schools": schools})
-    cursor = await tx.execute(STUDENTS, {"limit": limit, **_envelope(tx, sample)})
-    return cursor.rowcount
+    row = await tx.row(STUDENTS, {"limit": limit, **_envelope(tx, sample)})
+    assert row is not None
+    published: int = row["n"]
+    return published
 
 
-async def tell_rest(transactions: Transactions) -> None:
+async def emit_remaining(transactions: UnitOfWorkFactory) -> None:
     """Tell of students whose import was stopped or died between writing and telling."""
     async with transactions.begin() as tx:
         await students(tx)
 
 
-def _envelope(tx: Transaction, sample: Event) -> dict[str, Any]:
+def _envelope(tx: UnitOfWork, sample: Event) -> dict[str, Any]:
     """What all events of a statement share: headers, topic, time."""
     headers = Envelope.of(sample, SOURCE, tx.cause).headers()
     shared = {name: value for name, value in headers.items() if name.removeprefix(PREFIX) not in OWN}
     if tx.cause is None:
         shared.pop(f"{PREFIX}correlationid", None)
     now = dt.datetime.now(dt.UTC).isoformat()
-    return {"exchange": EVENTS, "topic": sample.topic, "headers": json.dumps(shared), "time": now}
+    return {"topic": sample.topic, "headers": json.dumps(shared), "time": now}

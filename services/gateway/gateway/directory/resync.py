@@ -5,7 +5,7 @@ from uuid import UUID
 import structlog
 
 from gateway.directory import publish
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
 
@@ -24,7 +24,7 @@ ORDER BY person_id LIMIT %(limit)s
 """
 
 
-async def tell_directory(transactions: Transactions) -> int:
+async def resync_directory(transactions: UnitOfWorkFactory) -> int:
     """One commit a school, with all that belongs to it, then those who belong to none; returns how many facts."""
     async with transactions.begin() as tx:
         schools = [row["school_id"] for row in await tx.rows(SCHOOLS)]
@@ -38,17 +38,17 @@ async def tell_directory(transactions: Transactions) -> int:
     while True:
         async with transactions.begin() as tx:
             people = [row["person_id"] for row in await tx.rows(UNATTACHED, {"after": after, "limit": CHUNK})]
-            await publish.tell(tx, people=people)
+            await publish.emit_states(tx, people=people)
             told += len(people)
         if len(people) < CHUNK:
             return told
         after = people[-1]
 
 
-async def _school(tx: Transaction, school: UUID) -> None:
+async def _school(tx: UnitOfWork, school: UUID) -> None:
     await tx.execute(LOCK)
     values = {"school": school}
-    await publish.tell(
+    await publish.emit_states(
         tx,
         schools=[school],
         calendars=[row["school_id"] for row in await tx.rows(CALENDAR, values)],

@@ -23,15 +23,17 @@ from gateway.http.fields import (
     Wanted,
     columns_of,
 )
+from gateway.http.guarded_route import GuardedRoute
 from gateway.http.idempotency import GROUP, answered
 from gateway.http.json_types import Flag
 from gateway.problems import Problem
-from gateway.security.access_control import Caller, Known
+from gateway.security.access_control import ADMINS, EVERYBODY, PLATFORM, STAFF, allow
+from gateway.security.caller import Caller, CurrentCaller
 from shared.events.values import Occasion
 from shared.http.preconditions import IfMatch, etag
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
-router = APIRouter(prefix="/v1/schools", tags=["schools"])
+router = APIRouter(prefix="/v1/schools", tags=["schools"], route_class=GuardedRoute)
 
 
 class SettingsIn(Strict):
@@ -51,7 +53,7 @@ class SettingsIn(Strict):
     def something(self) -> Self:
         """Only quiet hours can be taken away; the rest has a value always."""
         if not self.model_fields_set:
-            msg = "names nothing to change"
+            msg = "has no field to change"
             raise ValueError(msg)
         if empty := sorted(n for n in self.model_fields_set - {"quiet"} if getattr(self, n) is None):
             msg = f"cannot be null: {', '.join(empty)}"
@@ -77,9 +79,9 @@ class SchoolIn(Strict):
     digest_at: LocalTime = Field(default="07:00", validate_default=True)
 
 
-@router.get("")
+@router.get("", dependencies=[allow(STAFF, scope="schools:read")])
 async def listing(
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     sourced_id: Wanted = None,
     active: bool | None = None,
@@ -94,8 +96,10 @@ async def listing(
     return SchoolPage(items=items, next=items[-1].id if len(found) > limit else None)
 
 
-@router.post("", status_code=201)
-async def create(body: SchoolIn, caller: Known, rows: Rows, response: Response, idempotency_key: Key = None) -> School:
+@router.post("", status_code=201, dependencies=[allow(PLATFORM, scope="schools:write")])
+async def create(
+    body: SchoolIn, caller: CurrentCaller, rows: Rows, response: Response, idempotency_key: Key = None
+) -> School:
     """Add a school by hand, under the same Idempotency-Key once; rosters bring theirs."""
     school = uuid7()
     values = body.model_dump(exclude={"quiet"}) | {"digest_at": body.digest_at, "office": []} | columns_of(body.quiet)
@@ -109,16 +113,16 @@ async def create(body: SchoolIn, caller: Known, rows: Rows, response: Response, 
         return await _answer(tx, school, response, created=True)
 
 
-@router.get("/{school_id}")
-async def read(school_id: UUID, caller: Known, rows: Rows, response: Response) -> School:
+@router.get("/{school_id}", dependencies=[allow(EVERYBODY, scope="schools:read")])
+async def read(school_id: UUID, caller: CurrentCaller, rows: Rows, response: Response) -> School:
     """One school."""
     async with seen_by(rows, caller) as tx:
         return await _answer(tx, ours(caller, school_id), response)
 
 
-@router.patch("/{school_id}")
+@router.patch("/{school_id}", dependencies=[allow(ADMINS, scope="schools:write")])
 async def change(
-    school_id: UUID, body: SettingsIn, caller: Known, rows: Rows, expected: IfMatch, response: Response
+    school_id: UUID, body: SettingsIn, caller: CurrentCaller, rows: Rows, expected: IfMatch, response: Response
 ) -> School:
     """Change settings; with If-Match only if nobody else has meanwhile."""
     async with seen_by(rows, caller) as tx:
@@ -133,7 +137,7 @@ def ours(caller: Caller, school: UUID) -> UUID:
     return school
 
 
-async def _answer(tx: Transaction, school: UUID, response: Response, *, created: bool = False) -> School:
+async def _answer(tx: UnitOfWork, school: UUID, response: Response, *, created: bool = False) -> School:
     found = await LIST_SCHOOLS.first(tx, school=school, limit=1)
     if found is None:
         raise Problem(404, "not_found")

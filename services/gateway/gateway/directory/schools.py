@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 from gateway.directory import publish
 from gateway.problems import Problem
 from shared.http.preconditions import check_version
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 ADD = """
 INSERT INTO school (school_id, sourced_id, name, timezone, language, mute_details, announces, quiet_starts, quiet_ends,
@@ -33,8 +33,8 @@ SETTINGS = (
     "office",
 )
 OFFICE = """
-SELECT DISTINCT person_id FROM membership WHERE school_id = %(school)s AND person_id = ANY(%(people)s)
-  AND role NOT IN ('guardian', 'student') AND (ends IS NULL OR ends > school_today(school_id))
+SELECT DISTINCT person_id FROM current_membership WHERE school_id = %(school)s AND person_id = ANY(%(people)s)
+  AND role NOT IN ('guardian', 'student')
 """
 
 OPEN_CALENDAR = "INSERT INTO calendar (school_id) SELECT unnest(%(schools)s::uuid[]) ON CONFLICT DO NOTHING"
@@ -60,14 +60,14 @@ CLOSE = "INSERT INTO closure VALUES (%(closure)s, %(school)s, %(name)s, %(starts
 OPEN = "DELETE FROM closure WHERE school_id = %(school)s AND closure_id = %(closure)s RETURNING closure_id"
 
 
-async def add(tx: Transaction, school: UUID, settings: Mapping[str, Any]) -> None:
+async def add(tx: UnitOfWork, school: UUID, settings: Mapping[str, Any]) -> None:
     """A new school; 409 when the sourcedId is another school's."""
     if await tx.row(ADD, {"school_id": school, **settings}) is None:
         raise Problem(409, "conflict", "Another school has this sourced_id.")
-    await publish.tell(tx, schools=[school])
+    await publish.emit_states(tx, schools=[school])
 
 
-async def change(tx: Transaction, school: UUID, expected: int | None, settings: Mapping[str, Any]) -> None:
+async def change(tx: UnitOfWork, school: UUID, expected: int | None, settings: Mapping[str, Any]) -> None:
     """New settings; 422 lists everybody of the office who does not work at the school."""
     row = await tx.row(LOCK, {"school": school})
     if row is None:
@@ -83,11 +83,11 @@ async def change(tx: Transaction, school: UUID, expected: int | None, settings: 
     clause = sql.SQL(", ") if names else sql.SQL("")
     query = statement.format(clause, sql.SQL(", ").join(assigned), sql.Placeholder("school"))
     await tx.execute(query, {"school": school, **settings})
-    await publish.tell(tx, schools=[school])
+    await publish.emit_states(tx, schools=[school])
 
 
 async def replace_calendar(
-    tx: Transaction,
+    tx: UnitOfWork,
     school: UUID,
     expected: int | None,
     weekdays: Sequence[int] | None,
@@ -108,14 +108,14 @@ async def replace_calendar(
     await _told(tx, school, weekdays)
 
 
-async def close(tx: Transaction, school: UUID, expected: int | None, closure: UUID, days: Mapping[str, Any]) -> None:
+async def close(tx: UnitOfWork, school: UUID, expected: int | None, closure: UUID, days: Mapping[str, Any]) -> None:
     """Close a school for some days (`name`, `starts`, `ends`): snow."""
     await _open(tx, school, expected)
     await tx.execute(CLOSE, {"closure": closure, "school": school, **days})
     await _told(tx, school)
 
 
-async def reopen(tx: Transaction, school: UUID, expected: int | None, closure: UUID) -> None:
+async def reopen(tx: UnitOfWork, school: UUID, expected: int | None, closure: UUID) -> None:
     """Take a closure back; 404 when there is none."""
     await _open(tx, school, expected)
     if await tx.row(OPEN, {"school": school, "closure": closure}) is None:
@@ -123,7 +123,7 @@ async def reopen(tx: Transaction, school: UUID, expected: int | None, closure: U
     await _told(tx, school)
 
 
-async def _open(tx: Transaction, school: UUID, expected: int | None) -> None:
+async def _open(tx: UnitOfWork, school: UUID, expected: int | None) -> None:
     if await tx.row("SELECT FROM school WHERE school_id = %(school)s", {"school": school}) is None:
         raise Problem(404, "unknown_school")
     await tx.execute(OPEN_CALENDAR, {"schools": [school]})
@@ -132,7 +132,7 @@ async def _open(tx: Transaction, school: UUID, expected: int | None) -> None:
     check_version(expected, row["version"])
 
 
-async def _told(tx: Transaction, school: UUID, weekdays: Sequence[int] | None = None) -> None:
+async def _told(tx: UnitOfWork, school: UUID, weekdays: Sequence[int] | None = None) -> None:
     days = list(weekdays) if weekdays is not None else None
     await tx.execute(BUMP_CALENDAR, {"school": school, "weekdays": days})
-    await publish.tell(tx, calendars=[school])
+    await publish.emit_states(tx, calendars=[school])

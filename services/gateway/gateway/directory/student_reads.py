@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from gateway.tables import EnrolmentRow, GuardianshipRow, StudentRow
 from shared.persistence.query import Query, given, showing
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 
 class Found(BaseModel):
@@ -41,9 +41,9 @@ FIND_STUDENTS = Query(
 """Students of a school, by id."""
 SHOW_STUDENTS = """
 SELECT s.student_id AS id, p.given_name, p.family_name, s.grade, s.active, s.version,
-    array(SELECT e.class_id FROM enrolment e JOIN school_class c USING (class_id)
-           WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student' AND NOT e.lapsed
-             AND c.active ORDER BY e.class_id) AS classes,
+    array(SELECT e.class_id FROM current_enrolment e
+           WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student'
+           ORDER BY e.class_id) AS classes,
     (SELECT coalesce(jsonb_agg(to_jsonb(g) || jsonb_build_object('person_id', g.guardian_id)
                                ORDER BY g.rank, g.guardian_id), '[]')
        FROM guardianship g WHERE g.school_id = s.school_id AND g.student_id = s.student_id) AS guardians
@@ -52,6 +52,6 @@ WHERE s.school_id = %(school)s AND s.student_id = ANY(%(students)s) ORDER BY s.s
 """
 
 
-async def students(tx: Transaction, school: UUID, found: Sequence[Found]) -> list[dict[str, Any]]:
+async def students(tx: UnitOfWork, school: UUID, found: Sequence[Found]) -> list[dict[str, Any]]:
     """Read what is shown of students, in the order of their ids."""
     return await tx.rows(SHOW_STUDENTS, {"school": school, "students": [each.student_id for each in found]})

@@ -10,13 +10,15 @@ from gateway.directory import student_reads, students
 from gateway.directory.student_reads import FIND_STUDENTS
 from gateway.http.dependencies import InSchool, Rows
 from gateway.http.fields import ONE_LINE, Grade, Limit, Strict, Wanted
+from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import WHOLE, Flag
 from gateway.problems import Problem
-from gateway.security.access_control import Known, reach
+from gateway.security.access_control import ADMINS, EVERYBODY, allow
+from gateway.security.caller import CurrentCaller, student_scope
 from shared.http.preconditions import IfMatch, etag
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
-router = APIRouter(prefix="/v1/students", tags=["students"])
+router = APIRouter(prefix="/v1/students", tags=["students"], route_class=GuardedRoute)
 
 
 class GuardianIn(Strict):
@@ -39,7 +41,7 @@ class GuardiansIn(Strict):
     def each_once(self) -> Self:
         """Somebody named twice would have two ranks."""
         if len({guardian.person_id for guardian in self.guardians}) < len(self.guardians):
-            msg = "names a person twice"
+            msg = "lists a person twice"
             raise ValueError(msg)
         return self
 
@@ -70,9 +72,9 @@ class StudentPage(BaseModel):
     next: UUID | None
 
 
-@router.get("")
+@router.get("", dependencies=[allow(EVERYBODY, scope="students:read")])
 async def listing(
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     school: InSchool,
     grade: Wanted = None,
@@ -84,25 +86,25 @@ async def listing(
 ) -> StudentPage:
     """Students of the school; guardians find their own children, students themselves."""
     values = {"grade": grade, "school_class": school_class, "active": active, "after": after, "guardian": guardian}
-    values |= reach(caller)
+    values |= student_scope(caller)
     async with rows.request(school) as tx:
         found = await FIND_STUDENTS.all(tx, school=school, **values, limit=limit + 1)
         items = [_out(row) for row in await student_reads.students(tx, school, found[:limit])]
     return StudentPage(items=items, next=items[-1].id if len(found) > limit else None)
 
 
-@router.get("/{student_id}")
-async def read(student_id: UUID, caller: Known, rows: Rows, school: InSchool, response: Response) -> Student:
+@router.get("/{student_id}", dependencies=[allow(EVERYBODY, scope="students:read")])
+async def read(student_id: UUID, caller: CurrentCaller, rows: Rows, school: InSchool, response: Response) -> Student:
     """One student."""
     async with rows.request(school) as tx:
-        return await _answer(tx, school, {"id": student_id} | reach(caller), response)
+        return await _answer(tx, school, {"id": student_id} | student_scope(caller), response)
 
 
-@router.patch("/{student_id}")
+@router.patch("/{student_id}", dependencies=[allow(ADMINS, scope="students:write")])
 async def regrade(
     student_id: UUID,
     body: StudentChange,
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     school: InSchool,
     expected: IfMatch,
@@ -111,14 +113,14 @@ async def regrade(
     """Move a student to another grade."""
     async with rows.begin() as tx:
         await students.regrade(tx, school, student_id, expected, body.grade)
-        return await _answer(tx, school, {"id": student_id} | reach(caller), response)
+        return await _answer(tx, school, {"id": student_id} | student_scope(caller), response)
 
 
-@router.put("/{student_id}/guardians")
+@router.put("/{student_id}/guardians", dependencies=[allow(ADMINS, scope="students:write")])
 async def replace_guardians(
     student_id: UUID,
     body: GuardiansIn,
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     school: InSchool,
     expected: IfMatch,
@@ -128,7 +130,7 @@ async def replace_guardians(
     async with rows.begin() as tx:
         guardians = [guardian.model_dump() for guardian in body.guardians]
         await students.replace_guardians(tx, school, student_id, expected, guardians)
-        return await _answer(tx, school, {"id": student_id} | reach(caller), response)
+        return await _answer(tx, school, {"id": student_id} | student_scope(caller), response)
 
 
 def _out(row: dict[str, Any]) -> Student:
@@ -137,7 +139,7 @@ def _out(row: dict[str, Any]) -> Student:
     return Student(**(row | {"guardians": guardians}))
 
 
-async def _answer(tx: Transaction, school: UUID, values: dict[str, Any], response: Response) -> Student:
+async def _answer(tx: UnitOfWork, school: UUID, values: dict[str, Any], response: Response) -> Student:
     found = await FIND_STUDENTS.all(tx, school=school, **values, limit=1)
     if not found:
         raise Problem(404, "not_found")

@@ -7,14 +7,13 @@ from uuid import UUID
 from gateway.directory import publish
 from gateway.problems import Problem
 from shared.http.preconditions import check_version
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 LOCK = """
 SELECT version FROM student WHERE school_id = %(school)s AND student_id = %(student)s FOR NO KEY UPDATE
 """
 MEMBERS = """
-SELECT m.person_id, bool_or(m.ends IS NULL OR m.ends > school_today(m.school_id)) AS here
-FROM membership m WHERE m.school_id = %(school)s AND m.person_id = ANY(%(people)s) GROUP BY m.person_id
+SELECT DISTINCT person_id FROM current_membership WHERE school_id = %(school)s AND person_id = ANY(%(people)s)
 """
 DROP_GUARDIANS = "DELETE FROM guardianship WHERE school_id = %(school)s AND student_id = %(student)s"
 GUARDIANS = """
@@ -33,26 +32,26 @@ UPDATE student SET grade = %(grade)s WHERE school_id = %(school)s AND student_id
 """
 
 
-async def members(tx: Transaction, school: UUID, people: Sequence[UUID]) -> None:
+async def members(tx: UnitOfWork, school: UUID, people: Sequence[UUID]) -> None:
     """422 lists everybody who does not belong to the school, or does not any more."""
     found = await tx.rows(MEMBERS, {"school": school, "people": list(people)})
-    unknown = sorted(set(people) - {row["person_id"] for row in found if row["here"]})
+    unknown = sorted(set(people) - {row["person_id"] for row in found})
     if unknown:
         raise Problem(422, "unknown_people", people=[str(person) for person in unknown])
 
 
-async def regrade(tx: Transaction, school: UUID, student: UUID, expected: int | None, grade: str | None) -> None:
+async def regrade(tx: UnitOfWork, school: UUID, student: UUID, expected: int | None, grade: str | None) -> None:
     """Move a student to another grade."""
     # The person first: both are told, and people come before students in the order of locks.
     await publish.bump_people(tx, [student])
     await _lock(tx, school, student, expected)
     await tx.execute(GRADE, {"school": school, "student": student, "grade": grade})
     await publish.bump_students(tx, [(school, student)])
-    await publish.tell(tx, people=[student], students=[(school, student)])
+    await publish.emit_states(tx, people=[student], students=[(school, student)])
 
 
 async def replace_guardians(
-    tx: Transaction, school: UUID, student: UUID, expected: int | None, guardians: Sequence[Mapping[str, Any]]
+    tx: UnitOfWork, school: UUID, student: UUID, expected: int | None, guardians: Sequence[Mapping[str, Any]]
 ) -> None:
     """All guardians of a student, as given; whoever is not named does not answer for the student any more."""
     await _lock(tx, school, student, expected)
@@ -61,10 +60,10 @@ async def replace_guardians(
     await tx.execute(DROP_GUARDIANS, ids)
     await tx.execute(GUARDIANS, ids | publish.rows(guardians))
     await publish.bump_students(tx, [(school, student)])
-    await publish.tell(tx, students=[(school, student)])
+    await publish.emit_states(tx, students=[(school, student)])
 
 
-async def _lock(tx: Transaction, school: UUID, student: UUID, expected: int | None) -> None:
+async def _lock(tx: UnitOfWork, school: UUID, student: UUID, expected: int | None) -> None:
     row = await tx.row(LOCK, {"school": school, "student": student})
     if row is None:
         raise Problem(404, "not_found")

@@ -1,46 +1,38 @@
-"""Bodies over their route's limit, or packed in a way that hides their size, are refused before they are read whole."""
+"""Bodies over the limit, or packed in a way that hides their size, are refused before they are read whole."""
 
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.requests import Request
+from starlette.types import Message
 
 from gateway.problems import Problem
 
-UPLOADS = "/v1/imports/"
-"""Routes that stream their body and count for themselves."""
-
 
 class BodyLimit:
-    """ASGI middleware: counts what comes in; 413, or 415 for what is compressed, as a problem."""
+    """Counts what comes in; 413, or 415 for what is compressed."""
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self._app = app
-        self._limit = limit
+    def __init__(self, most: int) -> None:
+        """`most`: bytes."""
+        self._most = most
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; a body that is announced or turns out too large ends it."""
-        if scope["type"] != "http" or scope["path"].startswith(UPLOADS):
-            await self._app(scope, receive, send)
-            return
-        if any(name == b"content-encoding" and value.lower() != b"identity" for name, value in scope["headers"]):
-            coded = Problem(
-                415, "unsupported_media_type", "Send the body as it is, without Content-Encoding."
-            ).response()
-            await coded(scope, receive, send)
-            return
-        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if not announced.isdigit() or int(announced) > self._limit:
-            refusal = Problem(413, "too_large", f"At most {self._limit} bytes.").response()
-            await refusal(scope, receive, send)
-            return
-        taken = 0
+    def applied(self, request: Request) -> Request:
+        """The request, whose body can be read up to the limit; refused at once where it announces more."""
+        if any(coding.lower() != "identity" for coding in request.headers.getlist("content-encoding")):
+            raise Problem(415, "unsupported_media_type", "Send the body without Content-Encoding.")
+        announced = request.headers.get("content-length", "0")
+        if not (announced.isascii() and announced.isdigit()) or int(announced) > self._most:
+            raise self._too_large()
+        received = 0
 
         async def counted() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self._limit:
-                # FastAPI takes any other error of a body for one that it could not read.
-                raise HTTPException(413, f"At most {self._limit} bytes.")
+            nonlocal received
+            message = await request.receive()
+            received += len(message.get("body", b""))
+            if received > self._most:
+                raise self._too_large()
             return message
 
-        await self._app(scope, counted, send)
+        return Request(request.scope, counted)
+
+    def _too_large(self) -> HTTPException:
+        # FastAPI takes any other error of a body for one that it could not read.
+        return HTTPException(413, f"At most {self._most} bytes.")

@@ -1,72 +1,29 @@
-"""What routes ask for: transactions, owners, what signing in takes, the caller's school."""
+"""What routes of every feature ask for: transactions, the other services, settings, the school of a request."""
 
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Request
+from fastapi import Depends
 
-from gateway.accounts.api_keys import Keys
-from gateway.accounts.firebase import Firebase
-from gateway.accounts.passwords import Failures, Passwords
-from gateway.accounts.sessions import Sessions
 from gateway.http.fields import Wanted
-from gateway.http.service_client import Owners
-from gateway.notifications.batch_accept import Intake
+from gateway.http.service_client import ServiceClients
 from gateway.problems import Problem
-from gateway.security.access_control import Caller, Known
-from shared.transactions.unit_of_work import Transaction, Transactions
+from gateway.security.audit import Audited
+from gateway.security.caller import Caller, CurrentCaller
+from gateway.settings import Settings
+from shared.http.provided import Provided
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What signing in takes."""
-
-    sessions: Sessions
-    passwords: Passwords
-    failures: Failures
-    firebase: Firebase
-    keys: Keys
-
-
-async def transactions(request: Request) -> Transactions:
-    """The service's transactions."""
-    found: Transactions = request.app.state.service.transactions
-    return found
-
-
-async def _owners(request: Request) -> Owners:
-    found: Owners = request.app.state.owners
-    return found
-
-
-async def intake(request: Request) -> Intake:
-    """Where sends are taken in."""
-    found: Intake = request.app.state.intake
-    return found
-
-
-async def _tools(request: Request) -> Tools:
-    found: Tools = request.app.state.tools
-    return found
-
-
-Rows = Annotated[Transactions, Depends(transactions)]
-Services = Annotated[Owners, Depends(_owners)]
-Sends = Annotated[Intake, Depends(intake)]
-SignInTools = Annotated[Tools, Depends(_tools)]
+Rows = Annotated[UnitOfWorkFactory, Depends(Provided(UnitOfWorkFactory))]
+Services = Annotated[ServiceClients, Depends(Provided(ServiceClients))]
+Configured = Annotated[Settings, Depends(Provided(Settings))]
 
 SCHOOL_BY_SOURCED_ID = "SELECT school_id FROM school WHERE sourced_id = %(name)s"
 
 
-async def school_of(rows: Transactions, caller: Caller, named: str | None) -> UUID:
+async def school_of(rows: UnitOfWorkFactory, caller: Caller, named: str | None) -> UUID:
     """The school that a request is about: the token's, or for the whole group's administrators the one named."""
-    caller.trail.school = found = await _school_of(rows, caller, named)
-    return found
-
-
-async def _school_of(rows: Transactions, caller: Caller, named: str | None) -> UUID:
     if not caller.everywhere:
         assert caller.school is not None
         if named not in (None, str(caller.school)):
@@ -90,13 +47,14 @@ async def _school_of(rows: Transactions, caller: Caller, named: str | None) -> U
         return found
 
 
-def seen_by(rows: Transactions, caller: Caller) -> AbstractAsyncContextManager[Transaction]:
+def seen_by(rows: UnitOfWorkFactory, caller: Caller) -> AbstractAsyncContextManager[UnitOfWork]:
     """A transaction that sees what the caller may: one school, or all."""
     return rows.begin() if caller.everywhere else rows.request(caller.school)
 
 
-async def _in_school(caller: Known, rows: Rows, school: Wanted = None) -> UUID:
-    return await school_of(rows, caller, school)
+async def _in_school(caller: CurrentCaller, rows: Rows, audited: Audited, school: Wanted = None) -> UUID:
+    audited.school = found = await school_of(rows, caller, school)
+    return found
 
 
 InSchool = Annotated[UUID, Depends(_in_school)]

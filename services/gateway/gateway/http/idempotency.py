@@ -8,8 +8,8 @@ import orjson
 from psycopg.types.json import Jsonb
 
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
-from shared.transactions.unit_of_work import Transaction, Transactions
+from gateway.security.caller import Caller
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 GROUP = UUID(int=0)
 """Stands for the school of a request that is about none: keys of the whole group."""
@@ -33,7 +33,7 @@ DELETE FROM idempotency_key WHERE ctid = ANY (ARRAY (
 
 
 async def answered(
-    tx: Transaction, caller: Caller, school: UUID, key: str | None, request: Any, answer: dict[str, Any]
+    tx: UnitOfWork, caller: Caller, school: UUID, key: str | None, request: Any, answer: dict[str, Any]
 ) -> dict[str, Any] | None:
     """The answer given before, or None after remembering this one with the commit; 409 when the request was another.
 
@@ -57,7 +57,7 @@ def digest(request: Any) -> bytes:
     return hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).digest()
 
 
-async def forget_keys(rows: Transactions) -> None:
+async def forget_keys(rows: UnitOfWorkFactory) -> None:
     """Drop keys that are older than they are remembered: nobody asks the same again after so long."""
     forgotten = AT_ONCE
     while forgotten == AT_ONCE:

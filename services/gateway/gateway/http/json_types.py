@@ -41,7 +41,7 @@ def _clock(value: Any) -> Any:
 def _written(value: Any, kind: type, example: str, *forms: re.Pattern[str]) -> Any:
     if isinstance(value, kind) or (isinstance(value, str) and any(form.fullmatch(value) for form in forms)):
         return value
-    msg = f"is to be {example}"
+    msg = f"must be {example}"
     raise ValueError(msg)
 
 
@@ -61,7 +61,7 @@ def _amount(value: Any) -> Any:
 def _number(value: Any, example: str, *kinds: type) -> Any:
     if isinstance(value, kinds) and not isinstance(value, bool):
         return value
-    msg = f"is to be {example}"
+    msg = f"must be {example}"
     raise ValueError(msg)
 
 
@@ -69,7 +69,7 @@ def _in_utc(moment: dt.datetime) -> dt.datetime:
     try:
         return moment.astimezone(dt.UTC)
     except OverflowError:
-        msg = "is beyond the years that can be kept"
+        msg = "is outside the years that can be stored"
         raise ValueError(msg) from None
 
 

@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 
 from gateway.http.json_types import CLOCK
 from gateway.problems import CODES
-from gateway.security.access_control import ACCESS, PUBLIC, scope_of
+from gateway.security.access_control import Access, access_table
 
 ABOUT = """
 One door to a group of schools. Requests carry `Authorization: Bearer …`: an access token (`POST /v1/sessions`) or a
@@ -97,11 +97,12 @@ def compose(app: FastAPI) -> dict[str, Any]:
         }
         for status, text in STATUS_OF.items()
     }
+    table = access_table(app.routes)
     for path, methods in spec["paths"].items():
         for method, operation in methods.items():
             for parameter in operation.get("parameters", ()):
                 _on_the_wire(parameter)
-            _complete(method, path, operation)
+            _complete(method, path, operation, table.get((method.upper(), path)))
             _owned(method, path, operation, owners, schemas)
     _exactly(spec)
     return spec
@@ -138,19 +139,16 @@ def _exactly(part: Any) -> None:
             _exactly(each)
 
 
-def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
-    """Name, roles, scope and problems of one operation."""
-    route = (method.upper(), path)
+def _complete(method: str, path: str, operation: dict[str, Any], access: Access | None) -> None:
+    """Name, roles, scope and problems of one operation; pages and health have no access rule."""
     operation["operationId"] = name_of(method, path)
     operation["summary"] = _first_sentence(operation["description"])
-    statuses = {"503"}
-    if route in ACCESS:
+    statuses = {"503"} if access is None else {"400", "401", "403", "404", "429", "503"}
+    if access is not None and access.roles is not None:
         operation["security"] = [{"bearer": []}]
-        operation["x-roles"] = sorted(ACCESS[route])
-        operation["x-scope"] = scope_of(*route)
-        statuses |= {"401", "403", "429", "400", "404"}
-    elif route in PUBLIC:
-        statuses |= {"400", "401", "403", "429", "404"}
+        operation["x-roles"] = sorted(access.roles)
+        if access.scope is not None:
+            operation["x-scope"] = access.scope
     headers = {p["name"].lower() for p in operation.get("parameters", ()) if p["in"] == "header"}
     if operation.get("parameters") or "requestBody" in operation:
         statuses.add("422")

@@ -10,7 +10,7 @@ import structlog
 from fastapi.responses import JSONResponse, Response
 
 from gateway.problems import BY_STATUS, CODES, Problem, readable
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
 from shared.http.tokens import Claims, Signer
 
 log = structlog.get_logger()
@@ -25,7 +25,7 @@ PASSED_ON = frozenset({404, 409, 412, 422, 428})
 """What an owner may answer about the thing itself; any other error is between it and the gateway."""
 
 
-class Owners:
+class ServiceClients:
     """The other services, by name."""
 
     def __init__(self, urls: dict[str, str], signing_key: bytes) -> None:
@@ -46,7 +46,7 @@ class Owners:
             _check(owner, response)
         return response
 
-    async def decide(
+    async def send_command(
         self,
         owner: str,
         method: str,
@@ -61,13 +61,13 @@ class Owners:
         """Let an owner decide (POST, PUT, PATCH, DELETE) and hand on what it says: 200, 201, 202 or 204 with its ETag.
 
         `body` is anything that is JSON once dumped. Raises Problem: 404, 409 (`too_late`, `conflict`), 412 `stale`,
-        422, 428, with the owner's own code where it gave one (`shared.asking.Declined`), and 503 with Retry-After while
+        422, 428, with the owner's own code where it gave one (`DecisionRefused`), and 503 with Retry-After while
         the owner is away; then nobody knows whether it was decided, and asking again is safe.
         """
         headers = {} if if_match is None else {"If-Match": if_match}
         response = await self._ask(owner, method, path, caller, school, params=params, json=body, headers=headers)
         _check(owner, response)
-        return passed_on(response)
+        return relay_response(response)
 
     async def _ask(
         self,
@@ -86,7 +86,9 @@ class Owners:
             return await self._clients[owner].request(method, path, headers=signed | (headers or {}), **content)
         except httpx.TransportError as problem:
             log.warning("owner.away", owner=owner, error=type(problem).__name__)
-            raise Problem(503, "unavailable", f"The {owner} is away; what was accepted is safe.") from problem
+            raise Problem(
+                503, "unavailable", f"The {owner} service is unavailable. Accepted requests are safe."
+            ) from problem
 
     def _token(self, claims: Claims) -> str:
         """An internal token that is good for half its time at least."""
@@ -113,7 +115,7 @@ class Owners:
             await client.aclose()
 
 
-def passed_on(response: httpx.Response) -> Response:
+def relay_response(response: httpx.Response) -> Response:
     """An owner's good answer as our own: its body, its ETag, nothing else of it."""
     headers = {"ETag": response.headers["etag"]} if "etag" in response.headers else {}
     if not response.content:

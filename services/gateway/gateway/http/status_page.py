@@ -2,20 +2,22 @@
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import fastapi_offline
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader
 
-from gateway.http.dependencies import Rows, Services
+from gateway.http.service_client import ServiceClients
+from shared.http.provided import Provided
 from shared.messaging import asyncapi
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(include_in_schema=False)
 pages = Environment(loader=PackageLoader("gateway"), autoescape=True)
@@ -31,44 +33,52 @@ SELECT worker, service, facts, extract(epoch FROM clock_timestamp() - seen_at) A
 ORDER BY service, worker
 """
 
-
 MADE_SECONDS = 3.0
 
 
-@dataclass(slots=True)
-class Lately:
-    """The page as it was last made: it counts all people, and whoever comes by may ask for it without end."""
+class StatusPage:
+    """The page as it was last made: it counts all people, and anybody may ask for it without end."""
 
-    page: str = ""
-    until: float = 0.0
-    making: asyncio.Lock = field(default_factory=asyncio.Lock)
+    def __init__(
+        self, rows: UnitOfWorkFactory, services: ServiceClients, not_ready: Callable[[], Coroutine[Any, Any, list[str]]]
+    ) -> None:
+        """`not_ready`: why the gateway itself cannot do all of its work."""
+        self._rows = rows
+        self._services = services
+        self._not_ready = not_ready
+        self._html = ""
+        self._until = 0.0
+        self._making = asyncio.Lock()
+
+    async def html(self) -> str:
+        """The page, a few seconds old at most."""
+        async with self._making:
+            if time.monotonic() >= self._until:
+                self._html = await self._made()
+                self._until = time.monotonic() + MADE_SECONDS
+        return self._html
+
+    async def _made(self) -> str:
+        names = sorted(self._services.urls)
+        answers, reasons = await asyncio.gather(
+            asyncio.gather(*(self._services.ready(name) for name in names)), self._not_ready()
+        )
+        services: dict[str, Any] = {
+            "gateway": {"status": "not ready" if reasons else "ready", "reasons": reasons},
+            **dict(zip(names, answers, strict=True)),
+        }
+        async with self._rows.begin() as tx:
+            figures = await tx.row(FIGURES)
+            tasks = await tx.rows(TASKS)
+            workers = await tx.rows(WORKERS)
+        page = pages.get_template("status.html")
+        return page.render(services=services, figures=figures, tasks=tasks, workers=workers)
 
 
 @router.get("/", response_class=HTMLResponse)
-async def status(rows: Rows, owners: Services, request: Request) -> HTMLResponse:
+async def status(page: Annotated[StatusPage, Depends(Provided(StatusPage))]) -> HTMLResponse:
     """Counts and states only: no names, no texts, readable without signing in; a few seconds old at most."""
-    lately: Lately = request.app.state.status
-    async with lately.making:
-        if time.monotonic() >= lately.until:
-            lately.page = await _made(rows, owners, request)
-            lately.until = time.monotonic() + MADE_SECONDS
-    return HTMLResponse(lately.page)
-
-
-async def _made(rows: Rows, owners: Services, request: Request) -> str:
-    names = sorted(owners.urls)
-    answers, reasons = await asyncio.gather(
-        asyncio.gather(*(owners.ready(name) for name in names)), request.app.state.service.runtime.not_ready()
-    )
-    services: dict[str, Any] = {
-        "gateway": {"status": "not ready" if reasons else "ready", "reasons": reasons},
-        **dict(zip(names, answers, strict=True)),
-    }
-    async with rows.begin() as tx:
-        figures = await tx.row(FIGURES)
-        tasks = await tx.rows(TASKS)
-        workers = await tx.rows(WORKERS)
-    return pages.get_template("status.html").render(services=services, figures=figures, tasks=tasks, workers=workers)
+    return HTMLResponse(await page.html())
 
 
 def _kind(facts: dict[str, Any]) -> str:
@@ -92,7 +102,6 @@ def _looked_up(document: dict[str, Any], reference: dict[str, str]) -> dict[str,
 
 def documentation(app: FastAPI) -> None:
     """Serve the API's documentation from a package's files."""
-    app.state.status = Lately()
     # Swagger UI 5: what came before it shows nothing of OpenAPI 3.1.
     folder = Path(fastapi_offline.__file__).parent / "static"
     app.mount("/assets/swagger", StaticFiles(directory=folder), name="swagger")

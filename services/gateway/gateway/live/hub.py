@@ -21,7 +21,7 @@ MOST_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SentEvent:
     """Something told lately, for those who come back before its row is committed."""
 
     heard: float
@@ -43,19 +43,19 @@ class Hub:
     _tasks: set[Client] = field(default_factory=set)
     _turns: list[set[Client]] = field(default_factory=lambda: [set() for _ in range(PING_SECONDS)])
     _count: int = 0
-    _said: deque[Said] = field(default_factory=lambda: deque(maxlen=MOST_REMEMBERED))
+    _said: deque[SentEvent] = field(default_factory=lambda: deque(maxlen=MOST_REMEMBERED))
 
     async def heard(self, event: Event, envelope: Envelope) -> None:
         """Tell whoever wants to hear of it."""
         at = envelope.id.int >> 80  # the first 48 bits of a UUIDv7: milliseconds (RFC 9562)
         if isinstance(event, TaskChanged):
-            self._tell(Said(time.monotonic(), at, "task", event.school_id, None, encoded("task", task(event), at)))
+            self._tell(SentEvent(time.monotonic(), at, "task", event.school_id, None, encoded("task", task(event), at)))
         elif isinstance(event, InboxChanged):
             facts = {"notification_id": event.notification_id, "reason": event.reason, "school_id": event.school_id}
             chunk = encoded("inbox", facts, at)
-            self._tell(Said(time.monotonic(), at, "inbox", event.school_id, frozenset(event.people), chunk))
+            self._tell(SentEvent(time.monotonic(), at, "inbox", event.school_id, frozenset(event.people), chunk))
 
-    def _tell(self, said: Said) -> None:
+    def _tell(self, said: SentEvent) -> None:
         self._said.append(said)
         if said.people is None:
             listening = self._tasks

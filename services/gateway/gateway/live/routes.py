@@ -4,15 +4,18 @@ import datetime as dt
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Response
 
 from gateway.http.dependencies import Rows, school_of, seen_by
 from gateway.http.fields import Wanted
+from gateway.http.guarded_route import GuardedRoute
 from gateway.live.hub import Hub
 from gateway.live.sse_response import EventStream, Interest, encoded
-from gateway.security.access_control import Known, KnownPerson
+from gateway.security.access_control import EVERYBODY, STAFF, allow
+from gateway.security.caller import CurrentCaller
+from shared.http.provided import Provided
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", route_class=GuardedRoute)
 
 OVERLAP_MS = 10_000
 """A change may be heard before its row is committed, and clocks differ."""
@@ -38,17 +41,18 @@ LastEvent = Annotated[
 ]
 
 
-async def _hub(request: Request) -> Hub:
-    found: Hub = request.app.state.hub
-    return found
+Live = Annotated[Hub, Depends(Provided(Hub))]
 
 
-Live = Annotated[Hub, Depends(_hub)]
-
-
-@router.get("/tasks/events", tags=["tasks"], response_class=Response, responses=_stream("task"))
+@router.get(
+    "/tasks/events",
+    tags=["tasks"],
+    response_class=Response,
+    responses=_stream("task"),
+    dependencies=[allow(STAFF, scope="tasks:read")],
+)
 async def task_events(
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     hub: Live,
     school: Wanted = None,
@@ -75,8 +79,14 @@ async def task_events(
     return EventStream(hub, interest, missed)
 
 
-@router.get("/me/inbox/events", tags=["inbox"], response_class=Response, responses=_stream("inbox"))
-async def inbox_events(caller: KnownPerson, hub: Live, last_event_id: LastEvent = None) -> EventStream:
+@router.get(
+    "/me/inbox/events",
+    tags=["inbox"],
+    response_class=Response,
+    responses=_stream("inbox"),
+    dependencies=[allow(EVERYBODY, audience="person")],
+)
+async def inbox_events(caller: CurrentCaller, hub: Live, last_event_id: LastEvent = None) -> EventStream:
     """Changes of the caller's inbox: `inbox`, with `notification_id` and `reason` (`added`, `read`), perhaps twice.
     `reset`: something may have been missed, list the inbox anew. `reconnect`: come back.
     """

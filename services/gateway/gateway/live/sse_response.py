@@ -20,11 +20,7 @@ PING = b":\n\n"
 SEND_SECONDS = 10.0
 MOST_CHUNKS = 256
 MOST_BYTES = 256_000
-HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-store"),
-    (b"x-accel-buffering", b"no"),
-]
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 def _text(value: Any) -> str:
@@ -121,7 +117,8 @@ class EventStream(Response):
         missed: Callable[[], Awaitable[list[bytes]]],
         status_code: int = 200,  # FastAPI reads the default for the API's description
     ) -> None:
-        super().__init__(status_code=status_code)
+        super().__init__(status_code=status_code, headers=HEADERS)
+        del self.headers["Content-Length"]  # it has no end
         self._hub = hub
         self._interest = interest
         self._missed = missed
@@ -134,7 +131,7 @@ class EventStream(Response):
         watching = asyncio.create_task(_until_gone(receive, client))
         try:
             missed = await self._missed()
-            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             await send({"type": "http.response.body", "body": b"".join([PING, *missed]), "more_body": True})
             while True:
                 await client.wake.wait()

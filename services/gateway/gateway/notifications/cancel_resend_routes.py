@@ -1,21 +1,25 @@
 """Decisions about a notification that exists: stop it, send it again; and whom a school no longer writes to."""
 
-from typing import Annotated, Any, Literal
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict
 from uuid_utils.compat import uuid7
 
-from gateway.http.dependencies import Rows, Services, school_of, seen_by
+from gateway.http.dependencies import InSchool, Rows, Services, school_of, seen_by
 from gateway.http.fields import After, Key, Limit, Number, SchoolName, Wanted
+from gateway.http.guarded_route import GuardedRoute
 from gateway.http.idempotency import answered
 from gateway.http.json_types import Flag
 from gateway.problems import Problem
-from gateway.schedules.cancel import call_off, schedule_of
-from gateway.security.access_control import ADMINS, Caller, Known
+from gateway.schedules.cancel import cancel_scheduled_send, schedule_of
+from gateway.security.access_control import ADMINS, OFFICE, STAFF, allow
+from gateway.security.audit import Audited
+from gateway.security.caller import Caller, CurrentCaller
+from shared.http.fields import MailAddress, ReportDetail, ReportedReason, SuppressionReason
 
-router = APIRouter(prefix="/v1", tags=["notifications"])
+router = APIRouter(prefix="/v1", tags=["notifications"], route_class=GuardedRoute)
 
 INTENT = """
 SELECT i.school_id, t.created_by FROM intent i LEFT JOIN task t USING (task_id) WHERE i.notification_id = %(id)s
@@ -23,9 +27,6 @@ SELECT i.school_id, t.created_by FROM intent i LEFT JOIN task t USING (task_id) 
 VERSION = "SELECT directory_version FROM school WHERE school_id = %(school)s"
 OTHERS = ADMINS | {"staff"}
 """Roles that decide about what somebody else, or an event, has asked for."""
-
-
-Address = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$", max_length=254)]
 
 
 class ResendIn(BaseModel):
@@ -42,13 +43,13 @@ class SuppressionIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     school: SchoolName | None = None
-    address: Address
-    reason: Literal["bounced", "complained"]
-    detail: Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")] | None = None
+    address: MailAddress
+    reason: ReportedReason
+    detail: ReportDetail | None = None
 
 
-@router.post("/notifications/{notification_id}/cancel")
-async def cancel(notification_id: UUID, caller: Known, rows: Rows, owners: Services) -> Response:
+@router.post("/notifications/{notification_id}/cancel", dependencies=[allow(STAFF, scope="notifications:write")])
+async def cancel(notification_id: UUID, caller: CurrentCaller, rows: Rows, owners: Services) -> Response:
     """Stop a notification at any moment: what is being sent ends by its outcome, everything else is cancelled.
 
     409 `too_late` when it has ended. Stopped twice it is stopped once.
@@ -56,14 +57,16 @@ async def cancel(notification_id: UUID, caller: Known, rows: Rows, owners: Servi
     school = await _whose(notification_id, caller, rows, owners)
     schedule = await schedule_of(rows, school, notification_id)
     if schedule is not None:
-        return await call_off(owners, caller, school, schedule, notification_id)
-    return await owners.decide("notifier", "POST", f"/v1/notifications/{notification_id}/cancel", caller, school)
+        return await cancel_scheduled_send(owners, caller, school, schedule, notification_id)
+    return await owners.send_command("notifier", "POST", f"/v1/notifications/{notification_id}/cancel", caller, school)
 
 
-@router.post("/notifications/{notification_id}/resend", status_code=202)
+@router.post(
+    "/notifications/{notification_id}/resend", status_code=202, dependencies=[allow(STAFF, scope="notifications:write")]
+)
 async def resend(
     notification_id: UUID,
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     owners: Services,
     body: ResendIn | None = None,
@@ -84,7 +87,7 @@ async def resend(
         found = await tx.row(VERSION, {"school": school})
     wanted = asked | answer | {"directory_version": found["directory_version"] if found else 0}
     path = f"/v1/notifications/{notification_id}/resend"
-    decided = await owners.decide("notifier", "POST", path, caller, school, wanted)
+    decided = await owners.send_command("notifier", "POST", path, caller, school, wanted)
     decided.headers["Location"] = f"/v1/tasks/{answer['task_id']}"
     return decided
 
@@ -104,19 +107,19 @@ async def _whose(notification_id: UUID, caller: Caller, rows: Rows, owners: Serv
             raise Problem(404, "not_found")
     owner: Any = row["created_by"] if row else None
     if caller.role not in OTHERS and (caller.person is None or owner != caller.person):
-        raise Problem(403, "forbidden", "Only administrators and staff may decide about what somebody else has sent.")
+        raise Problem(403, "forbidden", "Only administrators and staff may change the notifications of other people.")
     school: UUID | None = row["school_id"] if row else caller.school
     assert school is not None
     return school
 
 
-@router.get("/suppressions")
+@router.get("/suppressions", dependencies=[allow(OFFICE, scope="suppressions:read")])
 async def suppressions(
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     owners: Services,
     school: Wanted = None,
-    reason: Literal["bounced", "complained", "unsubscribed"] | None = None,
+    reason: SuppressionReason | None = None,
     after: After = None,
     limit: Limit = 50,
     *,
@@ -129,16 +132,19 @@ async def suppressions(
     return (await owners.get("notifier", "/v1/suppressions", caller, where, params)).json()
 
 
-@router.post("/suppressions", status_code=201)
-async def suppress(body: SuppressionIn, caller: Known, rows: Rows, owners: Services) -> Response:
+@router.post("/suppressions", status_code=201, dependencies=[allow(OFFICE, scope="suppressions:write")])
+async def suppress(
+    body: SuppressionIn, caller: CurrentCaller, rows: Rows, owners: Services, audited: Audited
+) -> Response:
     """Write to an address no more: it bounced elsewhere, or its reader complained."""
-    where = await school_of(rows, caller, body.school)
+    audited.school = where = await school_of(rows, caller, body.school)
     wanted = body.model_dump(exclude={"school"})
-    return await owners.decide("notifier", "POST", "/v1/suppressions", caller, where, wanted)
+    return await owners.send_command("notifier", "POST", "/v1/suppressions", caller, where, wanted)
 
 
-@router.delete("/suppressions/{suppression_id}", status_code=204)
-async def lift(suppression_id: Number, caller: Known, rows: Rows, owners: Services, school: Wanted = None) -> Response:
+@router.delete(
+    "/suppressions/{suppression_id}", status_code=204, dependencies=[allow(OFFICE, scope="suppressions:write")]
+)
+async def lift(suppression_id: Number, caller: CurrentCaller, owners: Services, school: InSchool) -> Response:
     """Write there again."""
-    where = await school_of(rows, caller, school)
-    return await owners.decide("notifier", "DELETE", f"/v1/suppressions/{suppression_id}", caller, where)
+    return await owners.send_command("notifier", "DELETE", f"/v1/suppressions/{suppression_id}", caller, school)

@@ -1,100 +1,40 @@
 """`POST /v1/notifications`: ask for people to be told, now, later or again and again."""
 
-from typing import Any
+from typing import Annotated, Any
 
-import orjson
-from fastapi import APIRouter, Request, Response
-from pydantic import ValidationError
-from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from fastapi import APIRouter, Depends, Response
 
-from gateway import problems
-from gateway.http.dependencies import Rows, Sends, school_of
-from gateway.http.fields import LONGEST_KEY, Key
-from gateway.notifications import multi_school
-from gateway.notifications.batch_accept import Intake
-from gateway.notifications.commands import SendCommand
-from gateway.notifications.read_routes import Accepted, NotificationIn, audience_of
+from gateway.http.dependencies import Rows, school_of
+from gateway.http.fields import Key
+from gateway.http.guarded_route import GuardedRoute
+from gateway.notifications.read_routes import Accepted, NotificationIn
 from gateway.problems import Problem
 from gateway.schedules.commands import invalid, later_of, request_schedule
-from gateway.security.access_control import Caller, Known, admitted
-from shared.transactions.unit_of_work import Transactions
+from gateway.security.access_control import STAFF, allow
+from gateway.security.caller import Caller, CurrentCaller
+from gateway.sends import multi_school
+from gateway.sends.audience import audience_of
+from gateway.sends.batch_accept import BatchAcceptor
+from gateway.sends.commands import SendCommand
+from shared.http.provided import Provided
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
-PATH = "/v1/notifications"
-ROUTE = ("POST", PATH)
+router = APIRouter(prefix="/v1", tags=["notifications"], route_class=GuardedRoute)
 
-router = APIRouter(prefix="/v1", tags=["notifications"])
-
-
-class ShortWay:
-    """ASGI middleware next to the router: takes a send that is plainly in order; any other goes on to FastAPI's route.
-
-    Finding a route, solving dependencies, describing errors and checking the answer anew are half of what a send
-    costs: see docs/decisions/0015. What is wrong is for the route to find out.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or hand the request on as it came."""
-        if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
-            await self._app(scope, receive, send)
-            return
-        request = Request(scope, receive)
-        try:
-            content = await request.body()
-            key = request.headers.get("idempotency-key")
-            body = _plain(request.headers.get("content-type", ""), key, content)
-            if body is not None:
-                state = request.app.state
-                answer = await _accept(body, admitted(request, ROUTE), state.service.transactions, state.intake, key)
-        except ClientDisconnect:
-            return  # nobody is there to be answered
-        except Exception as problem:  # noqa: BLE001  # each becomes an answer, as it does behind the router
-            await problems.answer(problem)(scope, receive, send)
-            return
-        if body is None:
-            await self._app(scope, _again(content, receive), send)
-            return
-        told = orjson.dumps({name: answer[name] for name in Accepted.model_fields if name in answer})
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(told)),
-            (b"location", _location(answer).encode()),
-        ]
-        await send({"type": "http.response.start", "status": 202, "headers": headers})
-        await send({"type": "http.response.body", "body": told})
+Sends = Annotated[BatchAcceptor, Depends(Provided(BatchAcceptor))]
 
 
-def _plain(kind: str, key: str | None, content: bytes) -> NotificationIn | None:
-    """The body, if there is nothing to say about it; sends to several schools are no hot path."""
-    if kind.partition(";")[0] != "application/json":
-        return None
-    if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
-        return None
-    try:
-        body = NotificationIn.model_validate_json(content)
-    except ValidationError:
-        return None
-    return body if body.schools is None else None
-
-
-def _again(content: bytes, receive: Receive) -> Receive:
-    """A body that has been read, to be read again."""
-    left = [content]
-
-    async def received() -> Message:
-        return {"type": "http.request", "body": left.pop(), "more_body": False} if left else await receive()
-
-    return received
-
-
-@router.post("/notifications", status_code=202, response_model=Accepted, response_model_exclude_none=True)
+@router.post(
+    "/notifications",
+    status_code=202,
+    response_model=Accepted,
+    response_model_exclude_none=True,
+    dependencies=[allow(STAFF, scope="notifications:write", audited=False)],
+)
 async def send(
     body: NotificationIn,
     response: Response,
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     sends: Sends,
     idempotency_key: Key = None,
@@ -106,7 +46,7 @@ async def send(
 
 
 async def _accept(
-    body: NotificationIn, caller: Caller, rows: Transactions, sends: Intake, key: str | None
+    body: NotificationIn, caller: Caller, rows: UnitOfWorkFactory, sends: BatchAcceptor, key: str | None
 ) -> dict[str, Any]:
     command = SendCommand(
         kind=body.type,
@@ -125,9 +65,9 @@ async def _accept(
         raise invalid("deliver_at", "give deliver_at or repeat, or leave out what is about later times")
     if body.schools is not None:
         if not caller.everywhere:
-            raise Problem(403, "forbidden", "Only the group's administrators send to several schools.")
+            raise Problem(403, "forbidden", "Only administrators of the group may send to several schools.")
         async with rows.begin() as tx:
-            return await multi_school.request(tx, caller, list(dict.fromkeys(body.schools)), command, key)
+            return await multi_school.request_group_send(tx, caller, list(dict.fromkeys(body.schools)), command, key)
     school = await school_of(rows, caller, body.school)
     if body.rule is None:
         return await sends.send(caller, school, command, key)

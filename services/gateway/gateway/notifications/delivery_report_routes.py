@@ -7,19 +7,21 @@ from fastapi import APIRouter
 
 from gateway.http.dependencies import InSchool, Services
 from gateway.http.fields import Limit
+from gateway.http.guarded_route import GuardedRoute
 from gateway.problems import Problem
-from gateway.security.access_control import STAFF, Known
+from gateway.security.access_control import EVERYBODY, STAFF, allow
+from gateway.security.caller import CurrentCaller
 
-router = APIRouter(prefix="/v1/notifications", tags=["notifications"])
+router = APIRouter(prefix="/v1/notifications", tags=["notifications"], route_class=GuardedRoute)
 
 OF_OTHERS = frozenset({"requested_by", "same_as", "about"})
 """What a timeline says of other people: for staff only."""
 
 
-@router.get("/{notification_id}/reach")
+@router.get("/{notification_id}/reach", dependencies=[allow(STAFF, scope="notifications:read")])
 async def reach(
     notification_id: UUID,
-    caller: Known,
+    caller: CurrentCaller,
     owners: Services,
     school: InSchool,
     state: Literal["open", "reached", "missed", "stopped"] | None = None,
@@ -34,8 +36,8 @@ async def reach(
     return answer.json()
 
 
-@router.get("/{notification_id}/why/{person_id}")
-async def why(notification_id: UUID, person_id: UUID, caller: Known, owners: Services, school: InSchool) -> Any:
+@router.get("/{notification_id}/why/{person_id}", dependencies=[allow(EVERYBODY, scope="notifications:read")])
+async def why(notification_id: UUID, person_id: UUID, caller: CurrentCaller, owners: Services, school: InSchool) -> Any:
     """Why a person did or did not get it, from the event to the reading. Others than staff ask for themselves."""
     if caller.role not in STAFF and caller.person != person_id:
         raise Problem(404, "not_found")

@@ -9,11 +9,13 @@ from pydantic import Field
 
 from gateway.http.dependencies import InSchool, Services
 from gateway.http.fields import MOST, After, Limit, Strict
+from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import WHOLE
 from gateway.problems import Problem
-from gateway.security.access_control import Caller, Known
+from gateway.security.access_control import EVERYBODY, allow
+from gateway.security.caller import Caller, CurrentCaller
 
-router = APIRouter(prefix="/v1/me/inbox", tags=["me"])
+router = APIRouter(prefix="/v1/me/inbox", tags=["me"], route_class=GuardedRoute)
 
 
 class ReadAllIn(Strict):
@@ -22,9 +24,9 @@ class ReadAllIn(Strict):
     up_to: Annotated[int, Field(ge=1, le=MOST), WHOLE] | None = None
 
 
-@router.get("")
+@router.get("", dependencies=[allow(EVERYBODY)])
 async def my_inbox(
-    caller: Known,
+    caller: CurrentCaller,
     owners: Services,
     school: InSchool,
     *,
@@ -38,34 +40,34 @@ async def my_inbox(
     return (await owners.get("notifier", "/v1/inbox", caller, school, params)).json()
 
 
-@router.get("/unread")
-async def unread(caller: Known, owners: Services, school: InSchool) -> Any:
+@router.get("/unread", dependencies=[allow(EVERYBODY)])
+async def unread(caller: CurrentCaller, owners: Services, school: InSchool) -> Any:
     """How many items are unread."""
     _person(caller)
     return (await owners.get("notifier", "/v1/inbox/unread", caller, school)).json()
 
 
-@router.post("/read")
-async def read_all(body: ReadAllIn, caller: Known, owners: Services, school: InSchool) -> Response:
+@router.post("/read", dependencies=[allow(EVERYBODY, audited=False)])
+async def read_all(body: ReadAllIn, caller: CurrentCaller, owners: Services, school: InSchool) -> Response:
     """Mark everything read up to an item; the answer says how many are unread still."""
     _person(caller)
-    return await owners.decide("notifier", "POST", "/v1/inbox/read", caller, school, body.model_dump())
+    return await owners.send_command("notifier", "POST", "/v1/inbox/read", caller, school, body.model_dump())
 
 
-@router.post("/{notification_id}/read")
-async def read_one(notification_id: UUID, caller: Known, owners: Services, school: InSchool) -> Response:
+@router.post("/{notification_id}/read", dependencies=[allow(EVERYBODY, audited=False)])
+async def read_one(notification_id: UUID, caller: CurrentCaller, owners: Services, school: InSchool) -> Response:
     """Mark one item read."""
     _person(caller)
-    return await owners.decide("notifier", "POST", f"/v1/inbox/{notification_id}/read", caller, school)
+    return await owners.send_command("notifier", "POST", f"/v1/inbox/{notification_id}/read", caller, school)
 
 
-@router.post("/{notification_id}/acknowledge")
-async def acknowledge(notification_id: UUID, caller: Known, owners: Services, school: InSchool) -> Response:
+@router.post("/{notification_id}/acknowledge", dependencies=[allow(EVERYBODY, audited=False)])
+async def acknowledge(notification_id: UUID, caller: CurrentCaller, owners: Services, school: InSchool) -> Response:
     """Say that one item has been understood; it is read then, too."""
     _person(caller)
-    return await owners.decide("notifier", "POST", f"/v1/inbox/{notification_id}/acknowledge", caller, school)
+    return await owners.send_command("notifier", "POST", f"/v1/inbox/{notification_id}/acknowledge", caller, school)
 
 
 def _person(caller: Caller) -> None:
     if caller.person is None:
-        raise Problem(404, "not_found", "This token belongs to no person, and only people have inboxes.")
+        raise Problem(404, "not_found", "This token does not belong to a person. Only people have inboxes.")

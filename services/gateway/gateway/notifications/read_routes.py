@@ -4,59 +4,28 @@ from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.http.dependencies import Rows, Services, school_of, seen_by
 from gateway.http.fields import Limit, SchoolName, State, Wanted
+from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import Flag, Instant
-from gateway.notifications import audience_checks
-from gateway.notifications.schemas import MessageIn
 from gateway.problems import Problem
-from gateway.schedules.schemas import Timing
-from gateway.security.access_control import Known
-from shared.events import Audience
-from shared.events.values import Channel, Kind, Responsibility, Role
+from gateway.schedules.schemas import ScheduleInput
+from gateway.security.access_control import STAFF, allow
+from gateway.security.caller import CurrentCaller
+from gateway.sends import audience_checks
+from gateway.sends.audience import AudienceIn, audience_of
+from gateway.sends.schemas import MessageIn
+from shared.events.values import Channel, Kind
 
-router = APIRouter(prefix="/v1", tags=["notifications"])
-
-PEOPLE_LIMIT = 10_000
-
-# PostgreSQL's texts hold no NUL: taken here, it would only fail in the notifier, after the 202.
-NO_NUL = r"^[^\x00]*$"
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=NO_NUL)]
+router = APIRouter(prefix="/v1", tags=["notifications"], route_class=GuardedRoute)
 
 
 INTENT = "SELECT task_id, school_id FROM intent WHERE notification_id = %(id)s"
 
 
-class AudienceIn(BaseModel):
-    """Exactly one of `people`, `grade`, `school`, `classes` and `students`.
-
-    Guardians are those of the students meant, with the `responsibility` asked for; somebody who answers for several
-    children is told once.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    people: list[UUID] | None = Field(default=None, min_length=1, max_length=PEOPLE_LIMIT)
-    grade: Annotated[str, StringConstraints(min_length=1, max_length=16, pattern=NO_NUL)] | None = None
-    school: Flag = False
-    classes: list[UUID] | None = Field(default=None, min_length=1, max_length=500)
-    students: list[UUID] | None = Field(default=None, min_length=1, max_length=PEOPLE_LIMIT)
-    roles: list[Role] = Field(default=["guardian"], min_length=1)
-    responsibility: Responsibility = "any"
-
-    @model_validator(mode="after")
-    def one_of_them(self) -> Self:
-        """An audience that names nobody, or two kinds of people, is a mistake."""
-        named = (self.people, self.grade, self.school or None, self.classes, self.students)
-        if sum(each is not None for each in named) != 1:
-            msg = "name exactly one of people, grade, school, classes and students"
-            raise ValueError(msg)
-        return self
-
-
-class NotificationIn(MessageIn, Timing):
+class NotificationIn(MessageIn, ScheduleInput):
     """What to tell whom, now or later."""
 
     model_config = ConfigDict(extra="forbid")
@@ -116,21 +85,8 @@ class Accepted(BaseModel):
     empty_schools: list[UUID] | None = None
 
 
-def audience_of(body: AudienceIn) -> Audience:
-    """The audience as services know it, nobody named twice."""
-    return Audience(
-        people=tuple(dict.fromkeys(body.people)) if body.people else None,
-        grade=body.grade,
-        school=body.school,
-        classes=tuple(dict.fromkeys(body.classes)) if body.classes else None,
-        students=tuple(dict.fromkeys(body.students)) if body.students else None,
-        roles=tuple(body.roles),
-        responsibility=body.responsibility,
-    )
-
-
-@router.post("/notifications:preview")
-async def preview(body: PreviewIn, caller: Known, rows: Rows, owners: Services) -> Response:
+@router.post("/notifications:preview", dependencies=[allow(STAFF, scope="notifications:write", audited=False)])
+async def preview(body: PreviewIn, caller: CurrentCaller, rows: Rows, owners: Services) -> Response:
     """Whom it would reach, counted by channel and language, and who cannot be reached. Nothing is sent or kept.
 
     Answered by the notifier with the statements that plan a send, so that it cannot say something else than happens.
@@ -138,18 +94,20 @@ async def preview(body: PreviewIn, caller: Known, rows: Rows, owners: Services) 
     school = await school_of(rows, caller, body.school)
     audience = audience_of(body.audience)
     async with rows.request(school) as tx:
-        await audience_checks.check(tx, school, audience)
+        await audience_checks.check_ids(tx, school, audience)
     asked = {
         "audience": audience.model_dump(mode="json"),
         "kind": body.type,
         "channels": list(dict.fromkeys(body.channels)),
         "urgent": body.urgent,
     }
-    return await owners.decide("notifier", "POST", "/v1/notifications:preview", caller, school, asked)
+    return await owners.send_command("notifier", "POST", "/v1/notifications:preview", caller, school, asked)
 
 
-@router.get("/notifications/{notification_id}")
-async def read(notification_id: UUID, caller: Known, rows: Rows, owners: Services, school: Wanted = None) -> Any:
+@router.get("/notifications/{notification_id}", dependencies=[allow(STAFF, scope="notifications:read")])
+async def read(
+    notification_id: UUID, caller: CurrentCaller, rows: Rows, owners: Services, school: Wanted = None
+) -> Any:
     """One notification with its counts by channel and state; `accepted` while the notifier has not heard of it.
 
     What nobody asked for here (a step of an escalation) only its owner knows: `school` says where to look, for those
@@ -168,9 +126,9 @@ async def read(notification_id: UUID, caller: Known, rows: Rows, owners: Service
     return {"notification_id": str(notification_id), "task_id": str(intent["task_id"]), "state": "accepted"}
 
 
-@router.get("/notifications")
+@router.get("/notifications", dependencies=[allow(STAFF, scope="notifications:read")])
 async def listing(
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     owners: Services,
     school: Wanted = None,

@@ -9,10 +9,12 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from gateway.http.dependencies import Services
+from gateway.http.guarded_route import GuardedRoute
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
+from gateway.security.access_control import public
+from gateway.security.caller import Caller
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=GuardedRoute)
 
 LONGEST = 400
 PARTS = 4
@@ -39,19 +41,19 @@ DONE = PAGE.format(
 )
 
 
-@router.get("/unsubscribe/{token}", response_class=HTMLResponse)
+@router.get("/unsubscribe/{token}", response_class=HTMLResponse, dependencies=[public()])
 async def ask(token: str) -> HTMLResponse:
     """Ask first."""
     _meant(token)
     return HTMLResponse(QUESTION, headers=HEADERS)
 
 
-@router.post("/unsubscribe/{token}", response_class=HTMLResponse)
+@router.post("/unsubscribe/{token}", response_class=HTMLResponse, dependencies=[public()])
 async def unsubscribe(token: str, owners: Services) -> HTMLResponse:
     """Unsubscribe; repeated it changes nothing. 404 for a link that is not ours."""
     school, person = _meant(token)
     somebody = Caller(person, "guardian", school)
-    await owners.decide("notifier", "POST", "/v1/unsubscribe", somebody, school, {"token": token})
+    await owners.send_command("notifier", "POST", "/v1/unsubscribe", somebody, school, {"token": token})
     return HTMLResponse(DONE, headers=HEADERS)
 
 

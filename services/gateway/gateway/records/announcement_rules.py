@@ -1,4 +1,4 @@
-"""What a record of a student says to the guardians, and whom: pure rules of event-triggered notifications."""
+"""What a record of a student says to the guardians, and to which of them: pure rules, without a database."""
 
 import datetime as dt
 import hashlib
@@ -12,13 +12,13 @@ from shared.events.values import Kind, Occasion, Responsibility
 Record = AbsenceRecorded | BehaviorRecorded | PaymentRecorded
 
 NEWS_DAYS = 7
-"""What happened longer ago is history that was entered late: nobody is told of it unless they had been before."""
+"""A record of something older is history that was entered late: only corrections of it are announced."""
 ABSENCE_HOURS = 24
-"""An absence that could not be told within a day is no news any more."""
+"""An absence that could not be sent within a day is not sent any more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Saying:
+class RecordStatement:
     """What a record says now. `template` is None where there is nothing to tell afresh.
 
     `changed` and `withdrawn` are the templates for those who were told something else before.
@@ -37,25 +37,25 @@ class Saying:
 
     @property
     def statement(self) -> str:
-        """A name for what it says: the template, or how it was taken back."""
+        """Name what it says: the template, or how it was withdrawn."""
         return self.template or self.withdrawn or self.changed
 
     @property
     def digest(self) -> bytes:
-        """Changes when it says something else."""
+        """Hash what it says: another statement has another hash."""
         return hashlib.sha256(json.dumps([self.statement, self.variables], sort_keys=True).encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
-    """One notification. `to` is all who are meant, those told of it already, or those who were not."""
+class Announcement:
+    """One notification. `to`: all who are meant, those who were told before, or those who were not."""
 
     template: str
     to: Literal["all", "told", "untold"]
 
 
-def saying(record: Record) -> Saying:
-    """What a record says in its present state."""
+def statement_of(record: Record) -> RecordStatement:
+    """Return what a record says in its present state."""
     if isinstance(record, AbsenceRecorded):
         return _absence(record)
     if isinstance(record, BehaviorRecorded):
@@ -63,27 +63,29 @@ def saying(record: Record) -> Saying:
     return _payment(record)
 
 
-def tell(now: Saying, said: str | None, digest: bytes | None, recorded_on: dt.date, *, announced: bool) -> list[Tell]:
+def decide_announcements(
+    now: RecordStatement, said: str | None, digest: bytes | None, recorded_on: dt.date, *, announced: bool
+) -> list[Announcement]:
     """Whom to tell what, after `said` (None: nobody was told yet). `announced`: the school lets this occasion be told.
 
     A correction goes out whatever the school's settings are by now: whoever was told has a right to it.
     """
     if said is None:
         news = now.happened is None or now.happened >= recorded_on - dt.timedelta(days=NEWS_DAYS)
-        return [Tell(now.template, "all")] if now.template and announced and news else []
+        return [Announcement(now.template, "all")] if now.template and announced and news else []
     if digest == now.digest:
         return []
     if now.template is None:
-        return [Tell(now.withdrawn or now.changed, "told")]
+        return [Announcement(now.withdrawn or now.changed, "told")]
     if said == "payment_due" and now.template == "payment_received" and announced:
-        return [Tell(now.template, "all")]
-    afresh = [Tell(now.template, "untold")] if announced else []
-    return [Tell(now.changed, "told"), *afresh]
+        return [Announcement(now.template, "all")]
+    afresh = [Announcement(now.template, "untold")] if announced else []
+    return [Announcement(now.changed, "told"), *afresh]
 
 
-def _absence(record: AbsenceRecorded) -> Saying:
+def _absence(record: AbsenceRecorded) -> RecordStatement:
     stands = not record.withdrawn and record.status != "excused"
-    return Saying(
+    return RecordStatement(
         record="absence",
         occasion="absence",
         template="absence" if stands else None,
@@ -102,8 +104,8 @@ def _absence(record: AbsenceRecorded) -> Saying:
     )
 
 
-def _behavior(record: BehaviorRecorded) -> Saying:
-    return Saying(
+def _behavior(record: BehaviorRecorded) -> RecordStatement:
+    return RecordStatement(
         record="behavior",
         occasion="behavior",
         template=None if record.withdrawn else "behavior",
@@ -121,11 +123,11 @@ def _behavior(record: BehaviorRecorded) -> Saying:
     )
 
 
-def _payment(record: PaymentRecorded) -> Saying:
+def _payment(record: PaymentRecorded) -> RecordStatement:
     off = record.withdrawn or record.status == "cancelled"
     received = record.status == "received"
     afresh: dict[str, str | None] = {"due": "payment_due", "received": "payment_received"}
-    return Saying(
+    return RecordStatement(
         record="payment",
         occasion="payment_received" if received else "payment_due",
         template=None if off else afresh.get(record.status),
@@ -145,7 +147,7 @@ def _payment(record: PaymentRecorded) -> Saying:
     )
 
 
-def readers(report: ReportReady, *, announced: bool, requester_answers: bool) -> dict[str, Audience]:
+def report_audiences(report: ReportReady, *, announced: bool, requester_answers: bool) -> dict[str, Audience]:
     """Who is told that a report is ready, each under a name of its own: whoever asked for it, and whom it is for.
 
     A student's is for the guardians with custody, any other one for the school's administration. `announced`: the

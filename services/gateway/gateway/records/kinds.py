@@ -12,6 +12,8 @@ from pydantic import Field, StringConstraints, model_validator
 from gateway.http.fields import ONE_LINE, Code, Name, Prose, Strict
 from gateway.http.json_types import Amount, Day
 from gateway.records.records import Kind
+from gateway.security.access_control import ADMINS, OFFICE, STAFF
+from shared.events.values import Role
 
 
 class Facts(Strict):
@@ -125,20 +127,26 @@ class RemarkFacts(Facts):
 
 @dataclass(frozen=True, slots=True)
 class RecordKind:
-    """One kind: its path, its fields, and what a guardian must answer for to read it."""
+    """One kind: its path, its fields, what a guardian must answer for to read it, and who records it.
+
+    Whoever records also corrects and withdraws; everybody in the school may read.
+    """
 
     name: Kind
     path: str
     facts: type[Facts]
     duty: Literal["custody", "billing"]
+    recorders: frozenset[Role]
 
+
+TEACHERS: frozenset[Role] = ADMINS | {"teacher"}
 
 KINDS = (
-    RecordKind("behavior", "behavior-reports", BehaviorFacts, "custody"),
-    RecordKind("payment", "payments", PaymentFacts, "billing"),
-    RecordKind("absence", "absences", AbsenceFacts, "custody"),
-    RecordKind("grade", "grades", GradeFacts, "custody"),
-    RecordKind("remark", "remarks", RemarkFacts, "custody"),
+    RecordKind("behavior", "behavior-reports", BehaviorFacts, "custody", STAFF),
+    RecordKind("payment", "payments", PaymentFacts, "billing", OFFICE),
+    RecordKind("absence", "absences", AbsenceFacts, "custody", STAFF),
+    RecordKind("grade", "grades", GradeFacts, "custody", TEACHERS),
+    RecordKind("remark", "remarks", RemarkFacts, "custody", TEACHERS),
 )
 
 

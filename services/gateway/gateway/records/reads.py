@@ -1,10 +1,11 @@
 """What is read of records: the answer and the statement that selects it."""
 
+import datetime as dt
 from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import Date, Uuid
-from sqlmodel import col, select, tuple_
+from sqlmodel import Field, col, select, tuple_
 
 from gateway.tables import GuardianshipRow, RecordRow, RecordShown
 from shared.persistence.query import Query, given, showing
@@ -14,6 +15,7 @@ class Record(RecordShown):
     """A record of a student; `version` is its ETag. What was withdrawn is still there, and says so."""
 
     id: UUID
+    day: dt.date = Field(exclude=True)  # where the next page goes on
 
 
 Kind = TypeVar("Kind", bound=Record)

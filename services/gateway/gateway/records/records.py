@@ -13,7 +13,7 @@ from gateway.problems import Problem
 from shared.events import AbsenceRecorded, BehaviorRecorded, GradeRecorded, PaymentRecorded, RemarkRecorded
 from shared.events.records import RecordEvent
 from shared.http.preconditions import check_version
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 Kind = Literal["behavior", "payment", "absence", "grade", "remark"]
 
@@ -50,13 +50,15 @@ class Entry:
     facts: Mapping[str, Any]
 
 
-async def add(tx: Transaction, kind: Kind, school: UUID, by: UUID | None, entries: Sequence[Entry]) -> None:
+async def add(tx: UnitOfWork, kind: Kind, school: UUID, by: UUID | None, entries: Sequence[Entry]) -> None:
     """Record all or nothing. 422 lists every unknown student; 409 whoever has such a record already."""
     version = await _version(tx, school)
     wanted = [entry.student for entry in entries]
     found = {row["student_id"] for row in await tx.rows(STUDENTS, {"school": school, "students": wanted})}
     if unknown := sorted({*wanted} - found):
-        raise Problem(422, "unknown_people", "Some are no students here.", people=[str(each) for each in unknown])
+        raise Problem(
+            422, "unknown_people", "Some ids are not students of this school.", people=[str(each) for each in unknown]
+        )
     rows = [
         {"record_id": e.record, "student_id": e.student, "day": e.day, "status": e.status, "facts": e.facts}
         for e in entries
@@ -65,47 +67,47 @@ async def add(tx: Transaction, kind: Kind, school: UUID, by: UUID | None, entrie
     if len(written) < len(entries):
         done = {row["record_id"] for row in written}
         twice = sorted({str(entry.student) for entry in entries if entry.record not in done})
-        raise Problem(409, "conflict", "This is recorded already; correct that record instead.", people=twice)
+        raise Problem(409, "conflict", "This is already recorded. Correct that record instead.", people=twice)
     for row in written:
         tx.emit(_event(kind, school, version, row))
 
 
-async def correct(tx: Transaction, kind: Kind, school: UUID, by: UUID | None, expected: int, entry: Entry) -> None:
+async def correct(tx: UnitOfWork, kind: Kind, school: UUID, by: UUID | None, expected: int, entry: Entry) -> None:
     """How it really was: a higher version. 404, 412, 409 when it was withdrawn or meets another record."""
     await _hold(tx, kind, school, entry.record, expected)
     values = {"day": entry.day, "status": entry.status, "facts": publish.document(entry.facts), "withdrawn": False}
     await _change(tx, kind, school, by, entry.record, values)
 
 
-async def withdraw(tx: Transaction, kind: Kind, school: UUID, by: UUID | None, expected: int, record: UUID) -> None:
+async def withdraw(tx: UnitOfWork, kind: Kind, school: UUID, by: UUID | None, expected: int, record: UUID) -> None:
     """It was a mistake. The record stays, with its last facts; whoever was told of it may be told so."""
     await _hold(tx, kind, school, record, expected)
     values = {"day": None, "status": None, "facts": None, "withdrawn": True}
     await _change(tx, kind, school, by, record, values)
 
 
-async def _hold(tx: Transaction, kind: Kind, school: UUID, record: UUID, expected: int) -> None:
+async def _hold(tx: UnitOfWork, kind: Kind, school: UUID, record: UUID, expected: int) -> None:
     row = await tx.row(LOCK, {"record": record, "school": school, "kind": kind})
     if row is None:
         raise Problem(404, "not_found")
     check_version(expected, row["version"])
     if row["withdrawn"]:
-        raise Problem(409, "conflict", "It was withdrawn; record it anew.")
+        raise Problem(409, "conflict", "The record was withdrawn. Create a new record.")
 
 
 async def _change(
-    tx: Transaction, kind: Kind, school: UUID, by: UUID | None, record: UUID, values: Mapping[str, Any]
+    tx: UnitOfWork, kind: Kind, school: UUID, by: UUID | None, record: UUID, values: Mapping[str, Any]
 ) -> None:
     version = await _version(tx, school)
     try:
         row = await tx.row(CHANGE, {"record": record, "by": by, **values})
     except psycopg.errors.UniqueViolation:
-        raise Problem(409, "conflict", "Another record says this already.") from None
+        raise Problem(409, "conflict", "Another record already has these facts.") from None
     assert row is not None
     tx.emit(_event(kind, school, version, row))
 
 
-async def _version(tx: Transaction, school: UUID) -> int:
+async def _version(tx: UnitOfWork, school: UUID) -> int:
     row = await tx.row(SCHOOL, {"school": school})
     if row is None:
         raise Problem(404, "unknown_school")

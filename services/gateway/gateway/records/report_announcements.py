@@ -1,46 +1,45 @@
-"""A report that is ready is told to whoever asked for it and, where the school lets it be, to whom it is for."""
+"""A report that is ready is announced to its requester and, where the school lets it be, to its readers."""
 
 from uuid import uuid5
 
-from gateway.notifications.commands import OPEN
-from gateway.records.announcement_rules import readers
+from gateway.records.announcement_rules import report_audiences
 from gateway.records.announcements import CHANNELS
+from gateway.sends.commands import open_send
 from shared.events import NotificationRequested, ReportReady
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
-# Whether whoever asked is told as one of those whom it is for.
-SCHOOL = """
+# Read what the school lets be announced, and whether the requester is one of the report's readers by the school's day.
+SELECT_SCHOOL = """
 SELECT s.announces, s.active, s.directory_version, p.given_name,
     CASE WHEN %(student)s::uuid IS NULL THEN EXISTS (
-        SELECT FROM membership m WHERE m.school_id = s.school_id AND m.person_id = %(requester)s
-          AND m.role = 'school_admin' AND (m.starts IS NULL OR m.starts <= current_date)
-          AND (m.ends IS NULL OR m.ends > current_date))
+        SELECT FROM current_membership m WHERE m.school_id = s.school_id AND m.person_id = %(requester)s
+          AND m.role = 'school_admin' AND m.begun)
     ELSE EXISTS (
         SELECT FROM guardianship g WHERE g.school_id = s.school_id AND g.student_id = %(student)s
           AND g.guardian_id = %(requester)s AND g.custody) END AS answers
 FROM school s LEFT JOIN person p ON p.person_id = %(student)s WHERE s.school_id = %(school)s
 """
+# Ask whether a notification was requested before.
+SELECT_INTENT = "SELECT FROM intent WHERE notification_id = %(notification)s"
 
-ASKED = "SELECT FROM intent WHERE notification_id = %(notification)s"
 
-
-async def tell_of_report(event: ReportReady, tx: Transaction) -> None:
-    """Ask for the notifications that follow; their ids follow from the report's, so that a repeat is the same."""
+async def announce_report(event: ReportReady, tx: UnitOfWork) -> None:
+    """Request the notifications that follow; their ids follow from the report's, so that a repeat requests none."""
     values = {"school": event.school_id, "student": event.student_id, "requester": event.requested_by}
-    school = await tx.row(SCHOOL, values)
+    school = await tx.row(SELECT_SCHOOL, values)
     if school is None or not school["active"]:
         return
     announced = "report" in school["announces"]
-    for whom, audience in readers(event, announced=announced, requester_answers=school["answers"]).items():
-        notification, task = uuid5(event.report_id, whom), uuid5(event.report_id, f"{whom}/task")
-        opened = {"task": task, "notification": notification, "school": event.school_id, "group": None}
-        if await tx.row(ASKED, opened) is not None:
+    title = ", ".join(filter(None, (event.name, school["given_name"])))
+    for whom, audience in report_audiences(event, announced=announced, requester_answers=school["answers"]).items():
+        notification = uuid5(event.report_id, whom)
+        if await tx.row(SELECT_INTENT, {"notification": notification}) is not None:
             continue
-        await tx.execute(OPEN, opened | {"person": event.requested_by})
-        tx.emit(
+        open_send(
+            tx,
             NotificationRequested(
                 notification_id=notification,
-                task_id=task,
+                task_id=uuid5(event.report_id, f"{whom}/task"),
                 school_id=event.school_id,
                 kind="academic",
                 audience=audience,
@@ -51,10 +50,7 @@ async def tell_of_report(event: ReportReady, tx: Transaction) -> None:
                 origin=f"report:{event.report_id}",
                 origin_version=1,
                 template="report_ready",
-                variables={
-                    "report": ", ".join(filter(None, (event.name, school["given_name"]))),
-                    "period": event.period,
-                },
+                variables={"report": title, "period": event.period},
                 data={"record": "report", "record_id": str(event.report_id)},
-            )
+            ),
         )

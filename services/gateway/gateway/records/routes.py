@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 
 from gateway.http.dependencies import InSchool, Rows
 from gateway.http.fields import Cursor, Key, Limit, Strict, Wanted
+from gateway.http.guarded_route import GuardedRoute
 from gateway.http.idempotency import answered
 from gateway.http.json_types import Day
 from gateway.http.pagination import cursor, place
@@ -19,10 +20,11 @@ from gateway.records import records
 from gateway.records.kinds import KINDS, Facts, RecordKind, stored
 from gateway.records.reads import Record, list_records
 from gateway.records.records import Entry
-from gateway.security.access_control import Caller, Known, reach
-from shared.http.preconditions import NeededMatch, etag
+from gateway.security.access_control import EVERYBODY, allow
+from gateway.security.caller import Caller, CurrentCaller, student_scope
+from shared.http.preconditions import RequiredMatch, etag
 from shared.persistence.query import Query
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 MOST = 1000
 
@@ -42,11 +44,12 @@ def routes(kind: RecordKind) -> APIRouter:
     out: Any = create_model(f"{name}Record", __base__=Record, facts=(kind.facts, ...))
     query = list_records(out)
     page: Any = create_model(f"{name}Page", items=(list[out], ...), next=(str | None, ...))
-    router = APIRouter(prefix=f"/v1/{kind.path}", tags=["records"])
+    router = APIRouter(prefix=f"/v1/{kind.path}", tags=["records"], route_class=GuardedRoute)
+    reading, writing = allow(EVERYBODY, scope=f"{kind.path}:read"), allow(kind.recorders, scope=f"{kind.path}:write")
 
-    @router.post("", status_code=201, response_model=Recorded)
+    @router.post("", status_code=201, response_model=Recorded, dependencies=[writing])
     async def record(
-        body: made, caller: Known, rows: Rows, school: InSchool, response: Response, idempotency_key: Key = None
+        body: made, caller: CurrentCaller, rows: Rows, school: InSchool, response: Response, idempotency_key: Key = None
     ) -> dict[str, Any]:
         """Record something of one student. With an Idempotency-Key a repeat records nothing and answers the same."""
         answer = await _record(rows, caller, school, kind, [body], idempotency_key)
@@ -54,16 +57,16 @@ def routes(kind: RecordKind) -> APIRouter:
         response.headers["ETag"] = etag(1)
         return answer
 
-    @router.post(":bulk", status_code=201, response_model=Recorded)
+    @router.post(":bulk", status_code=201, response_model=Recorded, dependencies=[writing])
     async def record_many(
-        body: many, caller: Known, rows: Rows, school: InSchool, idempotency_key: Key = None
+        body: many, caller: CurrentCaller, rows: Rows, school: InSchool, idempotency_key: Key = None
     ) -> dict[str, Any]:
         """Record up to 1,000 at once, all or nothing; 422 lists every unknown student."""
         return await _record(rows, caller, school, kind, vars(body)["records"], idempotency_key)
 
-    @router.get("", response_model=page)
+    @router.get("", response_model=page, dependencies=[reading])
     async def listing(
-        caller: Known,
+        caller: CurrentCaller,
         rows: Rows,
         school: InSchool,
         student: UUID | None = None,
@@ -88,23 +91,23 @@ def routes(kind: RecordKind) -> APIRouter:
         async with rows.request(school) as tx:
             found = await query.all(tx, school=school, kind=kind.name, **values, **_narrowed(caller, kind))
         items = found[:limit]
-        more = cursor(items[-1].facts.day, items[-1].id) if len(found) > limit else None
+        more = cursor(items[-1].day, items[-1].id) if len(found) > limit else None
         return {"items": items, "next": more}
 
-    @router.get("/{record_id}", response_model=out)
-    async def read(record_id: UUID, caller: Known, rows: Rows, school: InSchool, response: Response) -> Any:
+    @router.get("/{record_id}", response_model=out, dependencies=[reading])
+    async def read(record_id: UUID, caller: CurrentCaller, rows: Rows, school: InSchool, response: Response) -> Any:
         """One record, withdrawn or not."""
         async with rows.request(school) as tx:
             return await _answer(tx, query, caller, school, kind, record_id, response)
 
-    @router.put("/{record_id}", response_model=out)
+    @router.put("/{record_id}", response_model=out, dependencies=[writing])
     async def correct(
         record_id: UUID,
         body: correction,
-        caller: Known,
+        caller: CurrentCaller,
         rows: Rows,
         school: InSchool,
-        expected: NeededMatch,
+        expected: RequiredMatch,
         response: Response,
     ) -> Any:
         """Say how it really was: all facts anew, the version that you read as If-Match."""
@@ -113,9 +116,14 @@ def routes(kind: RecordKind) -> APIRouter:
             await records.correct(tx, kind.name, school, caller.person, expected, entry)
             return await _answer(tx, query, caller, school, kind, record_id, response)
 
-    @router.delete("/{record_id}", response_model=out)
+    @router.delete("/{record_id}", response_model=out, dependencies=[writing])
     async def withdraw(
-        record_id: UUID, caller: Known, rows: Rows, school: InSchool, expected: NeededMatch, response: Response
+        record_id: UUID,
+        caller: CurrentCaller,
+        rows: Rows,
+        school: InSchool,
+        expected: RequiredMatch,
+        response: Response,
     ) -> Any:
         """Withdraw a mistake: it stays readable as such, and whoever was told of it may be told so."""
         async with rows.request(school) as tx:
@@ -149,11 +157,11 @@ def _entry(record: UUID, student: UUID, facts: Facts) -> Entry:
 
 def _narrowed(caller: Caller, kind: RecordKind) -> dict[str, UUID]:
     """Whose records the caller may read: guardians need the kind's responsibility."""
-    return {kind.duty if name == "guardian" else name: person for name, person in reach(caller).items()}
+    return {kind.duty if name == "guardian" else name: person for name, person in student_scope(caller).items()}
 
 
 async def _answer(
-    tx: Transaction,
+    tx: UnitOfWork,
     query: Query[Any],
     caller: Caller,
     school: UUID,

@@ -24,7 +24,7 @@ from gateway.roster_import.oneroster import (
 )
 from gateway.roster_import.students import StudentRow
 from shared.jobs.job import Job
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 T = TypeVar("T")
 
@@ -48,10 +48,10 @@ class Progress:
         self._job = job
         self._done = 0
 
-    async def add(self, tx: Transaction, rows: int) -> None:
+    async def add(self, tx: UnitOfWork, rows: int) -> None:
         """Count rows that this transaction commits."""
         self._done = min(self._done + rows, self.total)
-        await self._job.tell(tx, self._done, self.total)
+        await self._job.report_progress(tx, self._done, self.total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Run:
     progress: Progress
     chunk: int
 
-    async def in_chunks(self, items: Iterable[T], write: Callable[[Transaction, Sequence[T]], Awaitable[None]]) -> None:
+    async def in_chunks(self, items: Iterable[T], write: Callable[[UnitOfWork, Sequence[T]], Awaitable[None]]) -> None:
         """Write items, one commit for each chunk; they are read in a thread, because reading takes the processor."""
         rows = iter(items)
         while chunk := await asyncio.to_thread(_take, rows, self.chunk):
@@ -139,7 +139,7 @@ async def _classes(run: Run) -> tuple[int, int]:
     gone = [found.sourced_id for found in roster.classes if found.status is not Status.ACTIVE]
     changed = 0
 
-    async def write(tx: Transaction, chunk: Sequence[SchoolClass]) -> None:
+    async def write(tx: UnitOfWork, chunk: Sequence[SchoolClass]) -> None:
         nonlocal changed
         changed += await structure.classes(tx, chunk, run.schools)
 
@@ -159,7 +159,7 @@ async def _people(run: Run) -> People:
     # In 1.2 memberships stand in roles.csv; where that brings changes only, so do the people's.
     complete = roster.version == "1.1" or roster.is_complete("roles.csv")
 
-    async def write(tx: Transaction, chunk: Sequence[Person]) -> None:
+    async def write(tx: UnitOfWork, chunk: Sequence[Person]) -> None:
         present = [person for person in chunk if person.status is Status.ACTIVE]
         people.gone += [person.sourced_id for person in chunk if person.status is not Status.ACTIVE]
         people.named.update(person.sourced_id for person in present)
@@ -186,7 +186,7 @@ async def _roles(run: Run) -> int:
     """Write roles of people who are not in users.csv; returns how many people changed."""
     changed = 0
 
-    async def write(tx: Transaction, chunk: Sequence[Role]) -> None:
+    async def write(tx: UnitOfWork, chunk: Sequence[Role]) -> None:
         nonlocal changed
         changed += await import_people.write_roles(tx, chunk, run.schools)
 
@@ -201,7 +201,7 @@ async def _enrolments(run: Run) -> tuple[int, int]:
     gone: list[str] = []
     changed = ended = 0
 
-    async def write(tx: Transaction, chunk: Sequence[Enrolment]) -> None:
+    async def write(tx: UnitOfWork, chunk: Sequence[Enrolment]) -> None:
         nonlocal changed
         present = [found for found in chunk if found.status is Status.ACTIVE]
         gone.extend(found.sourced_id for found in chunk if found.status is not Status.ACTIVE)
@@ -210,7 +210,7 @@ async def _enrolments(run: Run) -> tuple[int, int]:
         changed += await structure.enrolments(tx, present)
         await run.progress.add(tx, len(chunk))
 
-    async def end(tx: Transaction, chunk: Sequence[str]) -> None:
+    async def end(tx: UnitOfWork, chunk: Sequence[str]) -> None:
         nonlocal ended
         ended += await structure.end_enrolments(tx, chunk)
 
@@ -228,7 +228,7 @@ async def _students(run: Run, students: Sequence[StudentRow]) -> int:
     complete = run.roster.is_complete("users.csv")
     changed = 0
 
-    async def write(tx: Transaction, chunk: Sequence[StudentRow]) -> None:
+    async def write(tx: UnitOfWork, chunk: Sequence[StudentRow]) -> None:
         nonlocal changed
         changed += await import_students.write(tx, chunk, complete=complete)
         await run.progress.add(tx, len(chunk))
@@ -241,7 +241,7 @@ async def _guardians(run: Run, named: set[str]) -> int:
     """Write guardians of students who are known from before and not in the upload; returns how many got one."""
     changed = 0
 
-    async def write(tx: Transaction, chunk: Sequence[Guardianship]) -> None:
+    async def write(tx: UnitOfWork, chunk: Sequence[Guardianship]) -> None:
         nonlocal changed
         changed += await import_students.write_guardians(tx, chunk, run.roster.relationship)
 
@@ -259,7 +259,7 @@ async def _end_people(run: Run, people: People) -> int:
             gone |= {*await import_people.missing(tx, kept, run.covered)}
     ended = 0
 
-    async def end(tx: Transaction, chunk: Sequence[str]) -> None:
+    async def end(tx: UnitOfWork, chunk: Sequence[str]) -> None:
         nonlocal ended
         ended += await import_people.end(tx, chunk, where)
 

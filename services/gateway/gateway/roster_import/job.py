@@ -12,16 +12,16 @@ from gateway.permits import ImportPermit
 from gateway.roster_import import importer, structure
 from gateway.roster_import import upload as import_upload
 from gateway.roster_import.oneroster import Known, Roster, RosterRefused, read
-from gateway.security.access_control import Caller
+from gateway.security.caller import Caller
 from shared.events import Envelope, TaskCancelRequested
 from shared.jobs import job as jobs
 from shared.jobs.job import Task
-from shared.jobs.time_limits import Limits
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.jobs.time_limits import TimeLimits
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 KIND = "import.oneroster"
 LANE = "imports"
-LIMITS = Limits(again=True)
+LIMITS = TimeLimits(again=True)
 """A roster that takes longer than 24 minutes is gone on with: what is in already is passed over quickly."""
 
 INSERT_TASK = """
@@ -51,7 +51,7 @@ SELECT_ERASED = "SELECT sourced_id FROM person WHERE erased_at IS NOT NULL AND s
 Read = Callable[..., Roster]
 
 
-async def request_import(tx: Transaction, caller: Caller, upload: BinaryIO, key: str | None) -> dict[str, Any]:
+async def request_import(tx: UnitOfWork, caller: Caller, upload: BinaryIO, key: str | None) -> dict[str, Any]:
     """Commit an upload and permit its import; returns the answer, the same for the same key and file."""
     task = uuid7()
     answer = {"task_id": str(task), "state": "accepted"}
@@ -67,14 +67,14 @@ async def request_import(tx: Transaction, caller: Caller, upload: BinaryIO, key:
     return answer
 
 
-async def open_import(tx: Transaction, task_id: UUID, upload: BinaryIO) -> None:
+async def open_import(tx: UnitOfWork, task_id: UUID, upload: BinaryIO) -> None:
     """Keep an upload as a job that a worker may claim; `permit` it in the same commit."""
     await tx.execute(OPEN_JOB, {"task_id": task_id})
     await import_upload.keep(tx, task_id, upload)
     await jobs.start(tx, Task(task_id, None, KIND))
 
 
-def permit(tx: Transaction, task_id: UUID) -> None:
+def permit(tx: UnitOfWork, task_id: UUID) -> None:
     """Let a worker import a roster, once this transaction has committed."""
     tx.permit(ImportPermit(task_id=task_id), LANE)
 
@@ -82,13 +82,13 @@ def permit(tx: Transaction, task_id: UUID) -> None:
 async def run(
     permitted: ImportPermit,
     cause: Envelope,
-    transactions: Transactions,
-    limits: Limits = LIMITS,
+    transactions: UnitOfWorkFactory,
+    limits: TimeLimits = LIMITS,
     chunk: int = importer.CHUNK,
     read: Read = read,
 ) -> None:
     """Import what a permit names. Raises LeaseLost when it has ended or another worker has it."""
-    async with jobs.working(transactions, permitted.task_id, cause, limits, import_upload.discard) as job:
+    async with jobs.run_job(transactions, permitted.task_id, cause, limits, import_upload.discard) as job:
         async with transactions.begin(cause) as tx:
             known = await _known(tx)
             upload = await import_upload.fetch(tx, permitted.task_id)
@@ -100,12 +100,12 @@ async def run(
                 await job.fail(tx, str(refusal))
 
 
-async def cancel(event: TaskCancelRequested, tx: Transaction) -> None:
+async def cancel(event: TaskCancelRequested, tx: UnitOfWork) -> None:
     """Stop an import that has not ended: what is in by then stays in. Other kinds are other services'."""
     await jobs.cancel(event, tx, frozenset({KIND}), import_upload.discard)
 
 
-async def resume_imports(transactions: Transactions) -> None:
+async def resume_imports(transactions: UnitOfWorkFactory) -> None:
     """Permit again the imports that no worker has, and take over those that the version before accepted."""
     async with transactions.begin() as tx:
         for row in await tx.rows(TAKE_OVER_JOBS):
@@ -114,7 +114,7 @@ async def resume_imports(transactions: Transactions) -> None:
     await jobs.resume(transactions, lambda task_id: ImportPermit(task_id=task_id), LANE)
 
 
-async def _known(tx: Transaction) -> Known:
+async def _known(tx: UnitOfWork) -> Known:
     users = await tx.rows(SELECT_USERS)
     return Known(
         schools=frozenset(await structure.school_ids(tx)),

@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from gateway.directory import publish, publish_bulk
 from gateway.roster_import.oneroster import Membership, Person, Role, Status
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 # Only people whose roster content changed are written, in the order of sourcedIds, like everywhere. Those who are the
 # same are left out first: ON CONFLICT would lock each of them, which costs as much as writing.
@@ -36,9 +36,8 @@ WITH incoming AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, school_id uuid, role text, grade text, starts date,
                                                     ends date, sourced_id text)
 ), gone AS (
-    UPDATE membership m SET ends = school_today(m.school_id)
-    WHERE m.person_id = ANY(%(people)s) AND (m.ends IS NULL OR m.ends > school_today(m.school_id))
-      AND NOT EXISTS (SELECT FROM incoming i
+    UPDATE current_membership m SET ends = school_today(m.school_id)
+    WHERE m.person_id = ANY(%(people)s) AND NOT EXISTS (SELECT FROM incoming i
                        WHERE (i.person_id, i.school_id, i.role) = (m.person_id, m.school_id, m.role))
       AND (m.sourced_id = ANY(%(ended)s) OR EXISTS (SELECT FROM incoming i WHERE i.sourced_id = m.sourced_id)
            OR %(complete)s AND (m.school_id = ANY(%(about)s) OR EXISTS (
@@ -80,21 +79,18 @@ TOUCH = "UPDATE person SET version = version + 1, digest = NULL WHERE person_id 
 # What disappeared is ended, not deleted: only at the schools that the upload is about.
 PLACED = """
 SELECT p.sourced_id FROM person p WHERE p.sourced_id IS NOT NULL AND EXISTS (
-    SELECT FROM membership m WHERE m.person_id = p.person_id AND m.school_id = ANY(%(schools)s)
-      AND (m.ends IS NULL OR m.ends > school_today(m.school_id)))
+    SELECT FROM current_membership m WHERE m.person_id = p.person_id AND m.school_id = ANY(%(schools)s))
 ORDER BY p.sourced_id
 """
 END = """
 WITH over AS (
-    UPDATE membership m SET ends = school_today(m.school_id)
+    UPDATE current_membership m SET ends = school_today(m.school_id)
     WHERE m.person_id = ANY(%(people)s) AND m.school_id = ANY(%(schools)s)
-      AND (m.ends IS NULL OR m.ends > school_today(m.school_id))
     RETURNING m.person_id, m.school_id, m.role
 )
 UPDATE person p SET digest = NULL, version = version + 1, active = p.active AND EXISTS (
-    SELECT FROM membership m
-    WHERE m.person_id = p.person_id AND (m.ends IS NULL OR m.ends > school_today(m.school_id))
-      AND NOT EXISTS (SELECT FROM over o WHERE (o.person_id, o.school_id, o.role)
+    SELECT FROM current_membership m
+    WHERE m.person_id = p.person_id AND NOT EXISTS (SELECT FROM over o WHERE (o.person_id, o.school_id, o.role)
                                              = (m.person_id, m.school_id, m.role)))
 WHERE p.person_id IN (SELECT person_id FROM over) RETURNING p.person_id
 """
@@ -110,14 +106,13 @@ WITH held AS (
 )
 UPDATE student s SET active = false, told = false, digest = NULL, version = s.version + 1
 FROM held h WHERE (s.school_id, s.student_id) = (h.school_id, h.student_id) AND NOT EXISTS (
-    SELECT FROM membership m JOIN person p USING (person_id)
-    WHERE m.person_id = s.student_id AND m.school_id = s.school_id AND m.role = 'student' AND p.active
-      AND (m.ends IS NULL OR m.ends > school_today(m.school_id)))
+    SELECT FROM current_membership m JOIN person p USING (person_id)
+    WHERE m.person_id = s.student_id AND m.school_id = s.school_id AND m.role = 'student' AND p.active)
 """
 
 
 async def write(
-    tx: Transaction, chunk: Sequence[Person], schools: Mapping[str, UUID], about: Sequence[UUID], *, complete: bool
+    tx: UnitOfWork, chunk: Sequence[Person], schools: Mapping[str, UUID], about: Sequence[UUID], *, complete: bool
 ) -> int:
     """Write people with memberships and contacts, and tell of them; returns how many are new or changed.
 
@@ -157,7 +152,7 @@ async def write(
     return len(changed)
 
 
-async def write_roles(tx: Transaction, chunk: Sequence[Role], schools: Mapping[str, UUID]) -> int:
+async def write_roles(tx: UnitOfWork, chunk: Sequence[Role], schools: Mapping[str, UUID]) -> int:
     """Roles of people whom the upload does not describe otherwise; returns how many people changed."""
     ended = [
         m.sourced_id for m in (role.membership for role in chunk) if m.status is not Status.ACTIVE and m.sourced_id
@@ -178,14 +173,14 @@ async def write_roles(tx: Transaction, chunk: Sequence[Role], schools: Mapping[s
     return len(touched)
 
 
-async def missing(tx: Transaction, kept: Iterable[str], schools: Sequence[UUID]) -> list[str]:
+async def missing(tx: UnitOfWork, kept: Iterable[str], schools: Sequence[UUID]) -> list[str]:
     """Whoever an earlier roster placed at these schools and this complete one does not name."""
     known = frozenset(kept)
     found = await tx.rows(PLACED, {"schools": list(schools)})
     return [row["sourced_id"] for row in found if row["sourced_id"] not in known]
 
 
-async def end(tx: Transaction, ids: Sequence[str], schools: Sequence[UUID] | None) -> int:
+async def end(tx: UnitOfWork, ids: Sequence[str], schools: Sequence[UUID] | None) -> int:
     """End people at schools, or everywhere (None: an upload says so by name); returns how many it was news for."""
     people = [row["person_id"] for row in await tx.rows(HOLD, {"ids": sorted(ids)})]
     values: dict[str, Any] = {"people": people, "schools": list(schools or ())}

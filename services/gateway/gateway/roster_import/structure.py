@@ -11,7 +11,7 @@ from gateway.directory import publish
 from gateway.directory.schools import BUMP_CALENDAR, OPEN_CALENDAR
 from gateway.roster_import.oneroster import Enrolment, Org, SchoolClass, Status, Term
 from gateway.roster_import.people import digest
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 SCHOOLS = """
 INSERT INTO school AS s (school_id, sourced_id, name, timezone, active)
@@ -90,7 +90,7 @@ SELECT count(*) AS n FROM changed
 ENROLMENTS = f"""
 WITH incoming AS MATERIALIZED (
     SELECT DISTINCT ON (c.class_id, p.person_id, r.role) c.class_id, p.person_id, r.role, c.school_id, r.sourced_id,
-           r.leads, r.starts, r.ends, r.ends IS NOT NULL AND r.ends <= school_today(c.school_id) AS lapsed
+           r.leads, r.starts, r.ends, NOT is_current(r.ends, c.school_id) AS lapsed
     FROM jsonb_to_recordset(%(rows)s) AS r(sourced_id text, school_class text, person text, role text, leads boolean,
                                            starts date, ends date)
     JOIN school_class c ON c.sourced_id = r.school_class JOIN person p ON p.sourced_id = r.person
@@ -121,7 +121,7 @@ WITH changed AS (
 """  # noqa: S608  # our own statements
 
 
-async def schools(tx: Transaction, orgs: Sequence[Org]) -> int:
+async def schools(tx: UnitOfWork, orgs: Sequence[Org]) -> int:
     """Write the schools of a roster and tell of them; returns how many are new or changed."""
     wanted = [
         {"school_id": uuid7(), "sourced_id": o.sourced_id, "name": o.name, "timezone": o.timezone, "active": True}
@@ -132,17 +132,17 @@ async def schools(tx: Transaction, orgs: Sequence[Org]) -> int:
     changed = [row["school_id"] for row in await tx.rows(SCHOOLS, publish.rows(wanted))]
     changed += [row["school_id"] for row in await tx.rows(CLOSE_SCHOOLS, {"ids": gone})] if gone else []
     if changed:
-        await publish.tell(tx, schools=sorted(changed))
+        await publish.emit_states(tx, schools=sorted(changed))
     return len(changed)
 
 
-async def school_ids(tx: Transaction) -> dict[str, UUID]:
+async def school_ids(tx: UnitOfWork) -> dict[str, UUID]:
     """School ids by sourcedId."""
     return {row["sourced_id"]: row["school_id"] for row in await tx.rows(SCHOOL_IDS)}
 
 
 async def terms(
-    tx: Transaction, found: Mapping[UUID, Sequence[Term]], gone: Sequence[str], kept: Iterable[str], *, complete: bool
+    tx: UnitOfWork, found: Mapping[UUID, Sequence[Term]], gone: Sequence[str], kept: Iterable[str], *, complete: bool
 ) -> int:
     """Write the terms of each school and tell of changed calendars; returns how many calendars changed."""
     where = sorted(found)
@@ -167,11 +167,11 @@ async def terms(
     for school in sorted(changed):
         await tx.execute(BUMP_CALENDAR, {"school": school, "weekdays": None})
     if changed:
-        await publish.tell(tx, calendars=sorted(changed))
+        await publish.emit_states(tx, calendars=sorted(changed))
     return len(changed)
 
 
-async def classes(tx: Transaction, chunk: Sequence[SchoolClass], ids: Mapping[str, UUID]) -> int:
+async def classes(tx: UnitOfWork, chunk: Sequence[SchoolClass], ids: Mapping[str, UUID]) -> int:
     """Write classes; returns how many are new, changed or taken up again."""
     rows = [
         {
@@ -193,7 +193,7 @@ async def classes(tx: Transaction, chunk: Sequence[SchoolClass], ids: Mapping[st
 
 
 async def end_classes(
-    tx: Transaction, gone: Sequence[str], kept: Iterable[str], about: Sequence[UUID], *, complete: bool
+    tx: UnitOfWork, gone: Sequence[str], kept: Iterable[str], about: Sequence[UUID], *, complete: bool
 ) -> int:
     """End classes that a complete upload does not name, or that changes name as gone."""
     scope = {"gone": list(gone), "kept": sorted(kept), "schools": list(about), "complete": complete}
@@ -202,7 +202,7 @@ async def end_classes(
     return len(over)
 
 
-async def enrolments(tx: Transaction, chunk: Sequence[Enrolment]) -> int:
+async def enrolments(tx: UnitOfWork, chunk: Sequence[Enrolment]) -> int:
     """Write enrolments; returns how many are new or changed. Their students are told of later."""
     rows = [
         {
@@ -219,17 +219,17 @@ async def enrolments(tx: Transaction, chunk: Sequence[Enrolment]) -> int:
     return await count(tx, ENROLMENTS, publish.rows(rows))
 
 
-async def enrolled(tx: Transaction, about: Sequence[UUID]) -> set[str]:
+async def enrolled(tx: UnitOfWork, about: Sequence[UUID]) -> set[str]:
     """Enrolments that rosters brought to these schools and that go on."""
     return {row["sourced_id"] for row in await tx.rows(ENROLLED, {"schools": list(about)})}
 
 
-async def end_enrolments(tx: Transaction, ids: Sequence[str]) -> int:
+async def end_enrolments(tx: UnitOfWork, ids: Sequence[str]) -> int:
     """End enrolments today; returns how many it was news for."""
     return await count(tx, END_ENROLMENTS, {"ids": list(ids)})
 
 
-async def count(tx: Transaction, statement: str, values: dict[str, Any]) -> int:
+async def count(tx: UnitOfWork, statement: str, values: dict[str, Any]) -> int:
     """How many rows a statement says that it changed, in its `n`."""
     row = await tx.row(statement, values)
     assert row is not None

@@ -8,16 +8,16 @@ from gateway.directory import publish
 from gateway.roster_import.oneroster import Guardianship
 from gateway.roster_import.people import digest
 from gateway.roster_import.structure import count
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 # New guardians only: what a school has said of custody, billing and emergencies is not in any roster.
 STUDENTS = """
 WITH incoming AS MATERIALIZED (
     SELECT coalesce(r.school_id, x.school_id) AS school_id, p.person_id AS student_id, r.grade,
            decode(r.digest, 'hex') AS digest, r.guardians, p.active AND EXISTS (
-               SELECT FROM membership m
+               SELECT FROM current_membership m
                WHERE m.person_id = p.person_id AND m.school_id = coalesce(r.school_id, x.school_id)
-                 AND m.role = 'student' AND (m.ends IS NULL OR m.ends > school_today(m.school_id))) AS active
+                 AND m.role = 'student') AS active
     FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, sourced_id text, grade text, digest text, guardians jsonb)
     JOIN person p USING (sourced_id)
     LEFT JOIN student x ON r.school_id IS NULL AND x.student_id = p.person_id AND x.active
@@ -87,7 +87,7 @@ class StudentRow:
     guardians: tuple[tuple[str, str], ...]
 
 
-async def write(tx: Transaction, chunk: Sequence[StudentRow], *, complete: bool) -> int:
+async def write(tx: UnitOfWork, chunk: Sequence[StudentRow], *, complete: bool) -> int:
     """Write students with grade and guardians, everybody being there by now; returns how many changed.
 
     `complete`: the upload names every guardian; else those that it does not name stay.
@@ -105,7 +105,7 @@ async def write(tx: Transaction, chunk: Sequence[StudentRow], *, complete: bool)
     return await count(tx, STUDENTS, {"complete": complete} | publish.rows(rows))
 
 
-async def write_guardians(tx: Transaction, chunk: Sequence[Guardianship], relationship: Callable[[str], str]) -> int:
+async def write_guardians(tx: UnitOfWork, chunk: Sequence[Guardianship], relationship: Callable[[str], str]) -> int:
     """Further guardians of students who are here already; returns how many students got one."""
     rows = [
         {"student": each.student, "guardian": each.guardian, "relationship": relationship(each.guardian)}

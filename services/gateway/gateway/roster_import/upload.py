@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 from uuid import UUID
 
 from gateway.problems import Problem
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 PART = 1024 * 1024
 INSERT_PART = "INSERT INTO import_part (task_id, number, content) VALUES (%(task)s, %(number)s, %(content)s)"
@@ -43,7 +43,7 @@ async def _spool(stream: AsyncIterator[bytes], limit: int, file: BinaryIO) -> No
             raise Problem(413, "too_large", f"At most {limit} bytes.")
         file.write(piece)
     if not taken:
-        raise Problem(422, "roster_refused", "The body is empty; it must be a zip.")
+        raise Problem(422, "roster_refused", "The body is empty. Send a zip file.")
     file.seek(0)
 
 
@@ -56,7 +56,7 @@ def digest(file: BinaryIO) -> str:
     return sha256.hexdigest()
 
 
-async def keep(tx: Transaction, task: UUID, file: BinaryIO) -> None:
+async def keep(tx: UnitOfWork, task: UUID, file: BinaryIO) -> None:
     """Commit an upload with its job."""
     number = 0
     while part := file.read(PART):
@@ -64,7 +64,7 @@ async def keep(tx: Transaction, task: UUID, file: BinaryIO) -> None:
         number += 1
 
 
-async def fetch(tx: Transaction, task: UUID) -> BinaryIO:
+async def fetch(tx: UnitOfWork, task: UUID) -> BinaryIO:
     """Write an upload from the database to a private file."""
     file = _private_file()
     number = 0
@@ -77,7 +77,7 @@ async def fetch(tx: Transaction, task: UUID) -> BinaryIO:
     return file
 
 
-async def discard(tx: Transaction, task: UUID) -> None:
+async def discard(tx: UnitOfWork, task: UUID) -> None:
     """Drop the upload of a job that ends in this commit."""
     await tx.execute(DISCARD_UPLOAD, {"task": task})
 

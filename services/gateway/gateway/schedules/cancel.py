@@ -4,10 +4,10 @@ from uuid import UUID
 
 from fastapi.responses import Response
 
-from gateway.http.service_client import Owners
+from gateway.http.service_client import ServiceClients
 from gateway.problems import Problem
-from gateway.security.access_control import Caller
-from shared.transactions.unit_of_work import Transactions
+from gateway.security.caller import Caller
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 # A single run's task bears the schedule's id.
 SCHEDULE = """
@@ -16,15 +16,15 @@ WHERE i.notification_id = %(id)s
 """
 
 
-async def schedule_of(rows: Transactions, school: UUID, notification_id: UUID) -> UUID | None:
+async def schedule_of(rows: UnitOfWorkFactory, school: UUID, notification_id: UUID) -> UUID | None:
     """The schedule that a notification is the single run of; None for one that was sent at once."""
     async with rows.request(school) as tx:
         row = await tx.row(SCHEDULE, {"id": notification_id})
     return row["schedule_id"] if row else None
 
 
-async def call_off(
-    owners: Owners,
+async def cancel_scheduled_send(
+    owners: ServiceClients,
     caller: Caller,
     school: UUID,
     schedule_id: UUID,
@@ -34,8 +34,8 @@ async def call_off(
     """What the scheduler says, or, where the run has been handed over already, what the notifier can still stop."""
     try:
         path = f"/v1/schedules/{schedule_id}"
-        return await owners.decide("scheduler", "DELETE", path, caller, school, if_match=if_match)
+        return await owners.send_command("scheduler", "DELETE", path, caller, school, if_match=if_match)
     except Problem as refusal:
         if refusal.code != "too_late" or refusal.more.get("state") != "done" or notification_id is None:
             raise
-    return await owners.decide("notifier", "POST", f"/v1/notifications/{notification_id}/cancel", caller, school)
+    return await owners.send_command("notifier", "POST", f"/v1/notifications/{notification_id}/cancel", caller, school)

@@ -7,17 +7,16 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import answered
-from gateway.notifications import audience_checks
-from gateway.notifications.commands import OPEN as OPEN_SEND
-from gateway.notifications.commands import SendCommand
 from gateway.problems import Problem
-from gateway.schedules.schemas import Timing
-from gateway.security.access_control import Caller
+from gateway.schedules.schemas import ScheduleInput
+from gateway.security.caller import Caller
+from gateway.sends import audience_checks
+from gateway.sends.commands import SendCommand, open_task
 from shared.errors import RuleRefused
 from shared.events import NotificationDue, ScheduleRequested
 from shared.events.schedule_rules import CatchUp, OnceRule, Rule
-from shared.recurrence import check, next_run
-from shared.transactions.unit_of_work import Transaction
+from shared.recurrence import next_run, validate_rule
+from shared.transactions.unit_of_work import UnitOfWork
 
 SCHOOL = """
 SELECT school_id, directory_version, timezone FROM school WHERE school_id = %(school)s AND active
@@ -43,7 +42,7 @@ class ScheduleCommand(SendCommand):
     expires_after_seconds: int | None
 
 
-def later_of(command: SendCommand, timing: Timing) -> ScheduleCommand:
+def later_of(command: SendCommand, timing: ScheduleInput) -> ScheduleCommand:
     """What was to be sent at once, for the time that was asked for."""
     return ScheduleCommand(
         **dict(command),
@@ -55,12 +54,12 @@ def later_of(command: SendCommand, timing: Timing) -> ScheduleCommand:
 
 
 async def request_schedule(
-    tx: Transaction, caller: Caller, school: UUID, command: ScheduleCommand, key: str | None
+    tx: UnitOfWork, caller: Caller, school: UUID, command: ScheduleCommand, key: str | None
 ) -> dict[str, Any]:
     """Commit the intent; returns the answer, the same for the same key and request. 422 says what is wrong."""
-    schedule, once = uuid7(), isinstance(command.rule, OnceRule)
+    schedule, notification, once = uuid7(), uuid7(), isinstance(command.rule, OnceRule)
     # The task of a single run bears the schedule's id, so that cancelling the task finds the schedule.
-    ids = {"notification_id": str(uuid7()), "task_id": str(schedule)} if once else {}
+    ids = {"notification_id": str(notification), "task_id": str(schedule)} if once else {}
     answer = {"id": str(schedule), "schedule_id": str(schedule), "state": "accepted"} | ids
     before = await answered(tx, caller, school, key, command.model_dump(mode="json"), answer)
     if before is not None:
@@ -72,16 +71,16 @@ async def request_schedule(
     check_rule(command.rule, timezone)
     if command.expires_at is not None:
         _check_expiry(command, timezone)
-    await audience_checks.check(tx, school, command.audience)
+    await audience_checks.check_ids(tx, school, command.audience)
     values = {
         "schedule": schedule,
         "school": school,
         "person": caller.person,
-        "notification": ids.get("notification_id"),
+        "notification": notification if once else None,
     }
     await tx.execute(OPEN, values)
     if once:  # a send like any other, only later: its task and its notification can be asked for from now on
-        await tx.execute(OPEN_SEND, values | {"task": schedule, "group": None})
+        open_task(tx, schedule, notification, school, caller.person)
     tx.emit(
         ScheduleRequested(
             schedule_id=schedule,
@@ -108,7 +107,7 @@ def payload_of(command: SendCommand) -> dict[str, Any]:
 def check_rule(rule: Rule, timezone: str) -> None:
     """422 that says why a rule cannot be."""
     try:
-        check(rule, timezone, dt.datetime.now(dt.UTC))
+        validate_rule(rule, timezone, dt.datetime.now(dt.UTC))
     except RuleRefused as refusal:
         raise invalid(asked_as(rule, refusal.field), refusal.reason) from None
 
@@ -130,4 +129,4 @@ def _check_expiry(command: ScheduleCommand, timezone: str) -> None:
         raise invalid("expires_at", "a repeating send has no single end: give expires_after_minutes")
     due = next_run(command.rule, timezone, dt.datetime.min.replace(tzinfo=dt.UTC))
     if due is not None and command.expires_at is not None and command.expires_at <= due:
-        raise invalid("expires_at", "it would be over before it is sent")
+        raise invalid("expires_at", "it would expire before it is sent")

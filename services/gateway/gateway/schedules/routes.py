@@ -12,29 +12,36 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from gateway.http.dependencies import InSchool, Rows, Services, school_of, seen_by
 from gateway.http.fields import Limit, Wanted
+from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import WHOLE, Flag
-from gateway.http.service_client import Owners
-from gateway.notifications import audience_checks
-from gateway.notifications.read_routes import AudienceIn, Text, audience_of
-from gateway.notifications.schemas import Data
+from gateway.http.service_client import ServiceClients
 from gateway.problems import Problem
-from gateway.schedules.cancel import call_off
+from gateway.schedules.cancel import cancel_scheduled_send
 from gateway.schedules.commands import SCHOOL, asked_as, invalid
-from gateway.schedules.schemas import Timing, Zone
-from gateway.security.access_control import ADMINS, Caller, Known
+from gateway.schedules.schemas import ScheduleInput, Zone
+from gateway.security.access_control import ADMINS, STAFF, allow
+from gateway.security.audit import Audited
+from gateway.security.caller import Caller, CurrentCaller
+from gateway.sends import audience_checks
+from gateway.sends.audience import AudienceIn, Text, audience_of
+from gateway.sends.schemas import Data
 from shared.events.schedule_rules import OnceRule, Rule
 from shared.events.schedules import ScheduleState
 from shared.events.values import Channel
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
-router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
+router = APIRouter(prefix="/v1/schedules", tags=["schedules"], route_class=GuardedRoute)
 
 INTENT = "SELECT school_id AS school, notification_id, created_by FROM schedule_intent WHERE schedule_id = %(id)s"
 TASKS = "SELECT task_id, state, result, error FROM task WHERE task_id = ANY(%(ids)s)"
+BY_EITHER_OWNER: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {"schema": {"type": "object", "additionalProperties": True}}}}
+}
+"""The scheduler's answer, or the notifier's where the run has been handed over already."""
 IfMatch = Annotated[str | None, Header(max_length=100)]
 
 
-class ScheduleChange(Timing):
+class ScheduleChange(ScheduleInput):
     """What becomes different; what is left out stays."""
 
     model_config = ConfigDict(extra="forbid")
@@ -47,7 +54,7 @@ class ScheduleChange(Timing):
     urgent: Flag | None = None
 
 
-class PreviewIn(Timing):
+class PreviewIn(ScheduleInput):
     """A rule that may be saved later."""
 
     school: Zone | None = None
@@ -69,36 +76,39 @@ class Which(BaseModel):
         return f"/v1/schedules/{self.id}"
 
 
-async def _which(schedule_id: UUID, caller: Known, rows: Rows, school: Wanted = None) -> Which:
+async def _which(
+    schedule_id: UUID, caller: CurrentCaller, rows: Rows, audited: Audited, school: Wanted = None
+) -> Which:
     """Whose schedule it is: as asked for here, else (the system's own) the caller's or the named school."""
     async with seen_by(rows, caller) as tx:
         row = await tx.row(INTENT, {"id": schedule_id})
     if row is not None:
         return Which(id=schedule_id, accepted=True, **row)
-    return Which(id=schedule_id, school=await school_of(rows, caller, school), accepted=False)
+    audited.school = found = await school_of(rows, caller, school)
+    return Which(id=schedule_id, school=found, accepted=False)
 
 
 Seen = Annotated[Which, Depends(_which)]
 
 
-async def _mine(which: Seen, caller: Known, owners: Services) -> Which:
+async def _mine(which: Seen, caller: CurrentCaller, owners: Services) -> Which:
     """A schedule that the caller may decide about: their own, or any for administrators. 404 for what is not there."""
     if not which.accepted:
         response = await owners.get("scheduler", which.path, caller, which.school)
         if response.status_code == 404:  # noqa: PLR2004
             raise Problem(404, "not_found")
     if caller.role not in ADMINS and (caller.person is None or which.created_by != caller.person):
-        raise Problem(403, "forbidden", "Only administrators may decide about what somebody else has asked for.")
+        raise Problem(403, "forbidden", "Only administrators may change the schedules of other people.")
     return which
 
 
 Mine = Annotated[Which, Depends(_mine)]
 
 
-@router.get("")
+@router.get("", dependencies=[allow(STAFF, scope="schedules:read")])
 async def listing(
     where: InSchool,
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     owners: Services,
     system: bool = False,
@@ -114,19 +124,19 @@ async def listing(
     return page
 
 
-@router.post("/preview")
-async def preview(body: PreviewIn, caller: Known, rows: Rows, owners: Services) -> Response:
+@router.post("/preview", dependencies=[allow(STAFF, scope="schedules:write")])
+async def preview(body: PreviewIn, caller: CurrentCaller, rows: Rows, owners: Services, audited: Audited) -> Response:
     """The next runs of a rule before it is saved, by the school's calendar."""
-    where = await school_of(rows, caller, body.school)
+    audited.school = where = await school_of(rows, caller, body.school)
     if body.rule is None:
         raise Problem(422, "invalid", "Give deliver_at or repeat.", errors=[])
     asked = {"rule": body.rule.model_dump(mode="json"), "timezone": body.timezone, "count": body.count}
     with _as_asked(body.rule):
-        return await owners.decide("scheduler", "POST", "/v1/schedules/preview", caller, where, asked)
+        return await owners.send_command("scheduler", "POST", "/v1/schedules/preview", caller, where, asked)
 
 
-@router.get("/{schedule_id}")
-async def read(which: Seen, caller: Known, rows: Rows, owners: Services) -> Response:
+@router.get("/{schedule_id}", dependencies=[allow(STAFF, scope="schedules:read")])
+async def read(which: Seen, caller: CurrentCaller, rows: Rows, owners: Services) -> Response:
     """One schedule with its next and last run; `accepted` while the scheduler has not heard of it."""
     response = await owners.get("scheduler", which.path, caller, which.school)
     if response.status_code == 404:  # noqa: PLR2004
@@ -138,9 +148,9 @@ async def read(which: Seen, caller: Known, rows: Rows, owners: Services) -> Resp
     return JSONResponse(found, headers={"ETag": response.headers["etag"]})
 
 
-@router.patch("/{schedule_id}")
+@router.patch("/{schedule_id}", dependencies=[allow(STAFF, scope="schedules:write")])
 async def change(
-    which: Mine, body: ScheduleChange, caller: Known, rows: Rows, owners: Services, if_match: IfMatch = None
+    which: Mine, body: ScheduleChange, caller: CurrentCaller, rows: Rows, owners: Services, if_match: IfMatch = None
 ) -> Response:
     """Another time, timezone, policy or message; with If-Match only if nobody else has changed it since."""
     _check_kind(which, body)
@@ -148,7 +158,7 @@ async def change(
     async with rows.request(which.school) as tx:
         if body.audience is not None:
             audience = audience_of(body.audience)
-            await audience_checks.check(tx, which.school, audience)
+            await audience_checks.check_ids(tx, which.school, audience)
             message["audience"] = audience.model_dump(mode="json")
         row = await tx.row(SCHOOL, {"school": which.school})
     if row is None:
@@ -166,36 +176,38 @@ async def change(
     }
     given = {name: value for name, value in changes.items() if value is not None}
     with _as_asked(body.rule):
-        return await owners.decide("scheduler", "PATCH", which.path, caller, which.school, given, if_match=if_match)
+        return await owners.send_command(
+            "scheduler", "PATCH", which.path, caller, which.school, given, if_match=if_match
+        )
 
 
-@router.delete("/{schedule_id}")
-async def cancel(which: Mine, caller: Known, owners: Services, if_match: IfMatch = None) -> Response:
+@router.delete("/{schedule_id}", dependencies=[allow(STAFF, scope="schedules:write")], responses=BY_EITHER_OWNER)
+async def cancel(which: Mine, caller: CurrentCaller, owners: Services, if_match: IfMatch = None) -> Response:
     """It never runs again. A single send that has come due already is asked back from the notifier."""
-    return await call_off(owners, caller, which.school, which.id, which.notification_id, if_match)
+    return await cancel_scheduled_send(owners, caller, which.school, which.id, which.notification_id, if_match)
 
 
-@router.post("/{schedule_id}/pause")
-async def pause(which: Mine, caller: Known, owners: Services, if_match: IfMatch = None) -> Response:
+@router.post("/{schedule_id}/pause", dependencies=[allow(STAFF, scope="schedules:write")])
+async def pause(which: Mine, caller: CurrentCaller, owners: Services, if_match: IfMatch = None) -> Response:
     """Not until it is resumed."""
     return await _post(which, "pause", caller, owners, if_match)
 
 
-@router.post("/{schedule_id}/resume")
-async def resume(which: Mine, caller: Known, owners: Services, if_match: IfMatch = None) -> Response:
+@router.post("/{schedule_id}/resume", dependencies=[allow(STAFF, scope="schedules:write")])
+async def resume(which: Mine, caller: CurrentCaller, owners: Services, if_match: IfMatch = None) -> Response:
     """Go on: with the next tick from now, or a single send at its time."""
     return await _post(which, "resume", caller, owners, if_match)
 
 
-@router.post("/{schedule_id}/run-now")
-async def run_now(which: Mine, caller: Known, owners: Services, if_match: IfMatch = None) -> Response:
+@router.post("/{schedule_id}/run-now", dependencies=[allow(STAFF, scope="schedules:write")])
+async def run_now(which: Mine, caller: CurrentCaller, owners: Services, if_match: IfMatch = None) -> Response:
     """One run at once; a repeating schedule keeps its next tick."""
     return await _post(which, "run-now", caller, owners, if_match)
 
 
-async def _post(which: Which, verb: str, caller: Caller, owners: Owners, if_match: str | None) -> Response:
+async def _post(which: Which, verb: str, caller: Caller, owners: ServiceClients, if_match: str | None) -> Response:
     path = f"{which.path}/{verb}"
-    return await owners.decide("scheduler", "POST", path, caller, which.school, if_match=if_match)
+    return await owners.send_command("scheduler", "POST", path, caller, which.school, if_match=if_match)
 
 
 @contextmanager
@@ -214,11 +226,12 @@ def _check_kind(which: Which, body: ScheduleChange) -> None:
     once = which.notification_id is not None
     if which.accepted and body.rule is not None and isinstance(body.rule, OnceRule) != once:
         raise invalid(
-            asked_as(body.rule, "kind"), "one send stays one, a repeating one stays repeating: cancel it and ask anew"
+            asked_as(body.rule, "kind"),
+            "a single send cannot become repeating, nor the reverse: cancel it and create a new one",
         )
 
 
-async def _with_results(rows: Transactions, items: list[dict[str, Any]]) -> None:
+async def _with_results(rows: UnitOfWorkFactory, items: list[dict[str, Any]]) -> None:
     """How the last run of each went on: the state and the result of its task."""
     runs = {item["last_run"]["task_id"]: item["last_run"] for item in items if item.get("last_run")}
     ids = [task for task in runs if task]

@@ -69,7 +69,7 @@ When = Annotated[Annotated[Moment, Tag("time")] | Annotated[OnDay, Tag("day")], 
 """What is wrong is said of the kind that was meant, and not of the other one as well."""
 
 
-class Timing(BaseModel):
+class ScheduleInput(BaseModel):
     """`deliver_at`: an instant with offset, a local time without, or a day. Times are the `timezone`'s (the school's).
 
     `max_age_minutes`: how late a run may be; `expires_after_minutes`: how long after it the message is of use.

@@ -1,153 +1,114 @@
-"""The door: who asks, may they, how often; decided before a body is read. What was decided here is audited."""
+"""Admission: who asks, may they, how often; decided before a body is read. What was decided here is audited.
+
+The order of refusals is fixed: 405, 401, 403, 429; then what the route itself refuses.
+"""
 
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-import structlog
-from starlette.routing import compile_path
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 
-from gateway.accounts.api_keys import PREFIX, Keys
 from gateway.problems import Problem, answer
 from gateway.security import audit
-from gateway.security.access_control import ACCESS, PUBLIC, UNAUDITED, Caller
-from gateway.security.rate_limits import Granted, Limits
+from gateway.security.access_control import Access
+from gateway.security.audit import AuditContext
+from gateway.security.caller import API_KEY_PREFIX, Caller
+from gateway.security.rate_limits import Grant, RateLimiter
 from shared.http.tokens import TokenRefused, Verifier
-from shared.transactions.unit_of_work import Transactions
+from shared.persistence.database import replace_nul
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
-log = structlog.get_logger()
-
-Route = tuple[str, str]
-
-
-class Routes:
-    """Finds the route of a request, as the application's router will: those without parameters first."""
-
-    def __init__(self, known: frozenset[Route]) -> None:
-        self._plain = {route for route in known if "{" not in route[1]}
-        self._templates = [(route, compile_path(route[1])[0]) for route in sorted(known - self._plain)]
-        self._plain_paths = {path for _, path in self._plain}
-
-    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-        """The route and its path's parameters; None for what the table does not know."""
-        if path in self._plain_paths:
-            return ((method, path), {}) if (method, path) in self._plain else None
-        for route, pattern in self._templates:
-            if route[0] == method and (match := pattern.match(path)):
-                return route, match.groupdict()
-        return None
-
-    def methods(self, path: str) -> list[str]:
-        """What a path can be asked for; nothing for one that the table does not know."""
-        if path in self._plain_paths:
-            return sorted(method for method, known in self._plain if known == path)
-        return sorted({route[0] for route, pattern in self._templates if pattern.match(path)})
+Handler = Callable[[Request], Awaitable[Response]]
+KeyOwner = Callable[[str], Awaitable[Caller]]
+"""Finds the caller of an API key; 401 when it is unknown, revoked or over."""
 
 
-class Door:
-    """ASGI middleware around the whole application."""
+class Admission:
+    """Admits requests to routes; one for an application."""
 
-    def __init__(self, app: ASGIApp, rows: Transactions, verify_key: bytes, limits: Limits, keys: Keys) -> None:
-        self._app = app
+    def __init__(
+        self,
+        rows: UnitOfWorkFactory,
+        verifier: Verifier,
+        key_owner: KeyOwner,
+        limiter: RateLimiter,
+        fixed_paths: frozenset[str],
+    ) -> None:
+        """`fixed_paths`: paths of routes without parameters. None of them is the parameter of another route."""
         self._rows = rows
-        self._verifier = Verifier(verify_key)
-        self._limits = limits
-        self._keys = keys
-        self._routes = Routes(frozenset(ACCESS) | PUBLIC)
+        self._verifier = verifier
+        self._key_owner = key_owner
+        self._limiter = limiter
+        self._fixed_paths = fixed_paths
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request in, or answer it here with a problem."""
-        found = self._routes.find(scope["method"], scope["path"]) if scope["type"] == "http" else None
-        if found is None:
-            if scope["type"] == "http" and (others := self._routes.methods(scope["path"])):
-                refusal = Problem(405, "method_not_allowed", headers={"Allow": ", ".join(others)}).response()
-                await refusal(scope, receive, send)
-                return
-            await self._app(scope, receive, send)
-            return
-        route, parameters = found
-        caller: Caller | None = None
+    async def respond(self, request: Request, access: Access, path: str, handler: Handler) -> Response:
+        """The answer of a route, or a refusal; audited before anybody reads it. `path` is the route's template."""
+        if request.scope["path"] != path and request.scope["path"] in self._fixed_paths:
+            raise HTTPException(405)
+        context, caller, grant, admitted = AuditContext(), None, None, False
         try:
-            if route in PUBLIC:
-                granted = self._limited([("address", (scope.get("client") or ("-",))[0])])
+            if access.roles is None:
+                grant = self._limited([("address", request.client.host if request.client else "-")])
             else:
-                caller = await self._who(scope)
-                caller.allowed(*route)
-                granted = self._limited(_buckets(caller))
-        except Exception as problem:  # noqa: BLE001  # nothing is let in by an error; each becomes an answer
-            refusal = answer(problem)
-            if caller is not None and refusal.status_code == 403 and _to_be_audited(route):  # noqa: PLR2004
-                await self._note(route, parameters, caller, 403, bytes(refusal.body))
-            await refusal(scope, receive, send)
-            return
-        scope["admitted"] = (route, caller)
-        outgoing = send if granted is None else _adding(granted.headers(), send)
-        if caller is None or not _to_be_audited(route):
-            await self._app(scope, receive, outgoing)
-            return
-        try:
-            await self._app(scope, receive, self._audited(route, parameters, caller, outgoing))
-        except Exception as problem:
-            failed = answer(problem)
-            await self._note(route, parameters, caller, failed.status_code, bytes(failed.body))
-            raise
+                caller = await self._authenticated(request)
+                access.check(caller)
+                grant = self._limited(_buckets(caller))
+            admitted = True
+            request.state.access, request.state.caller, request.state.audit = access, caller, context
+            response = await handler(request)
+        except Exception as problem:  # noqa: BLE001  # each becomes an answer: nothing is admitted by an error
+            response = answer(problem, request.headers.get("content-type", ""))
+        if grant is not None:
+            response.headers.update(grant.headers())
+        # A refusal by role or scope is an act as well; one for a missing token or a limit is nobody's.
+        if caller is not None and _is_audited(request, access) and (admitted or response.status_code == 403):  # noqa: PLR2004
+            await self._note(request, path, caller, context, response)
+        return response
 
-    async def _who(self, scope: Scope) -> Caller:
-        given = [value for name, value in scope["headers"] if name == b"authorization"]
+    async def _authenticated(self, request: Request) -> Caller:
+        given = request.headers.getlist("authorization")
         if len(given) > 1:
-            raise Problem(401, "unauthenticated", "There are several Authorization headers; send one.")
-        scheme, _, token = b"".join(given).decode("latin-1").partition(" ")
+            raise Problem(401, "unauthenticated", "The request has several Authorization headers. Send one.")
+        scheme, _, token = "".join(given).partition(" ")
         if scheme.lower() != "bearer":
             raise Problem(401, "unauthenticated")
-        if token.startswith(PREFIX):
-            return await self._keys.caller(token)
+        if token.startswith(API_KEY_PREFIX):
+            return await self._key_owner(token)
         try:
             claims = self._verifier.verify(token, "access")
         except TokenRefused as problem:
             raise Problem(401, "unauthenticated", str(problem)) from problem
         return Caller(claims.person, claims.role, claims.school)
 
-    def _limited(self, buckets: list[tuple[str, str]]) -> Granted | None:
-        granted = self._limits.take(buckets)
-        if granted is not None and granted.wait > 0:
-            fields = [(name.decode(), value.decode()) for name, value in granted.headers()]
-            wait = str(max(1, round(granted.wait + 0.5)))
-            raise Problem(429, "rate_limited", headers=dict(fields) | {"Retry-After": wait})
-        return granted
+    def _limited(self, buckets: list[tuple[str, str]]) -> Grant | None:
+        grant = self._limiter.acquire(buckets)
+        if grant is not None and grant.wait > 0:
+            wait = str(max(1, round(grant.wait + 0.5)))
+            raise Problem(429, "rate_limited", headers=grant.headers() | {"Retry-After": wait})
+        return grant
 
-    def _audited(self, route: Route, parameters: dict[str, str], caller: Caller, send: Send) -> Send:
-        """Writes the row between the decision and its answer: nobody is told of what the audit does not hold."""
-        held: list[Message] = []
-
-        async def audited(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] >= 400:  # noqa: PLR2004
-                held.append(message)  # the code is in the body
-                return
-            if message["type"] == "http.response.start" or held:
-                start = held.pop() if held else message
-                await self._note(route, parameters, caller, start["status"], message.get("body", b""))
-                if start is not message:
-                    await send(start)
-            await send(message)
-
-        return audited
-
-    async def _note(self, route: Route, parameters: dict[str, str], caller: Caller, status: int, body: bytes) -> None:
+    async def _note(
+        self, request: Request, path: str, caller: Caller, context: AuditContext, response: Response
+    ) -> None:
+        named = {name: replace_nul(value) for name, value in request.path_params.items()}
         await audit.note(
             self._rows,
-            " ".join(route),
-            status=status,
-            code=_code(body),
-            subject=parameters | caller.trail.subject,
+            f"{request.method} {path}",
+            status=response.status_code,
+            code=_code(response),
+            subject=named | context.subject,
             person=caller.person,
             role=caller.role,
-            school=caller.trail.school or caller.school,
+            school=context.school or caller.school,
             key=caller.key,
         )
 
 
-def _to_be_audited(route: Route) -> bool:
-    return route[0] != "GET" and route not in UNAUDITED
+def _is_audited(request: Request, access: Access) -> bool:
+    return access.audited and request.method != "GET"
 
 
 def _buckets(caller: Caller) -> list[tuple[str, str]]:
@@ -155,18 +116,12 @@ def _buckets(caller: Caller) -> list[tuple[str, str]]:
     return mine if caller.school is None else [*mine, ("school", str(caller.school))]
 
 
-def _adding(headers: list[tuple[bytes, bytes]], send: Send) -> Send:
-    async def adding(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], *headers]
-        await send(message)
-
-    return adding
-
-
-def _code(body: bytes) -> str | None:
+def _code(response: Response) -> str | None:
+    """The code of a problem; other answers have none."""
+    if response.status_code < 400 or not response.body:  # noqa: PLR2004
+        return None
     try:
-        read: Any = json.loads(body) if body else None
+        read: Any = json.loads(bytes(response.body))
     except ValueError:
         return None
     return read.get("code") if isinstance(read, dict) else None

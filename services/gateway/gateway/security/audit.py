@@ -1,12 +1,14 @@
 """The audit: who did what to which school's things, when, and what came of it. Rows are only ever added."""
 
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 from uuid import UUID
 
+from fastapi import Depends, Request
 from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
-from shared.transactions.unit_of_work import Transactions
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 ADD = """
 INSERT INTO audit (audit_id, school_id, person_id, role, key_id, action, subject, status, code)
@@ -14,8 +16,25 @@ VALUES (%(id)s, %(school)s, %(person)s, %(role)s, %(key)s, %(action)s, %(subject
 """
 
 
+@dataclass(slots=True)
+class AuditContext:
+    """What a route adds to the audit row of its request: the school that it turned out to be about, more ids."""
+
+    school: UUID | None = None
+    subject: dict[str, str] = field(default_factory=dict)
+
+
+async def audit_context(request: Request) -> AuditContext:
+    """The context of this request, from admission."""
+    context: AuditContext = request.state.audit
+    return context
+
+
+Audited = Annotated[AuditContext, Depends(audit_context)]
+
+
 async def note(
-    rows: Transactions,
+    rows: UnitOfWorkFactory,
     action: str,
     *,
     status: int,

@@ -23,7 +23,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
+class Grant:
     """What the tightest limit says: its size, what is left, seconds until it is whole again, seconds to wait."""
 
     limit: int
@@ -31,16 +31,16 @@ class Granted:
     whole_in: float
     wait: float = 0.0
 
-    def headers(self) -> list[tuple[bytes, bytes]]:
+    def headers(self) -> dict[str, str]:
         """RateLimit fields (draft-ietf-httpapi-ratelimit-headers-07)."""
-        return [
-            (b"ratelimit-limit", str(self.limit).encode()),
-            (b"ratelimit-remaining", str(self.left).encode()),
-            (b"ratelimit-reset", str(math.ceil(self.whole_in)).encode()),
-        ]
+        return {
+            "ratelimit-limit": str(self.limit),
+            "ratelimit-remaining": str(self.left),
+            "ratelimit-reset": str(math.ceil(self.whole_in)),
+        }
 
 
-class Limits:
+class RateLimiter:
     """Buckets by name, each of a kind that has a rate."""
 
     def __init__(self, rates: dict[str, Rate], clock: Callable[[], float] = time.monotonic) -> None:
@@ -49,7 +49,7 @@ class Limits:
         self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
         self._gateways: dict[str, tuple[float, float]] = {}
 
-    def heard(self, facts: dict[str, Any]) -> None:
+    def on_heartbeat(self, facts: dict[str, Any]) -> None:
         """Note a heartbeat of any service."""
         if facts["service"] == "gateway":
             self._gateways[facts["worker"]] = (self._clock(), MISSED_BEATS * float(facts["every_seconds"]))
@@ -61,12 +61,12 @@ class Limits:
         self._gateways = {name: beat for name, beat in self._gateways.items() if now - beat[0] < beat[1]}
         return max(1, len(self._gateways))
 
-    def take(self, wanted: Iterable[tuple[str, str]]) -> Granted | None:
+    def acquire(self, wanted: Iterable[tuple[str, str]]) -> Grant | None:
         """Take one from each (kind, name), or from none of them when one is empty; None when nothing limits."""
         if not self._rates:
             return None
         now, share = self._clock(), self.gateways
-        tightest: Granted | None = None
+        tightest: Grant | None = None
         taken: list[tuple[tuple[str, str], tuple[float, float]]] = []
         for bucket in wanted:
             rate = self._rates.get(bucket[0])
@@ -76,9 +76,9 @@ class Limits:
             level, since = self._buckets.get(bucket, (float(size), now))
             level = min(float(size), level + (now - since) * per_second)
             if level < 1:
-                return Granted(size, 0, (size - level) / per_second, (1 - level) / per_second)
+                return Grant(size, 0, (size - level) / per_second, (1 - level) / per_second)
             taken.append((bucket, (level - 1, now)))
-            granted = Granted(size, int(level - 1), (size - level + 1) / per_second)
+            granted = Grant(size, int(level - 1), (size - level + 1) / per_second)
             if tightest is None or granted.left < tightest.left:
                 tightest = granted
         self._buckets.update(taken)

@@ -63,4 +63,4 @@ class EnrolmentRow(EnrolmentShown, GatewayTable, table=True):
     class_id: UUID = column(references="school_class.class_id")
     school_id: UUID
     sourced_id: str | None
-    lapsed: bool = column(default="false")  # set with the event that says that it is over: what was told holds
+    lapsed: bool = column(default="false")  # set in the commit that publishes that it is over

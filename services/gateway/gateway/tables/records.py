@@ -1,4 +1,4 @@
-"""Records of students, and what guardians were last told of each."""
+"""Records of students, and what the last notification said about each."""
 
 import datetime as dt
 from typing import Any
@@ -62,10 +62,10 @@ class RecordRow(RecordShown, GatewayTable, table=True):
 
 
 class AnnouncementRow(GatewayTable, table=True):
-    """What guardians were last told of a record, so that a repeat says nothing and a correction corrects."""
+    """What the last notification about a record said, so that a repeat sends nothing and a correction corrects."""
 
     record_id: UUID = column(key=True)
     school_id: UUID
     version: int = column(BigInteger)
-    said: str | None  # none as long as they were told nothing
+    said: str | None  # none as long as nothing was sent
     digest: bytes | None  # of what it said: the words themselves are not kept here

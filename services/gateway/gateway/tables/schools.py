@@ -20,7 +20,9 @@ class SchoolShown(SQLModel):
     language: str = column(default="'en'")
     active: bool = column(default="true")
     mute_details: bool = column(default="true")  # push messages and mails say no more than that there is something
-    announces: list[Occasion] = column(ARRAY(Text), default="'{}'")  # what guardians are told of unasked
+    announces: list[Occasion] = column(
+        ARRAY(Text), default="'{}'"
+    )  # events that guardians are notified of without a request
     digest_at: dt.time = column(default="'07:00:00'")
     office: list[UUID] = column(ARRAY(Uuid), default="'{}'")  # people who are asked where no guardian can be reached
     version: int = column(BigInteger, default="1")

@@ -22,7 +22,7 @@ class StudentRow(GatewayTable, table=True):
     active: bool = column(default="true")
     digest: bytes | None  # of what the roster last said, so that a repeat changes nothing
     version: int = column(BigInteger, default="1")
-    told: bool = column(default="true")  # false: an import is still writing what its event has to say
+    told: bool = column(default="true")  # false: an import has not yet published its event
 
 
 class GuardianshipRow(GatewayTable, table=True):

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from gateway.notifications.multi_school import KIND as GROUP
 from gateway.problems import Problem
-from gateway.security.access_control import ADMINS, Caller
+from gateway.security.access_control import ADMINS
+from gateway.security.caller import Caller
+from gateway.sends.multi_school import KIND as GROUP
 from shared.events import FINAL, TaskCancelRequested
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 TASK = (
     "SELECT school_id, kind, state, epoch, created_by, cancel_requested_at FROM task WHERE task_id = %(id)s FOR UPDATE"
@@ -22,13 +23,13 @@ RETURNING task_id, school_id, kind, epoch
 """
 
 
-async def request_cancel(tx: Transaction, caller: Caller, task_id: UUID) -> None:
+async def request_cancel(tx: UnitOfWork, caller: Caller, task_id: UUID) -> None:
     """Commit the wish; asked for twice it is told once. 404, 409 `too_late`; 403 for somebody else's task."""
     task = await tx.row(TASK, {"id": task_id})
     if task is None:
         raise Problem(404, "not_found")
     if caller.role not in ADMINS and (caller.person is None or task["created_by"] != caller.person):
-        raise Problem(403, "forbidden", "Only administrators may cancel what somebody else has asked for.")
+        raise Problem(403, "forbidden", "Only administrators may cancel the tasks of other people.")
     if task["state"] in FINAL:
         raise Problem(409, "too_late")
     if task["cancel_requested_at"] is not None:

@@ -6,9 +6,9 @@ from psycopg.types.json import Jsonb
 
 from gateway.problems import Problem
 from gateway.tasks.reads import READ_FAILURE, Failure
-from shared.consumers.dead_letters import UNKNOWN, DeadLetter, give_back
+from shared.consumers.dead_letters import UNKNOWN, DeadLetter, requeue
 from shared.errors import Refused
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 # One that was given back and died again is the same failure once more, open again; a repeat of a letter is nothing new.
 KEEP = """
@@ -28,7 +28,7 @@ WHERE failure_id = %(id)s AND given_back_at IS NULL RETURNING queue, headers, bo
 """
 
 
-async def keep(letter: DeadLetter, tx: Transaction) -> None:
+async def store_failures(letter: DeadLetter, tx: UnitOfWork) -> None:
     """Keep a failure as it came."""
     await tx.execute(
         KEEP,
@@ -48,18 +48,18 @@ async def keep(letter: DeadLetter, tx: Transaction) -> None:
     )
 
 
-async def retry(tx: Transaction, failure: int, person: UUID | None) -> Failure:
+async def retry(tx: UnitOfWork, failure: int, person: UUID | None) -> Failure:
     """Give one back, by the outbox; its row, for whoever asked. 404, 409 `too_late`, or 409 `conflict` and why."""
     taken = await tx.row(TAKE, {"id": failure, "person": person})
     found = await READ_FAILURE.first(tx, id=failure)
     if found is None:
         raise Problem(404, "not_found")
     if taken is None:
-        raise Problem(409, "too_late", "It has been given back already.", state="given_back")
+        raise Problem(409, "too_late", "The dead letter was already returned to its queue.", state="given_back")
     if taken["queue"] == UNKNOWN:
-        raise Problem(409, "conflict", "It does not say which queue it died in: no consumer would know it.")
+        raise Problem(409, "conflict", "The dead letter does not name its queue, so it cannot be returned.")
     try:
-        await give_back(tx, taken["queue"], taken["headers"], bytes(taken["body"]))
+        await requeue(tx, taken["queue"], taken["headers"], bytes(taken["body"]))
     except Refused as problem:
         raise Problem(409, "conflict", str(problem)) from problem
     return found

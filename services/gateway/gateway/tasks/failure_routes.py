@@ -4,16 +4,17 @@ from fastapi import APIRouter
 
 from gateway.http.dependencies import Rows
 from gateway.http.fields import After, Limit, Number
-from gateway.security.access_control import Known
+from gateway.http.guarded_route import GuardedRoute
+from gateway.security.access_control import PLATFORM, allow
+from gateway.security.caller import CurrentCaller
 from gateway.tasks import dead_letters
 from gateway.tasks.reads import LIST_FAILURES, Failure, FailurePage
 
-router = APIRouter(prefix="/v1", tags=["tasks"])
+router = APIRouter(prefix="/v1", tags=["tasks"], route_class=GuardedRoute)
 
 
-@router.get("/failures")
+@router.get("/failures", dependencies=[allow(PLATFORM, scope="failures:read")])
 async def listing(
-    _: Known,
     rows: Rows,
     after: After = None,
     limit: Limit = 50,
@@ -25,8 +26,8 @@ async def listing(
     return FailurePage(items=items, next=items[-1].id if len(found) > limit else None)
 
 
-@router.post("/failures/{failure_id}/retry")
-async def retry(failure_id: Number, caller: Known, rows: Rows) -> Failure:
+@router.post("/failures/{failure_id}/retry", dependencies=[allow(PLATFORM, scope="failures:write")])
+async def retry(failure_id: Number, caller: CurrentCaller, rows: Rows) -> Failure:
     """Give a message back to the queue that it died in, as it was; its attempts count from 0 again.
 
     A consumer that has handled it before does nothing. 409 `too_late` when it has been given back and not died since.

@@ -6,10 +6,10 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from gateway.notifications import multi_school
-from gateway.security.rate_limits import Limits
+from gateway.security.rate_limits import RateLimiter
+from gateway.sends import multi_school
 from shared.events import Event, NotificationDue, TaskChanged
-from shared.transactions.unit_of_work import Transaction, Transactions
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 TASKS = """
 INSERT INTO task AS t (task_id, school_id, kind, state, epoch, version, done, total, result, error, changed_at)
@@ -33,14 +33,14 @@ ON CONFLICT (worker) DO UPDATE SET facts = excluded.facts, seen_at = clock_times
 FORGET_WORKERS = "DELETE FROM worker WHERE seen_at < clock_timestamp() - interval '1 hour'"
 
 
-async def remember_tasks(events: Sequence[Event], tx: Transaction) -> None:
+async def project_tasks(events: Sequence[Event], tx: UnitOfWork) -> None:
     """Keep the newest state of every task."""
     tasks = [e.model_dump(mode="json") for e in events if isinstance(e, TaskChanged)]
     await tx.execute(TASKS, {"rows": json.dumps(tasks)})
-    await multi_school.gather(tx, [task["task_id"] for task in tasks])
+    await multi_school.aggregate_tasks(tx, [task["task_id"] for task in tasks])
 
 
-async def remember_run(due: NotificationDue, tx: Transaction) -> None:
+async def record_scheduled_run(due: NotificationDue, tx: UnitOfWork) -> None:
     """A run of a schedule is a send like one that somebody asked for: it can be looked up by its id.
 
     A reaction, because the log of work is mostly what this service has told itself.
@@ -48,22 +48,22 @@ async def remember_run(due: NotificationDue, tx: Transaction) -> None:
     tx.write(RUN, {name: getattr(due, name) for name in ("notification_id", "school_id", "task_id")})
 
 
-class Heard:
+class HeartbeatRecorder:
     """Keeps who is working; a beat is a hint and is written outside any other commit."""
 
-    def __init__(self, transactions: Transactions, limits: Limits) -> None:
+    def __init__(self, transactions: UnitOfWorkFactory, limits: RateLimiter) -> None:
         self._transactions = transactions
         self._limits = limits
 
     async def __call__(self, facts: dict[str, Any]) -> None:
         """Note one beat."""
-        self._limits.heard(facts)
+        self._limits.on_heartbeat(facts)
         async with self._transactions.begin() as tx:
             values = {"worker": facts["worker"], "service": facts["service"], "facts": Jsonb(facts)}
             await tx.execute(BEAT, values)
 
 
-async def forget_workers(transactions: Transactions) -> None:
+async def forget_workers(transactions: UnitOfWorkFactory) -> None:
     """Forget workers that have been silent for an hour."""
     async with transactions.begin() as tx:
         await tx.execute(FORGET_WORKERS)

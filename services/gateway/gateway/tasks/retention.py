@@ -2,7 +2,7 @@
 
 from shared.events import TasksExpiryDue
 from shared.jobs.task_status import track
-from shared.transactions.unit_of_work import Transaction
+from shared.transactions.unit_of_work import UnitOfWork
 
 KIND = "tasks.expiry"
 KEPT_DAYS = 30
@@ -14,7 +14,7 @@ WHERE state IN ('succeeded', 'failed', 'cancelled') AND (result IS NOT NULL OR e
 """
 
 
-async def expire_results(event: TasksExpiryDue, tx: Transaction) -> None:
+async def expire_results(event: TasksExpiryDue, tx: UnitOfWork) -> None:
     """Drop results that are older than they are kept; the run is a task, whose result is how many they were."""
     expired = (await tx.execute(EXPIRE, {"days": KEPT_DAYS})).rowcount
     await track(tx, event.task_id, school_id=None, kind=KIND, state="succeeded", result={"expired": expired})

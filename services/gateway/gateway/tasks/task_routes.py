@@ -6,13 +6,15 @@ from fastapi import APIRouter, Response
 
 from gateway.http.dependencies import Rows, school_of, seen_by
 from gateway.http.fields import Limit, Wanted
+from gateway.http.guarded_route import GuardedRoute
 from gateway.problems import Problem
-from gateway.security.access_control import Known
+from gateway.security.access_control import PLATFORM, STAFF, allow
+from gateway.security.caller import CurrentCaller
 from gateway.tasks.cancel import request_cancel
 from gateway.tasks.reads import LIST_TASKS, READ_TASK, Task, TaskPage, Worker, Workers
 from shared.events import TaskState
 
-router = APIRouter(prefix="/v1", tags=["tasks"])
+router = APIRouter(prefix="/v1", tags=["tasks"], route_class=GuardedRoute)
 
 WORKERS = """
 SELECT worker, service, seen_at, facts,
@@ -21,8 +23,8 @@ FROM worker ORDER BY service, worker
 """
 
 
-@router.get("/tasks/{task_id}")
-async def read(task_id: UUID, caller: Known, rows: Rows) -> Task:
+@router.get("/tasks/{task_id}", dependencies=[allow(STAFF, scope="tasks:read")])
+async def read(task_id: UUID, caller: CurrentCaller, rows: Rows) -> Task:
     """One task."""
     async with seen_by(rows, caller) as tx:
         found = await READ_TASK.first(tx, id=task_id)
@@ -31,8 +33,8 @@ async def read(task_id: UUID, caller: Known, rows: Rows) -> Task:
     return found
 
 
-@router.post("/tasks/{task_id}/cancel", status_code=202)
-async def cancel(task_id: UUID, caller: Known, rows: Rows, response: Response) -> Task:
+@router.post("/tasks/{task_id}/cancel", status_code=202, dependencies=[allow(STAFF, scope="tasks:write")])
+async def cancel(task_id: UUID, caller: CurrentCaller, rows: Rows, response: Response) -> Task:
     """Ask for a task to stop. Its owner decides: it may still succeed. 409 `too_late` once it has ended."""
     async with seen_by(rows, caller) as tx:
         await request_cancel(tx, caller, task_id)
@@ -42,9 +44,9 @@ async def cancel(task_id: UUID, caller: Known, rows: Rows, response: Response) -
     return found
 
 
-@router.get("/tasks")
+@router.get("/tasks", dependencies=[allow(STAFF, scope="tasks:read")])
 async def listing(
-    caller: Known,
+    caller: CurrentCaller,
     rows: Rows,
     school: Wanted = None,
     state: TaskState | None = None,
@@ -60,8 +62,8 @@ async def listing(
     return TaskPage(items=items, next=items[-1].id if len(found) > limit else None)
 
 
-@router.get("/workers")
-async def workers(_: Known, rows: Rows) -> Workers:
+@router.get("/workers", dependencies=[allow(PLATFORM, scope="workers:read")])
+async def workers(rows: Rows) -> Workers:
     """Who is working; `stale` after three missed beats."""
     async with rows.begin() as tx:
         return Workers(items=[Worker(**row) for row in await tx.rows(WORKERS)])

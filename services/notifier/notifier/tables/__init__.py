@@ -16,7 +16,7 @@ from notifier.tables.directory import (
     SchoolRow,
     StudentRow,
 )
-from notifier.tables.escalations import EscalationPersonRow, EscalationRow
+from notifier.tables.escalations import EscalationPersonRow, EscalationRow, EscalationShown
 from notifier.tables.inbox import InboxItemRow
 from notifier.tables.notifications import NotificationRow, NotificationShown, RenderingRow, TemplateRow
 from notifier.tables.suppressions import SuppressionRow, SuppressionShown
@@ -29,6 +29,7 @@ __all__ = [
     "DigestWindowRow",
     "EscalationPersonRow",
     "EscalationRow",
+    "EscalationShown",
     "ForgottenRow",
     "GroupAddressRow",
     "GuardianshipRow",

@@ -24,7 +24,9 @@ class SchoolRow(NotifierTable, table=True):
     active: bool
     mute_details: bool  # push messages and mails say no more than that there is something
     version: int = column(BigInteger)
-    announces: list[str] = column(ARRAY(Text), default="'{}'")  # what guardians are told of unasked
+    announces: list[str] = column(
+        ARRAY(Text), default="'{}'"
+    )  # events that guardians are notified of without a request
     quiet_starts: dt.time | None  # local time; over midnight where `quiet_ends` is not later
     quiet_ends: dt.time | None
     digest_at: dt.time = column(default="'07:00:00'")
@@ -45,6 +47,7 @@ class PersonRow(NotifierTable, table=True):
     version: int = column(BigInteger)
     quiet_starts: dt.time | None  # in place of the school's
     quiet_ends: dt.time | None
+    erased: bool | None = column(comment="as the newest event says; NULL where the version before wrote the row")
 
 
 class MembershipRow(NotifierTable, table=True):

@@ -1,32 +1,40 @@
 """Escalations: people who are asked one after the other until one of them has read a notification."""
 
 import datetime as dt
+from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, text
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, PrimaryKeyConstraint, Text, text
+from sqlmodel import SQLModel
 
 from notifier.tables.base import NotifierTable
 from shared.persistence.schema import column
 
 
-class EscalationRow(NotifierTable, table=True):
-    """A student about whom somebody must be reached, or a person where no student is meant."""
+class EscalationShown(SQLModel):
+    """What is shown of a case as it is stored."""
+
+    about: UUID
+    state: Literal["open", "reached", "missed", "stopped"] = column(Text, default="'open'")
+    due_at: dt.datetime
+    deadline: dt.datetime | None
+    reached_by: UUID | None
+    ended_at: dt.datetime | None
+
+
+class EscalationRow(EscalationShown, NotifierTable, table=True):
+    """A case: a student for whom a guardian must be reached, or a person where no student is meant."""
 
     __table_args__ = (
+        PrimaryKeyConstraint("notification_id", "about"),
         CheckConstraint("state IN ('open', 'reached', 'missed', 'stopped')", name="ck_escalation_state"),
         CheckConstraint("(state = 'open') = (ended_at IS NULL)", name="ck_escalation_ended"),
         Index("ix_escalation_due", "due_at", postgresql_where=text("state = 'open'")),
     )
 
-    notification_id: UUID = column(key=True, references="notification.notification_id")
-    about: UUID = column(key=True)
+    notification_id: UUID = column(references="notification.notification_id")
     school_id: UUID
-    state: str = column(default="'open'")
     step: int = column(default="0")
-    due_at: dt.datetime
-    deadline: dt.datetime | None
-    reached_by: UUID | None
-    ended_at: dt.datetime | None
 
 
 class EscalationPersonRow(NotifierTable, table=True):

@@ -77,7 +77,7 @@ class NotificationRow(NotificationShown, NotifierTable, table=True):
     origin: str | None  # the record that it is about, and its version; a correction replaces what an older one said
     origin_version: int = column(default="0")
     correction: bool = column(default="false")
-    retracted_at: dt.datetime | None  # a newer version of the record is told instead
+    retracted_at: dt.datetime | None  # a notification about a newer version of the record replaces it
     escalation: dict[str, Any] | None = column(JSONB)  # how it goes on until it is read
     escalates: UUID | None  # the notification that had not been read when this one was made
 

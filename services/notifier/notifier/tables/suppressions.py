@@ -15,7 +15,7 @@ class SuppressionShown(SQLModel):
 
     suppression_id: int = column(BigInteger, key=True, generated=True)
     channel: str
-    target: str  # an address or, where somebody unsubscribed, a person
+    target: str  # an address, or the person who unsubscribed
     kind: str = column(default="''")  # '' for every kind
     reason: str
     detail: str | None

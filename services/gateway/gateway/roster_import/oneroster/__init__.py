@@ -7,7 +7,7 @@
 
 from gateway.roster_import.oneroster.archive import Limits
 from gateway.roster_import.oneroster.errors import Rejected, RosterRefused, Scope
-from gateway.roster_import.oneroster.existing import Known, mark
+from gateway.roster_import.oneroster.existing import Known
 from gateway.roster_import.oneroster.manifest import Mode
 from gateway.roster_import.oneroster.reader import Roster, read
 from gateway.roster_import.oneroster.records import (

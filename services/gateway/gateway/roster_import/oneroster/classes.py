@@ -16,7 +16,7 @@ from gateway.roster_import.oneroster.fields import (
     required,
     span,
 )
-from gateway.roster_import.oneroster.orgs import Places
+from gateway.roster_import.oneroster.orgs import Organisations
 from gateway.roster_import.oneroster.records import Enrolment, SchoolClass, Status, Term
 from gateway.roster_import.oneroster.source import Source
 from gateway.roster_import.oneroster.table import Row
@@ -58,7 +58,7 @@ def read_terms(source: Source) -> tuple[Term, ...]:
     return terms
 
 
-def check_courses(source: Source, places: Places) -> None:
+def check_courses(source: Source, places: Organisations) -> None:
     """Courses are not kept: a class carries its title. They are read so that a wrong reference is found."""
 
     def build(sourced_id: str, status: Status, values: Row) -> str:
@@ -72,7 +72,9 @@ def check_courses(source: Source, places: Places) -> None:
         pass
 
 
-def read_classes(source: Source, places: Places, terms: Source, courses: Source | None) -> tuple[SchoolClass, ...]:
+def read_classes(
+    source: Source, places: Organisations, terms: Source, courses: Source | None
+) -> tuple[SchoolClass, ...]:
     """`courses` is None when the upload has no complete list of them, then any course is believed."""
 
     def build(sourced_id: str, status: Status, values: Row) -> SchoolClass:

@@ -1,9 +1,10 @@
 """What the gateway has already, for uploads that carry changes only."""
 
-import hashlib
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+
+from gateway.directory.erased_ids import erased_mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,4 @@ class Known:
         return self.schools | self.districts.keys()
 
     def was_erased(self, sourced_id: str) -> bool:
-        return bool(self.erased) and mark(sourced_id) in self.erased
-
-
-def mark(sourced_id: str) -> str:
-    """What stands for the sourcedId of somebody erased: it may say who they were."""
-    return f"erased:{hashlib.sha256(sourced_id.encode()).hexdigest()}"
+        return bool(self.erased) and erased_mark(sourced_id) in self.erased

@@ -30,7 +30,7 @@ def build_org(sourced_id: str, status: Status, values: Row) -> Org:
     )
 
 
-class Places:
+class Organisations:
     """Which schools an organisation stands for.
 
     A school stands for itself and a department for the school above it. A district stands for the schools

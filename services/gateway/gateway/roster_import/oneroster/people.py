@@ -21,7 +21,7 @@ from gateway.roster_import.oneroster.fields import (
     span,
 )
 from gateway.roster_import.oneroster.manifest import Mode
-from gateway.roster_import.oneroster.orgs import Places
+from gateway.roster_import.oneroster.orgs import Organisations
 from gateway.roster_import.oneroster.records import Guardianship, Membership, Person, Role, Status, Student
 from gateway.roster_import.oneroster.source import Source
 from gateway.roster_import.oneroster.table import Row
@@ -42,7 +42,7 @@ NO_ROLE = "has no role in any school in roles.csv"
 
 
 class People:
-    def __init__(self, version: str, users: Source, roles: Source, places: Places, known: Known) -> None:
+    def __init__(self, version: str, users: Source, roles: Source, places: Organisations, known: Known) -> None:
         self._in_roles_file = version != "1.1"
         self._words = USER_ROLES[version]
         self._users = users

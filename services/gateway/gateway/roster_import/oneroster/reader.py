@@ -51,7 +51,7 @@ class Roster:
         self._known = known
         self._rejections = Rejections()
         org_file = self._source(ORGS, places.NEEDS, places.READS, known.orgs)
-        self._places = places.Places(org_file, known.schools, known.districts)
+        self._places = places.Organisations(org_file, known.schools, known.districts)
         self.orgs: tuple[Org, ...] = self._places.orgs
         terms = self._source(SESSIONS, classes.TERM_NEEDS, classes.TERM_READS, known.terms)
         self.terms: tuple[Term, ...] = classes.read_terms(terms)

@@ -1,0 +1,26 @@
+"""What signing in takes."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+
+from gateway.accounts.api_keys import Keys
+from gateway.accounts.firebase import Firebase
+from gateway.accounts.passwords import Failures, Passwords
+from gateway.accounts.sessions import Sessions
+from shared.http.provided import Provided
+
+
+@dataclass(frozen=True, slots=True)
+class SignInTools:
+    """Checks of passwords and Firebase tokens, and the sessions that they open."""
+
+    sessions: Sessions
+    passwords: Passwords
+    failures: Failures
+    firebase: Firebase
+
+
+Tools = Annotated[SignInTools, Depends(Provided(SignInTools))]
+ApiKeys = Annotated[Keys, Depends(Provided(Keys))]

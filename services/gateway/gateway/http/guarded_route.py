@@ -1,0 +1,56 @@
+"""The kind of route that all of the API has: admission first, then the body up to its limit, then FastAPI.
+
+FastAPI reads a body before it solves dependencies, so what comes before the body wraps the route's handler
+(`APIRoute.get_route_handler`, FastAPI's hook for that).
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from gateway.http.body_limit import BodyLimit
+from gateway.security.access_control import access_of
+from gateway.security.admission import Admission
+from shared.http.provided import Provided
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+ADMISSION = Provided(Admission)
+BODY_LIMIT = Provided(BodyLimit)
+
+
+class GuardedRoute(APIRoute):
+    """A route that says who may use it: `dependencies=[allow(…)]` or `[public()]`."""
+
+    limits_body: ClassVar[bool] = True
+
+    def get_route_handler(self) -> Handler:
+        """Admit a request, then hand it on."""
+        access = access_of(self.path, self.dependencies)
+        handler = self.get_admitted_handler()
+        if self.limits_body:
+            handler = _body_limited(handler)
+
+        async def handle(request: Request) -> Response:
+            return await ADMISSION.by(request.app).respond(request, access, self.path_format, handler)
+
+        return handle
+
+    def get_admitted_handler(self) -> Handler:
+        """What answers a request that was admitted."""
+        return super().get_route_handler()
+
+
+class UploadRoute(GuardedRoute):
+    """A route that streams its body and counts for itself."""
+
+    limits_body = False
+
+
+def _body_limited(handler: Handler) -> Handler:
+    async def handle(request: Request) -> Response:
+        return await handler(BODY_LIMIT.by(request.app).applied(request))
+
+    return handle

@@ -1,0 +1,68 @@
+"""Routes of roster imports."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
+
+from gateway.http.dependencies import Configured, Rows
+from gateway.http.fields import MOST, Key, Limit
+from gateway.http.guarded_route import GuardedRoute, UploadRoute
+from gateway.roster_import import upload as import_upload
+from gateway.roster_import.job import request_import
+from gateway.roster_import.reads import LIST_REJECTIONS, RejectionPage
+from gateway.security.access_control import PLATFORM, allow
+from gateway.security.caller import CurrentCaller
+
+ZIP = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+router = APIRouter(prefix="/v1", tags=["directory"], route_class=GuardedRoute)
+uploads = APIRouter(prefix="/v1", tags=["directory"], route_class=UploadRoute)
+
+
+class ImportAccepted(BaseModel):
+    """The roster is safe; `task_id` tells how its import goes on."""
+
+    task_id: UUID
+    state: Literal["accepted"]
+
+
+@uploads.post(
+    "/imports/oneroster",
+    status_code=202,
+    response_model=ImportAccepted,
+    openapi_extra=ZIP,
+    dependencies=[allow(PLATFORM, scope="imports:write")],
+)
+async def import_roster(
+    request: Request,
+    response: Response,
+    caller: CurrentCaller,
+    rows: Rows,
+    settings: Configured,
+    idempotency_key: Key = None,
+) -> dict[str, Any]:
+    """Import a OneRoster 1.1 or 1.2 CSV zip, given as the body."""
+    with await import_upload.receive(request.stream(), settings.import_limit_bytes) as upload:
+        async with rows.begin() as tx:
+            answer = await request_import(tx, caller, upload, idempotency_key)
+    response.headers["Location"] = f"/v1/tasks/{answer['task_id']}"
+    return answer
+
+
+@router.get("/imports/{task_id}/rejected", dependencies=[allow(PLATFORM, scope="imports:read")])
+async def rejected(
+    task_id: UUID, rows: Rows, after: Annotated[int, Query(ge=0, le=MOST)] = 0, limit: Limit = 50
+) -> RejectionPage:
+    """Rows that an import could not use: file, line, column and reason."""
+    async with rows.begin() as tx:
+        found = await LIST_REJECTIONS.all(tx, task=task_id, after=after, limit=limit + 1)
+    items = found[:limit]
+    return RejectionPage(items=items, next=items[-1].number if len(found) > limit else None)

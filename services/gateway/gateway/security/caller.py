@@ -1,0 +1,56 @@
+"""The caller of a request: a person with a token, or a program with an API key."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import Depends, Request
+
+from gateway.problems import Problem
+from shared.events.values import Role
+
+API_KEY_PREFIX = "sck_"
+"""How an API key begins; any other bearer token is signed."""
+
+OWN_STUDENTS: dict[Role, Literal["guardian", "self"]] = {"guardian": "guardian", "student": "self"}
+"""Roles that see only the students they answer for, or themselves, where a route is open to them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. `school` is None for the whole group (platform administrators only); `key` is set for an API key."""
+
+    person: UUID | None
+    role: Role
+    school: UUID | None
+    key: UUID | None = None
+    scopes: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """A stable name for idempotency keys and limits."""
+        return f"key:{self.key}" if self.key else f"{self.role}:{self.person or '-'}"
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether the caller may act in any school."""
+        return self.role == "platform_admin"
+
+
+def student_scope(caller: Caller) -> dict[str, UUID]:
+    """The condition on students that a caller's role brings along: `guardian` or `self`, or none."""
+    narrowed = OWN_STUDENTS.get(caller.role)
+    if narrowed is None:
+        return {}
+    if caller.person is None:
+        raise Problem(403, "forbidden", "This token does not belong to a person.")
+    return {narrowed: caller.person}
+
+
+async def current_caller(request: Request) -> Caller:
+    """The caller whom admission has found; there is none on a public route."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+CurrentCaller = Annotated[Caller, Depends(current_caller)]

@@ -1,0 +1,166 @@
+"""Sends in one statement each commit: the key, every check, the task, the intent and the outbox row, or none of it.
+
+What comes in for a school while a commit is under way goes into the next one together. What the statement does not
+take (a key that was used, an id that is unknown, nobody in the grade) is asked again step by step, which says why.
+"""
+
+import asyncio
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from uuid_utils.compat import uuid7
+
+from gateway.http.idempotency import digest
+from gateway.security.caller import Caller
+from gateway.sends.commands import SendCommand, request_notification, requested
+from shared.persistence.database_errors import is_database_down
+from shared.transactions.outbox import event_row, json_text
+from shared.transactions.unit_of_work import UnitOfWorkFactory
+
+TOGETHER = 50
+"""Sends in one commit at most."""
+AT_ONCE = 3
+"""Commits of one school under way: while the first waits for the disk the next is being gathered."""
+
+# The school is bound before any table is read, because everything is taken from `asked`. OFFSET 0 keeps the planner
+# from reading `school` first. Keys are inserted in order, so that two gateways with the same keys do not deadlock.
+SEND = """, asked AS MATERIALIZED (
+    SELECT b.school_id, r.* FROM bound b CROSS JOIN jsonb_to_recordset(%(asked)s) AS r(
+        task uuid, notification uuid, person uuid, asker text, key text, request text, answer jsonb, people uuid[],
+        students uuid[], classes uuid[], grade text, topic text, headers text, data text)
+), sound AS MATERIALIZED (
+    SELECT a.*, s.directory_version FROM asked a
+    CROSS JOIN LATERAL (SELECT directory_version FROM school WHERE school_id = a.school_id AND active OFFSET 0) s
+    WHERE NOT EXISTS (SELECT FROM unnest(a.people) AS n(id) WHERE NOT EXISTS (
+              SELECT FROM membership m WHERE m.school_id = a.school_id AND m.person_id = n.id))
+      AND NOT EXISTS (SELECT FROM unnest(a.students) AS n(id) WHERE NOT EXISTS (
+              SELECT FROM student t WHERE t.school_id = a.school_id AND t.student_id = n.id))
+      AND NOT EXISTS (SELECT FROM unnest(a.classes) AS n(id) WHERE NOT EXISTS (
+              SELECT FROM school_class c WHERE c.school_id = a.school_id AND c.class_id = n.id))
+      AND (a.grade IS NULL AND a.classes IS NULL
+           OR EXISTS (SELECT FROM audience_students(a.school_id, a.grade, a.classes)))
+), keyed AS (
+    INSERT INTO idempotency_key (school_id, asker, key, request, answer)
+    SELECT school_id, asker, key, decode(request, 'hex'), answer FROM sound WHERE key IS NOT NULL ORDER BY asker, key
+    ON CONFLICT DO NOTHING RETURNING (answer ->> 'task_id')::uuid AS task
+), taken AS MATERIALIZED (
+    SELECT * FROM sound WHERE key IS NULL UNION ALL SELECT sound.* FROM sound JOIN keyed USING (task)
+), tasks AS (
+    INSERT INTO task (task_id, school_id, kind, state, created_by)
+    SELECT task, school_id, 'notification.send', 'accepted', person FROM taken
+), intents AS (
+    INSERT INTO intent (notification_id, school_id, task_id) SELECT notification, school_id, task FROM taken
+), put AS MATERIALIZED (
+    SELECT put_events(array_agg((topic, headers, json_with(data, 'directory_version', directory_version::text),
+                                 notification)::outbox_event)) FROM taken
+)
+SELECT task FROM taken, put
+"""
+BY_STATEMENT = {"directory_version"}
+
+
+class _Queue:
+    """Sends of one school that wait for a commit, and how many commits are under way."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[dict[str, Any], asyncio.Future[bool]]] = []
+        self.under_way = 0
+
+
+class BatchAcceptor:
+    """Takes sends in."""
+
+    def __init__(self, rows: UnitOfWorkFactory) -> None:
+        self._rows = rows
+        self._queues: dict[UUID, _Queue] = {}
+        self._commits: set[asyncio.Task[None]] = set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits."""
+        return not self._queues
+
+    async def send(self, caller: Caller, school: UUID, command: SendCommand, key: str | None) -> dict[str, Any]:
+        """Commit the intent; returns the answer, the same for the same key and request.
+
+        404 for a school that is none, 409 for a key that was another request's, 422 with every id that is unknown.
+        """
+        now = dt.datetime.now(dt.UTC)
+        if command.expires_at is None or command.expires_at > now:
+            asked = self._asked(caller, school, command, key, now)
+            if await self._together(school, asked):
+                answer: dict[str, Any] = asked["answer"]
+                return answer
+        async with self._rows.request(school) as tx:
+            return await request_notification(tx, caller, school, command, key)
+
+    def _asked(
+        self, caller: Caller, school: UUID, command: SendCommand, key: str | None, now: dt.datetime
+    ) -> dict[str, Any]:
+        """A send as the statement takes it; the directory's version is put into the event there."""
+        notification, task = uuid7(), uuid7()
+        event = requested(caller, school, notification, task, command, now)
+        row = event_row(event, self._rows.service, None, without=BY_STATEMENT)
+        audience = command.audience
+        ids = {"notification_id": str(notification), "task_id": str(task)}
+        return {
+            "task": ids["task_id"],
+            "notification": ids["notification_id"],
+            "person": caller.person,
+            "asker": caller.name,
+            "key": key,
+            "request": digest(command.model_dump(mode="json")).hex() if key is not None else None,
+            "answer": {"id": ids["notification_id"], **ids, "state": "accepted"},
+            "people": audience.people,
+            "students": audience.students,
+            "classes": audience.classes,
+            "grade": audience.grade,
+            "topic": row.routing_key,
+            "headers": row.headers,
+            "data": row.data,
+        }
+
+    async def _together(self, school: UUID, asked: dict[str, Any]) -> bool:
+        """Whether it was committed; if not, nothing of it was."""
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        queue = self._queues.setdefault(school, _Queue())
+        queue.waiting.append((asked, done))
+        if queue.under_way < AT_ONCE:
+            queue.under_way += 1
+            commits = asyncio.create_task(self._commits_of(school, queue))
+            self._commits.add(commits)
+            commits.add_done_callback(self._commits.discard)
+        return await done
+
+    async def _commits_of(self, school: UUID, queue: _Queue) -> None:
+        """Commit what waits until nothing does."""
+        while queue.waiting:
+            now, queue.waiting = queue.waiting[:TOGETHER], queue.waiting[TOGETHER:]
+            try:
+                asked = json_text([each for each, _ in now])
+                taken = {
+                    str(row["task"]) for row in await self._rows.run_single_statement(school, SEND, {"asked": asked})
+                }
+            except Exception as problem:  # noqa: BLE001  # whoever waits is told
+                _settle(now, problem)
+            else:
+                _settle(now, taken)
+        queue.under_way -= 1
+        if not queue.under_way:
+            self._queues.pop(school, None)
+
+
+def _settle(sends: Sequence[tuple[dict[str, Any], asyncio.Future[bool]]], found: set[str] | Exception) -> None:
+    """Tell each whether its task is among those committed; of a statement that failed, ask each again by itself."""
+    for asked, done in sends:
+        if done.done():
+            continue
+        if isinstance(found, set):
+            done.set_result(asked["task"] in found)
+        elif isinstance(found, psycopg.Error) and not is_database_down(found):
+            done.set_result(False)
+        else:
+            done.set_exception(found)

@@ -1,0 +1,107 @@
+"""Intents: rows and outbox in one commit, then 202. Nothing here talks to the broker."""
+
+import datetime as dt
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+from uuid_utils.compat import uuid7
+
+from gateway.http.idempotency import answered
+from gateway.problems import Problem
+from gateway.security.caller import Caller
+from gateway.sends import audience_checks
+from shared.events import Audience, NotificationRequested
+from shared.events.notifications import Escalation
+from shared.events.values import Channel, Kind
+from shared.transactions.unit_of_work import UnitOfWork
+
+SELECT_SCHOOL = "SELECT directory_version FROM school WHERE school_id = %(school)s AND active"
+# Open the task of a send, and remember which notification it is.
+OPEN_TASK = """
+WITH opened AS (
+    INSERT INTO task (task_id, school_id, kind, state, created_by, parent_id)
+    VALUES (%(task)s, %(school)s, 'notification.send', 'accepted', %(person)s, %(group)s)
+)
+INSERT INTO intent (notification_id, school_id, task_id) VALUES (%(notification)s, %(school)s, %(task)s)
+"""
+
+
+class SendCommand(BaseModel):
+    """What is to be sent, checked."""
+
+    kind: Kind
+    title: str
+    body: str
+    data: dict[str, str]
+    audience: Audience
+    channels: tuple[Channel, ...]
+    urgent: bool
+    expires_at: dt.datetime | None
+    template: str | None = None
+    variables: dict[str, str] = {}
+    escalation: Escalation | None = None
+
+
+async def request_notification(
+    tx: UnitOfWork, caller: Caller, school: UUID, command: SendCommand, key: str | None
+) -> dict[str, Any]:
+    """Commit the intent; returns the answer, the same for the same key and request."""
+    notification, task = uuid7(), uuid7()
+    answer = {"id": str(notification), "notification_id": str(notification), "task_id": str(task), "state": "accepted"}
+    before = await answered(tx, caller, school, key, command.model_dump(mode="json"), answer)
+    if before is not None:
+        return before
+    refuse_past(command)
+    row = await tx.row(SELECT_SCHOOL, {"school": school})
+    if row is None:
+        raise Problem(404, "unknown_school")
+    await audience_checks.check_ids(tx, school, command.audience)
+    if not await audience_checks.has_members(tx, school, command.audience):
+        raise Problem(422, "empty_audience")
+    now = dt.datetime.now(dt.UTC)
+    open_send(tx, requested(caller, school, notification, task, command, now, row["directory_version"]))
+    return answer
+
+
+def open_send(tx: UnitOfWork, send: NotificationRequested) -> None:
+    """Open the task of a send and ask the notifier for it, with the commit."""
+    open_task(tx, send.task_id, send.notification_id, send.school_id, send.requested_by, send.group_id)
+    tx.emit(send)
+
+
+def open_task(
+    tx: UnitOfWork, task: UUID, notification: UUID, school: UUID, person: UUID | None, group: UUID | None = None
+) -> None:
+    """Open the task of a send, which can be asked for from then on. `group`: the task that it is a part of."""
+    ids = {"task": task, "notification": notification, "school": school, "person": person, "group": group}
+    tx.write(OPEN_TASK, ids)
+
+
+def requested(
+    caller: Caller,
+    school: UUID,
+    notification: UUID,
+    task: UUID,
+    command: SendCommand,
+    now: dt.datetime,
+    directory_version: int = 0,
+    group: UUID | None = None,
+) -> NotificationRequested:
+    """What the notifier is told of a send."""
+    return NotificationRequested(
+        notification_id=notification,
+        task_id=task,
+        school_id=school,
+        directory_version=directory_version,
+        requested_by=caller.person,
+        requested_at=now,
+        group_id=group,
+        **{name: getattr(command, name) for name in SendCommand.model_fields},
+    )
+
+
+def refuse_past(command: SendCommand) -> None:
+    """422 for what is over before it begins."""
+    if command.expires_at is not None and command.expires_at <= dt.datetime.now(dt.UTC):
+        raise Problem(422, "invalid", errors=[{"loc": ["body", "expires_at"], "code": "past", "message": "is over"}])

@@ -1,0 +1,42 @@
+"""Answers about notifications, and the statements that select them."""
+
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlmodel import col, func, select
+
+from notifier.tables import NotificationRow, NotificationShown
+from shared.persistence.query import Query, given, showing
+
+
+class NotificationRead(NotificationShown):
+    """A notification as its sender sees it; `counts` is channel → state → deliveries."""
+
+    counts: dict[str, dict[str, int]] | None = None
+
+
+class NotificationPage(BaseModel):
+    """Newest first; pass `next` as `after` to continue, it is null on the last page."""
+
+    items: list[NotificationRead]
+    next: UUID | None
+
+
+READ_NOTIFICATION = Query(
+    NotificationRead,
+    showing(NotificationShown, NotificationRow).where(col(NotificationRow.notification_id) == given("id")),
+)
+LIST_NOTIFICATIONS = Query(
+    NotificationRead,
+    showing(NotificationShown, NotificationRow)
+    .where(
+        col(NotificationRow.school_id) == select(func.bound_school()).scalar_subquery(),
+        ~col(NotificationRow.tombstone),
+    )
+    .order_by(col(NotificationRow.notification_id).desc())
+    .limit(given("limit")),
+    kind=col(NotificationRow.kind) == given("kind"),
+    state=col(NotificationRow.state) == given("state"),
+    after=col(NotificationRow.notification_id) < given("after"),
+)
+"""Notifications of the school, newest first."""
