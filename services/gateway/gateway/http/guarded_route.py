@@ -69,5 +69,5 @@ def access_table(routes: Iterable[BaseRoute]) -> dict[tuple[str, str], Access]:
         (method, route.path_format): route.access
         for route in (context.original_route for context in iter_route_contexts(tuple(routes)))
         if isinstance(route, GuardedRoute)
-        for method in route.methods
+        for method in route.methods or ()
     }
