@@ -1,7 +1,7 @@
 """Makes pamqp tolerate values that other systems may send: an unreadable value stays bytes and closes no connection.
 
-pamqp looks up its decoders by type in a table of its module; three of them are replaced here, and the method that reads
-all properties. The length of a header value is read independently of its content (AMQP 0-9-1, section 4.2.5.5, with the
+pamqp looks up its decoders by type in a table of its module. Three of them are replaced here, and the reader of message
+properties. The length of a header value is read independently of its content (AMQP 0-9-1, section 4.2.5.5, with the
 types of RabbitMQ). See decision 0023.
 """
 
@@ -24,7 +24,7 @@ _long = struct.Struct(">I").unpack_from
 
 
 MODES = (None, 1, 2)
-"""Delivery modes; RabbitMQ 4 lets others pass, and aio-pika makes no message with one."""
+"""Delivery modes that aio-pika accepts. RabbitMQ 4 lets others pass."""
 
 _read_properties = Basic.Properties.unmarshal
 
@@ -36,7 +36,7 @@ def install() -> None:
 
 
 def read_properties(properties: Basic.Properties, flags: int, data: bytes) -> None:
-    """Read a message's properties; a value that aio-pika makes no message of is left out."""
+    """Read the properties of a message, without values that aio-pika rejects."""
     _read_properties(properties, flags, data)
     if properties.delivery_mode not in MODES:
         properties.delivery_mode = None
