@@ -14,7 +14,16 @@ from shared.consumers.quarantine import ExclusiveSection
 from shared.consumers.retry_policy import RetryAfter, decide
 from shared.error_report import describe, fingerprint
 from shared.errors import InfrastructureDown, LeaseLost, Undeliverable, Unwritable
-from shared.events.headers import ATTEMPT, copy_headers, read_count
+from shared.events.headers import (
+    ATTEMPT,
+    ERROR,
+    FINGERPRINT,
+    FIRST_FAILED,
+    LAST_FAILED,
+    QUEUE,
+    copy_headers,
+    read_count,
+)
 from shared.messaging.publisher import Publisher
 from shared.messaging.subscriber import Message
 from shared.messaging.topology import DEAD, retry_name
@@ -25,7 +34,7 @@ from shared.transactions.unit_of_work import Duplicate
 log = structlog.get_logger()
 
 SUSPICIOUS_DELIVERIES = 2
-"""A message that was in hand this often when its consumer died is handled alone."""
+"""A message that was delivered this often before is handled alone: it may have crashed its consumer."""
 
 SUSPICIOUS_PAUSE = 0.25
 
@@ -34,7 +43,7 @@ MessageHandler = Callable[[Message], Awaitable[object]]
 
 
 class MessageProcessor:
-    """Settles one queue's messages: the innermost step around decoder and handler."""
+    """Processes the messages of one queue: the innermost step around decoder and handler."""
 
     def __init__(
         self,
@@ -56,14 +65,14 @@ class MessageProcessor:
         self._tiers = tiers
 
     async def __call__(self, handle: MessageHandler, message: Message) -> None:
-        """Return when the message may be acknowledged; raise what neither it nor the infrastructure is the cause of.
+        """Process a message; returns when it may be acknowledged. Raises an error that could not be settled.
 
-        A message whose processing is cancelled (shutdown, a lost channel) stays with the broker.
+        If the processing is cancelled (shutdown, a lost channel), the message stays with the broker.
         """
         started = time.perf_counter()
         alone = read_count(message.headers, "x-delivery-count") >= SUSPICIOUS_DELIVERIES
         if alone:
-            # In no order: else those that lie behind the one that kills would never be handled before it kills again.
+            # In random order: otherwise messages behind one that crashes the process would never be handled before it.
             await asyncio.sleep(random.uniform(0, SUSPICIOUS_PAUSE))  # noqa: S311  # no secret
         await self._turnstile.enter(alone=alone)
         try:
@@ -74,7 +83,7 @@ class MessageProcessor:
         self._metrics.seconds.labels(self.queue).observe(time.perf_counter() - started)
 
     async def _process(self, handle: MessageHandler, message: Message) -> str:
-        """Try until the infrastructure is there; FastStream decodes a message once, however often it is tried."""
+        """Try until database and broker are available. FastStream decodes a message only once for all attempts."""
         while True:
             await self._gate.wait_open()
             try:
@@ -85,11 +94,11 @@ class MessageProcessor:
                 if self._publisher.ready.is_set():
                     self._gate.close(problem)
                 else:
-                    # Perhaps this one only has to be passed on: whoever has nothing to publish goes on.
+                    # Wait only here, not at the gate: consumers that have nothing to publish continue.
                     await self._publisher.ready.wait()
 
     async def _try(self, handle: MessageHandler, message: Message) -> str:
-        """Handle once; a failure that is the message's own is passed on to a tier or the dead letters."""
+        """Handle a message once; after an error of the message, send it to a retry tier or to the dead letters."""
         try:
             await handle(message)
         except Duplicate:
@@ -108,14 +117,14 @@ class MessageProcessor:
         headers: dict[str, Any] = copy_headers(message.headers)
         headers |= {
             ATTEMPT: attempts,
-            "sc-queue": self.queue,
-            "sc-error": describe(problem)[:500],
-            "sc-fingerprint": fingerprint(self.queue, problem),
-            "sc-first-failed": headers.get("sc-first-failed", now),
-            "sc-last-failed": now,
+            QUEUE: self.queue,
+            ERROR: describe(problem)[:500],
+            FINGERPRINT: fingerprint(self.queue, problem),
+            FIRST_FAILED: headers.get(FIRST_FAILED, now),
+            LAST_FAILED: now,
         }
         decision = decide(problem, attempts, self._tiers)
-        facts = {"error": headers["sc-error"], "fingerprint": headers["sc-fingerprint"], "attempt": attempts}
+        facts = {"error": headers[ERROR], "fingerprint": headers[FINGERPRINT], "attempt": attempts}
         try:
             if isinstance(decision, RetryAfter):
                 log.warning("message.retried", after=decision.seconds, **facts)

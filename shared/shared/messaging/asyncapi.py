@@ -1,4 +1,4 @@
-"""The events as AsyncAPI 3.0, by FastStream: a channel for each topic, the envelope, and which fields are sealed."""
+"""Describes the events as AsyncAPI 3.0, by FastStream: a channel per topic, the envelope, the encrypted fields."""
 
 from typing import Any
 
@@ -17,16 +17,16 @@ ENVELOPE = {
         PREFIX + name: {"type": "string", "description": text}
         for name, text in {
             "specversion": "1.0",
-            "id": "UUIDv7; the same id may come twice and means the same fact",
+            "id": "UUIDv7; a message may arrive twice with the same id and is then the same fact",
             "type": "the topic",
-            "source": "the service that says so",
+            "source": "the service that published it",
             "time": "RFC 3339",
-            "subject": "what it is about: versions are counted for it",
-            "dataschema": "ends in the major version",
-            "schoolid": "the school, if it belongs to one",
-            "taskid": "the task that it belongs to",
+            "subject": "the id of the aggregate; versions are counted per subject",
+            "dataschema": "its last part is the major version",
+            "schoolid": "the school, if the event belongs to one",
+            "taskid": "the task, if the event belongs to one",
             "correlationid": "the first message of the chain",
-            "causationid": "the message that led to this one",
+            "causationid": "the message that caused this one",
         }.items()
     },
 }

@@ -27,10 +27,10 @@ from shared.messaging.connection import CONNECT_SECONDS, CONNECTION_PROBLEMS, un
 log = structlog.get_logger()
 
 PAUSE_SECONDS = 0.5
-"""Before a lost connection or consumer is tried again."""
+"""Pause before a lost connection or consumer is started again."""
 CANCEL_SECONDS = 1.0
 REQUEUE_SECONDS = 1.0
-"""Before a message is requeued that could be neither processed nor passed on."""
+"""Pause before a message that could not be settled is requeued."""
 
 Message: TypeAlias = StreamMessage[Any]
 Decode = Callable[[Message], Awaitable[Any]]
@@ -64,7 +64,7 @@ class ProcessingMiddleware(BaseMiddleware[Any, IncomingMessage | None]):
 
 
 class Subscriber:
-    """All subscriptions of a service; `run` it, `begin` when the queues are there, `stop` to drain."""
+    """All subscriptions of a service. `run` it, `begin` when the queues exist, and `stop` to drain."""
 
     def __init__(self, url: str, name: str, registry: CollectorRegistry, *, drain: float) -> None:
         """`registry`: of FastStream's metrics; `drain`: seconds that `stop` waits for."""
@@ -88,11 +88,11 @@ class Subscriber:
 
     @property
     def queues(self) -> list[str]:
-        """Names of the queues that are subscribed to."""
+        """The names of the subscribed queues."""
         return list(self._processes)
 
     def subscribe(self, queue: str, decode: Decode, handle: Handle, process: Process, *, prefetch: int) -> None:
-        """Take messages from a queue that the topology step has made, `prefetch` at once."""
+        """Consume from a queue that the topology step has declared, with up to `prefetch` unacknowledged messages."""
         self._processes[queue] = process
         subscriber = self.broker.subscriber(
             RabbitQueue(queue, durable=True, declare=False, robust=False),
@@ -105,11 +105,11 @@ class Subscriber:
         self._subscribers.append(subscriber)
 
     def begin(self) -> None:
-        """Take messages from now on."""
+        """Start to consume."""
         self._begun.set()
 
     async def run(self) -> None:
-        """Take messages until cancelled, through every loss of the broker."""
+        """Consume until cancelled; reconnects after each loss of the broker."""
         if not self._subscribers:
             return
         await self._begun.wait()
@@ -123,7 +123,7 @@ class Subscriber:
             await self.broker.stop()
 
     async def _keep(self, subscriber: RabbitSubscriber) -> None:
-        """Consume from one queue, again after each loss of its channel and of itself."""
+        """Consume from one queue; start again after each loss of the channel or the queue."""
         while True:
             await self._begun.wait()
             try:
@@ -136,7 +136,7 @@ class Subscriber:
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _until_lost(self, subscriber: RabbitSubscriber) -> None:
-        """Return when the channel is closed, or the broker ends the consumer because its queue is deleted."""
+        """Return when the channel closes, or when the broker cancels the consumer because its queue was deleted."""
         lost = asyncio.Event()
         channel = await self._channel(subscriber)
         channel.closing.add_done_callback(lambda _: lost.set())
@@ -145,12 +145,12 @@ class Subscriber:
             await lost.wait()
 
     async def _channel(self, subscriber: RabbitSubscriber) -> LowerChannel:
-        """The channel of a subscriber that was started: its broker remembers the queue."""
+        """Return the channel of a started subscriber, whose broker remembers the queue."""
         queue = await self.broker.declare_queue(subscriber.queue)
         return await underlying(queue.channel)
 
     async def stop(self) -> None:
-        """Take no more messages and wait for those being processed; raises TimeoutError after `drain` seconds.
+        """Stop consuming and wait for the messages in process; raises TimeoutError after `drain` seconds.
 
         Consumers are cancelled first. FastStream's own `stop` drops what comes before it has cancelled, and RabbitMQ
         counts a delivery of each of those messages.

@@ -67,7 +67,7 @@ class Runtime:
         self.gate = PauseSwitch(self._database_answers, service.metrics)
         self._turnstile = ExclusiveSection()
         self.concurrency_limit = asyncio.Semaphore(settings.database_pool)
-        """A handler holds a database connection throughout: no more run at once than there are."""
+        """Limits concurrent handlers to the number of database connections, because each uses one."""
         self.subscriber = Subscriber(self._url, service.name, service.metrics.registry, drain=settings.drain)
         self._backgrounds: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._closing: list[Callable[[], Awaitable[None]]] = []
@@ -76,7 +76,7 @@ class Runtime:
         self._consuming = False
 
     def consume(self, queue: str, read: Read, handle: Handle, *, prefetch: int) -> None:
-        """Take messages from a queue that the topology step has made; `handle` gets the envelope and what was read."""
+        """Consume from a declared queue; `handle` gets the envelope and what `read` returns."""
         service = self.service
         processor = MessageProcessor(
             service.name,
@@ -96,7 +96,7 @@ class Runtime:
         self.subscriber.subscribe(queue, decode, handle, processor, prefetch=prefetch)
 
     def store_dead_letters(self, keep: StoreDeadLetter) -> None:
-        """Take the dead letters of every service."""
+        """Consume and store the dead letters of all services."""
         letters = DeadLetterConsumer(keep, self.service.transactions, self.gate)
         self.subscriber.subscribe(topology.DEAD, letters.decode, letters.handle, letters.process, prefetch=10)
 

@@ -124,7 +124,7 @@ class Service:
 
         `name` is stored: it names the projection's queue on the broker and its offset in the database, and operators
         type it. Changing it starts the projection from the beginning and leaves its queue behind.
-        What the handler cannot take goes the way of failed messages, through a queue of the projection's own.
+        Events that the handler cannot apply go to a queue of the projection: retries, then the dead letters.
         """
 
         async def apply(facts: Sequence[Event], tx: UnitOfWork) -> None:
@@ -147,7 +147,7 @@ class Service:
         self.projections[name] = replace(self.projections[name], tables=tuple(tables))
 
     def resync(self, name: str, tell: Callable[[UnitOfWorkFactory], Awaitable[int]]) -> None:
-        """This service owns what `name` says and can tell all of its present state anew, for a log that starts late."""
+        """Register a function that publishes the present state of `name` again, for a log that starts too late."""
         self.resyncs[name] = tell
 
     def work(
