@@ -13,6 +13,7 @@ import zipfile
 from contextlib import closing
 from pathlib import Path
 
+import aio_pika
 import httpx
 import pytest
 
@@ -27,6 +28,11 @@ ABSENT = ("academicSessions", "classes", "courses", "enrollments")
 USERS = """sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName,email
 ada,true,north,guardian,ada,Ada,Demo,ada@example.org
 bob,true,north,guardian,bob,Bob,Demo,bob@example.org
+"""
+REQUESTS, TIER = "notifier.notification.requested", "notifier.retry.5s"
+OFFSETS = """
+SELECT projection, stream, position FROM notifier.log_offset
+UNION ALL SELECT projection, stream, position FROM gateway.log_offset
 """
 STATES = "SELECT state, count(*) AS n FROM notifier.delivery GROUP BY 1"
 
@@ -100,29 +106,41 @@ def roster():
     return out.getvalue()
 
 
+def connect(system):
+    token = tokens.make(system.backing.keys / "signing.pem", "platform_admin")
+    return closing(httpx.Client(base_url=system.url, headers={"Authorization": f"Bearer {token}"}, timeout=30))
+
+
+async def import_roster(api):
+    task = api.post("/v1/imports/oneroster", content=roster()).raise_for_status().json()["task_id"]
+
+    async def state():
+        return api.get(f"/v1/tasks/{task}").raise_for_status().json()["state"]
+
+    await eventually(state, lambda found: found == "succeeded", within=30)
+
+
+def send_mail(api):
+    """Send to everybody of the roster, by mail."""
+    send = {"school": "north", "type": "general", "title": "Hello", "body": "Made up.", "audience": {"school": True}}
+    api.post("/v1/notifications", json=send | {"channels": ["mail"]}).raise_for_status()
+
+
+async def accepted(system, expected):
+    """Wait until so many deliveries were made and accepted, and no others."""
+
+    async def states():
+        return {row["state"]: row["n"] for row in system.rows(STATES)}
+
+    await eventually(states, lambda found: found == {"accepted": expected}, within=30)
+
+
 async def walk(system, expected):
     """A roster in, a send out: through both services, their rows, and the log."""
-    token = tokens.make(system.backing.keys / "signing.pem", "platform_admin")
-    with closing(httpx.Client(base_url=system.url, headers={"Authorization": f"Bearer {token}"}, timeout=30)) as api:
-        task = api.post("/v1/imports/oneroster", content=roster()).raise_for_status().json()["task_id"]
-
-        async def imported():
-            return api.get(f"/v1/tasks/{task}").raise_for_status().json()["state"]
-
-        await eventually(imported, lambda state: state == "succeeded", within=30)
-        send = {
-            "school": "north",
-            "type": "general",
-            "title": "Hello",
-            "body": "Made up.",
-            "audience": {"school": True},
-        }
-        api.post("/v1/notifications", json=send | {"channels": ["mail"]}).raise_for_status()
-
-        async def told():
-            return {row["state"]: row["n"] for row in system.rows(STATES)}
-
-        await eventually(told, lambda found: found == {"accepted": expected}, within=30)
+    with connect(system) as api:
+        await import_roster(api)
+        send_mail(api)
+        await accepted(system, expected)
 
 
 async def test_promise_13_the_previous_code_runs_on_this_schema_and_this_code_goes_on_from_there(system, previous):
@@ -141,3 +159,40 @@ async def test_promise_13_the_previous_code_runs_on_this_schema_and_this_code_go
     await system.start("gateway", "notifier")
     # then
     await walk(system, 4)
+
+
+async def test_promise_13_what_the_previous_code_left_is_handled_once_by_this_code(system, previous):
+    # given: rows, offsets, and messages in a queue and in a retry tier, all of the previous code
+    system.extra["PYTHONPATH"] = os.pathsep.join(
+        str(previous / part) for part in ("shared", "services/gateway", "services/notifier")
+    )
+    await system.start("gateway", "notifier")
+    await walk(system, 2)
+    system.kill("notifier")
+    with connect(system) as api:
+        send_mail(api)
+        send_mail(api)
+    async with await aio_pika.connect(system.backing.amqp_url) as connection:
+        channel = await connection.channel()
+
+        async def waiting(name=REQUESTS):
+            return (await channel.declare_queue(name, passive=True)).declaration_result.message_count
+
+        await eventually(waiting, lambda found: found == 2, within=30)
+        async with (await (await channel.get_queue(REQUESTS)).get()).process() as first:
+            headers = dict(first.headers) | {"sc-attempt": 1}
+            copy = aio_pika.Message(first.body, headers=headers, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+            await (await channel.get_exchange(TIER)).publish(copy, REQUESTS)
+        offsets = {(row["projection"], row["stream"]): row["position"] for row in system.rows(OFFSETS)}
+        system.kill("gateway")
+        # when
+        del system.extra["PYTHONPATH"]
+        await system.start("gateway", "notifier")
+        # then
+        await accepted(system, 6)
+        for name in (REQUESTS, TIER, "school.dead"):
+            await eventually(lambda name=name: waiting(name), lambda found: found == 0, within=30)
+    after = {(row["projection"], row["stream"]): row["position"] for row in system.rows(OFFSETS)}
+    assert after.keys() == offsets.keys(), "a projection under another name starts from the beginning"
+    assert all(after[key] >= position for key, position in offsets.items())
+    assert system.rows("SELECT * FROM gateway.failure") == []
