@@ -1,7 +1,8 @@
 """Promise 13: the previous commit's code runs on this schema, because a deployment always has both for a while.
 
 "Previous" is the newest commit whose migrations are the first of ours, unchanged, and not all of them: the newest code
-that did not know this schema. A shallow clone does not hold it; then this is skipped, and says so.
+that did not know this schema. `PREVIOUS_COMMIT` names another one. A shallow clone does not hold it; then this is
+skipped, and says so.
 """
 
 import asyncio
@@ -43,10 +44,10 @@ def git(*arguments):
 
 
 def revisions(commit):
-    """Migration files of a commit and what is in them."""
+    """Names of the migration files of a commit, and what is in them; the folders they are in may change."""
     listed = git("ls-tree", "-r", commit, "--", "services", "shared") or b""
     entries = (line.split(None, 3) for line in listed.decode().splitlines())
-    return {(path, blob) for _, _, blob, path in entries if "/versions/0" in path}
+    return {(Path(path).name, blob) for _, _, blob, path in entries if "/versions/0" in path}
 
 
 def commit_before():
@@ -62,7 +63,7 @@ def commit_before():
 @pytest.fixture(scope="module")
 def previous(tmp_path_factory):
     """A folder with the previous code."""
-    commit = commit_before()
+    commit = os.environ.get("PREVIOUS_COMMIT") or commit_before()
     packed = git("archive", commit, "shared", "services") if commit else None
     if packed is None:
         pytest.skip("no previous commit here: not a git clone, or a shallow one (`git fetch --unshallow`)")
