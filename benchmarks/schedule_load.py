@@ -19,13 +19,13 @@ from scheduler.main import build
 from scheduler.settings import Settings
 from shared.events import Envelope, NotificationDue, ScheduleRequested
 from shared.events.schedule_rules import CronRule, OnceRule, Rule
-from shared.messaging.topology import EVENTS, Topology, reaction
+from shared.messaging.topology import EVENTS, Topology, reaction_queue
 from shared.persistence.database import Database
 from shared.persistence.encryption import SubjectKeyStore, read_master_key
 from shared.service.service import Service
 from shared.testing.fixtures import Backing, declare
 
-QUEUE = reaction("notifier", NotificationDue.topic)
+QUEUE = reaction_queue("notifier", NotificationDue.topic)
 AGES = 10**6
 SOME = 500
 SCHOOL = uuid7()

@@ -25,7 +25,7 @@ from shared.service.server import freeze_gc
 from shared.service.service import Service
 from shared.settings import ServiceSettings
 from shared.telemetry import configure_logs
-from shared.transactions.outbox import Work
+from shared.transactions.outbox import WorkPermit
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 POISON = ({"poison": {"drops": 1}}, {"poison": {"drops": 2}})
@@ -56,7 +56,7 @@ RAN = "INSERT INTO errand VALUES (%(number)s, %(worker)s)"
 CURED = "SELECT 1 FROM cured WHERE task_id = %(task)s"
 
 
-class Errand(Work):
+class Errand(WorkPermit):
     """A permit that carries a number."""
 
     name: ClassVar[str] = "notifier.errand"

@@ -21,12 +21,12 @@ from benchmarks.harness import Lab, Report
 from benchmarks.spine_service import Ground, fact, message, project, react, ready, request, until
 from shared.events import NotificationCompleted, TaskChanged
 from shared.events.event import Event
-from shared.messaging.topology import log_of, reaction
+from shared.messaging.topology import reaction_queue, stream_of
 from shared.service.service import Service
 from shared.transactions.unit_of_work import UnitOfWork
 
-QUEUE = reaction("notifier", NotificationCompleted.topic).name
-TASKS = log_of(TaskChanged.topic)
+QUEUE = reaction_queue("notifier", NotificationCompleted.topic).name
+TASKS = stream_of(TaskChanged.topic)
 REQUESTS_AT_ONCE = 16
 PER_SECOND = 50
 

@@ -21,10 +21,10 @@ from benchmarks.harness import Lab, Report
 from benchmarks.spine_service import message, request
 from shared.consumers.dead_letters import requeue
 from shared.events import NotificationCompleted, TaskChanged
-from shared.messaging.topology import DELIVERY_LIMIT, lane_name, log_of, reaction
+from shared.messaging.topology import DELIVERY_LIMIT, lane_name, reaction_queue, stream_of
 from shared.testing.fixtures import declare
 
-QUEUE = reaction("notifier", NotificationCompleted.topic).name
+QUEUE = reaction_queue("notifier", NotificationCompleted.topic).name
 ERRANDS_SENT = 40
 UNDER_ALARM = 200
 ALARMS = (
@@ -228,8 +228,8 @@ async def _judge(field: Field, report: Report) -> None:
         return [str(row[0]) for row in await field.rows(query)]
 
     handled, projected, buried = await column(HANDLED_IDS), await column(PROJECTED_IDS), await column(BURIED_IDS)
-    requests = await log_reader.values(url, log_of(NotificationCompleted.topic), "ce-taskid")
-    facts = await log_reader.values(url, log_of(TaskChanged.topic), "ce-taskid")
+    requests = await log_reader.values(url, stream_of(NotificationCompleted.topic), "ce-taskid")
+    facts = await log_reader.values(url, stream_of(TaskChanged.topic), "ce-taskid")
     everything = writer.committed | writer.poison
     ours, logs = list(dict.fromkeys(projected)), list(dict.fromkeys(facts))
     report.told("requests committed", len(everything), "requests")

@@ -73,7 +73,7 @@ def configure_logs(service: str, level: str, form: Literal["json", "console"]) -
 
 
 class Metrics:
-    """The metrics of one service. Labels have few values, never personal data."""
+    """The metrics of one service. Labels have few values, never personal data. FastStream adds its own metrics."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -89,9 +89,6 @@ class Metrics:
             ["queue"],
             registry=self.registry,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60),
-        )
-        self.in_flight = Gauge(
-            "schoolconnect_messages_in_flight", "Messages being processed now", registry=self.registry
         )
         self.paused = Gauge(
             "schoolconnect_consumers_paused", "1 while all consumers are paused because the database is unavailable",

@@ -17,13 +17,13 @@ from shared.messaging.topology import Queue
 from shared.messaging.topology_admin import judge
 from shared.testing.fault_proxy import proxied
 from shared.testing.fixtures import declare, eventually, running
-from shared.transactions.outbox import Work
+from shared.transactions.outbox import WorkPermit
 
 QUEUE = "notifier.school.changed"
 POISON = "poison"
 
 
-class Permit(Work):
+class Permit(WorkPermit):
     name: ClassVar[str] = "notifier.test"
     number: int
 

@@ -16,13 +16,13 @@ from shared.messaging.publisher import Outbound, Publisher
 from shared.messaging.topology import EVENTS, LOGS
 from shared.testing.fault_proxy import proxied
 from shared.testing.fixtures import Recorder, declare, eventually, running
-from shared.transactions.outbox import Work
+from shared.transactions.outbox import WorkPermit
 
 QUEUE = "notifier.school.changed"
 LANE = "notifier.work.errands"
 
 
-class Errand(Work):
+class Errand(WorkPermit):
     name: ClassVar[str] = "notifier.errand"
     number: int
 

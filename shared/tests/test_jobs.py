@@ -19,7 +19,7 @@ from shared.jobs.job import Task
 from shared.jobs.time_limits import TimeLimits
 from shared.messaging.topology import LONGEST_TASK_SECONDS
 from shared.testing.fixtures import eventually
-from shared.transactions.outbox import Work
+from shared.transactions.outbox import WorkPermit
 
 KIND = "file.process"
 QUICK = TimeLimits(soft=20, grace=0.2, lease=0.6, beat=0.1)
@@ -28,7 +28,7 @@ TOLD = "SELECT data::jsonb ->> 'state' AS state FROM outbox WHERE data::jsonb ->
 SLEEP = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
 
 
-class Permit(Work):
+class Permit(WorkPermit):
     name: ClassVar[str] = "notifier.test"
     task_id: uuid.UUID
 

@@ -3,10 +3,11 @@
 import datetime as dt
 import struct
 
+import aio_pika
 import aiormq
 import pamqp.frame
 import pytest
-from aiormq.abc import ChannelFrame
+from aiormq.abc import ChannelFrame, DeliveredMessage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pamqp import commands, decode
@@ -14,7 +15,7 @@ from pamqp.encode import field_table
 
 from shared.errors import Reject
 from shared.events import Envelope, SchoolChanged
-from shared.events.headers import LONGEST_NAME, carried
+from shared.events.headers import LONGEST_NAME, copy_headers
 from shared.messaging import publisher, subscriber, tolerant_decoding
 from shared.messaging.publisher import Outbound
 from shared.testing.fixtures import Recorder, eventually
@@ -38,14 +39,26 @@ def table(fields):
     return long(b"".join(short(name) + value for name, value in fields))
 
 
-def frames(method, fields, body, channel=1, flags=0, rest=b""):
-    """A message's frames, its headers as they are given; `rest`: the properties behind them, by their flags."""
-    header = struct.pack(">HHQH", 60, 0, len(body), 1 << 13 | flags) + table(fields) + rest
+def frames(method, fields, body, channel=1, flags=0, before=b"", after=b""):
+    """A message's frames, its headers and what stands before and after them as they are given."""
+    header = struct.pack(">HHQH", 60, 0, len(body), 1 << 13 | flags) + before + table(fields) + after
     return b"".join((
         pamqp.frame.marshal(method, channel),
         struct.pack(">BHI", 2, channel, len(header)), header, b"\xce",
         struct.pack(">BHI", 3, channel, len(body)), body, b"\xce",
     ))  # fmt: skip
+
+
+QUEUE = "notifier.school.changed"
+PLACE = "routing-key"
+
+
+def with_key(payload, routing_key):
+    """The same frames with another routing key, which may be no text."""
+    raw = routing_key if isinstance(routing_key, bytes) else routing_key.encode()
+    kind, channel, size = struct.unpack_from(">BHI", payload)
+    method = payload[7 : 7 + size].replace(short(PLACE.encode()), short(raw))
+    return struct.pack(">BHI", kind, channel, len(method)) + method + payload[7 + size :]
 
 
 def written(message):
@@ -93,9 +106,33 @@ async def test_any_table_of_headers_is_read_and_can_be_passed_on(fields):
     assert body.value == b"first"
     assert len(headers) <= len(fields)
     kept = {name for name in headers if not name.startswith("x-") and len(name.encode()) <= LONGEST_NAME}
-    assert set(carried(headers)) == kept
-    _, header, _ = read(written(Outbound("school.dead", "q", b"first", carried(headers))))
+    assert set(copy_headers(headers)) == kept
+    _, header, _ = read(written(Outbound("school.dead", "q", b"first", copy_headers(headers))))
     assert (header.properties.headers or {}).keys() == kept
+
+
+PROPERTIES = {
+    "a content type that is no text": (1 << 15, short(b"\xff\xfe"), b""),
+    "a persistence of 7": (1 << 12, b"", b"\x07"),
+    "a priority of 255": (1 << 11, b"", b"\xff"),
+    "a correlation id that is no text": (1 << 10, b"", short(b"\xff\xfe")),
+    "a queue for replies that is no text": (1 << 9, b"", short(b"\xff\xfe")),
+    "an expiration that is no number": (1 << 8, b"", short(b"soon")),
+    "a message id that is no text": (1 << 7, b"", short(b"\xff\xfe")),
+    "an instant after all time": (1 << 6, b"", struct.pack(">Q", 2**60)),
+    "a type that is no text": (1 << 5, b"", short(b"\xff\xfe")),
+    "an application that is no text": (1 << 3, b"", short(b"\xff\xfe")),
+    "a cluster that is no text": (1 << 2, b"", short(b"\xff\xfe")),
+}
+"""Flag, what stands before the headers, and what stands behind them."""
+
+
+@pytest.mark.parametrize("name", sorted(PROPERTIES))
+def test_properties_that_are_nonsense_become_a_message(name):
+    deliver = commands.Basic.Deliver("mine", 1, False, "school.events", "a.b")
+    method, header, body = read(frames(deliver, [], b"first", 1, *PROPERTIES[name]))
+    message = aio_pika.IncomingMessage(DeliveredMessage(method, header, body.value, channel=None))
+    assert message.body == b"first"
 
 
 texts = st.text(st.characters(codec="utf-8"), max_size=30)
@@ -116,7 +153,7 @@ def test_what_is_carried_fits_into_a_frame():
         f"{n}": "b" * 9_000 for n in range(9)
     }
     # when
-    found = carried(headers)
+    found = copy_headers(headers)
     # then
     assert {"ce-id", "more", "0"} <= found.keys()
     assert not {"x-death", "much"} & found.keys()
@@ -149,14 +186,15 @@ NONSENSE = {
 }
 
 
-async def publish(url, exchange, routing_key, fields, fact):
+async def publish(url, exchange, routing_key, fields, fact, properties=(0, b"", b"")):
     """As a client would that knows nothing of us."""
     body = fact.model_dump_json().encode()
     connection = await aiormq.connect(url)
     try:
         channel = await connection.channel(publisher_confirms=False)
-        method = commands.Basic.Publish(exchange=exchange, routing_key=routing_key)
-        payload = frames(method, fields, body, channel.number)
+        method = commands.Basic.Publish(exchange=exchange, routing_key=PLACE)
+        payload = frames(method, fields, body, channel.number, *properties)
+        payload = with_key(payload, routing_key)
         await channel.write_queue.put(ChannelFrame(payload=payload, should_close=False))
         await channel.queue_declare("school.dead", passive=True)  # answered once the publish has been read
     finally:
@@ -186,6 +224,36 @@ async def test_a_reaction_settles_nonsense_and_goes_on(spine):
         mine = [letter for letter in letters.seen if kinds([letter], bad)]
         assert {(letter.queue, letter.attempts) for letter in mine} == {("notifier.school.changed", 1)}
         assert len(mine) == len(NONSENSE)
+
+
+async def test_properties_and_routing_keys_that_are_nonsense_keep_no_message_from_being_handled(spine):
+    # given
+    facts, refused = {name: spine.school() for name in (*PROPERTIES, "a routing key that is no text")}, set()
+    schools, projected, url = Recorder(), Recorder(), spine.backing.amqp_url
+
+    def register(service):
+        service.on(SchoolChanged, schools.one)
+        service.project("projected", (SchoolChanged,), projected.many)
+
+    async def names_of(seen):
+        return {name for name, fact in facts.items() if fact in seen}
+
+    async with spine.running(register):
+        # when
+        for name, properties in PROPERTIES.items():
+            for exchange, key in (("", QUEUE), ("school.events", "school.projected")):
+                try:
+                    await publish(url, exchange, key, mixed(facts[name], {}), facts[name], properties)
+                except aiormq.exceptions.AMQPError:
+                    refused.add(name)  # by RabbitMQ: it reaches no queue
+        *_, last = facts.values()
+        await publish(url, "", QUEUE, mixed(last, {}), last)
+        await publish(url, "school.events", b"school.\xff\xfe", mixed(last, {}), last)
+        # then
+        wanted = facts.keys() - refused
+        for each in (schools, projected):
+            await eventually(lambda each=each: names_of(each.seen), lambda found: wanted <= found)
+    assert refused <= {"a persistence of 7", "an expiration that is no number"}
 
 
 async def test_a_projection_passes_nonsense_by_and_goes_on(spine):
@@ -221,7 +289,7 @@ async def test_a_projection_passes_nonsense_by_and_goes_on(spine):
 def small(monkeypatch):
     """Bodies that came in from others and are too large for us to write."""
     monkeypatch.setattr(publisher, "MOST_BODY", 1_000)
-    monkeypatch.setattr(subscriber, "UNSETTLED_PAUSE", 0.01)
+    monkeypatch.setattr(subscriber, "REQUEUE_SECONDS", 0.01)
 
 
 async def test_what_cannot_be_passed_on_goes_back_to_its_queue_and_holds_nobody(spine, small):

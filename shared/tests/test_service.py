@@ -9,7 +9,7 @@ import pytest
 from shared.errors import NoSchool, Reject, Retry
 from shared.events import Envelope, PersonChanged, SchoolChanged
 from shared.events.directory import Contact
-from shared.jobs.task_status import known, track
+from shared.jobs.task_status import find_task, track
 from shared.persistence.encryption import SEALED
 from shared.testing.fixtures import declare, eventually, running
 
@@ -228,9 +228,9 @@ async def test_seed_20_a_request_sees_the_tasks_of_its_school_only(spine):
         school, task = uuid.uuid4(), uuid.uuid4()
         async with service.transactions.request(school) as tx:
             assert await track(tx, task, school_id=school, kind="file.process", state="queued")
-            assert await known(tx, task)
+            assert await find_task(tx, task)
         async with service.transactions.request(uuid.uuid4()) as tx:
-            assert await known(tx, task) is None
+            assert await find_task(tx, task) is None
     finally:
         await service.database.close()
 

@@ -1,107 +1,173 @@
-"""What the broker is told of settled messages, and queues that come and go."""
+"""Queues that come and go, messages that cannot be settled, and stops: what the broker counts of it."""
 
 import asyncio
 import uuid
+from contextlib import asynccontextmanager
 
 import aio_pika
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import pytest
+from prometheus_client import CollectorRegistry
 
 from shared.events import Envelope, NotificationCompleted, SchoolChanged
 from shared.messaging import subscriber, topology
-from shared.messaging.subscriber import Acks, Subscriber, Subscription
+from shared.messaging.subscriber import Subscriber
 from shared.testing.fixtures import Recorder, declare, eventually
 
 
-class Broker:
-    """Keeps what it waits for; as RabbitMQ, it takes `multiple` to mean all up to this tag."""
-
-    def __init__(self, tags):
-        self.waits_for = set(tags)
-        self.given_back = set()
-        self.frames = 0
-
-    async def basic_ack(self, tag, *, multiple, wait=True):
-        await asyncio.sleep(0)
-        assert tag in self.waits_for, "an unknown delivery tag closes the channel"
-        self.waits_for -= {each for each in self.waits_for if each <= tag} if multiple else {tag}
-        self.frames += 1
-
-    async def basic_nack(self, tag, *, requeue):
-        await asyncio.sleep(0)
-        assert requeue
-        self.waits_for.remove(tag)
-        self.given_back.add(tag)
+async def as_it_is(message):
+    return message
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.permutations(range(1, 21)), st.integers(0, 20), st.sets(st.integers(0, 20)), st.sets(st.integers(1, 20)))
-async def test_exactly_what_is_settled_is_acknowledged(order, count, pauses, failed):
+async def through(handle, message):
+    """A processor that has no opinion."""
+    await handle(message)
+
+
+@asynccontextmanager
+async def consuming(each):
+    """A subscriber that runs; the body may stop it."""
+    running_on = asyncio.create_task(each.run())
+    each.begin()
+    try:
+        yield each
+    finally:
+        running_on.cancel()
+        await asyncio.wait([running_on])
+
+
+async def test_a_message_that_cannot_be_settled_is_requeued_until_the_delivery_limit(spine, monkeypatch):
+    """Whatever is wrong with its processing: it blocks no place of the prefetch, and nothing spins."""
     # given
-    broker = Broker(order)
-    acks = Acks(broker)
-    # when
-    for turn, tag in enumerate(order[:count]):
-        if tag in failed:
-            await acks.requeue(tag)
-        else:
-            acks.settled(tag)
-        if turn in pauses:
-            await asyncio.sleep(0)
-    if acks.saying:
-        await acks.saying
-    # then
-    assert broker.waits_for == set(order[count:])
-    assert broker.given_back == failed & set(order[:count])
-
-
-async def test_many_settled_in_order_take_one_frame():
-    broker = Broker(range(1, 51))
-    acks = Acks(broker)
-    for tag in range(1, 51):
-        acks.settled(tag)
-    await acks.saying
-    assert (broker.waits_for, broker.frames) == (set(), 1)
-
-
-async def test_what_cannot_be_settled_goes_back_and_is_given_up_by_the_broker_in_the_end(spine, monkeypatch):
-    """Whatever is wrong with what settles: it is in nobody's hand for ever, and nobody spins."""
-    # given
-    monkeypatch.setattr(subscriber, "UNSETTLED_PAUSE", 0.01)
-    work = topology.lane("notifier", "unsettled")
+    monkeypatch.setattr(subscriber, "REQUEUE_SECONDS", 0.01)
+    work = topology.lane_queue("notifier", "unsettled")
     await declare(spine.backing.amqp_url, topology.spine(), topology.Topology(queues=(work,)))
     settled, tries = [], 0
 
-    async def settle(message):
+    async def handle(message):
         nonlocal tries
         if message.body == b"bad":
             tries += 1
             raise ZeroDivisionError
         settled.append(message.body)
-        message.ack()
 
-    each = Subscriber(spine.backing.amqp_url, "test")
-    each.subscriptions.append(Subscription(work.name, settle, prefetch=1))
+    each = Subscriber(spine.backing.amqp_url, "test", CollectorRegistry(), drain=5)
+    each.subscribe(work.name, as_it_is, handle, through, prefetch=1)
     async with await aio_pika.connect(spine.backing.amqp_url) as connection:
         channel = await connection.channel()
         for body in (b"first", b"bad", b"last"):
             await channel.default_exchange.publish(aio_pika.Message(body), work.name)
         # when
-        running = asyncio.create_task(each.run())
-        each.begin()
-        # then
-        dead = await channel.get_queue(topology.DEAD)
-        letter = await eventually(lambda: dead.get(fail=False), bool)
-        await letter.ack()
-        assert (letter.body, letter.headers["x-first-death-reason"]) == (b"bad", "delivery_limit")
-        assert (settled, tries) == ([b"first", b"last"], topology.DELIVERY_LIMIT + 1)
-        await each.stop(patience=5)
-        running.cancel()
-        await asyncio.wait([running])
+        async with consuming(each):
+            # then
+            dead = await channel.get_queue(topology.DEAD)
+            letter = await eventually(lambda: dead.get(fail=False), bool)
+            await letter.ack()
+            assert (letter.body, letter.headers["x-first-death-reason"]) == (b"bad", "delivery_limit")
+            assert (settled, tries) == ([b"first", b"last"], topology.DELIVERY_LIMIT + 1)
+            await each.stop()
         assert (await channel.declare_queue(work.name, passive=True)).declaration_result.message_count == 0
 
 
-async def test_a_queue_that_is_deleted_keeps_no_other_from_its_messages_and_is_taken_from_again(spine):
+async def test_a_stop_burns_no_delivery(spine):
+    """What is being processed is finished; what waits in the queue is redelivered to nobody and counted for nothing."""
+    # given
+    work = topology.lane_queue("notifier", "stopped")
+    await declare(spine.backing.amqp_url, topology.spine(), topology.Topology(queues=(work,)))
+    prefetch, started, seen, finish = 50, 0, [], asyncio.Event()
+
+    async def handle(message):
+        nonlocal started
+        started += 1
+        await finish.wait()
+        seen.append((int(message.body), message.headers.get("x-delivery-count", 0)))
+
+    def subscribed():
+        each = Subscriber(spine.backing.amqp_url, "test", CollectorRegistry(), drain=5)
+        each.subscribe(work.name, as_it_is, handle, through, prefetch=prefetch)
+        return each
+
+    async with await aio_pika.connect(spine.backing.amqp_url) as connection:
+        channel = await connection.channel()
+        for number in range(3 * prefetch):
+            await channel.default_exchange.publish(aio_pika.Message(str(number).encode()), work.name)
+    async with consuming(subscribed()) as each:
+        await eventually(lambda: asyncio.sleep(0, started), lambda found: found == prefetch)
+        # when
+        stopping = asyncio.create_task(each.stop())
+        await asyncio.sleep(0.1)  # so that the broker has heard of it before messages are acknowledged
+        finish.set()
+        await stopping
+        # then
+        assert sorted(seen) == [(number, 0) for number in range(prefetch)]
+    # and the others are as they were
+    async with consuming(subscribed()):
+        await eventually(lambda: asyncio.sleep(0, len(seen)), lambda found: found == 3 * prefetch)
+    assert sorted(seen) == [(number, 0) for number in range(3 * prefetch)]
+
+
+async def test_a_stop_waits_for_so_long_and_then_says_so(spine):
+    # given
+    work = topology.lane_queue("notifier", "slow")
+    await declare(spine.backing.amqp_url, topology.spine(), topology.Topology(queues=(work,)))
+    started, ended = asyncio.Event(), []
+
+    async def handle(message):
+        started.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(message.body)
+
+    each = Subscriber(spine.backing.amqp_url, "test", CollectorRegistry(), drain=0.2)
+    each.subscribe(work.name, as_it_is, handle, through, prefetch=5)
+    async with await aio_pika.connect(spine.backing.amqp_url) as connection:
+        channel = await connection.channel()
+        await channel.default_exchange.publish(aio_pika.Message(b"slow"), work.name)
+        async with consuming(each):
+            await asyncio.wait_for(started.wait(), 10)
+            # when
+            with pytest.raises(TimeoutError):
+                await each.stop()
+        # then: it is cancelled, and stays with the broker
+        assert ended == [b"slow"]
+        queue = await channel.get_queue(work.name)
+        assert await eventually(lambda: queue.get(fail=False, no_ack=True), bool)
+
+
+async def test_a_queue_that_is_missing_keeps_no_other_from_being_consumed_and_is_consumed_when_it_is_made(spine):
+    # given
+    url, names = spine.backing.amqp_url, [f"gone.{number}" for number in range(3)]
+    lanes = [topology.lane_queue("notifier", name) for name in names]
+    await declare(url, topology.spine(), topology.Topology(queues=(lanes[1],)))
+    seen = []
+
+    async def handle(message):
+        seen.append((message.body, message.headers.get("x-delivery-count", 0)))
+
+    each = Subscriber(url, "test", CollectorRegistry(), drain=5)
+    for lane in lanes:
+        each.subscribe(lane.name, as_it_is, handle, through, prefetch=5)
+    async with consuming(each), await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+
+        async def send(body, lane):
+            await channel.default_exchange.publish(aio_pika.Message(body), lane.name)
+
+        # when
+        await send(b"first", lanes[1])
+        await eventually(lambda: asyncio.sleep(0, list(seen)), lambda found: found == [(b"first", 0)])
+        await asyncio.sleep(3 * subscriber.PAUSE_SECONDS)  # so that the others were tried several times
+        await send(b"second", lanes[1])
+        await eventually(lambda: asyncio.sleep(0, len(seen)), lambda found: found == 2)
+        await declare(url, topology.Topology(queues=tuple(lanes)))
+        await send(b"third", lanes[0])
+        await send(b"fourth", lanes[2])
+        # then
+        bodies = {b"first", b"second", b"third", b"fourth"}
+        await eventually(lambda: asyncio.sleep(0, set(seen)), lambda found: found == {(body, 0) for body in bodies})
+
+
+async def test_a_queue_that_is_deleted_keeps_no_other_from_its_messages_and_is_consumed_again(spine):
     # given
     seen = []
 

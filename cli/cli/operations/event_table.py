@@ -8,7 +8,7 @@ from importlib.resources.abc import Traversable
 from cli.operations.service_builders import BUILDS
 from cli.terminal import say
 from shared.events import Event, TaskChanged
-from shared.messaging.topology import log_of
+from shared.messaging.topology import stream_of
 from shared.service.service import Service
 
 HEAD = "| topic | stream | emitted by | consumed by |\n|---|---|---|---|"
@@ -40,13 +40,13 @@ def table(services: Mapping[str, Service]) -> str:
     """Return the table in Markdown, one row per topic."""
     emitted = {name: emitters(name) for name in services}
     rows = []
-    for event in sorted(Event.known.values(), key=lambda e: (log_of(e.topic), e.topic)):
+    for event in sorted(Event.known.values(), key=lambda e: (stream_of(e.topic), e.topic)):
         emitted_by = [name for name in services if event.__name__ in emitted[name]]
         consumers = [f"{name} ({how[event.topic]})" for name, how in _reads(services) if event.topic in how]
         emitted_by = emitted_by or ([f"{event.awaited_from} (to come)"] if event.awaited_from else [])
         consumed_by = ", ".join(consumers) or ("log only" if event.log_only else "none")
         rows.append(
-            f"| `{event.topic}` | `{log_of(event.topic)}` | {', '.join(emitted_by) or 'none'} | {consumed_by} |"
+            f"| `{event.topic}` | `{stream_of(event.topic)}` | {', '.join(emitted_by) or 'none'} | {consumed_by} |"
         )
     return "\n".join([HEAD, *rows])
 

@@ -27,6 +27,7 @@ from gateway.directory import (
 )
 from gateway.http import idempotency, openapi, status_page
 from gateway.http.body_limit import BodyLimit
+from gateway.http.guarded_route import access_table
 from gateway.http.service_client import ServiceClients
 from gateway.live import routes as live_routes
 from gateway.live.hub import Hub
@@ -44,7 +45,6 @@ from gateway.records import announcements, report_announcements, routes
 from gateway.roster_import import job
 from gateway.roster_import import routes as import_routes
 from gateway.schedules import routes as schedules
-from gateway.security.access_control import access_table
 from gateway.security.admission import Admission
 from gateway.security.rate_limits import Rate, RateLimiter
 from gateway.sends.batch_accept import BatchAcceptor

@@ -3,12 +3,12 @@
 from typing import ClassVar
 from uuid import UUID
 
-from shared.transactions.outbox import Work
+from shared.transactions.outbox import WorkPermit
 
 IMPORTS = ("imports",)
 
 
-class ImportPermit(Work):
+class ImportPermit(WorkPermit):
     """A roster that was uploaded may be imported."""
 
     name: ClassVar[str] = "gateway.import"

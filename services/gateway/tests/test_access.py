@@ -10,9 +10,9 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
 
 from gateway import problems
-from gateway.http.guarded_route import GuardedRoute
+from gateway.http.guarded_route import GuardedRoute, access_table
 from gateway.main import ACCESS
-from gateway.security.access_control import EVERYBODY, STAFF, access_table, allow, public
+from gateway.security.access_control import EVERYBODY, STAFF, allow, public
 from shared.errors import NoSchool
 from shared.events.values import Role
 

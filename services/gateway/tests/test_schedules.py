@@ -83,8 +83,8 @@ async def test_times_can_be_said_as_people_say_them(gateway, school, timing, rul
     ("timing", "says"),
     [
         ({"repeat": WEEKLY | {"expression": "61 * * * *"}}, "minute: 61 is not between 0 and 59"),
-        ({"repeat": WEEKLY | {"expression": "* * * * * *"}}, "once a minute is the most"),
-        ({"repeat": WEEKLY | {"seconds": "*"}}, "once a minute is the most"),
+        ({"repeat": WEEKLY | {"expression": "* * * * * *"}}, "at most once a minute"),
+        ({"repeat": WEEKLY | {"seconds": "*"}}, "at most once a minute"),
         ({"repeat": WEEKLY | {"expression": "0 0 30 2 *"}}, "it never comes"),
         ({"repeat": WEEKLY | {"until": "2020-01-01"}}, "never comes due"),
         ({"repeat": WEEKLY, "timezone": "Europe/Berlni"}, "did you mean Europe/Berlin"),
@@ -161,7 +161,7 @@ async def test_one_send_stays_one_and_nobody_has_to_be_asked_for_that(gateway, s
     for schedule, change in ((weekly, {"deliver_at": SOON.isoformat()}), (once, {"repeat": WEEKLY})):
         path = f"/v1/schedules/{schedule}"
         answer = await gateway.ask("PATCH", path, "school_admin", school, uuid4(), json=change)
-        assert (answer.status_code, "one send stays one" in answer.text) == (422, True)
+        assert (answer.status_code, "a single send cannot become repeating" in answer.text) == (422, True)
     assert asked == []
 
 

@@ -1,38 +1,38 @@
-"""What must never be found in the notifier's tables. Looked at: what is open, and what ended within the last hour."""
+"""Invariants of the notifier's tables: each statement counts violations among open and recently completed rows."""
 
 RECENT = "(n.completed_at IS NULL OR n.completed_at > clock_timestamp() - interval '1 hour')"
 
-# Promise 1: one row for everybody who was planned, each in some state.
-PLANNED = f"""
+# Promise 1: count notifications whose number of planned deliveries differs from their rows.
+COUNT_PLANNED_DIFFERS = f"""
 SELECT count(*) AS violations FROM notification n
 WHERE n.state IN ('sending', 'completed') AND {RECENT}
   AND n.planned <> (SELECT count(*) FROM delivery d WHERE d.notification_id = n.notification_id)
 """  # noqa: S608  # our own condition
 
-# Whoever takes the last outstanding row to its end completes the notification: a wrong count never would, or too early.
-OUTSTANDING = f"""
+# Count notifications whose outstanding count is wrong: they would complete too early, or never.
+COUNT_OUTSTANDING_DIFFERS = f"""
 SELECT count(*) AS violations FROM notification n
 WHERE n.state IN ('sending', 'completed') AND {RECENT}
   AND n.outstanding <> (SELECT count(*) FROM delivery d WHERE d.notification_id = n.notification_id
                           AND d.state IN ('pending', 'held', 'sending'))
 """  # noqa: S608  # our own condition
 
-# What was taken back is not sent: a retry that was put off for longest is stopped by its claim within this time.
-CORRECTED = """
+# Count deliveries of corrected notifications that are still open after the longest retry, whose claim stops them.
+COUNT_CORRECTED_OPEN = """
 SELECT count(*) AS violations FROM notification n JOIN delivery d USING (notification_id)
 WHERE n.retracted_at BETWEEN clock_timestamp() - interval '1 day' AND clock_timestamp() - interval '15 minutes'
   AND d.state IN ('pending', 'held')
 """
 
-# Somebody must be reached, and nobody is being asked.
-UNASKED = """
+# Count escalation cases whose next step is overdue.
+COUNT_ESCALATION_OVERDUE = """
 SELECT count(*) AS violations FROM escalation
 WHERE state = 'open' AND due_at < clock_timestamp() - interval '5 minutes'
 """
 
 INVARIANTS = {
-    "planned_is_not_rows": PLANNED,
-    "outstanding_is_not_open": OUTSTANDING,
-    "corrected_is_open": CORRECTED,
-    "must_reach_is_not_asked": UNASKED,
+    "planned_count_differs": COUNT_PLANNED_DIFFERS,
+    "outstanding_count_differs": COUNT_OUTSTANDING_DIFFERS,
+    "corrected_delivery_open": COUNT_CORRECTED_OPEN,
+    "escalation_overdue": COUNT_ESCALATION_OVERDUE,
 }

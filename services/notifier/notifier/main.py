@@ -1,4 +1,4 @@
-"""Builds the notifier: people are told, by push, mail and inbox. Read `build` to know the service."""
+"""Builds the notifier: it sends notifications by push, mail and inbox. Read `build` to know the service."""
 
 from collections.abc import Mapping
 from email.utils import parseaddr
@@ -10,55 +10,62 @@ from notifier.content import message_builder, template_routes
 from notifier.directory import projection
 from notifier.explain import routes as explain_routes
 from notifier.inbox import routes as inbox_routes
-from notifier.permits import DIGESTS, LANES, PLANNING, DigestPermit, PlanPermit, SendPermit
+from notifier.permits import DIGEST_LANES, PLANNING_LANE, SEND_LANES, DigestPermit, PlanPermit, SendPermit
 from notifier.planning import decision_routes, notification_routes, preview_routes
 from notifier.providers import Courier, Mail, Push
 from notifier.providers.fcm import FcmCourier
 from notifier.providers.recording import Unconfigured
 from notifier.providers.smtp import SmtpCourier
-from notifier.sending.provider_limiter import Line, Metrics
-from notifier.sending.send_worker import perform, perform_digests
+from notifier.sending.provider_limiter import ProviderLimiter, ProviderMetrics
+from notifier.sending.send_worker import send_deliveries, send_digests
 from notifier.settings import Settings
 from notifier.suppressions import routes as suppression_routes
-from notifier.suppressions.suppressions import one_click
+from notifier.suppressions.suppressions import unsubscribe_links
 from shared.errors import Refused
 from shared.events import DIRECTORY, NotificationDue, NotificationRequested, TaskCancelRequested
 from shared.service.service import Service
 
 TEND_SECONDS = 1.0
 ESCALATE_SECONDS = 1.0
-FORGET_SECONDS = 60.0
+ERASE_SECONDS = 60.0
+ROUTERS = (
+    notification_routes.router,
+    decision_routes.router,
+    preview_routes.router,
+    suppression_routes.router,
+    template_routes.router,
+    inbox_routes.router,
+    explain_routes.router,
+)
 
 
 class Couriers:
-    """The providers, real or recording."""
+    """The providers, real or recording, each behind a limiter."""
 
     def __init__(self, push: Courier[Push], mail: Courier[Mail], settings: Settings) -> None:
-        self._all = (push, mail)
-        pushes, mails = (
-            message_builder.pushes(push),
-            message_builder.mails(mail, settings.mail_from, one_click(settings)),
-        )
+        self._couriers = (push, mail)
         lease = settings.delivery_lease
-        self.lines: Mapping[str, Line] = {
-            "push": Line("push", pushes, settings.push_concurrency, settings.push_rate, lease),
-            "mail": Line("mail", mails, settings.mail_connections, settings.mail_rate, lease),
+        pushes = message_builder.push_sender(push)
+        mails = message_builder.mail_sender(mail, settings.mail_from, unsubscribe_links(settings))
+        self.limiters: Mapping[str, ProviderLimiter] = {
+            "push": ProviderLimiter("push", pushes, settings.push_concurrency, settings.push_rate, lease),
+            "mail": ProviderLimiter("mail", mails, settings.mail_connections, settings.mail_rate, lease),
         }
 
     def measure(self, registry: CollectorRegistry) -> None:
         """Count what the providers answer, in a service's metrics."""
-        metrics = Metrics(registry)
-        for line in self.lines.values():
-            line.measure(metrics)
+        metrics = ProviderMetrics(registry)
+        for limiter in self.limiters.values():
+            limiter.measure(metrics)
 
     async def close(self) -> None:
         """Close every provider."""
-        for courier in self._all:
+        for courier in self._couriers:
             await courier.close()
 
 
 def couriers(settings: Settings) -> Couriers:
-    """The real providers; in production a missing one fails the start."""
+    """Return the real providers; in production a missing one prevents the start."""
     account, urls = settings.google_application_credentials, settings.smtp_url
     if settings.environment == "production" and not settings.standins and not (account and urls):
         raise Refused("GOOGLE_APPLICATION_CREDENTIALS and SMTP_URL must be set in production (or STANDINS=1)")
@@ -74,28 +81,23 @@ def couriers(settings: Settings) -> Couriers:
 
 
 def build(settings: Settings, providers: Couriers) -> Service:
-    """The service, wired."""
+    """Return the service with everything it reacts to, performs, sweeps and serves."""
     service = Service("notifier", settings)
     service.project("remember_directory", DIRECTORY, handlers.remember_directory)
     service.rebuilds("remember_directory", projection.TABLES)
     service.on(NotificationRequested, handlers.plan)
     service.on(NotificationDue, handlers.plan)
-    service.work(PlanPermit, handlers.plan_waiting, PLANNING)
-    service.on(TaskCancelRequested, handlers.stop)
-    service.work(SendPermit, perform, LANES, providers.lines, settings.claim)
-    service.work(DigestPermit, perform_digests, DIGESTS, providers.lines, settings.claim)
+    service.on(TaskCancelRequested, handlers.cancel)
+    service.work(PlanPermit, handlers.plan_waiting, (PLANNING_LANE,))
+    service.work(SendPermit, send_deliveries, SEND_LANES, providers.limiters, settings.claim)
+    service.work(DigestPermit, send_digests, DIGEST_LANES, providers.limiters, settings.claim)
     service.sweep(TEND_SECONDS, handlers.tend, settings.directory_patience)
     service.sweep(ESCALATE_SECONDS, handlers.escalate)
-    service.sweep(FORGET_SECONDS, handlers.forget)
+    service.sweep(ERASE_SECONDS, handlers.erase)
     for name, statement in invariants.INVARIANTS.items():
         service.check_invariant(name, statement)
     service.on_close(providers.close)
     providers.measure(service.metrics.registry)
-    service.include_router(notification_routes.router)
-    service.include_router(decision_routes.router)
-    service.include_router(suppression_routes.router)
-    service.include_router(preview_routes.router)
-    service.include_router(template_routes.router)
-    service.include_router(inbox_routes.router)
-    service.include_router(explain_routes.router)
+    for router in ROUTERS:
+        service.include_router(router)
     return service

@@ -1,16 +1,26 @@
-"""The notifier's own permits: something may go on. They carry ids; the rows decide."""
+"""The notifier's own permits: some work may go on. They carry ids only; the rows decide what there is to do."""
 
 from typing import ClassVar, Literal
 from uuid import UUID
 
-from shared.transactions.outbox import Work
+from shared.transactions.outbox import WorkPermit
 
-LANES = ("push.urgent", "push.bulk", "mail.urgent", "mail.bulk")
-DIGESTS = ("push.digest", "mail.digest")
-PLANNING = ("planning",)
+SEND_LANES = ("push.urgent", "push.bulk", "mail.urgent", "mail.bulk")
+DIGEST_LANES = ("push.digest", "mail.digest")
+PLANNING_LANE = "planning"
 
 
-class PlanPermit(Work):
+def send_lane(channel: str, *, urgent: bool) -> str:
+    """Return the lane of permits to send on a channel."""
+    return f"{channel}.{'urgent' if urgent else 'bulk'}"
+
+
+def digest_lane(channel: str) -> str:
+    """Return the lane of permits to send a channel's digests."""
+    return f"{channel}.digest"
+
+
+class PlanPermit(WorkPermit):
     """A notification that waited for the directory may be planned."""
 
     name: ClassVar[str] = "notifier.plan"
@@ -21,10 +31,11 @@ class PlanPermit(Work):
         return str(self.notification_id)
 
 
-class SendPermit(Work):
+class SendPermit(WorkPermit):
     """The next deliveries of a notification on one channel may be sent.
 
-    Several at once, so that the small sends among them are not kept waiting: the line decides whose turn it is.
+    A worker takes several permits at once, so that small sends do not wait for big ones: the provider's limiter
+    decides which delivery goes next.
     """
 
     name: ClassVar[str] = "notifier.send"
@@ -37,7 +48,7 @@ class SendPermit(Work):
         return f"{self.notification_id}:{self.channel}"
 
 
-class DigestPermit(Work):
+class DigestPermit(WorkPermit):
     """The next morning digests of a school on one channel may be sent."""
 
     name: ClassVar[str] = "notifier.digest"

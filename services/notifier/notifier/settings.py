@@ -1,4 +1,4 @@
-"""What the notifier reads from its environment."""
+"""The notifier's settings from its environment."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from shared.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """Providers and limits; times in seconds."""
+    """Providers and limits; times are in seconds."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
@@ -21,11 +21,11 @@ class Settings(ServiceSettings):
     mail_from: str = "SchoolConnect <no-reply@example.org>"
     push_concurrency: int = Field(default=200, ge=1)
     mail_connections: int = Field(default=8, ge=1)
-    push_rate: float | None = Field(default=None, gt=0, description="pushes a second at most, for each process")
-    mail_rate: float | None = Field(default=None, gt=0, description="mails a second at most, for each process")
-    claim: int = Field(default=500, ge=1, le=5000, description="deliveries taken by one permit")
+    push_rate: float | None = Field(default=None, gt=0, description="maximum of pushes a second, for each process")
+    mail_rate: float | None = Field(default=None, gt=0, description="maximum of mails a second, for each process")
+    claim: int = Field(default=500, ge=1, le=5000, description="deliveries that one permit claims")
     delivery_lease: float = Field(
-        default=30.0, ge=3, description="a delivery that a process died with is free again after so many seconds"
+        default=30.0, ge=3, description="seconds after which the deliveries of a dead process are sent by another"
     )
     directory_patience: float = 60.0
     public_url: str = "https://schoolconnect.example.org"

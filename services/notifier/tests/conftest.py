@@ -1,26 +1,18 @@
-"""`house` is the notifier on a database of its own: no relay and no consumers, a test performs its permits."""
+"""Fixtures: `harness` is the notifier without relay and consumers; `client` is a school in it."""
 
-import sys
-from pathlib import Path
-
+import httpx
 import psycopg
 import pytest
 import pytest_asyncio
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from house import House
-
 from notifier.providers.fcm import FcmCourier
 from notifier.providers.smtp import SmtpCourier
+from services.notifier.tests.client import NotifierClient
+from services.notifier.tests.harness import EMPTY, NotifierHarness
 from shared.testing.fixtures import Backing, fresh_database, write_keys
 
-EMPTY = """
-TRUNCATE notification, delivery, attempt, release, inbox_item, outbox, inbox, task_track, directory_seen,
-    digest_window, group_address, suppression CASCADE
-"""
-NOBODY = "amqp://127.0.0.1:1/"
-"""No broker: what a house emits stays in its outbox."""
+NO_BROKER = "amqp://127.0.0.1:1/"
+"""Events of a harness stay in its outbox."""
 
 
 @pytest.fixture
@@ -42,28 +34,37 @@ def notifier_backing(tmp_path_factory):
     keys = tmp_path_factory.mktemp("keys")
     write_keys(keys)
     with fresh_database(["notifier"]) as database:
-        yield Backing(database, NOBODY, keys)
+        yield Backing(database, NO_BROKER, keys)
 
 
 @pytest_asyncio.fixture
-async def open_house(notifier_backing):
-    """Makes houses: `await open_house(push=answer, mail=answer, **settings)`; nothing is in them."""
+async def open_harness(notifier_backing):
+    """Make empty harnesses: `await open_harness(push=answer, mail=answer, **settings)`."""
     opened = []
 
     async def make(**changes):
-        house = House.of(notifier_backing, **changes)
-        opened.append(house)
-        await house.service.database.open()
-        return house
+        harness = NotifierHarness.of(notifier_backing, **changes)
+        opened.append(harness)
+        await harness.service.database.open()
+        return harness
 
     with psycopg.connect(notifier_backing.admin_url, autocommit=True) as admin:
         admin.execute("SET search_path = notifier")
         admin.execute(EMPTY)
     yield make
-    for house in opened:
-        await house.service.database.close()
+    for harness in opened:
+        await harness.service.database.close()
 
 
 @pytest_asyncio.fixture
-async def house(open_house):
-    return await open_house()
+async def harness(open_harness):
+    return await open_harness()
+
+
+@pytest_asyncio.fixture
+async def client(harness):
+    transport = httpx.ASGITransport(harness.service.app())
+    async with httpx.AsyncClient(transport=transport, base_url="http://notifier") as http:
+        found = NotifierClient(harness, http)
+        await found.set_school()
+        yield found

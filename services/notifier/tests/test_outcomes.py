@@ -1,4 +1,4 @@
-"""What a provider answered is kept until it is committed; what has ended leaves nothing to look through."""
+"""Outcomes are kept until they are committed; a notification that has ended leaves no window."""
 
 from contextlib import asynccontextmanager
 
@@ -6,9 +6,11 @@ import psycopg
 import pytest
 from uuid_utils.compat import uuid7
 
-from notifier.domain.delivery import Tries
+from notifier.domain.delivery import Attempts
+from notifier.permits import SendPermit
 from notifier.providers import Outcome
-from notifier.sending.batch import Batch, Unit
+from notifier.sending.batch import Batch
+from notifier.sending.outcomes import Call
 from shared.events import Envelope
 
 MAILS = tuple(f"p{n}@example.org" for n in range(3))
@@ -32,59 +34,56 @@ class Contended:
 @pytest.mark.parametrize(
     "problem", [psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled]
 )
-async def test_an_answer_outlives_a_commit_that_came_at_a_bad_moment(house, problem):
-    """Lost, it would be asked for again: everybody of the batch would get it twice."""
+async def test_an_outcome_survives_a_failed_commit(harness, problem):
+    """A lost outcome would be repeated: every person of the batch would receive it twice."""
     # given
-    school = await house.add_school()
+    school = await harness.add_school()
     for mail in MAILS:
-        await house.add_person(school, mails=(mail,))
-    notification = await house.ask(school, channels=("mail",))
+        await harness.add_person(school, mails=(mail,))
+    notification = await harness.plan(school, channels=("mail",))
     lease = uuid7()
-    rows = await house.rows(
+    rows = await harness.rows(
         "UPDATE delivery SET state = 'sending', lease = %s, leased_until = now() + interval '1 minute', attempts = 1"
         " WHERE notification_id = %s RETURNING *, NULL AS fid, NULL AS language",
         (lease, notification),
     )
-    (about,) = await house.rows(
-        "SELECT n.*, 'en' AS school_language, NULL AS school_name, NULL AS words FROM notification n"
+    (about,) = await harness.rows(
+        "SELECT n.*, 'en' AS school_language, NULL AS school_name, NULL AS content FROM notification n"
         " WHERE notification_id = %s",
         (notification,),
     )
-    units = [Unit(about, row, (row["delivery_id"],), Tries(1, 0), nth) for nth, row in enumerate(rows)]
-    contended = Contended(house.service.transactions, problem)
-
-    async def nothing(_):
-        pass
-
+    calls = [Call(about, row, (row["delivery_id"],), Attempts(1, 0), nth) for nth, row in enumerate(rows)]
+    permit = SendPermit(notification_id=notification, channel="mail")
+    contended = Contended(harness.service.transactions, problem)
     cause = Envelope.of_work("notifier.send", str(notification), "test")
-    batch = Batch(house.providers.lines["mail"], contended, cause, lease, units, nothing, nothing)
+    batch = Batch(harness.providers.limiters["mail"], contended, cause, lease, permit, "mail.bulk", calls)
     # when
-    await batch.run(None)
+    await batch.run()
     # then
     assert contended.left == 0
-    assert sorted(mail.recipient for mail in house.mail.sent) == sorted(MAILS)
-    assert await house.states(notification) == {"mail": {"accepted": len(MAILS)}}
+    assert sorted(mail.recipient for mail in harness.mail.sent) == sorted(MAILS)
+    assert await harness.states(notification) == {"mail": {"accepted": len(MAILS)}}
 
 
-async def test_what_has_ended_leaves_no_window_to_look_through(open_house):
+async def test_a_notification_that_has_ended_leaves_no_window(open_harness):
     """Every second, every replica looks at all windows for one whose permit was lost."""
     # given
-    house = await open_house(mail=lambda _: Outcome("permanent", "smtp_554"))
-    school = await house.add_school()
-    await house.add_person(school, mails=(MAILS[0],))
+    harness = await open_harness(mail=lambda _: Outcome("permanent", "smtp_554"))
+    school = await harness.add_school()
+    await harness.add_person(school, mails=(MAILS[0],))
     windows = "SELECT count(*) AS n FROM release"
     # when
-    ended, stopped = [await house.ask(school, channels=("mail",)) for _ in range(2)]
-    assert await house.rows(windows) == [{"n": 2}]
-    await house.http(school, "POST", f"/v1/notifications/{stopped}/cancel")
-    await house.work()
+    ended, stopped = [await harness.plan(school, channels=("mail",)) for _ in range(2)]
+    assert await harness.rows(windows) == [{"n": 2}]
+    await harness.http(school, "POST", f"/v1/notifications/{stopped}/cancel")
+    await harness.run_permits()
     # then
-    assert await house.rows(windows) == [{"n": 0}]
+    assert await harness.rows(windows) == [{"n": 0}]
     # when: once more to whom it failed to reach
-    house.mail._answer = None
-    await house.http(school, "POST", f"/v1/notifications/{ended}/resend", json={"task_id": str(uuid7())})
-    assert await house.rows(windows) == [{"n": 1}]
-    await house.work()
+    harness.mail.answer = None
+    await harness.http(school, "POST", f"/v1/notifications/{ended}/resend", json={"task_id": str(uuid7())})
+    assert await harness.rows(windows) == [{"n": 1}]
+    await harness.run_permits()
     # then
-    assert (await house.states(ended))["mail"] == {"failed": 1, "accepted": 1}
-    assert await house.rows(windows) == [{"n": 0}]
+    assert (await harness.states(ended))["mail"] == {"failed": 1, "accepted": 1}
+    assert await harness.rows(windows) == [{"n": 0}]

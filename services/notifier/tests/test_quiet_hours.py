@@ -1,4 +1,4 @@
-"""Hold, not drop: what comes at night is told in the morning, once, and never before."""
+"""Quiet hours hold deliveries: they are sent in the morning, once, and never earlier."""
 
 import datetime as dt
 from zoneinfo import ZoneInfo
@@ -50,7 +50,7 @@ def quiet(local, starts, ends):
     ends=st.times().map(lambda t: t.replace(second=0, microsecond=0)),
     digest=st.times().map(lambda t: t.replace(second=0, microsecond=0)),
 )
-def test_quiet_hours_and_clock_changes_never_tell_early_and_never_forget(database, at, zone, starts, ends, digest):
+def test_quiet_hours_never_release_early_and_always_end_across_clock_changes(database, at, zone, starts, ends, digest):
     query = "SELECT quiet_until(%s, %s, %s, %s, %s)"
     (until,) = database.execute(query, (at, zone, starts, ends, digest)).fetchone()
     local = at.astimezone(ZoneInfo(zone)).time()
@@ -74,107 +74,109 @@ def local_gap(moment, zone):
     return moment.astimezone(where).utcoffset() != (moment - dt.timedelta(days=2)).astimezone(where).utcoffset()
 
 
-async def test_an_unknown_zone_is_read_as_utc(house):
+async def test_an_unknown_time_zone_is_read_as_utc(harness):
     at = dt.datetime(2026, 1, 1, 23, tzinfo=dt.UTC)
     query = "SELECT quiet_until(%s, 'Nowhere/At_All', '22:00', '06:00', '07:00') AS until"
-    assert (await house.rows(query, (at,)))[0]["until"] == dt.datetime(2026, 1, 2, 7, tzinfo=dt.UTC)
+    assert (await harness.rows(query, (at,)))[0]["until"] == dt.datetime(2026, 1, 2, 7, tzinfo=dt.UTC)
 
 
-async def test_what_comes_at_night_becomes_one_digest_per_person_and_channel(house):
-    school = await house.add_school(quiet=now_quiet(), name="Hill School")
-    await house.add_person(school, mails=("ada@example.org",), tokens=("a-token",))
-    await house.add_person(school, mails=("bob@example.org",), quiet=QuietHours(starts=dt.time(0), ends=dt.time(0, 1)))
+async def test_held_items_become_one_digest_per_person_and_channel(harness):
+    school = await harness.add_school(quiet=now_quiet(), name="Hill School")
+    await harness.add_person(school, mails=("ada@example.org",), tokens=("a-token",))
+    await harness.add_person(
+        school, mails=("bob@example.org",), quiet=QuietHours(starts=dt.time(0), ends=dt.time(0, 1))
+    )
     # when
-    notifications = [await house.ask(school, title=f"Title {n}", body=f"Text {n}.") for n in range(3)]
-    await house.work()
+    notifications = [await harness.plan(school, title=f"Title {n}", body=f"Text {n}.") for n in range(3)]
+    await harness.run_permits()
     # then: only the one whose own hours are not quiet has been told
-    assert [mail.recipient for mail in house.mail.sent] == ["bob@example.org"] * 3
-    assert await house.states(notifications[0]) == {
+    assert [mail.recipient for mail in harness.mail.sent] == ["bob@example.org"] * 3
+    assert await harness.states(notifications[0]) == {
         "push": {"held": 1, "suppressed": 1}, "mail": {"held": 1, "accepted": 1}, "inbox": {"accepted": 2},
     }  # fmt: skip
     # when the morning has come
-    await house.execute(MORNING)
-    await house.work()
+    await harness.execute(MORNING)
+    await harness.run_permits()
     # then
-    (push,) = house.push.sent
+    (push,) = harness.push.sent
     assert all(f"Title {n}" in push.body for n in range(3))
-    (mail,) = [each for each in house.mail.sent if each.recipient == "ada@example.org"]
+    (mail,) = [each for each in harness.mail.sent if each.recipient == "ada@example.org"]
     assert all(f"Text {n}." in mail.content.decode() for n in range(3))
     for notification in notifications:
-        states = await house.states(notification)
+        states = await harness.states(notification)
         assert states["mail"] == {"accepted": 2}
         assert states["push"] == {"accepted": 1, "suppressed": 1}
-    assert len(await house.emitted("notification.completed")) == 3
+    assert len(await harness.emitted("notification.completed")) == 3
 
 
-async def test_a_single_held_message_goes_out_as_itself(house):
-    school = await house.add_school(quiet=now_quiet())
-    await house.add_person(school, mails=("ada@example.org",))
-    notification = await house.ask(school, channels=("mail",), title="Trip")
-    await house.execute(MORNING)
-    await house.work()
-    assert await house.states(notification) == {"mail": {"accepted": 1}}
-    assert "Subject: Trip" in house.mail.sent[0].content.decode()
+async def test_a_single_held_item_is_sent_as_itself(harness):
+    school = await harness.add_school(quiet=now_quiet())
+    await harness.add_person(school, mails=("ada@example.org",))
+    notification = await harness.plan(school, channels=("mail",), title="Trip")
+    await harness.execute(MORNING)
+    await harness.run_permits()
+    assert await harness.states(notification) == {"mail": {"accepted": 1}}
+    assert "Subject: Trip" in harness.mail.sent[0].content.decode()
 
 
 @pytest.mark.parametrize("passing", [{"kind": "safety"}, {"urgent": True}])
-async def test_safety_and_urgent_pass_quiet_hours(house, passing):
-    school = await house.add_school(quiet=now_quiet())
-    await house.add_person(school, mails=("ada@example.org",))
-    notification = await house.ask(school, channels=("mail",), **passing)
-    await house.work()
-    assert await house.states(notification) == {"mail": {"accepted": 1}}
+async def test_safety_and_urgent_pass_quiet_hours(harness, passing):
+    school = await harness.add_school(quiet=now_quiet())
+    await harness.add_person(school, mails=("ada@example.org",))
+    notification = await harness.plan(school, channels=("mail",), **passing)
+    await harness.run_permits()
+    assert await harness.states(notification) == {"mail": {"accepted": 1}}
 
 
-async def test_what_expires_while_it_is_held_is_told_of_as_that(house):
-    school = await house.add_school(quiet=now_quiet())
-    await house.add_person(school, mails=("ada@example.org",))
-    notification = await house.ask(school, channels=("mail",), expires_at=dt.datetime.now(dt.UTC) + HOUR)
-    await house.execute("UPDATE notification SET expires_at = clock_timestamp()")
-    await house.work()
-    (row,) = await house.rows("SELECT state, reason FROM delivery WHERE notification_id = %s", (notification,))
+async def test_an_item_that_expires_while_held_has_that_reason(harness):
+    school = await harness.add_school(quiet=now_quiet())
+    await harness.add_person(school, mails=("ada@example.org",))
+    notification = await harness.plan(school, channels=("mail",), expires_at=dt.datetime.now(dt.UTC) + HOUR)
+    await harness.execute("UPDATE notification SET expires_at = clock_timestamp()")
+    await harness.run_permits()
+    (row,) = await harness.rows("SELECT state, reason FROM delivery WHERE notification_id = %s", (notification,))
     assert row == {"state": "expired", "reason": "expired_while_held"}
-    assert house.mail.sent == []
-    assert (await house.emitted("notification.completed"))[0]["counts"] == {"mail": {"expired": 1}}
+    assert harness.mail.sent == []
+    assert (await harness.emitted("notification.completed"))[0]["counts"] == {"mail": {"expired": 1}}
 
 
-async def test_a_retry_that_comes_due_at_night_is_held_as_well(open_house):
-    house = await open_house()
-    school = await house.add_school()
-    person = await house.add_person(school, mails=("ada@example.org",))
-    notification = await house.ask(school, channels=("mail",))
+async def test_a_retry_that_is_due_in_quiet_hours_is_held(open_harness):
+    harness = await open_harness()
+    school = await harness.add_school()
+    person = await harness.add_person(school, mails=("ada@example.org",))
+    notification = await harness.plan(school, channels=("mail",))
     # when: night falls between plan and send
-    await house.add_person(school, person_id=person, mails=("ada@example.org",), quiet=now_quiet())
-    await house.work()
-    assert await house.states(notification) == {"mail": {"held": 1}}
-    await house.execute(MORNING)
-    await house.work()
-    assert await house.states(notification) == {"mail": {"accepted": 1}}
+    await harness.add_person(school, person_id=person, mails=("ada@example.org",), quiet=now_quiet())
+    await harness.run_permits()
+    assert await harness.states(notification) == {"mail": {"held": 1}}
+    await harness.execute(MORNING)
+    await harness.run_permits()
+    assert await harness.states(notification) == {"mail": {"accepted": 1}}
 
 
-async def test_an_item_of_a_digest_that_nobody_wants_any_more_is_left_out(house):
-    school = await house.add_school(quiet=now_quiet())
-    person = await house.add_person(school, mails=("ada@example.org",))
-    kept = await house.ask(school, channels=("mail",), title="Kept")
-    payment = await house.ask(school, channels=("mail",), kind="payment", title="Dropped")
+async def test_an_item_that_is_no_longer_wanted_is_left_out_of_its_digest(harness):
+    school = await harness.add_school(quiet=now_quiet())
+    person = await harness.add_person(school, mails=("ada@example.org",))
+    kept = await harness.plan(school, channels=("mail",), title="Kept")
+    payment = await harness.plan(school, channels=("mail",), kind="payment", title="Dropped")
     no = Preference(kind="payment", channel="mail", wanted=False)
-    await house.add_person(school, person_id=person, mails=("ada@example.org",), preferences=(no,), quiet=now_quiet())
-    await house.execute(MORNING)
-    await house.work()
-    (mail,) = house.mail.sent
+    await harness.add_person(school, person_id=person, mails=("ada@example.org",), preferences=(no,), quiet=now_quiet())
+    await harness.execute(MORNING)
+    await harness.run_permits()
+    (mail,) = harness.mail.sent
     assert "Dropped" not in mail.content.decode()
-    assert await house.states(kept) == {"mail": {"accepted": 1}}
-    assert await house.states(payment) == {"mail": {"suppressed": 1}}
+    assert await harness.states(kept) == {"mail": {"accepted": 1}}
+    assert await harness.states(payment) == {"mail": {"suppressed": 1}}
 
 
-async def test_a_digest_that_fails_is_tried_again_whole(open_house):
+async def test_a_failed_digest_is_retried_as_a_whole(open_harness):
     answers = iter(["transient"])
-    house = await open_house(mail=lambda _: Outcome(next(answers, "accepted"), "later"))
-    school = await house.add_school(quiet=now_quiet())
-    await house.add_person(school, mails=("ada@example.org",))
-    notifications = [await house.ask(school, channels=("mail",)) for _ in range(2)]
-    await house.execute(MORNING)
-    await house.work_through()
-    first, second = house.mail.sent
+    harness = await open_harness(mail=lambda _: Outcome(next(answers, "accepted"), "later"))
+    school = await harness.add_school(quiet=now_quiet())
+    await harness.add_person(school, mails=("ada@example.org",))
+    notifications = [await harness.plan(school, channels=("mail",)) for _ in range(2)]
+    await harness.execute(MORNING)
+    await harness.run_to_end()
+    first, second = harness.mail.sent
     assert first.content == second.content
-    assert [await house.states(each) for each in notifications] == [{"mail": {"accepted": 1}}] * 2
+    assert [await harness.states(each) for each in notifications] == [{"mail": {"accepted": 1}}] * 2

@@ -19,7 +19,7 @@ from shared.events.schedule_rules import CatchUp, Rule
 from shared.events.schedules import ScheduleState
 from shared.http.internal_auth import InternalCaller, internal_caller, transactions
 from shared.http.preconditions import IfMatch, etag
-from shared.recurrence import check, upcoming
+from shared.recurrence import upcoming, validate_rule
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
@@ -76,7 +76,7 @@ async def preview(body: Previewed, who: Who, rows: Rows) -> Preview:
         now = await store.database_now(tx)
     timezone = body.timezone or zone or UTC
     try:
-        check(body.rule, timezone, now)
+        validate_rule(body.rule, timezone, now)
     except RuleRefused as refusal:
         raise decisions.invalid(refusal.field, refusal.reason) from None
     # In a thread: many runs of a rule with a calendar may take long, and other requests must not wait.

@@ -18,7 +18,7 @@ from scheduler.run_events import ScheduledRun, event_of, outbox_entry
 from shared.errors import Reject, RuleRefused
 from shared.events import NotificationDue
 from shared.http.preconditions import DecisionRefused, check_version
-from shared.recurrence import check, zone_of
+from shared.recurrence import validate_rule, zone_of
 from shared.transactions.unit_of_work import UnitOfWork
 
 OPEN_STATES = ("active", "paused")
@@ -196,7 +196,7 @@ def _check_rule(rule: dict[str, Any] | None, timezone: str, moment: dt.datetime)
         if rule is None:
             zone_of(timezone)
         else:
-            check(RULE.validate_python(rule), timezone, moment)
+            validate_rule(RULE.validate_python(rule), timezone, moment)
     except RuleRefused as refusal:
         raise invalid(refusal.field, refusal.reason) from None
 

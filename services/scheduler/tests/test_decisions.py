@@ -108,7 +108,7 @@ async def test_change_needs_the_current_version(scheduler, school):
         ({"rule": {"kind": "cron", "expression": "61 * * * *"}}, "minute: 61"),
         ({"rule": {"kind": "cron", "expression": "* * * * *", "seconds": "*"}}, "once a minute"),
         ({"timezone": "Europe/Nowhere"}, "not a time zone"),
-        ({"rule": {"kind": "once", "at": "2027-01-01T00:00:00Z"}}, "one send stays one"),
+        ({"rule": {"kind": "once", "at": "2027-01-01T00:00:00Z"}}, "a single send cannot become repeating"),
     ],
 )
 async def test_change_to_a_bad_rule_is_refused_and_changes_nothing(scheduler, school, body, says):

@@ -111,7 +111,7 @@ async def test_change_that_does_not_fit_the_request_is_rejected(scheduler, schoo
     """The gateway refuses this earlier, because it knows whether the send is single or repeating."""
     event = await once(scheduler, school)
     await decide(scheduler, event, school, "PATCH", json={"rule": NOON})
-    with pytest.raises(Reject, match="one send stays one"):
+    with pytest.raises(Reject, match="a single send cannot become repeating"):
         await arrive(scheduler, event)
 
 

@@ -7,9 +7,19 @@ from typing import Any
 
 import structlog
 
+from shared.consumers.message_processor import MessageHandler
 from shared.consumers.pause_switch import PauseSwitch
 from shared.errors import Refused
-from shared.events.headers import ATTEMPT, ERROR, FINGERPRINT, FIRST_FAILED, LAST_FAILED, QUEUE, carried, number
+from shared.events.headers import (
+    ATTEMPT,
+    ERROR,
+    FINGERPRINT,
+    FIRST_FAILED,
+    LAST_FAILED,
+    QUEUE,
+    copy_headers,
+    read_count,
+)
 from shared.messaging.subscriber import Message
 from shared.persistence.database import replace_nul
 from shared.persistence.database_errors import is_database_down
@@ -54,7 +64,7 @@ class DeadLetter:
             queue=queue,
             error=_text(headers, ERROR) or f"dead-lettered by the broker: {reason}",
             fingerprint=_text(headers, FINGERPRINT) or f"{queue}:{reason}",
-            attempts=number(headers, ATTEMPT),
+            attempts=read_count(headers, ATTEMPT),
             first_failed=_time(headers.get(FIRST_FAILED), now),
             last_failed=_time(headers.get(LAST_FAILED), now),
             headers={
@@ -76,7 +86,7 @@ async def requeue(tx: UnitOfWork, queue: str, headers: Mapping[str, Any], body: 
         data = body.decode()
     except UnicodeDecodeError as problem:
         raise Refused("the body is not text, so that no consumer can read it; discard the message") from problem
-    tx.outgoing.append(OutboxEntry("", queue, json_text(carried(headers, without=("x-", "sc-"))), data))
+    tx.outgoing.append(OutboxEntry("", queue, json_text(copy_headers(headers, without=("x-", "sc-"))), data))
 
 
 def _text(headers: Mapping[str, Any], name: str) -> str | None:
@@ -102,19 +112,25 @@ class DeadLetterConsumer:
         self._transactions = transactions
         self._gate = gate
 
-    async def __call__(self, message: Message) -> None:
-        """Store one dead letter. While the database is down, the message stays unacknowledged."""
-        letter = DeadLetter.of(dict(message.headers), message.body, dt.datetime.now(dt.UTC))
+    async def decode(self, message: Message) -> DeadLetter:
+        """Read a message, which may hold anything."""
+        return DeadLetter.of(dict(message.headers), message.body, dt.datetime.now(dt.UTC))
+
+    async def handle(self, letter: DeadLetter) -> None:
+        """Store one dead letter in a transaction of its own."""
+        async with self._transactions.begin() as tx:
+            await self._keep(letter, tx)
+        log.warning("dead_letter.stored", queue=letter.queue, fingerprint=letter.fingerprint)
+
+    async def process(self, handle: MessageHandler, message: Message) -> None:
+        """Try until the database is available. Any other error requeues the letter, without a limit."""
         while True:
             await self._gate.wait_open()
             try:
-                async with self._transactions.begin() as tx:
-                    await self._keep(letter, tx)
-                message.ack()
+                await handle(message)
             except Exception as problem:
                 if not is_database_down(problem):
                     raise
                 self._gate.close(problem)
             else:
-                log.warning("dead_letter.stored", queue=letter.queue, fingerprint=letter.fingerprint)
                 return

@@ -1,4 +1,4 @@
-"""Takes messages from one queue and settles each: done, again later, or dead. Handlers never see any of it."""
+"""Processes one queue's messages: each is handled, or goes to a retry tier or to the dead letters."""
 
 import asyncio
 import datetime as dt
@@ -14,13 +14,12 @@ from shared.consumers.quarantine import ExclusiveSection
 from shared.consumers.retry_policy import RetryAfter, decide
 from shared.error_report import describe, fingerprint
 from shared.errors import InfrastructureDown, LeaseLost, Undeliverable, Unwritable
-from shared.events.envelope import Envelope
-from shared.events.headers import ATTEMPT, carried, number
+from shared.events.headers import ATTEMPT, copy_headers, read_count
 from shared.messaging.publisher import Publisher
 from shared.messaging.subscriber import Message
 from shared.messaging.topology import DEAD, retry_name
 from shared.persistence.database_errors import is_unavailable
-from shared.telemetry import CURRENT_MESSAGE, Metrics
+from shared.telemetry import Metrics
 from shared.transactions.unit_of_work import Duplicate
 
 log = structlog.get_logger()
@@ -30,17 +29,17 @@ SUSPICIOUS_DELIVERIES = 2
 
 SUSPICIOUS_PAUSE = 0.25
 
-EnvelopeHandler = Callable[[Envelope, bytes], Awaitable[None]]
+MessageHandler = Callable[[Message], Awaitable[object]]
+"""Decodes a message and runs its handler."""
 
 
 class MessageProcessor:
-    """One queue's way of settling messages."""
+    """Settles one queue's messages: the innermost step around decoder and handler."""
 
     def __init__(
         self,
         service: str,
         queue: str,
-        handle: EnvelopeHandler,
         *,
         publisher: Publisher,
         gate: PauseSwitch,
@@ -50,36 +49,36 @@ class MessageProcessor:
     ) -> None:
         self.service = service
         self.queue = queue
-        self._handle = handle
         self._publisher = publisher
         self._gate = gate
         self._turnstile = turnstile
         self._metrics = metrics
         self._tiers = tiers
 
-    async def __call__(self, message: Message) -> None:
-        """Settle one message. Cancelled on the way (shutdown), it stays with the broker."""
+    async def __call__(self, handle: MessageHandler, message: Message) -> None:
+        """Return when the message may be acknowledged; raise what neither it nor the infrastructure is the cause of.
+
+        A message whose processing is cancelled (shutdown, a lost channel) stays with the broker.
+        """
         started = time.perf_counter()
-        alone = number(message.headers, "x-delivery-count") >= SUSPICIOUS_DELIVERIES
+        alone = read_count(message.headers, "x-delivery-count") >= SUSPICIOUS_DELIVERIES
         if alone:
             # In no order: else those that lie behind the one that kills would never be handled before it kills again.
             await asyncio.sleep(random.uniform(0, SUSPICIOUS_PAUSE))  # noqa: S311  # no secret
         await self._turnstile.enter(alone=alone)
-        self._metrics.in_flight.inc()
         try:
-            outcome = await self._settle(message)
+            outcome = await self._process(handle, message)
         finally:
-            self._metrics.in_flight.dec()
             await self._turnstile.leave(alone=alone)
         self._metrics.handled.labels(self.queue, outcome).inc()
         self._metrics.seconds.labels(self.queue).observe(time.perf_counter() - started)
 
-    async def _settle(self, message: Message) -> str:
+    async def _process(self, handle: MessageHandler, message: Message) -> str:
+        """Try until the infrastructure is there; FastStream decodes a message once, however often it is tried."""
         while True:
             await self._gate.wait_open()
             try:
-                outcome = await self._try(message)
-                message.ack()
+                return await self._try(handle, message)
             except Exception as problem:
                 if not is_unavailable(problem):
                     raise
@@ -88,15 +87,11 @@ class MessageProcessor:
                 else:
                     # Perhaps this one only has to be passed on: whoever has nothing to publish goes on.
                     await self._publisher.ready.wait()
-            else:
-                return outcome
 
-    async def _try(self, message: Message) -> str:
+    async def _try(self, handle: MessageHandler, message: Message) -> str:
         """Handle once; a failure that is the message's own is passed on to a tier or the dead letters."""
         try:
-            envelope = Envelope.read(message.headers)
-            CURRENT_MESSAGE.set((envelope, self.queue))
-            await self._handle(envelope, message.body)
+            await handle(message)
         except Duplicate:
             return "duplicate"
         except LeaseLost:
@@ -104,13 +99,13 @@ class MessageProcessor:
         except Exception as problem:
             if is_unavailable(problem):
                 raise
-            return await self._pass_on(message, problem)
+            return await self._retry_or_dead_letter(message, problem)
         return "done"
 
-    async def _pass_on(self, message: Message, problem: Exception) -> str:
-        attempts = number(message.headers, ATTEMPT) + 1
+    async def _retry_or_dead_letter(self, message: Message, problem: Exception) -> str:
+        attempts = read_count(message.headers, ATTEMPT) + 1
         now = dt.datetime.now(dt.UTC).isoformat()
-        headers: dict[str, Any] = carried(message.headers)
+        headers: dict[str, Any] = copy_headers(message.headers)
         headers |= {
             ATTEMPT: attempts,
             "sc-queue": self.queue,
@@ -130,7 +125,7 @@ class MessageProcessor:
             log.error("message.dead", exc_info=problem, **facts)
             await self._publisher.publish(DEAD, self.queue, message.body, headers)
         except Unwritable:
-            raise  # it goes back to its queue, and the broker gives it up
+            raise  # it is requeued until the broker's delivery limit
         except Undeliverable as refusal:
             raise InfrastructureDown(f"cannot pass a failed message on: {refusal}") from refusal
         return "dead"

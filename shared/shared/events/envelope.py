@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from shared.errors import Malformed
 from shared.events.event import Event
-from shared.events.headers import ATTEMPT, number
+from shared.events.headers import ATTEMPT, read_count
 
 PREFIX = "ce-"
 """Header prefix of the CloudEvents binding for RabbitMQ (knative eventing-rabbitmq, binary mode)."""
@@ -103,7 +103,7 @@ class Envelope:
                 task_id=_uuid(headers.get("ce-taskid")),
                 correlation_id=_uuid(headers.get("ce-correlationid")),
                 causation_id=_uuid(headers.get("ce-causationid")),
-                attempt=number(headers, ATTEMPT),
+                attempt=read_count(headers, ATTEMPT),
             )
         except (KeyError, ValueError, TypeError, AttributeError) as problem:
             raise Malformed(f"envelope: {type(problem).__name__} {problem}") from problem

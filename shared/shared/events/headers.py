@@ -26,7 +26,7 @@ LONGEST_NAME = 128
 """Bytes of a header's name (AMQP 0-9-1, section 4.2.5.5). RabbitMQ accepts 255; pamqp would cut such a name."""
 
 
-def carried(headers: Mapping[str, Any], without: tuple[str, ...] = ("x-",)) -> dict[str, str]:
+def copy_headers(headers: Mapping[str, Any], without: tuple[str, ...] = ("x-",)) -> dict[str, str]:
     """Copy headers as texts to publish a message again, without the broker's own.
 
     An old `x-death` looks like a cycle to the broker. Texts, because other systems may send values that cannot be
@@ -48,7 +48,7 @@ def carried(headers: Mapping[str, Any], without: tuple[str, ...] = ("x-",)) -> d
     return kept
 
 
-def number(headers: Mapping[str, Any], name: str) -> int:
+def read_count(headers: Mapping[str, Any], name: str) -> int:
     """Read a count from a header; 0 if the value is not a count."""
     text = str(headers.get(name) or 0)[:19]
     return min(int(text), MOST_ATTEMPTS) if text.isascii() and text.isdigit() else 0

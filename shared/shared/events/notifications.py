@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from shared.events.event import Event, Personal
 from shared.events.values import Channel, Kind, Part, Responsibility, Role
 
+SEND_TASK = "notification.send"
+"""The kind of the task that reports the progress of a send."""
 LARGE_AUDIENCE = 200
 """Number of people above which planning takes long, so that the request is handled alone."""
 

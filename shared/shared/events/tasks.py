@@ -39,7 +39,7 @@ class TaskChanged(StateEvent):
 class TaskCancelRequested(Event):
     """A person asked to stop a task. The service that owns the task's kind decides whether it can still be stopped.
 
-    The event may arrive before the request of the task. The owner then stores a tombstone (see `task_status.ended`).
+    The event may arrive before the request of the task. The owner then stores a tombstone (`task_status.has_ended`).
     """
 
     topic: ClassVar[str] = "task.cancel_requested"

@@ -30,10 +30,10 @@ from shared.errors import LeaseLost, Reject, SchoolConnectError, TaskCancelled, 
 from shared.events import Envelope, TaskCancelRequested, TaskState
 from shared.jobs import lease as leases
 from shared.jobs.lease import Lease
-from shared.jobs.task_status import known, track
+from shared.jobs.task_status import find_task, track
 from shared.jobs.time_limits import TimeLimits, keep_lease
 from shared.persistence.database_errors import is_unavailable
-from shared.transactions.outbox import Work
+from shared.transactions.outbox import WorkPermit
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
@@ -186,7 +186,7 @@ async def _claim(
 ) -> Job:
     async with transactions.begin(cause) as tx:
         lease = await leases.claim(tx, task_id, limits.lease)
-        row = await known(tx, task_id)
+        row = await find_task(tx, task_id)
         if lease is None or row is None:
             raise LeaseLost(f"task {task_id} has ended, or another worker has it")
         task = Task(task_id, row["school_id"], row["kind"])
@@ -207,7 +207,7 @@ async def cancel(event: TaskCancelRequested, tx: UnitOfWork, kinds: frozenset[st
     """
     if event.kind not in kinds:
         return
-    row = await known(tx, event.task_id)
+    row = await find_task(tx, event.task_id)
     if (row is None or row["epoch"] <= event.epoch) and await leases.cancel(tx, event.task_id):
         await on_end(tx, event.task_id)
         await track(tx, event.task_id, school_id=event.school_id, kind=event.kind, state="cancelled")
@@ -215,13 +215,13 @@ async def cancel(event: TaskCancelRequested, tx: UnitOfWork, kinds: frozenset[st
 
 async def retry(tx: UnitOfWork, task_id: UUID) -> bool:
     """Start an ended task again in a new epoch; False if it has not ended or is no job of this service."""
-    row = await known(tx, task_id)
+    row = await find_task(tx, task_id)
     if row is None or not await leases.reopen(tx, task_id):
         return False
     return await track(tx, task_id, school_id=row["school_id"], kind=row["kind"], state="queued", again=True)
 
 
-async def resume(transactions: UnitOfWorkFactory, permit: Callable[[UUID], Work], lane: str) -> None:
+async def resume(transactions: UnitOfWorkFactory, permit: Callable[[UUID], WorkPermit], lane: str) -> None:
     """Send new permits for tasks without a worker: after a crash, a lost permit or a pause. Run it periodically."""
     async with transactions.begin() as tx:
         for task_id in await leases.stalled_tasks(tx):

@@ -70,12 +70,12 @@ async def track(
     return True
 
 
-async def known(tx: UnitOfWork, task_id: UUID) -> dict[str, Any] | None:
+async def find_task(tx: UnitOfWork, task_id: UUID) -> dict[str, Any] | None:
     """Return {task_id, school_id, kind, state, epoch} of a task; None if this service has not recorded it."""
     return await tx.row(SELECT_TASK, {"task_id": task_id})
 
 
-async def ended(tx: UnitOfWork, task_id: UUID) -> bool:
+async def has_ended(tx: UnitOfWork, task_id: UUID) -> bool:
     """Whether a task has ended in this service.
 
     A cancel may arrive before the request of its task, because different queues have no common order. The reaction to

@@ -7,7 +7,7 @@ would be confirmed but missing in the stream: after each connect, every stream i
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -202,6 +202,19 @@ class Publisher:
                 _forget(channel, sent)
                 raise
         return sent
+
+
+@contextlib.asynccontextmanager
+async def publishing(url: str, name: str) -> AsyncIterator[Publisher]:
+    """A publisher that is ready, for as long as the body runs."""
+    publisher = Publisher(url, name, streams=())
+    running = asyncio.create_task(publisher.run())
+    try:
+        await publisher.ready.wait()
+        yield publisher
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
 
 
 def _framed(channel: Channel, message: Outbound) -> Framed | None:

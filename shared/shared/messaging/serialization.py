@@ -8,7 +8,7 @@ import orjson
 from shared.errors import Malformed, UnknownMajor
 from shared.events.envelope import Envelope
 from shared.events.event import Event
-from shared.persistence.encryption import SubjectKeyStore, decrypt_personal, sealed_subject
+from shared.persistence.encryption import SubjectKeyStore, decrypt_personal, encryption_subject
 
 
 def event_type(envelope: Envelope) -> type[Event]:
@@ -33,7 +33,7 @@ def parse(body: bytes) -> dict[str, Any]:
 async def decrypt_bodies(raw: Sequence[bytes], vault: SubjectKeyStore) -> list[dict[str, Any]]:
     """Parse bodies and decrypt their personal fields, with one lookup of keys for all."""
     sealed = [parse(body) for body in raw]
-    subjects = [sealed_subject(body) for body in sealed]
+    subjects = [encryption_subject(body) for body in sealed]
     keys = await vault.keys(found) if (found := {s for s in subjects if s}) else {}
     return [decrypt_personal(body, keys.get(who) if who else None) for body, who in zip(sealed, subjects, strict=True)]
 

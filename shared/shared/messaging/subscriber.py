@@ -1,145 +1,108 @@
-"""Takes messages off this service's queues: one connection for nothing else, a channel and a prefetch for each queue.
+"""Subscribes a service to its queues by FastStream: one connection, a channel and a prefetch for each queue.
 
-On aiormq, the layer below aio-pika, and on what `deliveries.py` takes from its frames.
+A processor around each handler decides what becomes of a message; FastStream acknowledges it or requeues it. Consumers
+are started again by a loop here and not by aio-pika's robust queues: with those, one missing queue ends the connection
+that all queues share (docs/decisions/0025).
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, TypeAlias
 
 import structlog
-from aiormq.channel import Channel
+from aio_pika import IncomingMessage
+from aiormq.channel import Channel as LowerChannel
+from faststream import BaseMiddleware, ContextRepo, StreamMessage
+from faststream.middlewares import AckPolicy
+from faststream.rabbit import Channel, RabbitBroker, RabbitQueue
+from faststream.rabbit.prometheus import RabbitPrometheusMiddleware
+from faststream.rabbit.subscriber import RabbitSubscriber
+from prometheus_client import CollectorRegistry
+from yarl import URL
 
-from shared.messaging.connection import CONNECTION_PROBLEMS
-from shared.messaging.deliveries import Link, linked
+from shared.messaging.connection import CONNECT_SECONDS, CONNECTION_PROBLEMS, underlying
 
 log = structlog.get_logger()
 
-PAUSE = 0.5
-"""Before a queue is asked for again that could not be taken from."""
-UNSETTLED_PAUSE = 1.0
-"""Before a message goes back to its queue that could neither be handled nor passed on."""
+PAUSE_SECONDS = 0.5
+"""Before a lost connection or consumer is tried again."""
+CANCEL_SECONDS = 1.0
+REQUEUE_SECONDS = 1.0
+"""Before a message is requeued that could be neither processed nor passed on."""
+
+Message: TypeAlias = StreamMessage[Any]
+Decode = Callable[[Message], Awaitable[Any]]
+Handle = Callable[..., Awaitable[None]]
+"""Called with what was decoded; a sequence is its arguments."""
+Process = Callable[[Callable[[Message], Awaitable[Any]], Message], Awaitable[None]]
+"""Runs decoder and handler by its first argument; returns when the message may be acknowledged.
+
+Raises when it cannot be settled: it is requeued, and the broker counts how often.
+"""
 
 
-class Acks:
-    """Acknowledges one channel's messages as they are settled, in any order, with as few frames as will do.
+class ProcessingMiddleware(BaseMiddleware[Any, IncomingMessage | None]):
+    """Runs a queue's processor around its handler."""
 
-    The broker numbers what it delivers on a channel 1, 2, 3, …: all up to a number are settled only if none is missing.
-    """
+    def __init__(
+        self, message: IncomingMessage | None, /, *, context: ContextRepo, processes: Mapping[str, Process]
+    ) -> None:
+        super().__init__(message, context=context)
+        self._processes = processes
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-        self._all_up_to = 0
-        self._settled: set[int] = set()
-        """Not said yet."""
-        self._said: set[int] = set()
-        """Said one by one, beyond those that are all settled."""
-        self.saying: asyncio.Task[None] | None = None
-
-    def settled(self, tag: int) -> None:
-        """It need not come again."""
-        self._settled.add(tag)
-        if self.saying is None or self.saying.done():
-            self.saying = asyncio.create_task(self._say())
-
-    async def requeue(self, tag: int) -> None:
-        """Somebody is to be given it again; the broker counts how often, and gives it up in the end."""
+    async def consume_scope(self, call_next: Callable[[Message], Awaitable[Any]], msg: Message) -> None:
+        """Process one message. FastStream logs nothing of what is raised here, so this does."""
+        queue = self.context.get_local("handler_").queue.name
         try:
-            await self._channel.basic_nack(tag, requeue=True)
-        except CONNECTION_PROBLEMS as problem:
-            log.info("acks.lost", error=type(problem).__name__)
-        # Not before: an ack of all up to a later one must not overtake it.
-        self._said.add(tag)
-
-    async def _say(self) -> None:
-        """If the channel is lost by now the broker gives the messages again, and the inbox knows them."""
-        try:
-            while self._settled:
-                due = self._due()
-                for nth, (tag, multiple) in enumerate(due, 1):
-                    await self._channel.basic_ack(tag, multiple=multiple, wait=nth == len(due))
-        except CONNECTION_PROBLEMS as problem:
-            log.info("acks.lost", error=type(problem).__name__)
-
-    def _due(self) -> list[tuple[int, bool]]:
-        """All up to the first that is still in hand in one; those behind it one by one."""
-        due = []
-        tag, latest = self._all_up_to + 1, 0
-        while tag in self._settled or tag in self._said:
-            if tag in self._settled:
-                latest = tag
-            self._said.discard(tag)
-            tag += 1
-        self._all_up_to = tag - 1
-        if latest:
-            due.append((latest, True))
-        behind = {each for each in self._settled if each >= tag}
-        due += [(each, False) for each in behind]
-        self._said |= behind
-        self._settled.clear()
-        return due
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message in hand."""
-
-    headers: Mapping[str, Any]
-    body: bytes
-    _tag: int
-    _acks: Acks
-
-    def ack(self) -> None:
-        """It is done with: the broker is told soon."""
-        self._acks.settled(self._tag)
-
-    async def requeue(self) -> None:
-        """It is not: it goes back to its queue."""
-        await self._acks.requeue(self._tag)
-
-
-Settle = Callable[[Message], Coroutine[Any, Any, None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """A queue, what settles each of its messages, and how many are in hand at once."""
-
-    queue: str
-    settle: Settle
-    prefetch: int
-
-
-async def _settle(subscription: Subscription, message: Message) -> None:
-    """What settles is at fault if it raises; its message must not stay in hand for that until the process ends."""
-    try:
-        await subscription.settle(message)
-    except Exception:
-        log.exception("message.unsettled", queue=subscription.queue)
-        await asyncio.sleep(UNSETTLED_PAUSE)
-        await message.requeue()
-
-
-@dataclass(frozen=True, slots=True)
-class _Consumer:
-    """What takes from one queue right now."""
-
-    channel: Channel
-    acks: Acks
-    in_hand: set[asyncio.Task[None]] = field(default_factory=set)
+            await self._processes[queue](call_next, msg)
+        except Exception:
+            log.exception("message.unsettled", queue=queue)
+            await asyncio.sleep(REQUEUE_SECONDS)
+            raise
 
 
 class Subscriber:
     """All subscriptions of a service; `run` it, `begin` when the queues are there, `stop` to drain."""
 
-    def __init__(self, url: str, name: str) -> None:
-        self._url = url
-        self._name = name
+    def __init__(self, url: str, name: str, registry: CollectorRegistry, *, drain: float) -> None:
+        """`registry`: of FastStream's metrics; `drain`: seconds that `stop` waits for."""
+        self._drain = drain
         self._begun = asyncio.Event()
-        self._consumers: dict[str, _Consumer] = {}
-        self.subscriptions: list[Subscription] = []
+        self._processes: dict[str, Process] = {}
+        self._subscribers: list[RabbitSubscriber] = []
+        self.broker = RabbitBroker(
+            str(URL(url).update_query(name=f"{name}-consumer")),
+            timeout=CONNECT_SECONDS,
+            fail_fast=False,
+            reconnect_interval=PAUSE_SECONDS,
+            graceful_timeout=drain + 1,  # `stop` raises before it
+            middlewares=[
+                RabbitPrometheusMiddleware(registry=registry, app_name=name, metrics_prefix="schoolconnect"),
+                partial(ProcessingMiddleware, processes=self._processes),
+            ],
+            apply_types=False,
+            logger=None,
+        )
+
+    @property
+    def queues(self) -> list[str]:
+        """Names of the queues that are subscribed to."""
+        return list(self._processes)
+
+    def subscribe(self, queue: str, decode: Decode, handle: Handle, process: Process, *, prefetch: int) -> None:
+        """Take messages from a queue that the topology step has made, `prefetch` at once."""
+        self._processes[queue] = process
+        subscriber = self.broker.subscriber(
+            RabbitQueue(queue, durable=True, declare=False, robust=False),
+            channel=Channel(prefetch_count=prefetch, publisher_confirms=False),
+            ack_policy=AckPolicy.NACK_ON_ERROR,
+            decoder=decode,
+            no_reply=True,
+        )
+        subscriber(handle)
+        self._subscribers.append(subscriber)
 
     def begin(self) -> None:
         """Take messages from now on."""
@@ -147,63 +110,59 @@ class Subscriber:
 
     async def run(self) -> None:
         """Take messages until cancelled, through every loss of the broker."""
-        pause = 0.2
-        while self.subscriptions:
+        if not self._subscribers:
+            return
+        await self._begun.wait()
+        connection = await self.broker.connect()
+        try:
+            async with asyncio.TaskGroup() as consumers:
+                for each in self._subscribers:
+                    consumers.create_task(self._keep(each))
+        finally:
+            await connection.close()  # cancels what is still being processed
+            await self.broker.stop()
+
+    async def _keep(self, subscriber: RabbitSubscriber) -> None:
+        """Consume from one queue, again after each loss of its channel and of itself."""
+        while True:
             await self._begun.wait()
             try:
-                async with linked(self._url, f"{self._name}-consumer") as link:
-                    pause = 0.2
-                    async with asyncio.TaskGroup() as each:
-                        for subscription in self.subscriptions:
-                            each.create_task(self._keep(link, subscription))
+                await subscriber.start()
+                await self._until_lost(subscriber)
             except CONNECTION_PROBLEMS as problem:
-                log.warning("subscriber.away", error=type(problem).__name__, again_in=pause)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 5.0)
-
-    async def _keep(self, link: Link, subscription: Subscription) -> None:
-        """Take from one queue until the link is gone; a queue that is missing keeps no other from it."""
-        while not link.gone.is_set():
-            try:
-                await self._consume(link, subscription)
-            except CONNECTION_PROBLEMS as problem:
-                log.warning("consumer.interrupted", queue=subscription.queue, error=type(problem).__name__)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PAUSE):
-                    await link.gone.wait()
-
-    async def _consume(self, link: Link, subscription: Subscription) -> None:
-        """What is in hand when the channel is lost is let go of: the broker gives it to somebody again."""
-        await self._begun.wait()
-        lost = asyncio.Event()
-        async with link.channel(subscription.prefetch, lost.set) as channel:
-            consumer = _Consumer(channel, Acks(channel))
-
-            def take(headers: Mapping[str, Any], body: bytes, tag: int) -> None:
-                task = asyncio.create_task(_settle(subscription, Message(headers, body, tag, consumer.acks)))
-                consumer.in_hand.add(task)
-                task.add_done_callback(consumer.in_hand.discard)
-
-            name = await link.consume(channel, subscription.queue, take)
-            self._consumers[name] = consumer
-            try:
-                await lost.wait()
-            finally:
-                del self._consumers[name]
-                for task in consumer.in_hand:
-                    task.cancel()
-                if consumer.acks.saying:  # it may wait for a writer that is gone
-                    consumer.acks.saying.cancel()
-
-    async def stop(self, patience: float) -> None:
-        """Take no more and wait, `patience` seconds at most, for what is in hand; raises TimeoutError."""
-        self._begun.clear()
-        consumers = dict(self._consumers)
-        for name, consumer in consumers.items():
+                log.warning("consumer.interrupted", queue=subscriber.queue.name, error=type(problem).__name__)
             with contextlib.suppress(*CONNECTION_PROBLEMS):
-                await consumer.channel.basic_cancel(name, timeout=1.0)
-        async with asyncio.timeout(patience):
-            while in_hand := [task for consumer in consumers.values() for task in consumer.in_hand]:
-                await asyncio.wait(in_hand)
-            if saying := [consumer.acks.saying for consumer in consumers.values() if consumer.acks.saying]:
-                await asyncio.wait(saying)
+                await subscriber.stop()  # waits for what it is processing: `start` would forget it
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _until_lost(self, subscriber: RabbitSubscriber) -> None:
+        """Return when the channel is closed, or the broker ends the consumer because its queue is deleted."""
+        lost = asyncio.Event()
+        channel = await self._channel(subscriber)
+        channel.closing.add_done_callback(lambda _: lost.set())
+        channel.on_consumer_cancel_callbacks.add(lambda _: lost.set())
+        if channel.consumers:  # else this is already the channel that replaces the lost one
+            await lost.wait()
+
+    async def _channel(self, subscriber: RabbitSubscriber) -> LowerChannel:
+        """The channel of a subscriber that was started: its broker remembers the queue."""
+        queue = await self.broker.declare_queue(subscriber.queue)
+        return await underlying(queue.channel)
+
+    async def stop(self) -> None:
+        """Take no more messages and wait for those being processed; raises TimeoutError after `drain` seconds.
+
+        Consumers are cancelled first. FastStream's own `stop` drops what comes before it has cancelled, and RabbitMQ
+        counts a delivery of each of those messages.
+        """
+        self._begun.clear()
+        await asyncio.gather(*(self._cancel(each) for each in self._subscribers if each.running))
+        async with asyncio.timeout(self._drain):
+            await asyncio.gather(*(each.stop() for each in self._subscribers))
+
+    async def _cancel(self, subscriber: RabbitSubscriber) -> None:
+        with contextlib.suppress(*CONNECTION_PROBLEMS):
+            async with asyncio.timeout(CANCEL_SECONDS):
+                channel = await self._channel(subscriber)
+                for tag in tuple(channel.consumers):
+                    await channel.basic_cancel(tag)

@@ -1,7 +1,8 @@
 """Makes pamqp tolerate values that other systems may send: an unreadable value stays bytes and closes no connection.
 
-pamqp looks up its decoders by type in a table of its module; three of them are replaced here. The length of a header
-value is read independently of its content (AMQP 0-9-1, section 4.2.5.5, with the types of RabbitMQ). See decision 0023.
+pamqp looks up its decoders by type in a table of its module. Three of them are replaced here, and the reader of message
+properties. The length of a header value is read independently of its content (AMQP 0-9-1, section 4.2.5.5, with the
+types of RabbitMQ). See decision 0023.
 """
 
 import datetime as dt
@@ -9,6 +10,7 @@ import struct
 from typing import Any
 
 from pamqp import decode
+from pamqp.commands import Basic
 
 UNREADABLE = "unreadable"
 SIZED = frozenset((b"S", b"A", b"F", b"x"))
@@ -21,9 +23,25 @@ SIZES = {
 _long = struct.Struct(">I").unpack_from
 
 
+MODES = (None, 1, 2)
+"""Delivery modes that aio-pika accepts. RabbitMQ 4 lets others pass."""
+
+_read_properties = Basic.Properties.unmarshal
+
+
 def install() -> None:
     """Replace pamqp's decoders, for the whole process."""
     decode.METHODS |= {"shortstr": short_text, "timestamp": instant, "table": table}
+    Basic.Properties.unmarshal = read_properties  # type: ignore[assignment,method-assign]
+
+
+def read_properties(properties: Basic.Properties, flags: int, data: bytes) -> None:
+    """Read the properties of a message, without values that aio-pika rejects."""
+    _read_properties(properties, flags, data)
+    if properties.delivery_mode not in MODES:
+        properties.delivery_mode = None
+    if not (properties.expiration or "0").isdecimal():
+        properties.expiration = None
 
 
 def short_text(value: bytes) -> tuple[int, str]:

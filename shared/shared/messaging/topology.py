@@ -60,7 +60,7 @@ class Topology:
         return Topology(tuple(exchanges.values()), tuple(queues.values()))
 
 
-def log_of(topic: str) -> str:
+def stream_of(topic: str) -> str:
     """Return the stream of a topic; raises LookupError if no stream has its noun."""
     noun = topic.partition(".")[0]
     for stream, nouns in LOGS.items():
@@ -105,12 +105,12 @@ def spine(*, log_days: int = 90, log_bytes: int = 20_000_000_000) -> Topology:
     )
 
 
-def reaction(service: str, topic: str) -> Queue:
+def reaction_queue(service: str, topic: str) -> Queue:
     """Return the queue of a service's reaction to an event."""
     return _work(f"{service}.{topic}", ((EVENTS, topic),))
 
 
-def lane(service: str, name: str) -> Queue:
+def lane_queue(service: str, name: str) -> Queue:
     """Return a private queue of work permits, which are published through the default exchange."""
     return _work(lane_name(service, name))
 
@@ -135,7 +135,7 @@ def retry_name(service: str, seconds: int) -> str:
     return f"{service}.retry.{seconds}s"
 
 
-def retries(service: str, tiers: Iterable[int]) -> Topology:
+def retry_topology(service: str, tiers: Iterable[int]) -> Topology:
     """Return retry tiers: they keep a message for some seconds, then return it to the queue in its routing key."""
     names = [(retry_name(service, seconds), seconds) for seconds in tiers]
     return Topology(

@@ -155,7 +155,7 @@ def encrypt_personal(
     return rest | {SEALED: {"for": str(subject), "box": base64.b64encode(box).decode()}}
 
 
-def sealed_subject(body: dict[str, Any]) -> UUID | None:
+def encryption_subject(body: dict[str, Any]) -> UUID | None:
     """Return the subject whose key decrypts this body; None without encrypted fields. Raises Malformed."""
     box = body.get(SEALED)
     try:

@@ -11,11 +11,11 @@ from shared.error_report import describe
 from shared.errors import LeaseLost, Unwritable
 from shared.events.envelope import Envelope
 from shared.events.event import DirectoryEvent, Event, StateEvent
-from shared.events.headers import carried
+from shared.events.headers import copy_headers
 from shared.messaging.publisher import Publisher
 from shared.messaging.serialization import decrypt_bodies, event_type
 from shared.messaging.stream_reader import StreamMessage
-from shared.messaging.topology import log_of
+from shared.messaging.topology import stream_of
 from shared.persistence.database_errors import is_contention, is_database_down
 from shared.persistence.encryption import SubjectKeyStore
 from shared.telemetry import Metrics
@@ -154,7 +154,7 @@ class Projection:
     @property
     def streams(self) -> list[str]:
         """The streams with its events."""
-        return sorted({log_of(event.topic) for event in self.events})
+        return sorted({stream_of(event.topic) for event in self.events})
 
     def projector(
         self, transactions: UnitOfWorkFactory, vault: SubjectKeyStore, metrics: Metrics, park: Park
@@ -179,7 +179,7 @@ def park_in_queue(queue: str, publisher: Publisher) -> Park:
 
     async def park(read: StreamMessage) -> None:
         try:
-            await publisher.publish("", queue, read.body, carried(read.headers))
+            await publisher.publish("", queue, read.body, copy_headers(read.headers))
         except Unwritable:
             log.error("projection.event_not_parked", queue=queue, offset=read.offset)  # noqa: TRY400
 

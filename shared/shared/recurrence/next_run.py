@@ -75,7 +75,7 @@ def upcoming(
     return found
 
 
-def check(rule: Rule, timezone: str, now: dt.datetime) -> None:
+def validate_rule(rule: Rule, timezone: str, now: dt.datetime) -> None:
     """Raise RuleRefused for a rule that is wrong or never comes due on any calendar."""
     zone_of(timezone)
     if isinstance(rule, OnceRule):

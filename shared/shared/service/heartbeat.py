@@ -82,7 +82,7 @@ class Heartbeat:
             "started_at": self._started.isoformat(),
             "at": dt.datetime.now(dt.UTC).isoformat(),
             "every_seconds": self._seconds,
-            "in_flight": _total(self._metrics, "schoolconnect_messages_in_flight"),
+            "in_flight": _total(self._metrics, "schoolconnect_received_messages_in_process"),
             "handled": _total(self._metrics, "schoolconnect_messages_handled_total"),
             "load": os.getloadavg()[0],
             "memory_bytes": _resident_bytes(),

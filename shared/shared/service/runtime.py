@@ -10,23 +10,28 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from shared.consumers.dead_letters import DeadLetterConsumer, StoreDeadLetter
-from shared.consumers.message_processor import EnvelopeHandler, MessageProcessor
+from shared.consumers.message_processor import MessageProcessor
 from shared.consumers.pause_switch import PauseSwitch
 from shared.consumers.quarantine import ExclusiveSection
 from shared.errors import InfrastructureDown
+from shared.events.envelope import Envelope
 from shared.messaging import topology, topology_admin
 from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
 from shared.messaging.publisher import Publisher
-from shared.messaging.subscriber import Subscriber, Subscription
+from shared.messaging.subscriber import Handle, Message, Subscriber
 from shared.projections.projection_runner import ProjectionRunner
 from shared.projections.projector import Projector
 from shared.service.heartbeat import Heartbeat
+from shared.telemetry import CURRENT_MESSAGE
 from shared.transactions.relay import Relay
 
 if TYPE_CHECKING:
     from shared.service.service import Service
 
 log = structlog.get_logger()
+
+Read = Callable[[Envelope, bytes], Awaitable[Any]]
+"""Reads a body; raises NotUnderstood."""
 
 WATCH_SECONDS = 5.0
 LOOK_SECONDS = 0.5
@@ -63,32 +68,37 @@ class Runtime:
         self._turnstile = ExclusiveSection()
         self.concurrency_limit = asyncio.Semaphore(settings.database_pool)
         """A handler holds a database connection throughout: no more run at once than there are."""
-        self._subscriber = Subscriber(self._url, service.name)
+        self.subscriber = Subscriber(self._url, service.name, service.metrics.registry, drain=settings.drain)
         self._backgrounds: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._closing: list[Callable[[], Awaitable[None]]] = []
         self._stopping: list[Callable[[], None]] = []
         self._missing: list[str] | None = None
         self._consuming = False
 
-    def consume(self, queue: str, handle: EnvelopeHandler, *, prefetch: int) -> None:
-        """Take messages from a queue that the topology step has made."""
+    def consume(self, queue: str, read: Read, handle: Handle, *, prefetch: int) -> None:
+        """Take messages from a queue that the topology step has made; `handle` gets the envelope and what was read."""
         service = self.service
-        consumer = MessageProcessor(
+        processor = MessageProcessor(
             service.name,
             queue,
-            handle,
             publisher=self.publisher,
             gate=self.gate,
             turnstile=self._turnstile,
             metrics=service.metrics,
             tiers=service.settings.retry_tiers,
         )
-        self._subscriber.subscriptions.append(Subscription(queue, consumer, prefetch))
+
+        async def decode(message: Message) -> tuple[Envelope, Any]:
+            envelope = Envelope.read(message.headers)
+            CURRENT_MESSAGE.set((envelope, queue))
+            return envelope, await read(envelope, message.body)
+
+        self.subscriber.subscribe(queue, decode, handle, processor, prefetch=prefetch)
 
     def store_dead_letters(self, keep: StoreDeadLetter) -> None:
         """Take the dead letters of every service."""
-        dead_letters = DeadLetterConsumer(keep, self.service.transactions, self.gate)
-        self._subscriber.subscriptions.append(Subscription(topology.DEAD, dead_letters, prefetch=10))
+        letters = DeadLetterConsumer(keep, self.service.transactions, self.gate)
+        self.subscriber.subscribe(topology.DEAD, letters.decode, letters.handle, letters.process, prefetch=10)
 
     def read(self, stream: str, projector: Projector) -> None:
         """Read a stream into a projection."""
@@ -171,7 +181,7 @@ class Runtime:
             self.publisher.run,
             self.gate.run,
             self._watch,
-            self._subscriber.run,
+            self.subscriber.run,
             heartbeat.run,
             *([relay.run] * RELAYS),
             *self._backgrounds,
@@ -209,15 +219,15 @@ class Runtime:
             log.error("topology.missing", queues=self._missing)
         elif not self._consuming:
             topology_admin.check_broker(connection)
-            self._subscriber.begin()
+            self.subscriber.begin()
             self._consuming = True
-            log.info("service.consuming", queues=len(self._subscriber.subscriptions))
+            log.info("service.consuming", queues=len(self.subscriber.queues))
 
     async def _stop_consuming(self) -> None:
         if not self._consuming:
             return
         try:
-            await self._subscriber.stop(self.service.settings.drain)
+            await self.subscriber.stop()
         except (TimeoutError, *CONNECTION_PROBLEMS) as problem:
             log.warning("shutdown.drain_incomplete", error=type(problem).__name__)
 

@@ -33,14 +33,14 @@ from shared.service.periodic import PeriodicTask
 from shared.service.runtime import Runtime
 from shared.settings import ServiceSettings, read_file
 from shared.telemetry import Metrics
-from shared.transactions.outbox import Work
+from shared.transactions.outbox import WorkPermit
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
 
 P = ParamSpec("P")
 E = TypeVar("E", bound=Event)
-W = TypeVar("W", bound=Work)
+W = TypeVar("W", bound=WorkPermit)
 
 
 class Service:
@@ -63,7 +63,7 @@ class Service:
         self.invariant_checker = InvariantChecker(self.transactions, self.metrics, settings.reconcile)
         self.runtime = Runtime(self)
         self.runtime.background(self.invariant_checker.run)
-        self._topology = topology.spine() | topology.retries(name, settings.retry_tiers)
+        self._topology = topology.spine() | topology.retry_topology(name, settings.retry_tiers)
         self._routers: list[APIRouter] = []
         self._provided: list[object] = []
         self.reads: dict[str, str] = {}
@@ -83,7 +83,7 @@ class Service:
         Waiting events are handled one after the other and commit together; one that fails does not affect the others.
         """
         self.reads[event.topic] = "reaction"
-        self.drain_old_queue(topology.reaction(self.name, event.topic), event, handler, *args, **dependencies)
+        self.drain_old_queue(topology.reaction_queue(self.name, event.topic), event, handler, *args, **dependencies)
 
     def drain_old_queue(
         self,
@@ -107,10 +107,10 @@ class Service:
         runtime, most = self.runtime, self.settings.prefetch // 2
         together = MessageBatcher(queue, take, self.transactions, runtime.concurrency_limit, runtime.gate, most=most)
 
-        async def handle(envelope: Envelope, body: bytes) -> None:
-            await together.handle(envelope, await deserialize(envelope, body, self.vault))
+        async def fact_of(envelope: Envelope, body: bytes) -> Event:
+            return await deserialize(envelope, body, self.vault)
 
-        self.runtime.consume(queue, handle, prefetch=self.settings.prefetch)
+        self.runtime.consume(queue, fact_of, together.handle, prefetch=self.settings.prefetch)
 
     def project(
         self,
@@ -160,13 +160,16 @@ class Service:
     ) -> None:
         """Do work that this service permitted itself; the handler claims, performs and records by itself."""
 
-        async def handle(envelope: Envelope, body: bytes) -> None:
-            await handler(permit.model_validate(parse(body)), envelope, self.transactions, *args, **dependencies)
+        async def permit_of(_: Envelope, body: bytes) -> W:
+            return permit.model_validate(parse(body))
+
+        async def handle(envelope: Envelope, permitted: W) -> None:
+            await handler(permitted, envelope, self.transactions, *args, **dependencies)
 
         for name in lanes:
-            queue = topology.lane(self.name, name)
+            queue = topology.lane_queue(self.name, name)
             self._topology |= topology.Topology(queues=(queue,))
-            self.runtime.consume(queue.name, handle, prefetch=permit.concurrency)
+            self.runtime.consume(queue.name, permit_of, handle, prefetch=permit.concurrency)
 
     def store_dead_letters(self, keep: StoreDeadLetter) -> None:
         """Keep the dead letters of every service; one service of the system does."""

@@ -51,7 +51,7 @@ WHERE position = ANY(%(positions)s) AND lease = %(lease)s
 """
 
 
-class Work(BaseModel):
+class WorkPermit(BaseModel):
     """A permit to do some work: a private message of a service to its own workers, with ids and no other data.
 
     `concurrency`: how many permits of a lane one process handles at the same time.
@@ -89,7 +89,7 @@ def event_row(event: Event, source: str, cause: Envelope | None, *, without: set
     return OutboxEntry(EVENTS, event.topic, envelope.json(), event.model_dump_json(exclude=without), sealed_for)
 
 
-def permit_row(work: Work, service: str, lane: str, cause: Envelope | None) -> OutboxEntry:
+def permit_row(work: WorkPermit, service: str, lane: str, cause: Envelope | None) -> OutboxEntry:
     """Make the outbox row of a permit for one of the service's own lanes."""
     envelope = Envelope.of_work(work.name, work.subject, service, cause)
     return OutboxEntry("", lane_name(service, lane), envelope.json(), work.model_dump_json())

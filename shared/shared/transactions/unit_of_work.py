@@ -16,7 +16,7 @@ from shared.events.envelope import Envelope
 from shared.events.event import Event
 from shared.persistence.database import Connection, Database, bind_literals
 from shared.transactions.buffered_transaction import BufferedTransaction, Values
-from shared.transactions.outbox import OutboxEntry, Work, event_row, permit_row
+from shared.transactions.outbox import OutboxEntry, WorkPermit, event_row, permit_row
 
 # Note that a consumer handles these messages; returns the ids of new ones. Sorted, so that two batches cannot deadlock.
 INSERT_INBOX_ROWS = """
@@ -85,7 +85,7 @@ class UnitOfWork:
         """Publish an event after this transaction has committed."""
         self.outgoing.append(event_row(event, self._service, self.cause))
 
-    def permit(self, work: Work, lane: str) -> None:
+    def permit(self, work: WorkPermit, lane: str) -> None:
         """Send a permit to this service's own workers after this transaction has committed."""
         self.outgoing.append(permit_row(work, self._service, lane, self.cause))
 

@@ -16,10 +16,10 @@ from pydantic import (
 
 from gateway.http.json_types import Day
 from shared.events.directory import QuietHours
+from shared.http.fields import NO_NUL
 
-# PostgreSQL's texts hold no NUL, and what is written to one line of a mail or a list must be one line.
+# What is written to one line of a mail or a list must be one line.
 ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
-NO_NUL = r"^[^\x00]*$"
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=ONE_LINE)]
 Prose = Annotated[str, StringConstraints(max_length=5000, pattern=NO_NUL)]

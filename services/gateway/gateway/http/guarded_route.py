@@ -4,14 +4,16 @@ FastAPI reads a body before it solves dependencies, so what comes before the bod
 (`APIRoute.get_route_handler`, FastAPI's hook for that).
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, ClassVar
 
 from fastapi import Request, Response
-from fastapi.routing import APIRoute
+from fastapi.params import Depends
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.routing import BaseRoute
 
 from gateway.http.body_limit import BodyLimit
-from gateway.security.access_control import access_of
+from gateway.security.access_control import Access, take_mark
 from gateway.security.admission import Admission
 from shared.http.provided import Provided
 
@@ -26,15 +28,20 @@ class GuardedRoute(APIRoute):
 
     limits_body: ClassVar[bool] = True
 
+    def __init__(
+        self, path: str, endpoint: Callable[..., Any], *, dependencies: Sequence[Depends] | None = None, **options: Any
+    ) -> None:
+        self.access, others = take_mark(path, dependencies or ())
+        super().__init__(path, endpoint, dependencies=others, **options)
+
     def get_route_handler(self) -> Handler:
         """Admit a request, then hand it on."""
-        access = access_of(self.path, self.dependencies)
         handler = self.get_admitted_handler()
         if self.limits_body:
             handler = _body_limited(handler)
 
         async def handle(request: Request) -> Response:
-            return await ADMISSION.by(request.app).respond(request, access, self.path_format, handler)
+            return await ADMISSION.by(request.app).respond(request, self.access, self.path_format, handler)
 
         return handle
 
@@ -54,3 +61,13 @@ def _body_limited(handler: Handler) -> Handler:
         return await handler(BODY_LIMIT.by(request.app).applied(request))
 
     return handle
+
+
+def access_table(routes: Iterable[BaseRoute]) -> dict[tuple[str, str], Access]:
+    """(method, path) → who may, for the API's routes of an application or a router."""
+    return {
+        (method, route.path_format): route.access
+        for route in (context.original_route for context in iter_route_contexts(tuple(routes)))
+        if isinstance(route, GuardedRoute)
+        for method in route.methods or ()
+    }

@@ -8,9 +8,10 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from gateway.http.guarded_route import access_table
 from gateway.http.json_types import CLOCK
 from gateway.problems import CODES
-from gateway.security.access_control import Access, access_table
+from gateway.security.access_control import Access
 
 ABOUT = """
 One door to a group of schools. Requests carry `Authorization: Bearer …`: an access token (`POST /v1/sessions`) or a

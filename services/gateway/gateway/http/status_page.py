@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from jinja2 import Environment, PackageLoader
 
 from gateway.http.service_client import ServiceClients
 from shared.http.provided import Provided
-from shared.service import asyncapi
+from shared.messaging import asyncapi
 from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(include_in_schema=False)
@@ -91,6 +92,14 @@ def _kind(facts: dict[str, Any]) -> str:
     return str(facts.get("format") or facts.get("type") or "anything")
 
 
+def _looked_up(document: dict[str, Any], reference: dict[str, str]) -> dict[str, Any]:
+    """What a reference within a document leads to."""
+    found = document
+    for part in reference["$ref"].removeprefix("#/").split("/"):
+        found = found[part]
+    return found
+
+
 def documentation(app: FastAPI) -> None:
     """Serve the API's documentation from a package's files."""
     # Swagger UI 5: what came before it shows nothing of OpenAPI 3.1.
@@ -105,7 +114,8 @@ def documentation(app: FastAPI) -> None:
 
     @app.get("/docs/events", include_in_schema=False)
     async def event_docs() -> HTMLResponse:
-        return HTMLResponse(pages.get_template("events.html").render(document=described, kind=_kind))
+        page = pages.get_template("events.html")
+        return HTMLResponse(page.render(document=described, kind=_kind, looked_up=partial(_looked_up, described)))
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

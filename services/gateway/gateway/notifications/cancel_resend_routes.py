@@ -1,10 +1,10 @@
 """Decisions about a notification that exists: stop it, send it again; and whom a school no longer writes to."""
 
-from typing import Annotated, Any, Literal
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict
 from uuid_utils.compat import uuid7
 
 from gateway.http.dependencies import InSchool, Rows, Services, school_of, seen_by
@@ -17,6 +17,7 @@ from gateway.schedules.cancel import cancel_scheduled_send, schedule_of
 from gateway.security.access_control import ADMINS, OFFICE, STAFF, allow
 from gateway.security.audit import Audited
 from gateway.security.caller import Caller, CurrentCaller
+from shared.http.fields import MailAddress, ReportDetail, ReportedReason, SuppressionReason
 
 router = APIRouter(prefix="/v1", tags=["notifications"], route_class=GuardedRoute)
 
@@ -26,9 +27,6 @@ SELECT i.school_id, t.created_by FROM intent i LEFT JOIN task t USING (task_id) 
 VERSION = "SELECT directory_version FROM school WHERE school_id = %(school)s"
 OTHERS = ADMINS | {"staff"}
 """Roles that decide about what somebody else, or an event, has asked for."""
-
-
-Address = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$", max_length=254)]
 
 
 class ResendIn(BaseModel):
@@ -45,9 +43,9 @@ class SuppressionIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     school: SchoolName | None = None
-    address: Address
-    reason: Literal["bounced", "complained"]
-    detail: Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")] | None = None
+    address: MailAddress
+    reason: ReportedReason
+    detail: ReportDetail | None = None
 
 
 @router.post("/notifications/{notification_id}/cancel", dependencies=[allow(STAFF, scope="notifications:write")])
@@ -121,7 +119,7 @@ async def suppressions(
     rows: Rows,
     owners: Services,
     school: Wanted = None,
-    reason: Literal["bounced", "complained", "unsubscribed"] | None = None,
+    reason: SuppressionReason | None = None,
     after: After = None,
     limit: Limit = 50,
     *,

@@ -22,9 +22,6 @@ from shared.events.values import Channel, Kind
 router = APIRouter(prefix="/v1", tags=["notifications"], route_class=GuardedRoute)
 
 
-# PostgreSQL's texts hold no NUL: taken here, it would only fail in the notifier, after the 202.
-
-
 INTENT = "SELECT task_id, school_id FROM intent WHERE notification_id = %(id)s"
 
 

@@ -11,10 +11,11 @@ from gateway.http.service_client import relay_response
 from gateway.problems import Problem
 from gateway.security.access_control import ADMINS, STAFF, allow
 from gateway.security.caller import CurrentCaller
+from shared.http.fields import TemplateName
 
 router = APIRouter(prefix="/v1/templates", tags=["templates"], route_class=GuardedRoute)
 
-Name = Annotated[str, Path(max_length=50, pattern=r"^[a-z][a-z0-9_]*$")]
+Name = Annotated[TemplateName, Path()]
 IfMatch = Annotated[str | None, Header(max_length=100)]
 
 

@@ -15,7 +15,7 @@ from gateway.sends.commands import SendCommand, open_task
 from shared.errors import RuleRefused
 from shared.events import NotificationDue, ScheduleRequested
 from shared.events.schedule_rules import CatchUp, OnceRule, Rule
-from shared.recurrence import check, next_run
+from shared.recurrence import next_run, validate_rule
 from shared.transactions.unit_of_work import UnitOfWork
 
 SCHOOL = """
@@ -107,7 +107,7 @@ def payload_of(command: SendCommand) -> dict[str, Any]:
 def check_rule(rule: Rule, timezone: str) -> None:
     """422 that says why a rule cannot be."""
     try:
-        check(rule, timezone, dt.datetime.now(dt.UTC))
+        validate_rule(rule, timezone, dt.datetime.now(dt.UTC))
     except RuleRefused as refusal:
         raise invalid(asked_as(rule, refusal.field), refusal.reason) from None
 
@@ -129,4 +129,4 @@ def _check_expiry(command: ScheduleCommand, timezone: str) -> None:
         raise invalid("expires_at", "a repeating send has no single end: give expires_after_minutes")
     due = next_run(command.rule, timezone, dt.datetime.min.replace(tzinfo=dt.UTC))
     if due is not None and command.expires_at is not None and command.expires_at <= due:
-        raise invalid("expires_at", "it would be over before it is sent")
+        raise invalid("expires_at", "it would expire before it is sent")

@@ -226,7 +226,8 @@ def _check_kind(which: Which, body: ScheduleChange) -> None:
     once = which.notification_id is not None
     if which.accepted and body.rule is not None and isinstance(body.rule, OnceRule) != once:
         raise invalid(
-            asked_as(body.rule, "kind"), "one send stays one, a repeating one stays repeating: cancel it and ask anew"
+            asked_as(body.rule, "kind"),
+            "a single send cannot become repeating, nor the reverse: cancel it and create a new one",
         )
 
 

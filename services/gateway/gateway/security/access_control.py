@@ -5,14 +5,11 @@
 `GuardedRoute` finds this mark before a byte of the body is read. A route of its kind without one is not built.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fastapi import Request
 from fastapi.params import Depends
-from fastapi.routing import iter_route_contexts
-from starlette.routing import BaseRoute
 
 from gateway.problems import Problem
 from gateway.security.caller import Caller
@@ -71,10 +68,9 @@ class Access:
         if self.scope not in caller.scopes:
             raise Problem(403, "forbidden", f"This key lacks the scope {self.scope}.")
 
-    async def __call__(self, request: Request) -> None:
-        """Refuse, as a dependency of the route, what was not admitted for it: a mark alone guards nothing."""
-        if getattr(request.state, "access", None) is not self:
-            raise Problem(403, "forbidden")
+    async def __call__(self) -> None:
+        """Refuse everything: only a route of another kind has its mark as a dependency, and nothing admits for it."""
+        raise Problem(403, "forbidden")
 
 
 def allow(
@@ -89,20 +85,9 @@ def public() -> Depends:
     return Depends(Access(None, audited=False))
 
 
-def access_of(path: str, dependencies: Sequence[Depends] | None) -> Access:
-    """The mark of a route; each has exactly one."""
-    found = [each.dependency for each in dependencies or () if isinstance(each.dependency, Access)]
-    if len(found) != 1:
-        raise TypeError(f"{path} has to say once who may use it: dependencies=[allow(…)]")
-    return found[0]
-
-
-def access_table(routes: Iterable[BaseRoute]) -> dict[tuple[str, str], Access]:
-    """(method, path) → who may, for every marked route of an application or a router."""
-    return {
-        (method, str(context.path_format)): mark.dependency
-        for context in iter_route_contexts(tuple(routes))
-        for mark in getattr(context.original_route, "dependencies", ())
-        if isinstance(mark.dependency, Access)
-        for method in context.methods or ()
-    }
+def take_mark(path: str, dependencies: Sequence[Depends]) -> tuple[Access, list[Depends]]:
+    """The mark of a route, and its other dependencies; each route has exactly one mark."""
+    marks = [each.dependency for each in dependencies if isinstance(each.dependency, Access)]
+    if len(marks) != 1:
+        raise TypeError(f"{path} must say once who may use it: dependencies=[allow(…)]")
+    return marks[0], [each for each in dependencies if each.dependency is not marks[0]]

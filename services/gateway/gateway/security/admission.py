@@ -57,7 +57,7 @@ class Admission:
                 access.check(caller)
                 grant = self._limited(_buckets(caller))
             admitted = True
-            request.state.access, request.state.caller, request.state.audit = access, caller, context
+            request.state.caller, request.state.audit = caller, context
             response = await handler(request)
         except Exception as problem:  # noqa: BLE001  # each becomes an answer: nothing is admitted by an error
             response = answer(problem, request.headers.get("content-type", ""))

@@ -8,12 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from gateway.http.json_types import Flag
 from shared.events import Audience
 from shared.events.values import Responsibility, Role
+from shared.http.fields import NO_NUL
 
 PEOPLE_LIMIT = 10_000
-
-
-NO_NUL = r"^[^\x00]*$"
-
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=NO_NUL)]
 

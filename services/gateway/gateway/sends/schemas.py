@@ -4,14 +4,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
-from gateway.http.fields import NO_NUL, Strict
+from gateway.http.fields import Strict
 from gateway.http.json_types import WHOLE, Instant
 from shared.events.notifications import Escalation
+from shared.http.fields import NO_NUL, TemplateName, VariableName, VariableValue
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, pattern=NO_NUL)]
-TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
-Variable = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
-Value = Annotated[str, StringConstraints(max_length=1000, pattern=NO_NUL)]
 Key = Annotated[str, StringConstraints(max_length=100, pattern=NO_NUL)]
 DAY_MINUTES = 1440
 DATA_BYTES = 1900
@@ -35,7 +33,7 @@ def _carried(data: dict[str, str]) -> dict[str, str]:
     return data
 
 
-Data = Annotated[dict[Key, Value], Field(max_length=50), AfterValidator(_carried)]
+Data = Annotated[dict[Key, VariableValue], Field(max_length=50), AfterValidator(_carried)]
 """What the app gets with a push: keys and values, no more than 1,900 bytes of UTF-8 in all."""
 
 
@@ -63,7 +61,7 @@ class MessageIn(BaseModel):
     title: Annotated[Words, StringConstraints(max_length=200)] = ""
     body: Annotated[Words, StringConstraints(max_length=10_000)] = ""
     template: TemplateName | None = None
-    variables: dict[Variable, Value] = Field(default={}, max_length=50)
+    variables: dict[VariableName, VariableValue] = Field(default={}, max_length=50)
     escalation: EscalationIn | None = None
     data: Data = {}
 

@@ -1,11 +1,135 @@
-"""Which guardians answer for a student: one condition for every statement that asks."""
+"""Whom a send means, as SQL: the only home of these conditions for planning, previews, escalation and explanations.
 
-# By what the audience wants of them; and whoever the school has let go is not told of its students any more. A guardian
-# who never was a member here (some rosters name them at the group only) is one all the same.
-ANSWERS = """CASE %(responsibility)s WHEN 'custody' THEN g.custody WHEN 'billing' THEN g.billing
-     WHEN 'emergency' THEN g.emergency WHEN 'care' THEN g.custody OR g.emergency ELSE true END
-AND NOT EXISTS (SELECT FROM membership o
-                WHERE (o.person_id, o.school_id, o.role) = (g.guardian_id, g.school_id, 'guardian')
-                  AND o.ends IS NOT NULL AND o.ends <= (SELECT school_today({school})))"""
-OF_THE_SCHOOL = ANSWERS.format(school="%(school_id)s")
-OF_THE_BOUND_SCHOOL = ANSWERS.format(school="(SELECT bound_school())")
+The statements take what `values` returns; FIND_GAP also the `person`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+# Students whom the audience means: named ones always, those of a grade or class while they are active.
+STUDENTS_MEANT = """students_meant AS (
+    SELECT s.student_id FROM student s
+    WHERE s.school_id = %(school_id)s
+      AND (s.student_id = ANY(%(students)s::uuid[])
+           OR (s.active AND (s.grade = %(grade)s OR s.classes && %(classes)s::uuid[])))
+)"""
+
+# Whether guardian g has the responsibility that the audience asks for.
+HAS_RESPONSIBILITY = """CASE %(responsibility)s WHEN 'custody' THEN g.custody WHEN 'billing' THEN g.billing
+    WHEN 'emergency' THEN g.emergency WHEN 'care' THEN g.custody OR g.emergency ELSE true END"""
+
+# Whether the school has ended guardian g's membership: then they receive nothing about its students. A guardian without
+# any membership (some rosters name them at the group only) is one all the same.
+MEMBERSHIP_ENDED = """EXISTS (
+    SELECT FROM membership o
+    WHERE (o.person_id, o.school_id, o.role) = (g.guardian_id, g.school_id, 'guardian')
+      AND o.ends IS NOT NULL AND o.ends <= (SELECT school_today(%(school_id)s)))"""
+
+# Whether guardian g answers for student g.student_id.
+IS_RESPONSIBLE = f"{HAS_RESPONSIBILITY} AND NOT {MEMBERSHIP_ENDED}"
+
+# Guardians whom the audience means, in the order in which they are asked about a student.
+GUARDIANS_MEANT = f"""guardians_meant AS (
+    SELECT g.student_id, g.guardian_id,
+           row_number() OVER (PARTITION BY g.student_id ORDER BY g.rank, g.guardian_id) AS nth
+    FROM students_meant JOIN guardianship g ON g.school_id = %(school_id)s AND g.student_id = students_meant.student_id
+    WHERE 'guardian' = ANY(%(roles)s) AND {IS_RESPONSIBLE}
+)"""  # noqa: S608  # constants of our own
+
+# Whether membership m has begun, and whether it goes on, by the school's own date.
+HAS_BEGUN = "(m.starts IS NULL OR m.starts <= (SELECT school_today(%(school_id)s)))"
+GOES_ON = "(m.ends IS NULL OR m.ends > (SELECT school_today(%(school_id)s)))"
+
+# People who received an older version of the record (`told`), and those who must not receive this one for that reason.
+RECEIVED_BEFORE = "SELECT t.person_id FROM told(%(school_id)s, %(told)s, %(origin_version)s) t"
+EXCLUDED = "SELECT t.person_id FROM told(%(school_id)s, %(except_told)s, %(origin_version)s) t"
+
+# The people whom the audience means, each once: ends with the table `audience` (person_id).
+WITH_AUDIENCE = f"""
+WITH {STUDENTS_MEANT}, {GUARDIANS_MEANT}, audience AS (
+    (SELECT m.person_id FROM membership m
+     WHERE m.school_id = %(school_id)s AND m.person_id = ANY(%(people)s::uuid[])
+     UNION
+     SELECT m.person_id FROM membership m
+     WHERE %(whole_school)s AND m.school_id = %(school_id)s AND m.role = ANY(%(roles)s) AND {HAS_BEGUN} AND {GOES_ON}
+     UNION
+     SELECT g.guardian_id FROM guardians_meant g WHERE g.nth = 1 OR NOT %(first_guardian)s
+     UNION
+     SELECT student_id FROM students_meant WHERE 'student' = ANY(%(roles)s)
+     UNION
+     {RECEIVED_BEFORE})
+    EXCEPT
+    {EXCLUDED}
+)
+"""  # noqa: S608  # constants of our own
+
+# The first condition that a person does not meet, as a code; NULL for one who is in the audience today.
+FIND_GAP = f"""
+WITH {STUDENTS_MEANT}, {GUARDIANS_MEANT}, own_role AS (
+    SELECT m.role, {HAS_BEGUN} AS begun, {GOES_ON} AS going_on FROM membership m
+    WHERE m.school_id = %(school_id)s AND m.person_id = %(person)s
+), own_student AS (
+    SELECT g.student_id, {HAS_RESPONSIBILITY} AS responsible, {MEMBERSHIP_ENDED} AS ended FROM guardianship g
+    WHERE g.school_id = %(school_id)s AND g.guardian_id = %(person)s
+), own_student_meant AS (
+    SELECT * FROM own_student JOIN students_meant USING (student_id)
+)
+SELECT CASE
+    WHEN %(person)s IN ({EXCLUDED}) THEN 'receives_correction'
+    WHEN %(told)s::text IS NOT NULL THEN
+        CASE WHEN %(person)s NOT IN ({RECEIVED_BEFORE}) THEN 'not_corrected' END
+    WHEN NOT EXISTS (SELECT FROM own_role) AND NOT EXISTS (SELECT FROM own_student) THEN 'unknown_person'
+    WHEN %(named)s THEN
+        CASE WHEN %(person)s <> ALL(%(people)s::uuid[]) THEN 'not_named' END
+    WHEN %(whole_school)s THEN CASE
+        WHEN NOT EXISTS (SELECT FROM own_role WHERE role = ANY(%(roles)s)) THEN 'other_role'
+        WHEN NOT EXISTS (SELECT FROM own_role WHERE role = ANY(%(roles)s) AND going_on) THEN 'left'
+        WHEN NOT EXISTS (SELECT FROM own_role WHERE role = ANY(%(roles)s) AND going_on AND begun) THEN 'not_yet'
+    END
+    WHEN %(person)s IN (SELECT student_id FROM students_meant) THEN
+        CASE WHEN 'student' <> ALL(%(roles)s) THEN 'guardians_only' END
+    WHEN NOT EXISTS (SELECT FROM own_student_meant) THEN 'no_student'
+    WHEN 'guardian' <> ALL(%(roles)s) THEN 'students_only'
+    WHEN EXISTS (SELECT FROM own_student_meant WHERE ended) THEN 'left'
+    WHEN NOT EXISTS (SELECT FROM own_student_meant WHERE responsible) THEN 'no_responsibility'
+    WHEN %(first_guardian)s
+        AND NOT EXISTS (SELECT FROM guardians_meant WHERE guardian_id = %(person)s AND nth = 1) THEN 'asked_later'
+END AS gap, (SELECT coalesce(array_agg(DISTINCT role ORDER BY role), '{{}}') FROM own_role) AS roles
+"""  # noqa: S608  # constants of our own
+
+
+def values(
+    school: UUID, audience: Mapping[str, Any], *, first_guardian: bool = False, origin_version: int = 0
+) -> dict[str, Any]:
+    """Return the statements' values for an event's audience.
+
+    `first_guardian`: of each student only the first guardian by rank is meant; the others are asked later.
+    `origin_version`: only older versions of the record count as received before.
+    """
+    return {
+        "school_id": school,
+        "people": [UUID(person) for person in audience.get("people") or ()],
+        "named": audience.get("people") is not None,
+        "whole_school": bool(audience.get("school")),
+        "grade": audience.get("grade"),
+        "roles": list(audience.get("roles") or ()),
+        "classes": [UUID(each) for each in audience.get("classes") or ()],
+        "students": [UUID(each) for each in audience.get("students") or ()],
+        "responsibility": audience.get("responsibility") or "any",
+        "first_guardian": first_guardian,
+        "told": audience.get("told"),
+        "except_told": audience.get("except_told"),
+        "origin_version": origin_version,
+    }
+
+
+def values_of(notification: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the statements' values for a notification's row."""
+    steps = (notification["escalation"] or {}).get("steps") or ()
+    return values(
+        notification["school_id"],
+        notification["audience"],
+        first_guardian="next_guardian" in steps,
+        origin_version=notification["origin_version"],
+    )

@@ -1,4 +1,4 @@
-"""The templates that every school has: their words are in `texts/`, a file for each language."""
+"""Built-in templates of every school: their texts are in `texts/`, one file a language."""
 
 import tomllib
 from functools import cache
@@ -6,10 +6,8 @@ from importlib import resources
 
 from notifier.content.template_engine import Texts, languages
 
-VERSION = 1
-"""Counts up with every change of the words; a school's own versions begin at 1 and are counted apart."""
-COMMON = ("school",)
-"""Every template may use these; the notifier fills them in."""
+COMMON_VARIABLES = ("school",)
+"""Every template may use these; the notifier sets them."""
 VARIABLES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         ("absence", "absence_changed", "absence_withdrawn"), ("student", "day", "period", "status", "reason")
@@ -25,8 +23,8 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "report_ready": ("report", "period"),
     "digest": ("count", "items"),
 }
-"""What the sender of each gives, always all of it, empty where there is nothing to say."""
-SAMPLE = {
+"""The variables that the sender of each template gives: always all of them, empty where there is no value."""
+SAMPLE_VARIABLES = {
     "school": "Hill School (demo)",
     "student": "Ada",
     "day": "2026-11-25",
@@ -45,12 +43,12 @@ SAMPLE = {
     "count": "3",
     "items": "Trip on Friday\nLunch menu\nChoir practice",
 }
-"""Made up, for previews."""
+"""Invented values for previews."""
 
 
 @cache
 def _texts() -> dict[str, dict[str, dict[str, str]]]:
-    """Language → name → part → words."""
+    """Return language → name → part → text."""
     folder = resources.files("notifier.content") / "texts"
     return {
         item.name.removesuffix(".toml"): tomllib.loads(item.read_text(encoding="utf-8"))
@@ -61,19 +59,19 @@ def _texts() -> dict[str, dict[str, dict[str, str]]]:
 
 @cache
 def texts(name: str) -> dict[str, Texts]:
-    """Language → texts of one template; empty where there is no such template."""
+    """Return language → texts of one template; nothing for an unknown template."""
     if name not in VARIABLES:
         return {}
     return {
-        language: Texts(**{part: words.strip() for part, words in found[name].items()})
+        language: Texts(**{part: text.strip() for part, text in found[name].items()})
         for language, found in _texts().items()
     }
 
 
-def neutral(kind: str, asked: str | None, school: str) -> str | None:
-    """What a push of a sensitive kind says instead of its words; None for kinds that are not."""
+def neutral_text(kind: str, asked: str | None, school: str) -> str | None:
+    """Return what a push of a sensitive kind shows instead of its content; None for other kinds."""
     for language in languages(asked, school):
-        words = _texts().get(language, {}).get("neutral", {}).get(kind)
-        if words is not None:
-            return words
+        text = _texts().get(language, {}).get("neutral", {}).get(kind)
+        if text is not None:
+            return text
     return None

@@ -1,7 +1,7 @@
-"""From a template and its variables to words, in a language: pure, and bounded by construction.
+"""Renders a template with its variables in a language. Pure, and bounded by construction.
 
-A template is Jinja without loops, calls, attributes and arithmetic (`SOUND`): its time is linear in its length, and
-what it makes is refused beyond `RENDERED`. The environment is a sandbox nevertheless.
+A template is Jinja without loops, calls, attributes and arithmetic (`ALLOWED_NODES`): its time is linear in its length,
+and its output is refused beyond `MAX_RENDERED`. The environment is a sandbox nevertheless.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from notifier.content import template_filters
 from notifier.content.template_filters import LOCALE, ZONE
-from notifier.content.template_html import unsound_html
+from notifier.content.template_html import find_html_problems
 
-SOUND = (
+ALLOWED_NODES = (
     nodes.Template,
     nodes.Output,
     nodes.TemplateData,
@@ -33,16 +33,16 @@ SOUND = (
     nodes.Or,
     nodes.Not,
 )
-LIMITS = {"title": 200, "body": 10_000, "html": 50_000, "push_title": 200, "push_body": 1000}
+MAX_WRITTEN = {"title": 200, "body": 10_000, "html": 50_000, "push_title": 200, "push_body": 1000}
 """Characters of each part, as written."""
-RENDERED = {part: max(2 * most, 600) for part, most in LIMITS.items()}
-"""Characters of each part with its variables in it: a long name in a title is no reason to tell nobody."""
+MAX_RENDERED = {part: max(2 * most, 600) for part, most in MAX_WRITTEN.items()}
+"""Characters of each part with its variables: a long name in a title must not prevent a notification."""
 ENGLISH = "en"
-UNMARKED = dict.fromkeys(map(ord, (template_filters.FSI, template_filters.PDI)))
+WITHOUT_ISOLATES = dict.fromkeys(map(ord, (template_filters.FSI, template_filters.PDI)))
 
 
 class Unrenderable(Exception):
-    """The words cannot be made; says why, without any value."""
+    """The text cannot be rendered; the message says why, without the value of any variable."""
 
 
 class Texts(BaseModel):
@@ -50,32 +50,33 @@ class Texts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    title: str = Field(min_length=1, max_length=LIMITS["title"])
-    body: str = Field(min_length=1, max_length=LIMITS["body"])
-    html: str | None = Field(default=None, max_length=LIMITS["html"])
-    push_title: str | None = Field(default=None, max_length=LIMITS["push_title"])
-    push_body: str | None = Field(default=None, max_length=LIMITS["push_body"])
+    title: str = Field(min_length=1, max_length=MAX_WRITTEN["title"])
+    body: str = Field(min_length=1, max_length=MAX_WRITTEN["body"])
+    html: str | None = Field(default=None, max_length=MAX_WRITTEN["html"])
+    push_title: str | None = Field(default=None, max_length=MAX_WRITTEN["push_title"])
+    push_body: str | None = Field(default=None, max_length=MAX_WRITTEN["push_body"])
 
     @property
     def parts(self) -> dict[str, str]:
-        """The parts that are written."""
+        """The parts that are given."""
         return {name: text for name, text in self.model_dump().items() if text is not None}
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """What a notification says in one language."""
+class RenderedContent:
+    """The content of a notification. `language` is None where a person wrote it, in an unknown language."""
 
     title: str
     body: str
-    html: str | None
     push_title: str
     push_body: str
+    html: str | None = None
+    language: str | None = None
 
 
 def _environment(*, html: bool) -> SandboxedEnvironment:
     environment = SandboxedEnvironment(
-        autoescape=html, undefined=StrictUndefined, trim_blocks=False, finalize=template_filters.isolated
+        autoescape=html, undefined=StrictUndefined, trim_blocks=False, finalize=template_filters.isolate_direction
     )
     environment.globals.clear()
     environment.tests.clear()
@@ -92,55 +93,57 @@ def _compiled(source: str, html: bool) -> Template:
     return (HTML if html else PLAIN).from_string(source)
 
 
-def unsound(texts: Texts, allowed: Iterable[str]) -> list[str]:
-    """What is wrong with a template, part by part; empty where it is sound. Unknown variables are named."""
+def find_problems(texts: Texts, allowed: Iterable[str]) -> list[str]:
+    """Return what is wrong with a template, part by part; nothing for a correct one. Unknown variables are named."""
     known = frozenset(allowed)
-    return [f"{part}: {why}" for part, source in texts.parts.items() for why in _unsound(source, part, known)]
+    return [f"{part}: {why}" for part, source in texts.parts.items() for why in _find_problems(source, part, known)]
 
 
-def _unsound(source: str, part: str, known: frozenset[str]) -> list[str]:
+def _find_problems(source: str, part: str, known: frozenset[str]) -> list[str]:
     environment = HTML if part == "html" else PLAIN
     try:
         tree = environment.parse(source)
-        strange = sorted({type(node).__name__.lower() for node in tree.find_all(nodes.Node) if type(node) not in SOUND})
-        if strange:
-            return [f"only variables, filters and if are understood, not: {', '.join(strange)}"]
-        # Only now: compiling works out constants, and 'a' * 1000000000 is one.
+        forbidden = sorted(
+            {type(node).__name__.lower() for node in tree.find_all(nodes.Node) if type(node) not in ALLOWED_NODES}
+        )
+        if forbidden:
+            return [f"only variables, filters and if are allowed, not: {', '.join(forbidden)}"]
+        # Not earlier: compiling computes constants, and 'a' * 1000000000 is one.
         _compiled(source, part == "html")
     except TemplateError as problem:
         return [str(problem)]
     except (RecursionError, SyntaxError, ValueError):
-        return ["is nested too deep"]
+        return ["it is nested too deeply"]
     unknown = sorted(meta.find_undeclared_variables(tree) - known)
     wrong = [f"unknown variables: {', '.join(unknown)}; known are: {', '.join(sorted(known))}"] if unknown else []
-    return wrong + (unsound_html(source) if part == "html" else [])
+    return wrong + (find_html_problems(source) if part == "html" else [])
 
 
-def used(texts: Texts) -> frozenset[str]:
-    """The variables that a sound template needs."""
+def required_variables(texts: Texts) -> frozenset[str]:
+    """Return the variables that a correct template needs."""
     return frozenset().union(*(meta.find_undeclared_variables(PLAIN.parse(part)) for part in texts.parts.values()))
 
 
-def render(texts: Texts, variables: Mapping[str, str], language: str, timezone: str) -> Words:
-    """The words of a sound template; raises Unrenderable naming what is missing, wrong or too long."""
-    missing = sorted(used(texts) - variables.keys())
+def render(texts: Texts, variables: Mapping[str, str], language: str, timezone: str) -> RenderedContent:
+    """Render a correct template; raise Unrenderable naming what is missing, wrong or too long."""
+    missing = sorted(required_variables(texts) - variables.keys())
     if missing:
         raise Unrenderable(f"variables are missing: {', '.join(missing)}")
     values = {**variables, LOCALE: locale_of(language), ZONE: ZoneInfo(timezone)}
-    made = {part: _render(part, source, values) for part, source in texts.parts.items()}
-    title = _one_line(made["title"])
-    return Words(
+    parts = {part: _render(part, source, values) for part, source in texts.parts.items()}
+    title = _one_line(parts["title"])
+    return RenderedContent(
         title=title,
-        body=made["body"].strip(),
-        html=made.get("html"),
-        push_title=_one_line(made.get("push_title", title)),
-        push_body=made.get("push_body", made["body"]).strip(),
+        body=parts["body"].strip(),
+        push_title=_one_line(parts.get("push_title", title)),
+        push_body=parts.get("push_body", parts["body"]).strip(),
+        html=parts.get("html"),
     )
 
 
 def _one_line(text: str) -> str:
-    """A title: no line breaks, and none of the marks that not every list of titles understands."""
-    return " ".join(text.translate(UNMARKED).split())
+    """Return a title without line breaks, and without marks that some lists of titles show."""
+    return " ".join(text.translate(WITHOUT_ISOLATES).split())
 
 
 def _render(part: str, source: str, values: Mapping[str, object]) -> str:
@@ -148,10 +151,10 @@ def _render(part: str, source: str, values: Mapping[str, object]) -> str:
     try:
         for piece in _compiled(source, part == "html").generate(values):
             length += len(piece)
-            if length > RENDERED[part]:
-                raise Unrenderable(f"{part}: is longer than {RENDERED[part]} characters")
+            if length > MAX_RENDERED[part]:
+                raise Unrenderable(f"{part}: it is longer than {MAX_RENDERED[part]} characters")
             pieces.append(piece)
-    except template_filters.Misfit as problem:
+    except template_filters.InvalidVariable as problem:
         raise Unrenderable(f"{part}: {problem}") from problem
     except TemplateError as problem:
         raise Unrenderable(f"{part}: {type(problem).__name__}") from problem
@@ -159,14 +162,14 @@ def _render(part: str, source: str, values: Mapping[str, object]) -> str:
 
 
 def languages(asked: str | None, school: str) -> list[str]:
-    """The languages to try, best first: the person's, the school's, English; each with and without its region."""
+    """Return the languages to try: the person's, the school's, English; each with and without its region."""
     tags = [tag.replace("_", "-") for tag in (asked, school) if tag]
-    wider = [each for tag in tags for each in (tag, tag.partition("-")[0])]
-    return list(dict.fromkeys([*wider, ENGLISH]))
+    candidates = [each for tag in tags for each in (tag, tag.partition("-")[0])]
+    return list(dict.fromkeys([*candidates, ENGLISH]))
 
 
 def locale_of(language: str) -> Locale:
-    """The locale of a language tag, or of the nearest that is known."""
+    """Return the locale of a language tag, or of the nearest known one."""
     for tag in (language, language.partition("-")[0], ENGLISH):
         try:
             return Locale.parse(tag, sep="-")
@@ -176,5 +179,5 @@ def locale_of(language: str) -> Locale:
 
 
 def direction(language: str) -> str:
-    """`rtl` or `ltr`, as HTML's `dir` says it."""
+    """Return `rtl` or `ltr`, the value of HTML's `dir`."""
     return str(locale_of(language).text_direction)

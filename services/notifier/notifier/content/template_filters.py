@@ -1,4 +1,4 @@
-"""The filters of templates: how dates, times, amounts and numbers are written in a locale (CLDR, through Babel)."""
+"""Filters of templates: dates, times, amounts and numbers in a locale (CLDR, by Babel)."""
 
 import datetime as dt
 from decimal import Decimal, InvalidOperation
@@ -13,22 +13,22 @@ from jinja2 import Undefined, pass_context
 from jinja2.runtime import Context
 
 LOCALE, ZONE = " locale", " zone"
-"""Names that no template can write."""
+"""Context variables with names that no template can use."""
 LENGTHS = ("short", "medium", "long", "full")
 
 
 FSI, PDI = "\u2068", "\u2069"
-"""First strong isolate and its end (Unicode UAX 9): what stands between them reorders nothing around it."""
+"""First strong isolate and its end (Unicode UAX 9): the text between them does not reorder the text around it."""
 LEFT, RIGHT = frozenset({"L"}), frozenset({"R", "AL"})
 
 
-class Misfit(Exception):
-    """A variable is not what a filter takes."""
+class InvalidVariable(Exception):
+    """A variable has a value that a filter does not accept."""
 
 
 @pass_context
 def date(context: Context, value: str, length: str = "long") -> str:
-    """A day: `2026-11-25`, or the day of a moment."""
+    """Write a day: `2026-11-25`, or the day of a moment."""
     if not value:
         return ""
     moment = _moment(context, value) if "T" in value else _parsed(dt.date.fromisoformat, value, "date")
@@ -37,33 +37,33 @@ def date(context: Context, value: str, length: str = "long") -> str:
 
 @pass_context
 def time(context: Context, value: str, length: str = "short") -> str:
-    """The time of a moment, as the school's clock shows it."""
+    """Write the time of a moment in the school's time zone."""
     return format_time(_moment(context, value), _length(length), locale=_locale(context)) if value else ""
 
 
 @pass_context
 def moment(context: Context, value: str, length: str = "short") -> str:
-    """Day and time of a moment, as the school's clock shows it."""
+    """Write day and time of a moment in the school's time zone."""
     return format_datetime(_moment(context, value), _length(length), locale=_locale(context)) if value else ""
 
 
 @pass_context
 def money(context: Context, value: str, currency: str) -> str:
-    """An exact amount in a currency (ISO 4217)."""
+    """Write an exact amount in a currency (ISO 4217)."""
     if not is_currency(currency):
-        raise Misfit("a currency is not one of ISO 4217")
+        raise InvalidVariable("the currency is not a code of ISO 4217")
     return format_currency(_number(value), currency, locale=_locale(context))
 
 
 @pass_context
 def number(context: Context, value: str) -> str:
-    """A number with the locale's separators."""
+    """Write a number with the locale's separators."""
     return format_decimal(_number(value), locale=_locale(context))
 
 
 @pass_context
-def isolated(context: Context, value: Any) -> Any:
-    """What a variable says, line by line, set apart where it runs against the direction of the words around it."""
+def isolate_direction(context: Context, value: Any) -> Any:
+    """Isolate each line of a variable that runs against the direction of the text around it."""
     if not isinstance(value, str) or hasattr(value, "__html__"):
         return value
     against = LEFT if _locale(context).text_direction == "rtl" else RIGHT
@@ -75,7 +75,7 @@ def _runs(line: str, directions: frozenset[str]) -> bool:
 
 
 def default(value: Any, other: str = "") -> Any:
-    """`other` where a variable is empty."""
+    """Return `other` where a variable is empty."""
     return other if isinstance(value, Undefined) or not value else value
 
 
@@ -99,31 +99,31 @@ def _locale(context: Context) -> Locale:
 def _moment(context: Context, value: str) -> dt.datetime:
     zone = cast(ZoneInfo, context.resolve(ZONE))
 
-    def there(text: str) -> dt.datetime:
+    def in_zone(text: str) -> dt.datetime:
         found = dt.datetime.fromisoformat(text)
         return found.astimezone(zone) if found.tzinfo else found.replace(tzinfo=zone)
 
-    return cast(dt.datetime, _parsed(there, value, "moment"))
+    return cast(dt.datetime, _parsed(in_zone, value, "moment"))
 
 
 def _parsed(parse: Any, value: str, what: str) -> Any:
     try:
         return parse(value)
-    except (ValueError, OverflowError) as problem:  # the calendar's ends are not there in every zone
-        raise Misfit(f"a variable is not a {what} (ISO 8601)") from problem
+    except (ValueError, OverflowError) as problem:  # the ends of the calendar do not exist in every zone
+        raise InvalidVariable(f"a variable is not a {what} (ISO 8601)") from problem
 
 
 def _number(value: str) -> Decimal:
     try:
         found = Decimal(value)
     except InvalidOperation as problem:
-        raise Misfit("a variable is not a number") from problem
+        raise InvalidVariable("a variable is not a number") from problem
     if not found.is_finite() or abs(found.adjusted()) > 30:  # noqa: PLR2004  # 1E+999999 would be a million digits
-        raise Misfit("a variable is not a usable number")
+        raise InvalidVariable("a variable is not a usable number")
     return found
 
 
 def _length(length: str) -> Any:
     if length not in LENGTHS:
-        raise Misfit(f"a length is one of {', '.join(LENGTHS)}")
+        raise InvalidVariable(f"a length must be one of {', '.join(LENGTHS)}")
     return length

@@ -1,20 +1,21 @@
-"""What a school's own HTML may hold: nothing runs, nothing tracks.
+"""Checks a school's own HTML: no scripts, no tracking.
 
-Variables stand between tags, where they are escaped.
+Variables are allowed between tags, where they are escaped.
 """
 
 from html.parser import HTMLParser
 
-PROSE = ("p", "br", "hr", "h1", "h2", "h3", "div", "span", "blockquote", "small", "strong", "em", "b", "i", "u", "a")
-TABLES = ("ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td")
-TAGS = frozenset((*PROSE, *TABLES))
-EMPTY = frozenset({"br", "hr"})
+BLOCK_TAGS = ("p", "br", "hr", "h1", "h2", "h3", "div", "blockquote")
+INLINE_TAGS = ("span", "small", "strong", "em", "b", "i", "u", "a")
+TABLE_TAGS = ("ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td")
+TAGS = frozenset((*BLOCK_TAGS, *INLINE_TAGS, *TABLE_TAGS))
+VOID_TAGS = frozenset({"br", "hr"})
 ATTRIBUTES = frozenset({("a", "href"), ("td", "colspan"), ("th", "colspan")})
 SCHEMES = ("https://", "mailto:")
 
 
-def unsound_html(source: str) -> list[str]:
-    """What is wrong, in words; empty where all of it may stand."""
+def find_html_problems(source: str) -> list[str]:
+    """Return what is wrong, in words; nothing for HTML that is allowed."""
     check = _Check(convert_charrefs=False)
     check.feed(source)
     check.close()
@@ -32,37 +33,37 @@ class _Check(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in TAGS:
-            self.wrong.append(f"<{tag}> may not stand here")
+            self.wrong.append(f"<{tag}> is not allowed here")
         for name, value in attrs:
             if (tag, name) not in ATTRIBUTES or "{" in (value or ""):
-                self.wrong.append(f"<{tag}> may not have {name} with this value")
+                self.wrong.append(f"<{tag}> must not have {name} with this value")
             elif name == "href" and not (value or "").strip().lower().startswith(SCHEMES):
-                self.wrong.append("a link begins with https:// or mailto:")
-        if tag not in EMPTY:
+                self.wrong.append("a link must begin with https:// or mailto:")
+        if tag not in VOID_TAGS:
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
-        if tag not in EMPTY:
+        if tag not in VOID_TAGS:
             self.open.pop()
 
     def handle_endtag(self, tag: str) -> None:
         if not self.open or self.open.pop() != tag:
-            self.wrong.append(f"</{tag}> closes nothing")
+            self.wrong.append(f"</{tag}> has no opening tag")
 
     def handle_data(self, data: str) -> None:
-        # A bare "<" before a variable would make a tag of what the variable holds.
+        # A bare "<" before a variable would turn its value into a tag.
         if "<" in data:
             self.wrong.append("write &lt; for <")
 
     def handle_comment(self, _data: str) -> None:
-        self.wrong.append("comments may not stand here")
+        self.wrong.append("comments are not allowed here")
 
     def handle_decl(self, _decl: str) -> None:
-        self.wrong.append("declarations may not stand here")
+        self.wrong.append("declarations are not allowed here")
 
     def unknown_decl(self, _data: str) -> None:
-        self.wrong.append("declarations may not stand here")
+        self.wrong.append("declarations are not allowed here")
 
     def handle_pi(self, _data: str) -> None:
-        self.wrong.append("declarations may not stand here")
+        self.wrong.append("declarations are not allowed here")

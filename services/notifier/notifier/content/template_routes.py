@@ -1,4 +1,4 @@
-"""A school's templates: read, saved, taken back, and shown with made-up variables before anybody is told."""
+"""Routes of a school's templates: read, save, delete, and preview with invented variables."""
 
 import datetime as dt
 from typing import Annotated, Any
@@ -8,9 +8,11 @@ from babel import Locale, UnknownLocaleError
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from notifier.content import builtin, message_builder, renderer, templates
-from notifier.content.template_engine import Texts, Unrenderable, direction, unsound
+from notifier.content import builtin, renderer, templates
+from notifier.content.message_builder import html_page
+from notifier.content.template_engine import Texts, Unrenderable, direction, find_problems
 from notifier.content.templates import Template
+from shared.http.fields import TemplateName, VariableName, VariableValue
 from shared.http.internal_auth import InternalCaller, internal_caller, transactions
 from shared.http.preconditions import DecisionRefused, IfMatch, check_version, etag
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
@@ -19,23 +21,21 @@ router = APIRouter(prefix="/v1", tags=["templates"])
 
 Who = Annotated[InternalCaller, Depends(internal_caller)]
 Rows = Annotated[UnitOfWorkFactory, Depends(transactions)]
-Name = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
-Variable = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
+Name = Annotated[TemplateName, Path()]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
-Value = Annotated[str, StringConstraints(max_length=1000)]
 
 
 class TemplateIn(BaseModel):
-    """Texts by language. `variables` declares what the sender will give; built-in names have theirs already."""
+    """Texts by language. `variables` names those that the sender gives; built-in templates have theirs already."""
 
     model_config = ConfigDict(extra="forbid")
 
-    variables: list[Variable] = Field(default=[], max_length=50)
+    variables: list[VariableName] = Field(default=[], max_length=50)
     texts: dict[Language, Texts] = Field(min_length=1, max_length=50)
 
 
 class TemplateOut(BaseModel):
-    """A template in force. `texts` are the school's own, `builtin` the ones that fill in where it has none."""
+    """A current template. `texts` are the school's own, `builtin` those for languages without an own text."""
 
     name: str
     version: int
@@ -47,7 +47,7 @@ class TemplateOut(BaseModel):
 
     @classmethod
     def of(cls, template: Template) -> "TemplateOut":
-        """As the API shows it."""
+        """Return a template as the API shows it."""
         changed = {name: (template.row or {}).get(name) for name in ("changed_by", "changed_at")}
         return cls(
             name=template.name,
@@ -60,17 +60,17 @@ class TemplateOut(BaseModel):
 
 
 class PreviewIn(BaseModel):
-    """Which language, with which variables (made-up ones fill in), and a draft to show instead of what is saved."""
+    """The language, the variables (invented ones fill gaps), and a draft to show instead of the saved texts."""
 
     model_config = ConfigDict(extra="forbid")
 
     language: str | None = Field(default=None, max_length=35)
-    variables: dict[Variable, Value] = Field(default={}, max_length=50)
+    variables: dict[VariableName, VariableValue] = Field(default={}, max_length=50)
     draft: TemplateIn | None = None
 
 
 class Preview(BaseModel):
-    """The words as they would be sent, in `language`: the nearest that there are words for. `html` is a whole page."""
+    """The content as it would be sent, in `language`: the nearest one that has a text. `html` is a whole page."""
 
     language: str
     direction: str
@@ -83,18 +83,18 @@ class Preview(BaseModel):
 
 @router.get("/templates")
 async def list_templates(who: Who, database: Rows) -> list[TemplateOut]:
-    """Every template that the school can send, by name."""
+    """List every template that the school can send, by name."""
     async with database.request(who.school) as tx:
-        return [TemplateOut.of(template) for template in await templates.all_in_force(tx, who.school)]
+        return [TemplateOut.of(template) for template in await templates.load_all(tx, who.school)]
 
 
 @router.get("/templates/{name}")
 async def read_template(
     name: Name, who: Who, database: Rows, response: Response, version: Annotated[int | None, Query(ge=0)] = None
 ) -> TemplateOut:
-    """One template; its ETag is what a change sends back as If-Match. An older `version` can be read as it was."""
+    """Read one template, or an older `version` of it; a change sends the ETag back as If-Match."""
     async with database.request(who.school) as tx:
-        template = await templates.in_force(tx, who.school, name, version)
+        template = await templates.load(tx, who.school, name, version)
     if not template.exists or (version is not None and template.version != version):
         raise DecisionRefused(404, "not_found")
     response.headers["ETag"] = etag(template.version)
@@ -105,7 +105,7 @@ async def read_template(
 async def save_template(
     name: Name, body: TemplateIn, who: Who, database: Rows, response: Response, match: IfMatch = None
 ) -> TemplateOut:
-    """Save the next version; without If-Match the first. What is being sent keeps the version that it began with."""
+    """Save the next version; without If-Match the first. A notification keeps the version that it was planned with."""
     async with database.request(who.school) as tx:
         template = await _expected(tx, who.school, name, match)
         wanted = _checked(name, body)
@@ -116,7 +116,7 @@ async def save_template(
 async def delete_template(
     name: Name, who: Who, database: Rows, response: Response, match: IfMatch = None
 ) -> TemplateOut:
-    """Take the school's own texts back; built-in ones are in force again."""
+    """Delete the school's own texts; the built-in ones apply again."""
     async with database.request(who.school) as tx:
         template = await _expected(tx, who.school, name, match)
         if not template.own:
@@ -126,43 +126,47 @@ async def delete_template(
 
 @router.post("/templates/{name}/preview")
 async def preview(name: Name, body: PreviewIn, who: Who, database: Rows) -> Preview:
-    """Show it in a language; nothing is saved and nobody is told."""
+    """Show a template in a language; nothing is saved or sent."""
     async with database.request(who.school) as tx:
-        template = _checked(name, body.draft) if body.draft else await templates.in_force(tx, who.school, name)
-        school = await tx.row(renderer.SCHOOL, {"school_id": who.school}) or renderer.UNKNOWN_SCHOOL
+        template = _checked(name, body.draft) if body.draft else await templates.load(tx, who.school, name)
+        school = await renderer.load_school(tx, who.school)
     if not template.exists:
         raise DecisionRefused(404, "not_found")
-    given = {variable: f"<{variable}>" for variable in template.allowed} | builtin.SAMPLE | {"school": school["name"]}
+    given = (
+        {variable: f"<{variable}>" for variable in template.allowed}
+        | builtin.SAMPLE_VARIABLES
+        | {"school": school["name"]}
+    )
     asked_for = body.language or school["language"]
     try:
-        spoken, words = template.say(asked_for, school["language"], school["timezone"], given | body.variables)
+        content = template.render(asked_for, school["language"], school["timezone"], given | body.variables)
     except Unrenderable as problem:
         raise _invalid("variables", [str(problem)]) from problem
-    said = message_builder.Said(words.title, words.body, words.push_title, words.push_body, words.html, spoken)
+    assert content.language is not None
     return Preview(
-        language=spoken,
-        direction=direction(spoken),
-        title=words.title,
-        body=words.body,
-        html=message_builder.page(said),
-        push_title=words.push_title,
-        push_body=words.push_body,
+        language=content.language,
+        direction=direction(content.language),
+        title=content.title,
+        body=content.body,
+        html=html_page(content),
+        push_title=content.push_title,
+        push_body=content.push_body,
     )
 
 
 def _checked(name: str, body: TemplateIn) -> Template:
-    """The texts as a template; 422 naming everything that is wrong."""
+    """Return the texts as a template; 422 naming everything that is wrong."""
     declared = builtin.VARIABLES.get(name) or tuple(body.variables)
     template = Template(name, 0, declared, body.texts)
-    wrong = [f"{tag}: is no language that is known" for tag in body.texts if not _known(tag)]
+    problems = [f"{tag}: it is not a known language" for tag in body.texts if not _is_known(tag)]
     for tag, texts in body.texts.items():
-        wrong += [f"{tag}: {why}" for why in unsound(texts, template.allowed)]
-    if wrong:
-        raise _invalid("texts", wrong)
+        problems += [f"{tag}: {why}" for why in find_problems(texts, template.allowed)]
+    if problems:
+        raise _invalid("texts", problems)
     return template
 
 
-def _known(tag: str) -> bool:
+def _is_known(tag: str) -> bool:
     try:
         Locale.parse(tag, sep="-")
     except (UnknownLocaleError, ValueError):
@@ -170,15 +174,14 @@ def _known(tag: str) -> bool:
     return True
 
 
-def _invalid(field: str, wrong: list[str]) -> DecisionRefused:
-    return DecisionRefused(
-        422, "invalid", errors=[{"loc": ["body", field], "code": "unsound", "message": w} for w in wrong]
-    )
+def _invalid(field: str, problems: list[str]) -> DecisionRefused:
+    errors = [{"loc": ["body", field], "code": "unsound", "message": problem} for problem in problems]
+    return DecisionRefused(422, "invalid", errors=errors)
 
 
 async def _expected(tx: UnitOfWork, school: UUID, name: str, match: int | None) -> Template:
-    """The template that a change is about; 412 when another version is in force, 428 when a version is not named."""
-    template = await templates.in_force(tx, school, name)
+    """Return the template to change; 412 when another version is current, 428 when the request names no version."""
+    template = await templates.load(tx, school, name)
     if match is None and template.version > 0:
         raise DecisionRefused(428, "precondition_needed")
     check_version(match, template.version)
@@ -193,8 +196,8 @@ async def _saved(
     texts: dict[str, Texts] | None,
     response: Response,
 ) -> TemplateOut:
-    next_one = Template(template.name, template.version, variables, texts or {})
-    saved = await templates.save(tx, who.school, next_one, texts, who.person)
+    changed = Template(template.name, template.version, variables, texts or {})
+    saved = await templates.save(tx, who.school, changed, texts, who.person)
     if saved is None:
         raise DecisionRefused(412, "stale")
     response.headers["ETag"] = etag(saved["version"])

@@ -1,26 +1,30 @@
-"""A school's own templates and the built-in ones: which texts are in force, and every version that ever was."""
+"""A school's own templates and the built-in ones: which texts are current, and every version there has been."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
 from notifier.content import builtin
-from notifier.content.template_engine import Texts, Unrenderable, Words, languages, render
+from notifier.content.template_engine import RenderedContent, Texts, Unrenderable, languages, render
 from shared.transactions.unit_of_work import UnitOfWork
 
-IN_FORCE = """
+# Read a school's current template, or all of them.
+SELECT_CURRENT_TEMPLATES = """
 SELECT DISTINCT ON (name) name, version, variables, texts, changed_by, changed_at FROM template
 WHERE school_id = %(school_id)s AND (%(name)s::text IS NULL OR name = %(name)s)
 ORDER BY name, version DESC
 """
-AT_VERSION = """
+
+# Read one version of a school's template.
+SELECT_TEMPLATE_VERSION = """
 SELECT name, version, variables, texts, changed_by, changed_at FROM template
 WHERE school_id = %(school_id)s AND name = %(name)s AND version = %(version)s
 """
-# One statement decides: the version after the one that the writer has seen, or nothing.
-SAVE = """
+
+# Write the version after the one that the writer has seen; no row where another one is current.
+INSERT_TEMPLATE_VERSION = """
 INSERT INTO template (school_id, name, version, variables, texts, changed_by)
 SELECT %(school_id)s, %(name)s, %(seen)s::int + 1, %(variables)s, %(texts)s, %(person)s
 WHERE %(seen)s::int = coalesce((SELECT max(version) FROM template
@@ -46,42 +50,46 @@ class Template:
 
     @property
     def exists(self) -> bool:
-        """Whether there is anything to say."""
+        """Whether the template has any text."""
         return bool(self.own or self.builtin)
 
     @property
     def allowed(self) -> tuple[str, ...]:
         """The variables that its texts may use."""
-        return (*builtin.COMMON, *self.variables)
+        return (*builtin.COMMON_VARIABLES, *self.variables)
 
-    def say(self, asked: str | None, school: str, timezone: str, variables: dict[str, str]) -> tuple[str, Words]:
-        """(language, words): the asked language first, within a language the school's own texts; then what is next.
+    def render(self, asked: str | None, school: str, timezone: str, variables: dict[str, str]) -> RenderedContent:
+        """Render the texts in the first language that has some; within a language the school's own texts come first.
 
-        Raises Unrenderable where there are no texts or a variable is missing.
+        Raise Unrenderable where there are no texts or a variable is missing.
         """
         for language in (*languages(asked, school), *self.own):
             texts = self.own.get(language) or self.builtin.get(language)
             if texts is not None:
-                return language, render(texts, variables, _closest(asked, language), timezone)
+                content = render(texts, variables, _locale_for(asked, language), timezone)
+                return replace(content, language=language)
         raise Unrenderable(f"there is no template {self.name!r}")
 
 
-def _closest(asked: str | None, spoken: str) -> str:
-    """The locale for dates and amounts: the asked one where it is the words' own language, their language elsewhere."""
-    return asked if asked and asked.partition("-")[0] == spoken.partition("-")[0] else spoken
+def _locale_for(asked: str | None, language: str) -> str:
+    """Return the locale for dates and amounts: the asked one where it is of the text's language, else the text's."""
+    return asked if asked and asked.partition("-")[0] == language.partition("-")[0] else language
 
 
-async def in_force(tx: UnitOfWork, school: UUID, name: str, version: int | None = None) -> Template:
-    """A template of a school: the newest, or a version that was pinned (0: the built-in one)."""
+async def load(tx: UnitOfWork, school: UUID, name: str, version: int | None = None) -> Template:
+    """Return a template of a school: the current one, or a version (0: the built-in one)."""
     if version == 0:
         return _of(name, None)
-    query, values = (IN_FORCE, {}) if version is None else (AT_VERSION, {"version": version})
-    return _of(name, await tx.row(query, {"school_id": school, "name": name} | values))
+    ids = {"school_id": school, "name": name}
+    if version is None:
+        return _of(name, await tx.row(SELECT_CURRENT_TEMPLATES, ids))
+    return _of(name, await tx.row(SELECT_TEMPLATE_VERSION, ids | {"version": version}))
 
 
-async def all_in_force(tx: UnitOfWork, school: UUID) -> list[Template]:
-    """Every template that a school can send, by name."""
-    own = {row["name"]: row for row in await tx.rows(IN_FORCE, {"school_id": school, "name": None})}
+async def load_all(tx: UnitOfWork, school: UUID) -> list[Template]:
+    """Return every template that a school can send, by name."""
+    rows = await tx.rows(SELECT_CURRENT_TEMPLATES, {"school_id": school, "name": None})
+    own = {row["name"]: row for row in rows}
     found = [_of(name, own.get(name)) for name in sorted({*own, *builtin.VARIABLES})]
     return [template for template in found if template.exists]
 
@@ -89,7 +97,7 @@ async def all_in_force(tx: UnitOfWork, school: UUID) -> list[Template]:
 async def save(
     tx: UnitOfWork, school: UUID, template: Template, texts: dict[str, Texts] | None, person: UUID | None
 ) -> dict[str, Any] | None:
-    """Write the version after `template`'s, None for texts deletes it; None when somebody else was faster."""
+    """Write the version after `template`'s, None for texts deletes it; None where another writer was faster."""
     values = {
         "school_id": school,
         "name": template.name,
@@ -98,7 +106,7 @@ async def save(
         "texts": None if texts is None else Jsonb({tag: each.parts for tag, each in texts.items()}),
         "person": person,
     }
-    return await tx.row(SAVE, values)
+    return await tx.row(INSERT_TEMPLATE_VERSION, values)
 
 
 def _of(name: str, row: dict[str, Any] | None) -> Template:

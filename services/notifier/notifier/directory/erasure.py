@@ -1,17 +1,17 @@
-"""People who were erased: what stands here of them in plain text goes too; counts and reasons stay.
+"""Erasure of people: their addresses, and texts about them, are removed from the tables; counts and reasons stay.
 
-The event of an erased person says so. A sweep takes the addresses that they were written to, and what was written about
-them, out of the tables: nothing of it is needed to deliver.
+The event of an erased person says so. A sweep removes their addresses and the texts about them: none of it is needed
+to deliver anything.
 """
 
-from notifier.planning import cancel, planner
+from notifier.planning.cancellation import cancel_deliveries
 from shared.transactions.unit_of_work import UnitOfWork
 
-AT_ONCE = 50
+MAX_PEOPLE = 50
 
-# Find people whose words and addresses are still here. A row that the version before wrote does not say whether its
-# person was erased: it shows by being blank.
-ERASED = """
+# Find erased people who have not been dealt with. A row of an earlier version does not say whether its person was
+# erased: it is then a blank one.
+SELECT_ERASED = """
 SELECT p.person_id FROM person p
 WHERE (p.erased OR p.erased IS NULL AND NOT p.active
        AND coalesce(p.given_name, '') = '' AND coalesce(p.family_name, '') = ''
@@ -21,9 +21,9 @@ WHERE (p.erased OR p.erased IS NULL AND NOT p.active
 ORDER BY p.person_id LIMIT %(limit)s
 """
 
-# What was told about a student: by its record, corrections included, or because it named nobody else. What of it is
-# open is stopped; what a worker holds at this moment, by its next claim.
-WORDS = """
+# Remove texts about a student: of a record with its corrections, and of a notification that named no other student.
+# The next claim stops the deliveries that a worker holds at this moment.
+ERASE_TEXTS = """
 WITH about AS (
     SELECT n.notification_id, n.school_id, n.origin FROM notification n
     WHERE jsonb_typeof(n.audience -> 'students') = 'array' AND n.audience -> 'students' ?| %(ids)s
@@ -34,7 +34,7 @@ WITH about AS (
     SELECT n.notification_id FROM notification n JOIN about a ON n.school_id = a.school_id AND n.origin = a.origin
     UNION
     SELECT n.notification_id FROM notification n JOIN about a ON n.escalates = a.notification_id
-), unsaid AS (
+), removed AS (
     DELETE FROM rendering r USING meant WHERE r.notification_id = meant.notification_id
 )
 UPDATE notification n SET title = '', body = '', data = '{}', variables = '{}',
@@ -43,12 +43,12 @@ FROM meant WHERE n.notification_id = meant.notification_id
 RETURNING n.notification_id
 """
 
-# Where they were told. What is open ends as "inactive" at its claim first, and is looked at again.
-ADDRESSES = """
+# Remove their addresses. An open delivery ends as "inactive" at its claim first; a later sweep removes its address.
+ERASE_ADDRESSES = """
 WITH theirs AS (
     SELECT delivery_id, school_id, lower(address) AS address FROM delivery
     WHERE person_id = ANY(%(people)s) AND address <> '' AND state NOT IN ('pending', 'held', 'sending')
-), trusted AS (
+), unsuppressed AS (
     DELETE FROM suppression s USING theirs t
     WHERE s.school_id = t.school_id AND s.channel = 'mail' AND s.target = t.address
 ), grouped AS (
@@ -56,9 +56,12 @@ WITH theirs AS (
 )
 UPDATE delivery d SET address = 'erased:' || d.delivery_id FROM theirs t WHERE d.delivery_id = t.delivery_id
 """
-CHOICES = "DELETE FROM suppression WHERE target = ANY(%(ids)s)"
 
-DONE = """
+# Remove their choices not to receive mail.
+DELETE_CHOICES = "DELETE FROM suppression WHERE target = ANY(%(ids)s)"
+
+# Mark the people as erased of whom nothing is open any more.
+MARK_ERASED = """
 INSERT INTO forgotten (person_id)
 SELECT p.person_id FROM unnest(%(people)s::uuid[]) AS p(person_id)
 WHERE NOT EXISTS (SELECT FROM delivery d WHERE d.person_id = p.person_id AND d.state IN ('pending', 'held', 'sending'))
@@ -66,15 +69,12 @@ ON CONFLICT DO NOTHING
 """
 
 
-async def forget(tx: UnitOfWork) -> int:
-    """Take out what is left of some people; returns how many were looked at."""
-    people = [row["person_id"] for row in await tx.rows(ERASED, {"limit": AT_ONCE})]
+async def erase_people(tx: UnitOfWork) -> None:
+    """Remove what is left of some erased people."""
+    people = [row["person_id"] for row in await tx.rows(SELECT_ERASED, {"limit": MAX_PEOPLE})]
     if people:
         values = {"people": people, "ids": [str(person) for person in people]}
-        for row in await tx.rows(WORDS, values):
-            stopped = await tx.row(cancel.DELIVERIES, row)
-            if stopped and stopped["n"]:
-                await planner.settle(tx, row["notification_id"], stopped["n"])
-        for statement in (ADDRESSES, CHOICES, DONE):
+        for row in await tx.rows(ERASE_TEXTS, values):
+            await cancel_deliveries(tx, row["notification_id"])
+        for statement in (ERASE_ADDRESSES, DELETE_CHOICES, MARK_ERASED):
             await tx.execute(statement, values)
-    return len(people)

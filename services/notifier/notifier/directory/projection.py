@@ -9,7 +9,8 @@ from shared.transactions.unit_of_work import UnitOfWork
 
 TABLES = ("school", "person", "membership", "contact", "device", "preference", "student", "guardianship")
 
-SCHOOLS = """
+# Keep the newest state of schools.
+UPSERT_SCHOOLS = """
 INSERT INTO school (school_id, name, timezone, language, active, mute_details, announces, quiet_starts, quiet_ends,
                     digest_at, office, version)
 SELECT school_id, name, timezone, language, active, mute_details, announces, (quiet ->> 'starts')::time,
@@ -24,8 +25,8 @@ ON CONFLICT (school_id) DO UPDATE SET name = excluded.name, timezone = excluded.
 WHERE school.version < excluded.version
 """
 
-# The parts of a person are replaced whole, and only where the person's own row took the newer version.
-PEOPLE = """
+# Keep the newest state of people. The parts of a person are replaced whole, and only where this row was replaced.
+UPSERT_PEOPLE = """
 INSERT INTO person (person_id, active, language, timezone, given_name, family_name, quiet_starts, quiet_ends, version,
                     erased)
 SELECT person_id, active, language, timezone, given_name, family_name, (quiet ->> 'starts')::time,
@@ -39,23 +40,30 @@ ON CONFLICT (person_id) DO UPDATE SET active = excluded.active, language = exclu
 WHERE person.version < excluded.version
 RETURNING person_id
 """
-FORGET = {
+
+# Remove the parts of people that are replaced.
+DELETE_PARTS = {
     table: f"DELETE FROM {table} WHERE person_id = ANY(%(people)s)"  # noqa: S608  # names of our own
     for table in ("membership", "contact", "device", "preference")
 }
-MEMBERSHIPS = """
+
+# Write the memberships of people.
+INSERT_MEMBERSHIPS = """
 INSERT INTO membership (person_id, school_id, role, grade, starts, ends)
 SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, school_id uuid, role text, grade text,
                                                 starts date, ends date)
 ON CONFLICT DO NOTHING
 """
-CONTACTS = """
+
+# Write the addresses of people.
+INSERT_CONTACTS = """
 INSERT INTO contact (person_id, kind, address)
 SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, kind text, address text)
 ON CONFLICT DO NOTHING
 """
-# A token is unique over all people and belongs to whoever registered it last.
-DEVICES = """
+
+# Write the devices of people. A token belongs to the person who registered it last.
+INSERT_DEVICES = """
 INSERT INTO device (person_id, token, fid, platform, registered_at)
 SELECT DISTINCT ON (token) * FROM jsonb_to_recordset(%(rows)s)
     AS r(person_id uuid, token text, fid text, platform text, registered_at timestamptz)
@@ -64,13 +72,16 @@ ON CONFLICT (token) DO UPDATE SET person_id = excluded.person_id, fid = excluded
     platform = excluded.platform, registered_at = excluded.registered_at
 WHERE device.registered_at <= excluded.registered_at
 """
-PREFERENCES = """
+
+# Write the preferences of people.
+INSERT_PREFERENCES = """
 INSERT INTO preference (person_id, kind, channel, wanted)
 SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, kind text, channel text, wanted boolean)
 ON CONFLICT DO NOTHING
 """
 
-STUDENTS = """
+# Keep the newest state of students.
+UPSERT_STUDENTS = """
 INSERT INTO student (school_id, student_id, grade, active, classes, version)
 SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, student_id uuid, grade text, active boolean,
                                                 classes uuid[], version bigint)
@@ -79,11 +90,15 @@ ON CONFLICT (school_id, student_id) DO UPDATE SET grade = excluded.grade, active
 WHERE student.version < excluded.version
 RETURNING school_id, student_id
 """
-FORGET_GUARDIANS = """
+
+# Remove the guardians of students that are replaced.
+DELETE_GUARDIANS = """
 DELETE FROM guardianship g USING unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS s(school_id, student_id)
 WHERE g.school_id = s.school_id AND g.student_id = s.student_id
 """
-GUARDIANS = """
+
+# Write the guardians of students.
+INSERT_GUARDIANS = """
 INSERT INTO guardianship (school_id, student_id, guardian_id, rank, relationship, custody, billing, emergency)
 SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, student_id uuid, guardian_id uuid, rank integer,
                                                 relationship text, custody boolean, billing boolean,
@@ -92,13 +107,13 @@ ON CONFLICT DO NOTHING
 """
 
 
-async def apply(events: Sequence[Event], tx: UnitOfWork) -> None:
-    """Take the newest state of schools, people and students into the copy; calendars only count as seen."""
+async def apply_events(events: Sequence[Event], tx: UnitOfWork) -> None:
+    """Keep the newest state of schools, people and students; calendars are not needed here."""
     schools = [e for e in events if isinstance(e, SchoolChanged)]
     people = [e for e in events if isinstance(e, PersonChanged)]
     students = [e for e in events if isinstance(e, StudentChanged)]
     if schools:
-        await tx.execute(SCHOOLS, _rows([e.model_dump(mode="json") for e in schools]))
+        await tx.execute(UPSERT_SCHOOLS, _rows([e.model_dump(mode="json") for e in schools]))
     if people:
         await _people(tx, people)
     if students:
@@ -107,16 +122,16 @@ async def apply(events: Sequence[Event], tx: UnitOfWork) -> None:
 
 async def _people(tx: UnitOfWork, people: Sequence[PersonChanged]) -> None:
     states = {e.person_id: e.model_dump(mode="json") | {"erased": e.erased} for e in people}
-    newer = [row["person_id"] for row in await tx.rows(PEOPLE, _rows(list(states.values())))]
+    newer = [row["person_id"] for row in await tx.rows(UPSERT_PEOPLE, _rows(list(states.values())))]
     if not newer:
         return
-    for statement in FORGET.values():
+    for statement in DELETE_PARTS.values():
         await tx.execute(statement, {"people": newer})
     for part, statement in (
-        ("memberships", MEMBERSHIPS),
-        ("contacts", CONTACTS),
-        ("devices", DEVICES),
-        ("preferences", PREFERENCES),
+        ("memberships", INSERT_MEMBERSHIPS),
+        ("contacts", INSERT_CONTACTS),
+        ("devices", INSERT_DEVICES),
+        ("preferences", INSERT_PREFERENCES),
     ):
         rows = [item | {"person_id": str(person)} for person in newer for item in states[person][part]]
         if rows:
@@ -125,19 +140,19 @@ async def _people(tx: UnitOfWork, people: Sequence[PersonChanged]) -> None:
 
 async def _students(tx: UnitOfWork, students: Sequence[StudentChanged]) -> None:
     states = {(e.school_id, e.student_id): e.model_dump(mode="json") for e in students}
-    taken = await tx.rows(STUDENTS, _rows(list(states.values())))
-    newer = [(row["school_id"], row["student_id"]) for row in taken]
+    written = await tx.rows(UPSERT_STUDENTS, _rows(list(states.values())))
+    newer = [(row["school_id"], row["student_id"]) for row in written]
     if not newer:
         return
-    schools, pupils = zip(*newer, strict=True)
-    await tx.execute(FORGET_GUARDIANS, {"schools": list(schools), "students": list(pupils)})
+    schools, ids = zip(*newer, strict=True)
+    await tx.execute(DELETE_GUARDIANS, {"schools": list(schools), "students": list(ids)})
     rows = [
         guardian | {"school_id": str(school), "student_id": str(student), "guardian_id": guardian["person_id"]}
         for school, student in newer
         for guardian in states[school, student]["guardians"]
     ]
     if rows:
-        await tx.execute(GUARDIANS, _rows(rows))
+        await tx.execute(INSERT_GUARDIANS, _rows(rows))
 
 
 def _rows(rows: list[dict[str, Any]]) -> dict[str, str]:

@@ -1,77 +1,79 @@
-"""A provider's breaker: when it is unwell, deliveries wait and burn no attempts. Pure: the time is handed in."""
+"""A provider's circuit breaker: while it is open, deliveries wait and use no attempts. Pure."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-from notifier.domain.delivery import UNWELL, OutcomeKind
+from notifier.domain.delivery import UNHEALTHY, OutcomeKind
 
-Admission = Literal["open", "probe", "closed"]
+Admission = Literal["allowed", "probe", "blocked"]
 
-IN_A_ROW = 20
-"""Of a provider with one bad answer in two, a run this long comes once in a million calls."""
-CONFIG_IN_A_ROW = 5
+FAILURES_TO_OPEN = 20
+"""If a provider fails every second call, a run this long comes once in a million calls."""
+CONFIG_FAILURES_TO_OPEN = 5
 FIRST_PAUSE = 2.0
-LONGEST_PAUSE = 60.0
+MAX_PAUSE = 60.0
 
 
 @dataclass(slots=True)
-class Breaker:
-    """Opens after a run of bad answers, lets one call through after a pause, closes when that one is answered well.
+class CircuitBreaker:
+    """Opens after a run of failures, lets one probe through after a pause, closes when the probe succeeds.
 
-    `now` in seconds of any clock that never goes back. A call begun before the breaker opened changes nothing after it.
+    `now` is in seconds of any clock that never goes back. A call that began before the breaker opened changes nothing
+    after it.
     """
 
     failures: int = 0
-    config: int = 0
-    opened: int = 0
-    until: float = 0.0
+    config_failures: int = 0
+    times_opened: int = 0
+    open_until: float = 0.0
     probing: bool = False
     reason: str = ""
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are being withheld."""
-        return self.opened > 0
+        """Tell whether calls are blocked."""
+        return self.times_opened > 0
 
-    def waits(self, now: float) -> float:
-        """Seconds until it makes sense to ask again; 0 when calls go through or a probe may."""
-        if not self.opened:
+    def seconds_until_retry(self, now: float) -> float:
+        """Return the seconds until a call makes sense; 0 when calls or a probe may go through."""
+        if not self.is_open:
             return 0.0
         if self.probing:
             return FIRST_PAUSE
-        return max(0.0, self.until - now)
+        return max(0.0, self.open_until - now)
 
     def admit(self, now: float) -> Admission:
-        """Whether a call may be made now; `probe`: this one, and no other until it is answered."""
-        if not self.opened:
-            return "open"
-        if self.probing or now < self.until:
-            return "closed"
+        """Decide whether a call may be made now; `probe` allows this one, and no other until it is answered."""
+        if not self.is_open:
+            return "allowed"
+        if self.probing or now < self.open_until:
+            return "blocked"
         self.probing = True
         return "probe"
 
-    def abandon(self) -> None:
-        """The probe was not made after all."""
+    def abandon_probe(self) -> None:
+        """Allow another probe: this one was not made after all."""
         self.probing = False
 
     def record(
-        self, kind: OutcomeKind, reason: str, retry_after: float | None, now: float, *, admitted: Admission
+        self, kind: OutcomeKind, reason: str, retry_after: float | None, now: float, *, admission: Admission
     ) -> bool:
-        """Take an answer into account; True when this one opened the breaker."""
-        if self.opened and admitted != "probe":
+        """Take an answer into account; return True when it opened the breaker."""
+        if self.is_open and admission != "probe":
             return False
-        if kind not in UNWELL:
-            self.failures = self.config = self.opened = 0
+        if kind not in UNHEALTHY:
+            self.failures = self.config_failures = self.times_opened = 0
             self.probing, self.reason = False, ""
             return False
         self.failures += 1
-        self.config = self.config + 1 if kind == "config" else 0
-        if admitted != "probe" and self.failures < IN_A_ROW and self.config < CONFIG_IN_A_ROW:
+        self.config_failures = self.config_failures + 1 if kind == "config" else 0
+        enough = self.failures >= FAILURES_TO_OPEN or self.config_failures >= CONFIG_FAILURES_TO_OPEN
+        if admission != "probe" and not enough:
             return False
-        self.opened += 1
+        self.times_opened += 1
         self.probing = False
         self.reason = reason
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (self.opened - 1))
-        # A probe refused with a Retry-After says when the provider wants to be asked again.
-        self.until = now + max(pause, retry_after or 0.0)
-        return self.opened == 1
+        pause = min(MAX_PAUSE, FIRST_PAUSE * 2 ** (self.times_opened - 1))
+        # A probe that is refused with Retry-After says when the provider wants the next call.
+        self.open_until = now + max(pause, retry_after or 0.0)
+        return self.times_opened == 1

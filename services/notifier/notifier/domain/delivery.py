@@ -1,4 +1,4 @@
-"""Pure rules of the notifier: what becomes of a delivery after a provider answered, and when to try again."""
+"""Rules of a delivery: its states, what a provider's answer leads to, and when to try again. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ DeliveryState = Literal[
     "pending", "held", "sending", "accepted", "failed", "suppressed", "cancelled", "expired", "unknown", "read"
 ]
 
-MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
+TRANSITIONS: dict[DeliveryState, frozenset[DeliveryState]] = {
     "pending": frozenset({"sending", "held", "suppressed", "cancelled", "expired"}),
     "held": frozenset({"pending", "suppressed", "cancelled", "expired"}),
     "sending": frozenset({"pending", "accepted", "failed", "suppressed", "expired", "unknown"}),
@@ -20,70 +20,76 @@ MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
     "unknown": frozenset(),
     "read": frozenset(),
 }
-"""The only moves there are; a resend is a new round, not a move. The database has the same table, `keep_to_moves`."""
+"""All allowed changes of state; a resend is a new round of rows. The trigger `keep_to_moves` has the same table."""
 
-STARTS: frozenset[DeliveryState] = frozenset({"pending", "held", "accepted", "suppressed", "expired"})
-"""How a planned delivery may begin; `accepted` is the inbox, whose provider we are ourselves."""
+INITIAL_STATES: frozenset[DeliveryState] = frozenset({"pending", "held", "accepted", "suppressed", "expired"})
+"""States that a planned delivery may begin with; `accepted` is the inbox, which the notifier keeps itself."""
 
-FINAL = frozenset(state for state, onward in MOVES.items() if onward <= {"read"})
+FINAL_STATES = frozenset(state for state, following in TRANSITIONS.items() if following <= {"read"})
 
-MOST_SILENT = 10
-"""Calls that were never answered: each may have been taken, so a mail may arrive as often."""
-MAX_ATTEMPTS = 200
-"""Refusals for now: with the backoff below, more than a day. What must not come late has an expiry."""
-MAX_PATIENCE = 1440
-CONFIG_SECONDS = 60.0
-"""Wrong credentials are nobody's message's fault: once a minute, for about a day, until somebody mends them."""
-BASE_SECONDS = 4.0
-LONGEST_SECONDS = 600.0
+MAX_UNANSWERED = 10
+"""Calls without an answer: the provider may have accepted each of them, so a mail may arrive as many times."""
+MAX_REFUSALS = 200
+"""Temporary refusals: with the backoff below, more than a day. A message that must not come late has an expiry."""
+MAX_NOT_COUNTED = 1440
+"""Answers that do not count against a delivery: about a day at one call a minute."""
+CONFIG_RETRY_SECONDS = 60.0
+"""Wrong credentials concern no single message: retry once a minute, for about a day, until they are corrected."""
+BACKOFF_BASE_SECONDS = 4.0
+BACKOFF_MAX_SECONDS = 600.0
 
 OutcomeKind = Literal[
     "accepted", "transient", "throttled", "permanent", "bounced", "token_dead", "config", "unknown", "withheld"
 ]
-PATIENT: frozenset[OutcomeKind] = frozenset({"throttled", "config", "withheld"})
-"""What is not held against a delivery: the provider asks for patience, or the fault is ours."""
-UNWELL: frozenset[OutcomeKind] = frozenset({"transient", "throttled", "config", "unknown"})
-"""What says that the provider, or our standing with it, is unwell; anything else says that it works."""
-SURE_BOUNCE = re.compile(r"smtp_5\d\d_5\.(1\.(1|2|3|6|10)|2\.1)")
+NOT_COUNTED: frozenset[OutcomeKind] = frozenset({"throttled", "config", "withheld"})
+"""Outcomes that do not count against a delivery: the provider asks for a pause, or our configuration is wrong."""
+UNHEALTHY: frozenset[OutcomeKind] = frozenset({"transient", "throttled", "config", "unknown"})
+"""Outcomes that say that the provider cannot be used at the moment; every other one says that it works."""
+CERTAIN_BOUNCE = re.compile(r"smtp_5\d\d_5\.(1\.(1|2|3|6|10)|2\.1)")
 """No such mailbox, host or address, moved, null MX, disabled (RFC 3463, RFC 7505)."""
-UNSURE_BOUNCES = 3
+BOUNCES_TO_SUPPRESS = 3
+"""Bounces without a certain reason after which an address is suppressed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tries:
-    """How often a provider has been called for a delivery, this time included, and what came of it.
+class Attempts:
+    """Calls made for a delivery, the present one included.
 
-    `silent` calls were never answered; `patient` ones are not held against it. Each kind has a bound of its own.
+    `unanswered` and `not_counted` are parts of `total`. Each kind has a limit of its own.
     """
 
-    attempts: int
-    silent: int = 0
-    patient: int = 0
+    total: int
+    unanswered: int = 0
+    not_counted: int = 0
 
-    def of(self, kind: OutcomeKind) -> tuple[int, int]:
-        """How often it ended as this time, and how often it may."""
-        if kind in PATIENT:
-            return self.patient, MAX_PATIENCE
+    def after(self, kind: OutcomeKind) -> "Attempts":
+        """Return the counts after the present call has ended."""
+        return Attempts(self.total, self.unanswered + (kind == "unknown"), self.not_counted + (kind in NOT_COUNTED))
+
+    def used_and_allowed(self, kind: OutcomeKind) -> tuple[int, int]:
+        """Return how many attempts ended like this one, and how many may."""
+        if kind in NOT_COUNTED:
+            return self.not_counted, MAX_NOT_COUNTED
         if kind == "unknown":
-            return self.silent, MOST_SILENT
-        return self.attempts - self.silent - self.patient, MAX_ATTEMPTS
+            return self.unanswered, MAX_UNANSWERED
+        return self.total - self.unanswered - self.not_counted, MAX_REFUSALS
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a delivery becomes; `due_in` seconds where it is to be tried again."""
+    """The next state of a delivery; `due_in` is in seconds, for one that is tried again."""
 
     state: DeliveryState
     reason: str | None = None
     due_in: float = 0.0
 
 
-def judge(kind: OutcomeKind, reason: str, tries: Tries, retry_after: float | None, luck: float) -> Verdict:
-    """A provider answered. `luck` in [0, 1) spreads the retries.
+def judge(kind: OutcomeKind, reason: str, attempts: Attempts, retry_after: float | None, jitter: float) -> Verdict:
+    """Decide what follows from an outcome. `jitter` in [0, 1) spreads the retries.
 
-    Retry-After is a floor, never a ceiling (RFC 9110 section 10.2.3). An answer that never came is tried again,
-    because a repeat replaces what the person sees; a delivery that ended in silence is `unknown`. An outage of a day
-    loses nothing, throttling and our own configuration are waited for longer, but nothing is waited for without end.
+    Retry-After is a minimum, never a maximum (RFC 9110 section 10.2.3). A call without an answer is repeated, because
+    the repeat replaces what the person sees; after the last one the delivery is `unknown`. An outage of a day loses
+    nothing; throttling and our own configuration may last longer, but nothing is retried without end.
     """
     if kind == "accepted":
         return Verdict("accepted")
@@ -91,28 +97,23 @@ def judge(kind: OutcomeKind, reason: str, tries: Tries, retry_after: float | Non
         return Verdict("failed", reason)
     if kind == "withheld":
         return Verdict("pending", reason, retry_after or 0.0)
-    spent, most = tries.of(kind)
-    if spent >= most:
+    used, allowed = attempts.used_and_allowed(kind)
+    if used >= allowed:
         return Verdict("unknown" if kind == "unknown" else "failed", reason)
-    pause = CONFIG_SECONDS * (0.5 + luck) if kind == "config" else backoff(spent, luck)
+    pause = CONFIG_RETRY_SECONDS * (0.5 + jitter) if kind == "config" else backoff(used, jitter)
     return Verdict("pending", reason, max(retry_after or 0.0, pause))
 
 
-def suppresses(reason: str, times: int) -> bool:
-    """Whether an address that bounced `times` times is written to no more.
+def should_suppress(reason: str, bounces: int) -> bool:
+    """Tell whether an address that bounced `bounces` times must not be used again.
 
-    A server that says which (enhanced status code) is believed at once; a bare 550 may be a matter of policy or of
-    greylisting gone wrong, so it has to come again.
+    An enhanced status code that names the mailbox is certain. A bare 550 may be policy or a failed greylisting, so it
+    has to come again.
     """
-    return SURE_BOUNCE.fullmatch(reason) is not None or times >= UNSURE_BOUNCES
+    return CERTAIN_BOUNCE.fullmatch(reason) is not None or bounces >= BOUNCES_TO_SUPPRESS
 
 
-def backoff(attempts: int, luck: float) -> float:
-    """Seconds to wait after so many attempts of a kind: between half of a doubling ceiling and all of it."""
-    ceiling = min(LONGEST_SECONDS, BASE_SECONDS * 2 ** min(max(attempts, 1) - 1, 10))
-    return float(ceiling) * (0.5 + luck / 2)
-
-
-def lane(channel: str, *, urgent: bool) -> str:
-    """The queue of permits for a channel."""
-    return f"{channel}.{'urgent' if urgent else 'bulk'}"
+def backoff(attempts: int, jitter: float) -> float:
+    """Return the seconds to wait after so many attempts: between half of a doubling ceiling and all of it."""
+    ceiling = min(BACKOFF_MAX_SECONDS, BACKOFF_BASE_SECONDS * 2 ** min(max(attempts, 1) - 1, 10))
+    return float(ceiling) * (0.5 + jitter / 2)

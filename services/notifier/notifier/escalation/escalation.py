@@ -1,7 +1,8 @@
-"""Somebody must be reached: a case for each student (or person) that is open until one of its people reads.
+"""Escalation of must-reach notifications: a case for each student (or person) is open until one of its people reads.
 
-Cases are due rows: the database's clock says when, a sweep takes the next step, and a restart changes nothing. A step
-is a notification of its own (`escalates` names the first), planned and sent like any other; nobody gets the same twice.
+Cases are due rows: the database's clock decides when, a sweep takes the next step, and a restart changes nothing. Each
+step is a notification of its own (`escalates` names the first one), planned and sent like any other; nobody receives
+the same message twice.
 """
 
 from collections.abc import Sequence
@@ -11,57 +12,48 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
-from notifier.escalation.sql import ASK, CHILD, DUE, END, GO_ON, OPEN, REACHED, UNTOLD
-from notifier.permits import PlanPermit
+from notifier.audience import sql as audience
+from notifier.escalation import sql
+from notifier.permits import PLANNING_LANE, PlanPermit
 from shared.transactions.unit_of_work import UnitOfWork
 
-AT_ONCE = 500
+MAX_CASES = 500
 Case = dict[str, Any]
 
 
 async def open_cases(tx: UnitOfWork, notification: dict[str, Any]) -> None:
-    """Open the cases of a planned notification; one that nobody could be asked about is due at once."""
-    wanted = notification["escalation"]
-    if not wanted:
+    """Open the cases of a planned notification; one without a person to ask is due immediately."""
+    escalation = notification["escalation"]
+    if not escalation:
         return
-    audience = notification["audience"]
-    await tx.execute(
-        OPEN,
-        {
-            "notification_id": notification["notification_id"],
-            "school_id": notification["school_id"],
-            "students": [UUID(each) for each in audience.get("students") or ()],
-            "classes": [UUID(each) for each in audience.get("classes") or ()],
-            "grade": audience.get("grade"),
-            "guardians": "guardian" in (audience.get("roles") or ()),
-            "minutes": wanted["after_minutes"],
-            "deadline": wanted["deadline"],
-        },
-    )
+    values = audience.values(notification["school_id"], notification["audience"]) | {
+        "notification_id": notification["notification_id"],
+        "minutes": escalation["after_minutes"],
+        "deadline": escalation["deadline"],
+    }
+    await tx.execute(sql.OPEN_CASES, values)
 
 
-async def reached(tx: UnitOfWork, notifications: Sequence[UUID], person: UUID) -> None:
-    """Close the cases that a person was asked about, by these notifications: somebody has read it."""
-    await tx.execute(REACHED, {"notifications": list(notifications), "person": person})
+async def close_cases(tx: UnitOfWork, notifications: Sequence[UUID], reader: UUID) -> None:
+    """Close the cases that a person was asked about by these notifications: the person has read one."""
+    await tx.execute(sql.CLOSE_CASES, {"notifications": list(notifications), "reader": reader})
 
 
-async def go_on(tx: UnitOfWork) -> int:
-    """Take the next step of every case that is due; returns how many there were."""
-    cases = await tx.rows(DUE, {"limit": AT_ONCE})
+async def advance_due_cases(tx: UnitOfWork) -> None:
+    """Take the next step of every case that is due."""
     moves: dict[tuple[UUID, str], list[Case]] = {}
-    for case in cases:
-        moves.setdefault((case["notification_id"], next_move(case)), []).append(case)
-    for (notification_id, move), some in sorted(moves.items(), key=str):
-        abouts = [case["about"] for case in some]
-        if move in ("reached", "stopped", "missed"):
-            await tx.execute(END, {"notification_id": notification_id, "abouts": abouts, "state": move})
+    for case in await tx.rows(sql.LOCK_DUE_CASES, {"limit": MAX_CASES}):
+        moves.setdefault((case["notification_id"], next_step(case)), []).append(case)
+    for (notification_id, step), cases in sorted(moves.items(), key=str):
+        abouts = [case["about"] for case in cases]
+        if step in ("reached", "stopped", "missed"):
+            await tx.execute(sql.END_CASES, {"notification_id": notification_id, "abouts": abouts, "state": step})
         else:
-            await _ask(tx, notification_id, move, abouts, some[0])
-    return len(cases)
+            await _ask(tx, notification_id, step, abouts, cases[0])
 
 
-def next_move(case: Case) -> str:
-    """What becomes of a case that is due: how it ends, or the step to take."""
+def next_step(case: Case) -> str:
+    """Return how a due case ends, or which step comes next."""
     if case["over"]:
         return "stopped"
     if case["read"]:
@@ -73,17 +65,27 @@ def next_move(case: Case) -> str:
 
 
 async def _ask(tx: UnitOfWork, notification_id: UUID, step: str, abouts: list[UUID], first: Case) -> None:
-    """Ask the people of one step about some cases; a case with nobody to ask goes on to its next step at once."""
+    """Ask the people of one step about some cases; a case without any takes its next step immediately."""
     ids = {"notification_id": notification_id, "abouts": abouts, "school_id": first["school_id"]}
-    duty = first["audience"].get("responsibility") or "any"
-    asked = await tx.rows(ASK[step], ids | {"responsibility": duty, "step": step})
-    people = sorted({row["person_id"] for row in asked})
-    channels = ["mail"] if step == "mail" else ["push", "mail", "inbox"]
-    untold = [row["person_id"] for row in await tx.rows(UNTOLD, ids | {"people": people, "mail_only": step == "mail"})]
-    if untold:
-        child = uuid7()
-        audience = Jsonb({"people": [str(person) for person in untold], "roles": ["guardian"]})
-        await tx.execute(CHILD, ids | {"child": child, "task": uuid7(), "audience": audience, "channels": channels})
-        tx.permit(PlanPermit(notification_id=child), "planning")
+    responsibility = first["audience"].get("responsibility") or "any"
+    asked = await tx.rows(sql.FIND_ASKED[step], ids | {"responsibility": responsibility, "step": step})
+    await _notify(tx, ids, step, sorted({row["person_id"] for row in asked}))
     minutes = first["escalation"]["after_minutes"]
-    await tx.execute(GO_ON, ids | {"asked": sorted({row["about"] for row in asked}), "minutes": minutes})
+    await tx.execute(sql.ADVANCE_CASES, ids | {"asked": sorted({row["about"] for row in asked}), "minutes": minutes})
+
+
+async def _notify(tx: UnitOfWork, ids: dict[str, Any], step: str, people: list[UUID]) -> None:
+    """Create the step's notification for those of the people who do not have the message yet."""
+    mail_only = step == "mail"
+    rows = await tx.rows(sql.SELECT_WITHOUT_MESSAGE, ids | {"people": people, "mail_only": mail_only})
+    if not rows:
+        return
+    child = uuid7()
+    values = {
+        "child": child,
+        "task": uuid7(),
+        "audience": Jsonb({"people": [str(row["person_id"]) for row in rows], "roles": ["guardian"]}),
+        "channels": ["mail"] if mail_only else ["push", "mail", "inbox"],
+    }
+    await tx.execute(sql.INSERT_STEP_NOTIFICATION, ids | values)
+    tx.permit(PlanPermit(notification_id=child), PLANNING_LANE)

@@ -1,20 +1,22 @@
-"""People's inboxes: what they were told in the app, and what of it they have read."""
+"""People's inboxes: the items in the app, and which of them have been read."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
 from uuid import UUID
 
-from notifier.escalation import escalation
+from notifier.escalation.escalation import close_cases
 from shared.events import InboxChanged, NotificationRead
 from shared.transactions.unit_of_work import UnitOfWork
 
-PEOPLE_AN_EVENT = 1000
-READ_AT_ONCE = 1000
+MAX_PEOPLE_PER_EVENT = 1000
+MAX_MARKED = 1000
 
-PEOPLE = "SELECT person_id FROM inbox_item WHERE notification_id = %(notification_id)s ORDER BY person_id"
+# Find the people who have an item of a notification.
+SELECT_PEOPLE = "SELECT person_id FROM inbox_item WHERE notification_id = %(notification_id)s ORDER BY person_id"
 
-# In the language that the person speaks today, if it was rendered; else as the notification itself says it.
-PAGE = """
+# Read a page of a person's items, newest first: in the person's present language where that was rendered, else with the
+# notification's own text.
+SELECT_ITEMS = """
 SELECT i.item_id, i.notification_id, n.kind, n.urgent, n.correction, n.data, i.created_at, i.read_at, i.acknowledged_at,
        n.escalation IS NOT NULL OR n.escalates IS NOT NULL AS must_reach, r.spoken AS language,
        coalesce(r.title, n.title) AS title, coalesce(r.body, n.body) AS body
@@ -27,15 +29,21 @@ WHERE i.person_id = %(person)s AND i.school_id = (SELECT bound_school()) AND i.w
   AND (%(after)s::bigint IS NULL OR i.item_id < %(after)s) AND (NOT %(unread)s OR i.read_at IS NULL)
 ORDER BY i.item_id DESC LIMIT %(limit)s
 """
-UNREAD = """
+
+# Count the unread items of a person.
+COUNT_UNREAD = """
 SELECT count(*) AS unread FROM inbox_item
 WHERE person_id = %(person)s AND school_id = (SELECT bound_school()) AND read_at IS NULL AND withdrawn_at IS NULL
 """
-HAS = """
+
+# Find an item of a person.
+SELECT_ITEM = """
 SELECT read_at FROM inbox_item WHERE person_id = %(person)s AND notification_id = %(notification_id)s
   AND withdrawn_at IS NULL
 """
-READ = """
+
+# Mark one item read, and acknowledged; no row where nothing changes.
+MARK_READ = """
 WITH item AS (
     UPDATE inbox_item SET read_at = coalesce(read_at, clock_timestamp()),
         acknowledged_at = CASE WHEN %(acknowledged)s THEN clock_timestamp() ELSE acknowledged_at END
@@ -49,8 +57,10 @@ WITH item AS (
 )
 SELECT * FROM item
 """
-# The oldest first, so that what is left over is the newest. `up_to` is what the app has shown: nothing newer is read.
-READ_ALL = """
+
+# Mark items read, the oldest first, so that the newest are left over. `up_to` is the newest item that the app has
+# shown: a later one stays unread.
+MARK_ALL_READ = """
 WITH unread AS (
     SELECT notification_id FROM inbox_item
     WHERE person_id = %(person)s AND school_id = (SELECT bound_school()) AND read_at IS NULL AND withdrawn_at IS NULL
@@ -69,51 +79,55 @@ SELECT * FROM item ORDER BY item_id
 """
 
 
-def tell(
-    tx: UnitOfWork, school: UUID, notification: UUID, people: Sequence[UUID], reason: Literal["added", "read"]
+def announce_change(
+    tx: UnitOfWork,
+    school: UUID,
+    notification: UUID,
+    people: Sequence[UUID],
+    reason: Literal["added", "read"],
 ) -> None:
-    """Let the apps of people know, in events of no more than PEOPLE_AN_EVENT."""
-    for start in range(0, len(people), PEOPLE_AN_EVENT):
-        some = tuple(people[start : start + PEOPLE_AN_EVENT])
+    """Emit that inboxes changed, in events of at most MAX_PEOPLE_PER_EVENT people."""
+    for start in range(0, len(people), MAX_PEOPLE_PER_EVENT):
+        some = tuple(people[start : start + MAX_PEOPLE_PER_EVENT])
         tx.emit(InboxChanged(school_id=school, notification_id=notification, people=some, reason=reason))
 
 
-async def announce(tx: UnitOfWork, notification: dict[str, Any]) -> None:
-    """A planned notification is in these people's inboxes now."""
+async def announce_added(tx: UnitOfWork, notification: dict[str, Any]) -> None:
+    """Emit that a planned notification is in the inboxes of its people."""
     if "inbox" not in notification["channels"]:
         return
-    rows = await tx.rows(PEOPLE, {"notification_id": notification["notification_id"]})
+    rows = await tx.rows(SELECT_PEOPLE, {"notification_id": notification["notification_id"]})
     people = [row["person_id"] for row in rows]
-    tell(tx, notification["school_id"], notification["notification_id"], people, "added")
+    announce_change(tx, notification["school_id"], notification["notification_id"], people, "added")
 
 
-async def read(tx: UnitOfWork, person: UUID, notification_id: UUID, *, acknowledged: bool) -> bool:
+async def mark_read(tx: UnitOfWork, person: UUID, notification_id: UUID, *, acknowledged: bool) -> bool:
     """Mark one item read, and acknowledged; False where the person has no such item. A repeat changes nothing."""
     values = {"person": person, "notification_id": notification_id, "acknowledged": acknowledged}
-    row = await tx.row(READ, values)
+    row = await tx.row(MARK_READ, values)
     if row is None:
-        return await tx.row(HAS, values) is not None
-    await _told_of(tx, [row], acknowledged=acknowledged)
+        return await tx.row(SELECT_ITEM, values) is not None
+    await _announce_read(tx, [row], acknowledged=acknowledged)
     return True
 
 
-async def read_all(tx: UnitOfWork, person: UUID, up_to: int | None) -> int:
-    """Mark everything read up to an item, READ_AT_ONCE of it; how many are unread still."""
-    rows = await tx.rows(READ_ALL, {"person": person, "up_to": up_to, "limit": READ_AT_ONCE})
+async def mark_all_read(tx: UnitOfWork, person: UUID, up_to: int | None) -> int:
+    """Mark items read up to one, at most MAX_MARKED; return how many are still unread."""
+    rows = await tx.rows(MARK_ALL_READ, {"person": person, "up_to": up_to, "limit": MAX_MARKED})
     if rows:
-        await _told_of(tx, rows, acknowledged=False)
-    return await unread(tx, person)
+        await _announce_read(tx, rows, acknowledged=False)
+    return await count_unread(tx, person)
 
 
-async def unread(tx: UnitOfWork, person: UUID) -> int:
-    """How many items a person has not read, in the bound school."""
-    row = await tx.row(UNREAD, {"person": person})
+async def count_unread(tx: UnitOfWork, person: UUID) -> int:
+    """Return how many items a person has not read in the bound school."""
+    row = await tx.row(COUNT_UNREAD, {"person": person})
     assert row is not None
     return int(row["unread"])
 
 
-async def _told_of(tx: UnitOfWork, rows: Sequence[dict[str, Any]], *, acknowledged: bool) -> None:
-    """What was read is told, and who read it has been reached."""
+async def _announce_read(tx: UnitOfWork, rows: Sequence[dict[str, Any]], *, acknowledged: bool) -> None:
+    """Emit that items were read, and close the escalation cases about them."""
     for row in rows:
         tx.emit(
             NotificationRead(
@@ -125,5 +139,5 @@ async def _told_of(tx: UnitOfWork, rows: Sequence[dict[str, Any]], *, acknowledg
             )
         )
     last = rows[-1]
-    tell(tx, last["school_id"], last["notification_id"], [last["person_id"]], "read")
-    await escalation.reached(tx, [row["notification_id"] for row in rows], last["person_id"])
+    announce_change(tx, last["school_id"], last["notification_id"], [last["person_id"]], "read")
+    await close_cases(tx, [row["notification_id"] for row in rows], last["person_id"])

@@ -1,4 +1,4 @@
-"""A person's own inbox."""
+"""Routes of a person's own inbox."""
 
 import datetime as dt
 from typing import Annotated
@@ -19,9 +19,9 @@ Rows = Annotated[UnitOfWorkFactory, Depends(transactions)]
 
 
 class InboxItem(BaseModel):
-    """One thing that a person was told, in `language` (null: in whatever language its sender wrote).
+    """One item, in `language` (null: in the language of its sender, which is unknown).
 
-    `must_reach`: others will be asked until somebody reads it.
+    `must_reach`: further people are asked until one of them reads it.
     """
 
     item_id: int
@@ -40,7 +40,7 @@ class InboxItem(BaseModel):
 
 
 class InboxPage(BaseModel):
-    """Newest first; pass `next` as `after` to go on, it is null on the last page. `unread` counts everything."""
+    """Newest first; pass `next` as `after` to continue, it is null on the last page. `unread` counts all items."""
 
     items: list[InboxItem]
     next: int | None
@@ -48,13 +48,13 @@ class InboxPage(BaseModel):
 
 
 class Unread(BaseModel):
-    """How many items are unread."""
+    """The number of unread items."""
 
     unread: int
 
 
 class ReadAll(BaseModel):
-    """The newest item that the app has shown; without it, everything."""
+    """The newest item that the app has shown; without it, all items are marked."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -80,45 +80,45 @@ async def read_inbox(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     unread: bool = False,
 ) -> InboxPage:
-    """What the person was told at this school, newest first; with `unread`, only what they have not read."""
+    """List the person's items at this school, newest first; `unread` lists only unread ones."""
     async with database.request(who.school) as tx:
         values = {"person": person, "after": after, "limit": limit + 1, "unread": unread}
-        rows = await tx.rows(inbox.PAGE, values)
-        left = await inbox.unread(tx, person)
+        rows = await tx.rows(inbox.SELECT_ITEMS, values)
+        left = await inbox.count_unread(tx, person)
     items = [InboxItem(**row) for row in rows[:limit]]
     return InboxPage(items=items, next=items[-1].item_id if len(rows) > limit else None, unread=left)
 
 
 @router.get("/unread")
 async def count_unread(who: Who, person: Person, database: Rows) -> Unread:
-    """How many items the person has not read."""
+    """Count the items that the person has not read."""
     async with database.request(who.school) as tx:
-        return Unread(unread=await inbox.unread(tx, person))
+        return Unread(unread=await inbox.count_unread(tx, person))
 
 
 @router.post("/read")
 async def read_everything(body: ReadAll, who: Who, person: Person, database: Rows) -> Unread:
-    """Mark everything read up to an item; of very many the oldest thousand, then `unread` says to ask again."""
+    """Mark items read up to one, at most a thousand, the oldest first; repeat the request while `unread` is not 0."""
     async with database.request(who.school) as tx:
-        return Unread(unread=await inbox.read_all(tx, person, body.up_to))
+        return Unread(unread=await inbox.mark_all_read(tx, person, body.up_to))
 
 
 @router.post("/{notification_id}/read")
 async def read_one(notification_id: UUID, who: Who, person: Person, database: Rows) -> Unread:
     """Mark one item read."""
-    return await _read(who, person, database, notification_id, acknowledged=False)
+    return await _mark_read(who, person, database, notification_id, acknowledged=False)
 
 
 @router.post("/{notification_id}/acknowledge")
 async def acknowledge(notification_id: UUID, who: Who, person: Person, database: Rows) -> Unread:
-    """Say that one item has been understood; it is read then, too."""
-    return await _read(who, person, database, notification_id, acknowledged=True)
+    """Acknowledge one item; this marks it read, too."""
+    return await _mark_read(who, person, database, notification_id, acknowledged=True)
 
 
-async def _read(
+async def _mark_read(
     who: InternalCaller, person: UUID, database: UnitOfWorkFactory, notification_id: UUID, *, acknowledged: bool
 ) -> Unread:
     async with database.request(who.school) as tx:
-        if not await inbox.read(tx, person, notification_id, acknowledged=acknowledged):
+        if not await inbox.mark_read(tx, person, notification_id, acknowledged=acknowledged):
             raise DecisionRefused(404, "not_found")
-        return Unread(unread=await inbox.unread(tx, person))
+        return Unread(unread=await inbox.count_unread(tx, person))

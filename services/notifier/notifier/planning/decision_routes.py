@@ -1,4 +1,4 @@
-"""Decisions about notifications that exist: stop, send again; asked by the gateway."""
+"""Routes of decisions about a notification that exists: cancel it, send it again. The gateway calls them."""
 
 import asyncio
 from typing import Annotated
@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, HTTPException
 from psycopg.errors import InsufficientPrivilege
 from pydantic import BaseModel
 
-from notifier.planning import cancel, resend
+from notifier.planning.cancellation import cancel_notification
+from notifier.planning.resend import resend
 from shared.http.internal_auth import InternalCaller, internal_caller, transactions
 from shared.http.preconditions import DecisionRefused
 from shared.transactions.unit_of_work import UnitOfWorkFactory
@@ -17,21 +18,23 @@ router = APIRouter(prefix="/v1", tags=["decisions"])
 
 Who = Annotated[InternalCaller, Depends(internal_caller)]
 Rows = Annotated[UnitOfWorkFactory, Depends(transactions)]
-LOOKS, LOOK_SECONDS = 20, 0.1
-"""A change of the directory is here within milliseconds; when the log is behind, it is better asked for again."""
-CAUGHT_UP = """
+CHECKS, CHECK_SECONDS = 20, 0.1
+"""A change of the directory arrives within milliseconds; if the log is behind, the client should try again later."""
+
+# Find out whether a school's directory is complete up to a version.
+SELECT_CAUGHT_UP = """
 SELECT 1 FROM directory_seen WHERE school_id = %(school)s AND versions @> int8range(1, %(version)s, '[]')
 """
 REFUSALS = {
-    "expired": ("too_late", "It has expired; what is over is not sent again."),
-    "corrected": ("too_late", "Its record was corrected since; what it says is not true any more."),
-    "not_ended": ("conflict", "Only what was sent to its end can be sent again; `state` says how this one stands."),
-    "nobody_failed": ("conflict", "There is nobody whom it failed to reach."),
+    "expired": ("too_late", "The notification has expired; it cannot be sent again."),
+    "corrected": ("too_late", "The record was corrected since; this notification is out of date."),
+    "not_ended": ("conflict", "Only a completed notification can be sent again; `state` is its present state."),
+    "nobody_failed": ("conflict", "The notification failed to reach no one."),
 }
 
 
 class Cancelled(BaseModel):
-    """What a stop came to; `cancelled` deliveries will not be made, what was being sent ends by its outcome."""
+    """The result of a cancel: `cancelled` deliveries will not be made; one under way ends by its outcome."""
 
     notification_id: UUID
     state: str
@@ -39,9 +42,9 @@ class Cancelled(BaseModel):
 
 
 class ResendIn(BaseModel):
-    """The task of the new round; `unknown`: those as well of whom the provider never said anything.
+    """The task of the new round; `unknown` includes deliveries that the provider never answered.
 
-    `directory_version` is the school's when it was asked for: the new addresses have to be here.
+    `directory_version` is the school's at the request: the new addresses must have arrived.
     """
 
     task_id: UUID
@@ -60,13 +63,13 @@ class Resent(BaseModel):
 
 
 @router.post("/notifications/{notification_id}/cancel")
-async def cancel_notification(notification_id: UUID, who: Who, database: Rows) -> Cancelled:
-    """Stop it. 409 `too_late` when it has ended; an id that is not known yet is stopped before it begins."""
+async def cancel(notification_id: UUID, who: Who, database: Rows) -> Cancelled:
+    """Cancel a notification. 409 `too_late` when it has ended; an unknown id is cancelled before it arrives."""
     try:
         async with database.request(who.school) as tx:
-            found = await cancel.cancel(tx, notification_id, who.school)
+            found = await cancel_notification(tx, notification_id, who.school)
     except InsufficientPrivilege as foreign:
-        # Another school's id meets ours in the conflict, where row-level security can only raise.
+        # The id belongs to another school: row-level security can only raise in ON CONFLICT.
         raise DecisionRefused(404, "not_found") from foreign
     if found["state"] == "unknown":
         raise DecisionRefused(404, "not_found")
@@ -76,11 +79,11 @@ async def cancel_notification(notification_id: UUID, who: Who, database: Rows) -
 
 
 @router.post("/notifications/{notification_id}/resend", status_code=202)
-async def resend_notification(notification_id: UUID, body: ResendIn, who: Who, database: Rows) -> Resent:
-    """Send it once more to those whom it failed to reach. The same task asked for again changes nothing."""
-    await _caught_up(database, who.school, body.directory_version)
+async def resend_failed(notification_id: UUID, body: ResendIn, who: Who, database: Rows) -> Resent:
+    """Send a notification again to the people whom it failed to reach. A repeat with the same task changes nothing."""
+    await _wait_for_directory(database, who.school, body.directory_version)
     async with database.request(who.school) as tx:
-        found = await resend.resend(tx, notification_id, body.task_id, silent=body.unknown)
+        found = await resend(tx, notification_id, body.task_id, include_unknown=body.unknown)
     if found is None:
         raise DecisionRefused(404, "not_found")
     if "refused" in found:
@@ -89,10 +92,10 @@ async def resend_notification(notification_id: UUID, body: ResendIn, who: Who, d
     return Resent(notification_id=notification_id, **found)
 
 
-async def _caught_up(database: UnitOfWorkFactory, school: UUID, version: int) -> None:
-    for _ in range(LOOKS):
+async def _wait_for_directory(database: UnitOfWorkFactory, school: UUID, version: int) -> None:
+    for _ in range(CHECKS):
         async with database.begin() as tx:
-            if version == 0 or await tx.row(CAUGHT_UP, {"school": school, "version": version}) is not None:
+            if version == 0 or await tx.row(SELECT_CAUGHT_UP, {"school": school, "version": version}) is not None:
                 return
-        await asyncio.sleep(LOOK_SECONDS)
-    raise HTTPException(503, "the directory has not come this far yet", {"Retry-After": "5"})
+        await asyncio.sleep(CHECK_SECONDS)
+    raise HTTPException(503, "the directory is not complete up to this version yet", {"Retry-After": "5"})

@@ -1,4 +1,4 @@
-"""What is read of notifications: the answer and the statements that select it."""
+"""Answers about notifications, and the statements that select them."""
 
 from uuid import UUID
 
@@ -16,7 +16,7 @@ class NotificationRead(NotificationShown):
 
 
 class NotificationPage(BaseModel):
-    """Newest first; ask again with `next` to go on, it is null on the last page."""
+    """Newest first; pass `next` as `after` to continue, it is null on the last page."""
 
     items: list[NotificationRead]
     next: UUID | None

@@ -1,17 +1,17 @@
-"""Read routes of the notifier; asked by the gateway with an internal token, answered within one school."""
+"""Routes that read notifications; the gateway calls them with an internal token, for one school."""
 
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, HTTPException, Query
 
-from notifier.planning import planner
 from notifier.planning.notification_reads import (
     LIST_NOTIFICATIONS,
     READ_NOTIFICATION,
     NotificationPage,
     NotificationRead,
 )
+from notifier.sending import progress
 from shared.events.values import Kind
 from shared.http.internal_auth import InternalCaller, internal_caller, transactions
 from shared.transactions.unit_of_work import UnitOfWorkFactory
@@ -25,12 +25,12 @@ async def read_notification(
     who: Annotated[InternalCaller, Depends(internal_caller)],
     database: Annotated[UnitOfWorkFactory, Depends(transactions)],
 ) -> NotificationRead:
-    """One notification with its counts."""
+    """Read one notification with its counts."""
     async with database.request(who.school) as tx:
         found = await READ_NOTIFICATION.first(tx, id=notification_id)
         if found is None:
             raise HTTPException(404, "no such notification in this school")
-        return found.model_copy(update={"counts": await planner.count(tx, notification_id)})
+        return found.model_copy(update={"counts": await progress.count_deliveries(tx, notification_id)})
 
 
 @router.get("/notifications")
@@ -42,7 +42,7 @@ async def list_notifications(
     after: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> NotificationPage:
-    """Notifications of the school, newest first."""
+    """List the notifications of the school, newest first."""
     async with database.request(who.school) as tx:
         found = await LIST_NOTIFICATIONS.all(tx, kind=kind, state=state, after=after, limit=limit + 1)
     items = found[:limit]

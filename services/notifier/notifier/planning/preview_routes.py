@@ -1,12 +1,13 @@
-"""A dry run: whom a notification would reach, by the very statements that plan it."""
+"""Route of a preview: the people whom a notification would reach, found by the statements that plan it."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
-from notifier.planning import sql as planning_sql
+from notifier.audience import sql as audience
+from notifier.planning import planner, sql
 from shared.events import Audience
 from shared.events.values import Channel, Kind
 from shared.http.internal_auth import InternalCaller, internal_caller, transactions
@@ -14,12 +15,11 @@ from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1", tags=["notifications"])
 
-NAMED = 100
-NOBODY_YET = UUID(int=0)
+MAX_NAMED = 100
 
 
 class PreviewIn(BaseModel):
-    """A notification as far as it decides who is reached."""
+    """The parts of a notification that decide which people it reaches."""
 
     audience: Audience
     kind: Kind
@@ -28,9 +28,9 @@ class PreviewIn(BaseModel):
 
 
 class ChannelPreview(BaseModel):
-    """`deliveries` will be made, `held` of them after quiet hours; `suppressed` counts the others by reason.
+    """`deliveries` would be made, `held` of them after quiet hours; `suppressed` counts the others by reason.
 
-    `languages` counts people by the language that they will read.
+    `languages` counts people by the language of their text.
     """
 
     deliveries: int = 0
@@ -41,14 +41,14 @@ class ChannelPreview(BaseModel):
 
 
 class Unreachable(BaseModel):
-    """Somebody whom no channel would reach, and why: `channel: reason`."""
+    """A person whom no channel would reach; each reason is `channel: reason`."""
 
     person_id: UUID
     reasons: list[str]
 
 
 class Preview(BaseModel):
-    """`people` are meant; `unreachable` of them by no channel, the first of them named."""
+    """`people` are in the audience; no channel reaches `unreachable` of them, the first of whom are named."""
 
     people: int
     channels: dict[str, ChannelPreview]
@@ -62,22 +62,16 @@ async def preview(
     who: Annotated[InternalCaller, Depends(internal_caller)],
     database: Annotated[UnitOfWorkFactory, Depends(transactions)],
 ) -> Preview:
-    """What would be planned now, without planning it."""
-    as_planned: dict[str, Any] = {
-        "notification_id": NOBODY_YET,
-        "school_id": who.school,
-        "kind": body.kind,
-        "urgent": body.urgent,
-        "expires_at": None,
-        "group_id": None,
-        "round": 1,
-        "channels": list(body.channels),
-        "audience": body.audience.model_dump(mode="json"),
-        "escalation": None,
-        "origin_version": 0,
-    }
+    """Count what would be planned now, without planning it."""
+    values = (
+        audience.values(who.school, body.audience.model_dump(mode="json"))
+        | planner.recipient_values(body.kind, body.channels, urgent=body.urgent)
+        | {"limit": MAX_NAMED}
+    )
     async with database.request(who.school) as tx:
-        counts, nobody, people = await planning_sql.preview(tx, as_planned, NAMED)
+        (people,) = await tx.rows(sql.COUNT_AUDIENCE, values)
+        counts = await tx.rows(sql.COUNT_RECIPIENTS, values)
+        unreachable = await tx.rows(sql.SELECT_UNREACHABLE, values)
     channels: dict[str, ChannelPreview] = {channel: ChannelPreview() for channel in body.channels}
     for row in counts:
         found = channels[row["channel"]]
@@ -89,8 +83,8 @@ async def preview(
         found.held += row["deliveries"] if row["held"] else 0
         found.languages[row["language"]] = found.languages.get(row["language"], 0) + row["people"]
     return Preview(
-        people=people,
+        people=people["n"],
         channels=channels,
-        unreachable=nobody[0]["total"] if nobody else 0,
-        unreachable_people=[Unreachable(person_id=row["person_id"], reasons=row["reasons"]) for row in nobody],
+        unreachable=unreachable[0]["total"] if unreachable else 0,
+        unreachable_people=[Unreachable(person_id=row["person_id"], reasons=row["reasons"]) for row in unreachable],
     )

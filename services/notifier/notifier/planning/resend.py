@@ -1,20 +1,20 @@
-"""Resend: a round more for those whom a notification failed to reach, at the addresses they have now."""
+"""Resend: one more round for the people whom a notification failed to reach, at the addresses of today."""
 
 from typing import Any
 from uuid import UUID
 
-from notifier.planning import planner
-from notifier.planning import sql as planning_sql
-from shared.events import NotificationPlanned
+from notifier.planning import planner, sql
+from notifier.sending import progress
+from shared.events.notifications import SEND_TASK
 from shared.jobs.task_status import track
 from shared.transactions.unit_of_work import UnitOfWork
 
-FAILED_STATES = ("failed",)
-SILENT_STATES = ("failed", "unknown")
-"""What never answered may have arrived: only whoever asks for it gets it a second time."""
+FAILED = ("failed",)
+FAILED_OR_UNKNOWN = ("failed", "unknown")
+"""A delivery without an answer may have arrived: a second one is sent only where the request includes it."""
 
-# One statement decides: ended, not over, somebody failed. The task is the new round's.
-REOPEN = """
+# Open the next round of a notification that has ended, is still valid and failed to reach a person.
+OPEN_ROUND = """
 UPDATE notification n SET state = 'sending', round = round + 1, task_id = %(task_id)s, completed_at = NULL,
     told_at = clock_timestamp()
 WHERE n.notification_id = %(notification_id)s AND n.state = 'completed' AND n.retracted_at IS NULL
@@ -24,51 +24,54 @@ WHERE n.notification_id = %(notification_id)s AND n.state = 'completed' AND n.re
               HAVING bool_or(d.state = ANY(%(states)s)) AND NOT bool_or(d.state IN ('accepted', 'read')))
 RETURNING n.*
 """
-FOUND = """
-SELECT n.state, n.round, n.planned, n.task_id, n.expires_at <= clock_timestamp() AS expired,
-       n.retracted_at IS NOT NULL AS corrected,
+
+# Read what a refusal or a repeat is answered with.
+SELECT_STANDING = """
+SELECT n.state, n.round, n.expires_at <= clock_timestamp() AS expired, n.retracted_at IS NOT NULL AS corrected,
        EXISTS (SELECT FROM task_track t WHERE t.task_id = %(task_id)s) AS repeated
 FROM notification n WHERE n.notification_id = %(notification_id)s
 """
 
+# Count the suppressed deliveries of all rounds.
+COUNT_SUPPRESSED = """
+SELECT count(*) AS n FROM delivery WHERE notification_id = %(notification_id)s AND state = 'suppressed'
+"""
 
-async def resend(tx: UnitOfWork, notification_id: UUID, task_id: UUID, *, silent: bool) -> dict[str, Any] | None:
+
+async def resend(
+    tx: UnitOfWork, notification_id: UUID, task_id: UUID, *, include_unknown: bool
+) -> dict[str, Any] | None:
     """Plan the next round under its own task; None for an unknown notification.
 
-    {"round", "task_id", "planned"} of the new round, or of nothing new where this task has been opened before
-    ({"repeated": True}), or {"refused": why, "state"}: `expired`, `corrected`, `not_ended`, `nobody_failed`.
+    Return {"round", "task_id", "planned", "repeated"}; a task that has been opened before plans nothing again
+    ("repeated": True). Return {"refused": why, "state"} for `expired`, `corrected`, `not_ended`, `nobody_failed`.
     """
     ids = {"notification_id": notification_id, "task_id": task_id}
-    found = await tx.row(FOUND, ids)
-    if found is None:
+    standing = await tx.row(SELECT_STANDING, ids)
+    if standing is None:
         return None
-    if found["repeated"]:
-        return {"task_id": task_id, "round": found["round"], "planned": 0, "repeated": True}
-    states = list(SILENT_STATES if silent else FAILED_STATES)
-    notification = await tx.row(REOPEN, ids | {"states": states})
+    if standing["repeated"]:
+        return {"task_id": task_id, "round": standing["round"], "planned": 0, "repeated": True}
+    states = {"states": list(FAILED_OR_UNKNOWN if include_unknown else FAILED)}
+    notification = await tx.row(OPEN_ROUND, ids | states)
     if notification is None:
-        ended = found["state"] == "completed"
-        over = "corrected" if found["corrected"] else "expired" if found["expired"] else None
-        why = over or ("nobody_failed" if ended else "not_ended")
-        return {"refused": why, "state": found["state"]}
+        return {"refused": _refusal(standing), "state": standing["state"]}
     channels = [channel for channel in notification["channels"] if channel != "inbox"]
-    values = planning_sql.parameters(notification) | {"group_id": None, "channels": channels, "states": states}
-    counts = await tx.rows(planning_sql.RESEND, values)
-    planned = await planner.release(tx, notification, counts)
-    about = {"notification_id": notification_id, "school_id": notification["school_id"], "task_id": task_id}
-    suppressed = await tx.row(SUPPRESSED, ids)
-    tx.emit(
-        NotificationPlanned(
-            **about,
-            planned=notification["planned"] + planned,
-            suppressed=suppressed["n"] if suppressed else 0,
-        )
-    )
-    await track(tx, task_id, school_id=notification["school_id"], kind=planner.KIND, state="running", total=planned)
-    await planner.settle(tx, notification_id, 0)
+    # Without the group: each of its schools sends again to its own people.
+    values = planner.plan_values(notification) | {"group_id": None, "channels": channels}
+    counts = await tx.rows(sql.INSERT_RESEND, values | states)
+    row = await planner.start_round(tx, notification, counts)
+    suppressed = await tx.row(COUNT_SUPPRESSED, ids)
+    tx.emit(planner.planned_event(row, suppressed["n"] if suppressed else 0))
+    planned = row["round_planned"]
+    await track(tx, task_id, school_id=row["school_id"], kind=SEND_TASK, state="running", total=planned)
+    await progress.complete_if_done(tx, notification_id)
     return {"task_id": task_id, "round": notification["round"], "planned": planned, "repeated": False}
 
 
-SUPPRESSED = """
-SELECT count(*) AS n FROM delivery WHERE notification_id = %(notification_id)s AND state = 'suppressed'
-"""
+def _refusal(standing: dict[str, Any]) -> str:
+    if standing["corrected"]:
+        return "corrected"
+    if standing["expired"]:
+        return "expired"
+    return "nobody_failed" if standing["state"] == "completed" else "not_ended"

@@ -1,23 +1,22 @@
-"""The outside world of the notifier: push and mail providers behind one small Protocol.
+"""Push and mail providers behind one small Protocol.
 
-A courier never raises for what a provider answers: every answer is an Outcome, and so is silence.
+A courier never raises for what a provider answers: every answer is an Outcome, and so is a missing one.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-OutcomeKind = Literal[
-    "accepted", "transient", "throttled", "permanent", "bounced", "token_dead", "config", "unknown", "withheld"
-]
+from notifier.domain.delivery import OutcomeKind
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a provider said. `retry_after` in seconds; `reason` is a code, never an address or a text.
+    """A provider's answer. `retry_after` is in seconds; `reason` is a code, never an address or a text.
 
-    accepted: taken over. transient: not now. throttled: too fast. permanent: never. token_dead: forget this token.
-    bounced: there is no such mailbox. config: our credentials or sender are wrong, no message would pass.
-    unknown: no answer came, it may have been taken. withheld: no call was made, the provider is being left alone.
+    accepted: the provider delivers it. transient: not at the moment. throttled: too fast. permanent: never.
+    token_dead: the device is not registered any more. bounced: there is no such mailbox. config: our credentials or
+    sender are wrong, so no message would pass. unknown: no answer came, the provider may have accepted it.
+    withheld: no call was made, the circuit is open.
     """
 
     kind: OutcomeKind
@@ -52,10 +51,10 @@ M_contra = TypeVar("M_contra", contravariant=True)
 
 
 class Courier(Protocol[M_contra]):
-    """Hands messages to one provider."""
+    """Sends messages to one provider."""
 
     async def send(self, message: M_contra) -> Outcome:
-        """Hand one message over; returns within the courier's own time limit."""
+        """Send one message; return within the courier's own time limit."""
 
     async def close(self) -> None:
-        """Give connections back."""
+        """Close the connections."""

@@ -17,38 +17,49 @@ from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError
 
 from notifier.providers import Outcome, Push
-from notifier.providers.fcm_credentials import AccessTokens, ServiceAccount
-from notifier.providers.fcm_responses import OURS, UNAUTHENTICATED, read_answer
+from notifier.providers.fcm_credentials import AccessTokens, Fetch, ServiceAccount
+from notifier.providers.fcm_responses import OWN_TOKEN_REFUSED, UNAUTHENTICATED, outcome_of
 
-PAYLOAD_BYTES = 4096
+MAX_PAYLOAD_BYTES = 4096
 """Keys and values of notification and data together (ErrorCode, "Message too big")."""
 TIMEOUT = dt.timedelta(seconds=15)
 CONNECT_TIMEOUT = dt.timedelta(seconds=5)
 PING_INTERVAL = dt.timedelta(seconds=20)
 PING_TIMEOUT = dt.timedelta(seconds=10)
-STREAMS = 100
-"""Calls that one HTTP/2 connection carries at once: more would wait in the client."""
+STREAMS_PER_CONNECTION = 100
+"""Calls that one HTTP/2 connection carries at the same time: more would wait in the client."""
 NEVER_SENT = "client error (Connect)"
-"""How hyper says that no connection came about. pyreqwest's ConnectError alone also covers lost connections."""
+"""hyper's message where no connection was made. pyreqwest's ConnectError alone also covers lost connections."""
 APNS_URGENT, APNS_NORMAL = "10", "5"
-LONGEST_TTL_SECONDS = 28 * 86_400
+MAX_TTL_SECONDS = 28 * 86_400
 
 
 class FcmCourier:
-    """Sends pushes; at most `concurrency` calls at once, one connection per hundred of them."""
+    """Sends pushes: at most `concurrency` calls at once, one connection per hundred of them.
 
-    def __init__(self, base_url: str, account: Path, *, ca_file: Path | None = None, concurrency: int = 200) -> None:
+    `fetch` replaces the token endpoint that the service-account file names.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        account: Path,
+        *,
+        ca_file: Path | None = None,
+        concurrency: int = 200,
+        fetch: Fetch | None = None,
+    ) -> None:
         project = json.loads(account.read_text(encoding="utf-8"))["project_id"]
         self._url = f"{base_url.rstrip('/')}/v1/projects/{project}/messages:send"
         self._account = ServiceAccount(account, ca_file)
-        self._tokens = AccessTokens(self._account.fetch)
+        self._tokens = AccessTokens(fetch or self._account.fetch)
         self._limit = asyncio.Semaphore(concurrency)
-        self._clients = [_client(ca_file) for _ in range(ceil(concurrency / STREAMS))]
-        self._turn = itertools.cycle(self._clients)
+        self._clients = [_client(ca_file) for _ in range(ceil(concurrency / STREAMS_PER_CONNECTION))]
+        self._next_client = itertools.cycle(self._clients)
 
     async def send(self, message: Push) -> Outcome:
-        """Hand one push to FCM, in one call."""
-        if payload_bytes(message) > PAYLOAD_BYTES:
+        """Send one push to FCM, in one call."""
+        if payload_bytes(message) > MAX_PAYLOAD_BYTES:
             return Outcome("permanent", "payload_over_4096_bytes")
         async with self._limit:
             try:
@@ -56,12 +67,12 @@ class FcmCourier:
             except GoogleAuthError as problem:
                 if isinstance(problem, RefreshError) and not problem.retryable:
                     return Outcome("config", "credentials_refused")
-                return Outcome("transient", "token_endpoint_away")
+                return Outcome("transient", "token_endpoint_unavailable")
             return await self._post(payload(message), bearer)
 
     async def _post(self, content: bytes, bearer: str) -> Outcome:
         request = (
-            next(self._turn)
+            next(self._next_client)
             .post(self._url)
             .bearer_auth(bearer)
             .header("content-type", "application/json")
@@ -72,14 +83,14 @@ class FcmCourier:
             response = await request.send()
             status, body = response.status, bytes(await response.bytes())
         except PyreqwestError as problem:
-            if never_sent(problem):
+            if was_never_sent(problem):
                 return Outcome("transient", "no_connection")
             return Outcome("unknown", type(problem).__name__)
-        outcome = read_answer(status, body, response.headers)
+        outcome = outcome_of(status, body, response.headers)
         if status != UNAUTHENTICATED:
-            self._tokens.proved(bearer)
-        elif outcome.reason in OURS:
-            return Outcome(self._tokens.refused(bearer), outcome.reason)
+            self._tokens.mark_accepted(bearer)
+        elif outcome.reason in OWN_TOKEN_REFUSED:
+            return Outcome(self._tokens.mark_refused(bearer), outcome.reason)
         return outcome
 
     async def close(self) -> None:
@@ -106,20 +117,20 @@ def _client(ca_file: Path | None) -> Client:
     return builder.build()
 
 
-def never_sent(problem: PyreqwestError) -> bool:
-    """Whether it is certain that no byte of the request left: there was no connection to send it on."""
+def was_never_sent(problem: PyreqwestError) -> bool:
+    """Tell whether certainly no byte of the request was sent: there was no connection to send it on."""
     causes = problem.details.get("causes") if isinstance(problem, DetailedPyreqwestError) else None
     return any(cause["message"] == NEVER_SENT for cause in causes or [])
 
 
 def payload_bytes(push: Push) -> int:
-    """What counts against the limit: keys and values of notification and data, in UTF-8."""
+    """Return what counts against the limit: keys and values of notification and data, in UTF-8."""
     counted = {"title": push.title, "body": push.body}.items(), push.data.items()
     return sum(len(key.encode()) + len(value.encode()) for key, value in itertools.chain(*counted))
 
 
 def payload(push: Push) -> bytes:
-    """The message as FCM takes it; a repeat with the same tag replaces what the person sees."""
+    """Return the request's body; a repeat with the same tag replaces what the person sees."""
     android: dict[str, Any] = {
         "priority": "HIGH" if push.urgent else "NORMAL",
         "collapse_key": push.tag,
@@ -131,7 +142,7 @@ def payload(push: Push) -> bytes:
     }
     webpush: dict[str, str] = {"Urgency": "high" if push.urgent else "normal"}
     if push.ttl_seconds is not None:
-        ttl = max(0, min(push.ttl_seconds, LONGEST_TTL_SECONDS))
+        ttl = max(0, min(push.ttl_seconds, MAX_TTL_SECONDS))
         android["ttl"] = f"{ttl}s"
         apns["apns-expiration"] = str(int(dt.datetime.now(dt.UTC).timestamp()) + ttl)
         webpush["TTL"] = str(ttl)
@@ -147,9 +158,9 @@ def payload(push: Push) -> bytes:
 
 
 def target(push: Push) -> dict[str, str]:
-    """`fid` for an app that registered by its installation id, which then is its address; else `token`.
+    """Return `fid` for an app that registered by its installation id, which then is its address; else `token`.
 
-    An installation id that is only known beside a registration token is not registered with FCM: an app has one
-    or the other, and getToken() ends the registration of the id. `Message.token` is deprecated but still takes both.
+    An installation id that is known only beside a registration token is not registered with FCM: an app has one or the
+    other, and getToken() ends the registration of the id. `Message.token` is deprecated but still accepts both.
     """
     return {"fid": push.fid} if push.fid and push.fid == push.token else {"token": push.token}

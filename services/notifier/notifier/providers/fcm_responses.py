@@ -1,4 +1,4 @@
-"""What FCM's answers mean (https://firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode)."""
+"""Reads FCM's answers (https://firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode)."""
 
 import datetime as dt
 import email.utils
@@ -12,15 +12,15 @@ OK, BAD_REQUEST, UNAUTHENTICATED, TOO_LARGE, THROTTLED, SERVER_ERROR = 200, 400,
 
 THROTTLE_SECONDS = 60.0
 """For a 429 without Retry-After (https://firebase.google.com/docs/cloud-messaging/scale-fcm)."""
-LONGEST_WAIT_SECONDS = 86_400.0
+MAX_WAIT_SECONDS = 86_400.0
 TARGETS = frozenset({"message.token", "message.fid"})
 BAD_TOKEN = "The registration token is not a valid FCM registration token"  # noqa: S105  # documented text
-OURS = frozenset({"UNAUTHENTICATED", "401"})
-"""A 401 about our own token; THIRD_PARTY_AUTH_ERROR is about the APNs key or the web push key at Firebase."""
+OWN_TOKEN_REFUSED = frozenset({"UNAUTHENTICATED", "401"})
+"""A 401 about our access token; THIRD_PARTY_AUTH_ERROR is about the APNs key or the web push key at Firebase."""
 
 
-def read_answer(status: int, body: bytes, headers: Mapping[str, str]) -> Outcome:
-    """What an answer means for the message; never raises, whatever came."""
+def outcome_of(status: int, body: bytes, headers: Mapping[str, str]) -> Outcome:
+    """Return what an answer means for the message; never raise, whatever the answer is."""
     answer = _object(body)
     wait = retry_after(headers.get("retry-after"), dt.datetime.now(dt.UTC))
     error = answer.get("error")
@@ -28,7 +28,7 @@ def read_answer(status: int, body: bytes, headers: Mapping[str, str]) -> Outcome
     code = _code(error) or str(status)
     if status == OK:
         name = answer.get("name")
-        # Whatever this is, it is not FCM's answer: it may or may not have been taken.
+        # This is not FCM's answer: the message may or may not have been accepted.
         return (
             Outcome("accepted", provider_id=name.rpartition("/")[2]) if _text(name) else Outcome("unknown", "no_name")
         )
@@ -40,24 +40,24 @@ def read_answer(status: int, body: bytes, headers: Mapping[str, str]) -> Outcome
         return Outcome("throttled", code, retry_after=THROTTLE_SECONDS if wait is None else wait)
     if status >= SERVER_ERROR:
         return Outcome("transient", code, retry_after=wait)
-    # Another project, another sender, no permission, a path that is not there, a redirect: no message would pass.
+    # Another project, another sender, no permission, an unknown path, a redirect: no message would pass.
     return Outcome("config", code, retry_after=wait)
 
 
 def retry_after(value: str | None, now: dt.datetime) -> float | None:
-    """Seconds to wait, at most a day (RFC 9110 section 10.2.3: delay-seconds or an HTTP date); None if not usable."""
+    """Return the seconds to wait, at most a day (RFC 9110 section 10.2.3); None for an unusable header."""
     if not value:
         return None
     text = value.strip()
     if text.isascii() and text.isdigit():
-        return min(float(text), LONGEST_WAIT_SECONDS)
+        return min(float(text), MAX_WAIT_SECONDS)
     try:
         when = email.utils.parsedate_to_datetime(text)
     except ValueError:
         return None
     if when.tzinfo is None:
         return None
-    return min(max(0.0, (when - now).total_seconds()), LONGEST_WAIT_SECONDS)
+    return min(max(0.0, (when - now).total_seconds()), MAX_WAIT_SECONDS)
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def _code(error: Mapping[str, Any]) -> str | None:
 
 
 def _about_target(error: Mapping[str, Any]) -> bool:
-    """The field is named, or nothing but the documented text says it."""
+    """Tell whether the error is about the token: it names the field, or has the documented text and no field."""
     fields = {
         violation.get("field")
         for detail in _dicts(error.get("details"))

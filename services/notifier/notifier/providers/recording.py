@@ -1,4 +1,4 @@
-"""A courier that keeps what it is given: for tests, and for a channel that has no provider configured."""
+"""Couriers without a provider: one that records for tests, and one for a channel that is not configured."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -9,30 +9,30 @@ M = TypeVar("M")
 
 
 class Recording(Generic[M]):
-    """Accepts everything, or answers what `answer` says."""
+    """Records messages. `answer` may be replaced at any time; None accepts everything."""
 
     def __init__(self, answer: Callable[[M], Outcome] | None = None) -> None:
         self.sent: list[M] = []
-        self._answer = answer
+        self.answer = answer
 
     async def send(self, message: M) -> Outcome:
-        """Keep it."""
+        """Record a message."""
         self.sent.append(message)
-        return self._answer(message) if self._answer else Outcome("accepted", provider_id=str(len(self.sent)))
+        return self.answer(message) if self.answer else Outcome("accepted", provider_id=str(len(self.sent)))
 
     async def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: there is no connection."""
 
 
 class Unconfigured(Generic[M]):
-    """A channel without a provider: nothing is lost, everything waits for the configuration."""
+    """A channel without a provider: its deliveries wait for the configuration."""
 
     def __init__(self, setting: str) -> None:
         self._setting = setting
 
     async def send(self, _message: M) -> Outcome:
-        """Say which setting is missing."""
+        """Report which setting is missing."""
         return Outcome("config", f"{self._setting} is not set")
 
     async def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: there is no connection."""

@@ -1,4 +1,4 @@
-"""Mail over pooled SMTP connections; the next server takes over where one cannot be used (RFC 5321)."""
+"""Mail over pooled SMTP connections; where one server cannot be used, the next one is tried (RFC 5321)."""
 
 import asyncio
 import re
@@ -9,23 +9,23 @@ from aiosmtplib import SMTP
 from aiosmtplib.errors import SMTPException, SMTPRecipientRefused, SMTPResponseException, SMTPSenderRefused
 
 from notifier.providers import Mail, Outcome
-from notifier.providers.smtp_pool import Away, Pool, Server, permanent
+from notifier.providers.smtp_pool import ConnectionPool, Server, ServerUnavailable, is_permanent
 
 TIMEOUT_SECONDS = 30.0
-"""For each reply; a mail needs at most three on a connection that stands."""
+"""For each reply; a mail needs at most three on an open connection."""
 COOLDOWN_SECONDS = 10.0
-CLOSING, TOO_BIG = 421, 552
+SERVICE_CLOSING, TOO_BIG = 421, 552
 NO_MAILBOX = frozenset({550, 551, 553})
 ENHANCED = re.compile(r"5\.\d{1,3}\.\d{1,3}(?=\s|$)")
-"""The status code that says why (RFC 2034, RFC 3463)."""
+"""The status code that gives the reason (RFC 2034, RFC 3463)."""
 MAILBOX = re.compile(r"5\.(1\.(0|1|2|3|6|10)|2\.1|0\.0)$")
 """About the recipient's address or mailbox; 5.7 is policy, 5.2.2 a full mailbox, 5.3 the system, 5.1.8 our sender."""
-SIGN_IN = range(530, 536)
+AUTHENTICATION = range(530, 536)
 """Authentication required, too weak, failed: about us, not about the recipient (RFC 4954 section 6)."""
 
 
 class SmtpCourier:
-    """At most `connections` mails at once; connections are kept and used again."""
+    """Sends at most `connections` mails at once; connections are reused."""
 
     def __init__(
         self,
@@ -37,40 +37,42 @@ class SmtpCourier:
         cooldown: float = COOLDOWN_SECONDS,
         ca_file: Path | None = None,
     ) -> None:
-        servers = [Server.read(url) for url in urls.split(",") if url.strip()]
+        servers = [Server.parse(url) for url in urls.split(",") if url.strip()]
         if not servers:
             raise ValueError("SMTP_URL names no server")
-        self._pools = [Pool(server, timeout=timeout, cooldown=cooldown, ca_file=ca_file) for server in servers]
+        self._pools = [
+            ConnectionPool(server, timeout=timeout, cooldown=cooldown, ca_file=ca_file) for server in servers
+        ]
         self._sender = sender
         self._limit = asyncio.Semaphore(connections)
 
     async def send(self, message: Mail) -> Outcome:
-        """Hand one mail to the first server that can be used; it is given to one only."""
-        away: list[Outcome] = []
+        """Send one mail through the first server that can be used; only one server receives it."""
+        unavailable: list[Outcome] = []
         async with self._limit:
             for pool in self._pools:
                 try:
                     return await self._through(pool, message)
-                except Away as problem:
-                    away.append(problem.outcome)
-        # Only where every server refuses us it is the configuration; else one of them may be back soon.
-        return next((outcome for outcome in away if outcome.kind != "config"), away[0])
+                except ServerUnavailable as problem:
+                    unavailable.append(problem.outcome)
+        # It is the configuration only where every server refuses us; otherwise one may be available again soon.
+        return next((outcome for outcome in unavailable if outcome.kind != "config"), unavailable[0])
 
-    async def _through(self, pool: Pool, message: Mail) -> Outcome:
+    async def _through(self, pool: ConnectionPool, message: Mail) -> Outcome:
         while (client := pool.idle()) is not None:
             try:
                 return await self._using(pool, client, message)
-            except Away:
-                continue  # the server had closed an idle connection: that says nothing about a new one
+            except ServerUnavailable:
+                continue  # the server had closed an idle connection: a new one may work
         client = await pool.connect()
         try:
             return await self._using(pool, client, message)
-        except Away as problem:
-            raise pool.leave_alone(problem.outcome) from problem
+        except ServerUnavailable as problem:
+            raise pool.start_cooldown(problem.outcome) from problem
 
-    async def _using(self, pool: Pool, client: SMTP, message: Mail) -> Outcome:
+    async def _using(self, pool: ConnectionPool, client: SMTP, message: Mail) -> Outcome:
         try:
-            outcome = await hand_over(client, self._sender, message)
+            outcome = await send_mail(client, self._sender, message)
         except BaseException:
             client.close()
             raise
@@ -78,32 +80,32 @@ class SmtpCourier:
         return outcome
 
     async def close(self) -> None:
-        """Say goodbye on every idle connection."""
+        """Close every idle connection."""
         for pool in self._pools:
             await pool.close()
 
 
-async def hand_over(client: SMTP, sender: str, message: Mail) -> Outcome:
-    """One mail transaction. Raises Away where the connection is gone and the server was given no content."""
-    refusal = await _address(client, sender, message)
+async def send_mail(client: SMTP, sender: str, message: Mail) -> Outcome:
+    """Perform one mail transaction; raise ServerUnavailable where the connection is lost before the content."""
+    refusal = await _send_envelope(client, sender, message)
     if refusal is not None:
         return refusal
     try:
         reply = await client.data(message.content)
     except SMTPResponseException as problem:
-        if problem.code == CLOSING:
+        if problem.code == SERVICE_CLOSING:
             client.close()
         await _reset(client)
-        return refused(problem)
+        return refusal_outcome(problem)
     except (SMTPException, OSError) as problem:
         client.close()
         return Outcome("unknown", type(problem).__name__)
     return Outcome("accepted", provider_id=reply.message[:100] or None)
 
 
-async def _address(client: SMTP, sender: str, message: Mail) -> Outcome | None:
-    """MAIL and RCPT; None when the server waits for the content."""
-    # aiosmtplib sends to what parseaddr makes of an address; one that comes out different is not the one we mean.
+async def _send_envelope(client: SMTP, sender: str, message: Mail) -> Outcome | None:
+    """Send MAIL and RCPT; return None when the server waits for the content."""
+    # aiosmtplib sends to the result of parseaddr; where that differs, it is another address than ours.
     if parseaddr(message.recipient)[1] != message.recipient:
         return Outcome("permanent", "address_not_usable")
     options, encoding = _parameters(client, sender, message)
@@ -113,20 +115,20 @@ async def _address(client: SMTP, sender: str, message: Mail) -> Outcome | None:
         await client.mail(sender, options=options, encoding=encoding)
         await client.rcpt(message.recipient, encoding=encoding)
     except SMTPResponseException as problem:
-        if problem.code == CLOSING:
-            raise Away(Outcome("transient", f"smtp_{CLOSING}")) from problem
+        if problem.code == SERVICE_CLOSING:
+            raise ServerUnavailable(Outcome("transient", f"smtp_{SERVICE_CLOSING}")) from problem
         await _reset(client)
-        return refused(problem)
+        return refusal_outcome(problem)
     except ValueError:
         await _reset(client)
         return Outcome("permanent", "address_not_usable")
     except (SMTPException, OSError) as problem:
-        raise Away(Outcome("transient", type(problem).__name__)) from problem
+        raise ServerUnavailable(Outcome("transient", type(problem).__name__)) from problem
     return None
 
 
 def _parameters(client: SMTP, sender: str, message: Mail) -> tuple[list[str], str]:
-    """MAIL parameters and the encoding of addresses: utf-8 needs SMTPUTF8 (RFC 6531)."""
+    """Return MAIL's parameters and the encoding of addresses: utf-8 needs SMTPUTF8 (RFC 6531)."""
     options = [f"SIZE={len(message.content)}"] if client.supports_extension("size") else []
     if not message.content.isascii() and client.supports_extension("8bitmime"):
         options.append("BODY=8BITMIME")
@@ -136,7 +138,7 @@ def _parameters(client: SMTP, sender: str, message: Mail) -> tuple[list[str], st
 
 
 async def _reset(client: SMTP) -> None:
-    """Clear the envelope for the next mail; a connection on which that fails is not kept."""
+    """Clear the envelope for the next mail; close a connection on which that fails."""
     if not client.is_connected:
         return
     try:
@@ -145,17 +147,17 @@ async def _reset(client: SMTP) -> None:
         client.close()
 
 
-def refused(problem: SMTPResponseException) -> Outcome:
-    """A reply that is not about the connection. A refused sender is refused for every recipient."""
+def refusal_outcome(problem: SMTPResponseException) -> Outcome:
+    """Return the outcome of a reply about the mail. A refused sender is refused for all recipients."""
     code = problem.code
-    ours = code in SIGN_IN or (isinstance(problem, SMTPSenderRefused) and permanent(code) and code != TOO_BIG)
+    ours = code in AUTHENTICATION or (isinstance(problem, SMTPSenderRefused) and is_permanent(code) and code != TOO_BIG)
     if ours:
         return Outcome("config", f"smtp_{code}")
-    if not permanent(code):
+    if not is_permanent(code):
         return Outcome("transient", f"smtp_{code}")
-    told = ENHANCED.match(problem.message)
-    reason = f"smtp_{code}_{told[0]}" if told else f"smtp_{code}"
+    status = ENHANCED.match(problem.message)
+    reason = f"smtp_{code}_{status[0]}" if status else f"smtp_{code}"
     gone = isinstance(problem, SMTPRecipientRefused) and (
-        MAILBOX.match(told[0]) is not None if told else code in NO_MAILBOX
+        MAILBOX.match(status[0]) is not None if status else code in NO_MAILBOX
     )
     return Outcome("bounced" if gone else "permanent", reason)

@@ -1,4 +1,4 @@
-"""The connections to one SMTP server, kept and used again."""
+"""The connections to one SMTP server, which are reused."""
 
 import asyncio
 from collections import deque
@@ -20,12 +20,12 @@ from notifier.providers import Outcome
 
 log = structlog.get_logger()
 
-GOODBYE_SECONDS = 5.0
+QUIT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """smtp:// plain, smtp+starttls:// upgraded, smtps:// TLS from the first byte."""
+    """A server: smtp:// without TLS, smtp+starttls:// upgraded to TLS, smtps:// TLS from the first byte."""
 
     host: str
     port: int
@@ -35,8 +35,8 @@ class Server:
     start_tls: bool
 
     @classmethod
-    def read(cls, url: str) -> "Server":
-        """Raises ValueError naming what is wrong with the URL, without its password."""
+    def parse(cls, url: str) -> "Server":
+        """Read a URL; raise ValueError naming what is wrong with it, without its password."""
         parts = urlsplit(url.strip())
         if parts.scheme not in ("smtp", "smtp+starttls", "smtps") or not parts.hostname:
             raise ValueError("SMTP_URL must be smtp://, smtp+starttls:// or smtps:// with a host")
@@ -51,16 +51,16 @@ class Server:
         )
 
 
-class Away(Exception):
-    """This server takes nothing now and was given nothing; `outcome` says why."""
+class ServerUnavailable(Exception):
+    """This server accepts nothing at the moment and received no content; `outcome` says why."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.reason)
         self.outcome = outcome
 
 
-class Pool:
-    """Idle connections of one server. After a failed connect the server is left alone for `cooldown` seconds."""
+class ConnectionPool:
+    """Idle connections of one server. After a failure the server is not used for `cooldown` seconds."""
 
     def __init__(self, server: Server, *, timeout: float, cooldown: float, ca_file: Path | None) -> None:
         self._server = server
@@ -68,10 +68,10 @@ class Pool:
         self._cooldown = cooldown
         self._ca_file = ca_file
         self._idle: deque[SMTP] = deque()
-        self._away: tuple[float, Outcome] | None = None
+        self._unavailable: tuple[float, Outcome] | None = None
 
     def idle(self) -> SMTP | None:
-        """A connection used before, if one is still open."""
+        """Return an idle connection, if one is still open."""
         while self._idle:
             client = self._idle.pop()
             if client.is_connected:
@@ -80,18 +80,18 @@ class Pool:
         return None
 
     def keep(self, client: SMTP) -> None:
-        """Take a connection back after use."""
+        """Keep a connection for the next mail."""
         if client.is_connected:
             self._idle.append(client)
         else:
             client.close()
 
     async def connect(self) -> SMTP:
-        """A new connection, signed in; raises Away."""
+        """Return a new connection, signed in; raise ServerUnavailable."""
         now = asyncio.get_running_loop().time()
-        if self._away is not None and now < self._away[0]:
-            why = self._away[1]
-            raise Away(Outcome(why.kind, why.reason, retry_after=self._away[0] - now))
+        if self._unavailable is not None and now < self._unavailable[0]:
+            last = self._unavailable[1]
+            raise ServerUnavailable(Outcome(last.kind, last.reason, retry_after=self._unavailable[0] - now))
         client = SMTP(
             hostname=self._server.host,
             port=self._server.port,
@@ -105,41 +105,41 @@ class Pool:
             if self._server.user is not None:
                 await client.login(self._server.user, self._server.password or "")
             if client.is_ehlo_or_helo_needed:
-                await client.ehlo()  # else nothing is known of the server's extensions
+                await client.ehlo()  # otherwise the server's extensions are unknown
         except (SMTPException, OSError) as problem:
             client.close()
-            raise self.leave_alone(unreachable(problem)) from problem
+            raise self.start_cooldown(connect_outcome(problem)) from problem
         except BaseException:
             client.close()
             raise
-        self._away = None
+        self._unavailable = None
         return client
 
-    def leave_alone(self, outcome: Outcome) -> Away:
-        """Begin a cooldown."""
-        log.warning("smtp.server_away", host=self._server.host, port=self._server.port, reason=outcome.reason)
-        self._away = (asyncio.get_running_loop().time() + self._cooldown, outcome)
-        return Away(outcome)
+    def start_cooldown(self, outcome: Outcome) -> ServerUnavailable:
+        """Stop using the server for a while; return the error to raise."""
+        log.warning("smtp.server_unavailable", host=self._server.host, port=self._server.port, reason=outcome.reason)
+        self._unavailable = (asyncio.get_running_loop().time() + self._cooldown, outcome)
+        return ServerUnavailable(outcome)
 
     async def close(self) -> None:
-        """Say goodbye on every idle connection."""
+        """Close every idle connection."""
         while (client := self.idle()) is not None:
             try:
-                await client.quit(timeout=GOODBYE_SECONDS)
+                await client.quit(timeout=QUIT_SECONDS)
             except (SMTPException, OSError) as problem:
-                log.info("smtp.no_goodbye", host=self._server.host, error=type(problem).__name__)
+                log.info("smtp.quit_failed", host=self._server.host, error=type(problem).__name__)
             client.close()
 
 
-def unreachable(problem: SMTPException | OSError) -> Outcome:
-    """Why no connection came about: refused credentials and missing extensions are ours to mend, the rest passes."""
+def connect_outcome(problem: SMTPException | OSError) -> Outcome:
+    """Return why there is no connection: a refused login or a missing extension is our configuration."""
     if isinstance(problem, SMTPResponseException):
-        ours = permanent(problem.code) and not isinstance(problem, SMTPConnectError)
+        ours = is_permanent(problem.code) and not isinstance(problem, SMTPConnectError)
         return Outcome("config" if ours else "transient", f"smtp_{problem.code}")
     passing = isinstance(problem, OSError | SMTPConnectError | SMTPServerDisconnected | SMTPTimeoutError)
     return Outcome("transient" if passing else "config", type(problem).__name__)
 
 
-def permanent(code: int) -> bool:
+def is_permanent(code: int) -> bool:
     """4yz may pass later, 5yz never (RFC 5321 section 4.2.1)."""
     return code >= 500  # noqa: PLR2004

@@ -1,6 +1,6 @@
-"""The way out of one channel: how many calls at once, how many a second, whose turn it is, and whether to call at all.
+"""Limits the calls to one provider: how many at once, how many a second, which goes next, and whether to call at all.
 
-Each provider has a line of its own, so that a slow one holds up nobody else's messages.
+Each provider has a limiter of its own, so that a slow one delays nobody else's messages.
 """
 
 import asyncio
@@ -13,152 +13,156 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from notifier.content.message_builder import Send
-from notifier.domain.circuit_breaker import Breaker
+from notifier.domain.circuit_breaker import CircuitBreaker
 from notifier.providers import Outcome
 
 log = structlog.get_logger()
 
-FLUSH_RESULTS = 50
+MAX_RESULTS_PER_COMMIT = 50
 
 
-class Line:
-    """At most `calls` calls at once, and `calls` + FLUSH_RESULTS deliveries without a recorded outcome.
+class ProviderLimiter:
+    """Allows `calls` calls at once, and `calls` + MAX_RESULTS_PER_COMMIT deliveries without a committed outcome.
 
-    That is what a kill can repeat: a place is given back when the outcome is committed, not when the answer came.
-    Whoever has been served least goes next, urgent ones before all: a big send cannot hold up a small one. `rate` in
-    calls a second, for this process; None: as the provider takes them. What is claimed is this process's for `lease`
-    seconds, and again when these are a third over.
+    That is how many a kill can repeat: a slot is released when the outcome is committed, not when the answer came.
+    The notification that was served least goes next, urgent ones before all: a big send cannot delay a small one.
+    `rate` is in calls a second, for this process; None sets no limit. Claimed deliveries belong to this process for
+    `lease` seconds; a lease is renewed when a third of it is over.
     """
 
     def __init__(self, channel: str, send: Send, calls: int, rate: float | None = None, lease: float = 30.0) -> None:
         self.channel = channel
         self.lease = lease
-        self.breaker = Breaker()
+        self.breaker = CircuitBreaker()
         self._send = send
         self._calls = calls
-        self._places = calls + FLUSH_RESULTS
+        self._slots = calls + MAX_RESULTS_PER_COMMIT
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
         self._gap = 1.0 / rate if rate else 0.0
-        self._next = 0.0
-        self._metrics: Metrics | None = None
+        self._next_call_at = 0.0
+        self._metrics: ProviderMetrics | None = None
 
-    def measure(self, metrics: "Metrics") -> None:
-        """Count what happens from now on."""
+    def measure(self, metrics: "ProviderMetrics") -> None:
+        """Count calls from now on."""
         self._metrics = metrics
-        metrics.breaker.labels(self.channel).set(0)
+        metrics.circuit_open.labels(self.channel).set(0)
 
-    async def place(self, turn: int) -> None:
-        """Wait for a place and for a call's turn; the lowest `turn` goes first, then the order of asking."""
-        if self._calls > 0 and self._places > 0 and not self._waiting:
+    async def acquire_slot(self, priority: int) -> None:
+        """Wait for a free slot and call; the lowest `priority` goes first, then the order of asking."""
+        if self._calls > 0 and self._slots > 0 and not self._waiting:
             self._calls -= 1
-            self._places -= 1
+            self._slots -= 1
         else:
             ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            heapq.heappush(self._waiting, (turn, next(self._order), ready))
+            heapq.heappush(self._waiting, (priority, next(self._order), ready))
             try:
                 await ready
             except asyncio.CancelledError:
                 if ready.done() and not ready.cancelled():
-                    self.called()
-                    self.recorded(1)
+                    self._give_back()
                 raise
         if self._gap:
             try:
                 await self._pace()
             except asyncio.CancelledError:
-                self.called()
-                self.recorded(1)
+                self._give_back()
                 raise
 
-    def called(self) -> None:
-        """The call is over; its outcome is not recorded yet."""
+    def end_call(self) -> None:
+        """Allow another call; the outcome of this one is not committed yet."""
         self._calls += 1
         self._wake()
 
-    def recorded(self, outcomes: int) -> None:
-        """So many outcomes have been committed, or will never be."""
-        self._places += outcomes
+    def release_slots(self, outcomes: int) -> None:
+        """Release slots whose outcomes have been committed, or never will be."""
+        self._slots += outcomes
         self._wake()
 
     @property
-    def refused(self) -> str | None:
-        """What the provider refuses us for, in words for whoever looks at a task; None unless it does."""
-        return self.refusal(self.breaker.reason) if self.breaker.is_open and self.breaker.config else None
+    def configuration_problem(self) -> str | None:
+        """The configuration that the provider rejects, in words for a task; None while the circuit is closed."""
+        rejected = self.breaker.is_open and self.breaker.config_failures
+        return self.describe_rejection(self.breaker.reason) if rejected else None
 
-    def refusal(self, reason: str) -> str:
-        """The same of one answer, long before it is certain that every call would be answered so."""
-        return f"{self.channel}: the provider refuses our configuration ({reason}); nothing is lost"
+    def describe_rejection(self, reason: str) -> str:
+        """Describe one such answer, long before the circuit opens."""
+        return f"{self.channel}: the provider rejects our configuration ({reason}); every delivery is kept and retried"
 
-    def waits(self) -> float:
-        """Seconds for which the provider is left alone; 0 when it may be called."""
-        return self.breaker.waits(asyncio.get_running_loop().time())
+    def seconds_until_available(self) -> float:
+        """Return the seconds until the provider may be called; 0 for now."""
+        return self.breaker.seconds_until_retry(asyncio.get_running_loop().time())
 
     async def call(self, notification: Mapping[str, Any], delivery: Mapping[str, Any]) -> Outcome:
-        """One call; `withheld` when the provider is being left alone, then nothing was sent."""
+        """Make one call; `withheld` while the circuit is open, then nothing was sent."""
         now = asyncio.get_running_loop().time
-        admitted = self.breaker.admit(now())
-        if admitted == "closed":
-            return Outcome("withheld", self.breaker.reason, retry_after=self.breaker.waits(now()))
+        admission = self.breaker.admit(now())
+        if admission == "blocked":
+            return Outcome("withheld", self.breaker.reason, retry_after=self.breaker.seconds_until_retry(now()))
         try:
             outcome = await self._send(notification, delivery)
         except BaseException:
-            if admitted == "probe":
-                self.breaker.abandon()
+            if admission == "probe":
+                self.breaker.abandon_probe()
             raise
-        opened = self.breaker.record(outcome.kind, outcome.reason, outcome.retry_after, now(), admitted=admitted)
-        if opened or admitted == "probe":
-            self._tell(outcome)
+        opened = self.breaker.record(outcome.kind, outcome.reason, outcome.retry_after, now(), admission=admission)
+        if opened or admission == "probe":
+            self._report(outcome)
         if self._metrics is not None:
             self._metrics.calls.labels(self.channel, outcome.kind).inc()
         return outcome
 
-    def _tell(self, outcome: Outcome) -> None:
-        """Somebody has to know: above all that our own configuration is refused, which no waiting mends."""
-        facts = {"channel": self.channel, "reason": outcome.reason, "pause": round(self.waits(), 1)}
+    def _report(self, outcome: Outcome) -> None:
+        """Log and export the circuit's state: a rejected configuration needs an operator."""
+        facts = {"channel": self.channel, "reason": outcome.reason, "pause": round(self.seconds_until_available(), 1)}
+        rejected = self.breaker.is_open and outcome.kind == "config"
         if not self.breaker.is_open:
-            log.info("provider.back", channel=self.channel)
-        elif outcome.kind == "config":
-            log.error("provider.refuses_us", **facts)
+            log.info("provider.circuit_closed", channel=self.channel)
+        elif rejected:
+            log.error("provider.configuration_rejected", **facts)
         else:
-            log.warning("provider.left_alone", kind=outcome.kind, **facts)
+            log.warning("provider.circuit_open", kind=outcome.kind, **facts)
         if self._metrics is not None:
-            self._metrics.breaker.labels(self.channel).set(self.breaker.is_open)
-            self._metrics.refused.labels(self.channel).set(self.breaker.is_open and outcome.kind == "config")
+            self._metrics.circuit_open.labels(self.channel).set(self.breaker.is_open)
+            self._metrics.configuration_rejected.labels(self.channel).set(rejected)
+
+    def _give_back(self) -> None:
+        self.end_call()
+        self.release_slots(1)
 
     def _wake(self) -> None:
-        while self._waiting and self._calls > 0 and self._places > 0:
+        while self._waiting and self._calls > 0 and self._slots > 0:
             _, _, ready = heapq.heappop(self._waiting)
             if not ready.done():
                 self._calls -= 1
-                self._places -= 1
+                self._slots -= 1
                 ready.set_result(None)
 
     async def _pace(self) -> None:
         now = asyncio.get_running_loop().time()
-        self._next = max(now, self._next) + self._gap
-        await asyncio.sleep(self._next - self._gap - now)
+        self._next_call_at = max(now, self._next_call_at) + self._gap
+        await asyncio.sleep(self._next_call_at - self._gap - now)
 
 
-class Metrics:
-    """What the notifier counts of its providers; labels are few and never personal."""
+class ProviderMetrics:
+    """Metrics of all providers; labels are few and never personal."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.calls = Counter(
             "schoolconnect_provider_calls_total",
-            "Calls to providers by what came of them",
+            "Calls to providers, by outcome",
             ["channel", "outcome"],
             registry=registry,
         )
-        self.breaker = Gauge(
-            "schoolconnect_provider_left_alone",
-            "1 while a provider is not called because it is unwell",
+        self.circuit_open = Gauge(
+            "schoolconnect_provider_circuit_open",
+            "1 while the circuit of a provider is open: it is not called",
             ["channel"],
             registry=registry,
         )
-        self.refused = Gauge(
-            "schoolconnect_provider_refuses_us",
-            "1 while a provider refuses our credentials, sender or project",
+        self.configuration_rejected = Gauge(
+            "schoolconnect_provider_configuration_rejected",
+            "1 while a provider rejects our credentials, sender or project",
             ["channel"],
             registry=registry,
         )

@@ -1,17 +1,15 @@
-"""Quiet hours let go: what was held becomes one digest per person, channel and address, or goes out by itself."""
+"""The end of quiet hours: held deliveries become one digest per person, channel and address, or are sent alone."""
 
-from notifier.permits import DigestPermit
-from notifier.sending import sql as sending_sql
 from shared.transactions.unit_of_work import UnitOfWork
 
-PERMIT_SECONDS = 10.0
-AT_ONCE = 5000
+MAX_RELEASED = 5000
 
-# One replica at a time, so that the items of a person are not divided between two digests.
-TURN = "SELECT pg_try_advisory_xact_lock(hashtext('notifier.digest')) AS mine"
-# What may have arrived already is not told as part of something new. `released_at` is when it was to be let go: a
-# claim that comes late asks whether it is night again.
-LET_GO = """
+# Let one replica at a time release, so that the items of a person are not divided between two digests.
+LOCK_RELEASE = "SELECT pg_try_advisory_xact_lock(hashtext('notifier.digest')) AS locked"
+
+# Release held deliveries that are due. One that may have arrived already does not become part of a new digest.
+# `released_at` is when the release was due: a claim that comes late asks whether quiet hours have begun again.
+RELEASE_HELD = """
 WITH keys AS MATERIALIZED (
     SELECT gen_random_uuid() AS digest, school_id, person_id, channel, address,
            count(*) FILTER (WHERE silent = 0) AS items
@@ -36,16 +34,8 @@ SELECT count(*) AS n FROM moved
 """
 
 
-async def let_go(tx: UnitOfWork) -> int:
-    """Release what quiet hours held and no longer hold; returns how many deliveries."""
-    turn = await tx.row(TURN)
-    if turn is None or not turn["mine"]:
-        return 0
-    row = await tx.row(LET_GO, {"limit": AT_ONCE})
-    return int(row["n"]) if row else 0
-
-
-async def top_up(tx: UnitOfWork) -> None:
-    """A permit for every school and channel that has digests due and none under way."""
-    for row in await tx.rows(sending_sql.TOP_UP_DIGESTS, {"seconds": PERMIT_SECONDS}):
-        tx.permit(DigestPermit(school_id=row["school_id"], channel=row["channel"]), f"{row['channel']}.digest")
+async def release_quiet_hours(tx: UnitOfWork) -> None:
+    """Release the deliveries whose quiet hours are over."""
+    turn = await tx.row(LOCK_RELEASE)
+    if turn is not None and turn["locked"]:
+        await tx.execute(RELEASE_HELD, {"limit": MAX_RELEASED})

@@ -1,4 +1,4 @@
-"""What is read of suppressions: the answer and the statement that selects it."""
+"""Answers about suppressions, and the statement that selects them."""
 
 from pydantic import BaseModel
 from sqlmodel import col, func, select
@@ -8,11 +8,11 @@ from shared.persistence.query import Query, given, showing
 
 
 class SuppressionRead(SuppressionShown):
-    """`target` is an address or, where somebody unsubscribed, the person; `kind` is '' for every kind."""
+    """`target` is an address or, after an unsubscribe, the person; `kind` is '' for every kind."""
 
 
 class SuppressionPage(BaseModel):
-    """Newest first; ask again with `next` as `after`, it is null on the last page."""
+    """Newest first; pass `next` as `after` to continue, it is null on the last page."""
 
     items: list[SuppressionRead]
     next: int | None

@@ -1,13 +1,14 @@
-"""Whom a school no longer writes to; asked by the gateway."""
+"""Routes of suppressions: addresses and people that a school does not write to. The gateway calls them."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field
 
 from notifier.settings import Settings
 from notifier.suppressions import suppressions
 from notifier.suppressions.reads import LIST_SUPPRESSIONS, SuppressionPage, SuppressionRead
+from shared.http.fields import MailAddress, ReportDetail, ReportedReason, SuppressionReason
 from shared.http.internal_auth import InternalCaller, internal_caller, transactions
 from shared.http.preconditions import DecisionRefused
 from shared.http.provided import Provided
@@ -23,9 +24,9 @@ Configured = Annotated[Settings, Depends(Provided(Settings))]
 class SuppressionIn(BaseModel):
     """An address that a provider or a person reports."""
 
-    address: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=254)]
-    reason: Literal["bounced", "complained"]
-    detail: Annotated[str, StringConstraints(max_length=200)] | None = None
+    address: MailAddress
+    reason: ReportedReason
+    detail: ReportDetail | None = None
 
 
 class UnsubscribeIn(BaseModel):
@@ -38,13 +39,13 @@ class UnsubscribeIn(BaseModel):
 async def list_suppressions(
     who: Who,
     database: Rows,
-    reason: Literal["bounced", "complained", "unsubscribed"] | None = None,
+    reason: SuppressionReason | None = None,
     after: int | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     *,
     lifted: bool = False,
 ) -> SuppressionPage:
-    """Whom the school does not write to; with `lifted` also those it does again."""
+    """List what is suppressed; `lifted` includes suppressions that were lifted."""
     in_force = None if lifted else True
     async with database.request(who.school) as tx:
         found = await LIST_SUPPRESSIONS.all(tx, in_force=in_force, reason=reason, after=after, limit=limit + 1)
@@ -54,7 +55,7 @@ async def list_suppressions(
 
 @router.post("/suppressions", status_code=201)
 async def suppress(body: SuppressionIn, who: Who, database: Rows) -> SuppressionRead:
-    """Write to an address no more: it bounced elsewhere, or its reader complained."""
+    """Suppress an address: it bounced elsewhere, or its reader complained."""
     async with database.request(who.school) as tx:
         row = await suppressions.suppress(
             tx, who.school, body.address.lower(), body.reason, detail=body.detail or "reported"
@@ -64,17 +65,17 @@ async def suppress(body: SuppressionIn, who: Who, database: Rows) -> Suppression
 
 @router.delete("/suppressions/{suppression_id}", status_code=204)
 async def lift(suppression_id: int, who: Who, database: Rows) -> None:
-    """Write there again."""
+    """Lift a suppression: the school may write there again."""
     async with database.request(who.school) as tx:
-        row = await tx.row(suppressions.LIFT, {"id": suppression_id, "person": who.person})
+        row = await tx.row(suppressions.LIFT_SUPPRESSION, {"id": suppression_id, "person": who.person})
     if row is None:
         raise DecisionRefused(404, "not_found")
 
 
 @router.post("/unsubscribe", status_code=204)
 async def unsubscribe(body: UnsubscribeIn, who: Who, database: Rows, settings: Configured) -> None:
-    """What a one-click link asks for. 404 for a link that is not ours."""
-    links = suppressions.one_click(settings)
+    """Apply a one-click link. 404 for a link that is not ours."""
+    links = suppressions.unsubscribe_links(settings)
     async with database.request(who.school) as tx:
         if not await suppressions.unsubscribe(tx, links, who.school, body.token):
             raise DecisionRefused(404, "not_found")

@@ -1,55 +1,53 @@
-"""Whom a school no longer writes to: what bounced, who complained, who unsubscribed; listed, added, lifted."""
+"""Addresses and people that a school does not write to: they bounced, complained or unsubscribed."""
 
 import hmac
 from typing import Any
-from urllib.parse import unquote
 from uuid import UUID
 
-from notifier.content.message_builder import OneClick
-from notifier.sending.digests import MANY_KINDS
+from notifier.content.unsubscribe_links import ALL_KINDS, UnsubscribeLinks
 from notifier.settings import Settings
 from shared.persistence.encryption import read_master_key
 from shared.transactions.unit_of_work import UnitOfWork
 
 PATH = "/unsubscribe"
 
-PUT = """
+# Suppress an address or a person, for one kind or ('') for all; a repeat changes nothing.
+UPSERT_SUPPRESSION = """
 INSERT INTO suppression AS s (school_id, channel, target, kind, reason, detail, active)
 VALUES (%(school)s, 'mail', %(target)s, %(kind)s, %(reason)s, %(detail)s, true)
 ON CONFLICT (school_id, channel, target, kind, reason) DO UPDATE SET active = true, lifted_by = NULL,
     detail = excluded.detail, times = s.times + (NOT s.active)::int, changed_at = clock_timestamp()
 RETURNING *
 """
-# What bounces begins to be counted anew.
-LIFT = """
+
+# Lift a suppression; bounces are counted from 0 again.
+LIFT_SUPPRESSION = """
 UPDATE suppression SET active = false, times = 0, lifted_by = %(person)s, changed_at = clock_timestamp()
 WHERE suppression_id = %(id)s AND school_id = (SELECT bound_school())
 RETURNING suppression_id
 """
 
 
-def one_click(settings: Settings) -> OneClick:
-    """Signs the links for unsubscribing with a key of their own, derived from the installation's."""
+def unsubscribe_links(settings: Settings) -> UnsubscribeLinks:
+    """Return the links for unsubscribing, signed with a key of their own that is derived from the installation's."""
     key = hmac.new(read_master_key(settings.vault_key_file), b"unsubscribe", "sha256").digest()
-    return OneClick(f"{settings.public_url.rstrip('/')}{PATH}", key)
+    return UnsubscribeLinks(f"{settings.public_url.rstrip('/')}{PATH}", key)
 
 
-async def unsubscribe(tx: UnitOfWork, links: OneClick, school: UUID, token: str) -> bool:
-    """What somebody's one-click link asks for; False for a link that is not ours, or another school's."""
-    if not links.holds(token):
+async def unsubscribe(tx: UnitOfWork, links: UnsubscribeLinks, school: UUID, token: str) -> bool:
+    """Apply a person's one-click link; False for a link that is not ours, or of another school."""
+    found = links.read(token)
+    if found is None or found[0] != school:
         return False
-    of_school, person, kind, _ = token.split(".")
-    if UUID(of_school) != school:
-        return False
-    kind = unquote(kind)
-    await suppress(tx, school, str(UUID(person)), "unsubscribed", "" if kind == MANY_KINDS else kind)
+    _, person, kind = found
+    await suppress(tx, school, str(person), "unsubscribed", "" if kind == ALL_KINDS else kind)
     return True
 
 
 async def suppress(
     tx: UnitOfWork, school: UUID, target: str, reason: str, kind: str = "", detail: str | None = None
 ) -> dict[str, Any]:
-    """Write to an address or a person no more; a repeat changes nothing. Its row."""
+    """Suppress an address or a person; return its row. A repeat changes nothing."""
     values = {"school": school, "target": target, "kind": kind, "reason": reason, "detail": detail}
-    rows = await tx.rows(PUT, values)
+    rows = await tx.rows(UPSERT_SUPPRESSION, values)
     return rows[0]

@@ -1,0 +1,98 @@
+"""Outcomes: what providers answered, written under the lease that the deliveries were claimed with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from notifier.domain.delivery import NOT_COUNTED, Attempts, Verdict
+from notifier.providers import Outcome
+from shared.transactions.unit_of_work import UnitOfWork
+
+# Write outcomes. Filtered by lease: a worker whose lease ran out must not overwrite what its successor found. Where no
+# call was made after all, there was no attempt.
+RECORD_OUTCOMES = """
+WITH result AS (
+    SELECT * FROM unnest(%(ids)s::bigint[], %(states)s::text[], %(reasons)s::text[], %(outcomes)s::text[],
+                         %(providers)s::text[], %(due_in)s::float8[])
+        AS r(delivery_id, state, reason, outcome, provider_id, due_in)
+), moved AS (
+    UPDATE delivery d SET state = r.state, reason = r.reason, provider_id = coalesce(r.provider_id, d.provider_id),
+        due_at = CASE WHEN r.state = 'pending' THEN statement_timestamp() + make_interval(secs => r.due_in)
+                      ELSE d.due_at END,
+        attempts = d.attempts - (r.outcome = 'withheld')::int, silent = d.silent + (r.outcome = 'unknown')::int,
+        patient = d.patient + (r.outcome = ANY(%(not_counted)s::text[]))::int,
+        lease = NULL, leased_until = NULL, changed_at = clock_timestamp()
+    FROM result r WHERE d.delivery_id = r.delivery_id AND d.lease = %(lease)s AND d.state = 'sending'
+    RETURNING d.delivery_id, d.notification_id, d.attempts, d.state, r.outcome, r.reason
+), tried AS (
+    UPDATE attempt a SET outcome = m.outcome, reason = m.reason, ended_at = statement_timestamp()
+    FROM moved m WHERE a.delivery_id = m.delivery_id AND a.number = m.attempts AND m.outcome <> 'withheld'
+), withheld AS (
+    DELETE FROM attempt a USING moved m
+    WHERE m.outcome = 'withheld' AND a.delivery_id = m.delivery_id AND a.number = m.attempts + 1
+)
+SELECT notification_id, count(*) AS moved, count(*) FILTER (WHERE state <> 'pending') AS finished,
+       bool_or(outcome = 'accepted') AS accepted
+FROM moved GROUP BY notification_id ORDER BY notification_id
+"""
+
+# Extend the lease of deliveries that are still being sent.
+RENEW_LEASE = """
+UPDATE delivery SET leased_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+WHERE lease = %(lease)s AND state = 'sending' AND delivery_id = ANY(%(ids)s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call to a provider: for one delivery, or for the rows of a digest (`delivery_ids`).
+
+    The call with the lowest `priority` goes first.
+    """
+
+    notification: Mapping[str, Any]
+    delivery: Mapping[str, Any]
+    delivery_ids: tuple[int, ...]
+    attempts: Attempts
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A provider's answer to a call, and what follows from it."""
+
+    call: Call
+    outcome: Outcome
+    verdict: Verdict
+
+
+def attempts_of(rows: Sequence[Mapping[str, Any]]) -> Attempts:
+    """Return the attempts made so far for claimed rows that are sent in one call."""
+    return Attempts(*(max(row[count] for row in rows) for count in ("attempts", "unanswered", "not_counted")))
+
+
+async def record(tx: UnitOfWork, lease: UUID, results: Sequence[Result]) -> tuple[list[dict[str, Any]], int]:
+    """Write results; return rows of (notification_id, moved, finished, accepted), and how many had lost their lease.
+
+    The rows of a digest share its outcome.
+    """
+    each = [(delivery_id, result) for result in results for delivery_id in result.call.delivery_ids]
+    values = {
+        "lease": lease,
+        "ids": [delivery_id for delivery_id, _ in each],
+        "states": [result.verdict.state for _, result in each],
+        "reasons": [result.verdict.reason for _, result in each],
+        "outcomes": [result.outcome.kind for _, result in each],
+        "providers": [result.outcome.provider_id for _, result in each],
+        "due_in": [result.verdict.due_in for _, result in each],
+        "not_counted": sorted(NOT_COUNTED - {"withheld"}),
+    }
+    rows = await tx.rows(RECORD_OUTCOMES, values)
+    return rows, len(each) - sum(row["moved"] for row in rows)
+
+
+async def renew_lease(tx: UnitOfWork, lease: UUID, calls: Sequence[Call], seconds: float) -> None:
+    """Extend the lease of calls that are not answered yet."""
+    ids = [delivery_id for call in calls for delivery_id in call.delivery_ids]
+    await tx.execute(RENEW_LEASE, {"lease": lease, "ids": ids, "seconds": seconds})

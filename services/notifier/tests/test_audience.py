@@ -1,0 +1,131 @@
+"""Audiences: classes, grades, students and their guardians, each person once."""
+
+import datetime as dt
+import uuid
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from shared.events.directory import Guardian, Membership
+
+
+async def test_a_guardian_receives_one_message_for_several_children(client):
+    # given two siblings of one class, and a child of another
+    blue, red = uuid.uuid4(), uuid.uuid4()
+    mother, father, other = [await client.add_person() for _ in range(3)]
+    await client.add_student(mother, father, classes=(blue,), grade="07")
+    await client.add_student(mother, classes=(blue, red), grade="05")
+    await client.add_student(other, classes=(red,), grade="07")
+    # when
+    sent = await client.plan({"classes": (blue,)}, channels=("inbox",))
+    # then
+    assert await client.deliveries(sent) == {(mother, "inbox"): "accepted", (father, "inbox"): "accepted"}
+
+
+@pytest.mark.parametrize(
+    ("responsibility", "expected"),
+    [
+        ("any", "abcd"),
+        ("custody", "a"),
+        ("billing", "b"),
+        ("emergency", "c"),
+        ("care", "ac"),
+    ],
+)
+async def test_guardians_are_chosen_by_responsibility(client, responsibility, expected):
+    people = {letter: await client.add_person() for letter in "abcd"}
+    duties = {"a": "custody", "b": "billing", "c": "emergency"}
+    none = {"custody": False, "billing": False, "emergency": False}
+    student = await client.add_student(
+        *(
+            Guardian(person_id=person, **(none | ({duties[letter]: True} if letter in duties else {})))
+            for letter, person in people.items()
+        )
+    )
+    sent = await client.plan({"students": (student,), "responsibility": responsibility}, channels=("inbox",))
+    assert await client.recipients(sent) == {people[letter] for letter in expected}
+
+
+async def test_students_receive_messages_only_where_their_role_is_named(client):
+    mother = await client.add_person()
+    student = await client.add_student(mother, grade="07")
+    both = await client.plan({"grade": "07", "roles": ("guardian", "student")}, channels=("inbox",))
+    alone = await client.plan({"students": (student,), "roles": ("student",)}, channels=("inbox",))
+    assert await client.recipients(both) == {mother, student}
+    assert await client.recipients(alone) == {student}
+
+
+async def test_a_student_who_has_left_is_meant_only_by_name(client):
+    mother = await client.add_person()
+    student = await client.add_student(mother, grade="07", active=False)
+    assert await client.recipients(await client.plan({"grade": "07"})) == set()
+    assert await client.recipients(await client.plan({"students": (student,)})) == {mother}
+
+
+async def test_a_guardian_whose_membership_ended_receives_nothing_about_students(client):
+    """As when a court says so: the end of the membership is what a school can say by hand."""
+    # given
+    today = dt.datetime.now(ZoneInfo("Europe/Berlin")).date()
+    over = Membership(school_id=client.school, role="guardian", ends=today)
+    gone, stranger, mother = (
+        await client.add_person(memberships=(over,)),
+        await client.add_person(memberships=()),
+        await client.add_person(),
+    )
+    student = await client.add_student(gone, stranger, mother, grade="07")
+    # when
+    named = await client.plan({"students": (student,)}, channels=("inbox",))
+    graded = await client.plan({"grade": "07"}, channels=("inbox",))
+    # then
+    assert await client.recipients(named) == await client.recipients(graded) == {stranger, mother}
+    answer = await client.call("GET", f"/v1/notifications/{graded}/why/{gone}")
+    assert "no longer belong to the school" in answer.json()["because"]
+
+
+async def test_students_and_people_of_another_school_are_not_meant(client):
+    here, there = client.school, uuid.uuid4()
+    mother = await client.add_person()
+    student = await client.add_student(mother)
+    client.school = there
+    await client.set_school()
+    sent = await client.plan({"students": (student,)})
+    named = await client.plan({"people": (mother,)})
+    assert here != there
+    assert await client.recipients(sent) == await client.recipients(named) == set()
+
+
+async def test_a_correction_reaches_those_whose_delivery_was_accepted(client):
+    # given: one receives it, one has no address
+    told, unreachable = await client.add_person(), await client.add_person(mail=False, push=False)
+    await client.plan({"people": (told, unreachable)}, channels=("mail",), origin="absence:1", origin_version=1)
+    await client.harness.run_permits()
+    # when
+    correction = await client.plan({"told": "absence:1"}, origin="absence:1", origin_version=2, correction=True)
+    others = await client.plan(
+        {"people": (told, unreachable), "except_told": "absence:1"}, origin="absence:1", origin_version=2
+    )
+    # then
+    assert await client.recipients(correction) == {told}
+    assert await client.recipients(others) == {unreachable}
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+async def test_membership_is_judged_by_the_schools_own_date(client, zone):
+    """At any moment at least one of these zones has another date than UTC."""
+    # given
+    await client.set_school(timezone=zone)
+    today, day = dt.datetime.now(ZoneInfo(zone)).date(), dt.timedelta(days=1)
+    spans = {"first": (today, None), "last": (None, today + day), "not yet": (today + day, None), "over": (None, today)}
+    people = {
+        name: await client.add_person(
+            memberships=(Membership(school_id=client.school, role="teacher", starts=starts, ends=ends),)
+        )
+        for name, (starts, ends) in spans.items()
+    }
+    # when
+    sent = await client.plan({"school": True, "roles": ("teacher",)}, channels=("inbox",))
+    # then
+    assert await client.recipients(sent) == {people["first"], people["last"]}
+    for name, words in (("not yet", "belong to the school yet"), ("over", "no longer belong to the school")):
+        answer = await client.call("GET", f"/v1/notifications/{sent}/why/{people[name]}")
+        assert words in answer.json()["because"]
