@@ -85,7 +85,7 @@ async def remove_administrator(person_id: UUID, caller: CurrentCaller, rows: Row
     if person_id == caller.person:
         raise Problem(409, "conflict", "You cannot remove yourself. Ask another administrator.")
     async with rows.begin() as tx:
-        if await tx.row(accounts.REMOVE_ADMINISTRATOR, {"person": person_id}) is None:
+        if await tx.row(accounts.DELETE_ADMINISTRATOR, {"person": person_id}) is None:
             raise Problem(404, "not_found")
     return Response(status_code=204)
 

@@ -133,7 +133,7 @@ async def sign_in(body: SignIn, rows: Rows, tools: Tools) -> dict[str, Any]:
 async def _by_password(name: str, password: str, rows: Rows, tools: Tools) -> UUID:
     await tools.failures.attempt(name)
     async with rows.begin() as tx:
-        account = await tx.row(accounts.BY_NAME, {"name": name})
+        account = await tx.row(accounts.SELECT_ACCOUNT_BY_NAME, {"name": name})
     if not await tools.passwords.right(password, account["hash"] if account else None) or account is None:
         raise Problem(401, "unauthenticated", "Name or password is wrong.")
     await tools.failures.succeeded(name)
@@ -144,7 +144,7 @@ async def _by_password(name: str, password: str, rows: Rows, tools: Tools) -> UU
 async def _by_firebase(token: str, rows: Rows, tools: Tools) -> UUID:
     user = await tools.firebase.user(token)
     async with rows.begin() as tx:
-        account = await tx.row(accounts.BY_FIREBASE, {"uid": user.uid, "email": user.email})
+        account = await tx.row(accounts.SELECT_PERSON_BY_FIREBASE, {"uid": user.uid, "email": user.email})
     if account is None:
         raise Problem(401, "unauthenticated", "No person is linked to this Firebase user.")
     found: UUID = account["person_id"]
@@ -186,12 +186,12 @@ async def change_password(body: PasswordChange, caller: CurrentCaller, rows: Row
     """Change one's password; every session ends, this one's refresh token included."""
     await tools.failures.attempt(str(caller.person))
     async with rows.begin() as tx:
-        account = await tx.row(accounts.BY_PERSON, {"person": caller.person})
+        account = await tx.row(accounts.SELECT_ACCOUNT, {"person": caller.person})
     if account is None or not await tools.passwords.right(body.old, account["hash"]):
         raise Problem(403, "forbidden", "The old password is wrong.")
     hashed = await tools.passwords.hash(body.new)
     async with rows.begin() as tx:
-        await tx.execute(accounts.GIVE_HASH, {"person": caller.person, "hash": hashed})
+        await tx.execute(accounts.UPSERT_HASH, {"person": caller.person, "hash": hashed})
         assert caller.person is not None
         await sessions.end_all(tx, caller.person)
     await tools.failures.succeeded(str(caller.person))

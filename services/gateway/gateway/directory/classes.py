@@ -1,4 +1,4 @@
-"""Classes and who is in them. A student's event says which classes they are in, so each change tells of them."""
+"""Classes and who is in them. A student's event says which classes they are in, so each change emits it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,22 +12,26 @@ from gateway.problems import Problem
 from shared.http.preconditions import check_version
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
-ADD = """
+# Add a class.
+INSERT_CLASS = """
 INSERT INTO school_class (class_id, school_id, sourced_id, title, code, kind, grades)
 VALUES (%(class_id)s, %(school)s, %(sourced_id)s, %(title)s, %(code)s, %(kind)s, %(grades)s)
 ON CONFLICT DO NOTHING RETURNING class_id
 """
-LOCK = """
+# Lock a class.
+LOCK_CLASS = """
 SELECT version, active FROM school_class WHERE class_id = %(class_id)s AND school_id = %(school)s FOR NO KEY UPDATE
 """
 AT_ONCE = 500
 FIELDS = ("title", "code", "kind", "grades", "active")
-PUPILS = """
+# Select the students of classes.
+SELECT_CLASS_STUDENTS = """
 SELECT s.school_id, s.student_id FROM enrolment e
 JOIN student s ON s.school_id = e.school_id AND s.student_id = e.person_id
 WHERE e.class_id = ANY(%(classes)s) AND e.role = 'student' AND NOT e.lapsed
 """
-ENROL = """
+# Put people into a class.
+UPSERT_ENROLMENTS = """
 INSERT INTO enrolment AS e (class_id, person_id, role, school_id, leads, starts, ends, lapsed)
 SELECT %(class_id)s, r.person_id, r.role, %(school)s, r.leads, r.starts, r.ends,
        NOT is_current(r.ends, %(school)s)
@@ -36,13 +40,16 @@ ORDER BY r.person_id, r.role
 ON CONFLICT (class_id, person_id, role) DO UPDATE SET leads = excluded.leads, starts = excluded.starts,
     ends = excluded.ends, lapsed = excluded.lapsed
 """
-STUDENTS = "SELECT student_id FROM student WHERE school_id = %(school)s AND student_id = ANY(%(people)s)"
-WITHDRAW = """
+# Select which people are students of a school.
+SELECT_STUDENTS = "SELECT student_id FROM student WHERE school_id = %(school)s AND student_id = ANY(%(people)s)"
+# End an enrolment today.
+END_ENROLMENT = """
 UPDATE enrolment SET ends = school_today(school_id), lapsed = true
 WHERE class_id = %(class_id)s AND person_id = %(person)s AND role = %(role)s AND NOT lapsed RETURNING person_id
 """
+# Let enrolments lapse that are over by their date; returns them.
 # In batches: a term's end is every enrolment's. No school is more than a day ahead of UTC, where the index is read.
-LAPSE = """
+LAPSE_ENROLMENTS = """
 WITH over AS (
     SELECT class_id, person_id, role FROM enrolment
     WHERE NOT lapsed AND ends <= current_date + 1 AND NOT is_current(ends, school_id)
@@ -55,17 +62,17 @@ RETURNING e.school_id, e.person_id, e.role
 
 
 async def add(tx: UnitOfWork, class_id: UUID, school: UUID, facts: Mapping[str, Any]) -> None:
-    """A new class; 409 when the sourcedId is another's. Nobody is told: nobody is in it."""
+    """Add a class; 409 when the sourcedId is another's. No event follows, because the class is empty."""
     if await tx.row("SELECT FROM school WHERE school_id = %(school)s", {"school": school}) is None:
         raise Problem(404, "unknown_school")
-    if await tx.row(ADD, {"class_id": class_id, "school": school, **facts}) is None:
+    if await tx.row(INSERT_CLASS, {"class_id": class_id, "school": school, **facts}) is None:
         raise Problem(409, "conflict", "Another class has this sourced_id.")
 
 
 async def change(tx: UnitOfWork, school: UUID, class_id: UUID, expected: int | None, facts: Mapping[str, Any]) -> None:
-    """Other facts; a class that ends or comes back is told of by its students."""
-    pupils = await _hold_pupils(tx, class_id) if "active" in facts else []
-    row = await tx.row(LOCK, {"class_id": class_id, "school": school})
+    """Change facts of a class; when it ends or becomes active again, the events of its students say so."""
+    pupils = await _lock_students(tx, class_id) if "active" in facts else []
+    row = await tx.row(LOCK_CLASS, {"class_id": class_id, "school": school})
     if row is None:
         raise Problem(404, "not_found")
     check_version(expected, row["version"])
@@ -79,45 +86,47 @@ async def change(tx: UnitOfWork, school: UUID, class_id: UUID, expected: int | N
 
 
 async def enrol(tx: UnitOfWork, school: UUID, class_id: UUID, enrolments: Sequence[Mapping[str, Any]]) -> None:
-    """Put people into a class; 422 lists who is not of the school, or is to be a student and is none."""
+    """Put people into a class; 422 lists those who are not of the school, or are to be students and are none."""
     people = [each["person_id"] for each in enrolments]
     await members(tx, school, people)
     pupils = sorted({each["person_id"] for each in enrolments if each["role"] == "student"})
-    found = {row["student_id"] for row in await tx.rows(STUDENTS, {"school": school, "people": pupils})}
+    found = {row["student_id"] for row in await tx.rows(SELECT_STUDENTS, {"school": school, "people": pupils})}
     if strangers := [str(person) for person in pupils if person not in found]:
         raise Problem(422, "unknown_people", "Some ids are not students of this school.", people=strangers)
     await publish.bump_students(tx, [(school, pupil) for pupil in pupils])
-    row = await tx.row(LOCK, {"class_id": class_id, "school": school})
+    row = await tx.row(LOCK_CLASS, {"class_id": class_id, "school": school})
     if row is None:
         raise Problem(404, "not_found")
-    await tx.execute(ENROL, {"class_id": class_id, "school": school} | publish.rows(enrolments))
+    await tx.execute(UPSERT_ENROLMENTS, {"class_id": class_id, "school": school} | publish.rows(enrolments))
     await publish.emit_states(tx, students=[(school, pupil) for pupil in pupils])
 
 
 async def withdraw(tx: UnitOfWork, school: UUID, class_id: UUID, person: UUID, role: str) -> None:
-    """End an enrolment today; 404 when there is none that goes on."""
+    """End an enrolment today; 404 when there is none that has not lapsed."""
     pupils = [(school, person)] if role == "student" else []
     await publish.bump_students(tx, pupils)
-    if await tx.row(LOCK, {"class_id": class_id, "school": school}) is None:
+    if await tx.row(LOCK_CLASS, {"class_id": class_id, "school": school}) is None:
         raise Problem(404, "not_found")
-    if await tx.row(WITHDRAW, {"class_id": class_id, "person": person, "role": role}) is None:
+    if await tx.row(END_ENROLMENT, {"class_id": class_id, "person": person, "role": role}) is None:
         raise Problem(404, "not_found")
     await publish.emit_states(tx, students=pupils)
 
 
 async def end_lapsed(transactions: UnitOfWorkFactory) -> None:
-    """Tell of students whose enrolment ended by its date, which no request and no import says."""
+    """Let enrolments lapse that ended by their date, which no request and no import says."""
     ended = AT_ONCE
     while ended == AT_ONCE:
         async with transactions.begin() as tx:
-            rows = await tx.rows(LAPSE, {"limit": AT_ONCE})
+            rows = await tx.rows(LAPSE_ENROLMENTS, {"limit": AT_ONCE})
             pupils = sorted({(row["school_id"], row["person_id"]) for row in rows if row["role"] == "student"})
             await publish.bump_students(tx, pupils)
             await publish.emit_states(tx, students=pupils)
         ended = len(rows)
 
 
-async def _hold_pupils(tx: UnitOfWork, class_id: UUID) -> list[tuple[UUID, UUID]]:
-    pupils = sorted((row["school_id"], row["student_id"]) for row in await tx.rows(PUPILS, {"classes": [class_id]}))
+async def _lock_students(tx: UnitOfWork, class_id: UUID) -> list[tuple[UUID, UUID]]:
+    pupils = sorted(
+        (row["school_id"], row["student_id"]) for row in await tx.rows(SELECT_CLASS_STUDENTS, {"classes": [class_id]})
+    )
     await publish.bump_students(tx, pupils)
     return pupils

@@ -18,19 +18,21 @@ from shared.events.directory import (
 )
 from shared.transactions.unit_of_work import UnitOfWork
 
-# Locks are taken in one order everywhere, so that writers queue up instead of deadlocking: people (by sourcedId),
-# students, classes, and the schools' rows last. NO KEY: whoever has inserted a row that refers to one of these holds a
-# share of its key already, and others do as well. By a statement of their own: one that locks a row and updates it too
-# looks for the newest version twice if that was changed while it waited, and the second time PostgreSQL lets it wait
-# behind somebody who waits for it.
-HOLD = "SELECT FROM school WHERE school_id = ANY(%(schools)s) ORDER BY school_id FOR NO KEY UPDATE"
-RESERVE = """
+# Lock schools, the last of all rows. One order of locks everywhere makes writers queue up instead of deadlocking:
+# people (by sourcedId), students, classes, schools. NO KEY: a transaction that has inserted a row that refers to one of
+# these holds a share of its key, and others do as well. By a statement of its own: one that locks a row and updates it
+# looks for the newest version twice if the row changed while it waited, and the second time PostgreSQL lets it wait
+# behind a transaction that waits for it.
+LOCK_SCHOOLS = "SELECT FROM school WHERE school_id = ANY(%(schools)s) ORDER BY school_id FOR NO KEY UPDATE"
+# Reserve as many directory versions of schools as there are events about them.
+RESERVE_VERSIONS = """
 UPDATE school s SET directory_version = s.directory_version + w.n
 FROM unnest(%(schools)s::uuid[], %(counts)s::bigint[]) AS w(school_id, n) WHERE s.school_id = w.school_id
 RETURNING s.school_id, s.directory_version - w.n AS since
 """
 
-STATES = """
+# Select the present state of people, as their event has it.
+SELECT_PEOPLE = """
 SELECT p.person_id, p.active, p.language, p.timezone, p.given_name, p.family_name, p.erased_at, p.version,
     p.quiet_starts, p.quiet_ends,
     (SELECT coalesce(jsonb_agg(to_jsonb(m) - 'person_id' ORDER BY m.school_id, m.role), '[]')
@@ -44,7 +46,8 @@ SELECT p.person_id, p.active, p.language, p.timezone, p.given_name, p.family_nam
 FROM person p WHERE p.person_id = ANY(%(people)s)
 """
 
-STUDENT_STATES = """
+# Select the present state of students, as their event has it.
+SELECT_STUDENTS = """
 SELECT s.school_id, s.student_id, s.grade, s.active, s.version,
     (SELECT coalesce(jsonb_agg(to_jsonb(g) ORDER BY g.rank, g.guardian_id), '[]') FROM guardianship g
       WHERE g.school_id = s.school_id AND g.student_id = s.student_id) AS guardians,
@@ -55,8 +58,10 @@ FROM student s JOIN unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS w(schoo
     USING (school_id, student_id)
 """
 
-SCHOOLS = "SELECT * FROM school WHERE school_id = ANY(%(schools)s)"
-CALENDARS = """
+# Select the present state of schools.
+SELECT_SCHOOLS = "SELECT * FROM school WHERE school_id = ANY(%(schools)s)"
+# Select the present state of calendars.
+SELECT_CALENDARS = """
 SELECT c.school_id, c.weekdays, c.version,
     (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.starts, t.ends, t.name), '[]')
        FROM term t WHERE t.school_id = c.school_id) AS terms,
@@ -67,15 +72,19 @@ FROM calendar c WHERE c.school_id = ANY(%(schools)s)
 TERMS_BY_CHOICE = (("term", "semester"), ("gradingPeriod",), ("schoolYear",))
 """Rosters nest sessions; what is told is one layer, the first of these that a school has."""
 
-HOLD_PEOPLE = """
+# Lock people, in the order in which everyone does.
+LOCK_PEOPLE = """
 SELECT FROM person WHERE person_id = ANY(%(people)s) ORDER BY sourced_id, person_id FOR NO KEY UPDATE
 """
-BUMP = "UPDATE person SET version = version + 1 WHERE person_id = ANY(%(people)s)"
-HOLD_STUDENTS = """
+# Raise the versions of people.
+BUMP_PEOPLE = "UPDATE person SET version = version + 1 WHERE person_id = ANY(%(people)s)"
+# Lock students, in the order in which everyone does.
+LOCK_STUDENTS = """
 SELECT FROM student s
 JOIN unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS w(school_id, student_id) USING (school_id, student_id)
 ORDER BY s.school_id, s.student_id FOR NO KEY UPDATE OF s
 """
+# Raise the versions of students.
 BUMP_STUDENTS = """
 UPDATE student s SET version = version + 1
 FROM unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS w(school_id, student_id)
@@ -100,8 +109,8 @@ class DirectoryPositions:
         if not counts:
             return cls({}, {})
         ordered = sorted(counts)
-        await tx.execute(HOLD, {"schools": ordered})
-        rows = await tx.rows(RESERVE, {"schools": ordered, "counts": [counts[school] for school in ordered]})
+        await tx.execute(LOCK_SCHOOLS, {"schools": ordered})
+        rows = await tx.rows(RESERVE_VERSIONS, {"schools": ordered, "counts": [counts[school] for school in ordered]})
         return cls({row["school_id"]: row["since"] for row in rows}, counts)
 
     def take(self, schools: Iterable[UUID]) -> dict[UUID, int]:
@@ -123,13 +132,13 @@ async def emit_states(
     students: Sequence[tuple[UUID, UUID]] = (),
     whole: UUID | None = None,
 ) -> None:
-    """Tell the present state of what a commit changed, its last statement: the schools' rows are locked from here on.
+    """Emit the present state of what a commit changed. Call it last: the schools' rows are locked from here on.
 
     `left`: person → schools that they have just left and that are to hear of it. `students` are (school, student).
-    `whole`: the school of which this is all that there is; whoever takes all of it needs nothing from before.
+    `whole`: the school of which this is all that there is; a reader of all of it needs nothing from before.
     """
-    states = await tx.rows(STATES, {"people": list(people)}) if people else []
-    pupils = await tx.rows(STUDENT_STATES, _pairs(students)) if students else []
+    states = await tx.rows(SELECT_PEOPLE, {"people": list(people)}) if people else []
+    pupils = await tx.rows(SELECT_STUDENTS, _pairs(students)) if students else []
     former = left or {}
     touched = {
         row["person_id"]: {UUID(m["school_id"]) for m in row["memberships"]} | set(former.get(row["person_id"], ()))
@@ -137,21 +146,21 @@ async def emit_states(
     }
     alone = [*schools, *calendars, *(row["school_id"] for row in pupils)]
     positions = await DirectoryPositions.reserve(tx, [*touched.values(), *([school] for school in alone)])
-    anew = {whole: positions.spans[whole]} if whole else {}
+    resync = {whole: positions.spans[whole]} if whole else {}
 
-    def say(event: DirectoryEvent) -> None:
-        tx.emit(event.model_copy(update={"resync": anew}) if anew else event)
+    def emit(event: DirectoryEvent) -> None:
+        tx.emit(event.model_copy(update={"resync": resync}) if resync else event)
 
     if schools:
-        for row in await tx.rows(SCHOOLS, {"schools": list(schools)}):
-            say(_school(row, positions))
+        for row in await tx.rows(SELECT_SCHOOLS, {"schools": list(schools)}):
+            emit(_school(row, positions))
     if calendars:
-        for row in await tx.rows(CALENDARS, {"schools": list(calendars)}):
-            say(_calendar(row, positions))
+        for row in await tx.rows(SELECT_CALENDARS, {"schools": list(calendars)}):
+            emit(_calendar(row, positions))
     for row in states:
-        say(_person(row, positions.take(touched[row["person_id"]])))
+        emit(_person(row, positions.take(touched[row["person_id"]])))
     for row in pupils:
-        say(_student(row, positions))
+        emit(_student(row, positions))
 
 
 def _school(row: Mapping[str, Any], positions: DirectoryPositions) -> SchoolChanged:
@@ -162,7 +171,7 @@ def _school(row: Mapping[str, Any], positions: DirectoryPositions) -> SchoolChan
 def _calendar(row: Mapping[str, Any], positions: DirectoryPositions) -> CalendarChanged:
     return CalendarChanged(
         school_id=row["school_id"],
-        terms=told_terms(row["terms"]),
+        terms=published_terms(row["terms"]),
         closures=tuple(Closure(**c) for c in row["closures"]),
         weekdays=tuple(row["weekdays"]),
         version=row["version"],
@@ -202,8 +211,8 @@ def _student(row: Mapping[str, Any], positions: DirectoryPositions) -> StudentCh
     )
 
 
-def told_terms(terms: Sequence[Mapping[str, Any]]) -> tuple[Term, ...]:
-    """The layer of terms that is told; a year over its own semesters would make every day two terms' day."""
+def published_terms(terms: Sequence[Mapping[str, Any]]) -> tuple[Term, ...]:
+    """Choose the layer of terms that is published: with a year over its semesters every day would be in two terms."""
     for kinds in TERMS_BY_CHOICE:
         if found := tuple(Term(**term) for term in terms if term["kind"] in kinds):
             return found
@@ -221,23 +230,23 @@ def _pairs(students: Sequence[tuple[UUID, UUID]]) -> dict[str, list[UUID]]:
 
 
 def rows(values: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Parameters for jsonb_to_recordset."""
+    """Return the parameters of a statement with `jsonb_to_recordset`."""
     return {"rows": json.dumps(list(values), default=str)}
 
 
 async def bump_people(tx: UnitOfWork, people: Sequence[UUID]) -> None:
-    """Raise the versions of people whose event is going to say something new."""
-    await tx.execute(HOLD_PEOPLE, {"people": list(people)})
-    await tx.execute(BUMP, {"people": list(people)})
+    """Raise the versions of people whose event will say something new."""
+    await tx.execute(LOCK_PEOPLE, {"people": list(people)})
+    await tx.execute(BUMP_PEOPLE, {"people": list(people)})
 
 
 async def bump_students(tx: UnitOfWork, students: Sequence[tuple[UUID, UUID]]) -> None:
-    """Raise the versions of students, given as (school, student), whose event is going to say something new."""
+    """Raise the versions of students, given as (school, student), whose event will say something new."""
     if students:
-        await tx.execute(HOLD_STUDENTS, _pairs(students))
+        await tx.execute(LOCK_STUDENTS, _pairs(students))
         await tx.execute(BUMP_STUDENTS, _pairs(students))
 
 
 def document(value: Mapping[str, Any]) -> str:
-    """A value for a jsonb column."""
+    """Return a value for a jsonb column."""
     return json.dumps(value, default=str)

@@ -1,7 +1,7 @@
-"""Thousands of people and students told in two statements: the same facts as `directory.tell`, made where the rows are.
+"""Events of thousands of people and students, made by two statements where the rows are: those of `publish`.
 
 An import of 100,000 people would otherwise spend most of its time on carrying rows to Python and events back. A test
-holds both ways against each other, field by field.
+compares the two ways, field by field.
 """
 
 import datetime as dt
@@ -22,25 +22,27 @@ BATCH = 2_000
 OWN = ("id", "subject", "schoolid", "time")
 """Attributes that differ from event to event."""
 
-# Positions as in `directory.RESERVE`: the schools' rows are locked before, in the order of ids, and last of all rows.
-RESERVED = """counted AS (
-    SELECT school_id, count(*) AS n FROM told GROUP BY school_id
+# Reserve directory versions, as `publish.RESERVE_VERSIONS`: the schools' rows are locked before, last of all rows.
+RESERVE_VERSIONS = """counted AS (
+    SELECT school_id, count(*) AS n FROM emitted GROUP BY school_id
 ), reserved AS (
     UPDATE school s SET directory_version = s.directory_version + c.n
     FROM counted c WHERE s.school_id = c.school_id
     RETURNING s.school_id, s.directory_version - c.n AS since
 )"""
-HOLD_SCHOOLS = """
+# Lock every school that the people ever belonged to.
+LOCK_SCHOOLS = """
 SELECT FROM school WHERE school_id IN (SELECT m.school_id FROM membership m WHERE m.person_id = ANY(%(people)s))
 ORDER BY school_id FOR NO KEY UPDATE
 """
 
-PEOPLE = f"""
-WITH told AS MATERIALIZED (
+# Put the events of people into the outbox; returns how many.
+EMIT_PEOPLE = f"""
+WITH emitted AS MATERIALIZED (
     SELECT DISTINCT m.person_id, m.school_id FROM membership m WHERE m.person_id = ANY(%(people)s)
-), {RESERVED}, numbered AS (
+), {RESERVE_VERSIONS}, numbered AS (
     SELECT a.person_id, a.school_id, row_number() OVER (PARTITION BY a.school_id ORDER BY a.person_id) AS nth
-    FROM told a
+    FROM emitted a
 ), placed AS (
     SELECT n.person_id, jsonb_object_agg(n.school_id, r.since + n.nth) AS positions
     FROM numbered n JOIN reserved r USING (school_id) GROUP BY n.person_id
@@ -72,18 +74,21 @@ SELECT put_events(array_agg((%(topic)s, m.headers::text, m.data::text, m.person_
 FROM made m
 """  # noqa: S608  # our own statement
 
-DUE = """
+# Begin a statement: lock some students whose events are due.
+SELECT_DUE = """
 WITH due AS MATERIALIZED (
     SELECT school_id, student_id FROM student WHERE NOT told
     ORDER BY school_id, student_id LIMIT %(limit)s FOR NO KEY UPDATE
 )"""
-SCHOOLS_DUE = f"{DUE} SELECT DISTINCT school_id FROM due"  # noqa: S608  # our own statement
-STUDENTS = f"""
-{DUE}, told AS MATERIALIZED (
+# Select the schools of the students whose events are due.
+SELECT_DUE_SCHOOLS = f"{SELECT_DUE} SELECT DISTINCT school_id FROM due"  # noqa: S608  # our own statement
+# Put the events of students that are due into the outbox; returns how many.
+EMIT_STUDENTS = f"""
+{SELECT_DUE}, emitted AS MATERIALIZED (
     UPDATE student s SET told = true FROM due d WHERE (s.school_id, s.student_id) = (d.school_id, d.student_id)
     RETURNING s.*
-), {RESERVED}, numbered AS (
-    SELECT m.*, row_number() OVER (PARTITION BY m.school_id ORDER BY m.student_id) AS nth FROM told m
+), {RESERVE_VERSIONS}, numbered AS (
+    SELECT m.*, row_number() OVER (PARTITION BY m.school_id ORDER BY m.student_id) AS nth FROM emitted m
 ), made AS (
     SELECT s.school_id, s.student_id,
     %(headers)s::jsonb || jsonb_build_object('ce-id', uuid7(), 'ce-schoolid', s.school_id, 'ce-time', %(time)s::text,
@@ -106,32 +111,32 @@ FROM made m
 
 
 async def people(tx: UnitOfWork, changed: Sequence[UUID]) -> None:
-    """Tell the present state of people, whose rows this transaction holds, to all schools they ever belonged to."""
+    """Emit the present state of people, whose rows this transaction holds, for all schools they ever belonged to."""
     if changed:
         sample = PersonChanged(person_id=NOBODY, version=0)
-        await tx.execute(HOLD_SCHOOLS, {"people": list(changed)})
-        await tx.execute(PEOPLE, {"people": list(changed), **_envelope(tx, sample)})
+        await tx.execute(LOCK_SCHOOLS, {"people": list(changed)})
+        await tx.execute(EMIT_PEOPLE, {"people": list(changed), **_envelope(tx, sample)})
 
 
 async def students(tx: UnitOfWork, limit: int = BATCH) -> int:
-    """Tell of students that are marked as not told yet; returns how many were."""
+    """Emit the present state of students that are marked for it; returns how many were."""
     sample = StudentChanged(student_id=NOBODY, school_id=NOBODY, version=0)
-    schools = [row["school_id"] for row in await tx.rows(SCHOOLS_DUE, {"limit": limit})]
-    await tx.execute(publish.HOLD, {"schools": schools})
-    row = await tx.row(STUDENTS, {"limit": limit, **_envelope(tx, sample)})
+    schools = [row["school_id"] for row in await tx.rows(SELECT_DUE_SCHOOLS, {"limit": limit})]
+    await tx.execute(publish.LOCK_SCHOOLS, {"schools": schools})
+    row = await tx.row(EMIT_STUDENTS, {"limit": limit, **_envelope(tx, sample)})
     assert row is not None
     published: int = row["n"]
     return published
 
 
 async def emit_remaining(transactions: UnitOfWorkFactory) -> None:
-    """Tell of students whose import was stopped or died between writing and telling."""
+    """Emit the state of students whose import stopped or died between writing and emitting."""
     async with transactions.begin() as tx:
         await students(tx)
 
 
 def _envelope(tx: UnitOfWork, sample: Event) -> dict[str, Any]:
-    """What all events of a statement share: headers, topic, time."""
+    """Return what all events of a statement share: headers, topic, time."""
     headers = Envelope.of(sample, SOURCE, tx.cause).headers()
     shared = {name: value for name, value in headers.items() if name.removeprefix(PREFIX) not in OWN}
     if tx.cause is None:

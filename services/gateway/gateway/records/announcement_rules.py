@@ -19,7 +19,7 @@ ABSENCE_HOURS = 24
 
 @dataclass(frozen=True, slots=True)
 class RecordStatement:
-    """What a record says now. `template` is None where there is nothing to tell afresh.
+    """What a record says now. `template` is None where there is nothing new to announce.
 
     `changed` and `withdrawn` are the templates for those who were told something else before.
     """
@@ -66,9 +66,10 @@ def statement_of(record: Record) -> RecordStatement:
 def decide_announcements(
     now: RecordStatement, said: str | None, digest: bytes | None, recorded_on: dt.date, *, announced: bool
 ) -> list[Announcement]:
-    """Whom to tell what, after `said` (None: nobody was told yet). `announced`: the school lets this occasion be told.
+    """Decide which notifications follow, after `said` (None: none went out yet).
 
-    A correction goes out whatever the school's settings are by now: whoever was told has a right to it.
+    `announced`: the school lets this occasion be announced. A correction goes out whatever the school's settings are by
+    now: those who were told before have a right to it.
     """
     if said is None:
         news = now.happened is None or now.happened >= recorded_on - dt.timedelta(days=NEWS_DAYS)
@@ -148,10 +149,11 @@ def _payment(record: PaymentRecorded) -> RecordStatement:
 
 
 def report_audiences(report: ReportReady, *, announced: bool, requester_answers: bool) -> dict[str, Audience]:
-    """Who is told that a report is ready, each under a name of its own: whoever asked for it, and whom it is for.
+    """Return the audiences that hear that a report is ready, by a name: its readers and its requester.
 
-    A student's is for the guardians with custody, any other one for the school's administration. `announced`: the
-    school lets reports be told; whoever asked is told in any case. `requester_answers`: who asked is one of the others.
+    The readers are the guardians with custody for a student's report, else the school's administration. `announced`:
+    the school lets reports be announced; the requester hears in any case. `requester_answers`: whether the requester is
+    one of the readers.
     """
     found = {}
     if announced and report.student_id is not None:

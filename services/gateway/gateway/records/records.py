@@ -1,4 +1,4 @@
-"""Records of students: recorded, corrected, withdrawn; each state is told with its version."""
+"""Records of students: recorded, corrected, withdrawn; each state is emitted with its version."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -17,20 +17,25 @@ from shared.transactions.unit_of_work import UnitOfWork
 
 Kind = Literal["behavior", "payment", "absence", "grade", "remark"]
 
-SCHOOL = "SELECT directory_version FROM school WHERE school_id = %(school)s AND active"
-STUDENTS = "SELECT student_id FROM student WHERE school_id = %(school)s AND student_id = ANY(%(students)s)"
-ADD = """
+# Select the directory version of an active school.
+SELECT_SCHOOL = "SELECT directory_version FROM school WHERE school_id = %(school)s AND active"
+# Select which people are students of a school.
+SELECT_STUDENTS = "SELECT student_id FROM student WHERE school_id = %(school)s AND student_id = ANY(%(students)s)"
+# Add records; returns those that are new.
+INSERT_RECORDS = """
 INSERT INTO record (record_id, school_id, student_id, kind, day, status, facts, recorded_by)
 SELECT record_id, %(school)s, student_id, %(kind)s, day, status, facts, %(by)s
 FROM jsonb_to_recordset(%(rows)s) AS r(record_id uuid, student_id uuid, day date, status text, facts jsonb)
 ORDER BY student_id, day
 ON CONFLICT DO NOTHING RETURNING record_id, student_id, facts, version, withdrawn, recorded_by, changed_at
 """
-LOCK = """
+# Lock a record.
+LOCK_RECORD = """
 SELECT version, withdrawn FROM record
 WHERE record_id = %(record)s AND school_id = %(school)s AND kind = %(kind)s FOR NO KEY UPDATE
 """
-CHANGE = """
+# Change a record, or withdraw it; returns its new state.
+UPDATE_RECORD = """
 UPDATE record SET day = coalesce(%(day)s, day), status = coalesce(%(status)s, status),
     facts = coalesce(%(facts)s::jsonb, facts), withdrawn = %(withdrawn)s, version = version + 1,
     recorded_by = %(by)s, changed_at = clock_timestamp()
@@ -51,10 +56,10 @@ class Entry:
 
 
 async def add(tx: UnitOfWork, kind: Kind, school: UUID, by: UUID | None, entries: Sequence[Entry]) -> None:
-    """Record all or nothing. 422 lists every unknown student; 409 whoever has such a record already."""
+    """Record all or nothing. 422 lists every unknown student; 409 the students who have such a record already."""
     version = await _version(tx, school)
     wanted = [entry.student for entry in entries]
-    found = {row["student_id"] for row in await tx.rows(STUDENTS, {"school": school, "students": wanted})}
+    found = {row["student_id"] for row in await tx.rows(SELECT_STUDENTS, {"school": school, "students": wanted})}
     if unknown := sorted({*wanted} - found):
         raise Problem(
             422, "unknown_people", "Some ids are not students of this school.", people=[str(each) for each in unknown]
@@ -63,7 +68,7 @@ async def add(tx: UnitOfWork, kind: Kind, school: UUID, by: UUID | None, entries
         {"record_id": e.record, "student_id": e.student, "day": e.day, "status": e.status, "facts": e.facts}
         for e in entries
     ]
-    written = await tx.rows(ADD, {"school": school, "kind": kind, "by": by} | publish.rows(rows))
+    written = await tx.rows(INSERT_RECORDS, {"school": school, "kind": kind, "by": by} | publish.rows(rows))
     if len(written) < len(entries):
         done = {row["record_id"] for row in written}
         twice = sorted({str(entry.student) for entry in entries if entry.record not in done})
@@ -73,21 +78,21 @@ async def add(tx: UnitOfWork, kind: Kind, school: UUID, by: UUID | None, entries
 
 
 async def correct(tx: UnitOfWork, kind: Kind, school: UUID, by: UUID | None, expected: int, entry: Entry) -> None:
-    """How it really was: a higher version. 404, 412, 409 when it was withdrawn or meets another record."""
+    """Correct a record as its next version. 404, 412, 409 when it was withdrawn or equals another record."""
     await _hold(tx, kind, school, entry.record, expected)
     values = {"day": entry.day, "status": entry.status, "facts": publish.document(entry.facts), "withdrawn": False}
     await _change(tx, kind, school, by, entry.record, values)
 
 
 async def withdraw(tx: UnitOfWork, kind: Kind, school: UUID, by: UUID | None, expected: int, record: UUID) -> None:
-    """It was a mistake. The record stays, with its last facts; whoever was told of it may be told so."""
+    """Withdraw a record that was a mistake. It stays, with its last facts, so that readers of it can be corrected."""
     await _hold(tx, kind, school, record, expected)
     values = {"day": None, "status": None, "facts": None, "withdrawn": True}
     await _change(tx, kind, school, by, record, values)
 
 
 async def _hold(tx: UnitOfWork, kind: Kind, school: UUID, record: UUID, expected: int) -> None:
-    row = await tx.row(LOCK, {"record": record, "school": school, "kind": kind})
+    row = await tx.row(LOCK_RECORD, {"record": record, "school": school, "kind": kind})
     if row is None:
         raise Problem(404, "not_found")
     check_version(expected, row["version"])
@@ -100,7 +105,7 @@ async def _change(
 ) -> None:
     version = await _version(tx, school)
     try:
-        row = await tx.row(CHANGE, {"record": record, "by": by, **values})
+        row = await tx.row(UPDATE_RECORD, {"record": record, "by": by, **values})
     except psycopg.errors.UniqueViolation:
         raise Problem(409, "conflict", "Another record already has these facts.") from None
     assert row is not None
@@ -108,7 +113,7 @@ async def _change(
 
 
 async def _version(tx: UnitOfWork, school: UUID) -> int:
-    row = await tx.row(SCHOOL, {"school": school})
+    row = await tx.row(SELECT_SCHOOL, {"school": school})
     if row is None:
         raise Problem(404, "unknown_school")
     version: int = row["directory_version"]

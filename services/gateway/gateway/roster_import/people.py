@@ -12,9 +12,10 @@ from gateway.directory import publish, publish_bulk
 from gateway.roster_import.oneroster import Membership, Person, Role, Status
 from shared.transactions.unit_of_work import UnitOfWork
 
+# Write new and changed people; returns them.
 # Only people whose roster content changed are written, in the order of sourcedIds, like everywhere. Those who are the
 # same are left out first: ON CONFLICT would lock each of them, which costs as much as writing.
-PEOPLE = """
+UPSERT_PEOPLE = """
 WITH incoming AS (
     SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, sourced_id text, given_name text,
                                                     family_name text, active boolean, digest text)
@@ -29,9 +30,10 @@ ON CONFLICT (sourced_id) DO UPDATE SET given_name = excluded.given_name, family_
 WHERE p.digest IS DISTINCT FROM excluded.digest
 RETURNING person_id, sourced_id
 """
+# Write memberships and end those that no longer hold; returns whose changed.
 # A complete upload speaks for its own schools, and a row for those that it names: what is not said there is over.
 # Changes only: what they do not mention stays, and a role's row that says something else now ends what it said before.
-MEMBERSHIPS = """
+WRITE_MEMBERSHIPS = """
 WITH incoming AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, school_id uuid, role text, grade text, starts date,
                                                     ends date, sourced_id text)
@@ -54,7 +56,8 @@ WITH incoming AS MATERIALIZED (
 )
 SELECT DISTINCT person_id FROM (SELECT person_id FROM gone UNION ALL SELECT person_id FROM taken) AS touched
 """
-CONTACTS = """
+# Replace the addresses of people.
+REPLACE_CONTACTS = """
 WITH incoming AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, kind text, address text)
 ), gone AS (
@@ -63,26 +66,31 @@ WITH incoming AS MATERIALIZED (
 )
 INSERT INTO contact (person_id, kind, address) SELECT DISTINCT * FROM incoming ON CONFLICT DO NOTHING
 """
-HOLD = """
+# Lock people by sourcedId.
+LOCK_PEOPLE = """
 SELECT person_id, sourced_id FROM person WHERE sourced_id = ANY(%(ids)s) AND erased_at IS NULL
 ORDER BY sourced_id FOR NO KEY UPDATE
 """
+# Lock people by sourcedId or by the id of a role.
 # The row of a role that is over may say no more than its own id.
-HOLD_BY_ROLE = """
+LOCK_PEOPLE_BY_ROLE = """
 SELECT person_id, sourced_id FROM person WHERE erased_at IS NULL AND (sourced_id = ANY(%(ids)s) OR person_id IN (
     SELECT m.person_id FROM membership m WHERE m.sourced_id = ANY(%(ended)s)))
 ORDER BY sourced_id FOR NO KEY UPDATE
 """
+# Raise the versions of people whose memberships changed.
 # The digest goes, so that the next complete roster counts as a change.
-TOUCH = "UPDATE person SET version = version + 1, digest = NULL WHERE person_id = ANY(%(people)s)"
+BUMP_PEOPLE = "UPDATE person SET version = version + 1, digest = NULL WHERE person_id = ANY(%(people)s)"
 
+# Select the people from rosters who have a current membership at these schools.
 # What disappeared is ended, not deleted: only at the schools that the upload is about.
-PLACED = """
+SELECT_PLACED_PEOPLE = """
 SELECT p.sourced_id FROM person p WHERE p.sourced_id IS NOT NULL AND EXISTS (
     SELECT FROM current_membership m WHERE m.person_id = p.person_id AND m.school_id = ANY(%(schools)s))
 ORDER BY p.sourced_id
 """
-END = """
+# End memberships at these schools; who has no other becomes inactive. Returns them.
+END_MEMBERSHIPS = """
 WITH over AS (
     UPDATE current_membership m SET ends = school_today(m.school_id)
     WHERE m.person_id = ANY(%(people)s) AND m.school_id = ANY(%(schools)s)
@@ -94,10 +102,12 @@ UPDATE person p SET digest = NULL, version = version + 1, active = p.active AND 
                                              = (m.person_id, m.school_id, m.role)))
 WHERE p.person_id IN (SELECT person_id FROM over) RETURNING p.person_id
 """
-DISABLE = """
+# Make people inactive everywhere; returns those who were active.
+DEACTIVATE_PEOPLE = """
 UPDATE person SET active = false, digest = NULL, version = version + 1
 WHERE person_id = ANY(%(people)s) AND active RETURNING person_id
 """
+# Make students inactive who are none any more.
 # A student belongs to a school as long as there is a current membership as one, of an active person.
 END_STUDENTS = """
 WITH held AS (
@@ -114,7 +124,7 @@ FROM held h WHERE (s.school_id, s.student_id) = (h.school_id, h.student_id) AND 
 async def write(
     tx: UnitOfWork, chunk: Sequence[Person], schools: Mapping[str, UUID], about: Sequence[UUID], *, complete: bool
 ) -> int:
-    """Write people with memberships and contacts, and tell of them; returns how many are new or changed.
+    """Write people with memberships and contacts, and emit their events; returns how many are new or changed.
 
     `complete`: the rows name every membership, at the upload's schools (`about`) and those that they name.
     """
@@ -130,7 +140,7 @@ async def write(
         }
         for person in present.values()
     ]
-    changed = await tx.rows(PEOPLE, publish.rows(rows))
+    changed = await tx.rows(UPSERT_PEOPLE, publish.rows(rows))
     if not changed:
         return 0
     ids = [row["person_id"] for row in changed]
@@ -145,8 +155,8 @@ async def write(
         found = [("mail", person.email), ("phone", person.sms or person.phone)]
         contacts += [{"person_id": row["person_id"], "kind": k, "address": a} for k, a in found if a]
     scope = {"people": ids, "about": list(about), "complete": complete, "ended": ended}
-    await tx.execute(MEMBERSHIPS, scope | publish.rows(placed))
-    await tx.execute(CONTACTS, {"people": ids} | publish.rows(contacts))
+    await tx.execute(WRITE_MEMBERSHIPS, scope | publish.rows(placed))
+    await tx.execute(REPLACE_CONTACTS, {"people": ids} | publish.rows(contacts))
     await tx.execute(END_STUDENTS, {"people": ids})
     await publish_bulk.people(tx, ids)
     return len(changed)
@@ -157,7 +167,7 @@ async def write_roles(tx: UnitOfWork, chunk: Sequence[Role], schools: Mapping[st
     ended = [
         m.sourced_id for m in (role.membership for role in chunk) if m.status is not Status.ACTIVE and m.sourced_id
     ]
-    held = await tx.rows(HOLD_BY_ROLE, {"ids": sorted({role.person for role in chunk}), "ended": ended})
+    held = await tx.rows(LOCK_PEOPLE_BY_ROLE, {"ids": sorted({role.person for role in chunk}), "ended": ended})
     person = {row["sourced_id"]: row["person_id"] for row in held}
     placed: list[dict[str, Any]] = []
     for role in chunk:
@@ -165,26 +175,28 @@ async def write_roles(tx: UnitOfWork, chunk: Sequence[Role], schools: Mapping[st
             placed += _memberships(person[role.person], [role.membership], schools, None)[0]
     ids = list(person.values())
     scope = {"people": ids, "about": [], "complete": False, "ended": ended}
-    touched = [row["person_id"] for row in await tx.rows(MEMBERSHIPS, scope | publish.rows(placed))]
+    touched = [row["person_id"] for row in await tx.rows(WRITE_MEMBERSHIPS, scope | publish.rows(placed))]
     if touched:
-        await tx.execute(TOUCH, {"people": touched})
+        await tx.execute(BUMP_PEOPLE, {"people": touched})
         await tx.execute(END_STUDENTS, {"people": touched})
         await publish_bulk.people(tx, touched)
     return len(touched)
 
 
 async def missing(tx: UnitOfWork, kept: Iterable[str], schools: Sequence[UUID]) -> list[str]:
-    """Whoever an earlier roster placed at these schools and this complete one does not name."""
+    """Return the people whom an earlier roster placed at these schools and this complete one does not name."""
     known = frozenset(kept)
-    found = await tx.rows(PLACED, {"schools": list(schools)})
+    found = await tx.rows(SELECT_PLACED_PEOPLE, {"schools": list(schools)})
     return [row["sourced_id"] for row in found if row["sourced_id"] not in known]
 
 
 async def end(tx: UnitOfWork, ids: Sequence[str], schools: Sequence[UUID] | None) -> int:
-    """End people at schools, or everywhere (None: an upload says so by name); returns how many it was news for."""
-    people = [row["person_id"] for row in await tx.rows(HOLD, {"ids": sorted(ids)})]
+    """End people at schools, or everywhere (None: an upload says so by name); returns how many had not ended."""
+    people = [row["person_id"] for row in await tx.rows(LOCK_PEOPLE, {"ids": sorted(ids)})]
     values: dict[str, Any] = {"people": people, "schools": list(schools or ())}
-    over = [row["person_id"] for row in await tx.rows(DISABLE if schools is None else END, values)]
+    over = [
+        row["person_id"] for row in await tx.rows(DEACTIVATE_PEOPLE if schools is None else END_MEMBERSHIPS, values)
+    ]
     if over:
         await tx.execute(END_STUDENTS, {"people": over})
         await publish_bulk.people(tx, over)
@@ -192,14 +204,14 @@ async def end(tx: UnitOfWork, ids: Sequence[str], schools: Sequence[UUID] | None
 
 
 def digest(content: Any) -> str:
-    """What a roster last said of something, in few bytes."""
+    """Hash what a roster last said of something."""
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
 def _memberships(
     person: UUID, memberships: Iterable[Membership], schools: Mapping[str, UUID], grade: str | None
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Rows of what holds, and the ids of roles that do not hold any more."""
+    """Return rows of the memberships that hold, and the ids of roles that do not hold any more."""
     active = [
         {
             "person_id": person,

@@ -13,7 +13,8 @@ from gateway.roster_import.oneroster import Enrolment, Org, SchoolClass, Status,
 from gateway.roster_import.people import digest
 from shared.transactions.unit_of_work import UnitOfWork
 
-SCHOOLS = """
+# Write new and changed schools; returns them.
+UPSERT_SCHOOLS = """
 INSERT INTO school AS s (school_id, sourced_id, name, timezone, active)
 SELECT school_id, sourced_id, name, coalesce(timezone, 'UTC'), active FROM jsonb_to_recordset(%(rows)s)
     AS r(school_id uuid, sourced_id text, name text, timezone text, active boolean) ORDER BY sourced_id
@@ -24,13 +25,17 @@ WHERE (s.name, s.active) IS DISTINCT FROM (excluded.name, excluded.active)
    OR (excluded.timezone <> 'UTC' AND excluded.timezone <> s.timezone)
 RETURNING school_id
 """
+# Make schools inactive that are gone; returns them.
 CLOSE_SCHOOLS = """
 UPDATE school SET active = false, version = version + 1 WHERE sourced_id = ANY(%(ids)s) AND active RETURNING school_id
 """
-SCHOOL_IDS = "SELECT sourced_id, school_id FROM school WHERE sourced_id IS NOT NULL"
+# Select the ids of all schools that rosters named.
+SELECT_SCHOOL_IDS = "SELECT sourced_id, school_id FROM school WHERE sourced_id IS NOT NULL"
 
-HOLD_CALENDARS = "SELECT FROM calendar WHERE school_id = ANY(%(schools)s) ORDER BY school_id FOR NO KEY UPDATE"
-TERMS = """
+# Lock the calendars of schools.
+LOCK_CALENDARS = "SELECT FROM calendar WHERE school_id = ANY(%(schools)s) ORDER BY school_id FOR NO KEY UPDATE"
+# Write new and changed terms; returns their schools.
+UPSERT_TERMS = """
 INSERT INTO term AS t (term_id, school_id, sourced_id, name, kind, starts, ends)
 SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(term_id uuid, school_id uuid, sourced_id text, name text, kind text,
                                                 starts date, ends date)
@@ -40,14 +45,16 @@ ON CONFLICT (school_id, sourced_id) DO UPDATE SET name = excluded.name, kind = e
 WHERE (t.name, t.kind, t.starts, t.ends) IS DISTINCT FROM (excluded.name, excluded.kind, excluded.starts, excluded.ends)
 RETURNING school_id
 """
+# Delete terms that are gone; returns their schools.
 # A term that is over is history, which a new year's roster does not repeat.
-DROP_TERMS = """
+DELETE_TERMS = """
 DELETE FROM term WHERE school_id = ANY(%(schools)s) AND ends >= school_today(school_id)
   AND (sourced_id = ANY(%(gone)s) OR %(complete)s AND NOT (sourced_id = ANY(%(kept)s)))
 RETURNING school_id
 """
 
-CLASSES = """
+# Write new and changed classes; returns them.
+UPSERT_CLASSES = """
 INSERT INTO school_class AS c (class_id, school_id, sourced_id, title, code, kind, grades, digest)
 SELECT class_id, school_id, sourced_id, title, code, kind, grades, decode(digest, 'hex')
 FROM jsonb_to_recordset(%(rows)s) AS r(class_id uuid, school_id uuid, sourced_id text, title text, code text,
@@ -57,14 +64,17 @@ ON CONFLICT (sourced_id) DO UPDATE SET title = excluded.title, code = excluded.c
 WHERE c.digest IS DISTINCT FROM excluded.digest OR NOT c.active
 RETURNING class_id
 """
-ENDED_CLASSES = "SELECT class_id FROM school_class WHERE sourced_id = ANY(%(ids)s) AND NOT active"
+# Select which classes have ended and are to be active again.
+SELECT_ENDED_CLASSES = "SELECT class_id FROM school_class WHERE sourced_id = ANY(%(ids)s) AND NOT active"
+# End classes that are gone; returns them.
 END_CLASSES = """
 UPDATE school_class SET active = false, digest = NULL, version = version + 1
 WHERE active AND sourced_id IS NOT NULL
   AND (sourced_id = ANY(%(gone)s) OR %(complete)s AND school_id = ANY(%(schools)s) AND NOT (sourced_id = ANY(%(kept)s)))
 RETURNING class_id
 """
-PUPILS_OF = """
+# Mark the students of classes, so that their events are emitted.
+MARK_CLASS_STUDENTS = """
 WITH held AS (
     SELECT s.school_id, s.student_id FROM student s WHERE EXISTS (
         SELECT FROM enrolment e WHERE e.class_id = ANY(%(classes)s) AND e.person_id = s.student_id
@@ -75,7 +85,8 @@ UPDATE student s SET told = false, version = s.version + 1 FROM held h
 WHERE (s.school_id, s.student_id) = (h.school_id, h.student_id)
 """
 
-PUPILS = """
+# Continue a statement that changes enrolments: mark their students, so that their events are emitted.
+MARK_CHANGED_STUDENTS = """
 ), held AS (
     SELECT s.school_id, s.student_id FROM student s
     JOIN (SELECT DISTINCT c.school_id, c.person_id FROM changed c WHERE c.role = 'student') AS c
@@ -87,7 +98,8 @@ PUPILS = """
 )
 SELECT count(*) AS n FROM changed
 """
-ENROLMENTS = f"""
+# Write new and changed enrolments; returns how many.
+UPSERT_ENROLMENTS = f"""
 WITH incoming AS MATERIALIZED (
     SELECT DISTINCT ON (c.class_id, p.person_id, r.role) c.class_id, p.person_id, r.role, c.school_id, r.sourced_id,
            r.leads, r.starts, r.ends, NOT is_current(r.ends, c.school_id) AS lapsed
@@ -107,29 +119,31 @@ WITH incoming AS MATERIALIZED (
     WHERE (e.sourced_id, e.leads, e.starts, e.ends, e.lapsed)
           IS DISTINCT FROM (excluded.sourced_id, excluded.leads, excluded.starts, excluded.ends, excluded.lapsed)
     RETURNING e.school_id, e.person_id, e.role
-{PUPILS}
+{MARK_CHANGED_STUDENTS}
 """  # noqa: S608  # our own statements
-ENROLLED = """
+# Select the enrolments from rosters that have not lapsed at these schools.
+SELECT_ENROLMENTS = """
 SELECT e.sourced_id FROM enrolment e WHERE e.school_id = ANY(%(schools)s) AND e.sourced_id IS NOT NULL AND NOT e.lapsed
 """
+# End enrolments today; returns how many.
 END_ENROLMENTS = f"""
 WITH changed AS (
     UPDATE enrolment SET ends = school_today(school_id), lapsed = true
     WHERE sourced_id = ANY(%(ids)s) AND NOT lapsed
     RETURNING school_id, person_id, role
-{PUPILS}
+{MARK_CHANGED_STUDENTS}
 """  # noqa: S608  # our own statements
 
 
 async def schools(tx: UnitOfWork, orgs: Sequence[Org]) -> int:
-    """Write the schools of a roster and tell of them; returns how many are new or changed."""
+    """Write the schools of a roster and emit their events; returns how many are new or changed."""
     wanted = [
         {"school_id": uuid7(), "sourced_id": o.sourced_id, "name": o.name, "timezone": o.timezone, "active": True}
         for o in orgs
         if o.is_school and o.status is Status.ACTIVE
     ]
     gone = [org.sourced_id for org in orgs if org.status is not Status.ACTIVE]
-    changed = [row["school_id"] for row in await tx.rows(SCHOOLS, publish.rows(wanted))]
+    changed = [row["school_id"] for row in await tx.rows(UPSERT_SCHOOLS, publish.rows(wanted))]
     changed += [row["school_id"] for row in await tx.rows(CLOSE_SCHOOLS, {"ids": gone})] if gone else []
     if changed:
         await publish.emit_states(tx, schools=sorted(changed))
@@ -137,17 +151,17 @@ async def schools(tx: UnitOfWork, orgs: Sequence[Org]) -> int:
 
 
 async def school_ids(tx: UnitOfWork) -> dict[str, UUID]:
-    """School ids by sourcedId."""
-    return {row["sourced_id"]: row["school_id"] for row in await tx.rows(SCHOOL_IDS)}
+    """Return school ids by sourcedId."""
+    return {row["sourced_id"]: row["school_id"] for row in await tx.rows(SELECT_SCHOOL_IDS)}
 
 
 async def terms(
     tx: UnitOfWork, found: Mapping[UUID, Sequence[Term]], gone: Sequence[str], kept: Iterable[str], *, complete: bool
 ) -> int:
-    """Write the terms of each school and tell of changed calendars; returns how many calendars changed."""
+    """Write the terms of each school and emit changed calendars; returns how many calendars changed."""
     where = sorted(found)
     await tx.execute(OPEN_CALENDAR, {"schools": where})
-    await tx.execute(HOLD_CALENDARS, {"schools": where})
+    await tx.execute(LOCK_CALENDARS, {"schools": where})
     rows = [
         {
             "term_id": uuid7(),
@@ -162,8 +176,8 @@ async def terms(
         for term in found[school]
     ]
     scope = {"schools": where, "gone": list(gone), "kept": sorted(kept), "complete": complete}
-    changed = {row["school_id"] for row in await tx.rows(TERMS, publish.rows(rows))}
-    changed |= {row["school_id"] for row in await tx.rows(DROP_TERMS, scope)}
+    changed = {row["school_id"] for row in await tx.rows(UPSERT_TERMS, publish.rows(rows))}
+    changed |= {row["school_id"] for row in await tx.rows(DELETE_TERMS, scope)}
     for school in sorted(changed):
         await tx.execute(BUMP_CALENDAR, {"school": school, "weekdays": None})
     if changed:
@@ -172,7 +186,7 @@ async def terms(
 
 
 async def classes(tx: UnitOfWork, chunk: Sequence[SchoolClass], ids: Mapping[str, UUID]) -> int:
-    """Write classes; returns how many are new, changed or taken up again."""
+    """Write classes; returns how many are new, changed or active again."""
     rows = [
         {
             "class_id": uuid7(),
@@ -186,24 +200,24 @@ async def classes(tx: UnitOfWork, chunk: Sequence[SchoolClass], ids: Mapping[str
         }
         for each in chunk
     ]
-    back = await tx.rows(ENDED_CLASSES, {"ids": [each.sourced_id for each in chunk]})
-    changed = await tx.rows(CLASSES, publish.rows(rows))
-    await tx.execute(PUPILS_OF, {"classes": [row["class_id"] for row in back]})
+    back = await tx.rows(SELECT_ENDED_CLASSES, {"ids": [each.sourced_id for each in chunk]})
+    changed = await tx.rows(UPSERT_CLASSES, publish.rows(rows))
+    await tx.execute(MARK_CLASS_STUDENTS, {"classes": [row["class_id"] for row in back]})
     return len(changed)
 
 
 async def end_classes(
-    tx: UnitOfWork, gone: Sequence[str], kept: Iterable[str], about: Sequence[UUID], *, complete: bool
+    tx: UnitOfWork, gone: Sequence[str], kept: Iterable[str], covered: Sequence[UUID], *, complete: bool
 ) -> int:
     """End classes that a complete upload does not name, or that changes name as gone."""
-    scope = {"gone": list(gone), "kept": sorted(kept), "schools": list(about), "complete": complete}
+    scope = {"gone": list(gone), "kept": sorted(kept), "schools": list(covered), "complete": complete}
     over = [row["class_id"] for row in await tx.rows(END_CLASSES, scope)]
-    await tx.execute(PUPILS_OF, {"classes": over})
+    await tx.execute(MARK_CLASS_STUDENTS, {"classes": over})
     return len(over)
 
 
 async def enrolments(tx: UnitOfWork, chunk: Sequence[Enrolment]) -> int:
-    """Write enrolments; returns how many are new or changed. Their students are told of later."""
+    """Write enrolments; returns how many are new or changed. The events of their students follow later."""
     rows = [
         {
             "sourced_id": each.sourced_id,
@@ -216,21 +230,21 @@ async def enrolments(tx: UnitOfWork, chunk: Sequence[Enrolment]) -> int:
         }
         for each in chunk
     ]
-    return await count(tx, ENROLMENTS, publish.rows(rows))
+    return await count(tx, UPSERT_ENROLMENTS, publish.rows(rows))
 
 
-async def enrolled(tx: UnitOfWork, about: Sequence[UUID]) -> set[str]:
-    """Enrolments that rosters brought to these schools and that go on."""
-    return {row["sourced_id"] for row in await tx.rows(ENROLLED, {"schools": list(about)})}
+async def enrolled(tx: UnitOfWork, covered: Sequence[UUID]) -> set[str]:
+    """Return the enrolments that rosters brought to these schools and that have not lapsed."""
+    return {row["sourced_id"] for row in await tx.rows(SELECT_ENROLMENTS, {"schools": list(covered)})}
 
 
 async def end_enrolments(tx: UnitOfWork, ids: Sequence[str]) -> int:
-    """End enrolments today; returns how many it was news for."""
+    """End enrolments today; returns how many had not ended."""
     return await count(tx, END_ENROLMENTS, {"ids": list(ids)})
 
 
 async def count(tx: UnitOfWork, statement: str, values: dict[str, Any]) -> int:
-    """How many rows a statement says that it changed, in its `n`."""
+    """Run a statement that returns in `n` how many rows it changed; returns that."""
     row = await tx.row(statement, values)
     assert row is not None
     found: int = row["n"]
@@ -238,7 +252,7 @@ async def count(tx: UnitOfWork, statement: str, values: dict[str, Any]) -> int:
 
 
 def _last_day(term: Term) -> dt.date | None:
-    """OneRoster's end is the first day after; a session of no length is one of a day."""
+    """Return the last day of a term: OneRoster's end is the first day after, and a session has at least a day."""
     if term.begins is None or term.ends is None:
         return None
     return max(term.begins, term.ends - dt.timedelta(days=1))

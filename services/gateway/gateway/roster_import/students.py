@@ -10,8 +10,9 @@ from gateway.roster_import.people import digest
 from gateway.roster_import.structure import count
 from shared.transactions.unit_of_work import UnitOfWork
 
+# Write new and changed students with their guardians; returns how many.
 # New guardians only: what a school has said of custody, billing and emergencies is not in any roster.
-STUDENTS = """
+UPSERT_STUDENTS = """
 WITH incoming AS MATERIALIZED (
     SELECT coalesce(r.school_id, x.school_id) AS school_id, p.person_id AS student_id, r.grade,
            decode(r.digest, 'hex') AS digest, r.guardians, p.active AND EXISTS (
@@ -51,8 +52,9 @@ WITH incoming AS MATERIALIZED (
 )
 SELECT count(*) AS n FROM changed
 """
+# Add guardians to students who are not in the upload; returns how many students got one.
 # Changes may name a guardian's children who are here already and not among them. The digest goes with what it was of.
-GUARDIANS = """
+INSERT_GUARDIANS = """
 WITH added AS (
     INSERT INTO guardianship (school_id, student_id, guardian_id, relationship, rank, custody, billing)
     SELECT s.school_id, s.student_id, g.person_id, r.relationship,
@@ -88,7 +90,7 @@ class StudentRow:
 
 
 async def write(tx: UnitOfWork, chunk: Sequence[StudentRow], *, complete: bool) -> int:
-    """Write students with grade and guardians, everybody being there by now; returns how many changed.
+    """Write students with grade and guardians, who are all written by now; returns how many changed.
 
     `complete`: the upload names every guardian; else those that it does not name stay.
     """
@@ -102,13 +104,13 @@ async def write(tx: UnitOfWork, chunk: Sequence[StudentRow], *, complete: bool) 
         }
         for each in chunk
     ]
-    return await count(tx, STUDENTS, {"complete": complete} | publish.rows(rows))
+    return await count(tx, UPSERT_STUDENTS, {"complete": complete} | publish.rows(rows))
 
 
 async def write_guardians(tx: UnitOfWork, chunk: Sequence[Guardianship], relationship: Callable[[str], str]) -> int:
-    """Further guardians of students who are here already; returns how many students got one."""
+    """Write further guardians of students who are not in the upload; returns how many students got one."""
     rows = [
         {"student": each.student, "guardian": each.guardian, "relationship": relationship(each.guardian)}
         for each in chunk
     ]
-    return await count(tx, GUARDIANS, publish.rows(rows))
+    return await count(tx, INSERT_GUARDIANS, publish.rows(rows))

@@ -1,4 +1,4 @@
-"""Whether an audience can be: every id is the school's, and somebody is meant. Who exactly, the notifier plans."""
+"""Checks of an audience: every id is the school's, and it means some person. Whom exactly, the notifier plans."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,28 +8,31 @@ from gateway.problems import Problem
 from shared.events import Audience
 from shared.transactions.unit_of_work import UnitOfWork
 
-MEMBERS = """
+# Select which people belong or belonged to a school.
+SELECT_MEMBERS = """
 SELECT DISTINCT person_id AS id FROM membership WHERE school_id = %(school)s AND person_id = ANY(%(ids)s)
 """
-STUDENTS = "SELECT student_id AS id FROM student WHERE school_id = %(school)s AND student_id = ANY(%(ids)s)"
-CLASSES = "SELECT class_id AS id FROM school_class WHERE school_id = %(school)s AND class_id = ANY(%(ids)s)"
+# Select which people are or were students of a school.
+SELECT_STUDENTS = "SELECT student_id AS id FROM student WHERE school_id = %(school)s AND student_id = ANY(%(ids)s)"
+# Select which classes are a school's.
+SELECT_CLASSES = "SELECT class_id AS id FROM school_class WHERE school_id = %(school)s AND class_id = ANY(%(ids)s)"
 # Ask whether a grade or classes mean any student.
-ANYBODY = "SELECT EXISTS (SELECT FROM audience_students(%(school)s, %(grade)s, %(classes)s)) AS found"
+FIND_AUDIENCE = "SELECT EXISTS (SELECT FROM audience_students(%(school)s, %(grade)s, %(classes)s)) AS found"
 
 
 async def check_ids(tx: UnitOfWork, school: UUID, audience: Audience) -> None:
-    """422 lists every id that is none of the school's."""
-    await _all(tx, MEMBERS, school, audience.people, "people")
-    await _all(tx, STUDENTS, school, audience.students, "people")
-    await _all(tx, CLASSES, school, audience.classes, "classes")
+    """Refuse ids that are none of the school's; 422 lists them."""
+    await _all(tx, SELECT_MEMBERS, school, audience.people, "people")
+    await _all(tx, SELECT_STUDENTS, school, audience.students, "people")
+    await _all(tx, SELECT_CLASSES, school, audience.classes, "classes")
 
 
 async def has_members(tx: UnitOfWork, school: UUID, audience: Audience) -> bool:
-    """Whether a grade or a class has anybody in it; what names people or the whole school is taken at its word."""
+    """Return whether a grade or a class has a student; people by name and the whole school are not looked at."""
     if audience.grade is None and audience.classes is None:
         return True
     values = {"school": school, "grade": audience.grade, "classes": list(audience.classes or ())}
-    row = await tx.row(ANYBODY, values)
+    row = await tx.row(FIND_AUDIENCE, values)
     return row is not None and bool(row["found"])
 
 

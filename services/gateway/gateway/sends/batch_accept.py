@@ -1,7 +1,7 @@
-"""Sends in one statement each commit: the key, every check, the task, the intent and the outbox row, or none of it.
+"""Accepts sends by one statement each commit: key, every check, task, intent and outbox row, or none of them.
 
-What comes in for a school while a commit is under way goes into the next one together. What the statement does not
-take (a key that was used, an id that is unknown, nobody in the grade) is asked again step by step, which says why.
+Sends that arrive for a school during a commit share the next one. A send that the statement does not accept (a used
+key, an unknown id, a grade without students) is checked again step by step, which says why.
 """
 
 import asyncio
@@ -25,9 +25,10 @@ TOGETHER = 50
 AT_ONCE = 3
 """Commits of one school under way: while the first waits for the disk the next is being gathered."""
 
+# Accept sends of one school, each with all of its effects or with none; returns the tasks of those accepted.
 # The school is bound before any table is read, because everything is taken from `asked`. OFFSET 0 keeps the planner
 # from reading `school` first. Keys are inserted in order, so that two gateways with the same keys do not deadlock.
-SEND = """, asked AS MATERIALIZED (
+ACCEPT_SENDS = """, asked AS MATERIALIZED (
     SELECT b.school_id, r.* FROM bound b CROSS JOIN jsonb_to_recordset(%(asked)s) AS r(
         task uuid, notification uuid, person uuid, asker text, key text, request text, answer jsonb, people uuid[],
         students uuid[], classes uuid[], grade text, topic text, headers text, data text)
@@ -71,7 +72,7 @@ class _Queue:
 
 
 class BatchAcceptor:
-    """Takes sends in."""
+    """Accepts sends in batches, one queue for each school."""
 
     def __init__(self, rows: UnitOfWorkFactory) -> None:
         self._rows = rows
@@ -80,7 +81,7 @@ class BatchAcceptor:
 
     @property
     def idle(self) -> bool:
-        """Whether nobody waits."""
+        """Whether no send waits."""
         return not self._queues
 
     async def send(self, caller: Caller, school: UUID, command: SendCommand, key: str | None) -> dict[str, Any]:
@@ -100,7 +101,7 @@ class BatchAcceptor:
     def _asked(
         self, caller: Caller, school: UUID, command: SendCommand, key: str | None, now: dt.datetime
     ) -> dict[str, Any]:
-        """A send as the statement takes it; the directory's version is put into the event there."""
+        """Return a send as the statement takes it, which adds the directory's version to the event."""
         notification, task = uuid7(), uuid7()
         event = requested(caller, school, notification, task, command, now)
         row = event_row(event, self._rows.service, None, without=BY_STATEMENT)
@@ -124,7 +125,7 @@ class BatchAcceptor:
         }
 
     async def _together(self, school: UUID, asked: dict[str, Any]) -> bool:
-        """Whether it was committed; if not, nothing of it was."""
+        """Return whether a send was committed; if not, nothing of it was."""
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         queue = self._queues.setdefault(school, _Queue())
         queue.waiting.append((asked, done))
@@ -136,15 +137,16 @@ class BatchAcceptor:
         return await done
 
     async def _commits_of(self, school: UUID, queue: _Queue) -> None:
-        """Commit what waits until nothing does."""
+        """Commit the sends that wait, until none does."""
         while queue.waiting:
             now, queue.waiting = queue.waiting[:TOGETHER], queue.waiting[TOGETHER:]
             try:
                 asked = json_text([each for each, _ in now])
                 taken = {
-                    str(row["task"]) for row in await self._rows.run_single_statement(school, SEND, {"asked": asked})
+                    str(row["task"])
+                    for row in await self._rows.run_single_statement(school, ACCEPT_SENDS, {"asked": asked})
                 }
-            except Exception as problem:  # noqa: BLE001  # whoever waits is told
+            except Exception as problem:  # noqa: BLE001  # each send that waits gets it
                 _settle(now, problem)
             else:
                 _settle(now, taken)
@@ -154,7 +156,7 @@ class BatchAcceptor:
 
 
 def _settle(sends: Sequence[tuple[dict[str, Any], asyncio.Future[bool]]], found: set[str] | Exception) -> None:
-    """Tell each whether its task is among those committed; of a statement that failed, ask each again by itself."""
+    """Return to each send whether it was committed; after a statement that failed, each is checked by itself."""
     for asked, done in sends:
         if done.done():
             continue

@@ -88,7 +88,7 @@ def requested(
     directory_version: int = 0,
     group: UUID | None = None,
 ) -> NotificationRequested:
-    """What the notifier is told of a send."""
+    """Build the request to the notifier."""
     return NotificationRequested(
         notification_id=notification,
         task_id=task,
@@ -102,6 +102,6 @@ def requested(
 
 
 def refuse_past(command: SendCommand) -> None:
-    """422 for what is over before it begins."""
+    """Refuse a send that expires before it begins, with 422."""
     if command.expires_at is not None and command.expires_at <= dt.datetime.now(dt.UTC):
         raise Problem(422, "invalid", errors=[{"loc": ["body", "expires_at"], "code": "past", "message": "is over"}])

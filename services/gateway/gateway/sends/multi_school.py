@@ -14,15 +14,18 @@ from gateway.sends.commands import SendCommand, open_send, refuse_past, requeste
 from shared.transactions.unit_of_work import UnitOfWork
 
 KIND = "notification.group"
-SCHOOLS = """
+# Select active schools by id or sourcedId.
+SELECT_SCHOOLS = """
 SELECT school_id, school_id::text AS id, sourced_id, directory_version FROM school
 WHERE active AND (school_id::text = ANY(%(names)s) OR sourced_id = ANY(%(names)s)) ORDER BY school_id
 """
-OPEN = """
+# Open the task of the whole send.
+INSERT_PARENT_TASK = """
 INSERT INTO task (task_id, kind, state, created_by) VALUES (%(task)s, %(kind)s, 'accepted', %(person)s)
 """
+# Move parent tasks on by the states of their children.
 # The state of a parent is its children's: the last of them to end ends it.
-GATHER = """
+UPDATE_PARENT_TASKS = """
 UPDATE task p SET done = c.done, total = c.total, version = p.version + 1, changed_at = clock_timestamp(),
     state = CASE WHEN c.ended < c.n THEN CASE WHEN c.begun > 0 THEN 'running' ELSE 'accepted' END
                  WHEN c.failed > 0 THEN 'failed' WHEN c.cancelled = c.n THEN 'cancelled' ELSE 'succeeded' END,
@@ -51,7 +54,7 @@ async def request_group_send(
     `names` are ids or sourcedIds. 422 lists every school that is unknown; one where nobody is in the grade is left out
     and named in the answer, and if that is all of them, 422.
     """
-    found = await tx.rows(SCHOOLS, {"names": list(names)})
+    found = await tx.rows(SELECT_SCHOOLS, {"names": list(names)})
     known = {name for row in found for name in (row["id"], row["sourced_id"])}
     if unknown := sorted(set(names) - known):
         raise Problem(422, "unknown_schools", schools=unknown)
@@ -81,7 +84,7 @@ async def request_group_send(
     refuse_past(command)
     if not full:
         raise Problem(422, "empty_audience")
-    await tx.execute(OPEN, {"task": group, "kind": KIND, "person": caller.person})
+    await tx.execute(INSERT_PARENT_TASK, {"task": group, "kind": KIND, "person": caller.person})
     now = dt.datetime.now(dt.UTC)
     for send in full:
         school, version = send["school"]["school_id"], send["school"]["directory_version"]
@@ -90,5 +93,5 @@ async def request_group_send(
 
 
 async def aggregate_tasks(tx: UnitOfWork, tasks: Sequence[str]) -> None:
-    """Move the parents of these tasks on."""
-    await tx.execute(GATHER, {"tasks": list(tasks)})
+    """Move the parents of these tasks on, by the states of all their children."""
+    await tx.execute(UPDATE_PARENT_TASKS, {"tasks": list(tasks)})

@@ -12,11 +12,14 @@ from gateway.sends.multi_school import KIND as GROUP
 from shared.events import FINAL, TaskCancelRequested
 from shared.transactions.unit_of_work import UnitOfWork
 
-TASK = (
+# Lock a task.
+LOCK_TASK = (
     "SELECT school_id, kind, state, epoch, created_by, cancel_requested_at FROM task WHERE task_id = %(id)s FOR UPDATE"
 )
-MARK = "UPDATE task SET cancel_requested_at = %(now)s WHERE task_id = %(id)s"
-CHILDREN = """
+# Remember that a cancel was requested.
+MARK_CANCEL_REQUESTED = "UPDATE task SET cancel_requested_at = %(now)s WHERE task_id = %(id)s"
+# Remember the same for the children that have not ended; returns them.
+MARK_CHILDREN = """
 UPDATE task SET cancel_requested_at = %(now)s
 WHERE parent_id = %(id)s AND state NOT IN ('succeeded', 'failed', 'cancelled') AND cancel_requested_at IS NULL
 RETURNING task_id, school_id, kind, epoch
@@ -24,8 +27,8 @@ RETURNING task_id, school_id, kind, epoch
 
 
 async def request_cancel(tx: UnitOfWork, caller: Caller, task_id: UUID) -> None:
-    """Commit the wish; asked for twice it is told once. 404, 409 `too_late`; 403 for somebody else's task."""
-    task = await tx.row(TASK, {"id": task_id})
+    """Commit the request; a second one changes nothing. 404, 409 `too_late`; 403 for another person's task."""
+    task = await tx.row(LOCK_TASK, {"id": task_id})
     if task is None:
         raise Problem(404, "not_found")
     if caller.role not in ADMINS and (caller.person is None or task["created_by"] != caller.person):
@@ -35,16 +38,16 @@ async def request_cancel(tx: UnitOfWork, caller: Caller, task_id: UUID) -> None:
     if task["cancel_requested_at"] is not None:
         return
     now = dt.datetime.now(dt.UTC)
-    await tx.execute(MARK, {"id": task_id, "now": now})
+    await tx.execute(MARK_CANCEL_REQUESTED, {"id": task_id, "now": now})
     if task["kind"] == GROUP:
-        # Nobody owns a parent: its children are stopped, and it ends with the last of them.
-        for child in await tx.rows(CHILDREN, {"id": task_id, "now": now}):
-            tx.emit(_wish(caller, child, now))
+        # No service owns a parent: its children are stopped, and it ends with the last of them.
+        for child in await tx.rows(MARK_CHILDREN, {"id": task_id, "now": now}):
+            tx.emit(_request(caller, child, now))
         return
-    tx.emit(_wish(caller, task | {"task_id": task_id}, now))
+    tx.emit(_request(caller, task | {"task_id": task_id}, now))
 
 
-def _wish(caller: Caller, task: Mapping[str, Any], now: dt.datetime) -> TaskCancelRequested:
+def _request(caller: Caller, task: Mapping[str, Any], now: dt.datetime) -> TaskCancelRequested:
     return TaskCancelRequested(
         task_id=task["task_id"],
         school_id=task["school_id"],

@@ -16,12 +16,14 @@ def upgrade() -> None:
 CREATE TYPE outbox_event AS (topic text, headers text, data text, sealed_for uuid);
 
 -- Leaves events in the outbox, in the order given: what `tx.emit` does, for statements that make events where the rows
--- are. Many by one call, because a call costs more than a row. Returns how many they were.
-CREATE FUNCTION put_events(events outbox_event[]) RETURNS integer LANGUAGE sql VOLATILE AS $$
+-- are. Many by one call, because a call costs more than a row; in PL/pgSQL, whose plan lasts as long as the session.
+-- Returns how many they were.
+CREATE FUNCTION put_events(events outbox_event[]) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
     INSERT INTO outbox (exchange, routing_key, headers, data, sealed_for)
     SELECT 'school.events', e.topic, e.headers, e.data, e.sealed_for FROM unnest(events) AS e;
-    SELECT coalesce(cardinality(events), 0);
-$$;
+    RETURN coalesce(cardinality(events), 0);
+END $$;
 
 -- The text of a JSON object, which has members, with one more; `value` is JSON too. As text, because to parse and to
 -- print a message costs more than all else that is done to it.
