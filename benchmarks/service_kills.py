@@ -18,6 +18,7 @@ from benchmarks import notifier_load
 from benchmarks.harness import Lab, Report
 from cli.demo.client import Bearer
 from cli.operations import tokens
+from cli.processes.fleet import KilledWhileStarting
 from cli.testing.system import System
 from shared.testing.fixtures import eventually
 
@@ -134,7 +135,7 @@ async def _kill(lab: Lab, system: System, seconds: int) -> int:
 
 async def _again(system: System, name: str) -> None:
     """Killed on its way up, the next one is on its way as well."""
-    with contextlib.suppress(KeyError):
+    with contextlib.suppress(KilledWhileStarting):
         await system.fleet.again(name)
 
 

@@ -20,6 +20,7 @@ from psycopg.rows import dict_row
 
 from benchmarks import schedule_load
 from benchmarks.harness import Lab, Report
+from cli.processes.fleet import KilledWhileStarting
 from cli.processes.launcher import StartFailed
 from cli.processes.ports import pick
 from cli.testing.system import python
@@ -208,7 +209,7 @@ async def _crash(lab: Lab) -> None:
 
 async def _again(lab: Lab, name: str) -> None:
     """Started again; killed on its way up, the next one is on its way as well."""
-    with contextlib.suppress(KeyError):
+    with contextlib.suppress(KilledWhileStarting):
         await lab.fleet.again(name)
 
 

@@ -5,9 +5,13 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from cli.processes.launcher import Child, Launcher
+from cli.processes.launcher import Child, Launcher, StartFailed
 from cli.processes.process_table import ProcessTable, end, kill
 from cli.processes.specs import Spec, depth
+
+
+class KilledWhileStarting(Exception):
+    """The fleet ended the process before it was ready."""
 
 
 class Fleet:
@@ -26,7 +30,7 @@ class Fleet:
         return frozenset(self._running)
 
     async def start(self, *specs: Spec) -> None:
-        """Start each once what it needs is ready, and return when all are; raises StartFailed."""
+        """Start each once what it needs is ready, and return when all are; raises StartFailed, KilledWhileStarting."""
         floor = max(self._levels.values(), default=-1) + 1
         for spec in specs:
             self._specs[spec.name] = spec
@@ -45,7 +49,13 @@ class Fleet:
             await asyncio.gather(*(self._until_ready(spec) for spec in together))
 
     async def _until_ready(self, spec: Spec) -> None:
-        await self._launcher.until_ready(spec, self._running[spec.name])
+        child = self._running[spec.name]
+        try:
+            await self._launcher.until_ready(spec, child)
+        except StartFailed as problem:
+            if self._running.get(spec.name) is child:
+                raise
+            raise KilledWhileStarting(spec.name) from problem
         if spec.ready is None:
             del self._running[spec.name]
 
