@@ -124,7 +124,7 @@ async def _relay(ground: Ground, count: int) -> Pace:
     await writer.database.close()
     service = ground.service()
     async with ground.running(service):
-        await service.runtime.publisher.ready.wait()
+        await service.components.publisher.ready.wait()
         watch = Stopwatch()
         await until(lambda: _value(service.metrics.published) >= count)
         pace = watch.pace(count)

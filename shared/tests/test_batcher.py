@@ -109,7 +109,7 @@ async def test_rule_16_waiting_batch_does_not_use_an_unavailable_database(spine,
         asked.append(event)
 
     async with running_batcher(spine, consumer, remember) as (batcher, service):
-        gate = service.runtime.gate
+        gate = service.components.pause_switch
         gate.close(psycopg.OperationalError("away"))
         # when
         waiting = asyncio.create_task(handle_all(batcher, messages(spine, 5)))

@@ -110,7 +110,7 @@ async def test_promise_13_an_unknown_type_or_major_takes_the_tiers_and_is_kept_w
         headers = Envelope.of(fact, "test").headers() | {header: value}
         # when
         body = fact.model_dump_json().encode()
-        await service.runtime.publisher.publish("", QUEUE, body, headers)
+        await service.components.publisher.publish("", QUEUE, body, headers)
         # then: a newer replica had the time of all tiers to take it
         (letter,) = await letters.until(lambda seen: [each for each in seen if each.message_id == headers["ce-id"]])
     assert (letter.attempts, letter.queue, letter.body) == (3, QUEUE, body)

@@ -92,8 +92,8 @@ async def test_rule_16_read_only_database_counts_no_attempt(spine):
                 await eventually(service.runtime.not_ready, lambda reasons: "read-only" in str(reasons))
                 # when
                 headers, body = Envelope.of(fact, "test").headers(), fact.model_dump_json().encode()
-                await service.runtime.publisher.publish("school.events", fact.topic, body, headers)
-                await eventually(lambda: asyncio.sleep(0, service.runtime.gate.closed), bool)
+                await service.components.publisher.publish("school.events", fact.topic, body, headers)
+                await eventually(lambda: asyncio.sleep(0, service.components.pause_switch.closed), bool)
             finally:
                 read_only("off")
         # then
@@ -122,8 +122,8 @@ async def test_promise_03_every_confirmed_event_is_in_the_log_and_projected_once
 
         async def cut():
             for _ in range(3):
-                await service.runtime.publisher.ready.wait()
-                connection = service.runtime.publisher.connection
+                await service.components.publisher.ready.wait()
+                connection = service.components.publisher.connection
                 if connection is not None:
                     await connection.close()
 

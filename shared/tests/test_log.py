@@ -92,7 +92,7 @@ async def test_promise_07_and_13_event_that_a_projection_cannot_apply_is_retried
             headers["ce-dataschema"] = "urn:schoolconnect:school.changed:99"
         # when
         body = bad.model_dump_json().encode()
-        await service.runtime.publisher.publish("school.events", bad.topic, body, headers)
+        await service.components.publisher.publish("school.events", bad.topic, body, headers)
         await spine.emit(service, named(spine, "first"), named(spine, "second"))
         # then: the others do not wait for it
         await eventually(lambda: names(service), lambda found: found == {"first", "second"})
@@ -128,7 +128,7 @@ async def test_unwanted_events_share_one_commit_of_the_offset(spine, mirrored):
         async def pass_by(count):
             for _ in range(count):
                 headers = {"ce-id": str(uuid.uuid4()), "ce-type": "person.changed"}
-                await service.runtime.publisher.publish("school.events", "person.changed", b"{}", headers)
+                await service.components.publisher.publish("school.events", "person.changed", b"{}", headers)
 
         await spine.emit(service, named(spine, "before"))
         await eventually(lambda: names(service), lambda found: found == {"before"})
@@ -157,7 +157,7 @@ async def test_reader_starts_while_others_publish_continuously(spine, mirrored):
     await has_been_read(spine, mirrored())
     again = mirrored()
     async with running(again):
-        publisher = again.runtime.publisher
+        publisher = again.components.publisher
         await publisher.ready.wait()
 
         async def publish():

@@ -303,7 +303,7 @@ async def test_what_cannot_be_passed_on_goes_back_to_its_queue_and_holds_nobody(
         await spine.emit(service, good)
         # then
         await schools.until(lambda seen: good in seen and seen.count(bad) > 2)
-        assert not service.runtime.gate.closed
+        assert not service.components.pause_switch.closed
 
 
 async def test_what_cannot_be_set_aside_stays_in_the_log_and_the_others_are_projected(spine, small):

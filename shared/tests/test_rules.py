@@ -178,7 +178,7 @@ async def test_rule_15_commits_during_a_broker_outage_are_published_afterwards(s
         facts = [spine.school() for _ in range(20)]
         await spine.emit(service, *facts)
         with pytest.raises(InfrastructureDown):
-            await service.runtime.publisher.publish("", "nowhere", b"", {})
+            await service.components.publisher.publish("", "nowhere", b"", {})
         assert await spine.count(service, OUTBOX) == 20
         proxy._host, proxy._port = parts.hostname, parts.port
         # then

@@ -44,7 +44,7 @@ async def test_the_same_message_twice_is_handled_once(spine):
         headers = Envelope.of(first, "test").headers()
         for _ in range(3):
             body = first.model_dump_json().encode()
-            await service.runtime.publisher.publish("school.events", first.topic, body, headers)
+            await service.components.publisher.publish("school.events", first.topic, body, headers)
         await spine.emit(service, last)
 
         async def handled():
@@ -121,7 +121,7 @@ async def test_promise_13_an_unknown_major_is_retried_then_dead(spine):
         headers = Envelope.of(fact, "test").headers()
         headers["ce-dataschema"] = "urn:schoolconnect:school.changed:99"
         body = fact.model_dump_json().encode()
-        await service.runtime.publisher.publish("school.events", fact.topic, body, headers)
+        await service.components.publisher.publish("school.events", fact.topic, body, headers)
 
         async def dead():
             return [letter for letter in letters if letter.message_id == headers["ce-id"]]
@@ -144,7 +144,7 @@ async def test_malformed_bodies_become_dead_letters_and_block_no_other(spine, bo
     async with spine.running(lambda s: s.on(SchoolChanged, remember), lambda s: s.store_dead_letters(keep)) as service:
         fact = spine.school()
         headers = Envelope.of(fact, "test").headers()
-        await service.runtime.publisher.publish("school.events", fact.topic, body, headers)
+        await service.components.publisher.publish("school.events", fact.topic, body, headers)
 
         async def dead():
             return [letter for letter in letters if letter.message_id == headers["ce-id"]]

@@ -174,7 +174,7 @@ def build_api(settings: Settings) -> Service:
     service.on_close(tools.firebase.close)
     fixed_paths = frozenset(path for _, path in ACCESS if "{" not in path)
     service.provide(
-        Admission(rows, service.verifier, keys.caller, limiter, fixed_paths),
+        Admission(rows, service.components.verifier, keys.caller, limiter, fixed_paths),
         BodyLimit(settings.body_limit_bytes),
         owners,
         hub,

@@ -13,6 +13,8 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from shared.errors import InfrastructureDown
+
 Connection = AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
 
@@ -73,6 +75,13 @@ class Database:
         """Close both pools; a connection in use is closed when it is returned."""
         await self.requests.close()
         await self.workers.close()
+
+    async def check_writable(self) -> None:
+        """Raise InfrastructureDown if the server accepts no writes, and psycopg's errors if it does not answer."""
+        async with self.worker() as connection:
+            row = await (await connection.execute("SHOW transaction_read_only")).fetchone()
+        if row is None or row["transaction_read_only"] != "off":
+            raise InfrastructureDown("the server is read-only: a standby, or its disk is full")
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[Connection]:

@@ -5,33 +5,18 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 
-from shared.consumers.dead_letters import DeadLetterConsumer, StoreDeadLetter
-from shared.consumers.message_processor import MessageProcessor
-from shared.consumers.pause_switch import PauseSwitch
-from shared.consumers.quarantine import ExclusiveSection
 from shared.errors import InfrastructureDown
-from shared.events.envelope import Envelope
 from shared.messaging import topology, topology_admin
 from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
-from shared.messaging.publisher import Publisher
-from shared.messaging.subscriber import Handle, Message, Subscriber
-from shared.projections.projection_runner import ProjectionRunner
-from shared.projections.projector import Projector
+from shared.service.components import Components
 from shared.service.heartbeat import Heartbeat
-from shared.telemetry import CURRENT_MESSAGE
 from shared.transactions.relay import Relay
 
-if TYPE_CHECKING:
-    from shared.service.service import Service
-
 log = structlog.get_logger()
-
-Read = Callable[[Envelope, bytes], Awaitable[Any]]
-"""Reads a body; raises NotUnderstood."""
 
 WATCH_SECONDS = 5.0
 LOOK_SECONDS = 0.5
@@ -56,53 +41,16 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
 class Runtime:
     """The running parts of a service. Only `Service` adds parts."""
 
-    def __init__(self, service: "Service") -> None:
-        settings = service.settings
-        self.service = service
-        self.worker = f"{service.name}@{socket.gethostname()}:{os.getpid()}"
-        self._url = settings.amqp_url.get_secret_value()
-        self.publisher = Publisher(
-            self._url, service.name, topology.LOGS, settings.publish_timeout, service.metrics.blocked.set
-        )
-        self.gate = PauseSwitch(self._database_answers, service.metrics)
-        self._turnstile = ExclusiveSection()
-        self.concurrency_limit = asyncio.Semaphore(settings.database_pool)
-        """Limits concurrent handlers to the number of database connections, because each uses one."""
-        self.subscriber = Subscriber(self._url, service.name, service.metrics.registry, drain=settings.drain)
+    def __init__(self, components: Components, required: Callable[[], topology.Topology]) -> None:
+        """`required`: what must exist on the broker before messages are consumed."""
+        self._components = components
+        self._required = required
+        self.worker = f"{components.name}@{socket.gethostname()}:{os.getpid()}"
         self._backgrounds: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._closing: list[Callable[[], Awaitable[None]]] = []
         self._stopping: list[Callable[[], None]] = []
         self._missing: list[str] | None = None
         self._consuming = False
-
-    def consume(self, queue: str, read: Read, handle: Handle, *, prefetch: int) -> None:
-        """Consume from a declared queue; `handle` gets the envelope and what `read` returns."""
-        service = self.service
-        processor = MessageProcessor(
-            service.name,
-            queue,
-            publisher=self.publisher,
-            gate=self.gate,
-            turnstile=self._turnstile,
-            metrics=service.metrics,
-            tiers=service.settings.retry_tiers,
-        )
-
-        async def decode(message: Message) -> tuple[Envelope, Any]:
-            envelope = Envelope.read(message.headers)
-            CURRENT_MESSAGE.set((envelope, queue))
-            return envelope, await read(envelope, message.body)
-
-        self.subscriber.subscribe(queue, decode, handle, processor, prefetch=prefetch)
-
-    def store_dead_letters(self, keep: StoreDeadLetter) -> None:
-        """Consume and store the dead letters of all services."""
-        letters = DeadLetterConsumer(keep, self.service.transactions, self.gate)
-        self.subscriber.subscribe(topology.DEAD, letters.decode, letters.handle, letters.process, prefetch=10)
-
-    def read(self, stream: str, projector: Projector) -> None:
-        """Read a stream into a projection."""
-        self._backgrounds.append(ProjectionRunner(self._url, stream, self.service.transactions, projector).run)
 
     def background(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run while the service runs."""
@@ -126,14 +74,15 @@ class Runtime:
         reasons = []
         try:
             async with asyncio.timeout(2):
-                await self._database_answers()
+                await self._components.database.check_writable()
         except InfrastructureDown as problem:
             reasons.append(f"database: {problem}")
         except Exception as problem:  # noqa: BLE001  # any error is a reason
             reasons.append(f"database: {type(problem).__name__}")
-        if self.publisher.blocked:
+        publisher = self._components.publisher
+        if publisher.blocked:
             reasons.append("broker: a memory or disk alarm blocks publishing; free memory or disk on the broker")
-        elif not self.publisher.ready.is_set():
+        elif not publisher.ready.is_set():
             reasons.append("broker: away")
         elif self._missing is None:
             reasons.append("broker: not checked yet")
@@ -141,47 +90,52 @@ class Runtime:
             reasons.append(f"broker: queues are missing, run the topology step: {', '.join(self._missing)}")
         elif not self._consuming:
             reasons.append("consumers: not started yet")
-        if self.gate.closed:
+        if self._components.pause_switch.closed:
             reasons.append("consumers: paused, the database is unavailable")
         return reasons
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run all parts until the body ends; then finish the received messages and stop the parts."""
-        service = self.service
-        await service.database.open()
-        tasks = [asyncio.create_task(self._guard(run), name=run.__qualname__) for run in self._everything()]
+        components = self._components
+        await components.database.open()
+        publishing = self._start(components.publisher.run)
+        others = [self._start(run) for run in self._parts()]
         try:
             yield
         finally:
             self.stop_soon()
             await self._stop_consuming()
-            # The publisher stops last, because other parts may be using its connection.
-            await _end(tasks[1:])
-            await _end(tasks[:1])
+            await _end(others)
+            await _end([publishing])  # last, because the others may be using its connection
             for close in self._closing:
                 await close()
-            await service.database.close()
+            await components.database.close()
             log.info("service.stopped")
 
-    def _everything(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-        service, settings = self.service, self.service.settings
+    def _start(self, run: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        return asyncio.create_task(self._guard(run), name=run.__qualname__)
+
+    def _parts(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        """Everything that runs beside the publisher."""
+        components, settings = self._components, self._components.settings
         relay = Relay(
-            service.database,
-            self.publisher,
-            service.vault,
-            service.transactions.outbox_filled,
-            service.metrics,
+            components.database,
+            components.publisher,
+            components.vault,
+            components.transactions.outbox_filled,
+            components.metrics,
             batch=settings.relay_batch,
             lease_seconds=settings.relay_lease,
             sweep_seconds=settings.relay_sweep,
         )
-        heartbeat = Heartbeat(service.name, self.worker, self.publisher, service.metrics, settings.heartbeat)
+        heartbeat = Heartbeat(
+            components.name, self.worker, components.publisher, components.metrics, settings.heartbeat
+        )
         return [
-            self.publisher.run,
-            self.gate.run,
+            components.pause_switch.run,
             self._watch,
-            self.subscriber.run,
+            components.subscriber.run,
             heartbeat.run,
             *([relay.run] * RELAYS),
             *self._backgrounds,
@@ -202,10 +156,10 @@ class Runtime:
 
         It has a connection of its own, because an alarm of the broker blocks the publisher's connection.
         """
-        name = f"{self.service.name}-watch"
+        url, name = self._components.settings.amqp_url.get_secret_value(), f"{self._components.name}-watch"
         while True:
             try:
-                async with connected(self._url, name) as connection:
+                async with connected(url, name) as connection:
                     while not connection.is_closed:
                         await self._look(connection)
                         await asyncio.sleep(WATCH_SECONDS if self._consuming and not self._missing else LOOK_SECONDS)
@@ -214,25 +168,19 @@ class Runtime:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _look(self, connection: Connection) -> None:
-        self._missing = await topology_admin.missing(connection, self.service.topology())
+        self._missing = await topology_admin.missing(connection, self._required())
         if self._missing:
             log.error("topology.missing", queues=self._missing)
         elif not self._consuming:
             topology_admin.check_broker(connection)
-            self.subscriber.begin()
+            self._components.subscriber.begin()
             self._consuming = True
-            log.info("service.consuming", queues=len(self.subscriber.queues))
+            log.info("service.consuming", queues=len(self._components.subscriber.queues))
 
     async def _stop_consuming(self) -> None:
         if not self._consuming:
             return
         try:
-            await self.subscriber.stop()
+            await self._components.subscriber.stop()
         except (TimeoutError, *CONNECTION_PROBLEMS) as problem:
             log.warning("shutdown.drain_incomplete", error=type(problem).__name__)
-
-    async def _database_answers(self) -> None:
-        async with self.service.database.worker() as connection:
-            row = await (await connection.execute("SHOW transaction_read_only")).fetchone()
-        if row is None or row["transaction_read_only"] != "off":
-            raise InfrastructureDown("the server is read-only: a standby, or its disk is full")

@@ -14,25 +14,26 @@ from fastapi import APIRouter, FastAPI
 
 from shared.consumers.batch import ReactionHandler
 from shared.consumers.batcher import MessageBatcher
-from shared.consumers.dead_letters import StoreDeadLetter
+from shared.consumers.dead_letters import DeadLetterConsumer, StoreDeadLetter
+from shared.consumers.message_processor import MessageProcessor
 from shared.errors import UnknownMajor
 from shared.events.envelope import Envelope
 from shared.events.event import Event
 from shared.http.provided import provide
-from shared.http.tokens import Verifier
 from shared.messaging import topology
 from shared.messaging.broadcast_listener import BroadcastListener
 from shared.messaging.serialization import deserialize, parse
-from shared.persistence.database import Database
-from shared.persistence.encryption import SubjectKeyStore, read_master_key
+from shared.messaging.subscriber import Handle, Message
+from shared.projections.projection_runner import ProjectionRunner
 from shared.projections.projector import Projection, park_in_queue
+from shared.service.components import Components
 from shared.service.health import router as health_router
 from shared.service.heartbeat import HeartbeatListener
 from shared.service.invariants import InvariantChecker
 from shared.service.periodic import PeriodicTask
 from shared.service.runtime import Runtime
-from shared.settings import ServiceSettings, read_file
-from shared.telemetry import Metrics
+from shared.settings import ServiceSettings
+from shared.telemetry import CURRENT_MESSAGE
 from shared.transactions.outbox import WorkPermit
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
@@ -42,27 +43,27 @@ P = ParamSpec("P")
 E = TypeVar("E", bound=Event)
 W = TypeVar("W", bound=WorkPermit)
 
+ReadBody = Callable[[Envelope, bytes], Awaitable[Any]]
+"""Reads a message's body; raises NotUnderstood."""
+
+DEAD_LETTERS_AT_ONCE = 10
+
 
 class Service:
     """Collects the parts of a service. `app()` runs them, `topology()` lists what they need on the broker."""
 
     def __init__(self, name: str, settings: ServiceSettings, *, creates_keys: bool = False) -> None:
+        self.components = parts = Components.of(name, settings, creates_keys=creates_keys)
         self.name = name
         self.settings = settings
-        self.metrics = Metrics()
-        self.database = Database(
-            settings.database_url.get_secret_value(),
-            name,
-            workers=settings.database_pool,
-            requests=settings.database_request_pool,
-        )
-        self.transactions = UnitOfWorkFactory(self.database, name)
-        self.vault = SubjectKeyStore(self.database, read_master_key(settings.vault_key_file), creates=creates_keys)
-        self.verify_key = read_file("VERIFY_KEY_FILE", settings.verify_key_file)
-        self.verifier = Verifier(self.verify_key)
+        self.metrics = parts.metrics
+        self.database = parts.database
+        self.transactions = parts.transactions
+        self.vault = parts.vault
         self.invariant_checker = InvariantChecker(self.transactions, self.metrics, settings.reconcile)
-        self.runtime = Runtime(self)
+        self.runtime = Runtime(parts, self.topology)
         self.runtime.background(self.invariant_checker.run)
+        self._url = settings.amqp_url.get_secret_value()
         self._topology = topology.spine() | topology.retry_topology(name, settings.retry_tiers)
         self._routers: list[APIRouter] = []
         self._provided: list[object] = []
@@ -104,13 +105,35 @@ class Service:
         self._take(queue.name, take)
 
     def _take(self, queue: str, take: ReactionHandler) -> None:
-        runtime, most = self.runtime, self.settings.prefetch // 2
-        together = MessageBatcher(queue, take, self.transactions, runtime.concurrency_limit, runtime.gate, most=most)
+        parts, most = self.components, self.settings.prefetch // 2
+        together = MessageBatcher(
+            queue, take, self.transactions, parts.concurrency_limit, parts.pause_switch, most=most
+        )
 
         async def fact_of(envelope: Envelope, body: bytes) -> Event:
             return await deserialize(envelope, body, self.vault)
 
-        self.runtime.consume(queue, fact_of, together.handle, prefetch=self.settings.prefetch)
+        self._consume(queue, fact_of, together.handle, prefetch=self.settings.prefetch)
+
+    def _consume(self, queue: str, read: ReadBody, handle: Handle, *, prefetch: int) -> None:
+        """Consume from a declared queue; `handle` gets the envelope and what `read` returns."""
+        parts = self.components
+        processor = MessageProcessor(
+            self.name,
+            queue,
+            publisher=parts.publisher,
+            gate=parts.pause_switch,
+            turnstile=parts.quarantine,
+            metrics=self.metrics,
+            tiers=self.settings.retry_tiers,
+        )
+
+        async def decode(message: Message) -> tuple[Envelope, Any]:
+            envelope = Envelope.read(message.headers)
+            CURRENT_MESSAGE.set((envelope, queue))
+            return envelope, await read(envelope, message.body)
+
+        parts.subscriber.subscribe(queue, decode, handle, processor, prefetch=prefetch)
 
     def project(
         self,
@@ -133,14 +156,14 @@ class Service:
         aside = topology.projection_retry_queue(self.name, name)
         projection = Projection(name, tuple(events), apply)
         projector = projection.projector(
-            self.transactions, self.vault, self.metrics, park_in_queue(aside.name, self.runtime.publisher)
+            self.transactions, self.vault, self.metrics, park_in_queue(aside.name, self.components.publisher)
         )
         self.projections[name] = projection
         self.reads |= dict.fromkeys((event.topic for event in events), "projection")
         self._topology |= topology.Topology(queues=(aside,))
         self._take(aside.name, projector.apply_parked)
         for stream in projection.streams:
-            self.runtime.read(stream, projector)
+            self.runtime.background(ProjectionRunner(self._url, stream, self.transactions, projector).run)
 
     def rebuilds(self, name: str, tables: Sequence[str]) -> None:
         """Allow a rebuild of a projection from the log: its handler writes these tables and reads no other."""
@@ -169,15 +192,17 @@ class Service:
         for name in lanes:
             queue = topology.lane_queue(self.name, name)
             self._topology |= topology.Topology(queues=(queue,))
-            self.runtime.consume(queue.name, permit_of, handle, prefetch=permit.concurrency)
+            self._consume(queue.name, permit_of, handle, prefetch=permit.concurrency)
 
     def store_dead_letters(self, keep: StoreDeadLetter) -> None:
         """Keep the dead letters of every service; one service of the system does."""
-        self.runtime.store_dead_letters(keep)
+        letters = DeadLetterConsumer(keep, self.transactions, self.components.pause_switch)
+        subscribe = self.components.subscriber.subscribe
+        subscribe(topology.DEAD, letters.decode, letters.handle, letters.process, prefetch=DEAD_LETTERS_AT_ONCE)
 
     def on_heartbeat(self, on_beat: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
         """Call `on_beat` with the heartbeat of each worker."""
-        listener = HeartbeatListener(self.settings.amqp_url.get_secret_value(), on_beat)
+        listener = HeartbeatListener(self._url, on_beat)
         self.runtime.background(listener.run)
 
     def on_broadcast(
@@ -190,8 +215,7 @@ class Service:
 
         `interrupted` is called when events may have been missed.
         """
-        url = self.settings.amqp_url.get_secret_value()
-        self.runtime.background(BroadcastListener(url, events, self.vault, on_event, interrupted).run)
+        self.runtime.background(BroadcastListener(self._url, events, self.vault, on_event, interrupted).run)
 
     def on_stop(self, stop: Callable[[], None]) -> None:
         """Call `stop` when the process begins to stop, while requests are still being answered."""
@@ -250,9 +274,8 @@ class Service:
             redoc_url=None,
             telemetry={"tracing": False, "metrics": False, "logs": False},  # texts of errors may contain names
         )
-        provide(
-            app, [self, self.settings, self.transactions, self.verifier, self.metrics, self.runtime, *self._provided]
-        )
+        parts = self.components
+        provide(app, [self.settings, parts.transactions, parts.verifier, parts.metrics, self.runtime, *self._provided])
         app.include_router(health_router)
         for router in self._routers:
             app.include_router(router)

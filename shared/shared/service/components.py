@@ -1,0 +1,61 @@
+"""The components that the parts of a service share, made before anything runs."""
+
+import asyncio
+from dataclasses import dataclass
+
+from shared.consumers.pause_switch import PauseSwitch
+from shared.consumers.quarantine import ExclusiveSection
+from shared.http.tokens import Verifier
+from shared.messaging import topology
+from shared.messaging.publisher import Publisher
+from shared.messaging.subscriber import Subscriber
+from shared.persistence.database import Database
+from shared.persistence.encryption import SubjectKeyStore, read_master_key
+from shared.settings import ServiceSettings, read_file
+from shared.telemetry import Metrics
+from shared.transactions.unit_of_work import UnitOfWorkFactory
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """One service's connections, keys, metrics and switches. Nothing is connected yet."""
+
+    name: str
+    settings: ServiceSettings
+    metrics: Metrics
+    database: Database
+    transactions: UnitOfWorkFactory
+    vault: SubjectKeyStore
+    verifier: Verifier
+    publisher: Publisher
+    subscriber: Subscriber
+    pause_switch: PauseSwitch
+    """Holds all consumers while the database or the broker is unavailable."""
+    quarantine: ExclusiveSection
+    concurrency_limit: asyncio.Semaphore
+    """Limits concurrent handlers to the number of database connections, because each uses one."""
+
+    @classmethod
+    def of(cls, name: str, settings: ServiceSettings, *, creates_keys: bool) -> "Components":
+        """Make the components; `creates_keys`: whether this service creates keys for what it encrypts."""
+        url, metrics = settings.amqp_url.get_secret_value(), Metrics()
+        database = Database(
+            settings.database_url.get_secret_value(),
+            name,
+            workers=settings.database_pool,
+            requests=settings.database_request_pool,
+        )
+        return cls(
+            name=name,
+            settings=settings,
+            metrics=metrics,
+            database=database,
+            transactions=UnitOfWorkFactory(database, name),
+            vault=SubjectKeyStore(database, read_master_key(settings.vault_key_file), creates=creates_keys),
+            verifier=Verifier(read_file("VERIFY_KEY_FILE", settings.verify_key_file)),
+            publisher=Publisher(url, name, topology.LOGS, settings.publish_timeout, metrics.blocked.set),
+            subscriber=Subscriber(url, name, metrics.registry, drain=settings.drain),
+            pause_switch=PauseSwitch(database.check_writable, metrics),
+            quarantine=ExclusiveSection(),
+            concurrency_limit=asyncio.Semaphore(settings.database_pool),
+        )
