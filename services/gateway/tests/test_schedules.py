@@ -95,7 +95,10 @@ async def test_times_can_be_said_as_people_say_them(gateway, school, timing, rul
         ({"deliver_at": "2020-01-01T00:00:00Z"}, "time has passed"),
         ({"deliver_at": "0001-01-01T00:00:00+14:00"}, "is not between"),
         ({"deliver_at": "9999-12-31T23:59:59-14:00"}, "is not between"),
-        ({"deliver_at": SOON.isoformat(), "expires_at": (SOON - dt.timedelta(hours=1)).isoformat()}, "over before"),
+        (
+            {"deliver_at": SOON.isoformat(), "expires_at": (SOON - dt.timedelta(hours=1)).isoformat()},
+            "before it is sent",
+        ),
         ({"timezone": "Europe/Berlin"}, "deliver_at or repeat"),
     ],
 )

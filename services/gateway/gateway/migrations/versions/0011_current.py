@@ -11,10 +11,14 @@ depends_on = None
 def upgrade() -> None:
     op.execute(
         """
+-- The tables and functions below are bound when they are created, so that a reader without this schema on its search
+-- path (a copy of the database, a report) finds them. `school_today` was not.
+CREATE OR REPLACE FUNCTION school_today(of_school uuid) RETURNS date LANGUAGE sql STABLE
+RETURN (SELECT (statement_timestamp() AT TIME ZONE s.timezone)::date FROM school s WHERE s.school_id = of_school);
+
 -- Whether something that ends on `ends` (the first day on which it does not hold) is not over by its school's day.
-CREATE FUNCTION is_current(ends date, of_school uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT ends IS NULL OR ends > school_today(of_school)
-$$;
+CREATE FUNCTION is_current(ends date, of_school uuid) RETURNS boolean LANGUAGE sql STABLE
+RETURN ends IS NULL OR ends > school_today(of_school);
 
 -- Memberships that are not over. One that has still to begin is among them, with `begun` false: a student who starts
 -- next week is on today's lists already. The policies of the role that asks hold.
@@ -31,12 +35,12 @@ FROM enrolment e JOIN school_class c USING (class_id) WHERE NOT e.lapsed AND c.a
 
 -- The students whom a grade or classes mean, as the notifier plans it: active ones of the grade, or in a class.
 CREATE FUNCTION audience_students(of_school uuid, of_grade text, of_classes uuid[]) RETURNS SETOF uuid
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE BEGIN ATOMIC
     SELECT s.student_id FROM student s
     WHERE s.school_id = of_school AND s.active AND (s.grade = of_grade OR EXISTS (
         SELECT FROM current_enrolment e
         WHERE e.class_id = ANY(of_classes) AND e.person_id = s.student_id AND e.school_id = s.school_id
-          AND e.role = 'student'))
-$$;
+          AND e.role = 'student'));
+END;
 """
     )
