@@ -22,7 +22,7 @@ from faststream.rabbit.subscriber import RabbitSubscriber
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
-from shared.messaging.connection import CONNECT_SECONDS, CONNECTION_PROBLEMS, library_errors, underlying
+from shared.messaging.connection import CONNECT_SECONDS, CONNECTION_PROBLEMS, underlying
 
 log = structlog.get_logger()
 
@@ -127,12 +127,11 @@ class Subscriber:
         while True:
             await self._begun.wait()
             try:
-                with library_errors():
-                    await subscriber.start()
+                await subscriber.start()
                 await self._until_lost(subscriber)
             except CONNECTION_PROBLEMS as problem:
                 log.warning("consumer.interrupted", queue=subscriber.queue.name, error=type(problem).__name__)
-            with contextlib.suppress(*CONNECTION_PROBLEMS), library_errors():
+            with contextlib.suppress(*CONNECTION_PROBLEMS):
                 await subscriber.stop()  # waits for what it is processing: `start` would forget it
             await asyncio.sleep(PAUSE_SECONDS)
 
@@ -147,9 +146,8 @@ class Subscriber:
 
     async def _channel(self, subscriber: RabbitSubscriber) -> LowerChannel:
         """Return the channel of a started subscriber, whose broker remembers the queue."""
-        with library_errors():
-            queue = await self.broker.declare_queue(subscriber.queue)
-            return await underlying(queue.channel)
+        queue = await self.broker.declare_queue(subscriber.queue)
+        return await underlying(queue.channel)
 
     async def stop(self) -> None:
         """Stop consuming and wait for the messages in process; raises TimeoutError after `drain` seconds.
@@ -160,11 +158,10 @@ class Subscriber:
         self._begun.clear()
         await asyncio.gather(*(self._cancel(each) for each in self._subscribers if each.running))
         async with asyncio.timeout(self._drain):
-            with library_errors():
-                await asyncio.gather(*(each.stop() for each in self._subscribers))
+            await asyncio.gather(*(each.stop() for each in self._subscribers))
 
     async def _cancel(self, subscriber: RabbitSubscriber) -> None:
-        with contextlib.suppress(*CONNECTION_PROBLEMS), library_errors():
+        with contextlib.suppress(*CONNECTION_PROBLEMS):
             async with asyncio.timeout(CANCEL_SECONDS):
                 channel = await self._channel(subscriber)
                 for tag in tuple(channel.consumers):
