@@ -112,7 +112,7 @@ async def test_a_letter_that_comes_twice_is_kept_once_and_stays_given_back(live)
     assert same["given_back_at"] is not None
 
 
-@pytest.mark.parametrize(("body", "queue", "says"), [(b"\xff", QUEUE, "not text"), (b"{}", "unknown", "which queue")])
+@pytest.mark.parametrize(("body", "queue", "says"), [(b"\xff", QUEUE, "not text"), (b"{}", "unknown", "its queue")])
 async def test_what_has_no_way_back_says_why_and_stays(live, body, queue, says):
     row = await buried(live, Envelope.of(invalidated(), "test").headers(), body, queue)
     # when
