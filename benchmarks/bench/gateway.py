@@ -37,7 +37,7 @@ LEFT = "SELECT count(*) AS n FROM gateway.outbox"
 
 
 async def run(lab: Lab, report: Report) -> None:
-    """POST ≥ 0.7 of a bare endpoint, ≥ 5 × the peer's; 2,000 idle streams ≤ 60 MB and ≤ 3 % of a core."""
+    """POST ≥ 0.7 of a bare endpoint, ≥ 4 × the peer's; 2,000 idle streams ≤ 60 MB and ≤ 3 % of a core."""
     async with lab.system(["gateway"], RATE_CALLER="0", RATE_SCHOOL="0") as system:
         url = system.url
         school, person = await asyncio.to_thread(_school, system.backing.admin_url)
@@ -125,7 +125,7 @@ class _Rates(defaultdict[str, list[float]]):
 async def _beside_the_peer(lab: Lab, report: Report, system: System, token: str, person: UUID) -> None:
     """Two processes each, as the peer's script starts them, asked in turn by wrk over 32 connections."""
     if lab.peer is None or not lab.full:
-        report.times_peer("POST / the peer's", 0, None, 5)
+        report.times_peer("POST / the peer's", 0, None, 4)
         return
     second = pick(("second",))["second"]
     environment = system.environment("gateway") | {"PORT": str(second)}
@@ -146,7 +146,7 @@ async def _beside_the_peer(lab: Lab, report: Report, system: System, token: str,
     await system.fleet.stop("gateway-2")
     report.told("the peer's POST, two processes", rates.median("peer"), "requests/s")
     report.told("POST /v1/notifications, two processes", rates.median("ours"), "requests/s")
-    report.times_peer("POST / the peer's", rates.median("ours"), rates.median("peer"), 5)
+    report.times_peer("POST / the peer's", rates.median("ours"), rates.median("peer"), 4)
 
 
 async def _streams(lab: Lab, report: Report, system: System, url: str, token: str) -> None:
