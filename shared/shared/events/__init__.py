@@ -4,6 +4,17 @@ from shared.events.devices import DeviceInvalidated
 from shared.events.directory import DIRECTORY, CalendarChanged, PersonChanged, SchoolChanged, StudentChanged
 from shared.events.envelope import Envelope
 from shared.events.event import DirectoryEvent, Event, Personal, StateEvent
+from shared.events.files import (
+    FileConfirmed,
+    FileDeleted,
+    FileNeedsReview,
+    FileProcessed,
+    FileRefused,
+    FileRestored,
+    FilesCleaned,
+    FileUploaded,
+    RecordFound,
+)
 from shared.events.notifications import (
     Audience,
     InboxChanged,
@@ -46,6 +57,14 @@ __all__ = [
     "DirectoryEvent",
     "Envelope",
     "Event",
+    "FileConfirmed",
+    "FileDeleted",
+    "FileNeedsReview",
+    "FileProcessed",
+    "FileRefused",
+    "FileRestored",
+    "FileUploaded",
+    "FilesCleaned",
     "FilesCleanupDue",
     "GradeRecorded",
     "InboxChanged",
@@ -58,6 +77,7 @@ __all__ = [
     "PaymentRecorded",
     "PersonChanged",
     "Personal",
+    "RecordFound",
     "RemarkRecorded",
     "ReportReady",
     "ReportsCleanupDue",
