@@ -22,7 +22,7 @@ from faststream.rabbit.subscriber import RabbitSubscriber
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
-from shared.messaging.connection import CONNECT_SECONDS, CONNECTION_PROBLEMS, underlying
+from shared.messaging.connection import CONNECT_SECONDS, CONNECTION_PROBLEMS, Connection, library_errors, underlying
 
 log = structlog.get_logger()
 
@@ -72,12 +72,14 @@ class Subscriber:
         self._begun = asyncio.Event()
         self._processes: dict[str, Process] = {}
         self._subscribers: list[RabbitSubscriber] = []
+        self._connected = False
         self.broker = RabbitBroker(
             str(URL(url).update_query(name=f"{name}-consumer")),
             timeout=CONNECT_SECONDS,
             fail_fast=False,
             reconnect_interval=PAUSE_SECONDS,
             graceful_timeout=drain + 1,  # `stop` raises before it
+            on_close=[self._close_unfinished],
             middlewares=[
                 RabbitPrometheusMiddleware(registry=registry, app_name=name, metrics_prefix="schoolconnect"),
                 partial(ProcessingMiddleware, processes=self._processes),
@@ -113,7 +115,7 @@ class Subscriber:
         if not self._subscribers:
             return
         await self._begun.wait()
-        connection = await self.broker.connect()
+        connection = await self._connect()
         try:
             async with asyncio.TaskGroup() as consumers:
                 for each in self._subscribers:
@@ -122,16 +124,41 @@ class Subscriber:
             await connection.close()  # cancels what is still being processed
             await self.broker.stop()
 
+    async def _connect(self) -> Connection:
+        """Connect; tries again when the connection is lost before its first channel is open.
+
+        `broker.connect` waits for a broker that is unavailable, but this loss it raises.
+        """
+        while True:
+            try:
+                with library_errors():
+                    connection = await self.broker.connect()
+            except CONNECTION_PROBLEMS as problem:
+                log.warning("consumer.not_connected", error=type(problem).__name__)
+                await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                self._connected = True
+                return connection
+
+    async def _close_unfinished(self, connection: Connection | None, _: BaseException | None) -> None:
+        """Close a connection that was lost before its first channel was open: FastStream forgets it without a close.
+
+        It would reconnect for ever beside the next one.
+        """
+        if connection is not None and not self._connected:
+            await connection.close()
+
     async def _keep(self, subscriber: RabbitSubscriber) -> None:
         """Consume from one queue; start again after each loss of the channel or the queue."""
         while True:
             await self._begun.wait()
             try:
-                await subscriber.start()
+                with library_errors():
+                    await subscriber.start()
                 await self._until_lost(subscriber)
             except CONNECTION_PROBLEMS as problem:
                 log.warning("consumer.interrupted", queue=subscriber.queue.name, error=type(problem).__name__)
-            with contextlib.suppress(*CONNECTION_PROBLEMS):
+            with contextlib.suppress(*CONNECTION_PROBLEMS), library_errors():
                 await subscriber.stop()  # waits for what it is processing: `start` would forget it
             await asyncio.sleep(PAUSE_SECONDS)
 
@@ -146,8 +173,9 @@ class Subscriber:
 
     async def _channel(self, subscriber: RabbitSubscriber) -> LowerChannel:
         """Return the channel of a started subscriber, whose broker remembers the queue."""
-        queue = await self.broker.declare_queue(subscriber.queue)
-        return await underlying(queue.channel)
+        with library_errors():
+            queue = await self.broker.declare_queue(subscriber.queue)
+            return await underlying(queue.channel)
 
     async def stop(self) -> None:
         """Stop consuming and wait for the messages in process; raises TimeoutError after `drain` seconds.
@@ -158,10 +186,11 @@ class Subscriber:
         self._begun.clear()
         await asyncio.gather(*(self._cancel(each) for each in self._subscribers if each.running))
         async with asyncio.timeout(self._drain):
-            await asyncio.gather(*(each.stop() for each in self._subscribers))
+            with library_errors():
+                await asyncio.gather(*(each.stop() for each in self._subscribers))
 
     async def _cancel(self, subscriber: RabbitSubscriber) -> None:
-        with contextlib.suppress(*CONNECTION_PROBLEMS):
+        with contextlib.suppress(*CONNECTION_PROBLEMS), library_errors():
             async with asyncio.timeout(CANCEL_SECONDS):
                 channel = await self._channel(subscriber)
                 for tag in tuple(channel.consumers):
