@@ -10,7 +10,6 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from shared.errors import Refused
-from shared.storage.blob_store import BlobStore
 from shared.storage.bucket import Bucket
 from shared.storage.folder_bucket import FolderBucket
 from shared.storage.keys import check_prefix
@@ -26,7 +25,7 @@ CONNECT_TIMEOUT = dt.timedelta(seconds=5)
 RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": dt.timedelta(seconds=5)}
 
 
-def open_store(url: str) -> BlobStore:
+def open_store(url: str) -> ThreadedStore:
     """Return the store at an address; raises Refused, which says what is wrong with the address.
 
     `file:///folder`; `s3://bucket/prefix?region=…&endpoint=…` with the credentials that AWS tools find in the

@@ -65,6 +65,10 @@ class ThreadedStore:
         """Remove what killed uploads have left; see BlobStore."""
         return await self._run("", self._bucket.remove_unfinished, before)
 
+    async def close(self) -> None:
+        """End the threads, once no call is running."""
+        self._threads.shutdown(wait=False)
+
     async def _read(self, key: str, start: int, end: int) -> bytes:
         return await self._run(key, self._bucket.read, key, start, end, looking=True)
 
