@@ -39,9 +39,7 @@ async def listing(
 ) -> ReportPage:
     """Reports of the school, newest first."""
     async with rows.request(who.school) as tx:
-        found = await LIST_REPORTS.all(
-            tx, school=who.school, kind=kind, student=student, after=after, limit=limit + 1
-        )
+        found = await LIST_REPORTS.all(tx, school=who.school, kind=kind, student=student, after=after, limit=limit + 1)
     items = found[:limit]
     return ReportPage(items=items, next=items[-1].report_id if len(found) > limit else None)
 

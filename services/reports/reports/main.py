@@ -34,4 +34,5 @@ def build(settings: Settings) -> Service:
     for name, statement in INVARIANTS.items():
         service.check_invariant(name, statement)
     service.include_router(router)
+    service.on_close(store.close)
     return service

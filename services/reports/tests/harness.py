@@ -70,11 +70,15 @@ class ReportsHarness:
             await projection.add_facts(facts, tx)
 
     async def school(self, timezone="Europe/Berlin", **changes):
-        event = SchoolChanged(**({"school_id": uuid7(), "name": "Demo School", "timezone": timezone, "version": 1} | changes))
+        event = SchoolChanged(
+            **({"school_id": uuid7(), "name": "Demo School", "timezone": timezone, "version": 1} | changes)
+        )
         await self.append(event)
         return event.school_id
 
-    async def student(self, school, name="Ada", grade="05", starts=None, ends=None, at=LONG_AGO, student=None, version=1):
+    async def student(
+        self, school, name="Ada", grade="05", starts=None, ends=None, at=LONG_AGO, student=None, version=1
+    ):
         """Add a student of a school, or a version of one."""
         student = student or uuid7()
         membership = Membership(school_id=school, role="student", grade=grade, starts=starts, ends=ends)

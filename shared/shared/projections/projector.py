@@ -25,7 +25,6 @@ from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 log = structlog.get_logger()
 
 
-
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
     """An event, its offset in its stream, and the time of its commit as the publisher's clock had it."""

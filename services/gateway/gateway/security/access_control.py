@@ -26,7 +26,8 @@ SCOPES = (
     *("behavior-reports:read", "behavior-reports:write", "classes:read", "classes:write", "devices:write"),
     *("failures:read", "failures:write", "grades:read", "grades:write", "imports:read", "imports:write"),
     *("keys:read", "keys:write", "notifications:read", "notifications:write", "payments:read", "payments:write"),
-    *("people:read", "people:write", "remarks:read", "remarks:write", "schedules:read", "schedules:write"),
+    *("people:read", "people:write", "remarks:read", "remarks:write", "reports:read", "reports:write"),
+    *("schedules:read", "schedules:write"),
     *("schools:read", "schools:write", "students:read", "students:write", "suppressions:read", "suppressions:write"),
     *("tasks:read", "tasks:write", "templates:read", "templates:write", "workers:read"),
 )

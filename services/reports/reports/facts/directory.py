@@ -85,4 +85,3 @@ async def add_people(tx: UnitOfWork, facts: Sequence[tuple[PersonChanged, Logged
 
 def _may_be_student(event: PersonChanged) -> bool:
     return not event.memberships or any(membership.role == "student" for membership in event.memberships)
-

@@ -1,4 +1,4 @@
-"""Adds the facts of a batch of events. Order and repeats do not matter: each version is kept once, with its first offset.
+"""Adds the facts of a batch of events. Each version is kept once, with its first offset, in whatever order it comes.
 
 Every version is kept, not only the newest: a report as of an offset needs the versions of that moment.
 """

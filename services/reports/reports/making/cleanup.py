@@ -1,6 +1,6 @@
 """Removal of reports after their time, and of what failed attempts left in the store.
 
-Blobs go first, rows after them: a crash in between leaves rows whose blobs are deleted again, and no blob without a row.
+Blobs go first, rows after them: after a crash in between they are deleted again, and no blob is without a row.
 """
 
 import datetime as dt
@@ -58,11 +58,7 @@ async def clean(permitted: CleanupPermit, cause: Envelope, transactions: UnitOfW
                 await track(
                     tx, permitted.task_id, school_id=None, kind=KIND, state="succeeded", result={"removed": removed}
                 )
-                tx.emit(
-                    ReportsCleaned(
-                        task_id=permitted.task_id, removed=removed, cleaned_at=dt.datetime.now(dt.UTC)
-                    )
-                )
+                tx.emit(ReportsCleaned(task_id=permitted.task_id, removed=removed, cleaned_at=dt.datetime.now(dt.UTC)))
                 return
 
 

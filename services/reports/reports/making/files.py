@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from reports.domain.content import MonthlyReport, StudentReport
-from reports.making.outcome import StoredFile
 from reports.making.drawing import MEDIA_TYPES, draw
+from reports.making.outcome import StoredFile
 from shared.storage.blob_store import BlobStore
 from shared.storage.keys import blob_key
 

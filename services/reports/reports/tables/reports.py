@@ -44,7 +44,9 @@ class ReportRow(ReportShown, ReportsTable, table=True):
         Index("ix_report_requested_at", "requested_at"),
         Index("ix_report_student_id", "student_id", postgresql_where=text("student_id IS NOT NULL")),
         Index("uq_report_task_id", "task_id", unique=True),
-        Index("ix_report_unclean", "report_id", postgresql_where=text("state IN ('failed', 'cancelled') AND NOT clean")),
+        Index(
+            "ix_report_unclean", "report_id", postgresql_where=text("state IN ('failed', 'cancelled') AND NOT clean")
+        ),
     )
 
     report_id: UUID = column(key=True)
