@@ -167,4 +167,4 @@ def _insert_chart(
             {"num_format": "#,##0", "min": 0, "major_gridlines": {"visible": True, "line": {"color": "#cccccc"}}}
         )
     chart.set_size({"width": CHART_WIDTH, "height": CHART_HEIGHT})
-    sheet.worksheet.insert_chart(row, CHART_COLUMN, chart, {"description": f"{title}: {book.words.text('chart_alt')}"})
+    sheet.worksheet.insert_chart(row, CHART_COLUMN, chart, {"description": book.words.text("chart_alt", title=title)})

@@ -7,7 +7,7 @@ from typing import Literal
 
 from reports.domain.content import Count, Origin, Period, School
 
-ColumnKind = Literal["text", "code", "day", "count", "money"]
+ColumnKind = Literal["text", "code", "day", "count", "number", "money"]
 """How a column is aligned and written; a `code` runs left to right in each language."""
 
 

@@ -11,7 +11,7 @@ from reports.pages.words import Words
 
 SHOWN_ROWS = 40
 """Rows of a list that the PDF shows; the Excel and CSV files have them all."""
-END_ALIGNED = frozenset({"count", "money"})
+END_ALIGNED = frozenset({"count", "number", "money"})
 MAX_LABELS = 16
 """Labels under a column chart; with more days every second or third has one."""
 
@@ -28,7 +28,7 @@ def page_data(outline: Outline, writer: Writer) -> dict[str, Any]:
     )
     return {
         "school": writer.value(school.name),
-        "letterhead": writer.text(school.letterhead),
+        "letterhead": writer.value(school.letterhead),
         "color": readable(school.color),
         "logo": logo_data(school.logo),
         "title": writer.text(outline.title),
@@ -64,7 +64,7 @@ def _card(card: Card, writer: Writer) -> dict[str, str]:
 
 
 def _figure(value: int | Amount, words: Words) -> str:
-    return words.money(value.value, value.currency) if isinstance(value, Amount) else words.number(value)
+    return words.amount(value.value, value.currency) if isinstance(value, Amount) else words.number(value)
 
 
 def _part(part: Part, writer: Writer) -> dict[str, Any]:

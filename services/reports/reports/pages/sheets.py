@@ -86,7 +86,9 @@ class Sheet:
                 self._number(row, column, value.value, style, money_shape(value.currency))
             case dt.date():
                 self._check(self.worksheet.write_datetime(row, column, value, self.book.format("day", DAY)))
-            case _:
+            case Decimal():
+                self._number(row, column, value, style, "#,##0.00")
+            case int():
                 self._number(row, column, Decimal(value), style, "#,##0")
 
     def formula(self, row: int, column: int, formula: str, value: Decimal | int, style: Style, shape: str) -> None:

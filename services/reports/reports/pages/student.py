@@ -1,5 +1,6 @@
 """Outlines a student's progress over a period."""
 
+from reports.domain.averages import averages
 from reports.domain.content import Count, GradeRow, StudentReport
 from reports.pages.lists import absence_table, behavior_table, fee_table, payment_table
 from reports.pages.outline import Card, Column, Counts, Outline, Part, Table, Trend
@@ -16,7 +17,7 @@ def outline_student(report: StudentReport, words: Words) -> Outline:
         period=report.period,
         origin=report.origin,
         cards=(
-            Card(words.text("grades"), len(report.grades)),
+            Card(words.text("grades"), sum(row.state == "given" and bool(row.grade) for row in report.grades)),
             Card(words.text("absences"), sum(count.value for count in report.absences_by_status)),
             Card(words.text("praises"), sum(row.severity == "praise" for row in report.behavior)),
             Card(words.text("misconduct"), sum(row.severity != "praise" for row in report.behavior)),
@@ -39,6 +40,7 @@ def _parts(report: StudentReport, words: Words) -> tuple[Part, ...]:
     attendance = tuple(Count(words.name(each.name), each.value, each.before) for each in report.absences_by_status)
     return (
         _grade_table(report.grades, words),
+        *((_average_table(report.grades, words),) if report.grades else ()),
         Counts(words.text("attendance"), attendance, words.text("none_absences")),
         absence_table(words, report.absences, students=False),
         Trend(
@@ -70,5 +72,29 @@ def _grade_table(rows: tuple[GradeRow, ...], words: Words) -> Table:
         Column(words.text("day"), "day", 4),
         Column(words.text("mark"), "code", 4),
     )
-    cells = tuple((row.course, row.term, row.given_on, row.grade or words.name("blank")) for row in rows)
+    cells = tuple((row.course, row.term, row.given_on, _written(row, words)) for row in rows)
     return Table(words.text("grades"), columns, cells, words.text("none_grades"))
+
+
+def _written(row: GradeRow, words: Words) -> str:
+    """Write a grade: blank, excused and unreleased ones are three things, and none of them is zero."""
+    if row.state == "given":
+        return row.grade or words.name("blank")
+    return words.name("excused_grade" if row.state == "excused" else "not_released")
+
+
+def _average_table(rows: tuple[GradeRow, ...], words: Words) -> Table:
+    columns = (
+        Column(words.text("course"), "text", 7),
+        Column(words.text("average"), "number", 4),
+        Column(words.text("counted"), "count", 4),
+    )
+    cells = tuple((each.course, each.value, each.counted) for each in averages(rows))
+    return Table(
+        words.text("averages"),
+        columns,
+        cells,
+        words.text("none_averages"),
+        whole=True,
+        note=words.text("averages_note"),
+    )

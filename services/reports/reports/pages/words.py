@@ -75,15 +75,11 @@ class Words:
         ):
             return format_date(value.starts, "LLLL y", locale=self.locale)
         days = format_interval(value.starts, last, "yMMMd", locale=self.locale)
-        return f"{value.name}, {days}" if value.name else days
+        return f"{self.apart(value.name)}, {self.apart(days)}" if value.name else days
 
     def moment(self, value: dt.datetime, timezone: str) -> str:
         """Write a moment in a timezone, to the minute."""
         return format_datetime(value.astimezone(ZoneInfo(timezone)), "d MMM y HH:mm ZZZZ", locale=self.locale)
-
-    def money(self, value: Decimal, currency: str) -> str:
-        """Write an amount with its currency."""
-        return format_currency(value, currency, locale=self.locale)
 
     def amount(self, value: Decimal, currency: str) -> str:
         """Write an amount without its currency, with the currency's decimal places."""
