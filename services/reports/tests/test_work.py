@@ -1,4 +1,4 @@
-"""The work on a report: waits for its facts, stores files, is told once; equal requests share; failures leave nothing."""
+"""The work on a report: it waits for its facts, equal requests share files, failures leave nothing."""
 
 import datetime as dt
 import io
