@@ -22,13 +22,16 @@ class UndrawablePage(Exception):
     """The template or its fonts are wrong: a fault of the service, never of a report's values."""
 
 
-def draw_pdf(outlines: Sequence[Outline], words: Words) -> Drawing:
-    """Draw reports of one language as one document; each starts on an odd page. Its moment is the first one's."""
+def draw_pdf(outlines: Sequence[Outline], words: Words, families: Sequence[str] = FAMILIES) -> Drawing:
+    """Draw reports of one language as one document; each starts on an odd page. Its moment is the first one's.
+
+    Raise UndrawablePage for a font family that is not installed.
+    """
     writer = Writer(words)
     data = {
         "language": words.language,
         "direction": words.direction,
-        "fonts": FAMILIES,
+        "fonts": families,
         "title": writer.text(_document_title(outlines, words)),
         "author": writer.text(outlines[0].school.name),
         "page": words.texts["page"],
