@@ -25,6 +25,7 @@ from gateway.directory import (
     school_routes,
     student_routes,
 )
+from gateway.downloads import routes as downloads
 from gateway.http import idempotency, openapi, status_page
 from gateway.http.body_limit import BodyLimit
 from gateway.http.guarded_route import access_table
@@ -62,9 +63,12 @@ from shared.events import (
     TaskChanged,
     TasksExpiryDue,
 )
+from shared.http.download_links import DownloadLinks
 from shared.messaging import topology
+from shared.persistence.encryption import read_master_key
 from shared.service.service import Service
 from shared.settings import read_file
+from shared.storage.locations import open_store
 from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 RESUME_SECONDS = 5.0
@@ -79,6 +83,7 @@ def limiter_of(settings: Settings) -> RateLimiter:
             "caller": Rate(settings.rate_caller, settings.burst_caller),
             "school": Rate(settings.rate_school, settings.burst_school),
             "address": Rate(settings.rate_address, settings.burst_address),
+            "link": Rate(settings.rate_link, settings.burst_link),
         }
     )
 
@@ -108,6 +113,7 @@ ROUTERS = (
     unsubscribe_routes.router,
     api_keys.router,
     administration_routes.router,
+    downloads.router,
     status_page.router,
 )
 ACCESS = access_table(route for router in ROUTERS for route in router.routes)
@@ -170,6 +176,8 @@ def build_api(settings: Settings) -> Service:
     service.on_broadcast((TaskChanged, InboxChanged), hub.heard, hub.interrupted)
     service.background(hub.run)
     service.on_stop(hub.stop)
+    store = open_store(settings.storage_url)
+    service.on_close(store.close)
     keys, tools = Keys(rows), _sign_in_tools(rows, settings, signing_key)
     service.on_close(tools.firebase.close)
     fixed_paths = frozenset(path for _, path in ACCESS if "{" not in path)
@@ -181,6 +189,8 @@ def build_api(settings: Settings) -> Service:
         keys,
         tools,
         BatchAcceptor(rows),
+        store,
+        DownloadLinks(read_master_key(settings.vault_key_file), dt.timedelta(minutes=settings.download_minutes)),
         status_page.StatusPage(rows, owners, service.runtime.not_ready),
     )
     return service

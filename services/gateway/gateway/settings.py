@@ -35,6 +35,9 @@ class Settings(ServiceSettings, StorageSettings):
     burst_school: int = Field(default=10_000, ge=1)
     rate_address: float = Field(default=5, ge=0, description="sign-ins a second from one address")
     burst_address: int = Field(default=100, ge=1)
+    rate_link: float = Field(default=50, ge=0, description="downloads by link a second from one address")
+    burst_link: int = Field(default=1_000, ge=1)
+    download_minutes: float = Field(default=5, gt=0, description="how long a link to a download can be used")
 
     firebase_project: str = Field(default="", description="whose ID tokens are taken; empty: none")
     firebase_certificates_url: str = (

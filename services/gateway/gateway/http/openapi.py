@@ -31,9 +31,11 @@ STATUS_OF = {
     "403": "Not for this role, scope or person.",
     "404": "Nothing of that name is visible here.",
     "409": "It does not go together with how things stand.",
+    "410": "The link has ended.",
     "412": "It has changed since: If-Match is stale.",
     "413": "The body is too large.",
     "415": "The body is not JSON.",
+    "416": "The range begins behind the end.",
     "422": "Fields are missing or wrong.",
     "428": "If-Match is missing.",
     "429": "Too many requests.",
@@ -153,6 +155,7 @@ def _complete(method: str, path: str, operation: dict[str, Any], access: Access 
     headers = {p["name"].lower() for p in operation.get("parameters", ()) if p["in"] == "header"}
     if operation.get("parameters") or "requestBody" in operation:
         statuses.add("422")
+    statuses |= operation["responses"].keys() & STATUS_OF.keys()
     if method != "get":
         statuses |= {"409", "413", "415", "422"}
     if "if-match" in headers:

@@ -32,9 +32,9 @@ SCOPES = (
 )
 """What an API key can be made for. Keys are stored with these names: one that is renamed locks programs out."""
 
-Audience = Literal["anyone", "person", "session"]
+Audience = Literal["anyone", "person", "session", "link"]
 """`person`: not a key, and not a token without a person. `session`: who has signed in; a key makes no keys and opens
-no accounts."""
+no accounts. `link`: a public route whose address is a secret itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +83,11 @@ def allow(
 def public() -> Depends:
     """Mark a route as open to callers who have no token yet; they are limited by address."""
     return Depends(Access(None, audited=False))
+
+
+def by_link() -> Depends:
+    """Mark a route as open to those who have its address; they are limited by address, apart from sign-ins."""
+    return Depends(Access(None, audience="link", audited=False))
 
 
 def take_mark(path: str, dependencies: Sequence[Depends]) -> tuple[Access, list[Depends]]:
