@@ -52,22 +52,17 @@ def refuse_large(width: int, height: int, limits: ReadLimits) -> None:
 
 def frames(picture: Image.Image, media_type: str, limits: ReadLimits) -> Iterator[Image.Image]:
     """Yield the pages of a TIFF, or the first frame of any other picture."""
+    # The further pictures of a JPEG are a phone's own (MPO: depth, a second lens), and are never decoded.
+    if media_type != "image/jpeg" and getattr(picture, "n_frames", 1) > limits.frames:
+        raise Refused(
+            "too_many_frames", f"The picture has more than {limits.frames} frames. Send one picture per file."
+        )
     if media_type != "image/tiff":
-        count = getattr(picture, "n_frames", 1)
-        if media_type != "image/jpeg" and count > limits.frames:
-            raise too_many(limits)
         yield picture
         return
-    for number, frame in enumerate(ImageSequence.Iterator(picture)):
-        if number >= limits.frames:
-            raise too_many(limits)
+    for frame in ImageSequence.Iterator(picture):
         refuse_large(frame.width, frame.height, limits)
         yield frame
-
-
-def too_many(limits: ReadLimits) -> Refused:
-    """The refusal of a picture with more frames than are read."""
-    return Refused("too_many_frames", f"The picture has more than {limits.frames} frames. Send one picture per file.")
 
 
 def normalised(picture: Image.Image, pixels: int = OCR_PIXELS) -> Image.Image:

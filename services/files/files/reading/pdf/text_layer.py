@@ -13,6 +13,7 @@ import pypdfium2
 from pypdfium2 import raw
 
 from files.reading.lines import PlacedText
+from files.reading.pdf.forms import Rectangle
 
 HYPHENS = "\x02\ufffe"
 """PDFium returns these for a hyphen at the end of a line: the "-" of a grade B- too."""
@@ -22,10 +23,20 @@ USEFUL_CHARACTERS = 10
 USEFUL_SHARE = 0.7
 
 
-def words(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage) -> list[PlacedText]:
-    """Return the words in points of the page as it is displayed, y downwards."""
+def words(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, fields: list[Rectangle]) -> list[PlacedText]:
+    """Return the words in points of the page as it is displayed, y downwards. `fields` are places of form fields."""
     to_display = _Display(page)
-    return [PlacedText(word, *to_display.box(*box)) for word, box in _runs(text) if word]
+    return [
+        PlacedText(word, *to_display.box(*box), source="field" if _is_inside(box, fields) else "layer")
+        for word, box in _runs(text)
+        if word
+    ]
+
+
+def _is_inside(box: Rectangle, fields: list[Rectangle]) -> bool:
+    """Whether the centre of a word is in a form field."""
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return any(left <= x <= right and bottom <= y <= top for left, bottom, right, top in fields)
 
 
 def is_useful(found: list[PlacedText]) -> bool:
