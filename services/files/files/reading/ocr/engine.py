@@ -9,7 +9,7 @@ from rapidocr import RapidOCR
 from rapidocr.ch_ppocr_det import TextDetOutput
 from rapidocr.utils.process_img import get_rotate_crop_image
 
-DETECTION_SIDE = 1_600
+DETECTION_SIDE = 1_280
 """Longest side of the picture in which text is searched. Text is then recognised in the full picture."""
 RECOGNITION_SHAPE = [3, 48, 96]
 """Channels, height, smallest width. Short cells of tables are most of a page; wider ones cost accordingly."""

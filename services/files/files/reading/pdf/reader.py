@@ -9,7 +9,7 @@ from files.reading import ocr_on_demand
 from files.reading.file_type import PDF
 from files.reading.limits import ReadLimits
 from files.reading.lines import group
-from files.reading.pdf import attachments, forms, rendering, safety, text_layer
+from files.reading.pdf import attachments, forms, page_content, rendering, safety, text_layer
 from files.reading.pdf.forms import Rectangle
 from files.reading.pdf.opening import opened
 from files.reading.refusal import Refused
@@ -41,7 +41,7 @@ def _page(page: pypdfium2.PdfPage, fields: list[Rectangle], notices: set[str], s
     found = text_layer.words(page, text, fields)
     quarters = (text_layer.quarter_turns(text) + page.get_rotation() // 90) % 4
     text.close()
-    if text_layer.is_useful(found):
+    if text_layer.is_text(found) and not page_content.is_picture(page, len(found)):
         turned = text_layer.turn(found, width, height, quarters)
         width, height = (height, width) if quarters % 2 else (width, height)
         return Page(number, width, height, group(turned, width, height), 90.0 * quarters)

@@ -5,6 +5,7 @@ One character takes two calls into PDFium; there are thousands on a page, so the
 
 import ctypes
 import math
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,8 +20,7 @@ HYPHENS = "\x02\ufffe"
 """PDFium returns these for a hyphen at the end of a line: the "-" of a grade B- too."""
 SPACES = " \t\r\n\xa0\u2002\u2003\u3000\x00"
 SAMPLED_ANGLES = 64
-USEFUL_CHARACTERS = 10
-USEFUL_SHARE = 0.7
+MEANINGFUL_SHARE = 0.7
 
 
 def words(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, fields: list[Rectangle]) -> list[PlacedText]:
@@ -39,12 +39,15 @@ def _is_inside(box: Rectangle, fields: list[Rectangle]) -> bool:
     return any(left <= x <= right and bottom <= y <= top for left, bottom, right, top in fields)
 
 
-def is_useful(found: list[PlacedText]) -> bool:
-    """Whether a layer is text: long enough, and letters and digits rather than characters without a meaning."""
+def is_text(found: list[PlacedText]) -> bool:
+    """Whether a layer is text: letters and digits rather than characters without a meaning."""
     text = "".join(word.text for word in found)
-    if len(text) < USEFUL_CHARACTERS:
-        return False
-    return sum(character.isprintable() and character != "\ufffd" for character in text) >= USEFUL_SHARE * len(text)
+    return sum(_has_meaning(character) for character in text) >= MEANINGFUL_SHARE * len(text)
+
+
+def _has_meaning(character: str) -> bool:
+    """Fonts without a table of their characters return replacement or private characters."""
+    return unicodedata.category(character) not in {"Co", "Cn", "Cc", "Cs"} and character != "\ufffd"
 
 
 def quarter_turns(text: pypdfium2.PdfTextPage) -> int:
