@@ -17,8 +17,9 @@ from files.reading.lines import PlacedText
 from files.reading.pdf.forms import Rectangle
 
 HYPHENS = "\x02\ufffe"
-"""PDFium returns these for a hyphen at the end of a line: the "-" of a grade B- too."""
+"""PDFium returns these for a hyphen at the end of a line, and no line break: for the "-" of a grade B- too."""
 SPACES = " \t\r\n\xa0\u2002\u2003\u3000\x00"
+BREAKS = SPACES + HYPHENS
 SAMPLED_ANGLES = 64
 MEANINGFUL_SHARE = 0.7
 
@@ -62,7 +63,7 @@ def quarter_turns(text: pypdfium2.PdfTextPage) -> int:
     return turns.most_common(1)[0][0] if turns else 0
 
 
-def _runs(text: pypdfium2.PdfTextPage) -> Iterator[tuple[str, tuple[float, float, float, float]]]:
+def _runs(text: pypdfium2.PdfTextPage) -> Iterator[tuple[str, Rectangle]]:
     """Yield words with left, bottom, right, top in page space."""
     rectangle = raw.FS_RECTF()
     reference = ctypes.byref(rectangle)
@@ -71,17 +72,16 @@ def _runs(text: pypdfium2.PdfTextPage) -> Iterator[tuple[str, tuple[float, float
     right = top = -math.inf
     for index in range(text.count_chars()):
         letter = chr(raw.FPDFText_GetUnicode(text, index))
-        if letter in SPACES:
-            if letters:
-                yield "".join(letters), (left, bottom, right, top)
+        if letter not in SPACES:
+            letters.append("-" if letter in HYPHENS else letter)
+            if raw.FPDFText_GetLooseCharBox(text, index, reference):
+                left, right = min(left, rectangle.left), max(right, rectangle.right)
+                bottom, top = min(bottom, rectangle.bottom), max(top, rectangle.top)
+        if letters and letter in BREAKS:
+            yield "".join(letters), (left, bottom, right, top)
             letters = []
             left = bottom = math.inf
             right = top = -math.inf
-            continue
-        letters.append("-" if letter in HYPHENS else letter)
-        if raw.FPDFText_GetLooseCharBox(text, index, reference):
-            left, right = min(left, rectangle.left), max(right, rectangle.right)
-            bottom, top = min(bottom, rectangle.bottom), max(top, rectangle.top)
     if letters:
         yield "".join(letters), (left, bottom, right, top)
 
