@@ -53,7 +53,7 @@ class Case:
     def fields(self) -> dict[str, str]:
         """What the fields of this document are, as a finding has them."""
         missing = MISSING.get(self.layout, frozenset())
-        return {name: self.facts[name] for name in FIELDS[self.kind] if name not in missing}
+        return {name: self.facts[name] for name in FIELDS[self.kind] if name not in missing and self.facts[name]}
 
     @property
     def rows(self) -> list[tuple[str, str]]:

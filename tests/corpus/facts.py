@@ -16,7 +16,7 @@ UPLOADED_ON: Final = dt.date(2026, 11, 30)
 GIVEN: Final = ("Aló", "Bela", "Çağlan", "Dorin", "Édi", "Fimo", "Gönna", "Ilora", "Jolan", "Kåre", "Łuzel", "Miñora")
 CENT: Final = Decimal("0.01")
 CREDITS: Final = ("2.0", "3.0", "4.0")
-SEVERITIES: Final = ("minor", "major")
+SEVERITIES: Final = ("low", "medium", "high")
 
 
 def draw(kind: Kind, dice: Random) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _incident(dice: Random, language: str) -> dict[str, Any]:
     return {
         "reporter": f"{dice.choice(GIVEN)} {dice.choice(POOLS['families'][language])}",
         "category": category,
-        "severity": "praise" if category == "praise" else dice.choice(SEVERITIES),
+        "severity": None if category == "positive" else dice.choice(SEVERITIES),
         "description": description,
         "action": dice.choice(POOLS["actions"][language]),
     }

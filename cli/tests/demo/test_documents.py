@@ -21,8 +21,8 @@ FACTS: dict[Kind, dict[str, Any]] = {
     | {"school": "Demo-Schule Süd", "student_number": "D-0012", "period": "2025/26", "gpa": "2,5"}
     | {"rows": [{"subject": "Übungen", "grade": "2+"}, {"subject": "Musik", "grade": "3-"}]},
     "behavior_report": COMMON
-    | {"school": "Demo-Schule Süd", "student_number": "D-0012", "reporter": "Demo-Elm 7", "category": "damage"}
-    | {"severity": "major", "description": "Hat ein Fenster zerbrochen.", "action": "Gespräch"},
+    | {"school": "Demo-Schule Süd", "student_number": "D-0012", "reporter": "Demo-Elm 7", "category": "property_damage"}
+    | {"severity": "high", "description": "Hat ein Fenster zerbrochen.", "action": "Gespräch"},
 }
 SAID = {
     "payment_receipt": ("Demo-Schule Süd", "14.09.2026", "R-2026-0042", "1.142,50", "Ausflug"),

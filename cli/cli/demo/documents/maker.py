@@ -37,7 +37,8 @@ def make_document(kind: Kind, facts: dict[str, Any], layout: str) -> bytes:
     - transcript: school, student, student_number, period, class, rows (subject, grade; optionally credits, earlier),
       gpa and credits if printed, scale.
     - behavior_report: school, student, student_number, class, date, reporter, category, severity, description, action.
-      Category and severity may be missing: the form is then not filled in there.
+      Category (bullying, violence, property_damage, disruption, attendance, positive) and severity (low, medium,
+      high) may be missing: the form is then not filled in there.
 
     Raises ValueError if the layout is not one of the kind.
     """

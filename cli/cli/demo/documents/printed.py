@@ -25,8 +25,8 @@ def printed(facts: dict[str, Any]) -> dict[str, Any]:
     words = _words()[facts["language"]]
     if "amount" in facts:
         texts |= _totals(facts, locale)
-    texts["category_text"] = words["categories"].get(facts.get("category"), "")
-    texts["severity_text"] = words["severities"].get(facts.get("severity"), "")
+    texts["category_text"] = words["categories"][facts["category"]] if facts.get("category") else ""
+    texts["severity_text"] = words["severities"][facts["severity"]] if facts.get("severity") else ""
     if "date" in facts:
         day = dt.date.fromisoformat(facts["date"])
         texts["date"] = format_date(day, facts.get("date_format", "medium"), locale=locale)
