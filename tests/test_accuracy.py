@@ -2,8 +2,6 @@
 
 from itertools import chain
 
-import pytest
-
 from tests.corpus.cases import KNOWN, scans, texts
 from tests.corpus.measure import read_cases
 from tests.corpus.scoring import Score, same
