@@ -110,9 +110,8 @@ def _add_files(files: argparse.ArgumentParser) -> None:
     read.add_argument("--country", help="ISO 3166 code: settles the order of day and month")
     read.add_argument("--currency", help="ISO 4217 code: settles an amount without a currency")
     read.add_argument("--language", action="append", help="BCP 47 code of an expected language; may be repeated")
-    read.add_argument(
-        "--uploaded-on", type=dt.date.fromisoformat, default=None, help="the day of the upload (default: today)"
-    )
+    day = "the day of the upload: a date far from it needs a review (default: no date does)"
+    read.add_argument("--uploaded-on", type=dt.date.fromisoformat, default=None, metavar="DATE", help=day)
 
 
 def _read_files(options: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import datetime as dt
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -64,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     others.
     """
     hints = Hints(
-        uploaded_on=options.uploaded_on or dt.datetime.now().astimezone().date(),
+        uploaded_on=options.uploaded_on,
         country=options.country and options.country.upper(),
         currency=options.currency and options.currency.upper(),
         languages=tuple(options.language or ("en",)),

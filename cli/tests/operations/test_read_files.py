@@ -22,7 +22,7 @@ FACTS = {
     "paid_by": "Card",
     "items": [{"description": "School trip", "quantity": "1", "unit_price": "42.50", "amount": "42.50"}],
 }
-ARGUMENTS = ("files", "read", "--kind", "receipt", "--uploaded-on", "2026-11-30")
+ARGUMENTS = ("files", "read", "--kind", "receipt")
 
 
 @pytest.fixture
@@ -83,3 +83,11 @@ def test_without_json_people_get_a_table(receipt, capsys):
     assert "receipt.pdf: accepted" in printed
     assert "42.50" in printed
     assert "School trip" in printed
+
+
+def test_an_old_date_needs_a_review_only_beside_the_day_of_an_upload(receipt, capsys):
+    assert command([*ARGUMENTS, "--json", str(receipt)]) == 0
+    assert _objects(capsys.readouterr().out)[0]["needs_review"] is False
+    assert command([*ARGUMENTS, "--json", "--uploaded-on", "2029-01-01", str(receipt)]) == 0
+    [told] = _objects(capsys.readouterr().out)
+    assert told["review_reasons"] == ["doubtful_date"]
