@@ -61,7 +61,7 @@ async def test_a_message_that_cannot_be_settled_is_requeued_until_the_delivery_l
         async with consuming(each):
             # then
             dead = await channel.get_queue(topology.DEAD)
-            letter = await eventually(lambda: dead.get(fail=False), bool)
+            letter = await eventually(lambda: dead.get(fail=False), bool, within=60)  # each try prints a traceback
             await letter.ack()
             assert (letter.body, letter.headers["x-first-death-reason"]) == (b"bad", "delivery_limit")
             assert (settled, tries) == ([b"first", b"last"], topology.DELIVERY_LIMIT + 1)
@@ -95,11 +95,14 @@ async def test_promise_15_a_connection_lost_before_its_first_channel_is_replaced
 
 
 async def test_a_stop_burns_no_delivery(spine):
-    """What is being processed is finished; what waits in the queue is redelivered to nobody and counted for nothing."""
+    """What is being processed is finished once; what waits in the queue is not counted as delivered.
+
+    More messages end at the stop than the acknowledgements that RabbitMQ has on their way to a queue (32).
+    """
     # given
     work = topology.lane_queue("notifier", "stopped")
     await declare(spine.backing.amqp_url, topology.spine(), topology.Topology(queues=(work,)))
-    prefetch, started, seen, finish = 50, 0, [], asyncio.Event()
+    prefetch, started, seen, finish = 200, 0, [], asyncio.Event()
 
     async def handle(message):
         nonlocal started
@@ -120,14 +123,16 @@ async def test_a_stop_burns_no_delivery(spine):
         await eventually(lambda: asyncio.sleep(0, started), lambda found: found == prefetch)
         # when
         stopping = asyncio.create_task(each.stop())
-        await asyncio.sleep(0.1)  # so that the broker has heard of it before messages are acknowledged
+        await eventually(
+            lambda: asyncio.sleep(0, [sub.running for sub in each.broker.subscribers]), lambda on: on == [False]
+        )
         finish.set()
         await stopping
         # then
         assert sorted(seen) == [(number, 0) for number in range(prefetch)]
     # and the others are as they were
     async with consuming(subscribed()):
-        await eventually(lambda: asyncio.sleep(0, len(seen)), lambda found: found == 3 * prefetch)
+        await eventually(lambda: asyncio.sleep(0, len(seen)), lambda found: found >= 3 * prefetch)
     assert sorted(seen) == [(number, 0) for number in range(3 * prefetch)]
 
 

@@ -6,10 +6,10 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import ServiceSettings
+from shared.settings import ServiceSettings, StorageSettings
 
 
-class Settings(ServiceSettings):
+class Settings(ServiceSettings, StorageSettings):
     """Owners' addresses, keys and limits."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")

@@ -29,6 +29,9 @@ log = structlog.get_logger()
 PAUSE_SECONDS = 0.5
 """Pause before a lost connection or consumer is started again."""
 CANCEL_SECONDS = 1.0
+SETTLE_SECONDS = 1.0
+"""A stop waits at most so long until the queues have recorded its acknowledgements."""
+SETTLE_POLL_SECONDS = 0.01
 REQUEUE_SECONDS = 1.0
 """Pause before a message that could not be settled is requeued."""
 
@@ -184,14 +187,46 @@ class Subscriber:
         counts a delivery of each of those messages.
         """
         self._begun.clear()
-        await asyncio.gather(*(self._cancel(each) for each in self._subscribers if each.running))
+        running = [each for each in self._subscribers if each.running]
+        settlements = await asyncio.gather(*(self._cancel(each) for each in running))
         async with asyncio.timeout(self._drain):
             with library_errors():
                 await asyncio.gather(*(each.stop() for each in self._subscribers))
+        await asyncio.gather(*(settled() for settled in settlements))
 
-    async def _cancel(self, subscriber: RabbitSubscriber) -> None:
+    async def _cancel(self, subscriber: RabbitSubscriber) -> Callable[[], Awaitable[None]]:
+        """Cancel a consumer; returns what waits until its queue has recorded all acknowledgements.
+
+        A quorum queue may return the few messages that it sends while it is being cancelled; each is counted as one
+        delivery. No client can prevent this.
+        """
+        queue = subscriber.queue.name
         with contextlib.suppress(*CONNECTION_PROBLEMS), library_errors():
             async with asyncio.timeout(CANCEL_SECONDS):
                 channel = await self._channel(subscriber)
+                before = await _count_consumers(channel, queue)
                 for tag in tuple(channel.consumers):
                     await channel.basic_cancel(tag)
+                await _count_consumers(channel, queue)  # a round trip: what came before has reached its handler
+                return partial(_wait_until_settled, channel, queue, before)
+        return _nothing_to_wait_for
+
+
+async def _count_consumers(channel: LowerChannel, queue: str) -> int:
+    return (await channel.queue_declare(queue, passive=True)).consumer_count or 0
+
+
+async def _wait_until_settled(channel: LowerChannel, queue: str, before: int) -> None:
+    """Wait until a cancelled consumer is gone: RabbitMQ removes it when its last acknowledgement is recorded.
+
+    RabbitMQ has at most 32 acknowledgements of a channel on their way to a quorum queue. It holds the others back, and
+    drops them if the channel closes: their messages would be delivered again, and counted.
+    """
+    with contextlib.suppress(*CONNECTION_PROBLEMS), library_errors():
+        async with asyncio.timeout(SETTLE_SECONDS):
+            while await _count_consumers(channel, queue) >= before:
+                await asyncio.sleep(SETTLE_POLL_SECONDS)
+
+
+async def _nothing_to_wait_for() -> None:
+    """Return at once: the channel was lost."""

@@ -1,0 +1,58 @@
+"""Reads one picture of a page: finds text, turns the page upright, recognises, and groups words into lines."""
+
+import math
+
+import numpy as np
+from PIL import Image
+
+from files.domain.document import Page
+from files.reading.lines import PlacedText, group
+from files.reading.ocr import engine, orientation
+
+LOWEST_CONFIDENCE = 0.3
+"""Below this it is a stain or a part of a drawing, not text."""
+FOREIGN_CONFIDENCE = 0.6
+FOREIGN_SHARE = 0.5
+FEWEST_PLACES = 5
+
+
+def read(image: Image.Image, number: int, size: tuple[float, float] | None = None) -> tuple[Page, bool]:
+    """Return the page and whether its script is covered by the models. `size` replaces the picture's own."""
+    picture: engine.Picture = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
+    places = engine.find(picture)
+    turns = orientation.quarter_turns(picture, places)
+    places = orientation.turn_places(places, picture.shape[1], picture.shape[0], turns)
+    picture = np.ascontiguousarray(np.rot90(picture, turns))
+    angle = orientation.skew(places)
+    found = engine.recognise(picture, places)
+    words = [
+        _word(corners, text, confidence)
+        for corners, (text, confidence) in zip(places, found, strict=True)
+        if text.strip() and confidence >= LOWEST_CONFIDENCE
+    ]
+    height, width = picture.shape[:2]
+    page_width, page_height = size or (image.width, image.height)
+    if turns % 2:
+        page_width, page_height = page_height, page_width
+    page = Page(
+        number,
+        page_width,
+        page_height,
+        group(words, width, height, angle),
+        turned=90.0 * turns + math.degrees(angle),
+    )
+    return page, not _is_foreign(found)
+
+
+def _word(corners: engine.Corners, text: str, confidence: float) -> PlacedText:
+    (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
+    tall = float(np.linalg.norm(corners[3] - corners[0]))
+    return PlacedText(text.strip(), float(x0), float(y0), float(x1), float(y1), confidence, "ocr", tall)
+
+
+def _is_foreign(found: list[tuple[str, float]]) -> bool:
+    """Much that looks like text, of which most cannot be read: a script that the models do not carry."""
+    if len(found) < FEWEST_PLACES:
+        return False
+    unsure = sum(confidence < FOREIGN_CONFIDENCE for _, confidence in found)
+    return unsure > FOREIGN_SHARE * len(found)

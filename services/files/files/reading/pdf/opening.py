@@ -1,0 +1,35 @@
+"""Opens a PDF with PDFium. Only PDFium decides whether a password is needed or the file is damaged."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pypdfium2
+from pypdfium2 import raw
+
+from files.reading.refusal import Refused
+
+
+@contextlib.contextmanager
+def opened(path: Path, *, forms: bool = True) -> Iterator[pypdfium2.PdfDocument]:
+    """Open a PDF; with `forms`, values of its form fields are drawn (PDFium wants this before the first page)."""
+    try:
+        document = pypdfium2.PdfDocument(path)
+    except pypdfium2.PdfiumError as error:
+        if error.err_code == raw.FPDF_ERR_PASSWORD:
+            message = "The PDF needs a password to be opened. Save it without a password and send it again."
+            raise Refused("encrypted", message) from error
+        raise damaged() from error
+    try:
+        if forms:
+            document.init_forms()
+        if len(document) == 0:
+            raise damaged()
+        yield document
+    finally:
+        document.close()
+
+
+def damaged() -> Refused:
+    """The refusal of a PDF that cannot be read."""
+    return Refused("corrupt", "The PDF is damaged or incomplete. Export it again and send it once more.")
