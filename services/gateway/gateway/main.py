@@ -25,6 +25,10 @@ from gateway.directory import (
     school_routes,
     student_routes,
 )
+from gateway.files import decision_routes, orphans, recording, upload_routes
+from gateway.files import read_routes as file_reads
+from gateway.files.intake import Intake
+from gateway.files.upload_route import FileBodyLimit
 from gateway.http import idempotency, openapi, status_page
 from gateway.http.body_limit import BodyLimit
 from gateway.http.guarded_route import access_table
@@ -54,6 +58,10 @@ from shared.events import (
     AbsenceRecorded,
     BehaviorRecorded,
     DeviceInvalidated,
+    FileConfirmed,
+    FileDeleted,
+    FileProcessed,
+    FileRestored,
     InboxChanged,
     NotificationDue,
     PaymentRecorded,
@@ -65,11 +73,13 @@ from shared.events import (
 from shared.messaging import topology
 from shared.service.service import Service
 from shared.settings import read_file
+from shared.storage.locations import open_store
 from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 RESUME_SECONDS = 5.0
 FORGET_SECONDS = 300.0
 LAPSE_SECONDS = 30.0
+ORPHAN_SECONDS = 15.0
 
 
 def limiter_of(settings: Settings) -> RateLimiter:
@@ -103,6 +113,9 @@ ROUTERS = (
     device_routes.router,
     import_routes.router,
     import_routes.uploads,
+    upload_routes.router,
+    file_reads.router,
+    decision_routes.router,
     sign_in.router,
     cancel_resend_routes.router,
     unsubscribe_routes.router,
@@ -131,6 +144,10 @@ def build(settings: Settings, limiter: RateLimiter | None = None) -> Service:
     service.on(BehaviorRecorded, announcements.announce)
     service.on(PaymentRecorded, announcements.announce)
     service.on(ReportReady, report_announcements.announce_report)
+    service.on(FileProcessed, recording.record_processed)
+    service.on(FileConfirmed, recording.record_confirmed)
+    service.on(FileDeleted, recording.mark_deleted)
+    service.on(FileRestored, recording.mark_restored)
     service.work(ImportPermit, job.run, IMPORTS)
     service.sweep(RESUME_SECONDS, job.resume_imports)
     service.sweep(RESUME_SECONDS, publish_bulk.emit_remaining)
@@ -141,6 +158,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None) -> Service:
     service.sweep(FORGET_SECONDS, accounts.forget_invitations)
     service.sweep(FORGET_SECONDS, passwords.forget_failures)
     service.sweep(FORGET_SECONDS, sessions.forget_sessions)
+    service.sweep(ORPHAN_SECONDS, orphans.remove_orphans, open_store(settings.storage_url))
     for name, statement in invariants.INVARIANTS.items():
         service.check_invariant(name, statement)
     service.on_heartbeat(projection.HeartbeatRecorder(service.transactions, limiter or limiter_of(settings)))
@@ -176,6 +194,8 @@ def build_api(settings: Settings) -> Service:
     service.provide(
         Admission(rows, service.components.verifier, keys.caller, limiter, fixed_paths),
         BodyLimit(settings.body_limit_bytes),
+        FileBodyLimit(settings.file_limit_bytes),
+        Intake(rows, open_store(settings.storage_url), lease=settings.upload_lease, space=settings.school_space_bytes),
         owners,
         hub,
         keys,

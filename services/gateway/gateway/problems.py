@@ -41,6 +41,9 @@ CODES = {
     "empty_audience": "The audience is empty: this grade or class has no students.",
     "unknown_school": "There is no such school.",
     "roster_refused": "The roster cannot be used as a whole.",
+    "empty_file": "The file has no bytes.",
+    "school_full": "The files of this school take all the space that it has. Delete files that are not needed.",
+    "storage_full": "The file cannot be stored: there is no space. Nothing was kept; try again later.",
     "unavailable": "A part of the system is unavailable. Try again after Retry-After seconds.",
     "internal": "The server failed. The error was logged.",
 }
