@@ -12,4 +12,4 @@ class Settings(ServiceSettings, StorageSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     port: int = 8002
-    review_below: float = Field(default=0.85, ge=0, le=1, description="fields with less confidence are reviewed")
+    review_below: float = Field(default=0.8, ge=0, le=1, description="fields with less confidence are reviewed")

@@ -132,7 +132,7 @@ class Files:
             self.reader.reading = reading
         permit = ProcessPermit(task_id=task)
         cause = Envelope.of_work(permit.name, permit.subject, "files")
-        await job.process(permit, cause, self.service.transactions, self.store, self.reader, 0.85, **options)
+        await job.process(permit, cause, self.service.transactions, self.store, self.reader, 0.8, **options)
 
     async def read(self, school, found, **changes):
         """Upload a file and read it; returns its event."""

@@ -14,15 +14,6 @@ from files.domain.record_facts import MOST_RECORDS, records_of
 from shared.events.files import FileKind, RecordFound
 
 FAMILY = frozenset({"guardian", "student"})
-REQUIRED: dict[FileKind, tuple[str, ...]] = {
-    "payment_receipt": ("amount", "currency", "date"),
-    "behavior_report": ("date", "category", "severity"),
-    "transcript": (),
-    "other": (),
-}
-"""Fields without which a document of a kind is not recorded."""
-OF_A_ROW = ("subject", "grade")
-"""The same for each row of a transcript."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +47,12 @@ class Outcome:
 
 
 def decide(uploaded: Uploaded, finding: Finding, match: Match, doubts: tuple[str, ...]) -> Outcome:
-    """Decide whether a person has to look at a file. `doubts`: required fields without enough confidence."""
+    """Decide whether a person has to look at a file. `doubts`: what is doubtful in the finding itself."""
     if uploaded.kind == "other":
         return Outcome(uploaded.student_id, (), ())
     student, reasons = _student(uploaded, match)
-    reasons += [*finding.reasons, *doubts]
+    of_the_name = {"missing_student", "unsure_student"} if uploaded.student_id is not None else set()
+    reasons += [doubt for doubt in doubts if doubt not in of_the_name]
     if uploaded.uploader_role in FAMILY:
         reasons.append("uploaded_by_family")
     if uploaded.duplicate_of is not None:
@@ -84,16 +76,6 @@ def decide(uploaded: Uploaded, finding: Finding, match: Match, doubts: tuple[str
     if len(records) > MOST_RECORDS:
         reasons.append("too_many_rows")
     return Outcome(student, tuple(dict.fromkeys(reasons)), records)
-
-
-def find_doubts(finding: Finding, kind: FileKind, threshold: float) -> tuple[str, ...]:
-    """Return a reason for each required field that is missing, or less sure than `threshold`."""
-    wanted = [(name, finding.fields.get(name)) for name in REQUIRED[kind]]
-    if kind == "transcript":
-        wanted += [(f"row_{name}", row.get(name)) for row in finding.rows for name in OF_A_ROW]
-    reasons = [f"missing_{name}" for name, found in wanted if found is None]
-    reasons += [f"unsure_{name}" for name, found in wanted if found is not None and found.confidence < threshold]
-    return tuple(dict.fromkeys(reasons))
 
 
 def _student(uploaded: Uploaded, match: Match) -> tuple[UUID | None, list[str]]:

@@ -16,6 +16,11 @@ from shared.events.files import FileKind, RecordFound
 ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 FIRST_YEAR = 1900
 
+SEVERITIES = {"low": "minor", "medium": "minor", "high": "major"}
+"""The records' severity for the one that a report says."""
+PRAISE = "positive"
+"""The category of good behaviour."""
+
 MOST_RECORDS = 1000
 """Records of one file: no transcript has more grades."""
 
@@ -109,7 +114,8 @@ def payment_of(values: Values) -> Payment:
 
 
 def incident_of(values: Values) -> Incident:
-    """Read an incident."""
+    """Read an incident; without a severity it is minor."""
+    severity = values.get("severity") or "low"
     text = "\n".join(
         filter(None, (values.get("description"), _labelled("Action", values), _labelled("Reporter", values)))
     )
@@ -117,7 +123,7 @@ def incident_of(values: Values) -> Incident:
         {
             "happened_on": values.get("date"),
             "category": values.get("category"),
-            "severity": values.get("severity") or "minor",
+            "severity": "praise" if values.get("category") == PRAISE else SEVERITIES.get(severity, severity),
             "description": text,
         }
     )

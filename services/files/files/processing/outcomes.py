@@ -9,7 +9,8 @@ from psycopg.types.json import Jsonb
 
 from files.directory.matching import match_student
 from files.domain.finding import Finding
-from files.domain.outcome import Outcome, Uploaded, decide, find_doubts, fingerprint, values_of
+from files.domain.outcome import Outcome, Uploaded, decide, fingerprint, values_of
+from files.extraction import needs_review
 from files.reading.result import Reading
 from shared.errors import LeaseLost, TaskCancelled
 from shared.events import FileNeedsReview, FileProcessed, FileRefused
@@ -35,7 +36,8 @@ WHERE file_id = %(file)s RETURNING version, changed_at
 MARK_READ = """
 UPDATE file SET state = %(state)s, code = NULL, message = NULL, reasons = %(reasons)s, version = version + 1,
     media_type = coalesce(%(media_type)s, media_type), pages = %(pages)s, thumbnails = %(thumbnails)s,
-    revision = %(revision)s, student_id = %(student)s, similar_to = %(similar)s, records = %(records)s, fingerprint = %(fingerprint)s,
+    revision = %(revision)s, student_id = %(student)s, similar_to = %(similar)s, records = %(records)s,
+    fingerprint = %(fingerprint)s,
     changed_at = clock_timestamp()
 WHERE file_id = %(file)s RETURNING version, changed_at
 """
@@ -109,7 +111,7 @@ async def _decide(
     tx: UnitOfWork, file: Mapping[str, Any], reading: Reading, finding: Finding, revision: int, threshold: float
 ) -> Ended:
     match = await match_student(tx, file["school_id"], finding)
-    doubts = find_doubts(finding, file["kind"], threshold)
+    doubts = needs_review(finding, file["kind"], threshold)
     outcome = decide(_uploaded(file), finding, match, doubts)
     same = fingerprint(file["kind"], values_of(finding.fields))
     similar = await _similar(tx, file, same)
