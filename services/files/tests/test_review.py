@@ -4,6 +4,7 @@ import asyncio
 from uuid import uuid4
 
 import pytest
+import pytest_asyncio
 
 from services.files.tests.conftest import accepted, finding, receipt, refused
 
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 ADA = ("Ada", "Demo-Fir 0001")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def unsure(files):
     """A school, its student, and a receipt whose amount is unsure."""
     school, ada = await files.school(ADA)
