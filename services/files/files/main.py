@@ -27,6 +27,7 @@ def build(settings: Settings, reader: Reader | None = None) -> Service:
     """Return the service with everything that it reacts to, performs, sweeps and serves."""
     service = Service("files", settings)
     store = open_store(settings.storage_url)
+    service.on_close(store.close)
     service.project("remember_directory", DIRECTORY, projection.remember_directory)
     service.rebuilds("remember_directory", projection.TABLES)
     service.on(FileUploaded, handlers.register)

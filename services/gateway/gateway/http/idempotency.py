@@ -1,4 +1,4 @@
-"""The same request under the same key is done once, however often and wherever at once it comes in."""
+"""Does a request once for the same key, however often it arrives, and at however many gateways."""
 
 import hashlib
 from typing import Any
@@ -35,9 +35,9 @@ DELETE FROM idempotency_key WHERE ctid = ANY (ARRAY (
 async def answered(
     tx: UnitOfWork, caller: Caller, school: UUID, key: str | None, request: Any, answer: dict[str, Any]
 ) -> dict[str, Any] | None:
-    """The answer given before, or None after remembering this one with the commit; 409 when the request was another.
+    """Return the answer from before, or None and store this one with the commit; 409 when the request was another.
 
-    `request` is what was asked for, as JSON has it, the route included where several take keys.
+    `request` is the request as JSON, with its route where several accept keys.
     """
     if key is None:
         return None
@@ -71,12 +71,12 @@ async def recalled(
 
 
 def digest(request: Any) -> bytes:
-    """What tells one request from another under the same key."""
+    """Return a digest that differs for different requests."""
     return hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 async def forget_keys(rows: UnitOfWorkFactory) -> None:
-    """Drop keys that are older than they are remembered: nobody asks the same again after so long."""
+    """Delete expired keys: no client repeats a request after so long."""
     forgotten = AT_ONCE
     while forgotten == AT_ONCE:
         async with rows.begin() as tx:
