@@ -25,10 +25,10 @@ async def store(tmp_path):
 
 def saying(*answers):
     """Rows that say one thing before, and another after."""
-    told = iter(answers)
+    left = iter(answers)
 
     async def rows():
-        return {f"files/{name}" for name in next(told)}
+        return {f"files/{name}" for name in next(left)}
 
     return rows
 
