@@ -61,7 +61,7 @@ async def test_a_message_that_cannot_be_settled_is_requeued_until_the_delivery_l
         async with consuming(each):
             # then
             dead = await channel.get_queue(topology.DEAD)
-            letter = await eventually(lambda: dead.get(fail=False), bool)
+            letter = await eventually(lambda: dead.get(fail=False), bool, within=60)  # each try prints a traceback
             await letter.ack()
             assert (letter.body, letter.headers["x-first-death-reason"]) == (b"bad", "delivery_limit")
             assert (settled, tries) == ([b"first", b"last"], topology.DELIVERY_LIMIT + 1)
