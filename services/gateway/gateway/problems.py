@@ -45,6 +45,8 @@ CODES = {
     "link_expired": "This link has ended. Get a new one.",
     "range_not_satisfiable": "The range begins behind the end of the content.",
     "storage_full": "There is no room for files. Nothing was stored; try again after Retry-After seconds.",
+    "empty_file": "The file has no bytes.",
+    "school_full": "The files of this school take all the space that it has. Delete files that are not needed.",
     "unavailable": "A part of the system is unavailable. Try again after Retry-After seconds.",
     "internal": "The server failed. The error was logged.",
 }

@@ -22,6 +22,9 @@ class Settings(ServiceSettings, StorageSettings):
     scheduler_url: str = "http://127.0.0.1:8004"
     import_limit_bytes: int = 100_000_000
     body_limit_bytes: int = 1_000_000
+    file_limit_bytes: int = Field(default=600_000_000, ge=1, description="bytes of one uploaded file")
+    school_space_bytes: int = Field(default=50_000_000_000, ge=1, description="bytes of all files of one school")
+    upload_lease: float = Field(default=600, gt=0, description="seconds; storing one file may take half of it")
 
     access_minutes: float = Field(default=15, gt=0, description="how long an access token is good for")
     refresh_days: float = Field(default=30, gt=0, description="how long a session goes on without being used")

@@ -40,6 +40,7 @@ STATUS_OF = {
     "428": "If-Match is missing.",
     "429": "Too many requests.",
     "503": "A part that is needed is away.",
+    "507": "There is no space for a file.",
 }
 PROBLEM = {
     "type": "object",
@@ -160,6 +161,8 @@ def _complete(method: str, path: str, operation: dict[str, Any], access: Access 
         statuses |= {"409", "413", "415", "422"}
     if "if-match" in headers:
         statuses |= {"412", "428"}
+    if "multipart/form-data" in operation.get("requestBody", {}).get("content", {}):
+        statuses.add("507")
     for status in sorted(statuses):
         if path.startswith("/health") or path == "/metrics":
             continue

@@ -24,7 +24,8 @@ EVERYBODY: frozenset[Role] = STAFF | {"guardian", "student"}
 SCOPES = (
     *("absences:read", "absences:write", "administrators:read", "administrators:write", "audit:read"),
     *("behavior-reports:read", "behavior-reports:write", "classes:read", "classes:write", "devices:write"),
-    *("failures:read", "failures:write", "grades:read", "grades:write", "imports:read", "imports:write"),
+    *("failures:read", "failures:write", "files:read", "files:write", "grades:read", "grades:write"),
+    *("imports:read", "imports:write"),
     *("keys:read", "keys:write", "notifications:read", "notifications:write", "payments:read", "payments:write"),
     *("people:read", "people:write", "remarks:read", "remarks:write", "schedules:read", "schedules:write"),
     *("schools:read", "schools:write", "students:read", "students:write", "suppressions:read", "suppressions:write"),
