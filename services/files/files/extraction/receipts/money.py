@@ -1,0 +1,98 @@
+"""Find the amounts of a receipt and the label that each stands beside."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from typing import Literal, get_args
+
+from files.extraction.amounts import Amount, Mark, find_amounts
+from files.extraction.folding import fold_label, has_label
+from files.extraction.labels import labels
+from files.extraction.layout import Cell, Row
+
+Kind = Literal[
+    "payable", "rounded_total", "grand_total", "total", "subtotal", "tax", "rounding", "discount", "charge", "paid",
+    "tendered", "card", "change", "count", "refund",
+]  # fmt: skip
+TOTALS: tuple[Kind, ...] = ("payable", "rounded_total", "grand_total", "total")
+ROWS_BELOW = 2
+"""An amount is at most this many rows below its label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount with its place and the kind of its label; `last` if no other amount is right of it in its row."""
+
+    amount: Amount
+    cell: Cell
+    row: int
+    kind: Kind | None
+    label: str
+    last: bool
+
+    @property
+    def value(self) -> Decimal:
+        """The amount's value with its sign."""
+        return self.amount.value
+
+
+@cache
+def _kinds() -> tuple[tuple[str, Kind], ...]:
+    """Return all labels of amounts, the longest first; of equal ones the kind that is named first."""
+    pairs = [(label, kind) for kind in get_args(Kind) for label in labels("totals", kind)]
+    return tuple(sorted(pairs, key=lambda pair: -len(pair[0])))
+
+
+@cache
+def kind_of(label: str) -> Kind | None:
+    """Return the kind of amount that the longest known label in a folded text announces."""
+    exact = next((kind for text, kind in _kinds() if f" {text} " in f" {label} "), None)
+    return exact or next((kind for text, kind in _kinds() if has_label(label, text)), None)
+
+
+def find_money(rows: list[Row], mark: Mark | None) -> list[Money]:
+    """Return the amounts of all rows. A label without an amount takes the amounts of the row below."""
+    found = [list(_in_row(number, row, mark)) for number, row in enumerate(rows)]
+    decimals = Counter(money.amount.decimals for row in found for money in row)
+    with_cents = decimals[2] > 0
+    kept = [[money for money in row if _is_price(money, with_cents=with_cents)] for row in found]
+    return [money for number in range(len(rows)) for money in _labelled(rows, kept, number)]
+
+
+def _is_price(money: Money, *, with_cents: bool) -> bool:
+    """Tell whether a number is an amount: in a document with cents, numbers without are counts and sizes."""
+    if not with_cents:
+        return True
+    return money.amount.decimals > 1 or bool(money.amount.currency) or money.amount.ambiguous
+
+
+def _in_row(number: int, row: Row, mark: Mark | None) -> Iterator[Money]:
+    text = row.text
+    amounts = find_amounts(text, mark)
+    for position, amount in enumerate(amounts):
+        label = fold_label(text[: amounts[0].start])
+        cell = row.whole.part(amount.start, amount.end)
+        yield Money(amount, cell, number, kind_of(label) if label else None, label, position == len(amounts) - 1)
+
+
+def _labelled(rows: list[Row], found: list[list[Money]], number: int) -> Iterator[Money]:
+    """Yield the amounts of a row; without words of its own, a row takes the label of the row above."""
+    above = _label_above(rows, found, number)
+    for money in found[number]:
+        if money.label or above is None:
+            yield money
+        else:
+            yield Money(money.amount, money.cell, money.row, kind_of(above), above, money.last)
+
+
+def _label_above(rows: list[Row], found: list[list[Money]], number: int) -> str | None:
+    for back in range(1, ROWS_BELOW + 1):
+        row = number - back
+        if row < 0 or rows[row].page != rows[number].page or found[row]:
+            return None
+        label = fold_label(rows[row].text)
+        if label and kind_of(label) is not None:
+            return label
+    return None
