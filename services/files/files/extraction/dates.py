@@ -86,9 +86,9 @@ def order_of_currency(currency: str | None) -> Order | None:
     return "DMY" if "DMY" in orders else None
 
 
-def is_doubtful(date: dt.date, uploaded_on: dt.date) -> bool:
+def is_doubtful(date: dt.date, uploaded_on: dt.date | None) -> bool:
     """Tell whether a date is too far from the day of the upload to be accepted without a person."""
-    return not uploaded_on - BEFORE_UPLOAD <= date <= uploaded_on + AFTER_UPLOAD
+    return uploaded_on is not None and not uploaded_on - BEFORE_UPLOAD <= date <= uploaded_on + AFTER_UPLOAD
 
 
 def _year_first(text: str) -> Iterator[FoundDate]:

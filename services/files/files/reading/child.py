@@ -53,9 +53,9 @@ def _extract(document: Document, kind: DocumentKind, hints: Hints) -> Finding | 
 
 def hints_from(values: dict[str, object]) -> Hints:
     """Return hints from their JSON form."""
-    languages = values.get("languages")
+    languages, day = values.get("languages"), values.get("uploaded_on")
     return Hints(
-        uploaded_on=dt.date.fromisoformat(str(values["uploaded_on"])),
+        uploaded_on=None if day is None else dt.date.fromisoformat(str(day)),
         country=_text(values.get("country")),
         currency=_text(values.get("currency")),
         languages=tuple(map(str, languages)) if isinstance(languages, list) else ("en",),
