@@ -1,9 +1,9 @@
 """What the reports service reads from its environment."""
 
-from shared.settings import ServiceSettings
+from shared.settings import ServiceSettings, StorageSettings
 
 
-class Settings(ServiceSettings):
+class Settings(ServiceSettings, StorageSettings):
     """Nothing of its own yet."""
 
     port: int = 8003

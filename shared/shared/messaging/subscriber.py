@@ -22,13 +22,16 @@ from faststream.rabbit.subscriber import RabbitSubscriber
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
-from shared.messaging.connection import CONNECT_SECONDS, CONNECTION_PROBLEMS, underlying
+from shared.messaging.connection import CONNECT_SECONDS, CONNECTION_PROBLEMS, Connection, library_errors, underlying
 
 log = structlog.get_logger()
 
 PAUSE_SECONDS = 0.5
 """Pause before a lost connection or consumer is started again."""
 CANCEL_SECONDS = 1.0
+SETTLE_SECONDS = 1.0
+"""A stop waits at most so long until the queues have recorded its acknowledgements."""
+SETTLE_POLL_SECONDS = 0.01
 REQUEUE_SECONDS = 1.0
 """Pause before a message that could not be settled is requeued."""
 
@@ -72,12 +75,14 @@ class Subscriber:
         self._begun = asyncio.Event()
         self._processes: dict[str, Process] = {}
         self._subscribers: list[RabbitSubscriber] = []
+        self._connected = False
         self.broker = RabbitBroker(
             str(URL(url).update_query(name=f"{name}-consumer")),
             timeout=CONNECT_SECONDS,
             fail_fast=False,
             reconnect_interval=PAUSE_SECONDS,
             graceful_timeout=drain + 1,  # `stop` raises before it
+            on_close=[self._close_unfinished],
             middlewares=[
                 RabbitPrometheusMiddleware(registry=registry, app_name=name, metrics_prefix="schoolconnect"),
                 partial(ProcessingMiddleware, processes=self._processes),
@@ -113,7 +118,7 @@ class Subscriber:
         if not self._subscribers:
             return
         await self._begun.wait()
-        connection = await self.broker.connect()
+        connection = await self._connect()
         try:
             async with asyncio.TaskGroup() as consumers:
                 for each in self._subscribers:
@@ -122,16 +127,41 @@ class Subscriber:
             await connection.close()  # cancels what is still being processed
             await self.broker.stop()
 
+    async def _connect(self) -> Connection:
+        """Connect; tries again when the connection is lost before its first channel is open.
+
+        `broker.connect` waits for a broker that is unavailable, but this loss it raises.
+        """
+        while True:
+            try:
+                with library_errors():
+                    connection = await self.broker.connect()
+            except CONNECTION_PROBLEMS as problem:
+                log.warning("consumer.not_connected", error=type(problem).__name__)
+                await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                self._connected = True
+                return connection
+
+    async def _close_unfinished(self, connection: Connection | None, _: BaseException | None) -> None:
+        """Close a connection that was lost before its first channel was open: FastStream forgets it without a close.
+
+        It would reconnect for ever beside the next one.
+        """
+        if connection is not None and not self._connected:
+            await connection.close()
+
     async def _keep(self, subscriber: RabbitSubscriber) -> None:
         """Consume from one queue; start again after each loss of the channel or the queue."""
         while True:
             await self._begun.wait()
             try:
-                await subscriber.start()
+                with library_errors():
+                    await subscriber.start()
                 await self._until_lost(subscriber)
             except CONNECTION_PROBLEMS as problem:
                 log.warning("consumer.interrupted", queue=subscriber.queue.name, error=type(problem).__name__)
-            with contextlib.suppress(*CONNECTION_PROBLEMS):
+            with contextlib.suppress(*CONNECTION_PROBLEMS), library_errors():
                 await subscriber.stop()  # waits for what it is processing: `start` would forget it
             await asyncio.sleep(PAUSE_SECONDS)
 
@@ -146,8 +176,9 @@ class Subscriber:
 
     async def _channel(self, subscriber: RabbitSubscriber) -> LowerChannel:
         """Return the channel of a started subscriber, whose broker remembers the queue."""
-        queue = await self.broker.declare_queue(subscriber.queue)
-        return await underlying(queue.channel)
+        with library_errors():
+            queue = await self.broker.declare_queue(subscriber.queue)
+            return await underlying(queue.channel)
 
     async def stop(self) -> None:
         """Stop consuming and wait for the messages in process; raises TimeoutError after `drain` seconds.
@@ -156,13 +187,46 @@ class Subscriber:
         counts a delivery of each of those messages.
         """
         self._begun.clear()
-        await asyncio.gather(*(self._cancel(each) for each in self._subscribers if each.running))
+        running = [each for each in self._subscribers if each.running]
+        settlements = await asyncio.gather(*(self._cancel(each) for each in running))
         async with asyncio.timeout(self._drain):
-            await asyncio.gather(*(each.stop() for each in self._subscribers))
+            with library_errors():
+                await asyncio.gather(*(each.stop() for each in self._subscribers))
+        await asyncio.gather(*(settled() for settled in settlements))
 
-    async def _cancel(self, subscriber: RabbitSubscriber) -> None:
-        with contextlib.suppress(*CONNECTION_PROBLEMS):
+    async def _cancel(self, subscriber: RabbitSubscriber) -> Callable[[], Awaitable[None]]:
+        """Cancel a consumer; returns what waits until its queue has recorded all acknowledgements.
+
+        A quorum queue may return the few messages that it sends while it is being cancelled; each is counted as one
+        delivery. No client can prevent this.
+        """
+        queue = subscriber.queue.name
+        with contextlib.suppress(*CONNECTION_PROBLEMS), library_errors():
             async with asyncio.timeout(CANCEL_SECONDS):
                 channel = await self._channel(subscriber)
+                before = await _count_consumers(channel, queue)
                 for tag in tuple(channel.consumers):
                     await channel.basic_cancel(tag)
+                await _count_consumers(channel, queue)  # a round trip: what came before has reached its handler
+                return partial(_wait_until_settled, channel, queue, before)
+        return _nothing_to_wait_for
+
+
+async def _count_consumers(channel: LowerChannel, queue: str) -> int:
+    return (await channel.queue_declare(queue, passive=True)).consumer_count or 0
+
+
+async def _wait_until_settled(channel: LowerChannel, queue: str, before: int) -> None:
+    """Wait until a cancelled consumer is gone: RabbitMQ removes it when its last acknowledgement is recorded.
+
+    RabbitMQ has at most 32 acknowledgements of a channel on their way to a quorum queue. It holds the others back, and
+    drops them if the channel closes: their messages would be delivered again, and counted.
+    """
+    with contextlib.suppress(*CONNECTION_PROBLEMS), library_errors():
+        async with asyncio.timeout(SETTLE_SECONDS):
+            while await _count_consumers(channel, queue) >= before:
+                await asyncio.sleep(SETTLE_POLL_SECONDS)
+
+
+async def _nothing_to_wait_for() -> None:
+    """Return at once: the channel was lost."""

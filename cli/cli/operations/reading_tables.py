@@ -1,0 +1,44 @@
+"""Show what a file says as tables for people."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+
+def show(told: dict[str, Any]) -> None:
+    """Print the verdict on a file, its fields and its rows."""
+    console = Console()
+    console.print(f"[bold]{escape(told['path'])}[/bold]: {escape(_verdict(told))}", highlight=False, soft_wrap=True)
+    if told["fields"]:
+        console.print(_fields(told["fields"]))
+    if told["rows"]:
+        console.print(_rows(told["rows"]))
+    for notice in told["notices"]:
+        console.print(f"note: {escape(notice)}", highlight=False)
+    console.print()
+
+
+def _verdict(told: dict[str, Any]) -> str:
+    if told["verdict"] == "refused":
+        return f"refused ({told['reason']}). {told['message']}"
+    if told["needs_review"]:
+        return f"accepted, needs a review ({', '.join(told['review_reasons'])})"
+    return "accepted"
+
+
+def _fields(fields: dict[str, dict[str, Any]]) -> Table:
+    table = Table("field", "value", "confidence", "page")
+    for name, field in fields.items():
+        page = "" if field["page"] is None else str(field["page"])
+        table.add_row(escape(name), escape(field["value"]), f"{field['confidence']:.2f}", page)
+    return table
+
+
+def _rows(rows: list[dict[str, str]]) -> Table:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(escape(row.get(name, "")) for name in columns))
+    return table

@@ -1,0 +1,1 @@
+"""Values and pure rules of the report service: what a report says, before it is drawn."""
