@@ -19,12 +19,8 @@ FEWEST_PLACES = 5
 def read(image: Image.Image, number: int, size: tuple[float, float] | None = None) -> tuple[Page, bool]:
     """Return the page and whether its script is covered by the models. `size` replaces the picture's own."""
     picture: engine.Picture = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
-    places = engine.find(picture)
-    turns = orientation.quarter_turns(picture, places)
-    places = orientation.turn_places(places, picture.shape[1], picture.shape[0], turns)
-    picture = np.ascontiguousarray(np.rot90(picture, turns))
+    picture, places, found, turns = _read_upright(picture, engine.find(picture))
     angle = orientation.skew(places)
-    found = engine.recognise(picture, places)
     words = [
         _word(corners, text, confidence)
         for corners, (text, confidence) in zip(places, found, strict=True)
@@ -34,14 +30,25 @@ def read(image: Image.Image, number: int, size: tuple[float, float] | None = Non
     page_width, page_height = size or (image.width, image.height)
     if turns % 2:
         page_width, page_height = page_height, page_width
-    page = Page(
-        number,
-        page_width,
-        page_height,
-        group(words, width, height, angle),
-        turned=90.0 * turns + math.degrees(angle),
-    )
+    lines = group(words, width, height, angle)
+    page = Page(number, page_width, page_height, lines, turned=90.0 * turns + math.degrees(angle))
     return page, not _is_foreign(found)
+
+
+def _read_upright(
+    picture: engine.Picture, places: list[engine.Corners]
+) -> tuple[engine.Picture, list[engine.Corners], orientation.Found, int]:
+    """Return the upright picture, its places, what they say, and the quarter turns that it took.
+
+    Most pages are upright: they are read once, and nothing else is tried if that reads well.
+    """
+    turns = 1 if orientation.is_sideways(places) else 0
+    picture, places = orientation.turn(picture, places, turns)
+    found = [] if turns else engine.recognise(picture, places)
+    if orientation.confidence(found) < orientation.CLEAR and orientation.is_upside_down(picture, places):
+        picture, places = orientation.turn(picture, places, 2)
+        turns, found = turns + 2, []
+    return picture, places, found or engine.recognise(picture, places), turns
 
 
 def _word(corners: engine.Corners, text: str, confidence: float) -> PlacedText:
