@@ -1,4 +1,4 @@
-"""`python -m benchmarks VERB`: runs scenarios; `make bench` and its siblings prepare the ground and start this."""
+"""`python -m benchmarks VERB`: run scenarios; `make bench` and the like prepare the environment and start this."""
 
 import argparse
 import asyncio
@@ -22,7 +22,7 @@ WITHOUT_NODES = "accuracy"
 
 
 def main() -> int:
-    """The exit code: 0 when every bound of every scenario holds."""
+    """Run the scenarios; returns the exit code: 0 when every bound of every scenario holds."""
     options = _parser().parse_args()
     known = scenarios(options.verb)
     if options.only and options.only not in known:
@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def scenarios(verb: str) -> list[str]:
-    """Names of a verb's scenarios."""
+    """Return the names of a verb's scenarios."""
     return sorted(path.stem for path in (Path(__file__).parent / verb).glob("[a-z]*.py"))
 
 

@@ -31,7 +31,7 @@ HAVING count(DISTINCT c.person_id) = 1 AND NOT bool_or(
     EXISTS (SELECT FROM administrator a WHERE a.person_id = c.person_id)
     OR EXISTS (SELECT FROM membership m WHERE m.person_id = c.person_id AND m.role NOT IN ('guardian', 'student')))
 """
-# Select what a person is today, and at which school.
+# Select the roles that a person has today, and the school of each.
 # By the school's own date: a membership begins and ends at its midnight.
 SELECT_MEMBERSHIPS = """
 SELECT m.school_id, s.name AS school, m.role FROM current_membership m JOIN school s USING (school_id)
@@ -99,7 +99,7 @@ DELETE_ADMINISTRATOR = "DELETE FROM administrator WHERE person_id = %(person)s R
 
 
 async def memberships(tx: UnitOfWork, person: UUID) -> list[dict[str, Any]]:
-    """Return what a person is today, and at which school; `school_id` is None for the whole group."""
+    """Return the roles that a person has today, each with its school; `school_id` is None for the whole group."""
     return await tx.rows(SELECT_MEMBERSHIPS, {"person": person})
 
 

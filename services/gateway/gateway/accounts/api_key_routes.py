@@ -27,7 +27,7 @@ Scope = Literal[SCOPES]  # type: ignore[valid-type]
 
 
 class KeyIn(BaseModel):
-    """A key for a program: what it may do (`scopes`), as whom (`role`), at which school, until when."""
+    """A key for a program: its scopes, its role, its school, and when it expires."""
 
     model_config = ConfigDict(extra="forbid")
     name: Label
@@ -38,7 +38,7 @@ class KeyIn(BaseModel):
 
 
 class KeyChange(BaseModel):
-    """What can be changed of a key; what is left out stays."""
+    """The fields of a key that can be changed; a field that is left out stays as it is."""
 
     model_config = ConfigDict(extra="forbid")
     name: Label | None = None

@@ -40,7 +40,7 @@ SELECT * FROM found
 
 
 def digest(secret: str) -> bytes:
-    """What is kept of a secret of 256 random bits; a slow hash would add nothing."""
+    """Hash a secret for storage. It has 256 random bits, so a slow hash would add nothing."""
     return hashlib.sha256(secret.encode()).digest()
 
 
@@ -52,14 +52,14 @@ async def add(tx: UnitOfWork, values: dict[str, Any]) -> str:
 
 
 class Keys:
-    """Finds who comes with a key; remembers it for some seconds."""
+    """Finds the caller of a key, and caches them for some seconds."""
 
     def __init__(self, rows: UnitOfWorkFactory) -> None:
         self._rows = rows
         self._known: dict[bytes, tuple[float, dict[str, Any]]] = {}
 
     async def caller(self, secret: str) -> Caller:
-        """Who a key stands for; 401 when it is unknown, revoked or over."""
+        """Return the caller of a key; 401 when it is unknown, revoked or expired."""
         hashed = digest(secret)
         until, row = self._known.get(hashed, (0.0, None))
         if row is None or until < time.monotonic():
@@ -74,7 +74,7 @@ class Keys:
         return Caller(None, row["role"], row["school_id"], row["key_id"], frozenset(row["scopes"]))
 
     def forget(self, key: UUID) -> None:
-        """Look a key up anew the next time."""
+        """Drop a key from the cache, so that the next request reads it from the database."""
         self._known = {hashed: known for hashed, known in self._known.items() if known[1]["key_id"] != key}
 
 

@@ -54,7 +54,7 @@ class Passwords:
             self._places.release()
 
     async def right(self, password: str, hashed: str | None) -> bool:
-        """Whether it is the one; takes as long for somebody who has none."""
+        """Whether the password is correct; it takes as long for a person without a password."""
         await self._place()
         try:
             right = await asyncio.to_thread(self._hasher.verify, password, hashed or self._nobodys)
@@ -71,7 +71,7 @@ class Passwords:
 
 
 class Failures:
-    """Counts wrong passwords by name, whether or not anybody has it, so that waiting tells nothing."""
+    """Counts wrong passwords by name, also by names without an account, so that a wait reveals nothing."""
 
     def __init__(self, rows: UnitOfWorkFactory, free: int, longest: float) -> None:
         self._rows = rows
@@ -86,13 +86,13 @@ class Failures:
         raise Problem(429, "rate_limited", headers={"Retry-After": str(int(row["wait"] if row else 0) + 1)})
 
     async def succeeded(self, name: str) -> None:
-        """Forget what was before."""
+        """Reset the count of a name."""
         async with self._rows.begin() as tx:
             await tx.execute(SUCCEEDED, {"name": _hash(name)})
 
 
 async def forget_failures(rows: UnitOfWorkFactory) -> None:
-    """Drop what is a day old."""
+    """Delete counts that are a day old."""
     async with rows.begin() as tx:
         await tx.execute(FORGET)
 

@@ -38,7 +38,7 @@ FORGET = "DELETE FROM refresh_token WHERE expires_at < clock_timestamp() - inter
 
 
 class RefreshTokenReused(Problem):
-    """A refresh token came a second time; `person` is whose it was."""
+    """A refresh token was used a second time; `person` owns it."""
 
     def __init__(self, person: UUID) -> None:
         super().__init__(401, "unauthenticated", "The refresh token was used before: the session has ended everywhere.")
@@ -47,7 +47,7 @@ class RefreshTokenReused(Problem):
 
 @dataclass(frozen=True, slots=True)
 class SessionRequest:
-    """As what, and where, somebody wants to sign in, if they say."""
+    """The role and the school of a sign-in; each may be left out."""
 
     school: UUID | None = None
     role: str | None = None
@@ -101,7 +101,7 @@ class Sessions:
         }
 
     async def renew(self, token: str, wish: SessionRequest) -> dict[str, Any]:
-        """Both tokens anew, in another role if wished; 401 when it is over, for its whole family when it was used."""
+        """Renew both tokens, in another role if asked; 401 when expired. A used token ends its whole session."""
         async with self._rows.begin() as tx:
             row = await tx.row(USE, {"hash": digest(token)})
             if row is not None:

@@ -1,4 +1,4 @@
-"""Devices: a token is unique over all people and moves to whoever registers it last."""
+"""Devices: a token is unique over all people and moves to the person who registers it last."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,8 +13,8 @@ OWNERS = """
 SELECT person_id, sourced_id FROM person
 WHERE person_id = ANY(%(ids)s::uuid[]) OR sourced_id = ANY(%(sourced)s::text[])
 """
-# New tokens are written before the owners are read: who registers one at the same moment waits here and then sees
-# its first owner, who is to be told as well. All in the order of tokens, so that nobody waits in a circle.
+# New tokens are written before the owners are read: a transaction that registers one at the same moment waits here,
+# then sees its first owner and emits their state too. The order of tokens prevents deadlocks.
 APPEAR = """
 INSERT INTO device (person_id, token, fid, platform)
 SELECT person_id, token, fid, platform FROM jsonb_to_recordset(%(rows)s)
@@ -26,7 +26,7 @@ REGISTER = """
 UPDATE device d SET person_id = r.person_id, fid = r.fid, platform = r.platform, registered_at = clock_timestamp()
 FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, token text, fid text, platform text) WHERE d.token = r.token
 """
-# Each is called with every notification, so that nobody has them without end.
+# Devices of one person at most: each is called for every notification.
 MOST = 20
 OLDEST = """
 DELETE FROM device WHERE token IN (
@@ -38,7 +38,7 @@ DELETE FROM device WHERE token IN (
 
 REMOVE = "DELETE FROM device WHERE token = %(token)s AND person_id = %(person)s RETURNING token"
 
-# Who registered the token after the attempt, be it the same person, has it anew.
+# Delete a token that the provider no longer knows. A token that was registered after the attempt stays.
 DEAD = """
 DELETE FROM device WHERE person_id = %(person)s AND registered_at <= %(attempted)s
   AND encode(sha256(convert_to(token, 'UTF8')), 'hex') = %(token)s
@@ -47,7 +47,7 @@ RETURNING token
 
 
 async def owners(tx: UnitOfWork, named: Sequence[tuple[UUID | None, str | None]]) -> list[UUID]:
-    """The people named, in order; 422 lists all that are unknown."""
+    """Return the named people, in order; 422 lists those who are unknown."""
     found = await tx.rows(OWNERS, {"ids": [i for i, _ in named if i], "sourced": [s for _, s in named if s]})
     by_name = {row["sourced_id"]: row["person_id"] for row in found}
     by_name |= {row["person_id"]: row["person_id"] for row in found}
@@ -58,9 +58,9 @@ async def owners(tx: UnitOfWork, named: Sequence[tuple[UUID | None, str | None]]
 
 
 async def register(tx: UnitOfWork, people: Sequence[UUID], devices: Sequence[dict[str, Any]]) -> int:
-    """Give each device to its person, the last one named, and tell of everybody who gained or lost one.
+    """Give each device to its person, the last one named; emit the state of people who gained or lost one.
 
-    Of more than `MOST` of one person's, those that were registered longest ago are forgotten.
+    Of more than `MOST` devices of one person, those that were registered longest ago are deleted.
     """
     last = {device["token"]: device | {"person_id": p} for p, device in zip(people, devices, strict=True)}
     rows = publish.rows(list(last.values()))

@@ -1,6 +1,6 @@
-"""Erasure: the key of a person is dropped, and what stands in plain tables is blanked, in one commit.
+"""Erasure: one commit deletes the key of a person and blanks their data in plain tables.
 
-What went out before (log, queues, dead letters, other services' copies of sealed fields) cannot be opened any more once
+Data that was published before (log, queues, dead letters, copies of sealed fields) cannot be opened any more once
 the processes have forgotten the key (`SubjectKeyStore`, 60 s); the event of the blank person does the rest.
 """
 
@@ -11,7 +11,7 @@ from gateway.directory.erased_ids import erased_mark
 from shared.persistence.encryption import ERASE_KEY
 from shared.transactions.unit_of_work import UnitOfWork
 
-# The roster's id may say who it is. Its hash stays, so that the next roster does not bring the person back.
+# The roster's id may identify the person. Its hash stays, so that the next roster does not bring the person back.
 BLANK = """
 UPDATE person SET sourced_id = %(sourced_id)s, given_name = '', family_name = '', language = NULL, timezone = NULL,
     quiet_starts = NULL, quiet_ends = NULL, active = false, digest = NULL, erased_at = clock_timestamp()
@@ -30,7 +30,7 @@ FORGET = (
     "UPDATE enrolment SET ends = school_today(school_id), lapsed = true WHERE person_id = %(person)s AND NOT lapsed",
     "UPDATE guardianship SET relationship = 'guardian' WHERE guardian_id = %(person)s OR student_id = %(person)s",
 )
-# What was said of a student is the student's: the same fields that the event seals.
+# Records of a student are personal data of the student: the same fields that the event seals.
 BLANK_RECORDS = """
 UPDATE record SET facts = facts - %(personal)s::text[], version = version + 1, changed_at = clock_timestamp()
 WHERE student_id = %(person)s
@@ -47,7 +47,7 @@ SOURCED_ID = "SELECT sourced_id FROM person WHERE person_id = %(person)s"
 
 
 async def erase(tx: UnitOfWork, person: UUID, personal: list[str]) -> None:
-    """Erase a person for good; `personal` names the fields that events seal. 404 when there is nobody."""
+    """Erase a person for good; `personal` names the fields that events seal. 404 for an unknown person."""
     await people.lock(tx, person, None)
     row = await tx.row(SOURCED_ID, {"person": person})
     assert row is not None

@@ -1,4 +1,4 @@
-"""People: who they are, where they belong, how they may be reached; ended rather than deleted, erased on demand."""
+"""People, their memberships and their addresses: they are ended and not deleted, and erased on request."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ VALUES (%(person_id)s, %(sourced_id)s, %(given_name)s, %(family_name)s, %(langua
         %(quiet_ends)s)
 ON CONFLICT DO NOTHING RETURNING person_id
 """
-# Somebody who never belonged to the school does not exist there; one who has left for another is that one's to change.
+# Lock a person for a change by a school: one of its people, or one who has left it and belongs to no other school.
 LOCK = """
 SELECT p.version, p.erased_at FROM person p WHERE p.person_id = %(person)s
   AND (%(school)s::uuid IS NULL OR EXISTS (
@@ -78,7 +78,7 @@ SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, kind text, chann
 
 
 async def lock(tx: UnitOfWork, person: UUID, school: UUID | None, expected: int | None = None) -> None:
-    """Hold a person of a school (None: of any) until the commit; 404, 412."""
+    """Lock a person of a school (None: of any) until the commit; 404, 412."""
     row = await tx.row(LOCK, {"person": person, "school": school})
     if row is None or row["erased_at"] is not None:
         raise Problem(404, "not_found")
@@ -93,20 +93,20 @@ async def add(
     memberships: Sequence[Mapping[str, Any]],
     contacts: Sequence[Mapping[str, Any]],
 ) -> None:
-    """A new person at a school; 409 when the sourcedId is somebody else's."""
+    """Add a person to a school; 409 when another person has the sourcedId."""
     if await tx.row(SCHOOL, {"school": school}) is None:
         raise Problem(404, "unknown_school")
     if await tx.row(ADD, {"person_id": person, **facts}) is None:
         raise Problem(409, "conflict", "Another person has this sourced_id.")
     await tx.execute(JOIN, publish.rows([{"person_id": person, "school_id": school, **m} for m in memberships]))
     await tx.execute(CONTACTS, publish.rows([{"person_id": person, **contact} for contact in contacts]))
-    await _told(tx, person, await _students(tx, person, school), bump=False)
+    await _publish(tx, person, await _students(tx, person, school), bump=False)
 
 
 async def change(
     tx: UnitOfWork, person: UUID, school: UUID | None, expected: int | None, facts: Mapping[str, Any]
 ) -> None:
-    """Other names, language, timezone, quiet hours, or whether somebody is active at all."""
+    """Change names, language, timezone, quiet hours, or whether the person is active."""
     await lock(tx, person, school, expected)
     names = [name for name in FIELDS if name in facts]
     assigned = sql.SQL(", ").join(
@@ -114,16 +114,16 @@ async def change(
     )
     query = sql.SQL("UPDATE person SET {} WHERE person_id = {}").format(assigned, sql.Placeholder("person"))
     await tx.execute(query, {"person": person, **facts})
-    await _told(tx, person, await _students(tx, person) if "active" in facts else ())
+    await _publish(tx, person, await _students(tx, person) if "active" in facts else ())
 
 
 async def join(tx: UnitOfWork, person: UUID, school: UUID, expected: int | None, membership: Mapping[str, Any]) -> None:
-    """Make a person somebody at a school, or change since when and until when they are."""
+    """Give a person a role at a school, or change its first and last day."""
     await lock(tx, person, None, expected)
     if await tx.row(SCHOOL, {"school": school}) is None:
         raise Problem(404, "unknown_school")
     await tx.execute(JOIN, publish.rows([{"person_id": person, "school_id": school, **membership}]))
-    await _told(tx, person, await _students(tx, person, school))
+    await _publish(tx, person, await _students(tx, person, school))
 
 
 async def leave(tx: UnitOfWork, person: UUID, school: UUID, expected: int | None, role: str) -> None:
@@ -131,11 +131,11 @@ async def leave(tx: UnitOfWork, person: UUID, school: UUID, expected: int | None
     await lock(tx, person, school, expected)
     if await tx.row(LEAVE, {"person": person, "school": school, "role": role}) is None:
         raise Problem(404, "not_found")
-    await _told(tx, person, await _students(tx, person, school))
+    await _publish(tx, person, await _students(tx, person, school))
 
 
 async def end_lapsed(transactions: UnitOfWorkFactory) -> None:
-    """Tell of students whose membership ended by its date, which no request and no import says."""
+    """End students whose membership ended by its date; no request and no import does it."""
     ended = AT_ONCE
     while ended == AT_ONCE:
         async with transactions.begin() as tx:
@@ -147,11 +147,11 @@ async def end_lapsed(transactions: UnitOfWorkFactory) -> None:
 async def replace_contacts(
     tx: UnitOfWork, person: UUID, school: UUID | None, expected: int | None, contacts: Sequence[Mapping[str, Any]]
 ) -> None:
-    """All addresses of a person, as given."""
+    """Replace all addresses of a person."""
     await lock(tx, person, school, expected)
     await tx.execute(DROP_CONTACTS, {"person": person})
     await tx.execute(CONTACTS, publish.rows([{"person_id": person, **contact} for contact in contacts]))
-    await _told(tx, person)
+    await _publish(tx, person)
 
 
 async def prefer(
@@ -162,7 +162,7 @@ async def prefer(
     choices: Mapping[tuple[str, str], bool] | None,
     quiet: Mapping[str, Any] | None,
 ) -> None:
-    """What a person wants by kind and channel, and when not; None leaves a part as it is."""
+    """Set preferences by kind and channel, and quiet hours; None leaves a part as it is."""
     await lock(tx, person, school, expected)
     if choices is not None:
         rows = [
@@ -174,7 +174,7 @@ async def prefer(
     if quiet is not None:
         query = "UPDATE person SET quiet_starts = %(quiet_starts)s, quiet_ends = %(quiet_ends)s WHERE person_id = %(p)s"
         await tx.execute(query, {"p": person, **quiet})
-    await _told(tx, person)
+    await _publish(tx, person)
 
 
 async def _students(tx: UnitOfWork, person: UUID, school: UUID | None = None) -> list[tuple[UUID, UUID]]:
@@ -182,7 +182,9 @@ async def _students(tx: UnitOfWork, person: UUID, school: UUID | None = None) ->
     return [(row["school_id"], row["student_id"]) for row in found]
 
 
-async def _told(tx: UnitOfWork, person: UUID, students: Sequence[tuple[UUID, UUID]] = (), *, bump: bool = True) -> None:
+async def _publish(
+    tx: UnitOfWork, person: UUID, students: Sequence[tuple[UUID, UUID]] = (), *, bump: bool = True
+) -> None:
     if bump:
         await publish.bump_people(tx, [person])
     await publish.emit_states(tx, people=[person], students=students)

@@ -1,4 +1,4 @@
-"""What is read of people: first which of them, then what is shown of each."""
+"""Answers about people: one statement finds them, another reads the fields of each."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,7 +34,7 @@ FIND_MEMBERS = Query(
 )
 """People who belong or belonged to a school, by id."""
 FIND_BY_SOURCED_ID = Query(Found, showing(Found, PersonRow).where(col(PersonRow.sourced_id) == given("sourced_id")))
-"""The person whom a roster names so."""
+"""The person with this sourcedId."""
 
 FIELDS = """
 p.person_id AS id, p.sourced_id, p.given_name, p.family_name, p.language, p.timezone, p.active, p.version,
@@ -54,10 +54,10 @@ FROM person p WHERE p.person_id = %(person)s AND p.erased_at IS NULL
 
 
 async def people(tx: UnitOfWork, found: Sequence[Found]) -> list[dict[str, Any]]:
-    """Read what is shown of people in a list, in the order of their ids."""
+    """Read the fields that a list shows of people, in the order of their ids."""
     return await tx.rows(SHOW_PEOPLE, {"people": [each.person_id for each in found]})
 
 
 async def person(tx: UnitOfWork, person_id: UUID) -> dict[str, Any] | None:
-    """Read all that is shown of one person; None for one who was erased."""
+    """Read all fields of one person; None for one who was erased."""
     return await tx.row(SHOW_PERSON, {"person": person_id})

@@ -1,4 +1,4 @@
-"""Tells the whole directory anew: for a projection whose history the log no longer holds."""
+"""Publish the whole directory again, for a projection whose history is no longer in the log."""
 
 from uuid import UUID
 
@@ -25,23 +25,23 @@ ORDER BY person_id LIMIT %(limit)s
 
 
 async def resync_directory(transactions: UnitOfWorkFactory) -> int:
-    """One commit a school, with all that belongs to it, then those who belong to none; returns how many facts."""
+    """Commit once per school, with all its states, then for people without a school; return the number of events."""
     async with transactions.begin() as tx:
         schools = [row["school_id"] for row in await tx.rows(SCHOOLS)]
-    told = 0
+    published = 0
     for school in schools:
         async with transactions.begin() as tx:
             await _school(tx, school)
-            told += len(tx.outgoing)
-        log.info("directory.told_anew", school_id=str(school), facts=told)
+            published += len(tx.outgoing)
+        log.info("directory.published_again", school_id=str(school), events=published)
     after: UUID | None = None
     while True:
         async with transactions.begin() as tx:
             people = [row["person_id"] for row in await tx.rows(UNATTACHED, {"after": after, "limit": CHUNK})]
             await publish.emit_states(tx, people=people)
-            told += len(people)
+            published += len(people)
         if len(people) < CHUNK:
-            return told
+            return published
         after = people[-1]
 
 

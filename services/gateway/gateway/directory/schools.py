@@ -1,4 +1,4 @@
-"""Schools, their settings and their calendars: written whole, told with their version."""
+"""Schools, their settings and their calendars: written whole, published with their version."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -61,14 +61,14 @@ OPEN = "DELETE FROM closure WHERE school_id = %(school)s AND closure_id = %(clos
 
 
 async def add(tx: UnitOfWork, school: UUID, settings: Mapping[str, Any]) -> None:
-    """A new school; 409 when the sourcedId is another school's."""
+    """Add a school; 409 when another school has the sourcedId."""
     if await tx.row(ADD, {"school_id": school, **settings}) is None:
         raise Problem(409, "conflict", "Another school has this sourced_id.")
     await publish.emit_states(tx, schools=[school])
 
 
 async def change(tx: UnitOfWork, school: UUID, expected: int | None, settings: Mapping[str, Any]) -> None:
-    """New settings; 422 lists everybody of the office who does not work at the school."""
+    """Change settings; 422 lists the people of `office` who do not work at the school."""
     row = await tx.row(LOCK, {"school": school})
     if row is None:
         raise Problem(404, "not_found")
@@ -94,7 +94,7 @@ async def replace_calendar(
     terms: Sequence[Mapping[str, Any]] | None,
     closures: Sequence[Mapping[str, Any]] | None,
 ) -> None:
-    """School days, terms and closures as given; None leaves a part as it is."""
+    """Replace school days, terms and closures; None leaves a part as it is."""
     await _open(tx, school, expected)
     if terms is not None:
         known = {(row["name"], row["kind"]): row["term_id"] for row in await tx.rows(TERM_IDS, {"school": school})}
@@ -105,22 +105,22 @@ async def replace_calendar(
         await tx.execute(DROP_CLOSURES, {"school": school})
         rows = [{"closure_id": uuid7(), "school_id": school, **closure} for closure in closures]
         await tx.execute(CLOSURES, publish.rows(rows))
-    await _told(tx, school, weekdays)
+    await _publish(tx, school, weekdays)
 
 
 async def close(tx: UnitOfWork, school: UUID, expected: int | None, closure: UUID, days: Mapping[str, Any]) -> None:
     """Close a school for some days (`name`, `starts`, `ends`): snow."""
     await _open(tx, school, expected)
     await tx.execute(CLOSE, {"closure": closure, "school": school, **days})
-    await _told(tx, school)
+    await _publish(tx, school)
 
 
 async def reopen(tx: UnitOfWork, school: UUID, expected: int | None, closure: UUID) -> None:
-    """Take a closure back; 404 when there is none."""
+    """Delete a closure; 404 when there is none."""
     await _open(tx, school, expected)
     if await tx.row(OPEN, {"school": school, "closure": closure}) is None:
         raise Problem(404, "not_found")
-    await _told(tx, school)
+    await _publish(tx, school)
 
 
 async def _open(tx: UnitOfWork, school: UUID, expected: int | None) -> None:
@@ -132,7 +132,7 @@ async def _open(tx: UnitOfWork, school: UUID, expected: int | None) -> None:
     check_version(expected, row["version"])
 
 
-async def _told(tx: UnitOfWork, school: UUID, weekdays: Sequence[int] | None = None) -> None:
+async def _publish(tx: UnitOfWork, school: UUID, weekdays: Sequence[int] | None = None) -> None:
     days = list(weekdays) if weekdays is not None else None
     await tx.execute(BUMP_CALENDAR, {"school": school, "weekdays": days})
     await publish.emit_states(tx, calendars=[school])

@@ -1,4 +1,4 @@
-"""What is read of students: first which of them, then what is shown of each."""
+"""Answers about students: one statement finds them, another reads the fields of each."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -53,5 +53,5 @@ WHERE s.school_id = %(school)s AND s.student_id = ANY(%(students)s) ORDER BY s.s
 
 
 async def students(tx: UnitOfWork, school: UUID, found: Sequence[Found]) -> list[dict[str, Any]]:
-    """Read what is shown of students, in the order of their ids."""
+    """Read the fields of students, in the order of their ids."""
     return await tx.rows(SHOW_STUDENTS, {"school": school, "students": [each.student_id for each in found]})

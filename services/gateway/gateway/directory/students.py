@@ -1,4 +1,4 @@
-"""Students and who answers for them, in what, and in which order they are asked."""
+"""Students and their guardians: responsible for which matters, and asked in which order."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -33,7 +33,7 @@ UPDATE student SET grade = %(grade)s WHERE school_id = %(school)s AND student_id
 
 
 async def members(tx: UnitOfWork, school: UUID, people: Sequence[UUID]) -> None:
-    """422 lists everybody who does not belong to the school, or does not any more."""
+    """Check that people belong to the school today; 422 lists the others."""
     found = await tx.rows(MEMBERS, {"school": school, "people": list(people)})
     unknown = sorted(set(people) - {row["person_id"] for row in found})
     if unknown:
@@ -42,7 +42,7 @@ async def members(tx: UnitOfWork, school: UUID, people: Sequence[UUID]) -> None:
 
 async def regrade(tx: UnitOfWork, school: UUID, student: UUID, expected: int | None, grade: str | None) -> None:
     """Move a student to another grade."""
-    # The person first: both are told, and people come before students in the order of locks.
+    # The person first: both are published, and people come before students in the order of locks.
     await publish.bump_people(tx, [student])
     await _lock(tx, school, student, expected)
     await tx.execute(GRADE, {"school": school, "student": student, "grade": grade})
@@ -53,7 +53,7 @@ async def regrade(tx: UnitOfWork, school: UUID, student: UUID, expected: int | N
 async def replace_guardians(
     tx: UnitOfWork, school: UUID, student: UUID, expected: int | None, guardians: Sequence[Mapping[str, Any]]
 ) -> None:
-    """All guardians of a student, as given; whoever is not named does not answer for the student any more."""
+    """Replace all guardians of a student."""
     await _lock(tx, school, student, expected)
     await members(tx, school, [guardian["person_id"] for guardian in guardians])
     ids = {"school": school, "student": student}

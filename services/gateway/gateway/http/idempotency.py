@@ -1,4 +1,4 @@
-"""The same request under the same key is done once, however often and wherever at once it comes in."""
+"""Does a request once for the same key, however often it arrives, and at however many gateways."""
 
 import hashlib
 from typing import Any
@@ -35,9 +35,9 @@ DELETE FROM idempotency_key WHERE ctid = ANY (ARRAY (
 async def answered(
     tx: UnitOfWork, caller: Caller, school: UUID, key: str | None, request: Any, answer: dict[str, Any]
 ) -> dict[str, Any] | None:
-    """The answer given before, or None after remembering this one with the commit; 409 when the request was another.
+    """Return the answer from before, or None and store this one with the commit; 409 when the request was another.
 
-    `request` is what was asked for, as JSON has it, the route included where several take keys.
+    `request` is the request as JSON, with its route where several accept keys.
     """
     if key is None:
         return None
@@ -52,13 +52,31 @@ async def answered(
     return found
 
 
+async def recalled(
+    tx: UnitOfWork, caller: Caller, school: UUID, key: str | None, request: Any
+) -> dict[str, Any] | None:
+    """Return the answer given before, and remember nothing; 409 when the request was another.
+
+    For requests with costly work before their commit, where `answered` decides.
+    """
+    if key is None:
+        return None
+    before = await tx.row(RECALL, {"school": school, "asker": caller.name, "key": key})
+    if before is None:
+        return None
+    if bytes(before["request"]) != digest(request):
+        raise Problem(409, "idempotency_conflict")
+    found: dict[str, Any] = before["answer"]
+    return found
+
+
 def digest(request: Any) -> bytes:
-    """What tells one request from another under the same key."""
+    """Return a digest that differs for different requests."""
     return hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 async def forget_keys(rows: UnitOfWorkFactory) -> None:
-    """Drop keys that are older than they are remembered: nobody asks the same again after so long."""
+    """Delete expired keys: no client repeats a request after so long."""
     forgotten = AT_ONCE
     while forgotten == AT_ONCE:
         async with rows.begin() as tx:

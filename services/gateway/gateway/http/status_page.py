@@ -37,7 +37,7 @@ MADE_SECONDS = 3.0
 
 
 class StatusPage:
-    """The page as it was last made: it counts all people, and anybody may ask for it without end."""
+    """Caches the page: it counts all people, and any client may request it often."""
 
     def __init__(
         self, rows: UnitOfWorkFactory, services: ServiceClients, not_ready: Callable[[], Coroutine[Any, Any, list[str]]]
@@ -93,7 +93,7 @@ def _kind(facts: dict[str, Any]) -> str:
 
 
 def _looked_up(document: dict[str, Any], reference: dict[str, str]) -> dict[str, Any]:
-    """What a reference within a document leads to."""
+    """Return the target of a reference within a document."""
     found = document
     for part in reference["$ref"].removeprefix("#/").split("/"):
         found = found[part]

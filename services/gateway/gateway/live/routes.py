@@ -1,4 +1,4 @@
-"""`/v1/tasks/events`, `/v1/me/inbox/events`: server-sent events. Come back with Last-Event-ID for what was missed."""
+"""`/v1/tasks/events`, `/v1/me/inbox/events`: server-sent events. Reconnect with Last-Event-ID for missed events."""
 
 import datetime as dt
 from typing import Annotated, Any
@@ -59,7 +59,7 @@ async def task_events(
     last_event_id: LastEvent = None,
 ) -> EventStream:
     """Changes of the tasks that the caller may see: `task`, the state as in `/v1/tasks`, perhaps twice; the higher
-    (`epoch`, `version`) is the newer. `reset`: too much was missed, list the tasks anew. `reconnect`: come back.
+    (`epoch`, `version`) is the newer. `reset`: too much was missed, list the tasks again. `reconnect`: connect again.
     """
     where: UUID | None = None if caller.everywhere and school is None else await school_of(rows, caller, school)
     interest = Interest("task", where)
@@ -72,9 +72,9 @@ async def task_events(
         async with seen_by(rows, caller) as tx:
             found = await tx.rows(MISSED, {"since": moment, "school": where, "limit": MOST_MISSED + 1})
         if len(found) > MOST_MISSED:
-            return [encoded("reset", {"reason": "more was missed than is told here"})]
-        told = [encoded("task", row, int(row["changed_at"].timestamp() * 1000)) for row in found]
-        return told + hub.lately(interest, since)
+            return [encoded("reset", {"reason": "more was missed than this stream repeats"})]
+        changes = [encoded("task", row, int(row["changed_at"].timestamp() * 1000)) for row in found]
+        return changes + hub.lately(interest, since)
 
     return EventStream(hub, interest, missed)
 
@@ -88,7 +88,7 @@ async def task_events(
 )
 async def inbox_events(caller: CurrentCaller, hub: Live, last_event_id: LastEvent = None) -> EventStream:
     """Changes of the caller's inbox: `inbox`, with `notification_id` and `reason` (`added`, `read`), perhaps twice.
-    `reset`: something may have been missed, list the inbox anew. `reconnect`: come back.
+    `reset`: something may have been missed, list the inbox again. `reconnect`: connect again.
     """
     interest = Interest("inbox", caller.school, caller.person)
 
@@ -96,7 +96,7 @@ async def inbox_events(caller: CurrentCaller, hub: Live, last_event_id: LastEven
         if last_event_id is None:
             return []
         if not hub.remembers(last_event_id):
-            return [encoded("reset", {"reason": "the inbox has to be listed anew"})]
+            return [encoded("reset", {"reason": "the inbox has to be listed again"})]
         return hub.lately(interest, last_event_id - OVERLAP_MS)
 
     return EventStream(hub, interest, missed)

@@ -1,4 +1,4 @@
-"""What the gateway keeps of what others tell: tasks from the log, workers from their beats."""
+"""The gateway's copies: tasks from the log, workers from their heartbeats."""
 
 import json
 from collections.abc import Sequence
@@ -34,29 +34,29 @@ FORGET_WORKERS = "DELETE FROM worker WHERE seen_at < clock_timestamp() - interva
 
 
 async def project_tasks(events: Sequence[Event], tx: UnitOfWork) -> None:
-    """Keep the newest state of every task."""
+    """Store the newest state of every task."""
     tasks = [e.model_dump(mode="json") for e in events if isinstance(e, TaskChanged)]
     await tx.execute(TASKS, {"rows": json.dumps(tasks)})
     await multi_school.aggregate_tasks(tx, [task["task_id"] for task in tasks])
 
 
 async def record_scheduled_run(due: NotificationDue, tx: UnitOfWork) -> None:
-    """A run of a schedule is a send like one that somebody asked for: it can be looked up by its id.
+    """Store a run of a schedule, so that it can be read by its id like a send that a person requested.
 
-    A reaction, because the log of work is mostly what this service has told itself.
+    A reaction, because most of the log of work comes from this service itself.
     """
     tx.write(RUN, {name: getattr(due, name) for name in ("notification_id", "school_id", "task_id")})
 
 
 class HeartbeatRecorder:
-    """Keeps who is working; a beat is a hint and is written outside any other commit."""
+    """Stores the workers; a heartbeat is a hint and is written outside any other commit."""
 
     def __init__(self, transactions: UnitOfWorkFactory, limits: RateLimiter) -> None:
         self._transactions = transactions
         self._limits = limits
 
     async def __call__(self, facts: dict[str, Any]) -> None:
-        """Note one beat."""
+        """Store one heartbeat."""
         self._limits.on_heartbeat(facts)
         async with self._transactions.begin() as tx:
             values = {"worker": facts["worker"], "service": facts["service"], "facts": Jsonb(facts)}
@@ -64,6 +64,6 @@ class HeartbeatRecorder:
 
 
 async def forget_workers(transactions: UnitOfWorkFactory) -> None:
-    """Forget workers that have been silent for an hour."""
+    """Delete workers without a heartbeat for an hour."""
     async with transactions.begin() as tx:
         await tx.execute(FORGET_WORKERS)

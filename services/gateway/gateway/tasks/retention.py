@@ -1,4 +1,4 @@
-"""Results of tasks are kept for a time and then dropped; that a task was, and how it ended, stays."""
+"""Drops the results of tasks after a time; the task and its final state stay."""
 
 from shared.events import TasksExpiryDue
 from shared.jobs.task_status import track
@@ -15,6 +15,6 @@ WHERE state IN ('succeeded', 'failed', 'cancelled') AND (result IS NOT NULL OR e
 
 
 async def expire_results(event: TasksExpiryDue, tx: UnitOfWork) -> None:
-    """Drop results that are older than they are kept; the run is a task, whose result is how many they were."""
+    """Drop expired results; the run is a task, whose result is their number."""
     expired = (await tx.execute(EXPIRE, {"days": KEPT_DAYS})).rowcount
     await track(tx, event.task_id, school_id=None, kind=KIND, state="succeeded", result={"expired": expired})
