@@ -32,8 +32,9 @@ _NUMBER = (
     r"\d{1,3}(?: \d{3})+,\d{2}|\d{1,3}(?:[.,'\u00a0]\d{3})+(?:[.,]\d{1,2})?|\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d{1,2})?"
     r"|\d+[.,]\d{1,3}|\d+"
 )
-_BEFORE = rf"(?P<open>\(\s?)?(?P<sign>(?<![A-Za-z])-\s?)?(?P<currency>(?<![A-Za-z]){_CURRENCY}\s?)?(?P<inner>-\s?)?"
-_AFTER = rf"(?P<after>\s?-(?![\w-]))?(?P<unit>\s?{_CURRENCY}(?![\w$]))?(?P<trail>\s?-(?![\w-]))?(?P<close>\s?\))?"
+_SIGN = r"(?P<sign>(?<![A-Za-z])-|(?<=^)-\s)?"
+_BEFORE = rf"(?P<open>\(\s?)?{_SIGN}(?P<currency>(?<![A-Za-z]){_CURRENCY}\s?)?(?P<inner>(?(currency)-\s?|(?!)))?"
+_AFTER = rf"(?P<after>-(?![\w-]))?(?P<unit>\s?{_CURRENCY}(?![\w$]))?(?P<trail>-(?![\w-]))?(?P<close>\s?\))?"
 _AMOUNT = re.compile(
     rf"(?<![\d.,/:#'-]){_BEFORE}(?P<number>{_NUMBER})(?:[.,]--?|\s?[.,]-(?!\d))?{_AFTER}(?P<tail>[A-Z]{{1,2}}\b)?"
     r"(?![\d%‰°/:'-]|[.,]\d|\s?%|\w)"

@@ -155,7 +155,7 @@ def _explained(ledger: Ledger, rival: Decimal, value: Decimal) -> bool:
 
 
 def _confidence(ledger: Ledger, money: Money, checks: int, *, rivals: bool) -> float:
-    if money.kind not in (*TOTALS, "refund"):
+    if money.kind not in (*TOTALS, "paid", "refund"):
         base = (0.45, 0.7, 0.88)[min(checks, 2)]
     else:
         base = (0.86, 0.95, 0.98)[min(checks, 2)]
