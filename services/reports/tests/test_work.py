@@ -1,4 +1,4 @@
-"""The work on a report: waits for its facts, stores files, is told once; equal requests share; failures leave nothing."""
+"""Work on a report: waits for facts, stores files, is announced once; equal requests share; failures leave nothing."""
 
 import datetime as dt
 import io
