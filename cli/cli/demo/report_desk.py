@@ -21,7 +21,7 @@ class ReportDesk(Gateway):
 
     def record(self, kind: str, school: str, content: Mapping[str, Any]) -> None:
         """Record one fact of a student."""
-        self._call("POST", f"/v1/{kind}", params={"school": school}, json=dict(content))
+        self.call("POST", f"/v1/{kind}", params={"school": school}, json=dict(content))
 
     def records(self, kind: str, school: str, days: tuple[dt.date, dt.date]) -> list[dict[str, Any]]:
         """Return the facts of records from the first up to the last day, with the id of their student."""
@@ -30,7 +30,7 @@ class ReportDesk(Gateway):
 
     def request_report(self, content: Mapping[str, Any], key: str) -> str:
         """Request a report and return its id."""
-        answer = self._call("POST", "/v1/reports", json=dict(content), headers={"idempotency-key": key})
+        answer = self.call("POST", "/v1/reports", json=dict(content), headers={"idempotency-key": key})
         return str(answer.json()["report_id"])
 
     def report(self, school: str, report: str) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class ReportDesk(Gateway):
         found: list[dict[str, Any]] = []
         params = dict(asked)
         while True:
-            page = self._call("GET", path, params=params).json()
+            page = self.call("GET", path, params=params).json()
             found += page["items"]
             if page["next"] is None:
                 return found

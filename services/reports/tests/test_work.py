@@ -1,4 +1,4 @@
-"""The work on a report: it waits for its facts, equal requests share files, failures leave nothing."""
+"""Work on a report: waits for facts, stores files, is announced once; equal requests share; failures leave nothing."""
 
 import datetime as dt
 import io
