@@ -19,7 +19,7 @@ RUN set -eu; \
 FROM ${BASE}
 ARG SERVICE
 RUN useradd --system --uid 10001 --create-home schoolconnect \
-    && install -d -o schoolconnect /data /keys /trust /certs
+    && install -d -o schoolconnect /data /keys /trust /certs /blobs
 COPY --from=build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOST=0.0.0.0 PORT=8000 SERVICE=${SERVICE}
 USER schoolconnect

@@ -6,7 +6,10 @@ SchoolConnectError
 ├── NotUnderstood         this code cannot read the message
 │   ├── Malformed         no later version can read it either: move it to the dead letters
 │   └── UnknownMajor      a newer replica may read it: retry tiers first, then the dead letters
-├── InfrastructureDown    the database or the broker is unavailable: keep the message, count no attempt
+├── InfrastructureDown    the database, the broker or the store of blobs is unavailable: count no attempt
+│   └── StorageUnavailable  the store of blobs cannot be used
+│       └── StorageFull     it has no room
+├── BlobMissing           there is no blob under a key
 ├── Undeliverable         the broker returned or refused a message: keep the row in the outbox
 │   └── Unwritable        the message is too large for the broker
 ├── NoSchool              a request used a tenant's table without binding a school
@@ -50,7 +53,19 @@ class UnknownMajor(NotUnderstood):
 
 
 class InfrastructureDown(SchoolConnectError):
-    """The database or the broker is unavailable. The work did not cause this."""
+    """The database, the broker or the store of blobs is unavailable. The work did not cause this."""
+
+
+class StorageUnavailable(InfrastructureDown):
+    """The store of blobs cannot be used: it is away, or refuses the credentials. The message says which store."""
+
+
+class StorageFull(StorageUnavailable):
+    """The store of blobs has no room. It must be given some; until then work that stores blobs waits."""
+
+
+class BlobMissing(SchoolConnectError):
+    """There is no blob under this key: it was never stored, or it was deleted."""
 
 
 class Undeliverable(SchoolConnectError):

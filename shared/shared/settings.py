@@ -46,3 +46,9 @@ class ServiceSettings(BaseSettings):
 
     vault_key_file: Path
     verify_key_file: Path
+
+
+class StorageSettings(BaseSettings):
+    """For services that keep blobs. All services that share blobs have the same address."""
+
+    storage_url: str = Field(description="file:///folder, s3://bucket/prefix?region=… or gs://bucket/prefix")

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from shared.events import Envelope, NotificationCompleted, SchoolChanged
 from shared.messaging import subscriber, topology
 from shared.messaging.subscriber import Subscriber
+from shared.testing.fault_proxy import proxied
 from shared.testing.fixtures import Recorder, declare, eventually
 
 
@@ -60,12 +61,37 @@ async def test_a_message_that_cannot_be_settled_is_requeued_until_the_delivery_l
         async with consuming(each):
             # then
             dead = await channel.get_queue(topology.DEAD)
-            letter = await eventually(lambda: dead.get(fail=False), bool)
+            letter = await eventually(lambda: dead.get(fail=False), bool, within=60)  # each try prints a traceback
             await letter.ack()
             assert (letter.body, letter.headers["x-first-death-reason"]) == (b"bad", "delivery_limit")
             assert (settled, tries) == ([b"first", b"last"], topology.DELIVERY_LIMIT + 1)
             await each.stop()
         assert (await channel.declare_queue(work.name, passive=True)).declaration_result.message_count == 0
+
+
+async def test_promise_15_a_connection_lost_before_its_first_channel_is_replaced_and_closed(spine):
+    """Such a loss ended the service: of all losses, FastStream raises only this one to its caller."""
+    # given
+    work = topology.lane_queue("notifier", "early")
+    await declare(spine.backing.amqp_url, topology.spine(), topology.Topology(queues=(work,)))
+    seen = []
+
+    async def handle(message):
+        seen.append(message.body)
+
+    async with proxied(spine.backing.amqp_url) as (url, proxy):
+        each = Subscriber(url, "test", CollectorRegistry(), drain=5)
+        each.subscribe(work.name, as_it_is, handle, through, prefetch=5)
+        proxy.cut_first_channel()
+        # when
+        async with consuming(each), await aio_pika.connect(spine.backing.amqp_url) as connection:
+            channel = await connection.channel()
+            await channel.default_exchange.publish(aio_pika.Message(b"first"), work.name)
+            # then
+            await eventually(lambda: asyncio.sleep(0, list(seen)), lambda found: found == [b"first"])
+            # and the lost connection does not come back beside it
+            await asyncio.sleep(3 * subscriber.PAUSE_SECONDS)
+            assert proxy.connections == 1
 
 
 async def test_a_stop_burns_no_delivery(spine):

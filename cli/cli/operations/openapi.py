@@ -40,6 +40,7 @@ def _placeholder_environment(folder: Path) -> dict[str, str]:
         "SIGNING_KEY_FILE": str(folder / SIGNING),
         "VERIFY_KEY_FILE": str(folder / VERIFY),
         "VAULT_KEY_FILE": str(folder / VAULT),
+        "STORAGE_URL": (folder / "blobs").as_uri(),
         "STANDINS": "1",
     }
 

@@ -70,6 +70,7 @@ def _environment(
         "VAULT_KEY_FILE": str(layout.secrets / VAULT),
         "SIGNING_KEY_FILE": str(layout.secrets / SIGNING),
         "VERIFY_KEY_FILE": str(layout.secrets / VERIFY),
+        "STORAGE_URL": (layout.data / "blobs").as_uri(),
         "STANDINS": "1",
         "FCM_URL": fcm,
         "FCM_CA_FILE": str(layout.certs / "ca.pem"),

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,11 +54,13 @@ async def run(
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    on_error_line: Callable[[str], None] | None = None,
 ) -> CompletedProcess:
     """Run a program to its end. Its environment is `env`, PATH and a UTF-8 locale.
 
     If the caller is cancelled (by a time limit, a cancel or a lost lease), the process group gets SIGTERM, and SIGKILL
     `grace` seconds later. Returns when no process of the group is left. Raises TooMuchOutput.
+    `on_error_line` is called with each line of stderr as it comes: how a child reports its progress.
     """
     limits = (
         f"--as={bounds.memory_bytes}",
@@ -80,7 +82,7 @@ async def run(
         async with asyncio.TaskGroup() as group:
             group.create_task(_feed(process, stdin))
             out = group.create_task(_read(process.stdout, bounds.output_bytes))
-            err = group.create_task(_read(process.stderr, bounds.output_bytes))
+            err = group.create_task(_read(process.stderr, bounds.output_bytes, on_error_line))
             code = group.create_task(process.wait())
     except ExceptionGroup as several:
         raise several.exceptions[0] from several
@@ -103,11 +105,16 @@ async def _feed(process: asyncio.subprocess.Process, stdin: bytes) -> None:
     process.stdin.close()
 
 
-async def _read(stream: asyncio.StreamReader | None, most: int) -> bytes:
+async def _read(stream: asyncio.StreamReader | None, most: int, on_line: Callable[[str], None] | None = None) -> bytes:
     assert stream is not None
-    found = bytearray()
+    found, seen = bytearray(), 0
     while part := await stream.read(65_536):
         found += part
+        if on_line:
+            *lines, rest = bytes(found[seen:]).split(b"\n")
+            seen = len(found) - len(rest)
+            for line in lines:
+                on_line(line.decode(errors="replace"))
         if len(found) > most:
             raise TooMuchOutput(f"a child process wrote more than {most} bytes")
     return bytes(found)

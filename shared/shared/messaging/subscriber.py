@@ -22,7 +22,7 @@ from faststream.rabbit.subscriber import RabbitSubscriber
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
-from shared.messaging.connection import CONNECT_SECONDS, CONNECTION_PROBLEMS, underlying
+from shared.messaging.connection import CONNECT_SECONDS, CONNECTION_PROBLEMS, Connection, library_errors, underlying
 
 log = structlog.get_logger()
 
@@ -75,12 +75,14 @@ class Subscriber:
         self._begun = asyncio.Event()
         self._processes: dict[str, Process] = {}
         self._subscribers: list[RabbitSubscriber] = []
+        self._connected = False
         self.broker = RabbitBroker(
             str(URL(url).update_query(name=f"{name}-consumer")),
             timeout=CONNECT_SECONDS,
             fail_fast=False,
             reconnect_interval=PAUSE_SECONDS,
             graceful_timeout=drain + 1,  # `stop` raises before it
+            on_close=[self._close_unfinished],
             middlewares=[
                 RabbitPrometheusMiddleware(registry=registry, app_name=name, metrics_prefix="schoolconnect"),
                 partial(ProcessingMiddleware, processes=self._processes),
@@ -116,7 +118,7 @@ class Subscriber:
         if not self._subscribers:
             return
         await self._begun.wait()
-        connection = await self.broker.connect()
+        connection = await self._connect()
         try:
             async with asyncio.TaskGroup() as consumers:
                 for each in self._subscribers:
@@ -125,16 +127,41 @@ class Subscriber:
             await connection.close()  # cancels what is still being processed
             await self.broker.stop()
 
+    async def _connect(self) -> Connection:
+        """Connect; tries again when the connection is lost before its first channel is open.
+
+        `broker.connect` waits for a broker that is unavailable, but this loss it raises.
+        """
+        while True:
+            try:
+                with library_errors():
+                    connection = await self.broker.connect()
+            except CONNECTION_PROBLEMS as problem:
+                log.warning("consumer.not_connected", error=type(problem).__name__)
+                await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                self._connected = True
+                return connection
+
+    async def _close_unfinished(self, connection: Connection | None, _: BaseException | None) -> None:
+        """Close a connection that was lost before its first channel was open: FastStream forgets it without a close.
+
+        It would reconnect for ever beside the next one.
+        """
+        if connection is not None and not self._connected:
+            await connection.close()
+
     async def _keep(self, subscriber: RabbitSubscriber) -> None:
         """Consume from one queue; start again after each loss of the channel or the queue."""
         while True:
             await self._begun.wait()
             try:
-                await subscriber.start()
+                with library_errors():
+                    await subscriber.start()
                 await self._until_lost(subscriber)
             except CONNECTION_PROBLEMS as problem:
                 log.warning("consumer.interrupted", queue=subscriber.queue.name, error=type(problem).__name__)
-            with contextlib.suppress(*CONNECTION_PROBLEMS):
+            with contextlib.suppress(*CONNECTION_PROBLEMS), library_errors():
                 await subscriber.stop()  # waits for what it is processing: `start` would forget it
             await asyncio.sleep(PAUSE_SECONDS)
 
@@ -149,8 +176,9 @@ class Subscriber:
 
     async def _channel(self, subscriber: RabbitSubscriber) -> LowerChannel:
         """Return the channel of a started subscriber, whose broker remembers the queue."""
-        queue = await self.broker.declare_queue(subscriber.queue)
-        return await underlying(queue.channel)
+        with library_errors():
+            queue = await self.broker.declare_queue(subscriber.queue)
+            return await underlying(queue.channel)
 
     async def stop(self) -> None:
         """Stop consuming and wait for the messages in process; raises TimeoutError after `drain` seconds.
@@ -162,7 +190,8 @@ class Subscriber:
         running = [each for each in self._subscribers if each.running]
         settlements = await asyncio.gather(*(self._cancel(each) for each in running))
         async with asyncio.timeout(self._drain):
-            await asyncio.gather(*(each.stop() for each in self._subscribers))
+            with library_errors():
+                await asyncio.gather(*(each.stop() for each in self._subscribers))
         await asyncio.gather(*(settled() for settled in settlements))
 
     async def _cancel(self, subscriber: RabbitSubscriber) -> Callable[[], Awaitable[None]]:
@@ -172,7 +201,7 @@ class Subscriber:
         delivery. No client can prevent this.
         """
         queue = subscriber.queue.name
-        with contextlib.suppress(*CONNECTION_PROBLEMS):
+        with contextlib.suppress(*CONNECTION_PROBLEMS), library_errors():
             async with asyncio.timeout(CANCEL_SECONDS):
                 channel = await self._channel(subscriber)
                 before = await _count_consumers(channel, queue)
@@ -193,7 +222,7 @@ async def _wait_until_settled(channel: LowerChannel, queue: str, before: int) ->
     RabbitMQ has at most 32 acknowledgements of a channel on their way to a quorum queue. It holds the others back, and
     drops them if the channel closes: their messages would be delivered again, and counted.
     """
-    with contextlib.suppress(*CONNECTION_PROBLEMS):
+    with contextlib.suppress(*CONNECTION_PROBLEMS), library_errors():
         async with asyncio.timeout(SETTLE_SECONDS):
             while await _count_consumers(channel, queue) >= before:
                 await asyncio.sleep(SETTLE_POLL_SECONDS)

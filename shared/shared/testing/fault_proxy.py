@@ -16,6 +16,7 @@ GONE = (ConnectionError, asyncio.IncompleteReadError, RuntimeError)
 
 HEADER = b"AMQP\x00\x00\x09\x01"
 METHOD, END = 1, b"\xce"
+OPEN_CHANNEL = struct.pack(">HH", 20, 10)
 PUBLISH = struct.pack(">HH", 60, 40)
 BLOCKED = struct.pack(">HHB", 10, 60, 3) + b"low"
 UNBLOCKED = struct.pack(">HH", 10, 61)
@@ -31,6 +32,7 @@ class FaultInjectionProxy:
         self._open.set()
         self.seconds = 0.0
         self.alarm = False
+        self.cuts_first_channel = False
 
     @property
     def connections(self) -> int:
@@ -41,6 +43,10 @@ class FaultInjectionProxy:
         """Reset all connections."""
         for link in tuple(self._links):
             link.reset()
+
+    def cut_first_channel(self) -> None:
+        """Reset the next connection that opens a channel, when it does."""
+        self.cuts_first_channel = True
 
     def black_hole(self, *, on: bool) -> None:
         """Accept data and connections but forward nothing, in both directions."""
@@ -111,7 +117,12 @@ class _Link:
                 data = await (_read_frame(reader) if start == HEADER else reader.read(65_536))
                 if not data:
                     return
-                if start == HEADER and self._proxy.alarm and data[0] == METHOD and data[7:11] == PUBLISH:
+                method = data[7:11] if start == HEADER and data[0] == METHOD else b""
+                if method == OPEN_CHANNEL and self._proxy.cuts_first_channel:
+                    self._proxy.cuts_first_channel = False
+                    self.reset()
+                    return
+                if method == PUBLISH and self._proxy.alarm:
                     self._near.write(_frame(BLOCKED))
                     self._unblocked.clear()
                 await self._unblocked.wait()

@@ -51,6 +51,7 @@ class Backing:
             "VAULT_KEY_FILE": str(self.keys / "vault.key"),
             "SIGNING_KEY_FILE": str(self.keys / "signing.pem"),
             "VERIFY_KEY_FILE": str(self.keys / "verify.pem"),
+            "STORAGE_URL": (self.keys / "blobs").as_uri(),
             "STANDINS": "1",
         }
 

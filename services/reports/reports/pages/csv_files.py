@@ -48,9 +48,9 @@ def _figures(outline: Outline, words: Words) -> list[Row]:
 
 
 def _trend(part: Trend, words: Words) -> list[Row]:
-    rows: list[Row] = [[words.text(part.by), *(name for name, _ in part.series)]]
-    rows += [[day, *(values[at] for _, values in part.series)] for at, day in enumerate(part.days)]
-    return rows
+    heads: Row = [words.text(part.by), *(name for name, _ in part.series)]
+    rows: list[Row] = [(day, *(values[at] for _, values in part.series)) for at, day in enumerate(part.days)]
+    return [heads, *rows]
 
 
 def _written(rows: Iterable[Row], words: Words) -> bytes:

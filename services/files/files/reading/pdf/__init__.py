@@ -1,0 +1,1 @@
+"""PDF: the safety walk, the text layer, forms, attached invoices, and pages as pictures."""

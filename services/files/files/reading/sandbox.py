@@ -1,0 +1,109 @@
+"""Reads a file in a child process of its own, with limits, so that a hostile file harms no other and no service.
+
+A fresh child for each file: memory that OCR takes is returned when it ends.
+"""
+
+import asyncio
+import dataclasses
+import json
+import re
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from pydantic import TypeAdapter
+
+from files.domain.finding import DocumentKind, Hints
+from files.reading.limits import ReadLimits
+from files.reading.progress import OCR_LINE
+from files.reading.result import Reading, refused
+from shared.errors import SchoolConnectError
+from shared.jobs import subprocess
+from shared.jobs.subprocess import CompletedProcess, ResourceLimits, TooMuchOutput
+
+log = structlog.get_logger()
+
+READING = TypeAdapter(Reading)
+ADDRESS_SPACE = 4_000_000_000
+"""What ONNX Runtime may reserve. The child limits what it really uses: budget.py."""
+PAGE = re.compile(r"page (\d+) of (\d+)")
+OUT_OF_MEMORY = frozenset({-signal.SIGKILL, -signal.SIGABRT, -signal.SIGTRAP, -signal.SIGILL, -signal.SIGBUS})
+GRACE = 2.0
+WAITING = 3
+"""A child on a busy machine gets this much longer, by the clock, than its processor time."""
+
+
+class ReaderFailed(SchoolConnectError):
+    """The reader itself failed, not the file: this is an error of the program."""
+
+
+async def read_file(
+    path: Path,
+    *,
+    name: str,
+    kind: DocumentKind,
+    hints: Hints,
+    out: Path | None,
+    limits: ReadLimits,
+    on_progress: Callable[[int, int], None],
+    with_text: bool = False,
+) -> Reading:
+    """Read a file: its verdict, finding and thumbnails (written into `out`). Calls `on_progress(page, of)`.
+
+    A file that breaks a limit, or its decoder, is refused. Cancelling ends the child. Raises ReaderFailed.
+    """
+    # A name that starts with a dash is no option.
+    argv = [sys.executable, "-m", "files.reading", f"--name={name}", "--kind", kind]
+    argv += ["--hints", json.dumps(dataclasses.asdict(hints), default=str)]
+    argv += ["--limits", json.dumps(dataclasses.asdict(limits))]
+    argv += (["--out", str(out)] if out else []) + (["--text"] if with_text else [])
+    argv += ["--", str(path)]
+    try:
+        async with asyncio.timeout(limits.hostile_seconds) as deadline:
+
+            def follow(line: str) -> None:
+                if line == OCR_LINE:
+                    deadline.reschedule(_now() + WAITING * limits.ocr_page_seconds)
+                elif page := PAGE.fullmatch(line):
+                    on_progress(int(page[1]), int(page[2]))
+                    deadline.reschedule(max(deadline.when() or 0, _now() + limits.hostile_seconds))
+
+            ended = await subprocess.run(argv, bounds=_bounds(limits), grace=GRACE, on_error_line=follow)
+    except TimeoutError:
+        return _too_slow()
+    except TooMuchOutput:
+        return refused("bomb", "The file contains far more text than a document. Send a part of it.")
+    return _verdict(ended)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _bounds(limits: ReadLimits) -> ResourceLimits:
+    return ResourceLimits(
+        memory_bytes=ADDRESS_SPACE,
+        cpu_seconds=limits.hostile_seconds + limits.ocr_pages * limits.ocr_page_seconds,
+        file_bytes=50_000_000,
+    )
+
+
+def _verdict(ended: CompletedProcess) -> Reading:
+    """Return what the child said, or what its signal means. Raises ReaderFailed if our own code failed."""
+    if ended.code == 0:
+        return READING.validate_json(ended.out)
+    error = ended.err[-4_000:].decode(errors="replace")
+    if ended.code > 0:
+        raise ReaderFailed(f"the reader ended with code {ended.code}: {error}")
+    log.warning("reading.child_killed", signal=-ended.code, error=error)
+    if ended.code == -signal.SIGXCPU:
+        return _too_slow()
+    if ended.code in OUT_OF_MEMORY:
+        return refused("bomb", "Reading the file needs too much memory. Export it again, in a lower resolution.")
+    return refused("corrupt", "The file is damaged: its decoder failed. Export it again and send it once more.")
+
+
+def _too_slow() -> Reading:
+    return refused("timeout", "Reading the file takes too long. Send fewer pages, or export it again.")
