@@ -6,7 +6,7 @@ from typing import Any
 from xlsxwriter.utility import xl_rowcol_to_cell
 
 from reports.domain.content import Count
-from reports.pages.logos import logo_format
+from reports.pages.logos import read_png
 from reports.pages.outline import Amount, Counts, Outline, Table, Trend, plain
 from reports.pages.sheets import Book, Sheet
 
@@ -17,7 +17,8 @@ CHART_HEIGHT, CHART_WIDTH = 260, 560
 CHART_ROWS = 14
 """Rows that a chart needs."""
 NAME, VALUE, BEFORE, CHANGE = range(4)
-LOGO_HEIGHT = 48
+LOGO_HEIGHT, LOGO_WIDTH = 60, 200
+"""The box that a logo fits, in pixels of 96 to an inch."""
 
 
 def write_figures(book: Book, outline: Outline) -> None:
@@ -50,11 +51,17 @@ def _write_head(sheet: Sheet, outline: Outline) -> int:
     written = [line for line in lines if line]
     for row, line in enumerate(written):
         sheet.write(row, 0, line, "title" if line == outline.title else "bold" if row == 0 else "plain")
-    logo = outline.school.logo
-    if logo and logo_format(logo) == "png":
-        options = {"image_data": io.BytesIO(logo), "description": outline.school.name, "object_position": 3}
-        sheet.worksheet.insert_image(0, CHART_COLUMN, "logo.png", options)
+    _insert_logo(sheet, outline)
     return len(written) + 1
+
+
+def _insert_logo(sheet: Sheet, outline: Outline) -> None:
+    picture = read_png(outline.school.logo)
+    if picture is None:
+        return
+    scale = min(LOGO_HEIGHT / picture.height, LOGO_WIDTH / picture.width)
+    options = {"image_data": io.BytesIO(picture.content), "description": outline.school.name, "object_position": 3}
+    sheet.insert_picture(0, CHART_COLUMN, options | {"x_scale": scale, "y_scale": scale})
 
 
 def _write_cards(sheet: Sheet, outline: Outline, row: int) -> int:

@@ -1,19 +1,44 @@
-"""Tells what a school's logo is, by its first bytes."""
+"""Looks at a school's logo before it is drawn: one that cannot be read must not prevent a report."""
 
+import io
+from dataclasses import dataclass
 from typing import Any
 
-SIGNATURES = {b"\x89PNG\r\n\x1a\n": "png", b"<svg": "svg", b"<?xml": "svg"}
+from PIL import Image, UnidentifiedImageError
+
+SVG_STARTS = (b"<svg", b"<?xml")
 
 
-def logo_format(logo: bytes) -> str | None:
-    """Return `png` or `svg`, or None for anything else."""
-    start = logo.lstrip(b"\xef\xbb\xbf \t\r\n")
-    return next((name for signature, name in SIGNATURES.items() if start.startswith(signature)), None)
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A PNG that was read once, with its size in pixels."""
+
+    content: bytes
+    width: int
+    height: int
+
+
+def read_png(logo: bytes | None) -> Picture | None:
+    """Return a logo that is a whole PNG; None for anything else."""
+    if not logo:
+        return None
+    try:
+        with Image.open(io.BytesIO(logo), formats=["PNG"]) as image:
+            image.load()
+            return Picture(logo, image.width, image.height)
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError):
+        return None  # what Pillow raises for a PNG that is broken or too large
+
+
+def is_svg(logo: bytes) -> bool:
+    """Tell whether a logo claims to be an SVG; typst reads it, and is asked again without it if it cannot."""
+    return logo.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(SVG_STARTS)
 
 
 def logo_data(logo: bytes | None) -> dict[str, Any] | None:
     """Return a logo as the template reads it; None if there is none that can be drawn."""
-    found = logo_format(logo) if logo else None
-    if not logo or found is None:
+    if not logo:
         return None
-    return {"format": found, "bytes": list(logo)}
+    if is_svg(logo):
+        return {"format": "svg", "bytes": list(logo)}
+    return {"format": "png", "bytes": list(logo)} if read_png(logo) else None

@@ -5,11 +5,11 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
-from typing import Literal
+from typing import Any, Literal
 
 import typst
 
-from reports.pages.drawing import Drawing, warn_of_glyphs
+from reports.pages.drawing import Drawing, warn_of_glyphs, warn_of_logos
 from reports.pages.fonts import FAMILIES, font_files
 from reports.pages.glyphs import Writer
 from reports.pages.outline import Outline
@@ -26,10 +26,10 @@ class UndrawablePage(Exception):
 def draw_pdf(outlines: Sequence[Outline], words: Words, families: Sequence[str] = FAMILIES) -> Drawing:
     """Draw reports of one language as one document; each starts on an odd page. Its moment is the first one's.
 
-    Raise UndrawablePage for a font family that is not installed.
+    Raise UndrawablePage for a font family that is not installed. A logo that cannot be read is left out with a warning.
     """
     writer = Writer(words)
-    data = {
+    data: dict[str, Any] = {
         "language": words.language,
         "direction": words.direction,
         "fonts": families,
@@ -40,11 +40,25 @@ def draw_pdf(outlines: Sequence[Outline], words: Words, families: Sequence[str] 
     }
     if writer.missing:
         data["glyphs"] = words.text("glyphs", mark="\ufffd")
+    moment = outlines[0].origin.as_of.astimezone(dt.UTC).replace(microsecond=0)  # what typst takes
+    warnings = (*warn_of_glyphs(writer.missing), *warn_of_logos(outlines, data["reports"]))
+    try:
+        return Drawing(_compile(data, moment), warnings)
+    except UndrawablePage:
+        if not any(report["logo"] for report in data["reports"]):
+            raise
+    reports = [report | {"logo": None} for report in data["reports"]]
+    content = _compile(data | {"reports": reports}, moment)
+    return Drawing(content, (*warn_of_glyphs(writer.missing), *warn_of_logos(outlines, reports)))
+
+
+def _compile(data: dict[str, Any], moment: dt.datetime) -> bytes:
+    """Return the document; an error or a warning of typst is an UndrawablePage."""
     try:
         content, problems = _compiler().compile_with_warnings(
             format="pdf",
             sys_inputs={"data": json.dumps(data, ensure_ascii=False)},
-            timestamp=outlines[0].origin.as_of.astimezone(dt.UTC).replace(microsecond=0),  # what typst takes
+            timestamp=moment,
             pdf_standards=[*STANDARDS],
         )
     except typst.TypstError as problem:
@@ -53,7 +67,7 @@ def draw_pdf(outlines: Sequence[Outline], words: Words, families: Sequence[str] 
         raise UndrawablePage(problems[0].diagnostic)
     if not isinstance(content, bytes):
         raise UndrawablePage("typst gave no document")
-    return Drawing(content, warn_of_glyphs(writer.missing))
+    return content
 
 
 def _document_title(outlines: Sequence[Outline], words: Words) -> str:

@@ -95,6 +95,10 @@ class Sheet:
         """Write a formula with its result, for readers that do not calculate."""
         self._check(self.worksheet.write_formula(row, column, formula, self.book.format(style, shape), float(value)))
 
+    def insert_picture(self, row: int, column: int, options: dict[str, Any]) -> None:
+        """Insert a PNG from `image_data`."""
+        self._check(self.worksheet.insert_image(row, column, "logo.png", options))
+
     def _text(self, row: int, column: int, value: str, style: Style, *, code: bool) -> None:
         if not value:
             return

@@ -4,9 +4,10 @@ from dataclasses import replace
 import pypdf
 import pytest
 
-from reports.pages.render import render_pdf
+from reports.pages.render import render_pdf, render_xlsx
 from reports.pages.words import UnknownLanguage
-from services.reports.tests.pages.samples import empty_month, empty_student, month, student
+from services.reports.tests.pages.pictures import draw_logo
+from services.reports.tests.pages.samples import SCHOOL, empty_month, empty_student, month, student
 
 KINDS = {
     "empty month": empty_month,
@@ -56,3 +57,30 @@ def test_a_replacing_report_says_what_it_replaces_and_why():
 
 def _text(content):
     return "\n".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(content)).pages)
+
+
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>'
+BROKEN = {
+    "text": b"no picture",
+    "half a PNG": draw_logo()[:300],
+    "only a PNG's start": b"\x89PNG\r\n\x1a\n",
+    "half an SVG": SVG[:60],
+}
+
+
+@pytest.mark.parametrize("logo", BROKEN.values(), ids=BROKEN)
+def test_a_logo_that_cannot_be_read_is_left_out_with_a_warning(logo):
+    school = replace(SCHOOL, logo=logo)
+
+    assert render_pdf(student(school=school), "en").warnings == (
+        "the school's logo is no PNG or SVG that can be read: it was left out",
+    )
+    assert len(render_xlsx(student(school=school), "en").content) > 0
+
+
+@pytest.mark.parametrize("logo", [draw_logo(), SVG], ids=["png", "svg"])
+def test_a_logo_is_drawn(logo):
+    with_logo = render_pdf(student(school=replace(SCHOOL, logo=logo)), "en")
+
+    assert with_logo.warnings == ()
+    assert with_logo.content != render_pdf(student(), "en").content
