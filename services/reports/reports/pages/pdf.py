@@ -1,5 +1,6 @@
 """Draws outlines as PDF by typst: PDF/A-2a and PDF/UA-1, with the same bytes for the same inputs."""
 
+import datetime as dt
 import json
 from collections.abc import Sequence
 from functools import cache
@@ -43,7 +44,7 @@ def draw_pdf(outlines: Sequence[Outline], words: Words, families: Sequence[str] 
         content, problems = _compiler().compile_with_warnings(
             format="pdf",
             sys_inputs={"data": json.dumps(data, ensure_ascii=False)},
-            timestamp=outlines[0].origin.as_of,
+            timestamp=outlines[0].origin.as_of.astimezone(dt.UTC).replace(microsecond=0),  # what typst takes
             pdf_standards=[*STANDARDS],
         )
     except typst.TypstError as problem:
