@@ -36,6 +36,11 @@ class Report:
         self.name = name
         self.seed = seed
         self.rows: list[Row] = []
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        """Keep a detail for the file; the table does not show it."""
+        self.notes.append(text)
 
     def figure(self, name: str, value: float, unit: str) -> None:
         """A figure without a bound."""
@@ -101,6 +106,7 @@ class Report:
             "seed": self.seed,
             "holds": not self.broken(),
             "rows": list(map(asdict, self.rows)),
+            "notes": self.notes,
         }
         (folder / f"{self.name}.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 

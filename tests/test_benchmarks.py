@@ -61,7 +61,10 @@ def test_a_bound_that_does_not_hold_is_no_pass(tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["accuracy"], "No extraction is measured yet"), (["bench", "--only", "nonsense"], "ONLY=nonsense is none")],
+    [
+        (["accuracy", "--only", "nonsense"], "accuracy knows files; ONLY=nonsense is none"),
+        (["bench", "--only", "nonsense"], "ONLY=nonsense is none"),
+    ],
 )
 def test_a_scenario_that_is_not_there_is_an_error(arguments, message, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["benchmarks", *arguments, "--results", "r", "--folder", "f", "--outside", "o"])

@@ -11,12 +11,16 @@ from shared.testing.fixtures import Backing, write_keys
 
 RETRIES = ("retry.5s", "retry.60s", "retry.600s")
 QUEUES = {
-    "files": {*RETRIES},
+    "files": {*RETRIES, "file.uploaded", "log.remember_directory", "task.cancel_requested", "work.processing"},
     "gateway": {
         *RETRIES,
         "absence.recorded",
         "behavior.recorded",
         "device.invalidated",
+        "file.confirmed",
+        "file.deleted",
+        "file.processed",
+        "file.restored",
         "log.remember_runs",
         "log.remember_tasks",
         "notification.due",
@@ -47,7 +51,7 @@ QUEUES = {
 
 SHARED = {"school.dead", "school.log.directory", "school.log.records", "school.log.tasks", "school.log.work"}
 PROJECTIONS = {
-    "files": set(),
+    "files": {"remember_directory"},
     "gateway": {"remember_tasks"},
     "notifier": {"remember_directory"},
     "reports": set(),

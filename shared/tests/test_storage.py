@@ -1,21 +1,51 @@
 """The contract of places for blobs, the same for each of them."""
 
 import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from object_stores import BUCKET, CREDENTIALS, google_server, s3_client, s3_server
 
 from shared.errors import BlobMissing, Refused
-from shared.storage.folder_store import FolderStore
 from shared.storage.keys import blob_key, check_key
 from shared.storage.locations import open_store
 
+PROBE = Path(__file__).with_name("storage_probe.py")
 KEY = "files/8f14e45f/original"
 MEBIBYTE = b"0123456789abcdef" * 65_536
 
 
+@pytest.fixture(scope="module")
+def s3_url():
+    with s3_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def google_url():
+    with google_server() as url:
+        yield url
+
+
+@pytest.fixture(params=["folder", "s3", "google"])
+def address(request, tmp_path, monkeypatch):
+    """The STORAGE_URL of an empty store."""
+    if request.param == "folder":
+        return (tmp_path / "blobs").as_uri()
+    if request.param == "google":
+        return f"gs://{BUCKET}/{uuid4()}?endpoint={request.getfixturevalue('google_url')}"
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{uuid4()}?region=us-east-1&endpoint={request.getfixturevalue('s3_url')}"
+
+
 @pytest.fixture
-def store(tmp_path):
-    return open_store((tmp_path / "blobs").as_uri())
+def store(address):
+    return open_store(address)
 
 
 async def pieces(*parts):
@@ -195,12 +225,46 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
 
 
 async def test_two_stores_of_one_folder_share_their_blobs(tmp_path):
-    await stored(FolderStore(tmp_path))
-    assert await content(FolderStore(tmp_path)) == b"first second"
+    await stored(open_store(tmp_path.as_uri()))
+    assert await content(open_store(tmp_path.as_uri())) == b"first second"
 
 
 async def test_a_folder_keeps_no_empty_folders(tmp_path):
-    store = FolderStore(tmp_path)
+    store = open_store(tmp_path.as_uri())
     await stored(store)
     await store.delete(KEY)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("break_off", ["error", "cancel"])
+async def test_an_upload_that_breaks_off_leaves_no_parts_in_s3(s3_url, monkeypatch, break_off):
+    # given
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    prefix = str(uuid4())
+    store = open_store(f"s3://{BUCKET}/{prefix}?region=us-east-1&endpoint={s3_url}")
+    sending, never = asyncio.Event(), asyncio.Event()
+
+    async def breaking():
+        yield MEBIBYTE * 20
+        if break_off == "error":
+            raise TimeoutError
+        sending.set()
+        await never.wait()
+
+    # when
+    upload = asyncio.create_task(store.put(KEY, breaking()))
+    if break_off == "cancel":
+        await sending.wait()
+        upload.cancel()
+    with pytest.raises((TimeoutError, asyncio.CancelledError)):
+        await upload
+    # then
+    assert "Uploads" not in s3_client(s3_url).list_multipart_uploads(Bucket=BUCKET, Prefix=prefix)
+
+
+def test_a_large_blob_takes_little_memory(address):
+    grown = subprocess.run(
+        [sys.executable, PROBE, "100"], env=os.environ | {"STORAGE_URL": address}, capture_output=True, check=True
+    ).stdout
+    assert float(grown) < 64

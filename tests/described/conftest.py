@@ -20,6 +20,7 @@ FREELY = {
     "RATE_CALLER": "0",
     "RATE_SCHOOL": "0",
     "RATE_ADDRESS": "0",
+    "RATE_LINK": "0",
     "SIGN_IN_FREE_FAILURES": "1000000",
 }
 """Thousands of questions from one address in a minute are what limits are against."""

@@ -11,18 +11,18 @@ class Office(Gateway):
 
     def settings(self, school: str, **changes: Any) -> dict[str, Any]:
         """Change some settings and return their former values."""
-        before = self._call("GET", f"/v1/schools/{school}").json()
-        self._call("PATCH", f"/v1/schools/{school}", json=changes)
+        before = self.call("GET", f"/v1/schools/{school}").json()
+        self.call("PATCH", f"/v1/schools/{school}", json=changes)
         return {name: before[name] for name in changes}
 
     def student(self, school: str, grade: str, day: dt.date) -> str:
         """Return a student of a grade without any absence recorded that day: the demo may run several times a day."""
         asked: dict[str, Any] = {"school": school, "limit": 200}
-        students = self._call("GET", "/v1/students", params=asked | {"grade": grade}).json()["items"]
+        students = self.call("GET", "/v1/students", params=asked | {"grade": grade}).json()["items"]
         days = {"since": day.isoformat(), "until": day.isoformat()}
         known: set[str] = set()
         for withdrawn in ("true", "false"):
-            page = self._call("GET", "/v1/absences", params=asked | days | {"withdrawn": withdrawn}).json()
+            page = self.call("GET", "/v1/absences", params=asked | days | {"withdrawn": withdrawn}).json()
             known |= {str(each["student_id"]) for each in page["items"]}
         found = next((str(each["id"]) for each in students if str(each["id"]) not in known), None)
         if found is None:
@@ -34,18 +34,18 @@ class Office(Gateway):
         content = {"student_id": student, "day": day.isoformat(), "status": "absent"}
         headers = {"idempotency-key": key}
         asked = {"school": school}
-        return str(self._call("POST", "/v1/absences", params=asked, json=content, headers=headers).json()["ids"][0])
+        return str(self.call("POST", "/v1/absences", params=asked, json=content, headers=headers).json()["ids"][0])
 
     def withdraw_absence(self, school: str, record: str) -> None:
         """Withdraw an absence that was recorded by mistake."""
-        self._call("DELETE", f"/v1/absences/{record}", params={"school": school}, headers={"if-match": '"1"'})
+        self.call("DELETE", f"/v1/absences/{record}", params={"school": school}, headers={"if-match": '"1"'})
 
     def notifications(self, school: str) -> set[str]:
         """Return the ids of the notifications of this school."""
         found: set[str] = set()
         asked: dict[str, Any] = {"school": school, "limit": 200}
         while True:
-            page = self._call("GET", "/v1/notifications", params=asked).json()
+            page = self.call("GET", "/v1/notifications", params=asked).json()
             found |= {str(each["notification_id"]) for each in page["items"]}
             if page["next"] is None:
                 return found
@@ -54,12 +54,12 @@ class Office(Gateway):
     def send_later(self, message: Message, at: dt.datetime, key: str) -> tuple[str, str]:
         """Schedule a send; return the ids of the schedule and of its notification."""
         content = message.content() | {"deliver_at": at.isoformat()}
-        body = self._call("POST", "/v1/notifications", json=content, headers={"idempotency-key": key}).json()
+        body = self.call("POST", "/v1/notifications", json=content, headers={"idempotency-key": key}).json()
         return str(body["schedule_id"]), str(body["notification_id"])
 
     def cancel(self, schedule: str) -> None:
         """Cancel a scheduled send; the answer comes once it is certain that it never runs."""
-        self._call("DELETE", f"/v1/schedules/{schedule}")
+        self.call("DELETE", f"/v1/schedules/{schedule}")
 
     def schedule_state(self, schedule: str) -> str:
-        return str(self._call("GET", f"/v1/schedules/{schedule}").json()["state"])
+        return str(self.call("GET", f"/v1/schedules/{schedule}").json()["state"])

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from cli.demo import school
+from cli.demo import paperwork, school
 from cli.demo.client import DemoFailed, Message
 from cli.demo.office_actions import Office
 
@@ -42,6 +42,9 @@ def scenes(group: school.DemoGroup) -> list[Scene]:
         Scene("Send at a later time", _later),
         Scene("Cancel a scheduled send", _cancelled),
         Scene("Hold a message during quiet hours", _quiet),
+        Scene("Turn a receipt into a payment", _receipt),
+        Scene("Confirm a photographed report", _without_notifications(paperwork.behavior_report)),
+        Scene("Turn a transcript into grades", _without_notifications(paperwork.transcript)),
     ]
 
 
@@ -92,9 +95,9 @@ class Absence:
 
 
 @contextmanager
-def _announcing(office: Office, place: str) -> Iterator[None]:
-    """Announce absences to guardians automatically during the block."""
-    before = office.settings(place, announces=["absence"])
+def _announcing(office: Office, place: str, occasion: str = "absence") -> Iterator[None]:
+    """Announce records of one kind to guardians automatically during the block."""
+    before = office.settings(place, announces=[occasion])
     try:
         yield
     finally:
@@ -111,6 +114,21 @@ def _new(office: Office, place: str, act: Callable[[], object]) -> list[str]:
             raise DemoFailed(f"no notification appeared within {WITHIN:.0f} s")
         time.sleep(POLL)
     return sorted(new)
+
+
+def _receipt(office: Office, key: Key) -> list[str]:
+    """Announce received payments, so that the parents hear of the one that the receipt says."""
+    place = office.school(HARBOR.sourced_id)
+    with _announcing(office, place, "payment_received"):
+        return _new(office, place, lambda: paperwork.receipt(office, key))
+
+
+def _without_notifications(act: Callable[[Office, Key], None]) -> Callable[[Office, Key], list[str]]:
+    def acted(office: Office, key: Key) -> list[str]:
+        act(office, key)
+        return []
+
+    return acted
 
 
 def _later(office: Office, key: Key) -> list[str]:

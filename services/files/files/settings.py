@@ -1,9 +1,15 @@
 """What the files service reads from its environment."""
 
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
 from shared.settings import ServiceSettings, StorageSettings
 
 
 class Settings(ServiceSettings, StorageSettings):
-    """Nothing of its own yet."""
+    """When a person has to look at a reading."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     port: int = 8002
+    review_below: float = Field(default=0.8, ge=0, le=1, description="fields with less confidence are reviewed")

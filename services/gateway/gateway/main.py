@@ -25,6 +25,11 @@ from gateway.directory import (
     school_routes,
     student_routes,
 )
+from gateway.downloads import routes as downloads
+from gateway.files import decision_routes, orphans, recording, upload_routes
+from gateway.files import read_routes as file_reads
+from gateway.files.intake import Intake
+from gateway.files.upload_route import FileBodyLimit
 from gateway.http import idempotency, openapi, status_page
 from gateway.http.body_limit import BodyLimit
 from gateway.http.guarded_route import access_table
@@ -42,6 +47,7 @@ from gateway.notifications import (
 )
 from gateway.permits import IMPORT_LANE, ImportPermit
 from gateway.records import announcements, report_announcements, routes
+from gateway.reports import routes as report_routes
 from gateway.roster_import import job
 from gateway.roster_import import routes as import_routes
 from gateway.schedules import routes as schedules
@@ -54,6 +60,10 @@ from shared.events import (
     AbsenceRecorded,
     BehaviorRecorded,
     DeviceInvalidated,
+    FileConfirmed,
+    FileDeleted,
+    FileProcessed,
+    FileRestored,
     InboxChanged,
     NotificationDue,
     PaymentRecorded,
@@ -62,14 +72,20 @@ from shared.events import (
     TaskChanged,
     TasksExpiryDue,
 )
+from shared.http.download_links import DownloadLinks
 from shared.messaging import topology
+from shared.persistence.encryption import read_master_key
 from shared.service.service import Service
 from shared.settings import read_file
+from shared.storage.locations import open_store
+from shared.storage.threaded_store import ThreadedStore
 from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 RESUME_SECONDS = 5.0
 FORGET_SECONDS = 300.0
 LAPSE_SECONDS = 30.0
+UNFINISHED_SECONDS = 3_600.0
+ORPHAN_SECONDS = 15.0
 
 
 def limiter_of(settings: Settings) -> RateLimiter:
@@ -79,6 +95,7 @@ def limiter_of(settings: Settings) -> RateLimiter:
             "caller": Rate(settings.rate_caller, settings.burst_caller),
             "school": Rate(settings.rate_school, settings.burst_school),
             "address": Rate(settings.rate_address, settings.burst_address),
+            "link": Rate(settings.rate_link, settings.burst_link),
         }
     )
 
@@ -99,24 +116,31 @@ ROUTERS = (
     student_routes.router,
     class_routes.router,
     *routes.routers,
+    report_routes.router,
     me_routes.router,
     device_routes.router,
     import_routes.router,
     import_routes.uploads,
+    upload_routes.router,
+    file_reads.router,
+    decision_routes.router,
     sign_in.router,
     cancel_resend_routes.router,
     unsubscribe_routes.router,
     api_keys.router,
     administration_routes.router,
+    downloads.router,
     status_page.router,
 )
 ACCESS = access_table(route for router in ROUTERS for route in router.routes)
 """(method, path) → access, read from the routes."""
 
 
-def build(settings: Settings, limiter: RateLimiter | None = None) -> Service:
+def build(settings: Settings, limiter: RateLimiter | None = None, store: ThreadedStore | None = None) -> Service:
     """Build the service; only the gateway creates keys and stores dead letters."""
     service = Service("gateway", settings, creates_keys=True)
+    store = store or open_store(settings.storage_url)
+    service.on_close(store.close)
     service.project("remember_tasks", (TaskChanged,), projection.project_tasks)
     service.resync("directory", resync.resync_directory)
     service.on(NotificationDue, projection.record_scheduled_run)
@@ -131,6 +155,10 @@ def build(settings: Settings, limiter: RateLimiter | None = None) -> Service:
     service.on(BehaviorRecorded, announcements.announce)
     service.on(PaymentRecorded, announcements.announce)
     service.on(ReportReady, report_announcements.announce_report)
+    service.on(FileProcessed, recording.record_processed)
+    service.on(FileConfirmed, recording.record_confirmed)
+    service.on(FileDeleted, recording.mark_deleted)
+    service.on(FileRestored, recording.mark_restored)
     service.work(ImportPermit, job.run, [IMPORT_LANE])
     service.sweep(RESUME_SECONDS, job.resume_imports)
     service.sweep(RESUME_SECONDS, publish_bulk.emit_remaining)
@@ -141,6 +169,8 @@ def build(settings: Settings, limiter: RateLimiter | None = None) -> Service:
     service.sweep(FORGET_SECONDS, accounts.forget_invitations)
     service.sweep(FORGET_SECONDS, passwords.forget_failures)
     service.sweep(FORGET_SECONDS, sessions.forget_sessions)
+    service.sweep(ORPHAN_SECONDS, orphans.remove_orphans, store)
+    service.sweep(UNFINISHED_SECONDS, orphans.remove_unfinished, store)
     for name, statement in invariants.INVARIANTS.items():
         service.check_invariant(name, statement)
     service.on_heartbeat(projection.HeartbeatRecorder(service.transactions, limiter or limiter_of(settings)))
@@ -152,8 +182,8 @@ def build(settings: Settings, limiter: RateLimiter | None = None) -> Service:
 
 def build_api(settings: Settings) -> Service:
     """Build the service with all dependencies of its routes."""
-    limiter = limiter_of(settings)
-    service = build(settings, limiter)
+    limiter, store = limiter_of(settings), open_store(settings.storage_url)
+    service = build(settings, limiter, store)
     rows = service.transactions
     signing_key = read_file("SIGNING_KEY_FILE", settings.signing_key_file)
     owners = ServiceClients(
@@ -176,11 +206,15 @@ def build_api(settings: Settings) -> Service:
     service.provide(
         Admission(rows, service.components.verifier, keys.caller, limiter, fixed_paths),
         BodyLimit(settings.body_limit_bytes),
+        FileBodyLimit(settings.file_limit_bytes),
+        Intake(rows, store, lease=settings.upload_lease, space=settings.school_space_bytes),
         owners,
         hub,
         keys,
         tools,
         BatchAcceptor(rows),
+        store,
+        DownloadLinks(read_master_key(settings.vault_key_file), dt.timedelta(minutes=settings.download_minutes)),
         status_page.StatusPage(rows, owners, service.runtime.not_ready),
     )
     return service

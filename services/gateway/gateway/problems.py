@@ -12,9 +12,9 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
-from shared.errors import NoSchool, SchoolConnectError
+from shared.errors import InfrastructureDown, NoSchool, SchoolConnectError, StorageFull
 from shared.http.preconditions import DecisionRefused
-from shared.persistence.database_errors import INFRASTRUCTURE, is_contention, is_database_down
+from shared.persistence.database_errors import INFRASTRUCTURE, is_contention, is_unavailable
 
 log = structlog.get_logger()
 
@@ -41,10 +41,20 @@ CODES = {
     "empty_audience": "The audience is empty: this grade or class has no students.",
     "unknown_school": "There is no such school.",
     "roster_refused": "The roster cannot be used as a whole.",
+    "link_unknown": "This link is no link of ours: it was altered, or is incomplete. Get a new one.",
+    "link_expired": "This link has ended. Get a new one.",
+    "range_not_satisfiable": "The range begins behind the end of the content.",
+    "empty_file": "The file has no bytes.",
+    "school_full": "The files of this school take all the space that it has. Delete files that are not needed.",
+    "storage_full": "There is no room for files. Nothing was stored; try again after Retry-After seconds.",
     "unavailable": "A part of the system is unavailable. Try again after Retry-After seconds.",
     "internal": "The server failed. The error was logged.",
 }
 """Every code and its meaning; the documentation lists them from here."""
+
+
+RETRY_AFTER = {503: "2", 507: "60"}
+"""Seconds after which trying again makes sense, by status."""
 
 
 class Problem(SchoolConnectError):
@@ -77,8 +87,8 @@ class Problem(SchoolConnectError):
             **self.more,
         }
         headers = {**self.headers}
-        if self.status == 503:  # noqa: PLR2004
-            headers.setdefault("Retry-After", "2")
+        if self.status in RETRY_AFTER:
+            headers.setdefault("Retry-After", RETRY_AFTER[self.status])
         if self.status == 401:  # noqa: PLR2004
             headers["WWW-Authenticate"] = "Bearer"
         return JSONResponse(body, self.status, headers, "application/problem+json")
@@ -118,7 +128,15 @@ def _message(error: Any) -> str:
     return str(error["msg"]).removeprefix("Value error, ")
 
 
-KINDS = (Problem, DecisionRefused, RequestValidationError, HTTPException, NoSchool, psycopg.DataError)
+KINDS = (
+    Problem,
+    DecisionRefused,
+    RequestValidationError,
+    HTTPException,
+    NoSchool,
+    InfrastructureDown,
+    psycopg.DataError,
+)
 """Errors that have an answer of their own."""
 NOT_AN_OBJECT = frozenset({"model_attributes_type", "model_type", "dict_type"})
 
@@ -162,7 +180,10 @@ def answer(problem: Exception, content_type: str = "") -> JSONResponse:  # noqa:
         # A value that PostgreSQL cannot hold, such as a NUL or a number beyond its type.
         log.warning("request.bad_value", error=type(problem).__name__)
         return Problem(422, "invalid", errors=[]).response()
-    if is_database_down(problem) or is_contention(problem):
+    if isinstance(problem, StorageFull):
+        log.error("request.storage_full", error=str(problem))
+        return Problem(507, "storage_full").response()
+    if is_unavailable(problem) or is_contention(problem):
         log.warning("request.unavailable", error=type(problem).__name__)
         return Problem(503, "unavailable").response()
     log.error("request.failed", exc_info=problem)

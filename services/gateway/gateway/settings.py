@@ -22,6 +22,9 @@ class Settings(ServiceSettings, StorageSettings):
     scheduler_url: str = "http://127.0.0.1:8004"
     import_limit_bytes: int = 100_000_000
     body_limit_bytes: int = 1_000_000
+    file_limit_bytes: int = Field(default=600_000_000, ge=1, description="bytes of one uploaded file")
+    school_space_bytes: int = Field(default=50_000_000_000, ge=1, description="bytes of all files of one school")
+    upload_lease: float = Field(default=600, gt=0, description="seconds; storing one file may take half of it")
 
     access_minutes: float = Field(default=15, gt=0, description="how long an access token is valid")
     refresh_days: float = Field(default=30, gt=0, description="how long a session goes on without being used")
@@ -35,6 +38,9 @@ class Settings(ServiceSettings, StorageSettings):
     burst_school: int = Field(default=10_000, ge=1)
     rate_address: float = Field(default=5, ge=0, description="sign-ins a second from one address")
     burst_address: int = Field(default=100, ge=1)
+    rate_link: float = Field(default=50, ge=0, description="downloads by link a second from one address")
+    burst_link: int = Field(default=1_000, ge=1)
+    download_minutes: float = Field(default=5, gt=0, description="how long a link to a download can be used")
 
     firebase_project: str = Field(default="", description="the project whose ID tokens are accepted; empty: none")
     firebase_certificates_url: str = (

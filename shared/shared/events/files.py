@@ -7,17 +7,17 @@ from uuid import UUID
 from pydantic import Field
 
 from shared.events.event import Event, Personal
-from shared.events.values import Part
+from shared.events.values import Part, Role
 
 FileKind = Literal["transcript", "behavior_report", "payment_receipt", "other"]
 
 
 class FileEvent(Event):
-    """A fact about one uploaded file."""
+    """A fact about one uploaded file. A fact with a higher `version` is newer; an upload has version 0."""
 
     file_id: UUID
     school_id: UUID
-    directory_version: int = 0
+    version: int = 0
 
     @property
     def subject(self) -> str:
@@ -29,14 +29,13 @@ class FileEvent(Event):
 
 
 class FileUploaded(FileEvent):
-    """A file was stored and waits to be read."""
+    """A file was stored and waits to be read. `directory_version` is the school's at the upload."""
 
     topic: ClassVar[str] = "file.uploaded"
-    log_only: ClassVar[bool] = True
-    awaited_from: ClassVar[str | None] = "gateway"
 
     task_id: UUID
     kind: FileKind
+    directory_version: int = 0
     student_id: UUID | None = None
     name: Annotated[str, Personal] = ""
     media_type: str = ""
@@ -44,6 +43,7 @@ class FileUploaded(FileEvent):
     sha256: str
     duplicate_of: UUID | None = None
     uploaded_by: UUID | None = None
+    uploader_role: Role | None = None
     uploaded_at: dt.datetime
 
 
@@ -51,7 +51,6 @@ class FileRefused(FileEvent):
     """A file cannot be used; `code` says why."""
 
     topic: ClassVar[str] = "file.refused"
-    awaited_from: ClassVar[str | None] = "files"
     log_only: ClassVar[bool] = True
 
     task_id: UUID | None = None
@@ -63,7 +62,6 @@ class FileNeedsReview(FileEvent):
     """A file was read, and a person has to confirm what it says."""
 
     topic: ClassVar[str] = "file.needs_review"
-    awaited_from: ClassVar[str | None] = "files"
     log_only: ClassVar[bool] = True
 
     task_id: UUID | None = None
@@ -81,7 +79,10 @@ class RecordFound(Part):
 
 
 class FileFinding(FileEvent):
-    """What a file says, as records. `revision` counts the readings of the file."""
+    """What a file says, as records. `revision` counts the readings of the file.
+
+    `records` is empty for kinds without records, and once the texts of the file were erased.
+    """
 
     kind: FileKind
     revision: int = 1
@@ -92,10 +93,9 @@ class FileProcessed(FileFinding):
     """A file was read with enough confidence to be recorded without a person."""
 
     topic: ClassVar[str] = "file.processed"
-    log_only: ClassVar[bool] = True
-    awaited_from: ClassVar[str | None] = "files"
 
     task_id: UUID | None = None
+    uploaded_by: UUID | None = None
     processed_at: dt.datetime
 
 
@@ -103,8 +103,6 @@ class FileConfirmed(FileFinding):
     """A person confirmed or corrected what a file says."""
 
     topic: ClassVar[str] = "file.confirmed"
-    log_only: ClassVar[bool] = True
-    awaited_from: ClassVar[str | None] = "files"
 
     confirmed_by: UUID | None = None
     confirmed_at: dt.datetime
@@ -114,8 +112,6 @@ class FileDeleted(FileEvent):
     """A file was deleted; it can be restored until it is purged."""
 
     topic: ClassVar[str] = "file.deleted"
-    awaited_from: ClassVar[str | None] = "files"
-    log_only: ClassVar[bool] = True
 
     deleted_by: UUID | None = None
     deleted_at: dt.datetime
@@ -125,15 +121,13 @@ class FileRestored(FileEvent):
     """A deleted file was restored."""
 
     topic: ClassVar[str] = "file.restored"
-    awaited_from: ClassVar[str | None] = "files"
-    log_only: ClassVar[bool] = True
 
     restored_by: UUID | None = None
     restored_at: dt.datetime
 
 
 class FilesCleaned(Event):
-    """Files deleted long enough ago were purged."""
+    """Files deleted long enough ago were purged; `failed` ones are tried again by the next run."""
 
     topic: ClassVar[str] = "files.cleaned"
     awaited_from: ClassVar[str | None] = "files"

@@ -1,9 +1,12 @@
-"""What a place for blobs does. `open_store` returns one; `contract` tests hold for all of them."""
+"""What a place for blobs does. `open_store` returns one; one suite of tests holds for all of them."""
 
 import datetime as dt
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
+
+CHUNK = 4 * 2**20
+"""Bytes of one request of a download. Each request is short, so that a slow reader never holds a connection open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,18 +18,22 @@ class BlobInfo:
     modified: dt.datetime
 
 
-class Blob(Protocol):
+@dataclass(frozen=True, slots=True)
+class Blob:
     """A blob that exists. Its content is read in parts, so that it is never whole in memory."""
 
-    @property
-    def info(self) -> BlobInfo:
-        """Key, size and time."""
+    info: BlobInfo
+    read: Callable[[str, int, int], Awaitable[bytes]]
+    """Reads a range of a key that is not empty and not beyond the end."""
 
-    def chunks(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """Stream the bytes from `start` up to and without `end` (None: the last).
+    async def chunks(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """Stream the bytes from `start` up to and without `end` (None: all that follow).
 
         Raises BlobMissing if the blob is deleted meanwhile, StorageUnavailable if the store cannot be reached.
         """
+        end = self.info.size if end is None else min(end, self.info.size)
+        for first in range(start, end, CHUNK):
+            yield await self.read(self.info.key, first, min(first + CHUNK, end))
 
 
 class BlobStore(Protocol):
@@ -47,3 +54,6 @@ class BlobStore(Protocol):
 
     def list(self, prefix: str) -> AsyncIterator[BlobInfo]:
         """Walk over the blobs below `prefix`, in no order. The prefix ends at a whole segment; empty: all."""
+
+    async def remove_unfinished(self, before: dt.datetime) -> int:
+        """Remove what killed uploads have left, if it was last written `before`; returns how many there were."""

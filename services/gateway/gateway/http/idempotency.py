@@ -54,6 +54,24 @@ async def answered(
     return found
 
 
+async def recalled(
+    tx: UnitOfWork, caller: Caller, school: UUID, key: str | None, request: Any
+) -> dict[str, Any] | None:
+    """Return the answer given before, and remember nothing; 409 when the request was another.
+
+    For requests with costly work before their commit, where `answered` decides.
+    """
+    if key is None:
+        return None
+    before = await tx.row(SELECT_KEY, {"school": school, "asker": caller.name, "key": key})
+    if before is None:
+        return None
+    if bytes(before["request"]) != digest(request):
+        raise Problem(409, "idempotency_conflict")
+    found: dict[str, Any] = before["answer"]
+    return found
+
+
 def digest(request: Any) -> bytes:
     """Return a digest that differs for different requests."""
     return hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).digest()

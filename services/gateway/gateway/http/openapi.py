@@ -31,13 +31,16 @@ STATUS_OF = {
     "403": "Not for this role, scope or person.",
     "404": "The caller can see no such resource.",
     "409": "The request conflicts with the present state.",
+    "410": "The link has ended.",
     "412": "The resource has changed: If-Match is stale.",
     "413": "The body is too large.",
     "415": "The body is not JSON.",
+    "416": "The range begins behind the end.",
     "422": "Fields are missing or wrong.",
     "428": "If-Match is missing.",
     "429": "Too many requests.",
     "503": "A part of the system is unavailable.",
+    "507": "There is no space for a file.",
 }
 PROBLEM = {
     "type": "object",
@@ -153,10 +156,13 @@ def _complete(method: str, path: str, operation: dict[str, Any], access: Access 
     headers = {p["name"].lower() for p in operation.get("parameters", ()) if p["in"] == "header"}
     if operation.get("parameters") or "requestBody" in operation:
         statuses.add("422")
+    statuses |= operation["responses"].keys() & STATUS_OF.keys()
     if method != "get":
         statuses |= {"409", "413", "415", "422"}
     if "if-match" in headers:
         statuses |= {"412", "428"}
+    if "multipart/form-data" in operation.get("requestBody", {}).get("content", {}):
+        statuses.add("507")
     for status in sorted(statuses):
         if path.startswith("/health") or path == "/metrics":
             continue

@@ -57,6 +57,16 @@ class Entry:
 
 async def add(tx: UnitOfWork, kind: Kind, school: UUID, by: UUID | None, entries: Sequence[Entry]) -> None:
     """Record all or nothing. 422 lists every unknown student; 409 the students who have such a record already."""
+    new = await add_missing(tx, kind, school, by, entries)
+    if len(new) < len(entries):
+        twice = sorted({str(entry.student) for entry in entries if entry.record not in new})
+        raise Problem(409, "conflict", "This is already recorded. Correct that record instead.", people=twice)
+
+
+async def add_missing(
+    tx: UnitOfWork, kind: Kind, school: UUID, by: UUID | None, entries: Sequence[Entry]
+) -> frozenset[UUID]:
+    """Record what is not recorded yet; returns the ids of new records. 422 lists every unknown student."""
     version = await _version(tx, school)
     wanted = [entry.student for entry in entries]
     found = {row["student_id"] for row in await tx.rows(SELECT_STUDENTS, {"school": school, "students": wanted})}
@@ -69,12 +79,9 @@ async def add(tx: UnitOfWork, kind: Kind, school: UUID, by: UUID | None, entries
         for e in entries
     ]
     written = await tx.rows(INSERT_RECORDS, {"school": school, "kind": kind, "by": by} | publish.rows(rows))
-    if len(written) < len(entries):
-        done = {row["record_id"] for row in written}
-        twice = sorted({str(entry.student) for entry in entries if entry.record not in done})
-        raise Problem(409, "conflict", "This is already recorded. Correct that record instead.", people=twice)
     for row in written:
         tx.emit(_event(kind, school, version, row))
+    return frozenset(row["record_id"] for row in written)
 
 
 async def correct(tx: UnitOfWork, kind: Kind, school: UUID, by: UUID | None, expected: int, entry: Entry) -> None:

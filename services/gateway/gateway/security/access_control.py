@@ -24,16 +24,18 @@ EVERYBODY: frozenset[Role] = STAFF | {"guardian", "student"}
 SCOPES = (
     *("absences:read", "absences:write", "administrators:read", "audit:read"),
     *("behavior-reports:read", "behavior-reports:write", "classes:read", "classes:write", "devices:write"),
-    *("failures:read", "failures:write", "grades:read", "grades:write", "imports:read", "imports:write"),
+    *("failures:read", "failures:write", "files:read", "files:write", "grades:read", "grades:write"),
+    *("imports:read", "imports:write"),
     *("keys:read", "notifications:read", "notifications:write", "payments:read", "payments:write"),
-    *("people:read", "people:write", "remarks:read", "remarks:write", "schedules:read", "schedules:write"),
+    *("people:read", "people:write", "remarks:read", "remarks:write", "reports:read", "reports:write"),
+    *("schedules:read", "schedules:write"),
     *("schools:read", "schools:write", "students:read", "students:write", "suppressions:read", "suppressions:write"),
     *("tasks:read", "tasks:write", "templates:read", "templates:write", "workers:read"),
 )
 """The scopes of API keys. Keys are stored with these names: a renamed scope locks programs out."""
 
-Audience = Literal["anyone", "person"]
-"""`person`: not a key, and not a token without a person."""
+Audience = Literal["anyone", "person", "link"]
+"""`person`: not a key, and not a token without a person. `link`: a public route whose address is a secret itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,6 +87,11 @@ def allow(
 def public() -> Depends:
     """Mark a route as open to callers without a token; they are limited by address."""
     return Depends(Access(None, audited=False))
+
+
+def by_link() -> Depends:
+    """Mark a route as open to those who have its address; they are limited by address, apart from sign-ins."""
+    return Depends(Access(None, audience="link", audited=False))
 
 
 def take_mark(path: str, dependencies: Sequence[Depends]) -> tuple[Access, list[Depends]]:

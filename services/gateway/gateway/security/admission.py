@@ -51,7 +51,8 @@ class Admission:
         context, caller, grant, admitted = AuditContext(), None, None, False
         try:
             if access.roles is None:
-                grant = self._limited([("address", request.client.host if request.client else "-")])
+                kind = "link" if access.audience == "link" else "address"
+                grant = self._limited([(kind, request.client.host if request.client else "-")])
             else:
                 caller = await self._authenticated(request)
                 access.check(caller)

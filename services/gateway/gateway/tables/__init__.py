@@ -16,6 +16,7 @@ from gateway.tables.api_keys import ApiKeyRow, ApiKeyShown
 from gateway.tables.audit import AuditRow, AuditShown
 from gateway.tables.base import GatewayTable
 from gateway.tables.classes import ClassKind, ClassRole, EnrolmentRow, EnrolmentShown, SchoolClassRow, SchoolClassShown
+from gateway.tables.files import UploadRow
 from gateway.tables.imports import ImportJobRow, ImportPartRow, ImportRejectionRow, ImportRejectionShown
 from gateway.tables.people import ContactRow, DeviceRow, DeviceShown, MembershipRow, PersonRow, PreferenceRow
 from gateway.tables.records import AnnouncementRow, RecordRow, RecordShown
@@ -70,6 +71,7 @@ __all__ = [
     "TaskRow",
     "TaskShown",
     "TermRow",
+    "UploadRow",
     "WorkerRow",
     "WorkerShown",
 ]

@@ -1,0 +1,1 @@
+"""The copy of the directory: which students a school has, and what they are called."""

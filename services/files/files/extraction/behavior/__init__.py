@@ -1,0 +1,1 @@
+"""Behaviour reports: who did what when, how serious it was, and what was done."""

@@ -1,0 +1,128 @@
+"""Find what stands beside or below a printed label, whatever the form looks like."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from files.extraction.folding import fold_label, has_label, trim
+from files.extraction.layout import Cell, Row
+
+BELOW = 3.5
+"""A value is at most this many line heights below its label."""
+MAX_LABEL_WORDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A value with the label that it belongs to. `strength`: 1 beside a colon, less if only the place says so."""
+
+    value: Cell
+    text: str
+    label: str
+    strength: float
+    row: int
+
+
+@cache
+def labels(section: str, name: str) -> tuple[str, ...]:
+    """Return the folded labels of a field, the longest first."""
+    table = tomllib.loads(resources.files("files.extraction").joinpath("labels.toml").read_text(encoding="utf-8"))
+    return tuple(sorted(set(table[section][name]), key=lambda label: (-len(label), label)))
+
+
+@cache
+def any_field_label() -> frozenset[str]:
+    """Return every label of a field: a cell that is one of them is no value."""
+    table = tomllib.loads(resources.files("files.extraction").joinpath("labels.toml").read_text(encoding="utf-8"))
+    return frozenset(label for group in table["fields"].values() for label in group)
+
+
+def is_label(text: str) -> bool:
+    """Tell whether a cell is a label and no value."""
+    return text.rstrip().endswith(":") or fold_label(text) in any_field_label()
+
+
+def find_labelled(rows: list[Row], name: str, section: str = "fields") -> Iterator[Labelled]:
+    """Yield the values that stand behind, beside or below one of the labels of a field, the surest first."""
+    found = [hit for number, row in enumerate(rows) for hit in _in_row(rows, number, row, labels(section, name))]
+    yield from sorted(found, key=lambda hit: (-hit.strength, hit.row))
+
+
+def _in_row(rows: list[Row], number: int, row: Row, names: tuple[str, ...]) -> Iterator[Labelled]:
+    for position, cell in enumerate(row.cells):
+        yield from _behind_colon(cell, names, number)
+        if _label_of(cell.text.rstrip(" :."), names) is None:
+            continue
+        label, colon = fold_label(cell.text), cell.text.rstrip().endswith(":")
+        beside = _beside(row, position)
+        if beside is not None and not is_label(beside.text):
+            yield Labelled(beside, trim(beside.text), label, 0.95 if colon else 0.85, number)
+        elif (below := _below(rows, number, cell)) is not None:
+            yield Labelled(below, trim(below.text), label, 0.7, number)
+
+
+def _behind_colon(cell: Cell, names: tuple[str, ...], number: int) -> Iterator[Labelled]:
+    """Yield "value" of "Label: value", also when several pairs share one cell."""
+    for match in re.finditer(r"(?:^|\s)([^:;]{2,60}?)\s?[:\uff1a]\s*(\S.*)", cell.text):
+        label = _label_at_end(match[1], names)
+        if label is None:
+            continue
+        value = re.split(r"\s[^\s:]{2,20}(?:\s[^\s:]{2,20})?:\s", match[2])[0]
+        start = match.start(2)
+        yield Labelled(cell.part(start, start + len(value)), trim(value), label, 1.0, number)
+        return
+    first = cell.text.split()
+    for size in range(min(MAX_LABEL_WORDS, len(first) - 1), 0, -1):
+        if fold_label(" ".join(first[:size])) in names and ":" not in cell.text:
+            start = len(" ".join(first[:size])) + 1
+            yield Labelled(
+                cell.part(start, len(cell.text)), trim(cell.text[start:]), " ".join(first[:size]), 0.6, number
+            )
+            return
+
+
+def _label_at_end(text: str, names: tuple[str, ...]) -> str | None:
+    """Return the label that a text ends with. "Date of incident" is the label of a date, not of an incident."""
+    words = fold_label(text).split()
+    endings = (" ".join(words[start:]) for start in range(len(words)))
+    longest = next((ending for ending in endings if ending in any_field_label()), None)
+    if longest is not None:
+        return longest if longest in names else None
+    return _label_of(text, names)
+
+
+def _label_of(text: str, names: tuple[str, ...]) -> str | None:
+    """Return the label that a whole cell is, allowing OCR a wrong letter in a long one."""
+    folded = fold_label(text)
+    size = folded.count(" ")
+    if not folded or size >= MAX_LABEL_WORDS:
+        return None
+    if folded in any_field_label():
+        return folded if folded in names else None
+    return next((name for name in names if name.count(" ") == size and has_label(folded, name)), None)
+
+
+def _beside(row: Row, position: int) -> Cell | None:
+    following = row.cells[position + 1 :]
+    return next((cell for cell in following if trim(cell.text)), None)
+
+
+def _below(rows: list[Row], number: int, label: Cell) -> Cell | None:
+    """Return the cell that starts below the label, left-aligned with it or under its middle."""
+    height = label.box.y1 - label.box.y0
+    for row in rows[number + 1 : number + 4]:
+        if row.page != label.page or row.box.y0 - label.box.y1 > BELOW * height:
+            return None
+        for cell in row.cells:
+            overlap = min(cell.box.x1, label.box.x1) - max(cell.box.x0, label.box.x0)
+            if overlap > 0 and trim(cell.text):
+                return None if is_label(cell.text) else cell
+    return None
+
+
+def first_text(hits: Iterable[Labelled]) -> Labelled | None:
+    """Return the surest value that has text."""
+    return next((hit for hit in hits if hit.text), None)

@@ -1,0 +1,1 @@
+"""Receipts and invoices: who was paid, how much, when, for what."""

@@ -1,0 +1,105 @@
+"""Find the amounts of a receipt and the label that each stands beside."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from typing import Literal, get_args
+
+from files.extraction.amounts import Amount, Mark, find_amounts
+from files.extraction.folding import fold_label, has_label
+from files.extraction.labels import labels
+from files.extraction.layout import Cell, Row
+
+Kind = Literal[
+    "payable", "rounded_total", "grand_total", "total", "subtotal", "tax", "rounding", "discount", "charge", "paid",
+    "tendered", "card", "change", "count", "refund",
+]  # fmt: skip
+TOTALS: tuple[Kind, ...] = ("payable", "rounded_total", "grand_total", "total")
+CENTS = 2
+ROWS_BELOW = 2
+"""An amount is at most this many rows below its label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount with its place and the kind of its label; `last` if no other amount is right of it in its row."""
+
+    amount: Amount
+    cell: Cell
+    row: int
+    kind: Kind | None
+    label: str
+    last: bool
+
+    @property
+    def value(self) -> Decimal:
+        """The amount's value with its sign."""
+        return self.amount.value
+
+
+@cache
+def _kinds() -> tuple[tuple[str, Kind], ...]:
+    """Return all labels of amounts, the longest first; of equal ones the kind that is named first."""
+    pairs = [(label, kind) for kind in get_args(Kind) for label in labels("totals", kind)]
+    return tuple(sorted(pairs, key=lambda pair: -len(pair[0])))
+
+
+@cache
+def kind_of(label: str) -> Kind | None:
+    """Return the kind of amount that the longest known label in a folded text announces."""
+    exact = next((kind for text, kind in _kinds() if f" {text} " in f" {label} "), None)
+    return exact or next((kind for text, kind in _kinds() if has_label(label, text)), None)
+
+
+def find_money(rows: list[Row], mark: Mark | None) -> list[Money]:
+    """Return the amounts of all rows. A label without an amount takes the amounts of the row below."""
+    amounts = [find_amounts(row.text, mark) for row in rows]
+    with_cents = any(amount.decimals == CENTS for row in amounts for amount in row)
+    found = [
+        list(_in_row(number, row, [amount for amount in amounts[number] if _is_price(amount, with_cents=with_cents)]))
+        for number, row in enumerate(rows)
+    ]
+    return [money for number in range(len(rows)) for money in _labelled(rows, found, number)]
+
+
+def _is_price(amount: Amount, *, with_cents: bool) -> bool:
+    """Tell whether a number is an amount: in a document with cents, numbers without are counts and sizes."""
+    return not with_cents or amount.decimals >= CENTS or bool(amount.currency) or amount.ambiguous
+
+
+def _in_row(number: int, row: Row, amounts: list[Amount]) -> Iterator[Money]:
+    """Yield the amounts of a row. Words between two amounts label the second: "TOTAL 26.60 CASH 30.00"."""
+    text, label, position = row.text, "", 0
+    labelled = []
+    for amount in amounts:
+        between = fold_label(text[position : amount.start])
+        own = position == 0 or (between != "" and kind_of(between) is not None)
+        label = between if own else label
+        labelled.append((amount, label, own))
+        position = amount.end
+    for place, (amount, name, _) in enumerate(labelled):
+        last = place + 1 == len(labelled) or labelled[place + 1][2]
+        cell = row.whole.part(amount.start, amount.end)
+        yield Money(amount, cell, number, kind_of(name) if name else None, name, last)
+
+
+def _labelled(rows: list[Row], found: list[list[Money]], number: int) -> Iterator[Money]:
+    """Yield the amounts of a row; without words of its own, a row takes the label of the row above."""
+    above = _label_above(rows, found, number)
+    for money in found[number]:
+        if money.label or above is None:
+            yield money
+        else:
+            yield Money(money.amount, money.cell, money.row, kind_of(above), above, money.last)
+
+
+def _label_above(rows: list[Row], found: list[list[Money]], number: int) -> str | None:
+    for back in range(1, ROWS_BELOW + 1):
+        row = number - back
+        if row < 0 or rows[row].page != rows[number].page or found[row]:
+            return None
+        label = fold_label(rows[row].text)
+        if label and kind_of(label) is not None:
+            return label
+    return None

@@ -1,0 +1,1 @@
+"""School reports: which student has which grade in which subject."""

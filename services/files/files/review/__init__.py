@@ -1,0 +1,1 @@
+"""Decisions of people about files: confirm, delete, restore, read again; and what they see of files."""

@@ -1,0 +1,1 @@
+"""Downloads of blobs by short-lived links, for files and reports."""
