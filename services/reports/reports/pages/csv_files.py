@@ -49,7 +49,8 @@ def _figures(outline: Outline, words: Words) -> list[Row]:
 
 def _trend(part: Trend, words: Words) -> list[Row]:
     heads: Row = [words.text(part.by), *(name for name, _ in part.series)]
-    return [heads, *((day, *(values[at] for _, values in part.series)) for at, day in enumerate(part.days))]
+    rows: list[Row] = [(day, *(values[at] for _, values in part.series)) for at, day in enumerate(part.days)]
+    return [heads, *rows]
 
 
 def _written(rows: Iterable[Row], words: Words) -> bytes:
