@@ -1,1 +1,1 @@
-"""Measurements and faults at full size: `make bench`, `make chaos`. `harness` is what a scenario is written against."""
+"""Measurements and faults at full size: `make bench`, `make chaos`. Scenarios are written against `harness`."""

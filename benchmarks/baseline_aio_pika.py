@@ -25,7 +25,7 @@ PATIENCE = 120
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What goes over the wire."""
+    """A message of the measurement."""
 
     routing_key: str
     headers: dict[str, Any]
@@ -34,20 +34,20 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How many a second, and how many microseconds of this process's processor time for each."""
+    """Messages a second, and microseconds of this process's processor time for each."""
 
     rate: float
     cpu: float
 
 
 class Stopwatch:
-    """Takes the time and the processor time from its making on."""
+    """Measures wall time and processor time since it was made."""
 
     def __init__(self) -> None:
         self._began, self._cpu = time.perf_counter(), time.process_time()
 
     def pace(self, count: int) -> Pace:
-        """What `count` took so far."""
+        """Return the pace of `count` messages so far."""
         took, cpu = time.perf_counter() - self._began, time.process_time() - self._cpu
         return Pace(count / took, cpu / count * 1e6)
 
@@ -75,7 +75,7 @@ async def publish(url: str, messages: Sequence[Message]) -> Pace:
 
 
 async def consume(url: str, queue: str, count: int) -> Pace:
-    """Take `count` messages off a queue that holds them, from the first delivery to the last ack."""
+    """Consume `count` messages of a full queue, from the first delivery to the last ack."""
     counter = _Counter(count)
 
     async def take(message: AbstractIncomingMessage) -> None:
@@ -135,7 +135,7 @@ async def through(url: str, queue: str, messages: Sequence[Message]) -> Pace:
 
 
 class _Counter:
-    """Counts up to a number and takes the time from the first to the last."""
+    """Counts up to a number and measures from the first to the last."""
 
     def __init__(self, count: int) -> None:
         self._count = count

@@ -37,7 +37,7 @@ VALUES ('school.events', 'notification.requested', '{}', %(data)s)
 
 
 class Audience(BaseModel):
-    """Who is meant."""
+    """The audience of a send."""
 
     people: list[UUID]
 

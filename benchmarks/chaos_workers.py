@@ -1,4 +1,4 @@
-"""What chaos of the spine works with: workers behind proxies, a writer that knows what it was told, looks at it all."""
+"""The parts of the spine's chaos: workers behind proxies, a writer that knows its confirmed commits, and counts."""
 
 import asyncio
 import contextlib
@@ -26,13 +26,13 @@ BATCH = 10
 POISON_EVERY = 50
 LOOK = 0.05
 AWAY = -1
-"""What is counted while the database is away."""
+"""The count while the database is unavailable."""
 
 HANDLED = "SELECT count(*) FROM notifier.handled"
 OUTBOX = "SELECT count(*) FROM notifier.outbox"
 BURIED = "SELECT count(*) FROM notifier.buried"
 ERRANDS = "SELECT count(*) FROM notifier.errand"
-# All that was handled has been projected, and nothing waits to be carried.
+# Ask whether all that was handled is projected, and the outbox is empty.
 STATE = """
 SELECT (SELECT count(DISTINCT task_id) FROM notifier.handled), (SELECT count(DISTINCT task_id) FROM notifier.projected),
        (SELECT count(DISTINCT task_id) FROM notifier.buried), (SELECT count(*) FROM notifier.outbox)
@@ -41,7 +41,7 @@ SELECT (SELECT count(DISTINCT task_id) FROM notifier.handled), (SELECT count(DIS
 
 @dataclass
 class Writer:
-    """Commits requests; `committed` are those that it was told are safe, `poison` those that no handler can take."""
+    """Commits requests; `committed` are those with a confirmed commit, `poison` those that no handler can handle."""
 
     transactions: UnitOfWorkFactory
     committed: set[str] = field(default_factory=set)
@@ -49,7 +49,7 @@ class Writer:
     unanswered: int = 0
 
     async def write(self, count: int, per_second: float, over: asyncio.Event | None = None) -> int:
-        """Commit so many at this pace, whatever happens to the database, and go on until `over`; returns how many."""
+        """Commit so many at this pace, through all faults of the database, and go on until `over`; returns how many."""
         began, start = time.monotonic(), 0
         while start < count or (over is not None and not over.is_set()):
             await asyncio.sleep(max(began + start / per_second - time.monotonic(), 0))
@@ -58,7 +58,7 @@ class Writer:
         return start
 
     async def batch(self, numbers: Sequence[int], poison_every: int = POISON_EVERY) -> None:
-        """One commit. Refused or cut, nobody was told that it is safe; it may have happened."""
+        """Commit once. A refused or cut commit is not confirmed; it may have happened."""
         wanted = {number: request() for number in numbers}
         bad = {number for number in numbers if poison_every > 0 and number % poison_every == 1}
         try:
@@ -86,11 +86,11 @@ class Field:
         self.database = database
         self.workers = workers
         self.service = worker_process.register(self.ground.service(retry_tiers=TIERS))
-        """Never run here: it writes, and says what has to be on the broker."""
+        """Build a service that never runs here: it writes, and its topology is declared."""
         self.writer = Writer(self.service.transactions)
 
     async def rows(self, query: LiteralString, *values: Any) -> list[Any]:
-        """What the database's owner sees."""
+        """Return the rows that the database's owner sees."""
         async with await psycopg.AsyncConnection.connect(self.ground.backing.admin_url) as connection:
             return await (await connection.execute(query, values)).fetchall()
 
@@ -100,14 +100,14 @@ class Field:
             await connection.execute(statement, values)
 
     async def count(self, query: LiteralString, *values: Any) -> int:
-        """A number; AWAY while the database is."""
+        """Return a count; AWAY while the database is unavailable."""
         try:
             return int((await self.rows(query, *values))[0][0])
         except psycopg.Error:
             return AWAY
 
     async def reaches(self, query: LiteralString, least: int, within: float) -> float:
-        """Seconds until a count is at least so much; raises TimeoutError."""
+        """Return the seconds until a count is at least so much; raises TimeoutError."""
         began = time.monotonic()
         async with asyncio.timeout(within):
             while await self.count(query) < least:
@@ -115,18 +115,18 @@ class Field:
         return time.monotonic() - began
 
     async def settled(self, query: LiteralString, wanted: int, within: float) -> int:
-        """A count a moment after it is `wanted`, to see it go past, or what it is when the time is over."""
+        """Return a count a moment after it is `wanted`, because it may rise further, or when the time is over."""
         with contextlib.suppress(TimeoutError):
             await self.reaches(query, wanted, within)
         await asyncio.sleep(1)
         return await self.count(query)
 
     async def progress(self, within: float) -> float:
-        """Seconds until one more has been handled."""
+        """Return the seconds until one more has been handled."""
         return await self.reaches(HANDLED, max(await self.count(HANDLED), 0) + 1, within)
 
     async def drained(self, what: str, within: float = 240) -> None:
-        """All that was committed is handled and projected, poison is buried, the outbox is empty."""
+        """Wait until all committed requests are handled and projected, poison is dead, and the outbox is empty."""
         began, seen = time.monotonic(), (AWAY,) * 4
         try:
             async with asyncio.timeout(within):
@@ -144,7 +144,7 @@ class Field:
             self.lab.say(f"{what}: drained in {time.monotonic() - began:.1f} s")
 
     async def database_again(self) -> None:
-        """Start the killed server; it refuses while a backend of before is still there."""
+        """Start the killed server; it refuses while an old backend still runs."""
         for _ in range(20):
             try:
                 return await self.lab.fleet.again("postgres")
@@ -155,7 +155,7 @@ class Field:
 
 @asynccontextmanager
 async def field_of(lab: Lab, backing: Backing) -> AsyncIterator[Field]:
-    """Everything is up: workers reach broker and database through proxies, the writer goes straight to the database."""
+    """Start everything: workers reach broker and database through proxies, the writer reaches the database directly."""
     async with proxied(backing.amqp_url) as (amqp, broker), proxied(backing.admin_url) as (admin, database):
         environment = Backing(admin, amqp, backing.keys).environment("notifier")
         environment |= {"RETRY_TIERS": json.dumps(TIERS), "HEARTBEAT": "1", "PUBLISH_TIMEOUT": "3"}

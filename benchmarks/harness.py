@@ -1,15 +1,15 @@
-"""What a scenario is written against.
+"""The environment of scenarios.
 
 A scenario is a module `benchmarks/bench/<name>.py` or `benchmarks/chaos/<name>.py` with
 
     async def run(lab: Lab, report: Report) -> None
 
-It asks the lab for fresh ground (`lab.backing(...)`, `lab.system(...)`), does its work and adds rows to the report:
-`told` (no bound), `at_least`, `at_most`, `exactly`, `times_peer`. Ratios are of two things measured side by side in one
-run. A promise of chaos names itself in its row: `promise 03: confirmed, missing from the log`. Sizes come from
+It gets a fresh environment (`lab.backing(...)`, `lab.system(...)`), works, and adds rows to the report: `figure` (no
+bound), `at_least`, `at_most`, `exactly`, `times_peer`. Ratios are of two things measured side by side in one run. A
+promise of chaos names itself in its row: `promise 03: confirmed, missing from the log`. Sizes come from
 `lab.size(full, smoke)` and dice from `lab.dice`, so that tests/test_benchmarks.py can run the same code in seconds.
 
-`make bench ONLY=<name>` runs one; `.local/<verb>/<name>.json` holds what the table shows.
+`make bench ONLY=<name>` runs one; `.local/<verb>/<name>.json` has the rows of the table.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ NODES = frozenset({"rabbitmq", "postgres"})
 
 
 class Lab:
-    """One RabbitMQ and one PostgreSQL of the scenarios' own, and whatever else they start.
+    """One RabbitMQ and one PostgreSQL for the scenarios, and the processes that they start.
 
     `fleet` starts and kills processes by name; `rabbitmq` and `postgres` are among them:
 
@@ -62,16 +62,16 @@ class Lab:
         self._ports: dict[str, int] = {}
 
     def size(self, full: int, smoke: int) -> int:
-        """How much of something: `full` as the bounds are stated, `smoke` in the tests."""
+        """Return a size: `full` for the stated bounds, `smoke` in the tests."""
         return full if self.full else smoke
 
     def seconds(self, full: int, smoke: int) -> int:
-        """As `size`, of how long faults go on; CHAOS_SECONDS makes a full run as short as one has time for."""
+        """Return a duration of faults, as `size`; CHAOS_SECONDS shortens a full run."""
         return int(os.environ.get("CHAOS_SECONDS", full)) if self.full else smoke
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Lab"]:
-        """Boot both nodes; everything is ended afterwards."""
+        """Start both nodes; everything is ended afterwards."""
         if absent := select.missing({}):
             raise Refused(f"{' and '.join(absent)} must be installed here: a container's node is not ours to kill -9")
         self._ports = pick(select.PORTS)
@@ -90,16 +90,16 @@ class Lab:
                 self.fleet.kill(name)
 
     async def control(self, *words: str) -> None:
-        """`rabbitmqctl` on the scenarios' node."""
+        """Run `rabbitmqctl` on the scenarios' node."""
         await asyncio.to_thread(rabbitmq.control, self.layout.inside / "rabbitmq", self._ports["epmd"], *words)
 
     async def mend(self) -> None:
-        """Start again whatever node a scenario left dead."""
+        """Start the nodes again that a scenario left dead."""
         await self.fleet.again(*sorted(NODES - self.fleet.running))
 
     @contextmanager
     def backing(self, services: Iterable[str]) -> Iterator[Backing]:
-        """A fresh, migrated database and a fresh virtual host for these services, dropped afterwards.
+        """Make a fresh, migrated database and a fresh virtual host for these services, dropped afterwards.
 
         The virtual host is empty: `shared.testing.declare(backing.amqp_url, service.topology())` fills it.
         """
@@ -113,7 +113,7 @@ class Lab:
 
     @asynccontextmanager
     async def system(self, services: Iterable[str], **extra: str) -> AsyncIterator[System]:
-        """The whole system as processes on a fresh backing: fakes, topology and `services` are up and ready.
+        """Start the whole system as processes on a fresh backing: fakes, topology and `services` are ready.
 
         `extra` goes into every service's environment. `system.kill(name)` and `system.start(name)` as you like.
         """

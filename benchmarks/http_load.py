@@ -37,7 +37,7 @@ end
 
 
 def body(person: UUID) -> bytes:
-    """What the peer's script sends, as our API takes it."""
+    """Return the body of the peer's script in the form of our API."""
     return json.dumps(
         {
             "type": "payment",
@@ -50,13 +50,13 @@ def body(person: UUID) -> bytes:
 
 
 def request(content: bytes, headers: str = "") -> bytes:
-    """One request as it goes over the wire; each of `headers` ends in CR LF."""
+    """Return the bytes of one request; each of `headers` ends in CR LF."""
     head = f"POST /v1/notifications HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{headers}"
     return f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content
 
 
 async def load(port: int, made: Request, count: int) -> tuple[float, list[float]]:
-    """Requests per second over 32 connections, and how long each took; anything but 202 ends the run."""
+    """Return requests per second over 32 connections, and each one's seconds; an answer other than 202 ends the run."""
     took: list[float] = []
 
     async def ask(times: int) -> None:
@@ -81,7 +81,7 @@ async def load(port: int, made: Request, count: int) -> tuple[float, list[float]
 
 
 async def wrk(ports: Sequence[int], content: bytes, token: str, seconds: int) -> float:
-    """Requests per second of several processes together, each with its share of 32 connections and one thread."""
+    """Return requests per second of several processes, each with its share of 32 connections and one thread."""
     script = SCRIPT.replace("BODY", content.decode()).replace("TOKEN", token)
     share = CONNECTIONS // len(ports)
     await asyncio.gather(*(_wrk(port, share, WARM_SECONDS, script) for port in ports))

@@ -9,7 +9,7 @@ PATIENCE = 300
 
 
 async def values(url: str, stream: str, header: str) -> list[str]:
-    """What `header` says on each message, in the stream's order."""
+    """Return the value of `header` of each message, in the stream's order."""
     found: list[str] = []
     async with connected(url, "log-reader") as connection:
         end, at = await last_offset(connection, stream), -1

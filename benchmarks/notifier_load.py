@@ -1,4 +1,4 @@
-"""Schools full of made-up guardians, written straight into the tables, and what became of telling them."""
+"""Schools full of made-up guardians, written into the tables, and the results of notifying them."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ from shared.testing.fixtures import eventually
 WITHIN = 600.0
 TITLE, TEXT = "Fees due", "Term fees are due on Friday."
 
-# Directory version 0: nothing has to be waited for. The gateway only needs to know that there is such a school.
+# Directory version 0: a send waits for nothing. The gateway only needs to know the school.
 SCHOOL: LiteralString = """
 WITH known AS (
     INSERT INTO gateway.school (school_id, sourced_id, name, timezone)
@@ -42,7 +42,7 @@ ANALYZE: LiteralString = "ANALYZE notifier.person, notifier.membership, notifier
 COUNTS: LiteralString = """
 SELECT channel, state, count(*) AS n FROM notifier.delivery WHERE notification_id = %s GROUP BY 1, 2
 """
-FIRST_TOLD: LiteralString = """
+FIRST_ANSWERS: LiteralString = """
 SELECT extract(epoch FROM min(a.ended_at) - n.requested_at)::float AS seconds
 FROM notifier.notification n JOIN notifier.delivery d USING (notification_id)
 JOIN notifier.attempt a USING (delivery_id)
@@ -59,7 +59,7 @@ FROM notifier.notification n JOIN notifier.delivery d USING (notification_id)
 JOIN notifier.attempt a USING (delivery_id)
 WHERE n.notification_id = ANY(%s::uuid[]) AND a.outcome = 'accepted'
 """
-ALL_TOLD: LiteralString = """
+ALL_ANSWERS: LiteralString = """
 SELECT extract(epoch FROM a.ended_at - n.requested_at)::float AS seconds
 FROM notifier.notification n JOIN notifier.delivery d USING (notification_id)
 JOIN notifier.attempt a USING (delivery_id)
@@ -68,8 +68,8 @@ WHERE n.notification_id = %s AND d.channel = %s AND a.outcome = 'accepted' ORDER
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """One bulk: how long it took from the request to the last outcome, and what the notifier spent on it."""
+class Bulk:
+    """A bulk: the seconds from the request to the last outcome, and the notifier's processor time."""
 
     notification: str
     seconds: float
@@ -77,7 +77,7 @@ class Told:
 
 
 def add_school(system: System, people: int) -> UUID:
-    """A school of so many guardians, each with a mail address and a device."""
+    """Add a school of so many guardians, each with a mail address and a device."""
     school = uuid4()
     with psycopg.connect(system.backing.admin_url, autocommit=True) as connection:
         connection.execute(SCHOOL, {"school": school})
@@ -89,7 +89,7 @@ def add_school(system: System, people: int) -> UUID:
 async def send(
     system: System, school: UUID, channels: Sequence[str] = ("push", "mail"), *, urgent: bool = False
 ) -> str:
-    """Ask for a school to be told; the notification."""
+    """Request a notification of a school; returns its id."""
 
     def ask() -> str:
         with closing(system.api()) as api:
@@ -111,19 +111,19 @@ async def ended(api: Gateway, notification: str, within: float = WITHIN) -> None
     await eventually(state, lambda seen: seen in ("completed", "failed", "cancelled"), within=within)
 
 
-async def tell(system: System, school: UUID, channels: Sequence[str] = ("push", "mail")) -> Told:
-    """Tell a whole school and wait for the last outcome."""
+async def notify(system: System, school: UUID, channels: Sequence[str] = ("push", "mail")) -> Bulk:
+    """Notify a whole school and wait for the last outcome."""
     process = psutil.Process(system.fleet.pid("notifier"))
     before, began = process.cpu_times(), time.perf_counter()
     with closing(system.api()) as api:
         notification = await send(system, school, channels)
         await ended(api, notification)
     seconds, after = time.perf_counter() - began, process.cpu_times()
-    return Told(notification, seconds, after.user + after.system - before.user - before.system)
+    return Bulk(notification, seconds, after.user + after.system - before.user - before.system)
 
 
 def counts(system: System, notification: str) -> dict[str, dict[str, int]]:
-    """Deliveries by channel and state."""
+    """Return the number of deliveries by channel and state."""
     found: dict[str, dict[str, int]] = {}
     for row in system.rows(COUNTS, notification):
         found.setdefault(row["channel"], {})[row["state"]] = row["n"]
@@ -131,22 +131,22 @@ def counts(system: System, notification: str) -> dict[str, dict[str, int]]:
 
 
 def delays(system: System, notifications: Sequence[str], channel: str) -> list[float]:
-    """Seconds from the request to the provider's answer, for each notification of one person, in order."""
-    rows: list[dict[str, Any]] = system.rows(FIRST_TOLD, list(notifications), channel)
+    """Return the seconds from the request to the provider's answer, for each notification of one person, in order."""
+    rows: list[dict[str, Any]] = system.rows(FIRST_ANSWERS, list(notifications), channel)
     return sorted(row["seconds"] for row in rows)
 
 
-async def all_told(system: System, notification: str, channel: str, people: int) -> list[float]:
-    """Seconds from the request to each person's answer on one channel, in order, once all have one."""
+async def all_answered(system: System, notification: str, channel: str, people: int) -> list[float]:
+    """Return the seconds from the request to each person's answer on one channel, in order, once all have one."""
 
     async def look() -> list[float]:
-        rows = await asyncio.to_thread(system.rows, ALL_TOLD, notification, channel)
+        rows = await asyncio.to_thread(system.rows, ALL_ANSWERS, notification, channel)
         return [row["seconds"] for row in rows]
 
     return await eventually(look, lambda seen: len(seen) >= people, within=WITHIN)
 
 
 def stages(system: System, notifications: Sequence[str]) -> dict[str, list[float]]:
-    """Seconds of each stage of telling, over notifications and channels, in order: where a delay comes about."""
+    """Return the seconds of each stage, over notifications and channels, in order: they show where a delay arises."""
     rows: list[dict[str, float]] = system.rows(STAGES, list(notifications))
     return {stage: sorted(row[stage] for row in rows) for stage in ("received", "claimed", "answered")}

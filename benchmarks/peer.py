@@ -22,9 +22,9 @@ from cli.terminal import say
 from shared.errors import Refused
 
 PACKAGES = {"redis-server": "redis-server", "wrk": "wrk", "psql": "postgresql"}
-"""Program → the package that brings it."""
+"""Program → its package."""
 PORTS = (25, 32, 43, 79, 80)
-"""What the peer adds to BASE_PORT."""
+"""The peer's offsets to BASE_PORT."""
 INSTALL_SECONDS = 900.0
 LAST_LINES = 20
 
@@ -37,13 +37,13 @@ class Peer:
     environment: dict[str, str]
 
     async def run(self, script: str, *arguments: str, seconds: float = 900.0, **extra: str) -> str:
-        """What one of its scripts prints; raises Refused with its last lines when it fails."""
+        """Run one of its scripts; returns its output, raises Refused with its last lines when it fails."""
         return await _run((str(self.folder / script), *arguments), self.environment | extra, seconds)
 
 
 @asynccontextmanager
 async def peer_of(folder: Path) -> AsyncIterator[Peer]:
-    """Install what the peer needs; whatever it left running is stopped afterwards and its data removed."""
+    """Install the peer's packages; its processes are stopped and its data is removed afterwards."""
     if absent := [package for program, package in PACKAGES.items() if not shutil.which(program)]:
         say(f"Installing {' and '.join(absent)} for the peer")
         step = await debian_packages.spec(absent)
@@ -64,7 +64,7 @@ async def peer_of(folder: Path) -> AsyncIterator[Peer]:
 
 
 async def _venv(folder: Path) -> Path:
-    """Its virtual environment: made anew when its requirements change, so that all runs compare with the same."""
+    """Return its virtual environment, rebuilt when its requirements change, so that all runs compare with the same."""
     wanted = (folder / "requirements.txt").read_bytes()
     venv = layout().folder / "peer" / hashlib.sha256(wanted).hexdigest()[:12]
     if not (venv / "bin" / "celery").exists():
@@ -83,7 +83,7 @@ async def _run(command: Sequence[str], environment: dict[str, str], seconds: flo
         async with asyncio.timeout(seconds):
             output = (await process.communicate())[0].decode(errors="replace")
     except BaseException:
-        # Its scripts stop what they started when they are told to.
+        # Its scripts stop their processes at a SIGTERM.
         process.terminate()
         await process.wait()
         raise

@@ -1,4 +1,4 @@
-"""What a scenario measured, beside the bounds that it states."""
+"""The figures of a scenario and their bounds."""
 
 import json
 import operator
@@ -19,7 +19,7 @@ SIGNS = {"≥": operator.ge, "≤": operator.le, "=": operator.eq}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure. `bound` is written as "≥ 0.8"; empty where the figure is only told."""
+    """One figure. `bound` is written as "≥ 0.8"; empty for a figure without one."""
 
     name: str
     value: float | None
@@ -29,15 +29,20 @@ class Row:
 
 
 class Report:
-    """Rows of one scenario. Each call adds one; a value without a bound is told and judged by nobody."""
+    """Rows of one scenario. Each call adds one; a value without a bound is shown and not judged."""
 
     def __init__(self, verb: str, name: str, seed: int) -> None:
         self.verb = verb
         self.name = name
         self.seed = seed
         self.rows: list[Row] = []
+        self.notes: list[str] = []
 
-    def told(self, name: str, value: float, unit: str) -> None:
+    def note(self, text: str) -> None:
+        """Keep a detail for the file; the table does not show it."""
+        self.notes.append(text)
+
+    def figure(self, name: str, value: float, unit: str) -> None:
         """A figure without a bound."""
         self.rows.append(Row(name, value, unit, "", NO_BOUND))
 
@@ -65,17 +70,17 @@ class Report:
         self.rows.append(Row(name, value, unit, f"{sign} {bound:g}", verdict))
 
     def broken(self) -> list[str]:
-        """Rows that are not a pass, as one line each."""
+        """Return the rows that are not a pass, as one line each."""
         return [f"{row.name}: {_shown(row.value)} {row.unit}, bound {row.bound}: {row.verdict}" for row in self.rows
                 if row.verdict in {FAILS, NOT_COMPARED}]  # fmt: skip
 
     def broken_promises(self) -> list[str]:
-        """As `broken`, only rows added by `exactly`: what must hold at any size and speed."""
+        """As `broken`, but only rows added by `exactly`, which hold at any size and speed."""
         return [f"{row.name}: {_shown(row.value)}, bound {row.bound}" for row in self.rows
                 if row.verdict == FAILS and row.bound.startswith("=")]  # fmt: skip
 
     def show(self, console: Console) -> None:
-        """Print the table and what it comes to."""
+        """Print the table and the verdict."""
         table = Table(title=f"{self.verb} {self.name} (seed {self.seed})", title_justify="left")
         table.add_column("figure")
         table.add_column("value", justify="right")
@@ -89,18 +94,19 @@ class Report:
             )
         console.print(table)
         count = {verdict: sum(row.verdict == verdict for row in self.rows) for verdict in (HOLDS, FAILS, NOT_COMPARED)}
-        told = ", ".join(f"{number} {verdict}" for verdict, number in count.items() if number)
+        verdicts = ", ".join(f"{number} {verdict}" for verdict, number in count.items() if number)
         missing = " (PEER_DIR names no peer to measure beside)" if count[NOT_COMPARED] else ""
-        console.print(f"{self.verb} {self.name}: {'not a pass' if self.broken() else 'pass'}: {told}{missing}\n")
+        console.print(f"{self.verb} {self.name}: {'not a pass' if self.broken() else 'pass'}: {verdicts}{missing}\n")
 
     def write(self, folder: Path) -> None:
-        """`folder`/<name>.json: the rows, and whether all of them hold."""
+        """Write `folder`/<name>.json: the rows, and whether all of them hold."""
         folder.mkdir(parents=True, exist_ok=True)
         content = {
             "name": self.name,
             "seed": self.seed,
             "holds": not self.broken(),
             "rows": list(map(asdict, self.rows)),
+            "notes": self.notes,
         }
         (folder / f"{self.name}.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 

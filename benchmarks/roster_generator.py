@@ -20,12 +20,12 @@ HEADERS = {
 
 
 def students(people: int) -> int:
-    """How many of so many people are students; each is in one class."""
+    """Return how many of so many people are students; each is in one class."""
     return int(people * STUDENTS)
 
 
 def pack(people: int) -> bytes:
-    """The zip: students with a guardian and a class each, guardians, teachers, twenty schools, two terms."""
+    """Write the zip: students with a guardian and a class each, guardians, teachers, twenty schools, two terms."""
     pupils, guardians = students(people), int(people * GUARDIANS)
     rooms = max(pupils // CLASS_SIZE, SCHOOLS)
     files = {

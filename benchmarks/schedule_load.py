@@ -1,4 +1,4 @@
-"""Ground for measuring the scheduler: schedules below the API, and somebody who takes everything that comes due."""
+"""The load of the scheduler's measurements: schedules written below the API, and a consumer of all due runs."""
 
 import asyncio
 import datetime as dt
@@ -30,22 +30,22 @@ AGES = 10**6
 SOME = 500
 SCHOOL = uuid7()
 SERVICES = ("gateway", "scheduler")
-"""Whose schemas there have to be: the gateway's for the keys that it alone may make."""
+"""Services whose schemas are needed: the gateway's for the keys, which only it may make."""
 
 
 def service_on(backing: Backing, **changes: Any) -> Service:
-    """The scheduler in this process, wired as in production."""
+    """Build the scheduler in this process, as in production."""
     environment = {name.lower(): value for name, value in backing.environment("scheduler").items()}
     return build(Settings(**(environment | changes)))
 
 
 async def prepare(backing: Backing) -> None:
-    """The topology step: the scheduler's own, and the queue that the notifier would take from."""
+    """Declare the scheduler's topology and the notifier's queue."""
     await declare(backing.amqp_url, service_on(backing).topology(), Topology(queues=(QUEUE,)))
 
 
 def request(rule: Rule) -> ScheduleRequested:
-    """What the gateway would commit; about 600 bytes on the bus when it comes due."""
+    """Return the gateway's event; its run is about 600 bytes on the bus."""
     once = {"notification_id": str(uuid7()), "task_id": str(uuid7())} if isinstance(rule, OnceRule) else {}
     message = {"kind": "general", "audience": {"school": True}, "channels": ["push", "inbox"], "title": "Excursion"}
     return ScheduleRequested(
@@ -62,7 +62,7 @@ def request(rule: Rule) -> ScheduleRequested:
 
 
 def every_second() -> ScheduleRequested:
-    """A rule that nobody is offered: a tick each second."""
+    """A rule that the API does not offer: a tick each second."""
     return request(CronRule(expression="* * * * *", seconds="*"))
 
 
@@ -72,7 +72,7 @@ def once(due: dt.datetime) -> ScheduleRequested:
 
 
 async def keys(backing: Backing, events: Iterable[ScheduleRequested]) -> None:
-    """The gateway's part: a key for each schedule, that its texts are sealed with."""
+    """Make the keys that seal the texts of schedules, as the gateway does."""
     database = Database(backing.environment("gateway")["DATABASE_URL"], "gateway")
     await database.open()
     try:
@@ -92,7 +92,7 @@ async def add(service: Service, backing: Backing, events: Sequence[ScheduleReque
 
 
 async def publish(url: str, events: Iterable[ScheduleRequested]) -> None:
-    """Ask for schedules as the gateway's relay would."""
+    """Publish requests for schedules, as the gateway's relay does."""
     async with await aio_pika.connect(url) as connection:
         channel = await connection.channel()
         exchange = await channel.get_exchange(EVENTS, ensure=False)
@@ -108,7 +108,7 @@ async def publish(url: str, events: Iterable[ScheduleRequested]) -> None:
 
 
 def grow(admin_url: str, template: UUID, count: int, due: str) -> None:
-    """`count` copies of a single run, due at a SQL expression of `n`, in one statement."""
+    """Insert `count` copies of a single run, due at a SQL expression of `n`, in one statement."""
     columns = "school_id, emits, state, rule, timezone, catch_up, max_age_seconds, payload, directory_version"
     more = "requested_at, simple, fire_until, headers, data"
     with psycopg.connect(admin_url, autocommit=True) as connection:
@@ -125,13 +125,13 @@ def grow(admin_url: str, template: UUID, count: int, due: str) -> None:
 
 @dataclass
 class Taken:
-    """Everything that came due, by message id: what a consumer's inbox would let through."""
+    """The consumed runs by message id, as a consumer's inbox accepts them."""
 
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
     repeats: int = 0
 
     def take(self, headers: dict[str, Any], body: bytes) -> None:
-        """Note one message; the same id again is a repeat on the wire, which an inbox drops."""
+        """Add one message; the same id again is a repeat on the wire, which an inbox drops."""
         ident = str(headers["ce-id"])
         if ident in self.runs:
             self.repeats += 1
@@ -146,7 +146,7 @@ class Taken:
         }
 
     def of(self, schedules: Iterable[UUID]) -> dict[UUID, list[dict[str, Any]]]:
-        """Runs by schedule, for these schedules."""
+        """Return the runs of these schedules, by schedule."""
         found: dict[UUID, list[dict[str, Any]]] = {schedule: [] for schedule in schedules}
         for run in self.runs.values():
             if run["schedule"] in found:
@@ -154,11 +154,11 @@ class Taken:
         return found
 
     def late(self, percent: float) -> float:
-        """Seconds from due to taken off the queue, at a percentile."""
+        """Return the seconds from due to consumed, at a percentile."""
         return _at(percent, (run["late"] for run in self.runs.values()))
 
     def fired_late(self, percent: float) -> float:
-        """Seconds from due to fired, by the database's clock, at a percentile."""
+        """Return the seconds from due to fired, by the database's clock, at a percentile."""
         return _at(percent, ((run["fired"] - run["due"]).total_seconds() for run in self.runs.values()))
 
 
@@ -169,7 +169,7 @@ def _at(percent: float, values: Iterable[float]) -> float:
 
 @asynccontextmanager
 async def taking(url: str) -> AsyncIterator[Taken]:
-    """Takes what comes due off the notifier's queue for as long as it lasts."""
+    """Consume due runs from the notifier's queue until the body ends."""
     taken = Taken()
 
     async def take(message: aio_pika.abc.AbstractIncomingMessage) -> None:

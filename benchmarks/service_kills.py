@@ -1,6 +1,6 @@
-"""Gateway, notifier and scheduler die at random while requests come in: what was answered 202 comes to its end.
+"""Gateway, notifier and scheduler die at random under requests: each request that was answered 202 is completed.
 
-Each request is put with a key of its own until it is answered, as an app would; two thirds are for now, one third for
+Each request is sent with its own key until it is answered, as an app would; two thirds are for now, one third for
 some seconds later. Afterwards rows, tasks, invariants and the providers' own counts are compared.
 """
 
@@ -53,7 +53,7 @@ DEAD: LiteralString = "SELECT count(*) AS n FROM gateway.failure"
 
 @dataclass
 class Asked:
-    """What was answered 202."""
+    """The requests that were answered 202."""
 
     notifications: set[UUID] = field(default_factory=set)
     tasks: set[UUID] = field(default_factory=set)
@@ -69,7 +69,7 @@ async def run(lab: Lab, report: Report) -> None:
         school = notifier_load.add_school(system, PEOPLE)
         asked = Asked()
         asking = asyncio.create_task(_ask(system, school, asked, seconds))
-        report.told("services killed with -9, every 0.2 to 1.2 s", await _kill(lab, system, seconds), "kills")
+        report.figure("services killed with -9, every 0.2 to 1.2 s", await _kill(lab, system, seconds), "kills")
         await asking
         await _ended(lab, system, asked)
         await _judge(system, report, asked)
@@ -77,7 +77,7 @@ async def run(lab: Lab, report: Report) -> None:
 
 
 async def _ask(system: System, school: UUID, asked: Asked, seconds: int) -> None:
-    """Requests at an even pace, each on its own; returns when all are answered."""
+    """Send requests at an even pace, each on its own; returns when all are answered."""
     bearer = Bearer(lambda: tokens.make(system.backing.keys / "signing.pem", "platform_admin"))
     async with httpx.AsyncClient(base_url=system.url, auth=bearer, timeout=10) as client, asyncio.TaskGroup() as group:
         for turn in range(int(seconds / EVERY)):
@@ -103,12 +103,12 @@ async def _until_answered(client: httpx.AsyncClient, school: UUID, asked: Asked,
         with contextlib.suppress(httpx.TransportError):
             answer = await client.post("/v1/notifications", json=wanted, headers=headers)
             if answer.status_code == httpx.codes.ACCEPTED:
-                told = answer.json()
-                asked.notifications.add(UUID(told["notification_id"]))
-                asked.tasks.add(UUID(told["task_id"]))
+                ids = answer.json()
+                asked.notifications.add(UUID(ids["notification_id"]))
+                asked.tasks.add(UUID(ids["task_id"]))
                 return
             if answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY and due <= dt.datetime.now(dt.UTC):
-                # Its time came before anybody took it (a key that was taken answers 202): it is put for another time.
+                # Its time passed before a gateway accepted it (an accepted key answers 202): it gets another time.
                 asked.overtaken += 1
                 headers.clear()
             elif answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR and answer.status_code != BUSY:
@@ -119,7 +119,7 @@ async def _until_answered(client: httpx.AsyncClient, school: UUID, asked: Asked,
 
 
 async def _kill(lab: Lab, system: System, seconds: int) -> int:
-    """SIGKILL to a random service every 0.2 to 1.2 s, whatever it is at; each is started again at once."""
+    """Send SIGKILL to a random service every 0.2 to 1.2 s; each is started again at once."""
     kills, end, again = 0, time.monotonic() + seconds, set()
     while time.monotonic() < end:
         await asyncio.sleep(lab.dice.uniform(0.2, 1.2))
@@ -134,7 +134,7 @@ async def _kill(lab: Lab, system: System, seconds: int) -> int:
 
 
 async def _again(system: System, name: str) -> None:
-    """Killed on its way up, the next one is on its way as well."""
+    """Start it again; if it was killed while starting, the next start is under way as well."""
     with contextlib.suppress(KilledWhileStarting):
         await system.fleet.again(name)
 
@@ -158,12 +158,12 @@ async def _judge(system: System, report: Report, asked: Asked) -> None:
     wanted = len(asked.notifications)
     rows = system.rows(ROWS)[0]
     calls = {name: system.stats(name) for name in ("fcm", "smtp")}
-    report.told("answered 202", wanted, "requests")
-    report.told("put again with the same key", asked.repeats, "times")
-    report.told("put for another time, theirs having come untaken", asked.overtaken, "times")
-    report.told("attempts without outcome", rows["unknown"], "deliveries")
+    report.figure("answered 202", wanted, "requests")
+    report.figure("sent again with the same key", asked.repeats, "times")
+    report.figure("sent for another time, because theirs had passed", asked.overtaken, "times")
+    report.figure("attempts without outcome", rows["unknown"], "deliveries")
     ended = system.rows(ENDED, list(asked.notifications))[0]["n"]
-    report.exactly("promise 01: answered 202, not told to its end", wanted - ended, "requests", 0)
+    report.exactly("promise 01: answered 202, not completed", wanted - ended, "requests", 0)
     done = await eventually(lambda: _done(system, asked), lambda n: n == wanted, within=30)
     report.exactly("promise 01: answered 202, task not succeeded", wanted - done, "tasks", 0)
     report.exactly("promise 01: notifications beyond one a request", rows["notifications"] - wanted, "", 0)
@@ -173,7 +173,7 @@ async def _judge(system: System, report: Report, asked: Asked) -> None:
     made = sum(each["calls_total"] for each in calls.values())
     report.exactly("promise 02: calls beyond attempts", max(0, made - rows["attempts"]), "calls", 0)
     twice = sum(each["duplicates"] for each in calls.values())
-    report.told("told twice, with the same replacing tag or Message-ID", twice, "messages")
+    report.figure("sent twice, with the same replacing tag or Message-ID", twice, "messages")
     report.exactly("rule 16: dead letters", system.rows(DEAD)[0]["n"], "", 0)
     report.exactly("rule 13: rows that break an invariant, as exported", await _violations(system), "rows", 0)
 
@@ -183,7 +183,7 @@ async def _done(system: System, asked: Asked) -> int:
 
 
 async def _violations(system: System) -> float:
-    """The sum over all services, once each has counted after the last kill."""
+    """Return the sum over all services, once each has counted after the last kill."""
     found = []
     await asyncio.sleep(3)
     async with httpx.AsyncClient() as client:
@@ -198,7 +198,7 @@ async def _violations(system: System) -> float:
 
 
 async def _back(system: System, report: Report, rounds: int) -> None:
-    """From SIGKILL to a service that says it is ready: database, broker, topology and consumers."""
+    """Return the seconds from SIGKILL to ready: database, broker, topology and consumers."""
     took: dict[str, float] = {}
     for name in SERVICES * rounds:
         system.kill(name)

@@ -46,17 +46,17 @@ WHERE (t.epoch, t.version) < (excluded.epoch, excluded.version)
 
 PADDING = {"push": {"accepted": 1200, "failed": 3, "suppressed": 40}, "mail": {"accepted": 1100, "failed": 1}}
 RESULT = {"planned": 2344, "accepted": 2300, "failed": 4, "suppressed": 40}
-"""With these a message is about 330 bytes, as our events are."""
+"""With these a message has about 330 bytes, like our events."""
 
 
 def request() -> NotificationCompleted:
-    """An event that a reaction takes."""
+    """Return an event for a reaction."""
     ids = [uuid.uuid4() for _ in range(3)]
     return NotificationCompleted(notification_id=ids[0], school_id=ids[1], task_id=ids[2], counts=PADDING)
 
 
 def fact(task_id: uuid.UUID, school_id: uuid.UUID) -> TaskChanged:
-    """An event that a projection takes."""
+    """Return an event for a projection."""
     return TaskChanged(
         task_id=task_id,
         school_id=school_id,
@@ -69,7 +69,7 @@ def fact(task_id: uuid.UUID, school_id: uuid.UUID) -> TaskChanged:
 
 
 def message(event: Event) -> Message:
-    """What the relay would send for an event."""
+    """Return the message that the relay sends for an event."""
     return Message(event.topic, dict(Envelope.of(event, SERVICE).headers()), event.model_dump_json().encode())
 
 
@@ -96,14 +96,14 @@ async def project(events: Sequence[Event], tx: UnitOfWork) -> None:
 
 
 class Ground:
-    """Makes services on one backing and looks at what they did."""
+    """Makes services on one backing and counts their results."""
 
     def __init__(self, backing: Backing) -> None:
         self.backing = backing
         self.url = backing.amqp_url
 
     async def prepare(self, service: Service | None = None) -> None:
-        """Tables, and the topology of `service`, or of one that reacts and projects as usual."""
+        """Make tables, and the topology of `service`, or of one that reacts and projects as usual."""
         configure_logs("bench", "ERROR", "json")
         await self.admin(TABLES)
         if service is None:
@@ -113,7 +113,7 @@ class Ground:
         await declare(self.url, service.topology())
 
     def service(self, **changes: Any) -> Service:
-        """A service with nothing registered yet."""
+        """Build a service without handlers."""
         environment = {name.lower(): value for name, value in self.backing.environment(SERVICE).items()}
         return Service(SERVICE, ServiceSettings.model_validate(environment | changes))
 
@@ -123,29 +123,29 @@ class Ground:
             await connection.execute(statements)
 
     async def clear(self) -> None:
-        """Forget all rows and offsets."""
+        """Delete all rows and offsets."""
         await self.admin(CLEAR)
 
     async def purge(self, queue: str) -> None:
-        """Forget all messages of a queue."""
+        """Delete all messages of a queue."""
         async with await aio_pika.connect(self.url) as connection:
             channel = await connection.channel()
             await (await channel.get_queue(queue, ensure=False)).purge()
 
     @asynccontextmanager
     async def running(self, service: Service) -> AsyncIterator[Service]:
-        """The service runs, and does not have to be ready yet."""
+        """Run the service until the body ends; it may not be ready yet."""
         async with service.runtime.running():
             yield service
 
 
 async def ready(service: Service) -> None:
-    """Wait until it is."""
+    """Wait until it is ready."""
     await eventually(service.runtime.not_ready, lambda reasons: reasons == [], within=30)
 
 
 async def until(done: Callable[[], bool], within: float = 120.0) -> None:
-    """As `eventually`, with a fine step: what is waited for is timed."""
+    """As `eventually`, with a fine step, because the wait is measured."""
     async with asyncio.timeout(within):
         while not done():
             await asyncio.sleep(POLL)

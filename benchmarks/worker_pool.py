@@ -14,7 +14,7 @@ LOOK = 0.02
 
 
 class Workers:
-    """So many processes of `benchmarks.worker_process`; whoever has died is missed until `again` or `tended`."""
+    """So many processes of `benchmarks.worker_process`; one that has died is missing until `again` or `tended`."""
 
     def __init__(self, count: int, environment: Mapping[str, str], log: Path) -> None:
         self._context = multiprocessing.get_context("forkserver")
@@ -26,7 +26,7 @@ class Workers:
         self.started = 0
 
     def again(self) -> int:
-        """Start those that are not there; returns how many."""
+        """Start those that are missing; returns how many."""
         gone = [n for n in range(self.count) if n not in self._processes or not self._processes[n].is_alive()]
         for number in gone:
             process = self._context.Process(
@@ -39,23 +39,23 @@ class Workers:
 
     @property
     def pids(self) -> list[int]:
-        """Of those that are there."""
+        """The process ids of those that run."""
         return [process.pid for process in self._processes.values() if process.pid]
 
     def kill(self, number: int) -> None:
-        """SIGKILL, and wait for its end."""
+        """Send SIGKILL, and wait for its end."""
         process = self._processes.pop(number)
         process.kill()
         process.join()
         process.close()
 
     def kill_all(self) -> None:
-        """Nobody is left."""
+        """Kill all that are left."""
         for number in list(self._processes):
             self.kill(number)
 
     async def killing(self, lab: Lab, seconds: float) -> int:
-        """SIGKILL to a random one every 0.2 to 1.2 s, started again at once; returns how many."""
+        """Send SIGKILL to a random one every 0.2 to 1.2 s, and start it again at once; returns how many."""
         kills, loop = 0, asyncio.get_running_loop()
         end = loop.time() + seconds
         while loop.time() < end:
@@ -67,7 +67,7 @@ class Workers:
 
     @asynccontextmanager
     async def tended(self) -> AsyncIterator[None]:
-        """Whoever dies is started again at once, as a supervisor would."""
+        """Start each that dies again at once, as a supervisor would."""
 
         async def tend() -> None:
             while True:

@@ -1,4 +1,4 @@
-"""A service to be killed: it reacts, emits, projects, does errands, keeps dead letters, and writes down each of these.
+"""A service to be killed: it reacts, emits, projects, does errands, stores dead letters, and records each of these.
 
 Its processes are forked from one that has imported everything: they work within a third of a second, so that kills at
 the pace of the promise meet work and not imports.
@@ -29,9 +29,9 @@ from shared.transactions.outbox import WorkPermit
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 POISON = ({"poison": {"drops": 1}}, {"poison": {"drops": 2}})
-"""What no handler can take, as it finds out before it runs a statement, or after."""
+"""Names of messages that a handler refuses, before it runs a statement, or after."""
 DEADLY = {"deadly": {"drops": 1}}
-"""What takes the worker with it, until it is cured."""
+"""The name of a message that kills its worker, until it is cured."""
 LANE = "errands"
 
 TABLES = """
@@ -44,7 +44,7 @@ CREATE TABLE notifier.cured (task_id uuid);
 GRANT ALL ON ALL TABLES IN SCHEMA notifier TO notifier_worker;
 GRANT ALL ON ALL SEQUENCES IN SCHEMA notifier TO notifier_worker;
 """
-"""Without a key, so that what is done twice is seen twice; letters come at least once and are kept once."""
+"""Tables without a key, so that work that is done twice shows; letters arrive at least once and are stored once."""
 
 HANDLED = "INSERT INTO handled VALUES (%(task)s, %(worker)s)"
 PROJECTED = "INSERT INTO projected (task_id) SELECT * FROM unnest(%(tasks)s::uuid[])"
@@ -68,7 +68,7 @@ class Errand(WorkPermit):
 
 
 async def handle(event: NotificationCompleted, tx: UnitOfWork) -> None:
-    """A row and an event; poison fails before the row or after it, the deadly kills."""
+    """Write a row and an event; poison fails before the row or after it, a deadly message kills."""
     if event.counts == POISON[0]:
         raise ValueError
     if event.counts == DEADLY and await tx.row(CURED, {"task": event.task_id}) is None:
@@ -80,12 +80,12 @@ async def handle(event: NotificationCompleted, tx: UnitOfWork) -> None:
 
 
 async def remember(events: Sequence[Event], tx: UnitOfWork) -> None:
-    """Append what the log says."""
+    """Append the events of the log."""
     await tx.execute(PROJECTED, {"tasks": [event.subject for event in events]})
 
 
 async def run_errand(permit: Errand, cause: Envelope, transactions: UnitOfWorkFactory) -> None:
-    """Note that it ran, once for each message."""
+    """Append a row for each message."""
     async with transactions.handle(LANE, [cause]) as new:
         if (tx := new.pop(cause.id, None)) is not None:
             await tx.execute(RAN, {"number": permit.number, "worker": os.getpid()})
@@ -108,7 +108,7 @@ async def keep(letter: DeadLetter, tx: UnitOfWork) -> None:
 
 
 def register(service: Service) -> Service:
-    """All that a worker does."""
+    """Build the service of a worker."""
     service.on(NotificationCompleted, handle)
     service.project("remember", (TaskChanged,), remember)
     service.work(Errand, run_errand, [LANE])
@@ -117,7 +117,7 @@ def register(service: Service) -> Service:
 
 
 def main(environment: Mapping[str, str], log: Path) -> None:
-    """A worker's process, until it is killed; it does not outlive the process that started it."""
+    """Run a worker's process until it is killed; it does not outlive the process that started it."""
     written = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(written, 1)
     os.dup2(written, 2)

@@ -45,7 +45,7 @@ async def test_smoke(lab, verb, name):
 def test_a_bound_that_does_not_hold_is_no_pass(tmp_path):
     report = Report("bench", "made-up", 1)
     report.at_least("fast", 0.9, "×", 0.8)
-    report.told("size", 330, "bytes")
+    report.figure("size", 330, "bytes")
     assert report.broken() == []
     report.at_most("slow", 20, "ms", 15)
     report.exactly("promise 03: lost", 1, "events", 0)
@@ -60,10 +60,13 @@ def test_a_bound_that_does_not_hold_is_no_pass(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
-    [(["accuracy"], "No extraction is measured yet"), (["bench", "--only", "nonsense"], "ONLY=nonsense is none")],
+    ("arguments", "message"),
+    [
+        (["accuracy", "--only", "nonsense"], "accuracy knows files; ONLY=nonsense is none"),
+        (["bench", "--only", "nonsense"], "ONLY=nonsense is none"),
+    ],
 )
-def test_a_scenario_that_is_not_there_is_an_error(arguments, told, monkeypatch, capsys):
+def test_a_scenario_that_is_not_there_is_an_error(arguments, message, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["benchmarks", *arguments, "--results", "r", "--folder", "f", "--outside", "o"])
     assert main() == 1
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err

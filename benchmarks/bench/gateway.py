@@ -1,7 +1,7 @@
-"""The door: POST /v1/notifications beside a bare FastAPI endpoint with one CTE, and live streams that are idle.
+"""The gateway: POST /v1/notifications beside a bare FastAPI endpoint with one CTE, and live streams that are idle.
 
-The gateway runs as its own process, with sign-in, idempotency and row-level security, and nobody takes what it
-publishes; the bare endpoint as another, on the same PostgreSQL. One client in this process asks both in turn. With
+The gateway runs as its own process, with sign-in, idempotency and row-level security, without a consumer of its
+events; the bare endpoint as another, on the same PostgreSQL. One client in this process asks both in turn. With
 PEER_DIR two gateways are measured beside the peer's two processes, by the peer's own client.
 """
 
@@ -42,7 +42,7 @@ async def run(lab: Lab, report: Report) -> None:
         url = system.url
         school, person = await asyncio.to_thread(_school, system.backing.admin_url)
         token = sign(system.backing.keys.joinpath("signing.pem").read_bytes(), _claims(school), dt.timedelta(hours=1))
-        # Before any load: memory that a load leaves free would hide what the streams take.
+        # Before any load: memory that a load leaves free would hide the memory of the streams.
         await _streams(lab, report, system, url, token)
         port = pick(("bare",))["bare"]
         command = [sys.executable, "-m", "benchmarks.baseline_endpoint", system.backing.admin_url, str(port)]
@@ -61,7 +61,7 @@ def _claims(school: UUID) -> Claims:
 
 
 def _school(dsn: str) -> tuple[UUID, UUID]:
-    """A school with one person."""
+    """Add a school with one person."""
     school, person = uuid4(), uuid4()
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SET search_path = gateway")
@@ -87,7 +87,7 @@ async def _up(url: str) -> None:
 
 
 async def _posts(lab: Lab, report: Report, url: str, port: int, token: str, person: UUID) -> None:
-    """One process of ours and one of the bare endpoint, asked in turn by this one."""
+    """Measure one process of ours and one of the bare endpoint, asked in turn by this one."""
     content, rates, delays = http_load.body(person), _Rates(), list[float]()
     gateway_port, count = urlsplit(url).port or 0, lab.size(3_000, 60)
 
@@ -103,14 +103,14 @@ async def _posts(lab: Lab, report: Report, url: str, port: int, token: str, pers
                 rate, _ = await http_load.load(port, lambda: http_load.request(content), count)
             rates.add(which, rate)
             lab.say(f"{which}: {rate:,.0f}/s")
-    report.told("bare endpoint with one CTE", rates.median("bare"), "requests/s")
-    report.told("POST /v1/notifications", rates.median("ours"), "requests/s")
-    report.told("POST /v1/notifications, p99", sorted(delays)[len(delays) * 99 // 100] * 1000, "ms")
+    report.figure("bare endpoint with one CTE", rates.median("bare"), "requests/s")
+    report.figure("POST /v1/notifications", rates.median("ours"), "requests/s")
+    report.figure("POST /v1/notifications, p99", sorted(delays)[len(delays) * 99 // 100] * 1000, "ms")
     report.at_least("POST / bare", rates.median("ours") / rates.median("bare"), "×", 0.7)
 
 
 class _Rates(defaultdict[str, list[float]]):
-    """Requests per second, by who answered."""
+    """Requests per second of each server."""
 
     def __init__(self) -> None:
         super().__init__(list)
@@ -123,7 +123,7 @@ class _Rates(defaultdict[str, list[float]]):
 
 
 async def _beside_the_peer(lab: Lab, report: Report, system: System, token: str, person: UUID) -> None:
-    """Two processes each, as the peer's script starts them, asked in turn by wrk over 32 connections."""
+    """Measure two processes each, as the peer's script starts them, asked in turn by wrk over 32 connections."""
     if lab.peer is None or not lab.full:
         report.times_peer("POST / the peer's", 0, None, 4)
         return
@@ -141,16 +141,16 @@ async def _beside_the_peer(lab: Lab, report: Report, system: System, token: str,
             rates.add("peer", float(found[1]))
             rates.add("ours", await http_load.wrk(ports, content, token, SECONDS_EACH))
             lab.say(f"peer: {rates['peer'][-1]:,.0f}/s, ours: {rates['ours'][-1]:,.0f}/s")
-            # What is still to be published is not the next turn's to bear.
+            # Publishing what is left must not slow the next turn.
             await eventually(lambda: asyncio.to_thread(system.rows, LEFT), lambda rows: rows[0]["n"] == 0, within=120)
     await system.fleet.stop("gateway-2")
-    report.told("the peer's POST, two processes", rates.median("peer"), "requests/s")
-    report.told("POST /v1/notifications, two processes", rates.median("ours"), "requests/s")
+    report.figure("the peer's POST, two processes", rates.median("peer"), "requests/s")
+    report.figure("POST /v1/notifications, two processes", rates.median("ours"), "requests/s")
     report.times_peer("POST / the peer's", rates.median("ours"), rates.median("peer"), 4)
 
 
 async def _streams(lab: Lab, report: Report, system: System, url: str, token: str) -> None:
-    """Memory and processor time of a gateway with many streams that say nothing."""
+    """Measure memory and processor time of a gateway with many idle streams."""
     count, pid = lab.size(STREAMS, 20), system.fleet.pid("gateway")
     before, port = _resident(pid), urlsplit(url).port or 0
     idle = await _processor(pid, lab.size(SETTLE_SECONDS, 1))

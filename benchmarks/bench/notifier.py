@@ -1,4 +1,4 @@
-"""How fast people are told, what that costs, and that one school's bulk holds up nobody else.
+"""The speed of notifying people, its processor time, and that one school's bulk delays no other school.
 
 The peer is the seed as its author meant it (Django and Celery): `PEER_DIR` names its folder. Bounds: more than twice as
 many people a second and sends a CPU-second as the peer; an urgent notice of another school is later by ≤ 1 s (p99) in
@@ -19,7 +19,7 @@ from cli.testing.system import System
 CHANNELS = ("push", "mail")
 PEER_RUNS = 3
 BESIDE = {
-    "people told a second": ("users_per_s", "people/s"),
+    "people notified a second": ("users_per_s", "people/s"),
     "sends a CPU-second of the notifier": ("sends_per_worker_cpu_s", "sends"),
 }
 """Ours → the peer's name for the same, and its unit."""
@@ -35,19 +35,19 @@ async def run(lab: Lab, report: Report) -> None:
     ours = {row.name: row.value or 0.0 for row in report.rows}
     for name, (theirs, unit) in BESIDE.items():
         if theirs in peer:
-            report.told(f"the peer's {name}", peer[theirs], unit)
+            report.figure(f"the peer's {name}", peer[theirs], unit)
         report.times_peer(f"{name}, beside Celery", ours[name], peer.get(theirs), 2)
 
 
 async def _throughput(lab: Lab, report: Report, system: System) -> None:
     people = lab.size(1_000, 100)
     school = notifier_load.add_school(system, people)
-    await notifier_load.tell(system, school)  # connections and caches are warm in what counts
-    runs = [await notifier_load.tell(system, school) for _ in range(lab.size(5, 1))]
+    await notifier_load.notify(system, school)  # warms connections and caches before the measurement
+    runs = [await notifier_load.notify(system, school) for _ in range(lab.size(5, 1))]
     middle = sorted(runs, key=lambda each: each.seconds)[len(runs) // 2]
-    report.told("people of a bulk, push and mail", people, "")
-    report.told("people told a second", people / middle.seconds, "people/s")
-    report.told("sends a CPU-second of the notifier", 2 * people / middle.cpu, "sends")
+    report.figure("people of a bulk, push and mail", people, "")
+    report.figure("people notified a second", people / middle.seconds, "people/s")
+    report.figure("sends a CPU-second of the notifier", 2 * people / middle.cpu, "sends")
     seen = [notifier_load.counts(system, each.notification) for each in runs]
     wrong = sum(each != {channel: {"accepted": people} for channel in CHANNELS} for each in seen)
     report.exactly("promise 01: bulks that do not add up", wrong, "", 0)
@@ -58,25 +58,25 @@ async def _fairness(lab: Lab, report: Report, system: System) -> None:
     crowd, other, one = (notifier_load.add_school(system, n) for n in (big, small, 1))
     own = await _usual(system, other, lab.size(3, 1))
     quiet, _ = await _urgent(system, one, notices)
-    # when the big one is under way
-    bulk = asyncio.create_task(notifier_load.tell(system, crowd))
+    # while the big one is being sent
+    bulk = asyncio.create_task(notifier_load.notify(system, crowd))
     await asyncio.sleep(lab.size(5, 1))
     beside = await _usual(system, other, lab.size(3, 1))
     busy, stages = await _urgent(system, one, notices)
     report.at_least("bulk still under way afterwards", float(not bulk.done()), "", 1)
-    told = await bulk
-    report.told("bulk beside which it is measured", big, "people")
-    report.told("that bulk", big / told.seconds, "people/s")
+    sent = await bulk
+    report.figure("bulk beside which it is measured", big, "people")
+    report.figure("that bulk", big / sent.seconds, "people/s")
     for channel in CHANNELS:
         late = _p99(busy[channel]) - _p99(quiet[channel])
-        report.told(f"urgent notice alone, {channel}, p99", 1000 * _p99(quiet[channel]), "ms")
+        report.figure(f"urgent notice alone, {channel}, p99", 1000 * _p99(quiet[channel]), "ms")
         report.at_most(f"urgent notice later by, {channel}, p99", max(0.0, late), "s", 1.0)
     for stage, seconds in stages.items():
-        report.told(f"urgent notice beside it: until {stage}, p99", 1000 * _p99(seconds), "ms")
-    report.told(f"bulk of {small} alone", own, "s")
+        report.figure(f"urgent notice beside it: until {stage}, p99", 1000 * _p99(seconds), "ms")
+    report.figure(f"bulk of {small} alone", own, "s")
     report.at_most("the same beside the big one", beside / own, "× its own time", 2.0)
     lost = sum(
-        big - notifier_load.counts(system, told.notification)[channel].get("accepted", 0) for channel in CHANNELS
+        big - notifier_load.counts(system, sent.notification)[channel].get("accepted", 0) for channel in CHANNELS
     )
     report.exactly("promise 01: of the big bulk not accepted", lost, "", 0)
     twice = sum(system.stats(name)["duplicates"] for name in ("fcm", "smtp"))
@@ -84,12 +84,12 @@ async def _fairness(lab: Lab, report: Report, system: System) -> None:
 
 
 async def _usual(system: System, school: UUID, times: int) -> float:
-    """Seconds that it takes to tell a school, the median."""
-    return median([(await notifier_load.tell(system, school)).seconds for _ in range(times)])
+    """Return the median of the seconds that a bulk of a school takes."""
+    return median([(await notifier_load.notify(system, school)).seconds for _ in range(times)])
 
 
 async def _urgent(system: System, school: UUID, notices: int) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Delays of urgent notices to one person, by channel; and by stage."""
+    """Return the delays of urgent notices to one person, by channel and by stage."""
     sent = []
     for _ in range(notices):
         sent.append(await notifier_load.send(system, school, urgent=True))
@@ -99,7 +99,7 @@ async def _urgent(system: System, school: UUID, notices: int) -> tuple[dict[str,
         if all(len(each) == notices for each in found.values()):
             return found, notifier_load.stages(system, sent)
         await asyncio.sleep(0.2)
-    raise AssertionError("an urgent notice was not told within 40 s")
+    raise AssertionError("an urgent notice was not delivered within 40 s")
 
 
 def _p99(values: list[float]) -> float:
@@ -107,7 +107,7 @@ def _p99(values: list[float]) -> float:
 
 
 async def _peer(lab: Lab) -> dict[str, float]:
-    """The peer's figures for one bulk of 1,000 people, push and mail; empty without a peer."""
+    """Return the peer's figures for one bulk of 1,000 people, push and mail; empty without a peer."""
     if lab.peer is None or not lab.full:
         return {}
     lab.say("the peer's turn")
@@ -118,7 +118,7 @@ async def _peer(lab: Lab) -> dict[str, float]:
 
 
 def _best(result: Path) -> dict[str, float]:
-    """Of each figure the median of the runs with one number of worker processes, whichever number served it best."""
+    """Return the median of each figure over the runs with the number of worker processes that was the best for it."""
     rows = json.loads(result.read_text())
     found = {}
     for name, _ in BESIDE.values():

@@ -1,4 +1,4 @@
-"""A whole roster: how long until 100,000 people are in, with the relay at work beside it, and until all is published.
+"""A whole roster: the time until 100,000 people are imported while the relay runs, and until all is published.
 
 The gateway runs in this process, as in production: the importer, the relay and the loop share one core.
 """
@@ -42,20 +42,20 @@ async def run(lab: Lab, report: Report) -> None:
             lab.say(f"{people:,} people imported in {first:.1f} s")
             published = first + await _drained(service)
             report.at_most(f"{people:,} people imported, relay beside it", first, "s", 60)
-            report.told("… and every event confirmed by the broker", published, "s")
+            report.figure("… and every event confirmed by the broker", published, "s")
             report.at_most("memory of the process at its peak, more than before", _peak() - before, "MB", 300)
             report.at_most("the same upload again, nothing changed", await _imported(service, upload), "s", 20)
             found = (await _rows(service, FOUND))[0]
             pupils = roster_generator.students(people)
             report.exactly("people", found["people"], "", people)
-            report.exactly("students told of, once each", found["students"], "", pupils)
+            report.exactly("students published, once each", found["students"], "", pupils)
             report.exactly("rows rejected", found["rejected"], "", 0)
             # A position for each school, calendar, person and student; each belongs to one school here.
             report.exactly("positions given", found["positions"], "", people + pupils + 2 * roster_generator.SCHOOLS)
 
 
 async def _imported(service: Service, upload: bytes) -> float:
-    """Seconds from the commit of an upload to the commit that ends its import."""
+    """Return the seconds from the commit of an upload to the commit that ends its import."""
     task = uuid4()
     async with service.transactions.begin() as tx:
         await job.open_import(tx, task, io.BytesIO(upload))

@@ -1,4 +1,4 @@
-"""How late a run is with many pending, how fast a backlog is released or made up, how fast schedules are added.
+"""The delay of a run with many pending, and the rates of releasing a backlog, of missed ticks, and of new schedules.
 
 The scheduler runs in this process on uvloop, as in production; due times are the database's, on this machine.
 """
@@ -30,14 +30,14 @@ RUNS = "SELECT sum(runs)::int AS runs FROM schedule WHERE NOT simple"
 
 
 class Turns:
-    """The longest time that the loop gave nobody else a turn, in milliseconds."""
+    """The longest time that the loop was blocked, in milliseconds."""
 
     def __init__(self) -> None:
         self.longest = 0.0
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
-        """Watch while it lasts."""
+        """Watch until cancelled."""
         task = asyncio.create_task(self._watch())
         try:
             yield
@@ -62,17 +62,17 @@ async def run(lab: Lab, report: Report) -> None:
         service = schedule_load.service_on(backing)
         await service.database.open()
         try:
-            # The best round: what else the disk has to do is not the scheduler's. One connection waits for each sync.
+            # The best round: other load of the disk is not the scheduler's. One connection waits for each sync.
             added = max([await _add(service, lab.size(2000, 50)) for _ in range(ROUNDS)])
             report.at_least("added one by one on one connection, best of 4 rounds", added, "schedules/s", 1500)
             beside = sum(await asyncio.gather(*(_add(service, lab.size(2000, 50)) for _ in range(REPLICAS))))
-            report.told("the same on two connections side by side", beside, "schedules/s")
+            report.figure("the same on two connections side by side", beside, "schedules/s")
             lab.say(f"added one by one: {added:,.0f}/s, side by side {beside:,.0f}/s")
             released = await _release(service, backing, lab.size(100_000, 2000), releasing)
             report.at_least("backlog released", released, "schedules/s", 15_000)
             lab.say(f"backlog released: {released:,.0f}/s")
             made_up = await _make_up(service, backing, lab.size(400, 10), making_up)
-            report.told("missed ticks of repeating ones made up", made_up, "ticks/s")
+            report.figure("missed ticks of repeating ones made up", made_up, "ticks/s")
         finally:
             await service.database.close()
     with lab.backing(schedule_load.SERVICES) as backing:
@@ -85,20 +85,20 @@ async def run(lab: Lab, report: Report) -> None:
             async with on_time.watched():
                 await asyncio.sleep(lab.size(30, 3) + 2)
                 await eventually(missing, lambda n: n == 0, within=30)
-        report.told("pending", pending, "schedules")
-        report.told("measured", len(taken.runs), "runs")
+        report.figure("pending", pending, "schedules")
+        report.figure("measured", len(taken.runs), "runs")
         report.exactly(
             "promise 06: fired before its time", sum(r["fired"] < r["due"] for r in taken.runs.values()), "", 0
         )
-        report.told("due → taken off the queue, p50", taken.late(50) * 1000, "ms")
-        report.at_most("promise 06: due → taken off the queue, p99", taken.late(99) * 1000, "ms", 250)
+        report.figure("due → consumed, p50", taken.late(50) * 1000, "ms")
+        report.at_most("promise 06: due → consumed, p99", taken.late(99) * 1000, "ms", 250)
     report.at_most("longest turn of the loop, releasing a backlog", releasing.longest, "ms", 50)
     report.at_most("the same, making up missed ticks", making_up.longest, "ms", 50)
     report.at_most("the same, running on time", on_time.longest, "ms", 50)
 
 
 async def _add(service: Service, count: int) -> float:
-    """One statement and one commit each, on one connection, armed as a request would be."""
+    """Add schedules by one statement and one commit each, on one connection, as a request does."""
     due = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
     events = [schedule_load.once(due) for _ in range(count)]
     async with service.database.worker() as connection:
@@ -111,7 +111,7 @@ async def _add(service: Service, count: int) -> float:
 
 
 async def _release(service: Service, backing: Backing, count: int, turns: Turns) -> float:
-    """All due at once; replicas claim them side by side. Released: fired, and its message in the outbox, committed."""
+    """Release schedules that are all due at once, by several replicas. Released: fired, with a committed outbox row."""
     template = schedule_load.once(dt.datetime.now(dt.UTC) + dt.timedelta(days=1))
     await schedule_load.add(service, backing, [template])
     due = "clock_timestamp() - interval '1 minute' + n * interval '1 microsecond'"
@@ -131,7 +131,7 @@ async def _replica(service: Service) -> int:
 
 
 async def _make_up(service: Service, backing: Backing, count: int, turns: Turns) -> float:
-    """Nobody was there for an hour: each minute's tick of many repeating ones is told, none left out."""
+    """Make up an hour without a scheduler: each minute's tick of many repeating schedules is fired."""
     since = dt.datetime.now(dt.UTC) - MISSED * MINUTE
     rule = CronRule(expression="* * * * *")
     asked = [schedule_load.request(rule).model_copy(update={"requested_at": since}) for _ in range(count)]
@@ -158,7 +158,7 @@ async def _settle(service: Service, backing: Backing, pending: int) -> None:
 async def _add_quiet(
     service: Service, backing: Backing, taken: schedule_load.Taken, singles: int, ticking: int, seconds: int
 ) -> Callable[[], Awaitable[int]]:
-    """Single runs spread over `seconds`, and some that tick each second beside them; counts those not taken yet."""
+    """Single runs spread over `seconds`, and some that tick each second; count those not consumed yet."""
     start = dt.datetime.now(dt.UTC) + 3 * SECOND
     events = [schedule_load.once(start + n * seconds / singles * SECOND) for n in range(singles)]
     await schedule_load.add(service, backing, events)

@@ -35,7 +35,7 @@ Measure = Callable[[], Awaitable[Pace]]
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """What a figure is compared with: at least so many times its rate, at most so many times its processor time."""
+    """A peer of a figure: its bounds are so many times the peer's rate and processor time."""
 
     name: str
     measure: Measure
@@ -50,7 +50,7 @@ async def run(lab: Lab, report: Report) -> None:
         ground = Ground(backing)
         await ground.prepare()
         await baseline_aio_pika.publish(ground.url, [message(fact(uuid.uuid4(), uuid.uuid4())) for _ in range(count)])
-        report.told("message", len(message(request()).body), "bytes")
+        report.figure("message", len(message(request()).body), "bytes")
         publish = Peer("raw publish", lambda: _raw_publish(ground, count), rate=0.8, cpu=0.6)
         read = Peer("raw read", lambda: baseline_aio_pika.read(ground.url, TASKS, -1, count), rate=0.5, cpu=1.7)
         consume = Peer("raw consume", lambda: _raw_consume(ground, count, baseline_aio_pika.consume), rate=0.2, cpu=5)
@@ -77,16 +77,16 @@ async def run(lab: Lab, report: Report) -> None:
 async def _compare(lab: Lab, report: Report, what: str, ours: Measure, *peers: Peer) -> None:
     mine, *others = await _rounds(lab.size(5, 1), ours, *(peer.measure for peer in peers))
     rate = statistics.median(pace.rate for pace in mine)
-    report.told(what, rate, "events/s")
-    report.told(f"{what}, processor time", statistics.median(pace.cpu for pace in mine), "µs/event")
+    report.figure(what, rate, "events/s")
+    report.figure(f"{what}, processor time", statistics.median(pace.cpu for pace in mine), "µs/event")
     for peer, theirs in zip(peers, others, strict=True):
         peers_rate = statistics.median(pace.rate for pace in theirs)
-        report.told(peer.name, peers_rate, "events/s")
-        report.told(f"{peer.name}, processor time", statistics.median(pace.cpu for pace in theirs), "µs/event")
+        report.figure(peer.name, peers_rate, "events/s")
+        report.figure(f"{peer.name}, processor time", statistics.median(pace.cpu for pace in theirs), "µs/event")
         report.at_least(f"{what} / {peer.name}", rate / peers_rate, "×", peer.rate)
         times = statistics.median(my.cpu / their.cpu for my, their in zip(mine, theirs, strict=True))
         if peer.cpu is None:
-            report.told(f"{what} / {peer.name}, processor time", times, "×")
+            report.figure(f"{what} / {peer.name}, processor time", times, "×")
         else:
             report.at_most(f"{what} / {peer.name}, processor time", times, "×", peer.cpu)
         lab.say(f"{what}: {rate:,.0f}/s beside {peers_rate:,.0f}/s of {peer.name}, {times:.2g} × its processor time")
@@ -115,7 +115,7 @@ async def _raw_publish(ground: Ground, count: int) -> Pace:
 
 
 async def _relay(ground: Ground, count: int) -> Pace:
-    """An outbox full of rows, from the connection until it is empty."""
+    """Measure the relay of a full outbox, from the connection until the outbox is empty."""
     writer = ground.service()
     await writer.database.open()
     async with writer.transactions.begin() as tx:
@@ -133,7 +133,7 @@ async def _relay(ground: Ground, count: int) -> Pace:
 
 
 async def _projection(ground: Ground, count: int) -> Pace:
-    """The same part of the log, from its first commit to its last."""
+    """Measure a projection of the same part of the log, from its first commit to its last."""
     await ground.clear()
     service = ground.service()
     service.project("project", (TaskChanged,), project)
@@ -147,7 +147,7 @@ async def _raw_consume(ground: Ground, count: int, consume: Callable[[str, str, 
 
 
 async def _react(ground: Ground, count: int) -> Pace:
-    """A queue that holds them, from the first commit to the last."""
+    """Measure a reaction to a full queue, from the first commit to the last."""
     await baseline_aio_pika.publish(ground.url, _requests(count))
     service = ground.service()
     service.on(NotificationCompleted, react)
@@ -163,14 +163,14 @@ async def _pace(done: Callable[[], float], count: int) -> Pace:
 
 
 def _value(counter: Counter) -> float:
-    """What a counter of one process stands at."""
+    """Return the value of a counter of one process."""
     return next(
         sample.value for metric in counter.collect() for sample in metric.samples if sample.name[-6:] == "_total"
     )
 
 
 class Chain:
-    """Request → handler → task fact → projection, all the way through the outbox and the broker."""
+    """Measures request → handler → task fact → projection, through the outbox and the broker."""
 
     def __init__(self, ground: Ground) -> None:
         self.ground = ground

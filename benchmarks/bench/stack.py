@@ -1,7 +1,7 @@
 """Compare the processor time of each fake provider with that of the notifier which sends to it.
 
 The notifier is the real service; it sends bulks of the demo school over FCM's HTTP v1 and SMTP. Both figures are the
-processes' own processor times in one run: wall clocks would compare whatever else the machine does.
+processes' own processor times in one run: wall clocks would include other load of the machine.
 
 Why the bounds are low: the sender is judged by its own processor time, so an expensive fake makes a run longer and no
 claim wrong. They only notice a fake that has become several times as expensive as its sender.
@@ -47,15 +47,15 @@ async def run(lab: Lab, report: Report) -> None:
         with closing(system.api()) as api:
             schools = [api.school(each.sourced_id) for each in school.SCHOOLS]
             for channel, fake in FAKES.items():
-                for _ in range(lab.size(1, 0)):  # warms caches and connections for what is measured
+                for _ in range(lab.size(1, 0)):  # warms caches and connections before the measurement
                     await _bulk(system, api, schools, channel)
                 spent = Spent(0, 0.0, 0.0)
                 for _ in range(lab.size(6, 1)):
                     spent += await _bulk(system, api, schools, channel)
                 ours, theirs = spent.messages / spent.notifier, spent.messages / spent.fake
-                report.told(f"{channel}: messages measured", spent.messages, "")
-                report.told(f"{channel}: notifier", ours, "messages a CPU-second")
-                report.told(f"{channel}: fake {fake}", theirs, "messages a CPU-second")
+                report.figure(f"{channel}: messages measured", spent.messages, "")
+                report.figure(f"{channel}: notifier", ours, "messages a CPU-second")
+                report.figure(f"{channel}: fake {fake}", theirs, "messages a CPU-second")
                 report.at_least(f"{channel}: fake / notifier", theirs / ours, "×", LEAST)
                 stats = system.stats(fake)
                 report.exactly(f"{channel}: duplicates seen by the fake", stats["duplicates"], "", 0)
@@ -73,8 +73,8 @@ async def _bulk(system: System, api: Gateway, schools: Sequence[str], channel: s
     """Notify every school once."""
     names = ("notifier", FAKES[channel])
     sent, before = system.stats(FAKES[channel])["sent"], [_cpu(system, name) for name in names]
-    everybody = {"school": True}
-    messages = [Message(each, "general", TITLE, TEXT, everybody, (channel,)) for each in schools]
+    audience = {"school": True}
+    messages = [Message(each, "general", TITLE, TEXT, audience, (channel,)) for each in schools]
     ids = [api.send(message, f"{channel}-{sent}-{message.school}") for message in messages]
 
     async def open_yet() -> int:

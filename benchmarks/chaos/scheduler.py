@@ -1,7 +1,7 @@
 """Three schedulers under kill -9 and a database that crashes: every run once, none early, none after its cancel.
 
-A tenth of the single runs is asked for over the bus while replicas die, the others and those that tick every second are
-written below the API; cancels and changes are decisions over HTTP, put to any replica. What comes due is taken off the
+A tenth of the single runs is requested over the bus while replicas die, the others and those that tick every second are
+written below the API; cancels and changes are decisions over HTTP, sent to any replica. Due runs are consumed from the
 notifier's queue by message id, as an inbox does.
 """
 
@@ -46,7 +46,7 @@ STATES = "SELECT schedule_id, state FROM scheduler.schedule"
 
 @dataclass
 class Answers:
-    """What was decided, as far as anybody was told."""
+    """The decisions whose answers arrived."""
 
     cancelled: set[UUID] = field(default_factory=set)
     too_late: set[UUID] = field(default_factory=set)
@@ -55,7 +55,7 @@ class Answers:
 
 
 class Replicas:
-    """Three processes, and decisions put to whichever of them answers."""
+    """Three processes, and decisions sent to any of them that answers."""
 
     def __init__(self, lab: Lab, backing: Backing) -> None:
         self._lab = lab
@@ -70,7 +70,7 @@ class Replicas:
         return f"http://127.0.0.1:{self._ports[name]}"
 
     async def start(self) -> None:
-        """All three, ready."""
+        """Start all three; returns when they are ready."""
         environment = self._backing.environment("scheduler") | {"HEARTBEAT": "1", "LOG_LEVEL": "WARNING"}
         await self._lab.fleet.start(
             *(
@@ -85,7 +85,7 @@ class Replicas:
         )
 
     async def ask(self, method: str, path: str, body: Any = None) -> httpx.Response | None:
-        """Put a decision to one replica; None when it died on the way, and nobody knows."""
+        """Send a decision to one replica; None when it died meanwhile and the result is unknown."""
         name = self._lab.dice.choice(REPLICAS)
         try:
             url = f"/v1/schedules/{path}"
@@ -94,7 +94,7 @@ class Replicas:
             return None
 
     async def close(self) -> None:
-        """End what is left."""
+        """End the processes that are left."""
         for client in self._clients.values():
             await client.aclose()
         for name in REPLICAS:
@@ -119,7 +119,7 @@ async def run(lab: Lab, report: Report) -> None:
             lab.say(f"{len(events):,} single runs, the first due in {begin.timestamp() - time.time():.0f} s")
             async with schedule_load.taking(backing.amqp_url) as taken:
                 await schedule_load.keys(backing, events)
-                # Asked for now and not before: what was due before there was a row would count as late.
+                # Requested now and not before: a run that was due before it had a row would count as late.
                 ticks = [schedule_load.every_second() for _ in range(ticking)]
                 await schedule_load.add(service, backing, ticks)
                 answers = Answers()
@@ -130,8 +130,8 @@ async def run(lab: Lab, report: Report) -> None:
                 outages = await _faults(lab, kills, crashes, (begin + seconds * SECOND).timestamp())
                 await asked
                 await _drained(backing, ticks)
-                report.told("killed with -9", kills, "schedulers")
-                report.told("crashed and started again", len(outages), "databases")
+                report.figure("killed with -9", kills, "schedulers")
+                report.figure("crashed and started again", len(outages), "databases")
                 _judge(report, backing, taken, events, ticks, answers)
                 _judge_lateness(report, taken, outages)
         finally:
@@ -147,7 +147,7 @@ async def _decide(
     begin: dt.datetime,
     seconds: int,
 ) -> None:
-    """A fifth is cancelled, a tenth is put off, from before the first is due until all are over."""
+    """Cancel a fifth and postpone a tenth, from before the first is due until all have ended."""
     for nth, event in enumerate(events):
         due_in = begin.timestamp() + seconds * nth / len(events) - time.time()
         schedule = event.schedule_id
@@ -197,7 +197,7 @@ async def _faults(lab: Lab, kills: int, crashes: int, until: float) -> list[tupl
 
 
 async def _crash(lab: Lab) -> None:
-    """The database's postmaster is killed and started again; it refuses while a backend of before is still there."""
+    """Kill the database's postmaster and start it again; it refuses while an old backend still runs."""
     lab.fleet.kill("postgres")
     for _ in range(20):
         try:
@@ -208,24 +208,24 @@ async def _crash(lab: Lab) -> None:
 
 
 async def _again(lab: Lab, name: str) -> None:
-    """Started again; killed on its way up, the next one is on its way as well."""
+    """Start it again; if it was killed while starting, the next start is under way as well."""
     with contextlib.suppress(KilledWhileStarting):
         await lab.fleet.again(name)
 
 
 async def _drained(backing: Backing, ticks: Sequence[ScheduleRequested]) -> None:
-    """The ticking ones are cancelled; then all that is due has been fired and carried to the broker."""
+    """Cancel the repeating ones; return when all due runs are fired and published."""
 
     async def left() -> int:
         return int(_rows(backing, LEFT)[0]["n"])
 
     _rows(backing, STOP, [event.schedule_id for event in ticks])
     await eventually(left, lambda n: n == 0, within=PATIENCE)
-    await asyncio.sleep(1)  # what the broker has is on its way to whoever takes it
+    await asyncio.sleep(1)  # the broker's last messages are on their way to the consumer
 
 
 def _rows(backing: Backing, query: LiteralString, *values: Any) -> list[dict[str, Any]]:
-    """A connection each: the server has been killed in between."""
+    """Open a connection for each call: the server may have been killed in between."""
     with psycopg.connect(backing.admin_url, row_factory=dict_row) as connection:
         return connection.execute(query, values).fetchall()
 
@@ -242,42 +242,42 @@ def _judge(
     states = {row["schedule_id"]: row["state"] for row in _rows(backing, STATES)}
     once = sum(len(found) == 1 for found in runs.values())
     gone = sum(not found and states.get(schedule) == "cancelled" for schedule, found in runs.items())
-    report.told("created", len(events), "single runs")
-    report.told("fired", once, "single runs")
-    report.told("cancelled", gone, "single runs")
-    report.told("decisions without an answer", len(answers.unanswered), "")
+    report.figure("created", len(events), "single runs")
+    report.figure("fired", once, "single runs")
+    report.figure("cancelled", gone, "single runs")
+    report.figure("decisions without an answer", len(answers.unanswered), "")
     report.exactly("promise 05: created, neither fired once nor cancelled", len(events) - once - gone, "single runs", 0)
     after = sum(bool(runs[schedule]) for schedule in answers.cancelled)
     report.exactly("promise 05: fired although its cancel was answered 200", after, "single runs", 0)
     unfired = sum(len(runs[schedule]) != 1 for schedule in answers.too_late)
-    report.exactly("promise 05: told too late, and not fired", unfired, "single runs", 0)
+    report.exactly("promise 05: too late, and not fired", unfired, "single runs", 0)
     sure = {schedule: due for schedule, due in answers.moved.items() if schedule not in answers.unanswered}
     moved = sum(run["due"] != due for schedule, due in sure.items() for run in runs[schedule])
     report.exactly("promise 05: fired at another time than it was moved to", moved, "single runs", 0)
     report.exactly("promise 05: ticks missing or too many", _gaps(taken, ticks), "ticks", 0)
     early = sum(run["fired"] < run["due"] for run in taken.runs.values())
     report.exactly("promise 05: fired early", early, "runs", 0)
-    report.told("ticks and single runs", len(taken.runs), "runs")
-    report.told("repeats on the wire, dropped by their id", taken.repeats, "messages")
+    report.figure("ticks and single runs", len(taken.runs), "runs")
+    report.figure("repeats on the wire, dropped by their id", taken.repeats, "messages")
 
 
 def _judge_lateness(report: Report, taken: schedule_load.Taken, outages: Sequence[tuple[float, float]]) -> None:
-    """Promise 6 is about replicas that die. While the database is away nobody can fire; it is told apart."""
+    """Judge promise 6, about replicas that die. Runs that were due while the database was unavailable are apart."""
 
     def away(run: dict[str, Any]) -> bool:
         due = run["due"].timestamp()
         return any(since - 1 <= due <= back + BACK for since, back in outages)
 
     served = schedule_load.Taken({ident: run for ident, run in taken.runs.items() if not away(run)})
-    report.told("due → taken off the queue, p50", served.late(50) * 1000, "ms")
-    report.told("due → fired, p99", served.fired_late(99), "s")
-    report.told("the latest of all, its relay killed", served.late(100), "s")
-    report.told("p99, runs due while the database was away included", taken.late(99), "s")
-    report.at_most("promise 06: due → taken off the queue, p99 while replicas die", served.late(99), "s", 5)
+    report.figure("due → consumed, p50", served.late(50) * 1000, "ms")
+    report.figure("due → fired, p99", served.fired_late(99), "s")
+    report.figure("the latest of all, its relay killed", served.late(100), "s")
+    report.figure("p99, with runs due while the database was unavailable", taken.late(99), "s")
+    report.at_most("promise 06: due → consumed, p99 while replicas die", served.late(99), "s", 5)
 
 
 def _gaps(taken: schedule_load.Taken, ticks: Sequence[ScheduleRequested]) -> int:
-    """Seconds between the first and the last tick of each that have no run, and runs that share one."""
+    """Count seconds without a run between the first and the last tick of each, and runs that share a second."""
     wrong = 0
     for found in taken.of(event.schedule_id for event in ticks).values():
         seconds = [int(run["due"].timestamp()) for run in found]

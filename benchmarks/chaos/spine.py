@@ -61,21 +61,23 @@ async def run(lab: Lab, report: Report) -> None:
 async def _workers_die(field: Field, report: Report) -> None:
     seconds = field.lab.seconds(300, 3)
     writing = asyncio.create_task(field.writer.write(seconds * 50, 50))
-    report.told("workers killed with -9, every 0.2 to 1.2 s", await field.workers.killing(field.lab, seconds), "kills")
+    report.figure(
+        "workers killed with -9, every 0.2 to 1.2 s", await field.workers.killing(field.lab, seconds), "kills"
+    )
     await writing
     await field.drained("workers killed")
     hit = await field.count("SELECT count(DISTINCT worker) FROM notifier.handled")
-    report.told("of these, had handled something", hit - len(await _alive(field)), "workers")
+    report.figure("of these, had handled something", hit - len(await _alive(field)), "workers")
 
 
 async def _alive(field: Field) -> list[int]:
-    """Those that are there now and have handled something."""
+    """Return the workers that run now and have handled something."""
     query = "SELECT DISTINCT worker FROM notifier.handled WHERE worker = ANY(%s)"
     return [row[0] for row in await field.rows(query, field.workers.pids)]
 
 
 async def _network(field: Field) -> None:
-    """Broker and database, one after the other and both: cut, silent, slow."""
+    """Cut, silence and slow the broker, the database, and both."""
     seconds = field.lab.size(4, 1)
     writing = asyncio.create_task(field.writer.write(field.lab.size(3000, 100), 80))
     both = (field.broker, field.database)
@@ -99,7 +101,7 @@ async def _network(field: Field) -> None:
 
 
 async def _queue_missing(field: Field, report: Report) -> None:
-    """Permits for a queue that was deleted wait in the outbox; the topology step gives it back to who is running."""
+    """Delete a queue: its permits wait in the outbox until the topology step declares it for the running services."""
     queue = lane_name("notifier", worker_process.LANE)
     async with await aio_pika.connect(field.ground.url) as connection:
         await (await connection.channel()).queue_delete(queue)
@@ -130,15 +132,15 @@ async def _alarms(field: Field, report: Report) -> None:
             held = await field.count(OUTBOX)
         finally:
             await field.lab.control(*off)
-        report.exactly(f"rule 14: {alarm} alarm, handled of what lay in the queue", taken, "requests", UNDER_ALARM)
+        report.exactly(f"rule 14: {alarm} alarm, handled of the queue", taken, "requests", UNDER_ALARM)
         report.at_least(f"rule 14: {alarm} alarm, held in the outbox", held, "rows", field.lab.size(1000, 50))
         await field.drained(f"{alarm} alarm")
 
 
 async def _nodes_die(field: Field, report: Report) -> None:
-    """Both nodes, several times, under 20,000 events: a request and a task fact each."""
+    """Kill both nodes, several times, under 20,000 events: a request and a task fact each."""
     count, turns = field.lab.size(10_000, 200), field.lab.size(4, 1)
-    over = asyncio.Event()  # who is back can only show it while there is something to do
+    over = asyncio.Event()  # a node that is back can show it only while there is work
     writing = asyncio.create_task(field.writer.write(count, field.lab.size(120, 50), over))
     brokers, databases = [], []
     for turn in range(turns):
@@ -156,8 +158,8 @@ async def _nodes_die(field: Field, report: Report) -> None:
     over.set()
     written = await writing
     await field.drained("nodes killed")
-    report.told("events while nodes died", 2 * written, "events")
-    report.told("killed and started again, of each node", turns, "times")
+    report.figure("events while nodes died", 2 * written, "events")
+    report.figure("killed and started again, of each node", turns, "times")
     report.at_most("promise 15: broker back → consuming, slowest", max(brokers), "s", 30)
     report.at_most("promise 15: database back → working, slowest", max(databases), "s", 5)
     good = field.writer.committed & {str(row[0]) for row in await field.rows(BURIED_IDS)}
@@ -165,7 +167,7 @@ async def _nodes_die(field: Field, report: Report) -> None:
 
 
 async def _deadly(field: Field, report: Report) -> None:
-    """One message kills every worker that takes it; those that lie beside it must not die of that."""
+    """Publish a message that kills each worker that handles it; the messages beside it must not become dead letters."""
     field.workers.kill_all()
     killer = request().model_copy(update={"counts": worker_process.DEADLY})
     innocents = [request() for _ in range(100)]
@@ -176,7 +178,7 @@ async def _deadly(field: Field, report: Report) -> None:
     )
     async with field.workers.tended():
         buried = await field.settled(BURIED, before + 1, 180) - before
-        report.told("workers that one message took with it", field.workers.started - started - field.workers.count, "")
+        report.figure("workers killed by one message", field.workers.started - started - field.workers.count, "")
         report.exactly("rule 07: buried at the delivery limit", buried, "messages", 1)
         found = await field.rows(
             "SELECT queue, error, headers, body FROM notifier.buried WHERE task_id = %s", killer.task_id
@@ -193,20 +195,20 @@ async def _deadly(field: Field, report: Report) -> None:
 
 
 async def _poison(field: Field, report: Report) -> None:
-    """The same backlog without and with poison, in pairs, each time the other one first."""
+    """Measure the same backlog without and with poison, in pairs, in alternating order."""
     rates: dict[int, list[float]] = {0: [], POISON_EVERY: []}
     for turn in range(field.lab.size(9, 1)):
         for poison_every in rates if turn % 2 == 0 else reversed(rates):
             rates[poison_every].append(await _backlog(field, poison_every))
     without, beside = rates.values()
-    report.told("good requests without poison", statistics.median(without), "requests/s")
-    report.told("good requests beside 2 % poison", statistics.median(beside), "requests/s")
+    report.figure("good requests without poison", statistics.median(without), "requests/s")
+    report.figure("good requests beside 2 % poison", statistics.median(beside), "requests/s")
     ratio = statistics.median(b / w for b, w in zip(beside, without, strict=True))
     report.at_least("promise 07: beside / without poison", ratio, "×", 0.8)
 
 
 async def _backlog(field: Field, poison_every: int) -> float:
-    """Good requests handled per second, after the first tenth of what lay in the queue."""
+    """Return good requests handled per second, after the first tenth of the queue."""
     field.workers.kill_all()
     before, safe = await field.count(HANDLED), len(field.writer.committed)
     for start in range(0, field.lab.size(4000, 200), 100):
@@ -232,9 +234,9 @@ async def _judge(field: Field, report: Report) -> None:
     facts = await log_reader.values(url, stream_of(TaskChanged.topic), "ce-taskid")
     everything = writer.committed | writer.poison
     ours, logs = list(dict.fromkeys(projected)), list(dict.fromkeys(facts))
-    report.told("requests committed", len(everything), "requests")
-    report.told("commits without an answer", writer.unanswered, "commits")
-    report.told(
+    report.figure("requests committed", len(everything), "requests")
+    report.figure("commits without an answer", writer.unanswered, "commits")
+    report.figure(
         "in the log twice, at two offsets", len(facts) - len(logs) + len(requests) - len(set(requests)), "events"
     )
     report.exactly("promise 01: committed, not handled", len(writer.committed - set(handled)), "requests", 0)

@@ -1,13 +1,17 @@
 """The `schoolconnect` command: run the local stack, and run the steps of a deployment."""
 
 import argparse
+import datetime as dt
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import get_args
+
+import structlog
 
 from cli.demo import player
 from cli.layout import Layout, layout
@@ -24,6 +28,8 @@ from shared.events.values import Role
 def main() -> None:
     """Entry point of the command."""
     _open_standard_streams()
+    # stdout has the results of a verb only, such as the JSON of `files read`.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     sys.exit(command(sys.argv[1:]))
 
 
@@ -80,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     first.add_argument("--gateway", default="", help="URL of the gateway (default: the local stack's)")
     first.add_argument("--key", type=Path, default=None, help="file of the signing key (default: the local stack's)")
     verb("migrate", "bring the database's schemas up to date", lambda _: migrate.migrate() * 0)
+    _add_files(verb("files", "read documents without the stack", _read_files))
     test = verb("test", "run the tests on their own RabbitMQ and PostgreSQL", lambda o: environment.run(o.arguments))
     test.add_argument("arguments", nargs="*", help="arguments for pytest, after --")
     for name, text in bench_runner.VERBS.items():
@@ -87,6 +94,30 @@ def _parser() -> argparse.ArgumentParser:
         measure.add_argument("--only", default="", help="run only this scenario")
         measure.add_argument("--seed", type=int, default=1, help="seed of the random generator")
     return parser
+
+
+def _add_files(files: argparse.ArgumentParser) -> None:
+    """Add `files read`."""
+    text = "read local files as the service does, and print what they say"
+    codes = "Exit codes: 0 if every file was accepted, 1 if a path is no readable file, 3 if a file was refused."
+    read = files.add_subparsers(required=True, metavar="VERB").add_parser(
+        "read", help=text, description=text, epilog=codes
+    )
+    read.set_defaults(verb=_read_files)
+    read.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    read.add_argument("--kind", required=True, choices=("receipt", "transcript", "behavior"))
+    read.add_argument("--json", action="store_true", help="print one JSON object for each file, each on a line")
+    read.add_argument("--country", help="ISO 3166 code: settles the order of day and month")
+    read.add_argument("--currency", help="ISO 4217 code: settles an amount without a currency")
+    read.add_argument("--language", action="append", help="BCP 47 code of an expected language; may be repeated")
+    day = "the day of the upload: a date far from it needs a review (default: no date does)"
+    read.add_argument("--uploaded-on", type=dt.date.fromisoformat, default=None, metavar="DATE", help=day)
+
+
+def _read_files(options: argparse.Namespace) -> int:
+    # Imported here only: the other verbs must work when a service cannot be imported.
+    code: int = import_module("cli.operations.read_files").run(options)
+    return code
 
 
 def _contract(here: Layout) -> dict[str, object]:

@@ -34,20 +34,23 @@ class Score:
     wrong_but_accepted: int = 0
     mistakes: list[str] = field(default_factory=list)
 
-    def add(self, case: Case, finding: Finding, *, needs_review: bool) -> None:
-        """Count the fields and rows of one document."""
+    def add(self, case: Case, found: Finding | None, *, needs_review: bool) -> None:
+        """Count the fields and rows of one document. A refused one has no finding: all of it is missing."""
+        finding = found or Finding(case.kind)
         self.documents += 1
-        wrong = [
-            f"{case.name}: {name} is {truth!r}, read as {_value(finding, name)!r}"
-            for name, truth in case.fields.items()
-            if not same(name, truth, _value(finding, name))
-        ]
+        wrong, missing = [], []
+        for name, truth in case.fields.items():
+            read = _value(finding, name)
+            if read is None:
+                missing.append(f"{case.name}: {name} is {truth!r}, not found")
+            elif not same(name, truth, read):
+                wrong.append(f"{case.name}: {name} is {truth!r}, read as {read!r}")
         self.fields += len(case.fields)
-        self.right_fields += len(case.fields) - len(wrong)
+        self.right_fields += len(case.fields) - len(wrong) - len(missing)
         wrong += self._add_rows(case, finding)
         self.accepted += not needs_review
         self.wrong_but_accepted += bool(wrong) and not needs_review
-        self.mistakes += wrong if needs_review else [f"{mistake} (accepted)" for mistake in wrong]
+        self.mistakes += [f"{mistake}{'' if needs_review else ' (accepted)'}" for mistake in wrong + missing]
 
     def _add_rows(self, case: Case, finding: Finding) -> list[str]:
         if case.kind != "transcript":
@@ -90,7 +93,7 @@ class Score:
 
     @property
     def wrong_but_accepted_rate(self) -> float:
-        """Wrong and accepted documents, of all documents."""
+        """Documents with a wrong value, or a wrong or missing row, that no person would see: of all documents."""
         return self.wrong_but_accepted / max(self.documents, 1)
 
     @property
@@ -98,10 +101,8 @@ class Score:
         return self.accepted / max(self.documents, 1)
 
 
-def same(name: str, truth: str, read: str | None) -> bool:
+def same(name: str, truth: str, read: str) -> bool:
     """Whether a field was read rightly: numbers by value, texts without regard to case, spaces and kind of dash."""
-    if read is None:
-        return False
     if name in NUMBERS:
         try:
             return Decimal(read) == Decimal(truth.replace(",", "."))
@@ -112,7 +113,7 @@ def same(name: str, truth: str, read: str | None) -> bool:
 
 def _value(finding: Finding, name: str) -> str | None:
     found = finding.fields.get(name)
-    return found.value if found else None
+    return found.value if found and found.value else None
 
 
 def _row(subject: str, grade: str) -> tuple[str, str]:

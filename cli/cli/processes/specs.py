@@ -40,13 +40,3 @@ def depth(spec: Spec, specs: Sequence[Spec]) -> int:
     """Return the length of the longest chain of processes that it needs."""
     below = [depth(other, specs) + 1 for other in specs if other.name in spec.needs]
     return max(below, default=0)
-
-
-def stop_budget(specs: Sequence[Spec]) -> float:
-    """Return the seconds until the last of them is killed at a stop; those of one depth end together."""
-    graces: dict[int, float] = {}
-    for spec in specs:
-        if spec.ready is not None:
-            level = depth(spec, specs)
-            graces[level] = max(graces.get(level, 0.0), spec.grace)
-    return sum(graces.values())

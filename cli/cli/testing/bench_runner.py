@@ -22,7 +22,8 @@ def run(verb: str, only: str, seed: int) -> int:
     arguments = (verb, "--results", str(clone.folder / verb), "--seed", str(seed), *(("--only", only) if only else ()))
 
     async def measure(own: Layout, supervisor: Supervisor) -> int:
-        await install(supervisor)
+        if verb != "accuracy":
+            await install(supervisor)
         return await supervisor.foreground(_scenarios(own, arguments))
 
     return asyncio.run(run_isolated(clone, measure))

@@ -45,7 +45,7 @@ from gateway.notifications import (
     template_routes,
     unsubscribe_routes,
 )
-from gateway.permits import IMPORTS, ImportPermit
+from gateway.permits import IMPORT_LANE, ImportPermit
 from gateway.records import announcements, report_announcements, routes
 from gateway.roster_import import job
 from gateway.roster_import import routes as import_routes
@@ -88,7 +88,7 @@ ORPHAN_SECONDS = 15.0
 
 
 def limiter_of(settings: Settings) -> RateLimiter:
-    """The limits that the settings name."""
+    """Build the limits of the settings."""
     return RateLimiter(
         {
             "caller": Rate(settings.rate_caller, settings.burst_caller),
@@ -131,18 +131,18 @@ ROUTERS = (
     status_page.router,
 )
 ACCESS = access_table(route for router in ROUTERS for route in router.routes)
-"""(method, path) → who may, as the routes say it."""
+"""(method, path) → access, read from the routes."""
 
 
 def build(settings: Settings, limiter: RateLimiter | None = None, store: ThreadedStore | None = None) -> Service:
-    """The service, wired; the gateway is the one that creates keys and keeps dead letters."""
+    """Build the service; only the gateway creates keys and stores dead letters."""
     service = Service("gateway", settings, creates_keys=True)
     store = store or open_store(settings.storage_url)
     service.on_close(store.close)
     service.project("remember_tasks", (TaskChanged,), projection.project_tasks)
     service.resync("directory", resync.resync_directory)
     service.on(NotificationDue, projection.record_scheduled_run)
-    # Until 0.2 a projection kept the runs; its queue goes with the release after that.
+    # Until 0.2 a projection stored the runs; the release after that deletes its queue.
     service.drain_old_queue(
         topology.projection_retry_queue("gateway", "remember_runs"), NotificationDue, projection.record_scheduled_run
     )
@@ -157,7 +157,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.on(FileConfirmed, recording.record_confirmed)
     service.on(FileDeleted, recording.mark_deleted)
     service.on(FileRestored, recording.mark_restored)
-    service.work(ImportPermit, job.run, IMPORTS)
+    service.work(ImportPermit, job.run, [IMPORT_LANE])
     service.sweep(RESUME_SECONDS, job.resume_imports)
     service.sweep(RESUME_SECONDS, publish_bulk.emit_remaining)
     service.sweep(FORGET_SECONDS, projection.forget_workers)
@@ -179,7 +179,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
 
 
 def build_api(settings: Settings) -> Service:
-    """The service with everything that its routes ask for."""
+    """Build the service with all dependencies of its routes."""
     limiter, store = limiter_of(settings), open_store(settings.storage_url)
     service = build(settings, limiter, store)
     rows = service.transactions
@@ -219,7 +219,7 @@ def build_api(settings: Settings) -> Service:
 
 
 def app(service: Service) -> FastAPI:
-    """The public application: the service, its problems and its documentation."""
+    """Build the public application: the service, its problems and its documentation."""
     application = service.app()
     application.router.redirect_slashes = False  # behind a proxy it would redirect to its own address
     problems.install(application)

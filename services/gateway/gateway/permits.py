@@ -5,7 +5,7 @@ from uuid import UUID
 
 from shared.transactions.outbox import WorkPermit
 
-IMPORTS = ("imports",)
+IMPORT_LANE = "imports"
 
 
 class ImportPermit(WorkPermit):

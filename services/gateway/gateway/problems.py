@@ -1,4 +1,4 @@
-"""Problems as RFC 9457 says them, each with a stable code."""
+"""Problems in the form of RFC 9457, each with a stable code."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -44,13 +44,13 @@ CODES = {
     "link_unknown": "This link is no link of ours: it was altered, or is incomplete. Get a new one.",
     "link_expired": "This link has ended. Get a new one.",
     "range_not_satisfiable": "The range begins behind the end of the content.",
-    "storage_full": "There is no room for files. Nothing was stored; try again after Retry-After seconds.",
     "empty_file": "The file has no bytes.",
     "school_full": "The files of this school take all the space that it has. Delete files that are not needed.",
+    "storage_full": "There is no room for files. Nothing was stored; try again after Retry-After seconds.",
     "unavailable": "A part of the system is unavailable. Try again after Retry-After seconds.",
     "internal": "The server failed. The error was logged.",
 }
-"""Every code and what it means; the documentation lists them from here."""
+"""Every code and its meaning; the documentation lists them from here."""
 
 
 RETRY_AFTER = {503: "2", 507: "60"}
@@ -58,7 +58,7 @@ RETRY_AFTER = {503: "2", 507: "60"}
 
 
 class Problem(SchoolConnectError):
-    """An answer that is not the one hoped for."""
+    """An error that is answered as a problem."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ BY_ROUTER = {
     "Method Not Allowed": CODES["method_not_allowed"],
     "There was an error parsing the body": "The body is not valid JSON: not UTF-8, too deep, or a number is too long.",
 }
-"""What the framework says, in our words."""
+"""The framework's messages, in our words."""
 
 
 def readable(errors: Sequence[Any]) -> list[dict[str, Any]]:
@@ -123,7 +123,7 @@ def readable(errors: Sequence[Any]) -> list[dict[str, Any]]:
 
 def _message(error: Any) -> str:
     if error["type"] == "json_invalid":
-        # FastAPI leaves the reason there; Python's own name what was expected, never what was found.
+        # FastAPI leaves the reason there; Python's own errors name the expected value, never the given one.
         return f"is not valid JSON from this character on: {error.get('ctx', {}).get('error', error['msg'])}"
     return str(error["msg"]).removeprefix("Value error, ")
 
@@ -162,9 +162,9 @@ def _http(problem: HTTPException) -> JSONResponse:
 
 
 def answer(problem: Exception, content_type: str = "") -> JSONResponse:  # noqa: PLR0911  # one each
-    """Any error as an answer: a problem as it is, trouble of the infrastructure as 503, a bug as 500.
+    """Return any error as an answer: a problem as it is, an unavailable infrastructure as 503, a bug as 500.
 
-    `content_type`: of the request, where its body may be what is wrong.
+    `content_type`: of the request, if its body may be the cause.
     """
     if isinstance(problem, Problem):
         return problem.response()
@@ -191,7 +191,7 @@ def answer(problem: Exception, content_type: str = "") -> JSONResponse:  # noqa:
 
 
 def allowed_methods(routes: Iterable[BaseRoute], path: str) -> set[str]:
-    """What a path can be asked for. One that is a route by itself is not the parameter of another."""
+    """Return the methods of a path. A path that is a route by itself is not the parameter of another."""
     found = [each for each in iter_route_contexts(tuple(routes)) if each.methods and each.path_regex.match(path)]
     itself = [each for each in found if not each.param_convertors]
     return {method for each in itself or found for method in each.methods or ()}

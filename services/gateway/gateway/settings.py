@@ -1,4 +1,4 @@
-"""What the gateway reads from its environment."""
+"""The gateway's settings, read from its environment."""
 
 from pathlib import Path
 from typing import Self
@@ -26,7 +26,7 @@ class Settings(ServiceSettings, StorageSettings):
     school_space_bytes: int = Field(default=50_000_000_000, ge=1, description="bytes of all files of one school")
     upload_lease: float = Field(default=600, gt=0, description="seconds; storing one file may take half of it")
 
-    access_minutes: float = Field(default=15, gt=0, description="how long an access token is good for")
+    access_minutes: float = Field(default=15, gt=0, description="how long an access token is valid")
     refresh_days: float = Field(default=30, gt=0, description="how long a session goes on without being used")
     invitation_days: float = Field(default=7, gt=0)
     sign_in_free_failures: int = Field(default=5, ge=1, description="wrong passwords before a name has to wait")
@@ -42,7 +42,7 @@ class Settings(ServiceSettings, StorageSettings):
     burst_link: int = Field(default=1_000, ge=1)
     download_minutes: float = Field(default=5, gt=0, description="how long a link to a download can be used")
 
-    firebase_project: str = Field(default="", description="whose ID tokens are taken; empty: none")
+    firebase_project: str = Field(default="", description="the project whose ID tokens are accepted; empty: none")
     firebase_certificates_url: str = (
         "https://www.googleapis.com/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com"
     )
@@ -50,7 +50,7 @@ class Settings(ServiceSettings, StorageSettings):
 
     @model_validator(mode="after")
     def no_emulator_in_production(self) -> Self:
-        """The emulator's tokens are unsigned; whoever sets it beside real data has made a mistake."""
+        """Refuse the emulator beside real data: its tokens are unsigned."""
         if self.firebase_auth_emulator_host and self.environment != "development":
             msg = "FIREBASE_AUTH_EMULATOR_HOST is set outside development: unset it"
             raise ValueError(msg)

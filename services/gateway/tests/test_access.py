@@ -89,7 +89,7 @@ async def test_the_table_is_that_of_the_application_and_nothing_else_is_open(gat
 
 async def test_a_route_that_does_not_say_who_may_use_it_is_not_built():
     for marks in ([], [allow(STAFF), public()]):
-        with pytest.raises(TypeError, match="/v1/new must say once"):
+        with pytest.raises(TypeError, match="/v1/new must have one access mark"):
             APIRouter(route_class=GuardedRoute).get("/v1/new", dependencies=marks)(lambda: None)
     with pytest.raises(LookupError, match="new:read is not one of SCOPES"):
         allow(STAFF, scope="new:read")

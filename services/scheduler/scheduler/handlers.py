@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from scheduler import decisions, store
 from scheduler.decisions import Target
 from shared.events import CalendarChanged, DirectoryEvent, Event, ScheduleRequested, SchoolChanged, TaskCancelRequested
+from shared.events.notifications import SEND_TASK
 from shared.events.schedule_rules import OnceRule
 from shared.jobs.task_status import track
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
@@ -17,7 +18,7 @@ async def register(event: ScheduleRequested, tx: UnitOfWork) -> None:
         # The texts were erased before the request arrived. The task of a single run has the id of its schedule.
         if isinstance(event.rule, OnceRule):
             erased = "the texts of the notification were erased before it was due"
-            await track(tx, event.schedule_id, school_id=event.school_id, kind=store.KIND, state="failed", error=erased)
+            await track(tx, event.schedule_id, school_id=event.school_id, kind=SEND_TASK, state="failed", error=erased)
         await tx.execute(store.DELETE_TOMBSTONE, {"id": event.schedule_id})
         return
     cause = tx.cause
@@ -34,7 +35,7 @@ async def register(event: ScheduleRequested, tx: UnitOfWork) -> None:
 
 async def cancel_task(event: TaskCancelRequested, tx: UnitOfWork) -> None:
     """Cancel the schedule of a cancelled task: a single run has the id of its schedule. The notifier reacts as well."""
-    if event.kind == store.KIND and event.school_id is not None:
+    if event.kind == SEND_TASK and event.school_id is not None:
         target = Target(event.task_id, event.school_id, admin=False, expected=None)
         await decisions.cancel_if_open(tx, target)
 

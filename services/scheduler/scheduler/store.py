@@ -9,12 +9,10 @@ from psycopg.types.json import Jsonb
 
 from scheduler.next_due import calendar_of, compute_next_due, recompute_after_calendar_change, rule_of
 from shared.events import ScheduleChanged, ScheduleRequested
+from shared.events.notifications import SEND_TASK
 from shared.jobs.task_status import track
 from shared.recurrence import SchoolCalendar
 from shared.transactions.unit_of_work import UnitOfWork
-
-KIND = "notification.send"
-"""The kind of the task of a single run."""
 
 # Insert a requested schedule. A tombstone with its id is completed; it keeps the state that was decided.
 INSERT_SCHEDULE = """
@@ -176,7 +174,7 @@ async def end_task(tx: UnitOfWork, row: DictRow, state: Any, error: str | None =
     """End the task of a single run that will not take place."""
     task = (row["payload"] or {}).get("task_id")
     if task is not None:
-        await track(tx, UUID(task), school_id=row["school_id"], kind=KIND, state=state, error=error)
+        await track(tx, UUID(task), school_id=row["school_id"], kind=SEND_TASK, state=state, error=error)
 
 
 async def recompute_outdated(tx: UnitOfWork) -> int:

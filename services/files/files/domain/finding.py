@@ -14,10 +14,11 @@ class Hints:
     """What the school knows: it settles what a document leaves open.
 
     `country` (ISO 3166) settles the order of day and month, `currency` (ISO 4217) an amount without a currency,
-    `languages` (BCP 47) the words to expect. A date far from `uploaded_on` is doubtful.
+    `languages` (BCP 47) the words to expect. A date far from `uploaded_on` is doubtful; for a
+    file that was not uploaded it is None.
     """
 
-    uploaded_on: dt.date
+    uploaded_on: dt.date | None
     country: str | None = None
     currency: str | None = None
     languages: tuple[str, ...] = ("en",)

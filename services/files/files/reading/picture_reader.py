@@ -9,16 +9,14 @@ from files.reading.steps import Steps
 
 
 def read(path: Path, media_type: str, limits: ReadLimits, steps: Steps) -> Document:
-    """Read each frame."""
+    """Read each picture of the file."""
     notices: set[str] = set()
     pages = []
-    with pictures.opened(path, media_type, limits) as picture:
-        count = getattr(picture, "n_frames", 1) if media_type == "image/tiff" else 1
-        for number, frame in enumerate(pictures.frames(picture, media_type, limits), start=1):
-            steps.before_ocr()
-            page, covered = ocr_on_demand.read_page(pictures.normalised(frame), number)
-            if not covered:
-                notices.add("script_not_supported")
-            pages.append(page)
-            steps.on_page(number, count)
+    for number, (picture, count) in enumerate(pictures.pages(path, media_type, limits), start=1):
+        steps.before_ocr()
+        page, covered = ocr_on_demand.read_page(picture, number)
+        if not covered:
+            notices.add("script_not_supported")
+        pages.append(page)
+        steps.on_page(number, count)
     return Document(media_type, tuple(pages), (), tuple(sorted(notices)))

@@ -1,18 +1,25 @@
 """Decodes pictures: checks their size before any pixel, and returns upright RGB."""
 
 import contextlib
-import math
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pillow_heif
-from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from files.reading.limits import ReadLimits
 from files.reading.refusal import Code, Refused
 
-OCR_PIXELS = 12_000_000
+OCR_SIDE = 3_600
+"""About 12 megapixels at most: more shows no more text, and takes memory."""
+AVERAGED = frozenset({"RGB", "L", "CMYK", "RGBA", "LA", "YCbCr"})
+DAMAGED = (
+    *(OSError, SyntaxError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError),
+    *(ArithmeticError, struct.error),
+)
+"""What Pillow's decoders raise on damaged files."""
 FORMATS = {
     "image/jpeg": ("JPEG", "MPO"),
     "image/png": ("PNG",),
@@ -27,21 +34,50 @@ SQUARE_ENOUGH = 1.05
 pillow_heif.register_heif_opener()
 
 
+def pages(path: Path, media_type: str, limits: ReadLimits) -> Iterator[tuple[Image.Image, int]]:
+    """Yield the pictures of a file, upright and of a size for OCR, each with their count: pages of a TIFF, else one."""
+    with decoding():
+        picture = _opened(path, media_type, limits)
+    with picture:
+        with decoding():
+            count = frame_count(picture, media_type, limits)
+        for index in range(count):
+            with decoding():
+                picture.seek(index)
+                refuse_large(picture.width, picture.height, limits)
+                page = normalised(picture)
+            yield page, count
+
+
+def reduced(path: Path, media_type: str, limits: ReadLimits, side: int) -> Image.Image:
+    """Return the first picture, upright, with its longer side at most `side`; decoded no larger than needed."""
+    with decoding(), _opened(path, media_type, limits) as picture:
+        # A JPEG decodes to a half, quarter or eighth of its size in a fraction of the time.
+        picture.draft("RGB", (side, side))
+        return normalised(picture, side)
+
+
 @contextlib.contextmanager
-def opened(path: Path, media_type: str, limits: ReadLimits) -> Iterator[Image.Image]:
-    """Open a picture of an allowed size. Decoding errors become Refused."""
-    Image.MAX_IMAGE_PIXELS = limits.pixels
+def decoding() -> Iterator[None]:
+    """Turn what a decoder raises into Refused. Only decoding belongs inside: errors of ours must stay errors."""
     try:
-        with Image.open(path, formats=FORMATS[media_type]) as picture:
-            refuse_large(picture.width, picture.height, limits)
-            yield picture
-    except Image.DecompressionBombError as error:
+        yield
+    except (Image.DecompressionBombError, MemoryError) as error:
         raise Refused("too_large", "The picture has too many pixels. Send it in a lower resolution.") from error
-    except UnidentifiedImageError as error:
-        raise Refused("corrupt", "The picture is damaged. Take or export it again and send it once more.") from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError) as error:
+    except DAMAGED as error:
         code: Code = "bomb" if "exceeds" in str(error) or "Decompressed" in str(error) else "corrupt"
         raise Refused(code, "The picture is damaged or incomplete. Take or export it again and send it.") from error
+
+
+def _opened(path: Path, media_type: str, limits: ReadLimits) -> Image.Image:
+    """Open a picture of an allowed size: this reads its header only."""
+    Image.MAX_IMAGE_PIXELS = limits.pixels
+    picture = Image.open(path, formats=FORMATS[media_type])
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(picture)
+        refuse_large(picture.width, picture.height, limits)
+        stack.pop_all()
+    return picture
 
 
 def refuse_large(width: int, height: int, limits: ReadLimits) -> None:
@@ -50,37 +86,25 @@ def refuse_large(width: int, height: int, limits: ReadLimits) -> None:
         raise Refused("too_large", f"The picture has {width} × {height} pixels, which is too many. Send a smaller one.")
 
 
-def frames(picture: Image.Image, media_type: str, limits: ReadLimits) -> Iterator[Image.Image]:
-    """Yield the pages of a TIFF, or the first frame of any other picture."""
-    if media_type != "image/tiff":
-        count = getattr(picture, "n_frames", 1)
-        if media_type != "image/jpeg" and count > limits.frames:
-            raise too_many(limits)
-        yield picture
-        return
-    for number, frame in enumerate(ImageSequence.Iterator(picture)):
-        if number >= limits.frames:
-            raise too_many(limits)
-        refuse_large(frame.width, frame.height, limits)
-        yield frame
+def frame_count(picture: Image.Image, media_type: str, limits: ReadLimits) -> int:
+    """Return how many pictures of the file are read: the pages of a TIFF, else the first frame."""
+    # The further pictures of a JPEG are a phone's own (MPO: depth, a second lens), and are never decoded.
+    count: int = 1 if media_type == "image/jpeg" else getattr(picture, "n_frames", 1)
+    if count > limits.frames:
+        raise Refused(
+            "too_many_frames", f"The picture has more than {limits.frames} frames. Send one picture per file."
+        )
+    return count if media_type == "image/tiff" else 1
 
 
-def too_many(limits: ReadLimits) -> Refused:
-    """The refusal of a picture with more frames than are read."""
-    return Refused("too_many_frames", f"The picture has more than {limits.frames} frames. Send one picture per file.")
-
-
-def normalised(picture: Image.Image, pixels: int = OCR_PIXELS) -> Image.Image:
-    """Return an upright RGB picture with square pixels, white behind transparency, and at most `pixels` pixels."""
-    if picture.format in {"JPEG", "MPO"}:
-        factor = math.sqrt(pixels / (picture.width * picture.height))
-        picture.draft("RGB", (round(picture.width * min(1, factor)), round(picture.height * min(1, factor))))
-    upright = _with_square_pixels(ImageOps.exif_transpose(picture))
-    image = _rgb(upright)
-    area = image.width * image.height
-    if area > pixels:
-        factor = math.sqrt(pixels / area)
-        image = image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.LANCZOS)
+def normalised(picture: Image.Image, longest: int = OCR_SIDE) -> Image.Image:
+    """Return an upright RGB picture with square pixels, white behind transparency, and sides of at most `longest`."""
+    picture.draft("RGB", (longest, longest))
+    # Before colours are converted, so that a large picture is in memory only once; a palette cannot be averaged.
+    if picture.mode in AVERAGED and max(picture.size) > longest:
+        picture.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    image = _rgb(_with_square_pixels(ImageOps.exif_transpose(picture)))
+    image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     return image
 
 

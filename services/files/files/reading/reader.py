@@ -5,9 +5,10 @@ from pathlib import Path
 
 from files.domain.document import Document
 from files.reading import picture_reader, text_reader
-from files.reading.file_type import IMAGES, PDF, media_type
+from files.reading.file_type import DOCX, IMAGES, PDF, XLSX, media_type
 from files.reading.limits import ReadLimits
 from files.reading.malware import refuse_infected_file
+from files.reading.office import docx_reader, xlsx_reader
 from files.reading.pdf import reader as pdf_reader
 from files.reading.refusal import Refused
 from files.reading.steps import Steps, nothing
@@ -35,4 +36,8 @@ def read_document(
         return pdf_reader.read(path, limits, steps)
     if kind in IMAGES.values():
         return picture_reader.read(path, kind, limits, steps)
+    if kind == DOCX:
+        return docx_reader.read(path, limits)
+    if kind == XLSX:
+        return xlsx_reader.read(path, limits)
     return text_reader.read(path, kind, limits)

@@ -19,6 +19,7 @@ from files.domain.finding import DocumentKind, Hints
 from files.reading.limits import ReadLimits
 from files.reading.progress import OCR_LINE
 from files.reading.result import Reading, refused
+from shared.errors import SchoolConnectError
 from shared.jobs import subprocess
 from shared.jobs.subprocess import CompletedProcess, ResourceLimits, TooMuchOutput
 
@@ -34,6 +35,10 @@ WAITING = 3
 """A child on a busy machine gets this much longer, by the clock, than its processor time."""
 
 
+class ReaderFailed(SchoolConnectError):
+    """The reader itself failed, not the file: this is an error of the program."""
+
+
 async def read_file(
     path: Path,
     *,
@@ -47,12 +52,14 @@ async def read_file(
 ) -> Reading:
     """Read a file: its verdict, finding and thumbnails (written into `out`). Calls `on_progress(page, of)`.
 
-    A file that breaks a limit, or its decoder, is refused. Cancelling ends the child.
+    A file that breaks a limit, or its decoder, is refused. Cancelling ends the child. Raises ReaderFailed.
     """
-    argv = [sys.executable, "-m", "files.reading", str(path), "--name", name, "--kind", kind]
+    # A name that starts with a dash is no option.
+    argv = [sys.executable, "-m", "files.reading", f"--name={name}", "--kind", kind]
     argv += ["--hints", json.dumps(dataclasses.asdict(hints), default=str)]
     argv += ["--limits", json.dumps(dataclasses.asdict(limits))]
     argv += (["--out", str(out)] if out else []) + (["--text"] if with_text else [])
+    argv += ["--", str(path)]
     try:
         async with asyncio.timeout(limits.hostile_seconds) as deadline:
 
@@ -84,9 +91,13 @@ def _bounds(limits: ReadLimits) -> ResourceLimits:
 
 
 def _verdict(ended: CompletedProcess) -> Reading:
+    """Return what the child said, or what its signal means. Raises ReaderFailed if our own code failed."""
     if ended.code == 0:
         return READING.validate_json(ended.out)
-    log.warning("reading.child_failed", code=ended.code, error=ended.err[-2_000:].decode(errors="replace"))
+    error = ended.err[-4_000:].decode(errors="replace")
+    if ended.code > 0:
+        raise ReaderFailed(f"the reader ended with code {ended.code}: {error}")
+    log.warning("reading.child_killed", signal=-ended.code, error=error)
     if ended.code == -signal.SIGXCPU:
         return _too_slow()
     if ended.code in OUT_OF_MEMORY:

@@ -1,13 +1,13 @@
 """Reads plain text and CSV. The encoding is UTF-8, UTF-16 with its mark, or Windows-1252."""
 
 import csv
-from collections.abc import Iterable
 from pathlib import Path
 
-from files.domain.document import Box, Document, Line, Page, Word
+from files.domain.document import Document
 from files.reading.limits import ReadLimits
 from files.reading.malware import refuse_eicar
 from files.reading.refusal import Refused
+from files.reading.text_layout import Row, as_page
 
 DELIMITERS = ",;\t|"
 SNIFFED = 8_192
@@ -16,33 +16,16 @@ SNIFFED = 8_192
 def read(path: Path, media_type: str, limits: ReadLimits) -> Document:
     """Read all lines as one page; the cells of a CSV row are the words of its line."""
     content = path.read_bytes()
-    refuse_eicar(content)
     text, notices = _decode(content)
-    rows = _cells(text) if media_type == "text/csv" else [line.split() for line in text.splitlines()]
-    if sum(map(len, rows)) > limits.cells:
-        raise Refused("too_large", f"The file has more than {limits.cells} cells. Send a part of it.")
+    refuse_eicar(text.encode(errors="replace"))
+    rows: list[Row] = [*_cells(text)] if media_type == "text/csv" else [*text.splitlines()]
+    if sum(map(_values, rows)) > limits.cells:
+        raise Refused("too_large", f"The file has more than {limits.cells} values. Send a part of it.")
     return Document(media_type, (as_page(rows, 1),), (), notices)
 
 
-def as_page(rows: Iterable[list[str]], number: int) -> Page:
-    """Lay rows of cells out on a page: each column and each row has the same share of it."""
-    table = [row for row in rows if any(cell.strip() for cell in row)]
-    columns, height = max(map(len, table), default=1), len(table) or 1
-    lines = tuple(
-        Line(
-            tuple(
-                Word(
-                    cell.strip(),
-                    Box(column / columns, row / height, (column + 1) / columns, (row + 1) / height),
-                    source="cell",
-                )
-                for column, cell in enumerate(cells)
-                if cell.strip()
-            )
-        )
-        for row, cells in enumerate(table)
-    )
-    return Page(number, float(columns), float(height), lines)
+def _values(row: Row) -> int:
+    return len(row.split()) if isinstance(row, str) else len(row)
 
 
 def _decode(content: bytes) -> tuple[str, tuple[str, ...]]:

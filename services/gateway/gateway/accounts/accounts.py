@@ -31,7 +31,7 @@ HAVING count(DISTINCT c.person_id) = 1 AND NOT bool_or(
     EXISTS (SELECT FROM administrator a WHERE a.person_id = c.person_id)
     OR EXISTS (SELECT FROM membership m WHERE m.person_id = c.person_id AND m.role NOT IN ('guardian', 'student')))
 """
-# Select what a person is today, and at which school.
+# Select the roles that a person has today, and the school of each.
 # By the school's own date: a membership begins and ends at its midnight.
 SELECT_MEMBERSHIPS = """
 SELECT m.school_id, s.name AS school, m.role FROM current_membership m JOIN school s USING (school_id)
@@ -81,7 +81,7 @@ INSERT INTO account_name (name, person_id) VALUES (%(name)s, %(person)s)
 ON CONFLICT (name) DO UPDATE SET name = excluded.name WHERE account_name.person_id = excluded.person_id RETURNING name
 """
 # Link a Firebase user to a person.
-LINK_FIREBASE_USER = """
+UPDATE_FIREBASE_USER = """
 INSERT INTO account (person_id, firebase_uid) VALUES (%(person)s, %(uid)s)
 ON CONFLICT (person_id) DO UPDATE SET firebase_uid = excluded.firebase_uid, changed_at = clock_timestamp()
 """
@@ -99,7 +99,7 @@ DELETE_ADMINISTRATOR = "DELETE FROM administrator WHERE person_id = %(person)s R
 
 
 async def memberships(tx: UnitOfWork, person: UUID) -> list[dict[str, Any]]:
-    """Return what a person is today, and at which school; `school_id` is None for the whole group."""
+    """Return the roles that a person has today, each with its school; `school_id` is None for the whole group."""
     return await tx.rows(SELECT_MEMBERSHIPS, {"person": person})
 
 
@@ -157,7 +157,7 @@ async def link(tx: UnitOfWork, person: UUID, uid: str) -> None:
     """Let a Firebase user sign in as this person."""
     if await tx.row(FIND_LINKED_PERSON, {"person": person, "uid": uid}) is not None:
         raise Problem(409, "conflict", "This Firebase user is linked to another person.")
-    await tx.execute(LINK_FIREBASE_USER, {"person": person, "uid": uid})
+    await tx.execute(UPDATE_FIREBASE_USER, {"person": person, "uid": uid})
 
 
 async def add_administrator(tx: UnitOfWork, given_name: str, family_name: str, days: float) -> dict[str, Any]:

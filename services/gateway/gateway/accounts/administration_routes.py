@@ -1,4 +1,4 @@
-"""`/v1/administrators`, invitations, `/v1/audit`: who may, and what they did."""
+"""`/v1/administrators`, invitations, `/v1/audit`: administrators of the group, and a record of all their acts."""
 
 import datetime as dt
 from typing import Any
@@ -22,7 +22,7 @@ router = APIRouter(prefix="/v1", tags=["access"], route_class=GuardedRoute)
 
 
 class AdministratorIn(BaseModel):
-    """Somebody who is to administer the whole group."""
+    """A person who will administer the whole group."""
 
     model_config = ConfigDict(extra="forbid")
     given_name: Label
@@ -68,7 +68,7 @@ async def add_administrator(
 
 @router.get("/administrators", dependencies=[allow(PLATFORM, scope="administrators:read")])
 async def administrators(rows: Rows, after: UUID | None = None, limit: Limit = 50) -> AdministratorPage:
-    """Who administers the group."""
+    """List the administrators of the group."""
     async with rows.begin() as tx:
         found = await LIST_ADMINISTRATORS.all(tx, after=after, limit=limit + 1)
     items = found[:limit]
@@ -81,7 +81,7 @@ async def administrators(rows: Rows, after: UUID | None = None, limit: Limit = 5
     dependencies=[allow(PLATFORM, scope="administrators:write", audience="session")],
 )
 async def remove_administrator(person_id: UUID, caller: CurrentCaller, rows: Rows) -> Response:
-    """Take the group's administration from somebody, never from oneself; their session ends at its next renewal."""
+    """Remove an administrator of the group, never oneself; their session ends at its next renewal."""
     if person_id == caller.person:
         raise Problem(409, "conflict", "You cannot remove yourself. Ask another administrator.")
     async with rows.begin() as tx:
@@ -104,7 +104,7 @@ async def read_audit(
     after: UUID | None = None,
     limit: Limit = 50,
 ) -> ActPage:
-    """What was decided and administered at the caller's school, or anywhere; `refused`: only what was not done."""
+    """List decisions and acts of administration at the caller's school, or at all; `refused`: only refused ones."""
     where = None if caller.everywhere and school is None else await school_of(rows, caller, school)
     async with seen_by(rows, caller) as tx:
         found = await LIST_ACTS.all(

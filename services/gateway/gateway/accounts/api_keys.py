@@ -15,19 +15,22 @@ REMEMBERED_SECONDS = 5.0
 """How long a gateway may go on taking a key that was revoked on another one."""
 MOST_REMEMBERED = 10_000
 
-ADD = """
+# Add a key.
+INSERT_KEY = """
 INSERT INTO api_key (key_id, school_id, name, role, scopes, hash, hint, created_by, expires_at)
 VALUES (%(id)s, %(school)s, %(name)s, %(role)s, %(scopes)s, %(hash)s, %(hint)s, %(by)s, %(expires_at)s)
 """
-CHANGE = """
+# Change name and expiry of a key.
+UPDATE_KEY = """
 UPDATE api_key SET name = %(name)s, expires_at = %(expires_at)s, version = version + 1 WHERE key_id = %(id)s
 """
-REVOKE = """
+# Revoke a key; returns its id if it was not revoked.
+REVOKE_KEY = """
 UPDATE api_key SET revoked_at = clock_timestamp(), version = version + 1
 WHERE key_id = %(id)s AND revoked_at IS NULL RETURNING key_id
 """
-# Noted at most once a minute, in the statement that looks the key up.
-FIND = """
+# Find a valid key, and note its use, at most once a minute.
+FIND_KEY = """
 WITH found AS (
     SELECT key_id, school_id, role, scopes, last_used_at FROM api_key
     WHERE hash = %(hash)s AND revoked_at IS NULL AND coalesce(expires_at > clock_timestamp(), true)
@@ -40,31 +43,31 @@ SELECT * FROM found
 
 
 def digest(secret: str) -> bytes:
-    """What is kept of a secret of 256 random bits; a slow hash would add nothing."""
+    """Hash a secret for storage. It has 256 random bits, so a slow hash would add nothing."""
     return hashlib.sha256(secret.encode()).digest()
 
 
 async def add(tx: UnitOfWork, values: dict[str, Any]) -> str:
     """Add a key; its secret, which is shown once."""
     secret = API_KEY_PREFIX + secrets.token_urlsafe(32)
-    await tx.execute(ADD, values | {"hash": digest(secret), "hint": secret[-4:]})
+    await tx.execute(INSERT_KEY, values | {"hash": digest(secret), "hint": secret[-4:]})
     return secret
 
 
 class Keys:
-    """Finds who comes with a key; remembers it for some seconds."""
+    """Finds the caller of a key, and caches them for some seconds."""
 
     def __init__(self, rows: UnitOfWorkFactory) -> None:
         self._rows = rows
         self._known: dict[bytes, tuple[float, dict[str, Any]]] = {}
 
     async def caller(self, secret: str) -> Caller:
-        """Who a key stands for; 401 when it is unknown, revoked or over."""
+        """Return the caller of a key; 401 when it is unknown, revoked or expired."""
         hashed = digest(secret)
         until, row = self._known.get(hashed, (0.0, None))
         if row is None or until < time.monotonic():
             async with self._rows.database.worker() as connection:
-                row = await (await connection.execute(FIND, {"hash": hashed})).fetchone()
+                row = await (await connection.execute(FIND_KEY, {"hash": hashed})).fetchone()
             if row is None:
                 self._known.pop(hashed, None)
                 raise Problem(401, "unauthenticated", "The API key is unknown, revoked or expired.")
@@ -74,7 +77,7 @@ class Keys:
         return Caller(None, row["role"], row["school_id"], row["key_id"], frozenset(row["scopes"]))
 
     def forget(self, key: UUID) -> None:
-        """Look a key up anew the next time."""
+        """Drop a key from the cache, so that the next request reads it from the database."""
         self._known = {hashed: known for hashed, known in self._known.items() if known[1]["key_id"] != key}
 
 

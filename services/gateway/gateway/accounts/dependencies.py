@@ -1,4 +1,4 @@
-"""What signing in takes."""
+"""Dependencies of the routes for signing in."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -25,7 +25,7 @@ LONGEST_UID = 128
 
 @dataclass(frozen=True, slots=True)
 class FirebaseUser:
-    """Whom a valid token names; the address only if Firebase has verified it."""
+    """The person in a valid token; the address only if Firebase has verified it."""
 
     uid: str
     email: str | None
@@ -43,7 +43,7 @@ class Firebase:
         self._fetching = asyncio.Lock()
 
     async def user(self, token: str) -> FirebaseUser:
-        """Who signed in; 401 when the token is not one of this project's, 503 while its certificates are away."""
+        """Return the person who signed in; 401 for a token of another project, 503 while Google is unavailable."""
         if not self._project:
             raise Problem(401, "unauthenticated", "This installation does not accept Firebase tokens.")
         try:

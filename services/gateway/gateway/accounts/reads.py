@@ -1,4 +1,4 @@
-"""What is read of administrators, the audit and API keys: the answers and the statements that select them."""
+"""Answers about administrators, the audit and API keys, and the statements that select them."""
 
 from uuid import UUID
 
@@ -21,7 +21,7 @@ FIRST_REFUSAL = 400
 
 
 class Administrator(AdministratorShown):
-    """Somebody who administers the whole group."""
+    """A person who administers the whole group."""
 
     given_name: str
     family_name: str
@@ -35,7 +35,7 @@ class AdministratorPage(BaseModel):
 
 
 class Act(AuditShown):
-    """One row of the audit. `action` is method and route, `subject` the ids in it, `status` what was answered."""
+    """One row of the audit. `action` is method and route, `subject` the ids in it, `status` that of the answer."""
 
     id: UUID
 

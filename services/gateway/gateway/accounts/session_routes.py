@@ -49,7 +49,7 @@ class SignIn(BaseModel):
 
 
 class Session(BaseModel):
-    """`access_token` goes into every request as a bearer token; `refresh_token` is good for one renewal."""
+    """`access_token` goes into every request as a bearer token; `refresh_token` renews it once."""
 
     access_token: str
     token_type: str
@@ -78,7 +78,7 @@ class End(BaseModel):
 
 
 class Acceptance(BaseModel):
-    """An invitation, and with what its person will sign in: an address must be one of their own."""
+    """An invitation, and the name and password to sign in with: an address must be one of the person's own."""
 
     model_config = ConfigDict(extra="forbid")
     token: Secret
@@ -153,7 +153,7 @@ async def _by_firebase(token: str, rows: Rows, tools: Tools) -> UUID:
 
 @router.post("/sessions/refresh", response_model=Session, dependencies=[public()])
 async def refresh(body: Renewal, rows: Rows, tools: Tools) -> dict[str, Any]:
-    """Both tokens anew. A refresh token that comes a second time ends its session everywhere."""
+    """Renew both tokens. A refresh token that is used a second time ends its session everywhere."""
     try:
         return await tools.sessions.renew(body.refresh_token, SessionRequest(body.school, body.role))
     except RefreshTokenReused as problem:
@@ -200,7 +200,7 @@ async def change_password(body: PasswordChange, caller: CurrentCaller, rows: Row
 
 @router.put("/me/firebase", status_code=204, dependencies=[allow(EVERYBODY, audience="person")])
 async def link_firebase(body: FirebaseLink, caller: CurrentCaller, rows: Rows, tools: Tools) -> Response:
-    """Let a Firebase user sign in as the caller; one that is linked to somebody else is 409."""
+    """Let a Firebase user sign in as the caller; one that is linked to another person is 409."""
     user = await tools.firebase.user(body.firebase_token)
     async with rows.begin() as tx:
         assert caller.person is not None

@@ -1,4 +1,4 @@
-"""What is read of calendars: the answers and the statements that select them."""
+"""Answers about calendars, and the statements that select them."""
 
 from typing import Literal
 from uuid import UUID
@@ -16,7 +16,7 @@ WEEKDAYS = [1, 2, 3, 4, 5]
 
 
 class TermIn(Span):
-    """A stretch of the school year. Told of are terms and semesters, else grading periods, else school years."""
+    """A part of the school year. Terms and semesters are published, else grading periods, else school years."""
 
     kind: Literal["term", "semester", "gradingPeriod", "schoolYear"] = "term"
 

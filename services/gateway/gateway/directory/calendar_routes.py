@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v1/schools/{school_id}", tags=["schools"], route_cla
 
 
 class CalendarIn(Strict):
-    """Parts that are left out stay as they are; a part that is given replaces what was there."""
+    """A part that is left out stays as it is; a part that is given replaces the one before."""
 
     weekdays: list[Annotated[int, Field(ge=1, le=7), WHOLE]] | None = Field(default=None, min_length=1, max_length=7)
     terms: list[TermIn] | None = Field(default=None, max_length=100)
@@ -64,7 +64,7 @@ async def replace_calendar(
 async def close(
     school_id: UUID, body: Span, caller: CurrentCaller, rows: Rows, expected: IfMatch, response: Response
 ) -> Calendar:
-    """Close the school for some days; what is scheduled for school days moves with it."""
+    """Close the school for some days; sends that are scheduled for school days move."""
     async with seen_by(rows, caller) as tx:
         await schools.close(tx, ours(caller, school_id), expected, uuid7(), body.model_dump())
         return await _calendar(tx, school_id, response)

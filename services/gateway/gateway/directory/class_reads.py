@@ -1,4 +1,4 @@
-"""What is read of classes and enrolments: the answers and the statements that select them."""
+"""Answers about classes and enrolments, and the statements that select them."""
 
 from uuid import UUID
 
@@ -11,13 +11,13 @@ from shared.persistence.query import Query, given, showing
 
 
 class ClassRead(SchoolClassShown):
-    """A class as it is stored: what a roster brought may be longer than what a request may say."""
+    """A class as it is stored: fields from a roster may be longer than a request may have."""
 
     id: UUID
 
 
 class Enrolment(EnrolmentShown):
-    """Somebody in a class."""
+    """A person in a class."""
 
     over: bool
 

@@ -35,7 +35,7 @@ class ClassIn(Strict):
 
 
 class ClassChange(Strict):
-    """What may be left out of a change; a class that is not `active` is over."""
+    """A change of a class; each field may be left out. A class that is not `active` has ended."""
 
     title: Name | None = None
     code: Code | None = None
@@ -45,7 +45,7 @@ class ClassChange(Strict):
 
     @model_validator(mode="after")
     def something(self) -> Self:
-        """Only the code can be taken away."""
+        """Refuse null for every field but the code."""
         if not self.model_fields_set or any(getattr(self, n) is None for n in self.model_fields_set - {"code"}):
             msg = "name at least one field; only code can be null"
             raise ValueError(msg)
@@ -69,7 +69,7 @@ class ClassPage(BaseModel):
 
 
 class EnrolmentIn(Until):
-    """Somebody in a class, and as what; `leads` marks the teacher who answers for it."""
+    """A person in a class, and their role; `leads` marks the teacher who is responsible for the class."""
 
     person_id: UUID
     role: ClassRole = "student"
@@ -153,7 +153,7 @@ async def enrolments(
     after: UUID | None = None,
     limit: Limit = 50,
 ) -> EnrolmentPage:
-    """Who is in a class. Roles of one person are never split between pages."""
+    """List the people of a class. Roles of one person are never split between pages."""
     values = {"role": role, "over": over, "after": after, "limit": limit + len(get_args(ClassRole))}
     async with rows.request(school) as tx:
         await _answer(tx, school, class_id, Response())
@@ -166,7 +166,7 @@ async def enrolments(
 
 @router.post("/{class_id}/enrolments", dependencies=[allow(ADMINS, scope="classes:write")])
 async def enrol(class_id: UUID, body: EnrolmentsIn, rows: Rows, school: InSchool) -> dict[str, int]:
-    """Put people into a class, or change since when and until when; 422 lists everybody who cannot be."""
+    """Add people to a class, or change their first and last day; 422 lists the people who cannot be in it."""
     async with rows.begin() as tx:
         await classes.enrol(tx, school, class_id, [each.model_dump() for each in body.enrolments])
     return {"enrolled": len(body.enrolments)}
@@ -176,7 +176,7 @@ async def enrol(class_id: UUID, body: EnrolmentsIn, rows: Rows, school: InSchool
     "/{class_id}/enrolments/{person_id}", status_code=204, dependencies=[allow(ADMINS, scope="classes:write")]
 )
 async def withdraw(class_id: UUID, person_id: UUID, rows: Rows, school: InSchool, role: ClassRole = "student") -> None:
-    """Take somebody out of a class today."""
+    """End a person's place in a class today."""
     async with rows.begin() as tx:
         await classes.withdraw(tx, school, class_id, person_id, role)
 

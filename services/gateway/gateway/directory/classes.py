@@ -1,4 +1,4 @@
-"""Classes and who is in them. A student's event says which classes they are in, so each change emits it."""
+"""Classes and their people. A student's event lists the classes of the student, so each change emits it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -86,7 +86,7 @@ async def change(tx: UnitOfWork, school: UUID, class_id: UUID, expected: int | N
 
 
 async def enrol(tx: UnitOfWork, school: UUID, class_id: UUID, enrolments: Sequence[Mapping[str, Any]]) -> None:
-    """Put people into a class; 422 lists those who are not of the school, or are to be students and are none."""
+    """Add people to a class; 422 lists people of other schools, and those who are to be students and are not."""
     people = [each["person_id"] for each in enrolments]
     await members(tx, school, people)
     pupils = sorted({each["person_id"] for each in enrolments if each["role"] == "student"})

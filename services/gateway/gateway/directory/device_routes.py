@@ -33,7 +33,7 @@ class Named(BaseModel):
 
 
 class OwnedDevice(DeviceIn):
-    """A device and whose it is."""
+    """A device and its person."""
 
     person: Named
 
@@ -47,7 +47,7 @@ class DevicesIn(BaseModel):
 
 @router.post("/devices:bulk", dependencies=[allow(PLATFORM, scope="devices:write")])
 async def register_many(body: DevicesIn, rows: Rows) -> dict[str, int]:
-    """Register devices of named people; 422 lists everybody who is unknown, and then nothing was done."""
+    """Register devices of named people, all or none; 422 lists unknown people."""
     async with rows.begin() as tx:
         wanted = [device.model_dump(exclude={"person"}) for device in body.devices]
         owners = await devices.owners(tx, [(d.person.id, d.person.sourced_id) for d in body.devices])

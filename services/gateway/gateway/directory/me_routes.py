@@ -1,4 +1,4 @@
-"""`/v1/me`: what everybody decides for themselves; and the same choices made by staff for somebody."""
+"""`/v1/me`: preferences and devices of the caller; and the same preferences, set by staff for another person."""
 
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -21,7 +21,8 @@ from shared.http.preconditions import IfMatch, etag
 
 router = APIRouter(prefix="/v1", tags=["me"], route_class=GuardedRoute)
 
-PREFERENCES = """
+# Select the choices of a person, who belongs to the given school if one is given.
+SELECT_PREFERENCES = """
 SELECT p.version,
     CASE WHEN p.quiet_starts IS NOT NULL THEN jsonb_build_object('starts', p.quiet_starts, 'ends', p.quiet_ends) END
         AS quiet,
@@ -44,7 +45,7 @@ class PreferenceIn(Strict):
 
     @model_validator(mode="after")
     def safety_comes_through(self) -> Self:
-        """It would be stored, and then ignored when it matters."""
+        """Refuse a choice that would be stored but never followed."""
         if self.kind == "safety" and not self.wanted:
             msg = "notifications about safety cannot be refused"
             raise ValueError(msg)
@@ -52,14 +53,14 @@ class PreferenceIn(Strict):
 
 
 class PreferencesIn(Strict):
-    """Parts that are left out stay; `preferences` replaces them all (what is not named is wanted)."""
+    """A part that is left out stays; `preferences` replaces them all (a kind that is not named is wanted)."""
 
     preferences: list[PreferenceIn] | None = Field(default=None, max_length=50)
     quiet: QuietIn | None = None
 
 
 class Preferences(BaseModel):
-    """What a person wants; `version` is the person's, and the ETag."""
+    """The choices of a person; `version` is the person's, and the ETag."""
 
     preferences: list[Preference]
     quiet: QuietHours | None
@@ -67,7 +68,7 @@ class Preferences(BaseModel):
 
 
 class DeviceIn(Strict):
-    """An app installation; a token belongs to whoever registered it last."""
+    """An app installation; a token belongs to the person who registered it last."""
 
     token: Token
     fid: Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00]*$")] | None = None
@@ -82,7 +83,7 @@ class TokenIn(Strict):
 
 @router.get("/me/preferences", dependencies=[allow(EVERYBODY)])
 async def my_preferences(caller: CurrentCaller, rows: Rows, response: Response) -> Preferences:
-    """The caller's own choices."""
+    """Return the caller's own choices."""
     return await _preferences(rows, _self(caller), None, response)
 
 
@@ -90,13 +91,13 @@ async def my_preferences(caller: CurrentCaller, rows: Rows, response: Response) 
 async def set_my_preferences(
     body: PreferencesIn, caller: CurrentCaller, rows: Rows, expected: IfMatch, response: Response
 ) -> Preferences:
-    """Choose for oneself, in all schools."""
+    """Set the caller's own choices, for all schools."""
     return await _prefer(rows, _self(caller), None, body, expected, response)
 
 
 @router.get("/people/{person_id}/preferences", dependencies=[allow(STAFF, scope="people:read")])
 async def preferences(person_id: UUID, rows: Rows, school: InSchool, response: Response) -> Preferences:
-    """Somebody's choices."""
+    """Return the choices of a person."""
     return await _preferences(rows, person_id, school, response)
 
 
@@ -109,13 +110,13 @@ async def set_preferences(
     expected: IfMatch,
     response: Response,
 ) -> Preferences:
-    """Choose for somebody who asked for it at the desk."""
+    """Set the choices of a person who asked staff to do it."""
     return await _prefer(rows, person_id, school, body, expected, response)
 
 
 @router.get("/me/devices", dependencies=[allow(EVERYBODY)])
 async def my_devices(caller: CurrentCaller, rows: Rows) -> dict[str, list[DeviceOut]]:
-    """The caller's own devices."""
+    """List the caller's own devices."""
     async with rows.begin() as tx:
         return {"items": await LIST_DEVICES.all(tx, person=_self(caller))}
 
@@ -130,7 +131,7 @@ async def register_mine(body: DeviceIn, caller: CurrentCaller, rows: Rows) -> di
 
 @router.post("/me/devices:remove", status_code=204, dependencies=[allow(EVERYBODY)])
 async def remove_mine(body: TokenIn, caller: CurrentCaller, rows: Rows) -> None:
-    """Forget one device of the caller's own, as an app does when somebody signs out."""
+    """Forget one device of the caller's own, as an app does when its user signs out."""
     async with rows.begin() as tx:
         await devices.remove(tx, _self(caller), body.token)
 
@@ -155,7 +156,7 @@ async def _prefer(
 
 async def _preferences(rows: Rows, person: UUID, school: UUID | None, response: Response) -> Preferences:
     async with rows.begin() as tx:
-        row = await tx.row(PREFERENCES, {"person": person, "school": school})
+        row = await tx.row(SELECT_PREFERENCES, {"person": person, "school": school})
     if row is None:
         raise Problem(404, "not_found")
     response.headers["ETag"] = etag(row["version"])

@@ -1,4 +1,4 @@
-"""`/v1/people`: who belongs to a school, and as what."""
+"""`/v1/people`: people of a school and their roles."""
 
 from typing import Any
 from uuid import UUID
@@ -67,7 +67,7 @@ async def listing(
 async def create(
     body: PersonIn, caller: CurrentCaller, rows: Rows, school: InSchool, response: Response, idempotency_key: Key = None
 ) -> PersonWhole:
-    """Add a person by hand, under the same Idempotency-Key once; rosters bring theirs."""
+    """Add a person by hand, once for the same Idempotency-Key; rosters add theirs."""
     person = uuid7()
     facts = body.model_dump(include={"sourced_id", "given_name", "family_name", "language", "timezone"})
     memberships = [m.model_dump() for m in body.memberships]
@@ -85,7 +85,7 @@ async def create(
 
 @router.get("/{person_id}", dependencies=[allow(STAFF, scope="people:read")])
 async def read(person_id: UUID, rows: Rows, school: InSchool, response: Response) -> PersonWhole:
-    """One person of the school, those who have left included."""
+    """Return one person of the school, also one who has left."""
     return await _answer(rows, school, person_id, response)
 
 
@@ -99,7 +99,7 @@ async def change(
     expected: IfMatch,
     response: Response,
 ) -> PersonWhole:
-    """Change a person; with If-Match only if nobody else has meanwhile. `active` is the whole group's to say."""
+    """Change a person; with If-Match only if the version is current. Only the group sets `active`."""
     if "active" in body.model_fields_set and not caller.everywhere:
         raise Problem(403, "forbidden", "`active` applies to every school. End the membership instead.")
     async with rows.begin() as tx:
@@ -128,7 +128,7 @@ async def join(
     expected: IfMatch,
     response: Response,
 ) -> PersonWhole:
-    """Say what a person is at the school, or change it. Only the group can bring in somebody of another school."""
+    """Give a person a role at the school, or change it. Only the group can add a person of another school."""
     async with rows.begin() as tx:
         if not caller.everywhere:
             await people.lock(tx, person_id, school)
@@ -140,7 +140,7 @@ async def join(
 async def leave(
     person_id: UUID, role: MemberRole, rows: Rows, school: InSchool, expected: IfMatch, response: Response
 ) -> PersonWhole:
-    """End a membership today. Nothing is deleted: what was sent and recorded stays true."""
+    """End a membership today. Nothing is deleted: sends and records stay."""
     async with rows.begin() as tx:
         await people.leave(tx, person_id, school, expected, role)
     return await _answer(rows, school, person_id, response)
@@ -148,7 +148,7 @@ async def leave(
 
 @router.delete("/{person_id}", status_code=204, dependencies=[allow(PLATFORM, scope="people:write")])
 async def erase(person_id: UUID, rows: Rows) -> None:
-    """Erase a person: name, addresses, devices and what was said of them, here and in everything sent before."""
+    """Erase a person: name, addresses, devices and records, here and in everything that was sent before."""
     async with rows.begin() as tx:
         await erasure.erase(tx, person_id, PERSONAL)
 
@@ -167,7 +167,7 @@ async def _answer(rows: Rows, school: UUID, person: UUID, response: Response) ->
 
 
 async def one(tx: UnitOfWork, person: UUID) -> dict[str, Any]:
-    """A person's row with all that belongs to it; 404."""
+    """Return a person's row with all its parts; 404."""
     row = await people_reads.person(tx, person)
     if row is None:
         raise Problem(404, "not_found")

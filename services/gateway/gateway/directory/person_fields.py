@@ -1,4 +1,4 @@
-"""What a person looks like in requests and answers."""
+"""The fields of a person in requests and answers."""
 
 import datetime as dt
 from typing import Annotated, Literal, Self
@@ -12,11 +12,11 @@ from shared.events.directory import Preference, QuietHours
 from shared.events.values import Role
 
 MemberRole = Literal["school_admin", "staff", "teacher", "guardian", "student"]
-"""Nobody becomes a platform administrator through a school."""
+"""The roles of a school; platform administrators are not made by a school."""
 
 
 class MembershipIn(Until):
-    """What somebody is at the school; `grade` is a student's."""
+    """A person's role at the school; only a student has a `grade`."""
 
     role: MemberRole
     grade: Grade | None = None
@@ -40,7 +40,7 @@ class ContactIn(Strict):
 
     @model_validator(mode="after")
     def written_right(self) -> Self:
-        """What no provider would take is refused before somebody relies on it."""
+        """Refuse an address that no provider would accept."""
         local, at, domain = self.address.rpartition("@")
         mail = bool(at and local and "." in domain) and not any(c.isspace() or c in ",;<>\0" for c in self.address)
         phone = self.address.lstrip("+").replace(" ", "").replace("-", "").isdecimal()
@@ -51,7 +51,7 @@ class ContactIn(Strict):
 
 
 class PersonIn(Strict):
-    """A new person and what they are at the school."""
+    """A new person and their roles at the school."""
 
     sourced_id: SourcedId | None = None
     given_name: Name
@@ -72,7 +72,7 @@ class PersonIn(Strict):
 
 
 class PersonChange(Strict):
-    """What may be left out of a change. Not `active`: told of nothing, anywhere."""
+    """A change of a person; each field may be left out. A person who is not `active` is not notified by any school."""
 
     given_name: Name | None = None
     family_name: Name | None = None
@@ -82,7 +82,7 @@ class PersonChange(Strict):
 
     @model_validator(mode="after")
     def something(self) -> Self:
-        """Language and timezone may be taken away: then the school's hold."""
+        """Accept null for language and timezone: then the school's apply."""
         bare = self.model_fields_set - {"language", "timezone"}
         if not self.model_fields_set or any(getattr(self, name) is None for name in bare):
             msg = "name at least one field; names and active cannot be null"
@@ -91,7 +91,7 @@ class PersonChange(Strict):
 
 
 class ContactsIn(Strict):
-    """All addresses: what is not here is gone."""
+    """All addresses of a person; others are deleted."""
 
     contacts: list[ContactIn] = Field(max_length=20)
 

@@ -70,15 +70,15 @@ SELECT c.school_id, c.weekdays, c.version,
 FROM calendar c WHERE c.school_id = ANY(%(schools)s)
 """
 TERMS_BY_CHOICE = (("term", "semester"), ("gradingPeriod",), ("schoolYear",))
-"""Rosters nest sessions; what is told is one layer, the first of these that a school has."""
+"""Rosters nest sessions; one layer is published, the first of these that a school has."""
 
-# Lock people, in the order in which everyone does.
+# Lock people, in the one order of all writers.
 LOCK_PEOPLE = """
 SELECT FROM person WHERE person_id = ANY(%(people)s) ORDER BY sourced_id, person_id FOR NO KEY UPDATE
 """
 # Raise the versions of people.
 BUMP_PEOPLE = "UPDATE person SET version = version + 1 WHERE person_id = ANY(%(people)s)"
-# Lock students, in the order in which everyone does.
+# Lock students, in the one order of all writers.
 LOCK_STUDENTS = """
 SELECT FROM student s
 JOIN unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS w(school_id, student_id) USING (school_id, student_id)
@@ -114,7 +114,7 @@ class DirectoryPositions:
         return cls({row["school_id"]: row["since"] for row in rows}, counts)
 
     def take(self, schools: Iterable[UUID]) -> dict[UUID, int]:
-        """The positions of one event."""
+        """Return the positions of one event."""
         taken = {}
         for school in set(schools):
             taken[school] = self._next[school]
@@ -132,10 +132,10 @@ async def emit_states(
     students: Sequence[tuple[UUID, UUID]] = (),
     whole: UUID | None = None,
 ) -> None:
-    """Emit the present state of what a commit changed. Call it last: the schools' rows are locked from here on.
+    """Emit the present state of all that a commit changed. Call it last: the schools' rows are locked from here on.
 
-    `left`: person → schools that they have just left and that are to hear of it. `students` are (school, student).
-    `whole`: the school of which this is all that there is; a reader of all of it needs nothing from before.
+    `left`: person → schools that they have just left, which get the event too. `students` are (school, student).
+    `whole`: the school whose complete state this is; a reader of all of it needs nothing from before.
     """
     states = await tx.rows(SELECT_PEOPLE, {"people": list(people)}) if people else []
     pupils = await tx.rows(SELECT_STUDENTS, _pairs(students)) if students else []
@@ -235,13 +235,13 @@ def rows(values: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 async def bump_people(tx: UnitOfWork, people: Sequence[UUID]) -> None:
-    """Raise the versions of people whose event will say something new."""
+    """Raise the versions of people whose state has changed."""
     await tx.execute(LOCK_PEOPLE, {"people": list(people)})
     await tx.execute(BUMP_PEOPLE, {"people": list(people)})
 
 
 async def bump_students(tx: UnitOfWork, students: Sequence[tuple[UUID, UUID]]) -> None:
-    """Raise the versions of students, given as (school, student), whose event will say something new."""
+    """Raise the versions of students, given as (school, student), whose state has changed."""
     if students:
         await tx.execute(LOCK_STUDENTS, _pairs(students))
         await tx.execute(BUMP_STUDENTS, _pairs(students))

@@ -1,4 +1,4 @@
-"""What is read of schools: the answer and the statement that selects it."""
+"""Answers about schools, and the statement that selects them."""
 
 from uuid import UUID
 

@@ -37,7 +37,7 @@ router = APIRouter(prefix="/v1/schools", tags=["schools"], route_class=GuardedRo
 
 
 class SettingsIn(Strict):
-    """What may be left out of a change. `announces`: what guardians are told of without being asked for each time."""
+    """A change of settings; each field may be left out. `announces`: events of which guardians are notified."""
 
     name: Name | None = None
     timezone: Timezone | None = None
@@ -51,7 +51,7 @@ class SettingsIn(Strict):
 
     @model_validator(mode="after")
     def something(self) -> Self:
-        """Only quiet hours can be taken away; the rest has a value always."""
+        """Refuse null for every field but quiet hours, and a change of nothing."""
         if not self.model_fields_set:
             msg = "has no field to change"
             raise ValueError(msg)
@@ -88,7 +88,7 @@ async def listing(
     after: UUID | None = None,
     limit: Limit = 50,
 ) -> SchoolPage:
-    """Schools that the caller may see."""
+    """List the schools that the caller may see."""
     values = {"school": caller.school, "sourced_id": sourced_id, "active": active, "after": after}
     async with seen_by(rows, caller) as tx:
         found = await LIST_SCHOOLS.all(tx, **values, limit=limit + 1)
@@ -100,7 +100,7 @@ async def listing(
 async def create(
     body: SchoolIn, caller: CurrentCaller, rows: Rows, response: Response, idempotency_key: Key = None
 ) -> School:
-    """Add a school by hand, under the same Idempotency-Key once; rosters bring theirs."""
+    """Add a school by hand, once for the same Idempotency-Key; rosters add theirs."""
     school = uuid7()
     values = body.model_dump(exclude={"quiet"}) | {"digest_at": body.digest_at, "office": []} | columns_of(body.quiet)
     asked = ["schools", body.model_dump(mode="json")]
@@ -124,14 +124,14 @@ async def read(school_id: UUID, caller: CurrentCaller, rows: Rows, response: Res
 async def change(
     school_id: UUID, body: SettingsIn, caller: CurrentCaller, rows: Rows, expected: IfMatch, response: Response
 ) -> School:
-    """Change settings; with If-Match only if nobody else has meanwhile."""
+    """Change settings; with If-Match only if the version is current."""
     async with seen_by(rows, caller) as tx:
         await schools.change(tx, ours(caller, school_id), expected, body.columns())
         return await _answer(tx, school_id, response)
 
 
 def ours(caller: Caller, school: UUID) -> UUID:
-    """Another school's does not exist for whoever belongs to one."""
+    """Return the school if the caller may see it; 404 for another school than the caller's."""
     if not caller.everywhere and caller.school != school:
         raise Problem(404, "not_found")
     return school

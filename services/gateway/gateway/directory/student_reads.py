@@ -1,4 +1,4 @@
-"""What is read of students: first which of them, then what is shown of each."""
+"""Answers about students: one statement finds them, another reads the fields of each."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -39,7 +39,8 @@ FIND_STUDENTS = Query(
     after=col(StudentRow.student_id) > given("after"),
 )
 """Students of a school, by id."""
-SHOW_STUDENTS = """
+# Select students for answers.
+SELECT_STUDENTS = """
 SELECT s.student_id AS id, p.given_name, p.family_name, s.grade, s.active, s.version,
     array(SELECT e.class_id FROM current_enrolment e
            WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student'
@@ -53,5 +54,5 @@ WHERE s.school_id = %(school)s AND s.student_id = ANY(%(students)s) ORDER BY s.s
 
 
 async def students(tx: UnitOfWork, school: UUID, found: Sequence[Found]) -> list[dict[str, Any]]:
-    """Read what is shown of students, in the order of their ids."""
-    return await tx.rows(SHOW_STUDENTS, {"school": school, "students": [each.student_id for each in found]})
+    """Read the fields of students, in the order of their ids."""
+    return await tx.rows(SELECT_STUDENTS, {"school": school, "students": [each.student_id for each in found]})

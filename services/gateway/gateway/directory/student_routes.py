@@ -22,7 +22,7 @@ router = APIRouter(prefix="/v1/students", tags=["students"], route_class=Guarded
 
 
 class GuardianIn(Strict):
-    """Somebody who answers for a student; the lowest `rank` is asked first."""
+    """A person who is responsible for a student; the lowest `rank` is asked first."""
 
     person_id: UUID
     rank: Annotated[int, Field(ge=1, le=20), WHOLE] = 1
@@ -33,13 +33,13 @@ class GuardianIn(Strict):
 
 
 class GuardiansIn(Strict):
-    """All guardians: whoever is not here does not answer for the student any more."""
+    """All guardians of a student; others are no longer responsible for the student."""
 
     guardians: list[GuardianIn] = Field(max_length=20)
 
     @model_validator(mode="after")
     def each_once(self) -> Self:
-        """Somebody named twice would have two ranks."""
+        """Refuse a person who is named twice: they would have two ranks."""
         if len({guardian.person_id for guardian in self.guardians}) < len(self.guardians):
             msg = "lists a person twice"
             raise ValueError(msg)
@@ -95,7 +95,7 @@ async def listing(
 
 @router.get("/{student_id}", dependencies=[allow(EVERYBODY, scope="students:read")])
 async def read(student_id: UUID, caller: CurrentCaller, rows: Rows, school: InSchool, response: Response) -> Student:
-    """One student."""
+    """Return one student."""
     async with rows.request(school) as tx:
         return await _answer(tx, school, {"id": student_id} | student_scope(caller), response)
 
@@ -126,7 +126,7 @@ async def replace_guardians(
     expected: IfMatch,
     response: Response,
 ) -> Student:
-    """Replace all guardians; 422 lists those who do not belong to the school."""
+    """Replace all guardians; 422 lists people who do not belong to the school."""
     async with rows.begin() as tx:
         guardians = [guardian.model_dump() for guardian in body.guardians]
         await students.replace_guardians(tx, school, student_id, expected, guardians)

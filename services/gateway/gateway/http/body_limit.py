@@ -1,4 +1,4 @@
-"""Bodies over the limit, or packed in a way that hides their size, are refused before they are read whole."""
+"""Refuses bodies over the limit, and compressed ones, whose size is hidden, before they are read whole."""
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -8,14 +8,14 @@ from gateway.problems import Problem
 
 
 class BodyLimit:
-    """Counts what comes in; 413, or 415 for what is compressed."""
+    """Counts the bytes of a body; 413 over the limit, 415 for a compressed body."""
 
     def __init__(self, most: int) -> None:
         """`most`: bytes."""
         self._most = most
 
     def applied(self, request: Request) -> Request:
-        """The request, whose body can be read up to the limit; refused at once where it announces more."""
+        """Return a request whose body can be read up to the limit; refuse one that announces more."""
         if any(coding.lower() != "identity" for coding in request.headers.getlist("content-encoding")):
             raise Problem(415, "unsupported_media_type", "Send the body without Content-Encoding.")
         announced = request.headers.get("content-length", "0")

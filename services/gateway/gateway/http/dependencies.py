@@ -1,4 +1,4 @@
-"""What routes of every feature ask for: transactions, the other services, settings, the school of a request."""
+"""Dependencies of routes of every feature: transactions, other services, settings, the school of a request."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated
@@ -19,16 +19,17 @@ Rows = Annotated[UnitOfWorkFactory, Depends(Provided(UnitOfWorkFactory))]
 Services = Annotated[ServiceClients, Depends(Provided(ServiceClients))]
 Configured = Annotated[Settings, Depends(Provided(Settings))]
 
-SCHOOL_BY_SOURCED_ID = "SELECT school_id FROM school WHERE sourced_id = %(name)s"
+# Select a school by its sourcedId.
+SELECT_SCHOOL_BY_SOURCED_ID = "SELECT school_id FROM school WHERE sourced_id = %(name)s"
 
 
 async def school_of(rows: UnitOfWorkFactory, caller: Caller, named: str | None) -> UUID:
-    """The school that a request is about: the token's, or for the whole group's administrators the one named."""
+    """Return the school of a request: the token's, or for administrators of the group the named one."""
     if not caller.everywhere:
         assert caller.school is not None
         if named not in (None, str(caller.school)):
             async with rows.request(caller.school) as tx:
-                row = await tx.row(SCHOOL_BY_SOURCED_ID, {"name": named})
+                row = await tx.row(SELECT_SCHOOL_BY_SOURCED_ID, {"name": named})
             if row is None:
                 raise Problem(404, "unknown_school")
         return caller.school
@@ -40,7 +41,7 @@ async def school_of(rows: UnitOfWorkFactory, caller: Caller, named: str | None) 
         return UUID(named)
     except ValueError:
         async with rows.begin() as tx:
-            row = await tx.row(SCHOOL_BY_SOURCED_ID, {"name": named})
+            row = await tx.row(SELECT_SCHOOL_BY_SOURCED_ID, {"name": named})
         if row is None:
             raise Problem(404, "unknown_school") from None
         found: UUID = row["school_id"]
@@ -48,7 +49,7 @@ async def school_of(rows: UnitOfWorkFactory, caller: Caller, named: str | None) 
 
 
 def seen_by(rows: UnitOfWorkFactory, caller: Caller) -> AbstractAsyncContextManager[UnitOfWork]:
-    """A transaction that sees what the caller may: one school, or all."""
+    """Begin a transaction that sees the caller's school, or all schools for a caller of the whole group."""
     return rows.begin() if caller.everywhere else rows.request(caller.school)
 
 
@@ -58,4 +59,4 @@ async def _in_school(caller: CurrentCaller, rows: Rows, audited: Audited, school
 
 
 InSchool = Annotated[UUID, Depends(_in_school)]
-"""The school that a route is about: the token's own; who belongs to none names it in `?school=`."""
+"""The school of a request: the token's own; a caller of the whole group names it in `?school=`."""

@@ -1,4 +1,4 @@
-"""What the fields of requests may hold: checked here, so that nothing fails after it was accepted."""
+"""The fields of requests and their checks, so that nothing fails after it was accepted."""
 
 import datetime as dt
 from typing import Annotated, Any, Self
@@ -18,7 +18,7 @@ from gateway.http.json_types import Day
 from shared.events.directory import QuietHours
 from shared.http.fields import NO_NUL
 
-# What is written to one line of a mail or a list must be one line.
+# Text for one line of a mail or a list has no line ends.
 ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=ONE_LINE)]
@@ -68,7 +68,7 @@ LocalTime = Annotated[
 
 
 class Strict(BaseModel):
-    """A request's body: an unknown field is a mistake, not a wish."""
+    """A request's body: an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid")
 

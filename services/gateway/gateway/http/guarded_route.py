@@ -24,7 +24,7 @@ BODY_LIMIT = Provided(BodyLimit)
 
 
 class GuardedRoute(APIRoute):
-    """A route that says who may use it: `dependencies=[allow(…)]` or `[public()]`."""
+    """A route that names its roles: `dependencies=[allow(…)]` or `[public()]`."""
 
     limits_body: ClassVar[bool] = True
 
@@ -35,7 +35,7 @@ class GuardedRoute(APIRoute):
         super().__init__(path, endpoint, dependencies=others, **options)
 
     def get_route_handler(self) -> Handler:
-        """Admit a request, then hand it on."""
+        """Admit a request, then pass it on."""
         handler = self.get_admitted_handler()
         if self.limits_body:
             handler = _body_limited(handler)
@@ -46,7 +46,7 @@ class GuardedRoute(APIRoute):
         return handle
 
     def get_admitted_handler(self) -> Handler:
-        """What answers a request that was admitted."""
+        """Return the handler of admitted requests."""
         return super().get_route_handler()
 
 
@@ -64,7 +64,7 @@ def _body_limited(handler: Handler) -> Handler:
 
 
 def access_table(routes: Iterable[BaseRoute]) -> dict[tuple[str, str], Access]:
-    """(method, path) → who may, for the API's routes of an application or a router."""
+    """Return (method, path) → access, for the API's routes of an application or a router."""
     return {
         (method, route.path_format): route.access
         for route in (context.original_route for context in iter_route_contexts(tuple(routes)))

@@ -1,4 +1,4 @@
-"""The same request under the same key is done once, however often and wherever at once it comes in."""
+"""Does a request once for the same key, however often it arrives, and at however many gateways."""
 
 import hashlib
 from typing import Any
@@ -15,17 +15,19 @@ GROUP = UUID(int=0)
 """Stands for the school of a request that is about none: keys of the whole group."""
 
 # The key's row is written first: a concurrent request with the same key waits here and then finds the answer.
-REMEMBER = """
+INSERT_KEY = """
 INSERT INTO idempotency_key (school_id, asker, key, request, answer)
 VALUES (%(school)s, %(asker)s, %(key)s, %(request)s, %(answer)s) ON CONFLICT DO NOTHING RETURNING key
 """
-RECALL = """
+# Select the request and the answer of a key.
+SELECT_KEY = """
 SELECT request, answer FROM idempotency_key
 WHERE school_id = %(school)s AND asker = %(asker)s AND key = %(key)s
 """
 KEPT_DAYS = 7
 AT_ONCE = 10_000
-FORGET = """
+# Delete expired keys, a limited number at once.
+DELETE_EXPIRED_KEYS = """
 DELETE FROM idempotency_key WHERE ctid = ANY (ARRAY (
     SELECT ctid FROM idempotency_key WHERE created_at < clock_timestamp() - make_interval(days => %(days)s)
     LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
@@ -35,17 +37,17 @@ DELETE FROM idempotency_key WHERE ctid = ANY (ARRAY (
 async def answered(
     tx: UnitOfWork, caller: Caller, school: UUID, key: str | None, request: Any, answer: dict[str, Any]
 ) -> dict[str, Any] | None:
-    """The answer given before, or None after remembering this one with the commit; 409 when the request was another.
+    """Return the answer from before, or None and store this one with the commit; 409 when the request was another.
 
-    `request` is what was asked for, as JSON has it, the route included where several take keys.
+    `request` is the request as JSON, with its route where several accept keys.
     """
     if key is None:
         return None
     asked = digest(request)
     values = {"school": school, "asker": caller.name, "key": key, "request": asked, "answer": Jsonb(answer)}
-    if await tx.row(REMEMBER, values) is not None:
+    if await tx.row(INSERT_KEY, values) is not None:
         return None
-    before = await tx.row(RECALL, values)
+    before = await tx.row(SELECT_KEY, values)
     if before is None or bytes(before["request"]) != asked:
         raise Problem(409, "idempotency_conflict")
     found: dict[str, Any] = before["answer"]
@@ -71,13 +73,13 @@ async def recalled(
 
 
 def digest(request: Any) -> bytes:
-    """What tells one request from another under the same key."""
+    """Return a digest that differs for different requests."""
     return hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 async def forget_keys(rows: UnitOfWorkFactory) -> None:
-    """Drop keys that are older than they are remembered: nobody asks the same again after so long."""
+    """Delete expired keys: no client repeats a request after so long."""
     forgotten = AT_ONCE
     while forgotten == AT_ONCE:
         async with rows.begin() as tx:
-            forgotten = (await tx.execute(FORGET, {"days": KEPT_DAYS, "limit": AT_ONCE})).rowcount
+            forgotten = (await tx.execute(DELETE_EXPIRED_KEYS, {"days": KEPT_DAYS, "limit": AT_ONCE})).rowcount

@@ -1,4 +1,4 @@
-"""Days, times, numbers and truth values as requests write them: nothing that JSON writes otherwise is guessed at.
+"""Days, times, numbers and truth values of requests; a value of another JSON type is refused and not converted.
 
 Left to itself pydantic takes 1700000000 for an instant, 0 for 1970-01-01, "yes" for true and "7" for seven.
 """
@@ -88,7 +88,7 @@ Moment = Annotated[
         {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "pattern": f"^{LOCAL.pattern}$"}]}
     ),
 ]
-"""An instant, or a local time that somebody's timezone makes one."""
+"""An instant, or a local time, which a timezone makes an instant."""
 
 Amount = Annotated[
     Decimal,

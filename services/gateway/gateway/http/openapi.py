@@ -17,10 +17,10 @@ ABOUT = """
 One door to a group of schools. Requests carry `Authorization: Bearer …`: an access token (`POST /v1/sessions`) or a
 key for programs (`POST /v1/keys`).
 
-- **Intents** are answered 202 once they cannot be lost any more; `Location` names the task that tells how they go on.
+- **Intents** are answered 202 once they are stored; `Location` names the task that shows their progress.
 - **Idempotency-Key**: the same key and the same body get the same answer; another body gets 409.
 - **Lists** come in pages: pass `next` as `after` until it is null.
-- **Versions**: what can change has an `ETag`; a change sends it back as `If-Match` and gets 412 when it is stale.
+- **Versions**: a resource that can change has an `ETag`; a change sends it as `If-Match` and gets 412 when it is stale.
 - **Limits**: `RateLimit-*` in every answer; 429 says in `Retry-After` when to go on.
 - **Problems** are RFC 9457 with a stable `code`; 503 says in `Retry-After` when to try again.
 """
@@ -29,17 +29,17 @@ STATUS_OF = {
     "400": "The request cannot be read.",
     "401": "No valid token or key.",
     "403": "Not for this role, scope or person.",
-    "404": "Nothing of that name is visible here.",
-    "409": "It does not go together with how things stand.",
+    "404": "The caller can see no such resource.",
+    "409": "The request conflicts with the present state.",
     "410": "The link has ended.",
-    "412": "It has changed since: If-Match is stale.",
+    "412": "The resource has changed: If-Match is stale.",
     "413": "The body is too large.",
     "415": "The body is not JSON.",
     "416": "The range begins behind the end.",
     "422": "Fields are missing or wrong.",
     "428": "If-Match is missing.",
     "429": "Too many requests.",
-    "503": "A part that is needed is away.",
+    "503": "A part of the system is unavailable.",
     "507": "There is no space for a file.",
 }
 PROBLEM = {
@@ -68,14 +68,14 @@ PROBLEM = {
 }
 ACCEPTED = {
     "type": "object",
-    "description": "It is safe; its owner has not heard of it yet.",
+    "description": "It is stored; its owner does not know it yet.",
     "required": ["state"],
     "properties": {"state": {"const": "accepted"}},
 }
 
 
 def install(app: FastAPI) -> None:
-    """Let the application describe itself so."""
+    """Make this the application's description."""
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -86,7 +86,7 @@ def install(app: FastAPI) -> None:
 
 
 def compose(app: FastAPI) -> dict[str, Any]:
-    """The whole API as OpenAPI 3.1."""
+    """Compose the description of the whole API, as OpenAPI 3.1."""
     spec = get_openapi(title="SchoolConnect", version="1", description=ABOUT, routes=app.routes)
     owners: dict[str, Any] = json.loads((resources.files("gateway") / "owners.json").read_text(encoding="utf-8"))
     schemas = spec.setdefault("components", {}).setdefault("schemas", {})
@@ -113,7 +113,7 @@ def compose(app: FastAPI) -> dict[str, Any]:
 
 
 def _on_the_wire(parameter: dict[str, Any]) -> None:
-    """A parameter that may be left out is no `null`, which an address or a header cannot say."""
+    """Describe an optional parameter without `null`, which an address or a header cannot express."""
     schema = parameter["schema"]
     choices = [each for each in schema.pop("anyOf", ()) if each != {"type": "null"}]
     if len(choices) == 1:
@@ -125,7 +125,7 @@ def _on_the_wire(parameter: dict[str, Any]) -> None:
 
 
 def _exactly(part: Any) -> None:
-    """What pydantic says of two kinds of fields is wider than what it takes and gives.
+    """Narrow two kinds of fields, which pydantic describes wider than it accepts and returns them.
 
     Times of day are a timezone's, but the format `time` (RFC 3339) has an offset. Names of a dictionary's entries that
     have a pattern have to have it.
@@ -144,7 +144,7 @@ def _exactly(part: Any) -> None:
 
 
 def _complete(method: str, path: str, operation: dict[str, Any], access: Access | None) -> None:
-    """Name, roles, scope and problems of one operation; pages and health have no access rule."""
+    """Add name, roles, scope and problems to one operation; pages and health have no access rule."""
     operation["operationId"] = name_of(method, path)
     operation["summary"] = _first_sentence(operation["description"])
     statuses = {"503"} if access is None else {"400", "401", "403", "404", "429", "503"}
@@ -172,19 +172,19 @@ def _complete(method: str, path: str, operation: dict[str, Any], access: Access 
 
 
 def _first_sentence(text: str) -> str:
-    """What an operation does, for the list of all of them."""
+    """Return the first sentence of a description, for the list of operations."""
     return re.split(r"[.;:](?:\s|$)", " ".join(text.split()), maxsplit=1)[0]
 
 
 def name_of(method: str, path: str) -> str:
-    """The operation's id: `get_tasks_by_task_id`."""
+    """Return the operation's id: `get_tasks_by_task_id`."""
     words = [part for part in path.strip("/").split("/") if part != "v1"]
     named = [re.sub(r"^{(\w+)}$", r"by_\1", word) for word in words]
     return re.sub(r"\W+", "_", "_".join([method, *named])).strip("_")
 
 
 def _owned(method: str, path: str, operation: dict[str, Any], owners: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """Where the gateway hands an owner's answer on, that owner's model is what comes."""
+    """Describe an answer that the gateway forwards by the model of its owner."""
     for owner, described in owners.items():
         paths = {_shape(each): operations for each, operations in described["paths"].items()}
         theirs = paths.get(_shape(path), {}).get(method)
@@ -212,7 +212,7 @@ def _open(content: dict[str, Any]) -> bool:
 
 
 def _shape(path: str) -> str:
-    """A path without the names of its parameters; an owner knows whose inbox it is from the token."""
+    """Return a path without the names of its parameters; an owner knows the person of an inbox from the token."""
     return re.sub(r"{\w+}", "{}", path.replace("/v1/me/inbox", "/v1/inbox"))
 
 
@@ -225,7 +225,7 @@ def _answer(operation: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _adopt(schema: Any, owner: str, theirs: dict[str, Any], ours: dict[str, Any]) -> Any:
-    """A copy of an owner's schema whose models have moved here, named for their owner."""
+    """Copy an owner's schema, with its models moved here and named after their owner."""
     if isinstance(schema, list):
         return [_adopt(each, owner, theirs, ours) for each in schema]
     if not isinstance(schema, dict):

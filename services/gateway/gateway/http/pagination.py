@@ -1,4 +1,4 @@
-"""Pages by key: the same cost on the first and on the ten-thousandth, whatever the filters."""
+"""Pages by key: the first and the ten-thousandth page cost the same, with any filters."""
 
 import base64
 import binascii
@@ -10,12 +10,12 @@ from gateway.problems import Problem
 
 
 def cursor(*key: Any) -> str:
-    """A place in a list, opaque to whoever hands it back."""
+    """Return a place in a list as text; its form is not part of the API."""
     return base64.urlsafe_b64encode(json.dumps(key, default=str).encode()).decode().rstrip("=")
 
 
 def place(cursor: str | None, *kinds: type | Any) -> Sequence[Any] | None:
-    """The key in a cursor, each part read by its kind; 422 for what is no cursor of ours."""
+    """Return the key in a cursor, each part read by its kind; 422 for a text that is not a cursor."""
     if cursor is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Reads and decisions go to the service that owns the thing, with a token that says who asks."""
+"""Passes reads and decisions to the service that owns the data, with a token for the caller."""
 
 import datetime as dt
 import time
@@ -22,7 +22,7 @@ LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16, keepaliv
 it (uvicorn: after 5 s), or a request would go out on a connection that is just being closed."""
 WAITS = httpx.Timeout(10, connect=2, pool=2)
 PASSED_ON = frozenset({404, 409, 412, 422, 428})
-"""What an owner may answer about the thing itself; any other error is between it and the gateway."""
+"""Errors that an owner may answer to the caller; any other error is between it and the gateway."""
 
 
 class ServiceClients:
@@ -40,7 +40,7 @@ class ServiceClients:
     async def get(
         self, owner: str, path: str, caller: Caller, school: UUID, params: dict[str, Any] | None = None
     ) -> httpx.Response:
-        """Ask an owner; 503 while it is away. 404 is the caller's to interpret."""
+        """Ask an owner; 503 while it is unavailable. The caller decides about a 404."""
         response = await self._ask(owner, "GET", path, caller, school, params=params)
         if response.status_code != 404:  # noqa: PLR2004
             _check(owner, response)
@@ -58,11 +58,11 @@ class ServiceClients:
         if_match: str | None = None,
         params: dict[str, Any] | None = None,
     ) -> Response:
-        """Let an owner decide (POST, PUT, PATCH, DELETE) and hand on what it says: 200, 201, 202 or 204 with its ETag.
+        """Let an owner decide (POST, PUT, PATCH, DELETE) and return its answer: 200, 201, 202 or 204 with its ETag.
 
         `body` is anything that is JSON once dumped. Raises Problem: 404, 409 (`too_late`, `conflict`), 412 `stale`,
         422, 428, with the owner's own code where it gave one (`DecisionRefused`), and 503 with Retry-After while
-        the owner is away; then nobody knows whether it was decided, and asking again is safe.
+        the owner is unavailable; whether it was decided is unknown then, and a repeat is safe.
         """
         headers = {} if if_match is None else {"If-Match": if_match}
         response = await self._ask(owner, method, path, caller, school, params=params, json=body, headers=headers)
@@ -91,7 +91,7 @@ class ServiceClients:
             ) from problem
 
     def _token(self, claims: Claims) -> str:
-        """An internal token that is good for half its time at least."""
+        """Return an internal token that is valid for at least half its time."""
         until, token = self._tokens.get(claims, (0.0, ""))
         now = time.monotonic()
         if until < now:
@@ -102,7 +102,7 @@ class ServiceClients:
         return token
 
     async def ready(self, owner: str) -> dict[str, Any]:
-        """What an owner says of itself, for the status page."""
+        """Return an owner's own state, for the status page."""
         try:
             response = await self._clients[owner].get("/health/ready", timeout=1.5)
             return dict(response.json())
@@ -116,7 +116,7 @@ class ServiceClients:
 
 
 def relay_response(response: httpx.Response) -> Response:
-    """An owner's good answer as our own: its body, its ETag, nothing else of it."""
+    """Return an owner's answer as our own: its body and its ETag only."""
     headers = {"ETag": response.headers["etag"]} if "etag" in response.headers else {}
     if not response.content:
         return Response(status_code=response.status_code, headers=headers)
@@ -124,7 +124,7 @@ def relay_response(response: httpx.Response) -> Response:
 
 
 def _check(owner: str, response: httpx.Response) -> None:
-    """Raise what an owner refused as a problem of the public API."""
+    """Raise an owner's refusal as a problem of the public API."""
     if not response.is_error:
         return
     status = response.status_code

@@ -1,8 +1,8 @@
-"""Live: what changes is told to whoever is looking, as server-sent events, from one hub for all of them.
+"""Sends changes to all clients that watch, as server-sent events, from one hub.
 
-Every gateway hears every change. A client's mailbox is bounded: one that reads too slowly is told to come back, and
-comes back with Last-Event-ID. An event's id is its time in milliseconds; what was missed since comes from the rows,
-a little of it twice, because a change may be heard before its row is committed.
+Every gateway receives every change. A client's mailbox is bounded: one that reads too slowly has to reconnect, and
+does so with Last-Event-ID. An event's id is its time in milliseconds; the changes since then are read from the rows,
+some of them twice, because a change may arrive before its row is committed.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ MOST_REMEMBERED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class SentEvent:
-    """Something told lately, for those who come back before its row is committed."""
+    """An event that was sent lately, for clients that reconnect before its row is committed."""
 
     heard: float
     at: int
@@ -34,10 +34,10 @@ class SentEvent:
 
 @dataclass(slots=True)
 class Hub:
-    """All clients of this gateway, and what was told lately."""
+    """All clients of this gateway, and the events that were sent lately."""
 
     longest: float = 900.0
-    """Seconds after which a client has to come back with a token that is still good."""
+    """Seconds after which a client has to reconnect with a valid token."""
     stopped: bool = False
     _inboxes: dict[UUID, set[Client]] = field(default_factory=dict)
     _tasks: set[Client] = field(default_factory=set)
@@ -46,7 +46,7 @@ class Hub:
     _said: deque[SentEvent] = field(default_factory=lambda: deque(maxlen=MOST_REMEMBERED))
 
     async def heard(self, event: Event, envelope: Envelope) -> None:
-        """Tell whoever wants to hear of it."""
+        """Send a change to the clients that watch it."""
         at = envelope.id.int >> 80  # the first 48 bits of a UUIDv7: milliseconds (RFC 9562)
         if isinstance(event, TaskChanged):
             self._tell(SentEvent(time.monotonic(), at, "task", event.school_id, None, encoded("task", task(event), at)))
@@ -66,7 +66,7 @@ class Hub:
                 client.put(said.chunk)
 
     def lately(self, interest: Interest, since: int) -> list[bytes]:
-        """What this gateway has told since then of what is of interest, as far as it remembers."""
+        """Return the events since then that a client watches, as far as this gateway remembers them."""
         return [
             said.chunk
             for said in self._said
@@ -77,18 +77,18 @@ class Hub:
         ]
 
     def remembers(self, since: int) -> bool:
-        """Whether nothing that was told since then has been forgotten."""
+        """Whether this gateway remembers all events since then."""
         self.forget()
         return bool(self._said) and self._said[0].at <= since
 
     def forget(self) -> None:
-        """Drop what was told so long ago that its row is there; keep one, to know how far back the rest goes."""
+        """Drop events that are so old that their rows are committed; keep one, to know how far back the others go."""
         limit = time.monotonic() - REMEMBERED_SECONDS
         while len(self._said) > 1 and self._said[1].heard < limit:
             self._said.popleft()
 
     def join(self, client: Client) -> None:
-        """Take a client on."""
+        """Add a client."""
         self._count += 1
         self._turns[self._count % PING_SECONDS].add(client)
         if client.interest.person is None:
@@ -99,7 +99,7 @@ class Hub:
             client.end("stopping")
 
     def leave(self, client: Client) -> None:
-        """Let a client go."""
+        """Remove a client."""
         for turn in self._turns:
             turn.discard(client)
         self._tasks.discard(client)
@@ -111,16 +111,16 @@ class Hub:
 
     @property
     def clients(self) -> int:
-        """How many listen."""
+        """The number of clients."""
         return sum(len(turn) for turn in self._turns)
 
     def interrupted(self) -> None:
-        """Events may have passed unheard: everybody comes back and asks for what they missed."""
+        """End all streams, because events may have been missed: clients reconnect and ask for them."""
         self._said.clear()
         self._end_all("interrupted")
 
     def stop(self) -> None:
-        """Let everybody go: this gateway stops."""
+        """End all streams: this gateway stops."""
         self.stopped = True
         self._end_all("stopping")
 
@@ -130,7 +130,7 @@ class Hub:
                 client.end(reason)
 
     async def run(self) -> None:
-        """One timer for all: each client hears a comment every 15 s, a fifteenth of them each second."""
+        """Send each client a comment every 15 s, a fifteenth of them each second: one timer for all."""
         while True:
             for turn in self._turns:
                 await asyncio.sleep(1.0)

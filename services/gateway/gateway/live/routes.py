@@ -1,4 +1,4 @@
-"""`/v1/tasks/events`, `/v1/me/inbox/events`: server-sent events. Come back with Last-Event-ID for what was missed."""
+"""`/v1/tasks/events`, `/v1/me/inbox/events`: server-sent events. Reconnect with Last-Event-ID for missed events."""
 
 import datetime as dt
 from typing import Annotated, Any
@@ -21,7 +21,8 @@ OVERLAP_MS = 10_000
 """A change may be heard before its row is committed, and clocks differ."""
 MOST_MISSED = 500
 
-MISSED = """
+# Select tasks that changed since an instant, of one school or of all.
+SELECT_MISSED = """
 SELECT task_id AS id, school_id, kind, state, epoch, version,
        jsonb_build_object('done', done, 'total', total) AS progress, result, error, changed_at
 FROM task WHERE changed_at >= %(since)s AND (%(school)s::uuid IS NULL OR school_id = %(school)s)
@@ -59,7 +60,7 @@ async def task_events(
     last_event_id: LastEvent = None,
 ) -> EventStream:
     """Changes of the tasks that the caller may see: `task`, the state as in `/v1/tasks`, perhaps twice; the higher
-    (`epoch`, `version`) is the newer. `reset`: too much was missed, list the tasks anew. `reconnect`: come back.
+    (`epoch`, `version`) is the newer. `reset`: too much was missed, list the tasks again. `reconnect`: connect again.
     """
     where: UUID | None = None if caller.everywhere and school is None else await school_of(rows, caller, school)
     interest = Interest("task", where)
@@ -70,11 +71,11 @@ async def task_events(
         since = last_event_id - OVERLAP_MS
         moment = dt.datetime.fromtimestamp(max(0, since) / 1000, dt.UTC)
         async with seen_by(rows, caller) as tx:
-            found = await tx.rows(MISSED, {"since": moment, "school": where, "limit": MOST_MISSED + 1})
+            found = await tx.rows(SELECT_MISSED, {"since": moment, "school": where, "limit": MOST_MISSED + 1})
         if len(found) > MOST_MISSED:
-            return [encoded("reset", {"reason": "more was missed than is told here"})]
-        told = [encoded("task", row, int(row["changed_at"].timestamp() * 1000)) for row in found]
-        return told + hub.lately(interest, since)
+            return [encoded("reset", {"reason": "more was missed than this stream repeats"})]
+        changes = [encoded("task", row, int(row["changed_at"].timestamp() * 1000)) for row in found]
+        return changes + hub.lately(interest, since)
 
     return EventStream(hub, interest, missed)
 
@@ -88,7 +89,7 @@ async def task_events(
 )
 async def inbox_events(caller: CurrentCaller, hub: Live, last_event_id: LastEvent = None) -> EventStream:
     """Changes of the caller's inbox: `inbox`, with `notification_id` and `reason` (`added`, `read`), perhaps twice.
-    `reset`: something may have been missed, list the inbox anew. `reconnect`: come back.
+    `reset`: something may have been missed, list the inbox again. `reconnect`: connect again.
     """
     interest = Interest("inbox", caller.school, caller.person)
 
@@ -96,7 +97,7 @@ async def inbox_events(caller: CurrentCaller, hub: Live, last_event_id: LastEven
         if last_event_id is None:
             return []
         if not hub.remembers(last_event_id):
-            return [encoded("reset", {"reason": "the inbox has to be listed anew"})]
+            return [encoded("reset", {"reason": "the inbox has to be listed again"})]
         return hub.lately(interest, last_event_id - OVERLAP_MS)
 
     return EventStream(hub, interest, missed)

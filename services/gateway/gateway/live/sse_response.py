@@ -41,14 +41,14 @@ def goodbye(reason: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """What a client wants to hear of: tasks or a person's inbox, at one school or (None) at all."""
+    """The changes that a client watches: of tasks or of a person's inbox, at one school or (None) at all."""
 
     kind: str
     school: UUID | None
     person: UUID | None = None
 
     def wants(self, school: UUID | None) -> bool:
-        """Whether something of that school is for them."""
+        """Whether the client watches changes of that school."""
         return self.school is None or self.school == school
 
 
@@ -66,7 +66,7 @@ class Client:
         self.wake = asyncio.Event()
 
     def put(self, chunk: bytes) -> None:
-        """Hand something over; a full mailbox is emptied and closed instead."""
+        """Add a chunk; a full mailbox is emptied and closed instead."""
         if self.ended:
             return
         if len(self.chunks) >= MOST_CHUNKS or self.size + len(chunk) > MOST_BYTES:
@@ -78,7 +78,7 @@ class Client:
         self.wake.set()
 
     def end(self, reason: str | None) -> None:
-        """Let it go, with a last word unless it has gone itself."""
+        """End the stream, with a last event unless the client has disconnected."""
         if self.ended:
             return
         if reason is not None:
@@ -87,7 +87,7 @@ class Client:
         self.wake.set()
 
     def take(self) -> bytes:
-        """Everything that waits."""
+        """Return and remove all chunks that wait."""
         found = b"".join(self.chunks)
         self.chunks.clear()
         self.size = 0
@@ -96,13 +96,13 @@ class Client:
 
 
 class Joined(Protocol):
-    """Whoever fills the mailboxes."""
+    """Fills the mailboxes of clients."""
 
     def join(self, client: Client) -> None:
-        """Take a client on."""
+        """Add a client."""
 
     def leave(self, client: Client) -> None:
-        """Let a client go."""
+        """Remove a client."""
 
 
 class EventStream(Response):
@@ -124,7 +124,7 @@ class EventStream(Response):
         self._missed = missed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Join first, then look at what was missed: in between nothing can be lost."""
+        """Join first, then read the missed events: in between nothing can be lost."""
         del scope
         client = Client(self._interest)
         self._hub.join(client)

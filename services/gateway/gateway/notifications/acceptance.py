@@ -32,7 +32,7 @@ async def accept(
         escalation=body.escalation.of_event() if body.escalation else None,
     )
     if body.only_limits:
-        raise invalid("deliver_at", "give deliver_at or repeat, or leave out what is about later times")
+        raise invalid("deliver_at", "give deliver_at or repeat, or leave out the fields about later times")
     if body.schools is not None:
         if not caller.everywhere:
             raise Problem(403, "forbidden", "Only administrators of the group may send to several schools.")

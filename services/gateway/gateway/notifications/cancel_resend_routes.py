@@ -1,4 +1,4 @@
-"""Decisions about a notification that exists: stop it, send it again; and whom a school no longer writes to."""
+"""Decisions about a notification: cancel it, send it again; and suppressed addresses of a school."""
 
 from typing import Any
 from uuid import UUID
@@ -21,16 +21,18 @@ from shared.http.fields import MailAddress, ReportDetail, ReportedReason, Suppre
 
 router = APIRouter(prefix="/v1", tags=["notifications"], route_class=GuardedRoute)
 
-INTENT = """
+# Select school and requester of a notification.
+SELECT_INTENT = """
 SELECT i.school_id, t.created_by FROM intent i LEFT JOIN task t USING (task_id) WHERE i.notification_id = %(id)s
 """
-VERSION = "SELECT directory_version FROM school WHERE school_id = %(school)s"
+# Select the directory version of a school.
+SELECT_DIRECTORY_VERSION = "SELECT directory_version FROM school WHERE school_id = %(school)s"
 OTHERS = ADMINS | {"staff"}
-"""Roles that decide about what somebody else, or an event, has asked for."""
+"""Roles that decide about notifications of other people and of events."""
 
 
 class ResendIn(BaseModel):
-    """`unknown`: also to those of whom the provider never said whether it took it; they may get it twice."""
+    """`unknown`: also to people for whom the provider gave no answer; they may get it twice."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -38,7 +40,7 @@ class ResendIn(BaseModel):
 
 
 class SuppressionIn(BaseModel):
-    """An address that is not to be written to, and why."""
+    """A suppressed address and the reason."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -50,7 +52,7 @@ class SuppressionIn(BaseModel):
 
 @router.post("/notifications/{notification_id}/cancel", dependencies=[allow(STAFF, scope="notifications:write")])
 async def cancel(notification_id: UUID, caller: CurrentCaller, rows: Rows, owners: Services) -> Response:
-    """Stop a notification at any moment: what is being sent ends by its outcome, everything else is cancelled.
+    """Cancel a notification at any moment: a delivery that is being sent ends by its outcome, all others are cancelled.
 
     409 `too_late` when it has ended. Stopped twice it is stopped once.
     """
@@ -72,19 +74,19 @@ async def resend(
     body: ResendIn | None = None,
     idempotency_key: Key = None,
 ) -> Response:
-    """Send it again, as a new task, to those only whom it failed to reach, at the addresses they have now.
+    """Send a notification again, as a new task, only to people whom it did not reach, at their present addresses.
 
     The same Idempotency-Key gives the same task, with another body 409 `idempotency_conflict`. 409 `too_late` when it
-    has expired, `conflict` while it is still being sent or when nobody failed.
+    has expired, `conflict` while it is still being sent or when no delivery failed.
     """
     school = await _whose(notification_id, caller, rows, owners)
     asked = {"unknown": (body or ResendIn()).unknown}
     answer = {"task_id": str(uuid7())}
     async with rows.request(school) as tx:
         request = [f"notifications/{notification_id}/resend", asked]
-        # The owner knows a task that it has opened: a repeat, also of what was refused, asks for the same one again.
+        # The owner knows a task that it has opened: a repeat, also of a refused request, names the same task.
         answer = await answered(tx, caller, school, idempotency_key, request, answer) or answer
-        found = await tx.row(VERSION, {"school": school})
+        found = await tx.row(SELECT_DIRECTORY_VERSION, {"school": school})
     wanted = asked | answer | {"directory_version": found["directory_version"] if found else 0}
     path = f"/v1/notifications/{notification_id}/resend"
     decided = await owners.send_command("notifier", "POST", path, caller, school, wanted)
@@ -93,12 +95,12 @@ async def resend(
 
 
 async def _whose(notification_id: UUID, caller: Caller, rows: Rows, owners: Services) -> UUID:
-    """The school of a notification that the caller may decide about; 404 for anybody else's.
+    """Return the school of a notification that the caller may decide about; 404 for another person's.
 
-    One that was asked for here is known from that moment on; one that an event or a schedule made, its owner knows.
+    A notification that was requested here is known at once; one of an event or a schedule is known to its owner.
     """
     async with seen_by(rows, caller) as tx:
-        row = await tx.row(INTENT, {"id": notification_id})
+        row = await tx.row(SELECT_INTENT, {"id": notification_id})
     if row is None:
         if caller.school is None:
             raise Problem(404, "not_found")
@@ -125,7 +127,7 @@ async def suppressions(
     *,
     lifted: bool = False,
 ) -> Any:
-    """Whom a school does not write to, newest first; `lifted` shows also those it does again."""
+    """List suppressed addresses of a school, newest first; `lifted` shows also those that are allowed again."""
     where = await school_of(rows, caller, school)
     asked = {"reason": reason, "after": after, "limit": limit, "lifted": lifted}
     params = {name: value for name, value in asked.items() if value is not None}
@@ -136,7 +138,7 @@ async def suppressions(
 async def suppress(
     body: SuppressionIn, caller: CurrentCaller, rows: Rows, owners: Services, audited: Audited
 ) -> Response:
-    """Write to an address no more: it bounced elsewhere, or its reader complained."""
+    """Suppress an address, because it bounced elsewhere or its reader complained."""
     audited.school = where = await school_of(rows, caller, body.school)
     wanted = body.model_dump(exclude={"school"})
     return await owners.send_command("notifier", "POST", "/v1/suppressions", caller, where, wanted)
@@ -146,5 +148,5 @@ async def suppress(
     "/suppressions/{suppression_id}", status_code=204, dependencies=[allow(OFFICE, scope="suppressions:write")]
 )
 async def lift(suppression_id: Number, caller: CurrentCaller, owners: Services, school: InSchool) -> Response:
-    """Write there again."""
+    """Allow an address again."""
     return await owners.send_command("notifier", "DELETE", f"/v1/suppressions/{suppression_id}", caller, school)

@@ -1,4 +1,4 @@
-"""Who was reached by a notification, and why one person did or did not get it; answered by the notifier."""
+"""The people whom a notification reached, and why one person got it or not; answered by the notifier."""
 
 from typing import Any, Literal
 from uuid import UUID
@@ -15,7 +15,7 @@ from gateway.security.caller import CurrentCaller
 router = APIRouter(prefix="/v1/notifications", tags=["notifications"], route_class=GuardedRoute)
 
 OF_OTHERS = frozenset({"requested_by", "same_as", "about"})
-"""What a timeline says of other people: for staff only."""
+"""Fields of a timeline about other people: for staff only."""
 
 
 @router.get("/{notification_id}/reach", dependencies=[allow(STAFF, scope="notifications:read")])
@@ -28,7 +28,7 @@ async def reach(
     after: UUID | None = None,
     limit: Limit = 100,
 ) -> Any:
-    """Who has read it; of one that must reach somebody, about whom nobody was reached (`state=missed`)."""
+    """List the readers; with escalation also the students for whom no person was reached (`state=missed`)."""
     params = {"limit": limit} | ({"state": state} if state else {}) | ({"after": str(after)} if after else {})
     answer = await owners.get("notifier", f"/v1/notifications/{notification_id}/reach", caller, school, params)
     if answer.status_code == 404:  # noqa: PLR2004
@@ -38,7 +38,7 @@ async def reach(
 
 @router.get("/{notification_id}/why/{person_id}", dependencies=[allow(EVERYBODY, scope="notifications:read")])
 async def why(notification_id: UUID, person_id: UUID, caller: CurrentCaller, owners: Services, school: InSchool) -> Any:
-    """Why a person did or did not get it, from the event to the reading. Others than staff ask for themselves."""
+    """Explain why a person got it or not, from the event to the reading. Only staff may ask about other people."""
     if caller.role not in STAFF and caller.person != person_id:
         raise Problem(404, "not_found")
     answer = await owners.get("notifier", f"/v1/notifications/{notification_id}/why/{person_id}", caller, school)

@@ -1,4 +1,4 @@
-"""`/v1/me/inbox`: what the caller was told, and what of it they have read; kept and decided by the notifier."""
+"""`/v1/me/inbox`: the caller's notifications and their read marks; the notifier owns them."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -34,7 +34,7 @@ async def my_inbox(
     limit: Limit = 50,
     unread: bool = False,
 ) -> Any:
-    """What the caller was told at this school, newest first; `next` goes on as `after`."""
+    """List the caller's notifications of this school, newest first; pass `next` as `after` to go on."""
     _person(caller)
     params = {"limit": limit, "unread": unread} | ({"after": after} if after else {})
     return (await owners.get("notifier", "/v1/inbox", caller, school, params)).json()
@@ -42,14 +42,14 @@ async def my_inbox(
 
 @router.get("/unread", dependencies=[allow(EVERYBODY)])
 async def unread(caller: CurrentCaller, owners: Services, school: InSchool) -> Any:
-    """How many items are unread."""
+    """Return the number of unread items."""
     _person(caller)
     return (await owners.get("notifier", "/v1/inbox/unread", caller, school)).json()
 
 
 @router.post("/read", dependencies=[allow(EVERYBODY, audited=False)])
 async def read_all(body: ReadAllIn, caller: CurrentCaller, owners: Services, school: InSchool) -> Response:
-    """Mark everything read up to an item; the answer says how many are unread still."""
+    """Mark everything read up to an item; return the number of unread items."""
     _person(caller)
     return await owners.send_command("notifier", "POST", "/v1/inbox/read", caller, school, body.model_dump())
 
@@ -63,7 +63,7 @@ async def read_one(notification_id: UUID, caller: CurrentCaller, owners: Service
 
 @router.post("/{notification_id}/acknowledge", dependencies=[allow(EVERYBODY, audited=False)])
 async def acknowledge(notification_id: UUID, caller: CurrentCaller, owners: Services, school: InSchool) -> Response:
-    """Say that one item has been understood; it is read then, too."""
+    """Acknowledge one item; this also marks it read."""
     _person(caller)
     return await owners.send_command("notifier", "POST", f"/v1/inbox/{notification_id}/acknowledge", caller, school)
 

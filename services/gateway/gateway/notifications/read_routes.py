@@ -1,4 +1,4 @@
-"""`/v1/notifications`: whom it would reach, and see what became of it."""
+"""`/v1/notifications`: previews, and the state of notifications."""
 
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -22,11 +22,12 @@ from shared.events.values import Channel, Kind
 router = APIRouter(prefix="/v1", tags=["notifications"], route_class=GuardedRoute)
 
 
-INTENT = "SELECT task_id, school_id FROM intent WHERE notification_id = %(id)s"
+# Select task and school of a notification.
+SELECT_INTENT = "SELECT task_id, school_id FROM intent WHERE notification_id = %(id)s"
 
 
 class NotificationIn(MessageIn, ScheduleInput):
-    """What to tell whom, now or later."""
+    """A notification to send, its audience, and its time."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,7 +41,7 @@ class NotificationIn(MessageIn, ScheduleInput):
 
     @model_validator(mode="after")
     def several_schools_at_once(self) -> Self:
-        """Ids belong to one school, and so does a local time."""
+        """Refuse ids and local times in a send to several schools: they belong to one school."""
         audience = self.audience
         if self.schools is not None and (
             self.school is not None or self.rule is not None or not (audience.school or audience.grade)
@@ -51,7 +52,7 @@ class NotificationIn(MessageIn, ScheduleInput):
 
 
 class PreviewIn(BaseModel):
-    """A notification as far as it decides who is reached."""
+    """The fields of a notification that decide whom it reaches."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -71,9 +72,9 @@ class AtSchool(BaseModel):
 
 
 class Accepted(BaseModel):
-    """The intent is safe; `task_id` tells how it goes on. What comes later has a `schedule_id`.
+    """The send is stored; `task_id` shows its progress. A later send has a `schedule_id`.
 
-    A send to several schools has `notifications`, one a school; nobody is meant at `empty_schools`.
+    A send to several schools has `notifications`, one a school; at `empty_schools` it has no recipients.
     """
 
     id: UUID
@@ -87,9 +88,9 @@ class Accepted(BaseModel):
 
 @router.post("/notifications:preview", dependencies=[allow(STAFF, scope="notifications:write", audited=False)])
 async def preview(body: PreviewIn, caller: CurrentCaller, rows: Rows, owners: Services) -> Response:
-    """Whom it would reach, counted by channel and language, and who cannot be reached. Nothing is sent or kept.
+    """Count the people whom it would reach, by channel and language, and those it cannot. Nothing is sent or stored.
 
-    Answered by the notifier with the statements that plan a send, so that it cannot say something else than happens.
+    The notifier answers with the statements that plan a send, so the preview cannot differ from the send.
     """
     school = await school_of(rows, caller, body.school)
     audience = audience_of(body.audience)
@@ -108,13 +109,12 @@ async def preview(body: PreviewIn, caller: CurrentCaller, rows: Rows, owners: Se
 async def read(
     notification_id: UUID, caller: CurrentCaller, rows: Rows, owners: Services, school: Wanted = None
 ) -> Any:
-    """One notification with its counts by channel and state; `accepted` while the notifier has not heard of it.
+    """Return a notification with its counts by channel and state; `accepted` until the notifier knows it.
 
-    What nobody asked for here (a step of an escalation) only its owner knows: `school` says where to look, for those
-    who belong to none.
+    A step of an escalation was not requested here, so only its owner knows it: a caller of the group names `school`.
     """
     async with seen_by(rows, caller) as tx:
-        intent = await tx.row(INTENT, {"id": notification_id})
+        intent = await tx.row(SELECT_INTENT, {"id": notification_id})
     if intent is None and caller.everywhere and caller.school is None and school is None:
         raise Problem(404, "not_found")
     where = intent["school_id"] if intent else await school_of(rows, caller, school)
@@ -137,7 +137,7 @@ async def listing(
     after: UUID | None = None,
     limit: Limit = 50,
 ) -> Any:
-    """Notifications of a school, newest first; pass `next` as `after` to go on."""
+    """List notifications of a school, newest first; pass `next` as `after` to go on."""
     where = await school_of(rows, caller, school)
     asked = {"limit": limit, "kind": kind, "state": state, "after": after and str(after)}
     params = {name: value for name, value in asked.items() if value is not None}

@@ -1,4 +1,4 @@
-"""`/v1/templates`: a school's own words; kept, checked and shown by the notifier."""
+"""`/v1/templates`: a school's own texts; the notifier stores, checks and previews them."""
 
 from typing import Annotated, Any
 
@@ -21,7 +21,7 @@ IfMatch = Annotated[str | None, Header(max_length=100)]
 
 @router.get("", dependencies=[allow(STAFF, scope="templates:read")])
 async def templates(caller: CurrentCaller, owners: Services, school: InSchool) -> Any:
-    """Every template that the school can send: its own texts by language, and the built-in ones."""
+    """List every template that the school can send: its own texts by language, and the built-in ones."""
     return JSONResponse((await owners.get("notifier", "/v1/templates", caller, school)).json())
 
 
@@ -33,7 +33,7 @@ async def template(
     school: InSchool,
     version: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None,
 ) -> Response:
-    """One template, or a version of it as it was; the ETag is what a change sends back as If-Match."""
+    """Return a template, or one of its earlier versions; a change sends its ETag as If-Match."""
     params = {} if version is None else {"version": version}
     answer = await owners.get("notifier", f"/v1/templates/{name}", caller, school, params)
     if answer.status_code == 404:  # noqa: PLR2004
@@ -52,7 +52,7 @@ async def save(
 ) -> Response:
     """Save the next version: `{"texts": {"en": {"title": "…", "body": "…"}}, "variables": ["trip"]}`.
 
-    A language may have `html`, `push_title` and `push_body`, too. What is wrong is listed with part and language.
+    A language may have `html`, `push_title` and `push_body`, too. Errors are listed with part and language.
     Without If-Match it is the first version.
     """
     return await owners.send_command(
@@ -64,7 +64,7 @@ async def save(
 async def delete(
     name: Name, caller: CurrentCaller, owners: Services, school: InSchool, if_match: IfMatch = None
 ) -> Response:
-    """Take the school's own texts back; where there are built-in ones, they are in force again."""
+    """Delete the school's own texts; built-in ones apply again."""
     return await owners.send_command("notifier", "DELETE", f"/v1/templates/{name}", caller, school, if_match=if_match)
 
 
@@ -72,5 +72,5 @@ async def delete(
 async def preview(
     name: Name, body: dict[str, Any], caller: CurrentCaller, owners: Services, school: InSchool
 ) -> Response:
-    """Show it: `{"language": "ar", "variables": {…}, "draft": {…}}`; made-up variables fill in, nobody is told."""
+    """Preview it: `{"language": "ar", "variables": {…}, "draft": {…}}`; examples fill in, nothing is sent."""
     return await owners.send_command("notifier", "POST", f"/v1/templates/{name}/preview", caller, school, body)

@@ -1,6 +1,6 @@
-"""The public end of a mail's List-Unsubscribe link (RFC 8058): no sign-in, its signature says who it is for.
+"""The public end of a mail's List-Unsubscribe link (RFC 8058): no sign-in, its signature identifies the person.
 
-Only POST changes something: mail scanners follow links. The notifier, who made the link, checks it.
+Only POST changes something: mail scanners follow links. The notifier, which made the link, checks it.
 """
 
 from uuid import UUID
@@ -43,22 +43,22 @@ DONE = PAGE.format(
 
 @router.get("/unsubscribe/{token}", response_class=HTMLResponse, dependencies=[public()])
 async def ask(token: str) -> HTMLResponse:
-    """Ask first."""
+    """Ask for confirmation."""
     _meant(token)
     return HTMLResponse(QUESTION, headers=HEADERS)
 
 
 @router.post("/unsubscribe/{token}", response_class=HTMLResponse, dependencies=[public()])
 async def unsubscribe(token: str, owners: Services) -> HTMLResponse:
-    """Unsubscribe; repeated it changes nothing. 404 for a link that is not ours."""
+    """Unsubscribe; a repeat changes nothing. 404 for a link that is not ours."""
     school, person = _meant(token)
-    somebody = Caller(person, "guardian", school)
-    await owners.send_command("notifier", "POST", "/v1/unsubscribe", somebody, school, {"token": token})
+    reader = Caller(person, "guardian", school)
+    await owners.send_command("notifier", "POST", "/v1/unsubscribe", reader, school, {"token": token})
     return HTMLResponse(DONE, headers=HEADERS)
 
 
 def _meant(token: str) -> tuple[UUID, UUID]:
-    """School and person that a link names; whether that is true, its owner says."""
+    """Return the school and the person in a link; the notifier checks the signature."""
     parts = token.split(".")
     try:
         if len(token) <= LONGEST and len(parts) == PARTS:

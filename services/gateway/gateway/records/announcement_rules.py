@@ -1,4 +1,4 @@
-"""What a record of a student says to the guardians, and to which of them: pure rules, without a database."""
+"""Decides what is announced of a student's record, and to which guardians: pure rules, without a database."""
 
 import datetime as dt
 import hashlib
@@ -19,9 +19,9 @@ ABSENCE_HOURS = 24
 
 @dataclass(frozen=True, slots=True)
 class RecordStatement:
-    """What a record says now. `template` is None where there is nothing new to announce.
+    """The statement of a record now. `template` is None if there is nothing new to announce.
 
-    `changed` and `withdrawn` are the templates for those who were told something else before.
+    `changed` and `withdrawn` are the templates for people who were notified of another state before.
     """
 
     record: Literal["absence", "behavior", "payment"]
@@ -37,25 +37,25 @@ class RecordStatement:
 
     @property
     def statement(self) -> str:
-        """Name what it says: the template, or how it was withdrawn."""
+        """The name of the statement: the template, or how the record was withdrawn."""
         return self.template or self.withdrawn or self.changed
 
     @property
     def digest(self) -> bytes:
-        """Hash what it says: another statement has another hash."""
+        """The hash of the statement: another statement has another hash."""
         return hashlib.sha256(json.dumps([self.statement, self.variables], sort_keys=True).encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """One notification. `to`: all who are meant, those who were told before, or those who were not."""
+    """One notification. `to`: the whole audience, the people who were notified before, or those who were not."""
 
     template: str
     to: Literal["all", "told", "untold"]
 
 
 def statement_of(record: Record) -> RecordStatement:
-    """Return what a record says in its present state."""
+    """Return the statement of a record in its present state."""
     if isinstance(record, AbsenceRecorded):
         return _absence(record)
     if isinstance(record, BehaviorRecorded):
@@ -69,7 +69,7 @@ def decide_announcements(
     """Decide which notifications follow, after `said` (None: none went out yet).
 
     `announced`: the school lets this occasion be announced. A correction goes out whatever the school's settings are by
-    now: those who were told before have a right to it.
+    now: people who were notified before have a right to it.
     """
     if said is None:
         news = now.happened is None or now.happened >= recorded_on - dt.timedelta(days=NEWS_DAYS)

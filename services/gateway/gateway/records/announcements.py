@@ -1,4 +1,4 @@
-"""A record of a student is announced to the right guardians, where the school lets it be; corrections to those told."""
+"""Announces a student's record to its guardians, if the school allows it; corrections to those notified before."""
 
 import datetime as dt
 from typing import Any
@@ -24,11 +24,11 @@ INSERT INTO announcement AS a (record_id, school_id, version) VALUES (%(record)s
 ON CONFLICT (record_id) DO UPDATE SET version = a.version
 RETURNING version, said, digest
 """
-# Remember which version was announced, and what it said.
+# Store which version was announced, and its statement.
 UPDATE_ANNOUNCEMENT = """
 UPDATE announcement SET version = %(version)s, said = %(said)s, digest = %(digest)s WHERE record_id = %(record)s
 """
-# Read what the school lets be announced, and the student's name.
+# Read which announcements the school allows, and the student's name.
 SELECT_SCHOOL = """
 SELECT s.announces, s.active, s.directory_version, p.given_name
 FROM school s LEFT JOIN person p ON p.person_id = %(student)s WHERE s.school_id = %(school)s

@@ -1,4 +1,4 @@
-"""What is recorded of students, kind by kind: the fields, the day they count for, and which guardians may read them."""
+"""Kinds of records of students: their fields, the day of each, and the responsibility that its readers need."""
 
 import datetime as dt
 from abc import abstractmethod
@@ -17,16 +17,16 @@ from shared.events.values import Role
 
 
 class Facts(Strict):
-    """The facts of a record; a correction gives all of them anew."""
+    """The facts of a record; a correction gives all of them again."""
 
     @property
     @abstractmethod
     def day(self) -> dt.date:
-        """The day that the record counts for."""
+        """The day of the record."""
 
     @property
     def sought(self) -> str | None:
-        """What lists look for as `status`."""
+        """The value by which lists filter as `status`."""
         return None
 
 
@@ -62,7 +62,7 @@ class PaymentFacts(Facts):
 
     @model_validator(mode="after")
     def dated(self) -> Self:
-        """What is due is due on a day; what moved, moved on one."""
+        """Refuse a payment without the day that its status needs."""
         missing = self.due_on is None if self.status == "due" else self.paid_on is None
         if self.status == "cancelled":
             missing = self.due_on is None and self.paid_on is None
@@ -84,7 +84,7 @@ class PaymentFacts(Facts):
 
 
 class AbsenceFacts(Facts):
-    """A student who was not there, or came late: the whole day, or one `period` of it."""
+    """A student who was absent or late: the whole day, or one `period` of it."""
 
     day_: Day = Field(alias="day")
     period: Code | None = None
@@ -115,7 +115,7 @@ class GradeFacts(Facts):
 
 
 class RemarkFacts(Facts):
-    """What a teacher noted."""
+    """A teacher's note."""
 
     noted_on: Day
     text: Annotated[str, StringConstraints(min_length=1, max_length=5000, pattern=r"^[^\x00]*$")]
@@ -127,9 +127,9 @@ class RemarkFacts(Facts):
 
 @dataclass(frozen=True, slots=True)
 class RecordKind:
-    """One kind: its path, its fields, what a guardian must answer for to read it, and who records it.
+    """A kind of record: its path, its fields, the responsibility that guardians need, and the roles that record it.
 
-    Whoever records also corrects and withdraws; everybody in the school may read.
+    The roles that record also correct and withdraw; all staff of the school may read.
     """
 
     name: Kind
@@ -151,5 +151,5 @@ KINDS = (
 
 
 def stored(facts: Facts) -> Mapping[str, Any]:
-    """The facts as the event has them."""
+    """Return the facts in the form of the event."""
     return facts.model_dump(mode="json", by_alias=True)

@@ -1,4 +1,4 @@
-"""What is read of records: the answer and the statement that selects it."""
+"""Answers about records, and the statement that selects them."""
 
 import datetime as dt
 from typing import TypeVar
@@ -12,7 +12,7 @@ from shared.persistence.query import Query, given, showing
 
 
 class Record(RecordShown):
-    """A record of a student; `version` is its ETag. What was withdrawn is still there, and says so."""
+    """A record of a student; `version` is its ETag. A withdrawn record is still listed and marked."""
 
     id: UUID
     day: dt.date = Field(exclude=True)  # where the next page goes on

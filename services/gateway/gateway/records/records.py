@@ -46,7 +46,7 @@ RETURNING record_id, student_id, facts, version, withdrawn, recorded_by, changed
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One record before it is written: `day` and `status` are what lists look for, `facts` the event's own fields."""
+    """One record before it is written: lists filter by `day` and `status`; `facts` are the event's own fields."""
 
     record: UUID
     student: UUID
@@ -134,7 +134,7 @@ def _event(kind: Kind, school: UUID, version: int, row: Mapping[str, Any]) -> Re
         **shared,
         "school_id": school,
         "directory_version": version,
-        # This version's time: a correction is news from when it is made, not from when it was first got wrong.
+        # The time of this version: a correction is news from the moment when it is made.
         "recorded_at": row["changed_at"],
     }
     match kind:

@@ -1,4 +1,4 @@
-"""A report that is ready is announced to its requester and, where the school lets it be, to its readers."""
+"""Announces a report that is ready to its requester and, if the school allows it, to its readers."""
 
 from uuid import uuid5
 
@@ -8,7 +8,7 @@ from gateway.sends.commands import open_send
 from shared.events import NotificationRequested, ReportReady
 from shared.transactions.unit_of_work import UnitOfWork
 
-# Read what the school lets be announced, and whether the requester is one of the report's readers by the school's day.
+# Read which announcements the school allows, and whether the requester reads the report, by the school's day.
 SELECT_SCHOOL = """
 SELECT s.announces, s.active, s.directory_version, p.given_name,
     CASE WHEN %(student)s::uuid IS NULL THEN EXISTS (

@@ -30,13 +30,13 @@ MOST = 1000
 
 
 class Recorded(BaseModel):
-    """Ids of what was recorded, in the order asked for."""
+    """Ids of the new records, in the order of the request."""
 
     ids: list[UUID]
 
 
 def routes(kind: RecordKind) -> APIRouter:
-    """The routes of one kind."""
+    """Build the routes of one kind."""
     name = kind.name.title()
     made: Any = create_model(f"{name}In", __base__=kind.facts, student_id=(UUID, ...))
     many: Any = create_model(f"{name}sIn", __base__=Strict, records=(list[made], Field(min_length=1, max_length=MOST)))
@@ -51,7 +51,7 @@ def routes(kind: RecordKind) -> APIRouter:
     async def record(
         body: made, caller: CurrentCaller, rows: Rows, school: InSchool, response: Response, idempotency_key: Key = None
     ) -> dict[str, Any]:
-        """Record something of one student. With an Idempotency-Key a repeat records nothing and answers the same."""
+        """Add a record of one student. With an Idempotency-Key a repeat adds nothing and gets the same answer."""
         answer = await _record(rows, caller, school, kind, [body], idempotency_key)
         response.headers["Location"] = f"/v1/{kind.path}/{answer['ids'][0]}"
         response.headers["ETag"] = etag(1)
@@ -61,7 +61,7 @@ def routes(kind: RecordKind) -> APIRouter:
     async def record_many(
         body: many, caller: CurrentCaller, rows: Rows, school: InSchool, idempotency_key: Key = None
     ) -> dict[str, Any]:
-        """Record up to 1,000 at once, all or nothing; 422 lists every unknown student."""
+        """Add up to 1,000 records at once, all or none; 422 lists every unknown student."""
         return await _record(rows, caller, school, kind, vars(body)["records"], idempotency_key)
 
     @router.get("", response_model=page, dependencies=[reading])
@@ -77,7 +77,7 @@ def routes(kind: RecordKind) -> APIRouter:
         after: Cursor = None,
         limit: Limit = 50,
     ) -> Any:
-        """Newest days first. Guardians see the children whom they answer for, students themselves."""
+        """List records, newest days first. Guardians see their own children, students themselves."""
         values: dict[str, Any] = {
             "student": student,
             "status": status,
@@ -96,7 +96,7 @@ def routes(kind: RecordKind) -> APIRouter:
 
     @router.get("/{record_id}", response_model=out, dependencies=[reading])
     async def read(record_id: UUID, caller: CurrentCaller, rows: Rows, school: InSchool, response: Response) -> Any:
-        """One record, withdrawn or not."""
+        """Return one record, withdrawn or not."""
         async with rows.request(school) as tx:
             return await _answer(tx, query, caller, school, kind, record_id, response)
 
@@ -110,7 +110,7 @@ def routes(kind: RecordKind) -> APIRouter:
         expected: RequiredMatch,
         response: Response,
     ) -> Any:
-        """Say how it really was: all facts anew, the version that you read as If-Match."""
+        """Correct a record: send all its facts, and the version that you read as If-Match."""
         async with rows.request(school) as tx:
             entry = _entry(record_id, record_id, body)
             await records.correct(tx, kind.name, school, caller.person, expected, entry)
@@ -125,7 +125,7 @@ def routes(kind: RecordKind) -> APIRouter:
         expected: RequiredMatch,
         response: Response,
     ) -> Any:
-        """Withdraw a mistake: it stays readable as such, and whoever was told of it may be told so."""
+        """Withdraw a wrong record: it stays readable and marked, and people who were notified can be corrected."""
         async with rows.request(school) as tx:
             await records.withdraw(tx, kind.name, school, caller.person, expected, record_id)
             return await _answer(tx, query, caller, school, kind, record_id, response)
@@ -156,7 +156,7 @@ def _entry(record: UUID, student: UUID, facts: Facts) -> Entry:
 
 
 def _narrowed(caller: Caller, kind: RecordKind) -> dict[str, UUID]:
-    """Whose records the caller may read: guardians need the kind's responsibility."""
+    """Return the students whose records the caller may read: guardians need the kind's responsibility."""
     return {kind.duty if name == "guardian" else name: person for name, person in student_scope(caller).items()}
 
 

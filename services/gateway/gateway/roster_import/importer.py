@@ -31,7 +31,7 @@ T = TypeVar("T")
 CHUNK = 2_000
 COUNTED = ("schools", "calendars", "classes", "people", "students", "enrolments", "ended", "unchanged", "rejected")
 
-# Keep what the roster's rows could not be used for, in the commit that ends the job.
+# Store the rejected rows, in the commit that ends the job.
 INSERT_REJECTIONS = """
 INSERT INTO import_rejection (task_id, number, file, line, "column", reason, scope)
 SELECT %(task_id)s, * FROM unnest(%(numbers)s::int[], %(files)s::text[], %(lines)s::int[], %(columns)s::text[],
@@ -56,7 +56,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What every step works with.
+    """The shared state of all steps.
 
     `schools`: ids of all schools by sourcedId; `covered`: those that the roster names.
     """
@@ -78,7 +78,7 @@ class Run:
 
 @dataclass(slots=True)
 class People:
-    """What users.csv says: who is in it, who is gone, and the students, who are written after their classes."""
+    """The content of users.csv: people, those marked as gone, and students, who are written after their classes."""
 
     named: set[str] = field(default_factory=set)
     gone: list[str] = field(default_factory=list)
@@ -238,7 +238,7 @@ async def _students(run: Run, students: Sequence[StudentRow]) -> int:
 
 
 async def _guardians(run: Run, named: set[str]) -> int:
-    """Write guardians of students who are known from before and not in the upload; returns how many got one."""
+    """Write guardians of known students who are not in the upload; returns how many got one."""
     changed = 0
 
     async def write(tx: UnitOfWork, chunk: Sequence[Guardianship]) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import GROUP, answered
-from gateway.permits import ImportPermit
+from gateway.permits import IMPORT_LANE, ImportPermit
 from gateway.roster_import import importer, structure
 from gateway.roster_import import upload as import_upload
 from gateway.roster_import.oneroster import Known, Roster, RosterRefused, read
@@ -20,32 +20,35 @@ from shared.jobs.time_limits import TimeLimits
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 KIND = "import.oneroster"
-LANE = "imports"
 LIMITS = TimeLimits(again=True)
-"""A roster that takes longer than 24 minutes is gone on with: what is in already is passed over quickly."""
+"""A roster that takes longer than 24 minutes is continued: rows that are written already are passed over quickly."""
 
+# Add the task of an import.
 INSERT_TASK = """
 INSERT INTO task (task_id, kind, state, created_by) VALUES (%(task_id)s, %(kind)s, 'accepted', %(person)s)
 """
 # `leased_until` keeps workers of the version before from claiming it: leases are `task_lease`'s now.
 OPEN_JOB = "INSERT INTO import_job (task_id, leased_until) VALUES (%(task_id)s, 'infinity')"
-# Take over what the version before accepted. One of its workers that is still at it loses its lease by this.
+# Take over imports that the version before accepted. A worker of it that still runs one loses its lease by this.
 TAKE_OVER_JOBS = """
 UPDATE import_job SET lease = NULL, leased_until = 'infinity'
 WHERE finished_at IS NULL AND leased_until < clock_timestamp() RETURNING task_id
 """
 
-# What the gateway has already, for uploads that bring changes only.
+# Select the records that the gateway has already, for uploads of changes only.
 SELECT_USERS = """
 SELECT p.sourced_id, bool_or(m.role = 'student') AS student, bool_or(m.role = 'guardian') AS guardian
 FROM person p LEFT JOIN membership m USING (person_id)
 WHERE p.sourced_id IS NOT NULL AND p.active GROUP BY p.sourced_id
 """
+# Select the classes of rosters with their schools.
 SELECT_CLASSES = """
 SELECT c.sourced_id, s.sourced_id AS school FROM school_class c JOIN school s USING (school_id)
 WHERE c.active AND c.sourced_id IS NOT NULL AND s.sourced_id IS NOT NULL
 """
+# Select the terms of rosters.
 SELECT_TERMS = "SELECT DISTINCT sourced_id FROM term WHERE sourced_id IS NOT NULL"
+# Select the marks of erased people.
 SELECT_ERASED = "SELECT sourced_id FROM person WHERE erased_at IS NOT NULL AND sourced_id IS NOT NULL"
 
 Read = Callable[..., Roster]
@@ -76,7 +79,7 @@ async def open_import(tx: UnitOfWork, task_id: UUID, upload: BinaryIO) -> None:
 
 def permit(tx: UnitOfWork, task_id: UUID) -> None:
     """Let a worker import a roster, once this transaction has committed."""
-    tx.permit(ImportPermit(task_id=task_id), LANE)
+    tx.permit(ImportPermit(task_id=task_id), IMPORT_LANE)
 
 
 async def run(
@@ -87,7 +90,7 @@ async def run(
     chunk: int = importer.CHUNK,
     read: Read = read,
 ) -> None:
-    """Import what a permit names. Raises LeaseLost when it has ended or another worker has it."""
+    """Import the roster of a permit. Raises LeaseLost when it has ended or another worker has it."""
     async with jobs.run_job(transactions, permitted.task_id, cause, limits, import_upload.discard) as job:
         async with transactions.begin(cause) as tx:
             known = await _known(tx)
@@ -101,7 +104,7 @@ async def run(
 
 
 async def cancel(event: TaskCancelRequested, tx: UnitOfWork) -> None:
-    """Stop an import that has not ended: what is in by then stays in. Other kinds are other services'."""
+    """Stop an import that has not ended: rows that are written stay. Other kinds belong to other services."""
     await jobs.cancel(event, tx, frozenset({KIND}), import_upload.discard)
 
 
@@ -111,7 +114,7 @@ async def resume_imports(transactions: UnitOfWorkFactory) -> None:
         for row in await tx.rows(TAKE_OVER_JOBS):
             if await jobs.start(tx, Task(row["task_id"], None, KIND)):
                 permit(tx, row["task_id"])
-    await jobs.resume(transactions, lambda task_id: ImportPermit(task_id=task_id), LANE)
+    await jobs.resume(transactions, lambda task_id: ImportPermit(task_id=task_id), IMPORT_LANE)
 
 
 async def _known(tx: UnitOfWork) -> Known:

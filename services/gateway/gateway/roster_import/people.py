@@ -13,8 +13,8 @@ from gateway.roster_import.oneroster import Membership, Person, Role, Status
 from shared.transactions.unit_of_work import UnitOfWork
 
 # Write new and changed people; returns them.
-# Only people whose roster content changed are written, in the order of sourcedIds, like everywhere. Those who are the
-# same are left out first: ON CONFLICT would lock each of them, which costs as much as writing.
+# Only people whose roster content changed are written, in the order of sourcedIds, like everywhere. Unchanged people
+# are left out first: ON CONFLICT would lock each of them, which costs as much as writing.
 UPSERT_PEOPLE = """
 WITH incoming AS (
     SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, sourced_id text, given_name text,
@@ -30,9 +30,9 @@ ON CONFLICT (sourced_id) DO UPDATE SET given_name = excluded.given_name, family_
 WHERE p.digest IS DISTINCT FROM excluded.digest
 RETURNING person_id, sourced_id
 """
-# Write memberships and end those that no longer hold; returns whose changed.
-# A complete upload speaks for its own schools, and a row for those that it names: what is not said there is over.
-# Changes only: what they do not mention stays, and a role's row that says something else now ends what it said before.
+# Write memberships and end those that no longer hold; returns the people whose memberships changed.
+# A complete upload covers its own schools, and a row the schools that it names: a membership missing there ends.
+# Changes only: memberships they do not mention stay, and a role's row that has changed ends the membership before.
 WRITE_MEMBERSHIPS = """
 WITH incoming AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, school_id uuid, role text, grade text, starts date,
@@ -72,7 +72,7 @@ SELECT person_id, sourced_id FROM person WHERE sourced_id = ANY(%(ids)s) AND era
 ORDER BY sourced_id FOR NO KEY UPDATE
 """
 # Lock people by sourcedId or by the id of a role.
-# The row of a role that is over may say no more than its own id.
+# The row of a role that has ended may have its own id only.
 LOCK_PEOPLE_BY_ROLE = """
 SELECT person_id, sourced_id FROM person WHERE erased_at IS NULL AND (sourced_id = ANY(%(ids)s) OR person_id IN (
     SELECT m.person_id FROM membership m WHERE m.sourced_id = ANY(%(ended)s)))
@@ -83,13 +83,13 @@ ORDER BY sourced_id FOR NO KEY UPDATE
 BUMP_PEOPLE = "UPDATE person SET version = version + 1, digest = NULL WHERE person_id = ANY(%(people)s)"
 
 # Select the people from rosters who have a current membership at these schools.
-# What disappeared is ended, not deleted: only at the schools that the upload is about.
+# People who disappeared are ended, not deleted: only at the schools that the upload is about.
 SELECT_PLACED_PEOPLE = """
 SELECT p.sourced_id FROM person p WHERE p.sourced_id IS NOT NULL AND EXISTS (
     SELECT FROM current_membership m WHERE m.person_id = p.person_id AND m.school_id = ANY(%(schools)s))
 ORDER BY p.sourced_id
 """
-# End memberships at these schools; who has no other becomes inactive. Returns them.
+# End memberships at these schools; a person without another becomes inactive. Returns them.
 END_MEMBERSHIPS = """
 WITH over AS (
     UPDATE current_membership m SET ends = school_today(m.school_id)
@@ -107,7 +107,7 @@ DEACTIVATE_PEOPLE = """
 UPDATE person SET active = false, digest = NULL, version = version + 1
 WHERE person_id = ANY(%(people)s) AND active RETURNING person_id
 """
-# Make students inactive who are none any more.
+# Make former students inactive.
 # A student belongs to a school as long as there is a current membership as one, of an active person.
 END_STUDENTS = """
 WITH held AS (
@@ -163,7 +163,7 @@ async def write(
 
 
 async def write_roles(tx: UnitOfWork, chunk: Sequence[Role], schools: Mapping[str, UUID]) -> int:
-    """Roles of people whom the upload does not describe otherwise; returns how many people changed."""
+    """Write roles of people who are not in users.csv; returns how many people changed."""
     ended = [
         m.sourced_id for m in (role.membership for role in chunk) if m.status is not Status.ACTIVE and m.sourced_id
     ]
@@ -204,7 +204,7 @@ async def end(tx: UnitOfWork, ids: Sequence[str], schools: Sequence[UUID] | None
 
 
 def digest(content: Any) -> str:
-    """Hash what a roster last said of something."""
+    """Hash a roster's row, to find changes."""
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 

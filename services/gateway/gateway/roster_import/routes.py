@@ -28,7 +28,7 @@ uploads = APIRouter(prefix="/v1", tags=["directory"], route_class=UploadRoute)
 
 
 class ImportAccepted(BaseModel):
-    """The roster is safe; `task_id` tells how its import goes on."""
+    """The roster is stored; `task_id` shows the progress of its import."""
 
     task_id: UUID
     state: Literal["accepted"]

@@ -11,7 +11,7 @@ from gateway.roster_import.structure import count
 from shared.transactions.unit_of_work import UnitOfWork
 
 # Write new and changed students with their guardians; returns how many.
-# New guardians only: what a school has said of custody, billing and emergencies is not in any roster.
+# New guardians only: a school's entries on custody, billing and emergencies are not in any roster.
 UPSERT_STUDENTS = """
 WITH incoming AS MATERIALIZED (
     SELECT coalesce(r.school_id, x.school_id) AS school_id, p.person_id AS student_id, r.grade,
@@ -53,7 +53,7 @@ WITH incoming AS MATERIALIZED (
 SELECT count(*) AS n FROM changed
 """
 # Add guardians to students who are not in the upload; returns how many students got one.
-# Changes may name a guardian's children who are here already and not among them. The digest goes with what it was of.
+# Changes may name children of a guardian who are known and not in the upload. Their digest is deleted: it is outdated.
 INSERT_GUARDIANS = """
 WITH added AS (
     INSERT INTO guardianship (school_id, student_id, guardian_id, relationship, rank, custody, billing)
@@ -90,7 +90,7 @@ class StudentRow:
 
 
 async def write(tx: UnitOfWork, chunk: Sequence[StudentRow], *, complete: bool) -> int:
-    """Write students with grade and guardians, who are all written by now; returns how many changed.
+    """Write students with grade and guardians, who are written before; returns how many changed.
 
     `complete`: the upload names every guardian; else those that it does not name stay.
     """

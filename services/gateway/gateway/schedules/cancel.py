@@ -1,4 +1,4 @@
-"""Calling off a single send that was scheduled: the scheduler is asked first, then, if it has fired, the notifier."""
+"""Cancels a single send that was scheduled: asks the scheduler first, then, if it has fired, the notifier."""
 
 from uuid import UUID
 
@@ -9,17 +9,17 @@ from gateway.problems import Problem
 from gateway.security.caller import Caller
 from shared.transactions.unit_of_work import UnitOfWorkFactory
 
-# A single run's task bears the schedule's id.
-SCHEDULE = """
+# Select the schedule of a notification: the task of a single run has the id of its schedule.
+SELECT_SCHEDULE = """
 SELECT s.schedule_id FROM intent i JOIN schedule_intent s ON s.schedule_id = i.task_id
 WHERE i.notification_id = %(id)s
 """
 
 
 async def schedule_of(rows: UnitOfWorkFactory, school: UUID, notification_id: UUID) -> UUID | None:
-    """The schedule that a notification is the single run of; None for one that was sent at once."""
+    """Return the schedule whose single run a notification is; None for one that was sent at once."""
     async with rows.request(school) as tx:
-        row = await tx.row(SCHEDULE, {"id": notification_id})
+        row = await tx.row(SELECT_SCHEDULE, {"id": notification_id})
     return row["schedule_id"] if row else None
 
 
@@ -31,7 +31,7 @@ async def cancel_scheduled_send(
     notification_id: UUID | None,
     if_match: str | None = None,
 ) -> Response:
-    """What the scheduler says, or, where the run has been handed over already, what the notifier can still stop."""
+    """Return the scheduler's answer, or the notifier's if the run has started already."""
     try:
         path = f"/v1/schedules/{schedule_id}"
         return await owners.send_command("scheduler", "DELETE", path, caller, school, if_match=if_match)

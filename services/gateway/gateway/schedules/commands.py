@@ -1,4 +1,4 @@
-"""Asking for something later: the intent with its outbox row in one commit; the scheduler takes it from there."""
+"""Requests a later send: the intent and its outbox row in one commit; the scheduler does the rest."""
 
 import datetime as dt
 from typing import Any
@@ -18,10 +18,12 @@ from shared.events.schedule_rules import CatchUp, OnceRule, Rule
 from shared.recurrence import next_run, validate_rule
 from shared.transactions.unit_of_work import UnitOfWork
 
-SCHOOL = """
+# Select an active school.
+SELECT_SCHOOL = """
 SELECT school_id, directory_version, timezone FROM school WHERE school_id = %(school)s AND active
 """
-OPEN = """
+# Add the intent of a schedule.
+INSERT_INTENT = """
 INSERT INTO schedule_intent (schedule_id, school_id, notification_id, created_by)
 VALUES (%(schedule)s, %(school)s, %(notification)s, %(person)s)
 """
@@ -29,11 +31,11 @@ OF_THE_RUN = frozenset(
     {"schedule_id", "notification_id", "task_id", "school_id", "directory_version", "requested_by", "requested_at",
      "due_at"}
 )  # fmt: skip
-"""Fields of NotificationDue that are not in the payload: only the run knows them."""
+"""Fields of NotificationDue that are not in the payload: each run has its own."""
 
 
 class ScheduleCommand(SendCommand):
-    """What is to be sent, and when."""
+    """A send and its schedule."""
 
     rule: Rule
     timezone: str | None
@@ -43,7 +45,7 @@ class ScheduleCommand(SendCommand):
 
 
 def later_of(command: SendCommand, timing: ScheduleInput) -> ScheduleCommand:
-    """What was to be sent at once, for the time that was asked for."""
+    """Make a scheduled send of one that has a time."""
     return ScheduleCommand(
         **dict(command),
         rule=timing.rule,
@@ -56,15 +58,15 @@ def later_of(command: SendCommand, timing: ScheduleInput) -> ScheduleCommand:
 async def request_schedule(
     tx: UnitOfWork, caller: Caller, school: UUID, command: ScheduleCommand, key: str | None
 ) -> dict[str, Any]:
-    """Commit the intent; returns the answer, the same for the same key and request. 422 says what is wrong."""
+    """Commit the intent; returns the answer, the same for the same key and request. 422 lists invalid fields."""
     schedule, notification, once = uuid7(), uuid7(), isinstance(command.rule, OnceRule)
-    # The task of a single run bears the schedule's id, so that cancelling the task finds the schedule.
+    # The task of a single run has the schedule's id, so that cancelling the task finds the schedule.
     ids = {"notification_id": str(notification), "task_id": str(schedule)} if once else {}
     answer = {"id": str(schedule), "schedule_id": str(schedule), "state": "accepted"} | ids
     before = await answered(tx, caller, school, key, command.model_dump(mode="json"), answer)
     if before is not None:
         return before
-    row = await tx.row(SCHOOL, {"school": school})
+    row = await tx.row(SELECT_SCHOOL, {"school": school})
     if row is None:
         raise Problem(404, "unknown_school")
     timezone = command.timezone or row["timezone"]
@@ -78,8 +80,8 @@ async def request_schedule(
         "person": caller.person,
         "notification": notification if once else None,
     }
-    await tx.execute(OPEN, values)
-    if once:  # a send like any other, only later: its task and its notification can be asked for from now on
+    await tx.execute(INSERT_INTENT, values)
+    if once:  # a send like any other, only later: its task and its notification can be read from now on
         open_task(tx, schedule, notification, school, caller.person)
     tx.emit(
         ScheduleRequested(
@@ -99,13 +101,13 @@ async def request_schedule(
 
 
 def payload_of(command: SendCommand) -> dict[str, Any]:
-    """The part of a NotificationDue that is known now."""
+    """Return the part of a NotificationDue that is known now."""
     fields = NotificationDue.model_fields.keys() - OF_THE_RUN | {"expires_after_seconds"}
     return command.model_dump(mode="json", include=fields, exclude_none=True)
 
 
 def check_rule(rule: Rule, timezone: str) -> None:
-    """422 that says why a rule cannot be."""
+    """Refuse an invalid rule with 422 and the reason."""
     try:
         validate_rule(rule, timezone, dt.datetime.now(dt.UTC))
     except RuleRefused as refusal:
@@ -113,14 +115,14 @@ def check_rule(rule: Rule, timezone: str) -> None:
 
 
 def asked_as(rule: Rule | None, field: str) -> str:
-    """The part of a request that a field of its rule was in."""
+    """Return the part of a request that had this field of the rule."""
     if rule is None or field in ("timezone", "expires_at"):
         return field
     return "deliver_at" if isinstance(rule, OnceRule) else "repeat"
 
 
 def invalid(field: str, reason: str) -> Problem:
-    """A problem of one field."""
+    """Return the problem of one field."""
     return Problem(422, "invalid", reason, errors=[{"loc": ["body", field], "code": "rule", "message": reason}])
 
 

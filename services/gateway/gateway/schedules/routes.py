@@ -1,4 +1,4 @@
-"""`/v1/schedules`: what will be sent, when; changed, paused, cancelled or run now by decision of the scheduler."""
+"""`/v1/schedules`: later and recurring sends; the scheduler decides about changes, pauses, cancels and runs."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from gateway.http.json_types import WHOLE, Flag
 from gateway.http.service_client import ServiceClients
 from gateway.problems import Problem
 from gateway.schedules.cancel import cancel_scheduled_send
-from gateway.schedules.commands import SCHOOL, asked_as, invalid
+from gateway.schedules.commands import SELECT_SCHOOL, asked_as, invalid
 from gateway.schedules.schemas import ScheduleInput, Zone
 from gateway.security.access_control import ADMINS, STAFF, allow
 from gateway.security.audit import Audited
@@ -32,17 +32,21 @@ from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"], route_class=GuardedRoute)
 
-INTENT = "SELECT school_id AS school, notification_id, created_by FROM schedule_intent WHERE schedule_id = %(id)s"
-TASKS = "SELECT task_id, state, result, error FROM task WHERE task_id = ANY(%(ids)s)"
+# Select school and requester of a schedule.
+SELECT_INTENT = (
+    "SELECT school_id AS school, notification_id, created_by FROM schedule_intent WHERE schedule_id = %(id)s"
+)
+# Select the tasks of runs.
+SELECT_TASKS = "SELECT task_id, state, result, error FROM task WHERE task_id = ANY(%(ids)s)"
 BY_EITHER_OWNER: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/json": {"schema": {"type": "object", "additionalProperties": True}}}}
 }
-"""The scheduler's answer, or the notifier's where the run has been handed over already."""
+"""The scheduler's answer, or the notifier's if the run has started already."""
 IfMatch = Annotated[str | None, Header(max_length=100)]
 
 
 class ScheduleChange(ScheduleInput):
-    """What becomes different; what is left out stays."""
+    """A change of a schedule; a field that is left out stays as it is."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -62,7 +66,7 @@ class PreviewIn(ScheduleInput):
 
 
 class Which(BaseModel):
-    """A schedule that the caller may see: its school, and who asked for it where that was a person."""
+    """A schedule that the caller may see: its school, and its requester if that was a person."""
 
     id: UUID
     school: UUID
@@ -72,16 +76,16 @@ class Which(BaseModel):
 
     @property
     def path(self) -> str:
-        """Where its owner answers for it."""
+        """The path of the schedule at its owner."""
         return f"/v1/schedules/{self.id}"
 
 
 async def _which(
     schedule_id: UUID, caller: CurrentCaller, rows: Rows, audited: Audited, school: Wanted = None
 ) -> Which:
-    """Whose schedule it is: as asked for here, else (the system's own) the caller's or the named school."""
+    """Return the school of a schedule: its own, or for the system's the caller's or the named school."""
     async with seen_by(rows, caller) as tx:
-        row = await tx.row(INTENT, {"id": schedule_id})
+        row = await tx.row(SELECT_INTENT, {"id": schedule_id})
     if row is not None:
         return Which(id=schedule_id, accepted=True, **row)
     audited.school = found = await school_of(rows, caller, school)
@@ -92,7 +96,7 @@ Seen = Annotated[Which, Depends(_which)]
 
 
 async def _mine(which: Seen, caller: CurrentCaller, owners: Services) -> Which:
-    """A schedule that the caller may decide about: their own, or any for administrators. 404 for what is not there."""
+    """Return a schedule that the caller may decide about: their own, or any for administrators. 404 if unknown."""
     if not which.accepted:
         response = await owners.get("scheduler", which.path, caller, which.school)
         if response.status_code == 404:  # noqa: PLR2004
@@ -116,7 +120,7 @@ async def listing(
     after: UUID | None = None,
     limit: Limit = 50,
 ) -> Any:
-    """Schedules of a school, newest first, or the `system`'s own; `next` goes on as `after`. Times are the school's."""
+    """List schedules of a school or of the `system`, newest first; pass `next` as `after`. Times are the school's."""
     params = {"system": system, "limit": limit, "state": state, "after": after and str(after)}
     given = {name: value for name, value in params.items() if value is not None}
     page = (await owners.get("scheduler", "/v1/schedules", caller, where, given)).json()
@@ -126,7 +130,7 @@ async def listing(
 
 @router.post("/preview", dependencies=[allow(STAFF, scope="schedules:write")])
 async def preview(body: PreviewIn, caller: CurrentCaller, rows: Rows, owners: Services, audited: Audited) -> Response:
-    """The next runs of a rule before it is saved, by the school's calendar."""
+    """Preview the next runs of a rule, by the school's calendar, before it is saved."""
     audited.school = where = await school_of(rows, caller, body.school)
     if body.rule is None:
         raise Problem(422, "invalid", "Give deliver_at or repeat.", errors=[])
@@ -137,7 +141,7 @@ async def preview(body: PreviewIn, caller: CurrentCaller, rows: Rows, owners: Se
 
 @router.get("/{schedule_id}", dependencies=[allow(STAFF, scope="schedules:read")])
 async def read(which: Seen, caller: CurrentCaller, rows: Rows, owners: Services) -> Response:
-    """One schedule with its next and last run; `accepted` while the scheduler has not heard of it."""
+    """Return one schedule with its next and last run; `accepted` while the scheduler does not know it yet."""
     response = await owners.get("scheduler", which.path, caller, which.school)
     if response.status_code == 404:  # noqa: PLR2004
         if not which.accepted:
@@ -152,7 +156,7 @@ async def read(which: Seen, caller: CurrentCaller, rows: Rows, owners: Services)
 async def change(
     which: Mine, body: ScheduleChange, caller: CurrentCaller, rows: Rows, owners: Services, if_match: IfMatch = None
 ) -> Response:
-    """Another time, timezone, policy or message; with If-Match only if nobody else has changed it since."""
+    """Change time, timezone, policy or message; with If-Match only if the version is current."""
     _check_kind(which, body)
     message = body.model_dump(mode="json", exclude_none=True, include={"title", "body", "data", "channels", "urgent"})
     async with rows.request(which.school) as tx:
@@ -160,7 +164,7 @@ async def change(
             audience = audience_of(body.audience)
             await audience_checks.check_ids(tx, which.school, audience)
             message["audience"] = audience.model_dump(mode="json")
-        row = await tx.row(SCHOOL, {"school": which.school})
+        row = await tx.row(SELECT_SCHOOL, {"school": which.school})
     if row is None:
         raise Problem(404, "unknown_school")
     limits = body.seconds()
@@ -183,25 +187,25 @@ async def change(
 
 @router.delete("/{schedule_id}", dependencies=[allow(STAFF, scope="schedules:write")], responses=BY_EITHER_OWNER)
 async def cancel(which: Mine, caller: CurrentCaller, owners: Services, if_match: IfMatch = None) -> Response:
-    """It never runs again. A single send that has come due already is asked back from the notifier."""
+    """Cancel a schedule for good. A single send that is due already is cancelled at the notifier."""
     return await cancel_scheduled_send(owners, caller, which.school, which.id, which.notification_id, if_match)
 
 
 @router.post("/{schedule_id}/pause", dependencies=[allow(STAFF, scope="schedules:write")])
 async def pause(which: Mine, caller: CurrentCaller, owners: Services, if_match: IfMatch = None) -> Response:
-    """Not until it is resumed."""
+    """Pause a schedule until it is resumed."""
     return await _post(which, "pause", caller, owners, if_match)
 
 
 @router.post("/{schedule_id}/resume", dependencies=[allow(STAFF, scope="schedules:write")])
 async def resume(which: Mine, caller: CurrentCaller, owners: Services, if_match: IfMatch = None) -> Response:
-    """Go on: with the next tick from now, or a single send at its time."""
+    """Resume a schedule: with the next tick from now, or a single send at its time."""
     return await _post(which, "resume", caller, owners, if_match)
 
 
 @router.post("/{schedule_id}/run-now", dependencies=[allow(STAFF, scope="schedules:write")])
 async def run_now(which: Mine, caller: CurrentCaller, owners: Services, if_match: IfMatch = None) -> Response:
-    """One run at once; a repeating schedule keeps its next tick."""
+    """Run a schedule once, now; a repeating schedule keeps its next tick."""
     return await _post(which, "run-now", caller, owners, if_match)
 
 
@@ -212,7 +216,7 @@ async def _post(which: Which, verb: str, caller: Caller, owners: ServiceClients,
 
 @contextmanager
 def _as_asked(rule: Rule | None) -> Iterator[None]:
-    """What the owner refuses of a rule's fields is said of the field that the caller gave."""
+    """Name the caller's own field in a refusal of a rule's field."""
     try:
         yield
     except Problem as refusal:
@@ -222,7 +226,7 @@ def _as_asked(rule: Rule | None) -> Iterator[None]:
 
 
 def _check_kind(which: Which, body: ScheduleChange) -> None:
-    """Refused here, so that a change never waits for an intent that it does not go with."""
+    """Refuse a change here that does not fit its intent, so that it never waits for it."""
     once = which.notification_id is not None
     if which.accepted and body.rule is not None and isinstance(body.rule, OnceRule) != once:
         raise invalid(
@@ -232,12 +236,12 @@ def _check_kind(which: Which, body: ScheduleChange) -> None:
 
 
 async def _with_results(rows: UnitOfWorkFactory, items: list[dict[str, Any]]) -> None:
-    """How the last run of each went on: the state and the result of its task."""
+    """Add the last run of each: the state and the result of its task."""
     runs = {item["last_run"]["task_id"]: item["last_run"] for item in items if item.get("last_run")}
     ids = [task for task in runs if task]
     if not ids:
         return
     async with rows.begin() as tx:
-        for row in await tx.rows(TASKS, {"ids": ids}):
+        for row in await tx.rows(SELECT_TASKS, {"ids": ids}):
             task = {"state": row["state"], "result": row["result"], "error": row["error"]}
             runs[str(row["task_id"])]["task"] = task

@@ -1,4 +1,4 @@
-"""When a notification is to be sent, as a request says it: `deliver_at` once, `repeat` again and again."""
+"""The time of a notification in a request: `deliver_at` for once, `repeat` for recurring sends."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -66,7 +66,7 @@ def _kind(value: Any) -> str:
 
 
 When = Annotated[Annotated[Moment, Tag("time")] | Annotated[OnDay, Tag("day")], Discriminator(_kind)]
-"""What is wrong is said of the kind that was meant, and not of the other one as well."""
+"""A union with a discriminator: errors are those of the kind that was meant only."""
 
 
 class ScheduleInput(BaseModel):
@@ -86,7 +86,7 @@ class ScheduleInput(BaseModel):
 
     @model_validator(mode="after")
     def one_of_them(self) -> Self:
-        """Once or again and again, not both; and nothing about times where there is none."""
+        """Refuse `deliver_at` together with `repeat`."""
         if self.deliver_at is not None and self.repeat is not None:
             msg = "give deliver_at or repeat, not both"
             raise ValueError(msg)
@@ -94,13 +94,13 @@ class ScheduleInput(BaseModel):
 
     @property
     def only_limits(self) -> bool:
-        """Whether something is said about a time that is not there."""
+        """Whether limits are given, but no time."""
         limits = {"timezone", "catch_up", "max_age_minutes", "expires_after_minutes"}
         return self.rule is None and bool(limits & self.model_fields_set)
 
     @property
     def rule(self) -> Rule | None:
-        """The rule as the scheduler knows it; None for now."""
+        """Return the scheduler's rule; None for now."""
         if self.repeat is not None:
             known = CronRule if isinstance(self.repeat, CronIn) else CalendarRule
             return known(**self.repeat.model_dump())
@@ -113,7 +113,7 @@ class ScheduleInput(BaseModel):
         return OnceRule(at=self.deliver_at)
 
     def seconds(self) -> dict[str, Any]:
-        """The limits in seconds, as the scheduler takes them."""
+        """Return the limits in seconds, for the scheduler."""
         return {
             "max_age_seconds": self.max_age_minutes and self.max_age_minutes * 60,
             "expires_after_seconds": self.expires_after_minutes and self.expires_after_minutes * 60,

@@ -1,1 +1,1 @@
-"""Who may do what: admission, access control, rate limits, audit."""
+"""Admission of requests, access control, rate limits, audit."""

@@ -1,4 +1,4 @@
-"""Access control: each route says who may use it, and the table of all of them is read from the routes.
+"""Access control: each route names its roles and scope, and the table of all routes is read from them.
 
     @router.get("/people", dependencies=[allow(STAFF, scope="people:read")])
 
@@ -31,22 +31,22 @@ SCOPES = (
     *("schools:read", "schools:write", "students:read", "students:write", "suppressions:read", "suppressions:write"),
     *("tasks:read", "tasks:write", "templates:read", "templates:write", "workers:read"),
 )
-"""What an API key can be made for. Keys are stored with these names: one that is renamed locks programs out."""
+"""The scopes of API keys. Keys are stored with these names: a renamed scope locks programs out."""
 
 Audience = Literal["anyone", "person", "session", "link"]
-"""`person`: not a key, and not a token without a person. `session`: who has signed in; a key makes no keys and opens
-no accounts. `link`: a public route whose address is a secret itself."""
+"""`person`: not a key, and not a token without a person. `session`: a person who has signed in, because a key may make
+no keys and no accounts. `link`: a public route whose address is a secret itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Access:
-    """Who may use a route. Without roles it is public; without a scope it is for no API key."""
+    """The access of a route. Without roles it is public; without a scope no API key may use it."""
 
     roles: frozenset[Role] | None
     scope: str | None = None
     audience: Audience = "anyone"
     audited: bool = True
-    """Whether a change is an act of administration; the task of a notification says itself who asked for it."""
+    """Whether a change is an act of administration; the task of a notification names its requester itself."""
 
     def __post_init__(self) -> None:
         if self.scope is not None and self.scope not in SCOPES:
@@ -82,7 +82,7 @@ def allow(
 
 
 def public() -> Depends:
-    """Mark a route as open to callers who have no token yet; they are limited by address."""
+    """Mark a route as open to callers without a token; they are limited by address."""
     return Depends(Access(None, audited=False))
 
 
@@ -92,8 +92,8 @@ def by_link() -> Depends:
 
 
 def take_mark(path: str, dependencies: Sequence[Depends]) -> tuple[Access, list[Depends]]:
-    """The mark of a route, and its other dependencies; each route has exactly one mark."""
+    """Return the mark of a route and its other dependencies; each route has exactly one mark."""
     marks = [each.dependency for each in dependencies if isinstance(each.dependency, Access)]
     if len(marks) != 1:
-        raise TypeError(f"{path} must say once who may use it: dependencies=[allow(…)]")
+        raise TypeError(f"{path} must have one access mark: dependencies=[allow(…)]")
     return marks[0], [each for each in dependencies if each.dependency is not marks[0]]

@@ -1,4 +1,4 @@
-"""Admission: who asks, may they, how often; decided before a body is read. What was decided here is audited.
+"""Admission: finds the caller, checks access and limits before a body is read, and audits the result.
 
 The order of refusals is fixed: 405, 401, 403, 429; then what the route itself refuses.
 """
@@ -23,7 +23,7 @@ from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 Handler = Callable[[Request], Awaitable[Response]]
 KeyOwner = Callable[[str], Awaitable[Caller]]
-"""Finds the caller of an API key; 401 when it is unknown, revoked or over."""
+"""Finds the caller of an API key; 401 when it is unknown, revoked or expired."""
 
 
 class Admission:
@@ -45,7 +45,7 @@ class Admission:
         self._fixed_paths = fixed_paths
 
     async def respond(self, request: Request, access: Access, path: str, handler: Handler) -> Response:
-        """The answer of a route, or a refusal; audited before anybody reads it. `path` is the route's template."""
+        """Return the answer of a route, or a refusal; audited before it is sent. `path` is the route's template."""
         if request.scope["path"] != path and request.scope["path"] in self._fixed_paths:
             raise HTTPException(405)
         context, caller, grant, admitted = AuditContext(), None, None, False
@@ -64,7 +64,7 @@ class Admission:
             response = answer(problem, request.headers.get("content-type", ""))
         if grant is not None:
             response.headers.update(grant.headers())
-        # A refusal by role or scope is an act as well; one for a missing token or a limit is nobody's.
+        # A refusal by role or scope is audited too; one for a missing token or a limit has no actor.
         if caller is not None and _is_audited(request, access) and (admitted or response.status_code == 403):  # noqa: PLR2004
             await self._note(request, path, caller, context, response)
         return response
@@ -118,7 +118,7 @@ def _buckets(caller: Caller) -> list[tuple[str, str]]:
 
 
 def _code(response: Response) -> str | None:
-    """The code of a problem; other answers have none."""
+    """Return the code of a problem; other answers have none."""
     if response.status_code < 400 or not response.body:  # noqa: PLR2004
         return None
     try:

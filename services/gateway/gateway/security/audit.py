@@ -1,4 +1,4 @@
-"""The audit: who did what to which school's things, when, and what came of it. Rows are only ever added."""
+"""The audit: actor, action, school, time and result of each act. Rows are only added."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -10,7 +10,8 @@ from uuid_utils.compat import uuid7
 
 from shared.transactions.unit_of_work import UnitOfWorkFactory
 
-ADD = """
+# Add an act.
+INSERT_ACT = """
 INSERT INTO audit (audit_id, school_id, person_id, role, key_id, action, subject, status, code)
 VALUES (%(id)s, %(school)s, %(person)s, %(role)s, %(key)s, %(action)s, %(subject)s, %(status)s, %(code)s)
 """
@@ -18,14 +19,14 @@ VALUES (%(id)s, %(school)s, %(person)s, %(role)s, %(key)s, %(action)s, %(subject
 
 @dataclass(slots=True)
 class AuditContext:
-    """What a route adds to the audit row of its request: the school that it turned out to be about, more ids."""
+    """The fields that a route adds to the audit row of its request: the school it is about, and ids."""
 
     school: UUID | None = None
     subject: dict[str, str] = field(default_factory=dict)
 
 
 async def audit_context(request: Request) -> AuditContext:
-    """The context of this request, from admission."""
+    """Return the context of this request, from admission."""
     context: AuditContext = request.state.audit
     return context
 
@@ -58,4 +59,4 @@ async def note(
         "code": code,
     }
     async with rows.database.worker() as connection:
-        await connection.execute(ADD, values)
+        await connection.execute(INSERT_ACT, values)

@@ -13,12 +13,12 @@ API_KEY_PREFIX = "sck_"
 """How an API key begins; any other bearer token is signed."""
 
 OWN_STUDENTS: dict[Role, Literal["guardian", "self"]] = {"guardian": "guardian", "student": "self"}
-"""Roles that see only the students they answer for, or themselves, where a route is open to them."""
+"""Roles that see only their own children, or themselves, where a route is open to them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. `school` is None for the whole group (platform administrators only); `key` is set for an API key."""
+    """A caller. `school` is None for the whole group (platform administrators only); `key` is set for an API key."""
 
     person: UUID | None
     role: Role
@@ -38,7 +38,7 @@ class Caller:
 
 
 def student_scope(caller: Caller) -> dict[str, UUID]:
-    """The condition on students that a caller's role brings along: `guardian` or `self`, or none."""
+    """Return the condition on students that follows from a caller's role: `guardian` or `self`, or none."""
     narrowed = OWN_STUDENTS.get(caller.role)
     if narrowed is None:
         return {}
@@ -48,7 +48,7 @@ def student_scope(caller: Caller) -> dict[str, UUID]:
 
 
 async def current_caller(request: Request) -> Caller:
-    """The caller whom admission has found; there is none on a public route."""
+    """The caller that admission has found; a public route has none."""
     caller: Caller = request.state.caller
     return caller
 

@@ -1,7 +1,7 @@
-"""How often somebody may ask: token buckets in this process, shared out over the gateways that are alive.
+"""Rate limits: token buckets in this process, divided among the gateways that are alive.
 
-Every gateway hears every gateway's heartbeats, so each knows how many there are and grants its share of each limit;
-nothing is asked over the network for a request. What is promised: `docs/decisions/` on rate limits.
+Every gateway receives every gateway's heartbeats, so each knows their number and grants its share of each limit,
+without a call over the network for a request. The promise is in `docs/decisions/` on rate limits.
 """
 
 import math
@@ -16,7 +16,7 @@ MOST_BUCKETS = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many a second for long, and `burst` at once. No rate, no limit."""
+    """So many a second on average, and `burst` at once. No rate, no limit."""
 
     per_second: float
     burst: int
@@ -24,7 +24,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What the tightest limit says: its size, what is left, seconds until it is whole again, seconds to wait."""
+    """The state of the tightest limit: its size, the rest, seconds until it is full again, seconds to wait."""
 
     limit: int
     left: int
@@ -56,7 +56,7 @@ class RateLimiter:
 
     @property
     def gateways(self) -> int:
-        """How many gateways share each limit: those heard of lately, at least this one."""
+        """The number of gateways that share each limit: those with a recent heartbeat, at least this one."""
         now = self._clock()
         self._gateways = {name: beat for name, beat in self._gateways.items() if now - beat[0] < beat[1]}
         return max(1, len(self._gateways))

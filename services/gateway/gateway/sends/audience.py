@@ -18,8 +18,8 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pat
 class AudienceIn(BaseModel):
     """Exactly one of `people`, `grade`, `school`, `classes` and `students`.
 
-    Guardians are those of the students meant, with the `responsibility` asked for; somebody who answers for several
-    children is told once.
+    Guardians are those of the students meant, with the `responsibility` asked for; a guardian of several
+    children is notified once.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -34,7 +34,7 @@ class AudienceIn(BaseModel):
 
     @model_validator(mode="after")
     def one_of_them(self) -> Self:
-        """An audience that names nobody, or two kinds of people, is a mistake."""
+        """Refuse an audience that names no people, or two kinds of people."""
         named = (self.people, self.grade, self.school or None, self.classes, self.students)
         if sum(each is not None for each in named) != 1:
             msg = "name exactly one of people, grade, school, classes and students"
@@ -43,7 +43,7 @@ class AudienceIn(BaseModel):
 
 
 def audience_of(body: AudienceIn) -> Audience:
-    """The audience as services know it, nobody named twice."""
+    """Return the audience of the event, with each person named once."""
     return Audience(
         people=tuple(dict.fromkeys(body.people)) if body.people else None,
         grade=body.grade,

@@ -1,4 +1,4 @@
-"""Checks of an audience: every id is the school's, and it means some person. Whom exactly, the notifier plans."""
+"""Checks of an audience: every id is the school's, and it means some person. The notifier finds the people."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,14 +21,14 @@ FIND_AUDIENCE = "SELECT EXISTS (SELECT FROM audience_students(%(school)s, %(grad
 
 
 async def check_ids(tx: UnitOfWork, school: UUID, audience: Audience) -> None:
-    """Refuse ids that are none of the school's; 422 lists them."""
+    """Refuse ids of another school; 422 lists them."""
     await _all(tx, SELECT_MEMBERS, school, audience.people, "people")
     await _all(tx, SELECT_STUDENTS, school, audience.students, "people")
     await _all(tx, SELECT_CLASSES, school, audience.classes, "classes")
 
 
 async def has_members(tx: UnitOfWork, school: UUID, audience: Audience) -> bool:
-    """Return whether a grade or a class has a student; people by name and the whole school are not looked at."""
+    """Return whether a grade or a class has a student; named people and the whole school are not checked."""
     if audience.grade is None and audience.classes is None:
         return True
     values = {"school": school, "grade": audience.grade, "classes": list(audience.classes or ())}

@@ -16,6 +16,7 @@ from uuid_utils.compat import uuid7
 from gateway.http.idempotency import digest
 from gateway.security.caller import Caller
 from gateway.sends.commands import SendCommand, request_notification, requested
+from shared.events.notifications import SEND_TASK
 from shared.persistence.database_errors import is_database_down
 from shared.transactions.outbox import event_row, json_text
 from shared.transactions.unit_of_work import UnitOfWorkFactory
@@ -26,7 +27,7 @@ AT_ONCE = 3
 """Commits of one school under way: while the first waits for the disk the next is being gathered."""
 
 # Accept sends of one school, each with all of its effects or with none; returns the tasks of those accepted.
-# The school is bound before any table is read, because everything is taken from `asked`. OFFSET 0 keeps the planner
+# The school is bound before any table is read, because everything is read from `asked`. OFFSET 0 keeps the planner
 # from reading `school` first. Keys are inserted in order, so that two gateways with the same keys do not deadlock.
 ACCEPT_SENDS = """, asked AS MATERIALIZED (
     SELECT b.school_id, r.* FROM bound b CROSS JOIN jsonb_to_recordset(%(asked)s) AS r(
@@ -51,7 +52,7 @@ ACCEPT_SENDS = """, asked AS MATERIALIZED (
     SELECT * FROM sound WHERE key IS NULL UNION ALL SELECT sound.* FROM sound JOIN keyed USING (task)
 ), tasks AS (
     INSERT INTO task (task_id, school_id, kind, state, created_by)
-    SELECT task, school_id, 'notification.send', 'accepted', person FROM taken
+    SELECT task, school_id, %(kind)s, 'accepted', person FROM taken
 ), intents AS (
     INSERT INTO intent (notification_id, school_id, task_id) SELECT notification, school_id, task FROM taken
 ), put AS MATERIALIZED (
@@ -64,7 +65,7 @@ BY_STATEMENT = {"directory_version"}
 
 
 class _Queue:
-    """Sends of one school that wait for a commit, and how many commits are under way."""
+    """Sends of one school that wait for a commit, and the number of commits under way."""
 
     def __init__(self) -> None:
         self.waiting: list[tuple[dict[str, Any], asyncio.Future[bool]]] = []
@@ -101,7 +102,7 @@ class BatchAcceptor:
     def _asked(
         self, caller: Caller, school: UUID, command: SendCommand, key: str | None, now: dt.datetime
     ) -> dict[str, Any]:
-        """Return a send as the statement takes it, which adds the directory's version to the event."""
+        """Return a send as a parameter of the statement, which adds the directory's version to the event."""
         notification, task = uuid7(), uuid7()
         event = requested(caller, school, notification, task, command, now)
         row = event_row(event, self._rows.service, None, without=BY_STATEMENT)
@@ -142,14 +143,12 @@ class BatchAcceptor:
             now, queue.waiting = queue.waiting[:TOGETHER], queue.waiting[TOGETHER:]
             try:
                 asked = json_text([each for each, _ in now])
-                taken = {
-                    str(row["task"])
-                    for row in await self._rows.run_single_statement(school, ACCEPT_SENDS, {"asked": asked})
-                }
+                values = {"asked": asked, "kind": SEND_TASK}
+                rows = await self._rows.run_single_statement(school, ACCEPT_SENDS, values)
             except Exception as problem:  # noqa: BLE001  # each send that waits gets it
                 _settle(now, problem)
             else:
-                _settle(now, taken)
+                _settle(now, {str(row["task"]) for row in rows})
         queue.under_way -= 1
         if not queue.under_way:
             self._queues.pop(school, None)

@@ -51,8 +51,8 @@ async def request_group_send(
 ) -> dict[str, Any]:
     """Commit all intents; returns the answer, the same for the same key and request.
 
-    `names` are ids or sourcedIds. 422 lists every school that is unknown; one where nobody is in the grade is left out
-    and named in the answer, and if that is all of them, 422.
+    `names` are ids or sourcedIds. 422 lists every school that is unknown; one without students in the grade is left out
+    and named in the answer; if no school is left, 422.
     """
     found = await tx.rows(SELECT_SCHOOLS, {"names": list(names)})
     known = {name for row in found for name in (row["id"], row["sourced_id"])}

@@ -1,4 +1,4 @@
-"""What a notification says, in its sender's words or by a template, and whether somebody must be reached."""
+"""The content of a notification, as text or by a template, and its escalation."""
 
 from typing import Annotated, Literal, Self
 
@@ -13,7 +13,7 @@ Words = Annotated[str, StringConstraints(strip_whitespace=True, pattern=NO_NUL)]
 Key = Annotated[str, StringConstraints(max_length=100, pattern=NO_NUL)]
 DAY_MINUTES = 1440
 DATA_BYTES = 1900
-"""FCM takes 4,096 bytes with title, body and our own ids: what is more would be accepted here and never arrive."""
+"""FCM takes 4,096 bytes with title, body and our own ids: a larger push would be accepted here and never arrive."""
 OURS = frozenset({"notification_id", "school_id", "type"})
 RESERVED = ("google", "gcm")
 """With `from` and `message_type`, what FCM keeps for itself (REST v1, Message.data): it refuses the whole push."""
@@ -34,11 +34,11 @@ def _carried(data: dict[str, str]) -> dict[str, str]:
 
 
 Data = Annotated[dict[Key, VariableValue], Field(max_length=50), AfterValidator(_carried)]
-"""What the app gets with a push: keys and values, no more than 1,900 bytes of UTF-8 in all."""
+"""The data of a push for the app: keys and values, no more than 1,900 bytes of UTF-8 in all."""
 
 
 class EscalationIn(Strict):
-    """Every `after_minutes` that nobody has read it one step more: a mail, the next guardian by rank, the office."""
+    """One more step for every `after_minutes` without a reader: a mail, the next guardian by rank, the office."""
 
     after_minutes: Annotated[int, Field(ge=1, le=DAY_MINUTES), WHOLE] = 15
     steps: list[Literal["mail", "next_guardian", "office"]] = Field(
@@ -47,14 +47,14 @@ class EscalationIn(Strict):
     deadline: Instant | None = None
 
     def of_event(self) -> Escalation:
-        """As services know it."""
+        """Return the escalation of the event."""
         return Escalation(after_minutes=self.after_minutes, steps=tuple(self.steps), deadline=self.deadline)
 
 
 class MessageIn(BaseModel):
     """Either `title` and `body`, or a `template` of the school with its `variables`.
 
-    With `escalation` somebody must be reached; it is in the inbox then, because reading it there ends the matter.
+    With `escalation` a person must be reached; it is in the inbox then, because reading it there ends the escalation.
     `data` goes to the app with the push: strings, in all no more than 1,900 bytes.
     """
 
@@ -67,7 +67,7 @@ class MessageIn(BaseModel):
 
     @model_validator(mode="after")
     def says_something(self) -> Self:
-        """Words or a template: neither would tell nothing, both would leave open what is told."""
+        """Refuse both text and a template, and neither."""
         if self.template is not None and (self.title or self.body):
             msg = "give either title and body, or a template"
             raise ValueError(msg)

@@ -32,7 +32,7 @@ class AccountNameRow(GatewayTable, table=True):
 
 
 class AdministratorShown(SQLModel):
-    """What is shown of an administrator as it is stored."""
+    """The fields of an administrator that answers show as they are stored."""
 
     person_id: UUID = column(key=True, references="person.person_id")
     since: dt.datetime = column(default="clock_timestamp()")

@@ -11,7 +11,7 @@ from shared.persistence.schema import column
 
 
 class ApiKeyShown(SQLModel):
-    """What is shown of a key as it is stored."""
+    """The fields of a key that answers show as they are stored."""
 
     school_id: UUID | None = column(references="school.school_id")
     name: str
@@ -27,7 +27,7 @@ class ApiKeyShown(SQLModel):
 
 
 class ApiKeyRow(ApiKeyShown, GatewayTable, table=True):
-    """A key that a program comes with; its secret is kept as a hash."""
+    """A program's key; its secret is stored as a hash."""
 
     __table_args__ = (Index("ix_api_key_school_id", "school_id", "key_id"),)
 

@@ -13,7 +13,7 @@ from shared.persistence.schema import column
 
 
 class AuditShown(SQLModel):
-    """What is shown of an act as it is stored."""
+    """The fields of an act that answers show as they are stored."""
 
     at: dt.datetime = column(default="clock_timestamp()")
     school_id: UUID | None
@@ -22,12 +22,12 @@ class AuditShown(SQLModel):
     key_id: UUID | None
     action: str  # method and route
     subject: dict[str, Any] = column(JSONB)  # the ids in it
-    status: int  # what was answered
+    status: int  # of the answer
     code: str | None
 
 
 class AuditRow(AuditShown, GatewayTable, table=True):
-    """What was decided or administered, by whom, and what came of it; a trigger refuses to change or remove rows."""
+    """An act of decision or administration, its actor and its result; a trigger refuses to change or remove rows."""
 
     __table_args__ = (
         Index("ix_audit_school_id", "school_id", "audit_id"),

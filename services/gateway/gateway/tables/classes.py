@@ -15,7 +15,7 @@ ClassRole = Literal["student", "teacher", "administrator", "proctor", "aide"]
 
 
 class SchoolClassShown(SQLModel):
-    """What is shown of a class as it is stored."""
+    """The fields of a class that answers show as they are stored."""
 
     sourced_id: str | None = column(unique=True)  # the roster's name for it
     title: str
@@ -36,21 +36,21 @@ class SchoolClassRow(SchoolClassShown, GatewayTable, table=True):
 
     class_id: UUID = column(key=True)
     school_id: UUID = column(references="school.school_id")
-    digest: bytes | None  # of what the roster last said, so that a repeat changes nothing
+    digest: bytes | None  # of the last roster's row, so that a repeat changes nothing
 
 
 class EnrolmentShown(SQLModel):
-    """What is shown of an enrolment as it is stored."""
+    """The fields of an enrolment that answers show as they are stored."""
 
     person_id: UUID = column(references="person.person_id")
     role: ClassRole = column(Text)
-    leads: bool = column(default="false")  # the teacher who answers for the class
+    leads: bool = column(default="false")  # the teacher who is responsible for the class
     starts: dt.date | None
     ends: dt.date | None  # the first day on which it no longer holds
 
 
 class EnrolmentRow(EnrolmentShown, GatewayTable, table=True):
-    """A person in a class, and as what."""
+    """A person in a class, and their role."""
 
     __table_args__ = (
         PrimaryKeyConstraint("class_id", "person_id", "role"),

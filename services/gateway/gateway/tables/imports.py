@@ -32,7 +32,7 @@ class ImportPartRow(GatewayTable, table=True):
 
 
 class ImportRejectionShown(SQLModel):
-    """What is shown of a rejected row as it is stored."""
+    """The fields of a rejected row that answers show as they are stored."""
 
     number: int
     file: str

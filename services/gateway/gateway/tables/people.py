@@ -1,4 +1,4 @@
-"""People of the group: what they are at which school, and how they can be reached."""
+"""People of the group, their roles at schools, and their addresses."""
 
 import datetime as dt
 from typing import Literal
@@ -23,7 +23,7 @@ class PersonRow(GatewayTable, table=True):
     language: str | None
     timezone: str | None
     active: bool = column(default="true")
-    digest: bytes | None  # of what the roster last said, so that a repeat changes nothing
+    digest: bytes | None  # of the last roster's row, so that a repeat changes nothing
     quiet_starts: dt.time | None  # in place of the school's; over midnight where `quiet_ends` is not later
     quiet_ends: dt.time | None
     version: int = column(BigInteger, default="1")
@@ -31,7 +31,7 @@ class PersonRow(GatewayTable, table=True):
 
 
 class MembershipRow(GatewayTable, table=True):
-    """What a person is at a school."""
+    """A role of a person at a school."""
 
     __table_args__ = (
         Index("ix_membership_school_id", "school_id", "role", "person_id"),
@@ -67,7 +67,7 @@ class PreferenceRow(GatewayTable, table=True):
 
 
 class DeviceShown(SQLModel):
-    """What is shown of a device as it is stored."""
+    """The fields of a device that answers show as they are stored."""
 
     token: str = column(key=True)
     fid: str | None  # Firebase's installation id

@@ -1,4 +1,4 @@
-"""Records of students, and what the last notification said about each."""
+"""Records of students, and the content of the last notification about each."""
 
 import datetime as dt
 from typing import Any
@@ -13,7 +13,7 @@ from shared.persistence.schema import column
 
 
 class RecordShown(SQLModel):
-    """What is shown of a record as it is stored, but its facts."""
+    """The fields of a record that answers show as they are stored, without its facts."""
 
     student_id: UUID
     version: int = column(BigInteger, default="1")
@@ -56,16 +56,16 @@ class RecordRow(RecordShown, GatewayTable, table=True):
     record_id: UUID = column(key=True)
     school_id: UUID
     kind: str
-    day: dt.date  # this and `status` are what lists are narrowed by
+    day: dt.date  # lists are filtered by this and by `status`
     status: str | None
     facts: dict[str, Any] = column(JSONB)  # the fields of its event
 
 
 class AnnouncementRow(GatewayTable, table=True):
-    """What the last notification about a record said, so that a repeat sends nothing and a correction corrects."""
+    """The content of the last notification about a record, so that a repeat sends nothing and a correction corrects."""
 
     record_id: UUID = column(key=True)
     school_id: UUID
     version: int = column(BigInteger)
     said: str | None  # none as long as nothing was sent
-    digest: bytes | None  # of what it said: the words themselves are not kept here
+    digest: bytes | None  # of its content: the words themselves are not stored here

@@ -12,7 +12,7 @@ from shared.persistence.schema import column
 
 
 class SchoolShown(SQLModel):
-    """What is shown of a school as it is stored."""
+    """The fields of a school that answers show as they are stored."""
 
     sourced_id: str | None = column(unique=True)  # the roster's name for it
     name: str
@@ -40,7 +40,7 @@ class SchoolRow(SchoolShown, GatewayTable, table=True):
 
 
 class CalendarRow(GatewayTable, table=True):
-    """The school days of a week; terms and closures share its version, because one event tells all of them."""
+    """The school days of a week; terms and closures share its version, because one event has all of them."""
 
     school_id: UUID = column(key=True, references="school.school_id")
     weekdays: list[int] = column(ARRAY(SmallInteger), default="'{1,2,3,4,5}'")  # ISO: 1 is Monday
@@ -48,7 +48,7 @@ class CalendarRow(GatewayTable, table=True):
 
 
 class TermRow(GatewayTable, table=True):
-    """A stretch of the school year."""
+    """A part of the school year."""
 
     __table_args__ = (
         UniqueConstraint("school_id", "sourced_id", name="uq_term_sourced_id"),

@@ -1,4 +1,4 @@
-"""What was accepted for others to do: sends, schedules, and the answers that a repeat gets."""
+"""Accepted requests: sends, schedules, and the answers that a repeat gets."""
 
 import datetime as dt
 from typing import Any
@@ -12,7 +12,7 @@ from shared.persistence.schema import column
 
 
 class IntentRow(GatewayTable, table=True):
-    """A notification that was accepted, and the task that says how it goes on."""
+    """A notification that was accepted, and the task that shows its progress."""
 
     notification_id: UUID = column(key=True)
     school_id: UUID

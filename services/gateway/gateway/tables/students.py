@@ -1,4 +1,4 @@
-"""Students of a school and the people who answer for them."""
+"""Students of a school and their guardians."""
 
 from uuid import UUID
 
@@ -20,13 +20,13 @@ class StudentRow(GatewayTable, table=True):
     student_id: UUID = column(key=True, references="person.person_id")
     grade: str | None
     active: bool = column(default="true")
-    digest: bytes | None  # of what the roster last said, so that a repeat changes nothing
+    digest: bytes | None  # of the last roster's row, so that a repeat changes nothing
     version: int = column(BigInteger, default="1")
     told: bool = column(default="true")  # false: an import has not yet published its event
 
 
 class GuardianshipRow(GatewayTable, table=True):
-    """A person who answers for a student, and in which matters."""
+    """A guardian of a student, and their responsibilities."""
 
     __table_args__ = (
         ForeignKeyConstraint(

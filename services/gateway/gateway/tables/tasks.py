@@ -14,7 +14,7 @@ from shared.persistence.schema import column
 
 
 class TaskShown(SQLModel):
-    """What is shown of a task as it is stored."""
+    """The fields of a task that answers show as they are stored."""
 
     school_id: UUID | None
     kind: str
@@ -28,7 +28,7 @@ class TaskShown(SQLModel):
 
 
 class TaskRow(TaskShown, GatewayTable, table=True):
-    """A task, projected from what its owner says of it."""
+    """A task, projected from its owner's events."""
 
     __table_args__ = (
         Index("ix_task_school_id", "school_id", "task_id"),
@@ -46,7 +46,7 @@ class TaskRow(TaskShown, GatewayTable, table=True):
 
 
 class WorkerShown(SQLModel):
-    """What is shown of a worker as it is stored."""
+    """The fields of a worker that answers show as they are stored."""
 
     worker: str = column(key=True)
     service: str
@@ -59,7 +59,7 @@ class WorkerRow(WorkerShown, GatewayTable, table=True):
 
 
 class FailureShown(SQLModel):
-    """What is shown of a failure as it is stored."""
+    """The fields of a failure that answers show as they are stored."""
 
     school_id: UUID | None
     message_id: str | None

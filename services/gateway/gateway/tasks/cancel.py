@@ -1,4 +1,4 @@
-"""Cancelling a task: requested here, decided by the service that owns its kind."""
+"""Cancels a task: requested here, decided by the service that owns its kind."""
 
 import datetime as dt
 from collections.abc import Mapping

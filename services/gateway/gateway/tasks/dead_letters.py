@@ -1,4 +1,4 @@
-"""Dead letters: kept as they came, listed, and given back to the queue that they died in when an operator says so."""
+"""Dead letters: stored as they arrived, listed, and returned to their queue when an operator decides so."""
 
 from uuid import UUID
 
@@ -10,8 +10,8 @@ from shared.consumers.dead_letters import UNKNOWN, DeadLetter, requeue
 from shared.errors import Refused
 from shared.transactions.unit_of_work import UnitOfWork
 
-# One that was given back and died again is the same failure once more, open again; a repeat of a letter is nothing new.
-KEEP = """
+# Store a dead letter. One that was returned and died again is the same failure, open again; a repeat changes nothing.
+UPSERT_FAILURE = """
 INSERT INTO failure AS f (school_id, message_id, queue, type, error, fingerprint, attempts, first_failed, last_failed,
                           headers, body)
 VALUES (%(school_id)s, %(message_id)s, %(queue)s, %(type)s, %(error)s, %(fingerprint)s, %(attempts)s,
@@ -21,17 +21,17 @@ SET error = excluded.error, fingerprint = excluded.fingerprint, last_failed = ex
     deaths = f.deaths + 1, given_back_at = NULL, given_back_by = NULL
 WHERE f.given_back_at IS NOT NULL AND f.last_failed <> excluded.last_failed
 """
-# The row decides who gives it back: a second request finds it taken.
-TAKE = """
+# Mark a failure as returned; the row lets one of two requests do it.
+MARK_RETURNED = """
 UPDATE failure SET given_back_at = clock_timestamp(), given_back_by = %(person)s
 WHERE failure_id = %(id)s AND given_back_at IS NULL RETURNING queue, headers, body
 """
 
 
 async def store_failures(letter: DeadLetter, tx: UnitOfWork) -> None:
-    """Keep a failure as it came."""
+    """Store a failure as it arrived."""
     await tx.execute(
-        KEEP,
+        UPSERT_FAILURE,
         {
             "school_id": _uuid(letter.school_id),
             "message_id": letter.message_id,
@@ -49,8 +49,8 @@ async def store_failures(letter: DeadLetter, tx: UnitOfWork) -> None:
 
 
 async def retry(tx: UnitOfWork, failure: int, person: UUID | None) -> Failure:
-    """Give one back, by the outbox; its row, for whoever asked. 404, 409 `too_late`, or 409 `conflict` and why."""
-    taken = await tx.row(TAKE, {"id": failure, "person": person})
+    """Return a message to its queue, by the outbox; returns its row. 404, 409 `too_late`, or 409 `conflict` and why."""
+    taken = await tx.row(MARK_RETURNED, {"id": failure, "person": person})
     found = await READ_FAILURE.first(tx, id=failure)
     if found is None:
         raise Problem(404, "not_found")

@@ -1,4 +1,4 @@
-"""`/v1/failures`: messages that failed for good, and the way back."""
+"""`/v1/failures`: messages that failed for good; retry returns them to their queue."""
 
 from fastapi import APIRouter
 
@@ -19,7 +19,7 @@ async def listing(
     after: After = None,
     limit: Limit = 50,
 ) -> FailurePage:
-    """Messages that failed for good, newest first."""
+    """List messages that failed for good, newest first."""
     async with rows.begin() as tx:
         found = await LIST_FAILURES.all(tx, after=after, limit=limit + 1)
     items = found[:limit]
@@ -28,7 +28,7 @@ async def listing(
 
 @router.post("/failures/{failure_id}/retry", dependencies=[allow(PLATFORM, scope="failures:write")])
 async def retry(failure_id: Number, caller: CurrentCaller, rows: Rows) -> Failure:
-    """Give a message back to the queue that it died in, as it was; its attempts count from 0 again.
+    """Return a message to the queue that it died in, unchanged; its attempts count from 0 again.
 
     A consumer that has handled it before does nothing. 409 `too_late` when it has been given back and not died since.
     """

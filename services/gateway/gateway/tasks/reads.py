@@ -1,4 +1,4 @@
-"""What is read of tasks, workers and failures: the answers and the statements that select them."""
+"""Answers about tasks, workers and failures, and the statements that select them."""
 
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from shared.persistence.query import Query, given, showing
 
 
 class Progress(BaseModel):
-    """How far a task is, in its own unit."""
+    """The progress of a task, in its own unit."""
 
     done: int
     total: int
@@ -45,7 +45,7 @@ class Workers(BaseModel):
 class Failure(FailureShown):
     """One dead letter, without its body: `fingerprint` is the same for the same fault of the same consumer.
 
-    `deaths` counts how often it has died; `given_back_at` is null while it waits for somebody's decision.
+    `deaths` counts how often it has died; `given_back_at` is null while it waits for an operator's decision.
     """
 
     id: int

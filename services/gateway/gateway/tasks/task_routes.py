@@ -1,4 +1,4 @@
-"""`/v1/tasks`, `/v1/workers`: what is going on."""
+"""`/v1/tasks`, `/v1/workers`: tasks and the processes that do them."""
 
 from uuid import UUID
 
@@ -16,7 +16,8 @@ from shared.events import TaskState
 
 router = APIRouter(prefix="/v1", tags=["tasks"], route_class=GuardedRoute)
 
-WORKERS = """
+# Select all workers.
+SELECT_WORKERS = """
 SELECT worker, service, seen_at, facts,
        seen_at < clock_timestamp() - make_interval(secs => 3 * (facts->>'every_seconds')::float8) AS stale
 FROM worker ORDER BY service, worker
@@ -35,7 +36,7 @@ async def read(task_id: UUID, caller: CurrentCaller, rows: Rows) -> Task:
 
 @router.post("/tasks/{task_id}/cancel", status_code=202, dependencies=[allow(STAFF, scope="tasks:write")])
 async def cancel(task_id: UUID, caller: CurrentCaller, rows: Rows, response: Response) -> Task:
-    """Ask for a task to stop. Its owner decides: it may still succeed. 409 `too_late` once it has ended."""
+    """Request that a task stops. Its owner decides: it may still succeed. 409 `too_late` once it has ended."""
     async with seen_by(rows, caller) as tx:
         await request_cancel(tx, caller, task_id)
         found = await READ_TASK.first(tx, id=task_id)
@@ -54,7 +55,7 @@ async def listing(
     after: UUID | None = None,
     limit: Limit = 50,
 ) -> TaskPage:
-    """Tasks of the caller's school; administrators of the group name one, or see all."""
+    """List tasks of the caller's school; administrators of the group name one, or see all."""
     where = caller.school if school is None else await school_of(rows, caller, school)
     async with seen_by(rows, caller) as tx:
         found = await LIST_TASKS.all(tx, school=where, state=state, kind=kind, after=after, limit=limit + 1)
@@ -64,6 +65,6 @@ async def listing(
 
 @router.get("/workers", dependencies=[allow(PLATFORM, scope="workers:read")])
 async def workers(rows: Rows) -> Workers:
-    """Who is working; `stale` after three missed beats."""
+    """List the workers; `stale` after three missed heartbeats."""
     async with rows.begin() as tx:
-        return Workers(items=[Worker(**row) for row in await tx.rows(WORKERS)])
+        return Workers(items=[Worker(**row) for row in await tx.rows(SELECT_WORKERS)])

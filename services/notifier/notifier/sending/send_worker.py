@@ -10,7 +10,7 @@ from notifier.sending.batch import Batch
 from notifier.sending.outcomes import Call, attempts_of
 from notifier.sending.provider_limiter import ProviderLimiter
 from shared.events import Envelope
-from shared.transactions.unit_of_work import UnitOfWorkFactory
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 URGENT_PRIORITY = -1
 """Before all others; among those the notification goes first that was served least and has least left."""
@@ -33,9 +33,7 @@ async def send_deliveries(
     """Send the next deliveries of a window; the last commit issues the permit for the following ones."""
     limiter, lease = limiters[permit.channel], uuid4()
     async with transactions.begin(cause) as tx:
-        if (pause := limiter.seconds_until_available()) > 0:
-            # Nothing is claimed for a provider with an open circuit: waiting costs a delivery nothing.
-            await windows.extend(tx, permit, pause)
+        if await _must_wait(tx, permit, limiter):
             if (problem := limiter.configuration_problem) is not None:
                 await progress.report_warning(tx, permit.notification_id, problem)
             return
@@ -67,8 +65,7 @@ async def send_digests(
     """Send the next morning digests of a school; every item keeps its own state and shares the digest's outcome."""
     limiter, lease = limiters[permit.channel], uuid4()
     async with transactions.begin(cause) as tx:
-        if (pause := limiter.seconds_until_available()) > 0:
-            await windows.extend(tx, permit, pause)
+        if await _must_wait(tx, permit, limiter):
             return
         notifications, rows = await claims.claim_digests(tx, permit, lease=lease, limit=limit, seconds=limiter.lease)
         template = await templates.load(tx, permit.school_id, digests.TEMPLATE_NAME)
@@ -76,3 +73,11 @@ async def send_digests(
         return
     calls = digests.calls_of(rows, notifications, template)
     await Batch(limiter, transactions, cause, lease, permit, digest_lane(permit.channel), calls).run()
+
+
+async def _must_wait(tx: UnitOfWork, permit: SendPermit | DigestPermit, limiter: ProviderLimiter) -> bool:
+    """Whether the provider's circuit is open. Nothing is claimed then: waiting costs a delivery nothing."""
+    pause = limiter.seconds_until_available()
+    if pause > 0:
+        await windows.extend(tx, permit, pause)
+    return pause > 0

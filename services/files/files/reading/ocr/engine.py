@@ -9,8 +9,13 @@ from rapidocr import RapidOCR
 from rapidocr.ch_ppocr_det import TextDetOutput
 from rapidocr.utils.process_img import get_rotate_crop_image
 
-DETECTION_SIDE = 1_600
-"""Longest side of the picture in which text is searched. Text is then recognised in the full picture."""
+DETECTION_LONG_SIDE = 1_280
+DETECTION_SHORT_SIDE = 640
+"""Text is searched in a picture reduced to these sides, and recognised in the full one. A receipt is long: the shorter
+side decides there."""
+DETECTION_LONGEST = 2_560
+SMALLEST_LONG_SIDE = 736
+"""Smaller pictures are enlarged: letters of a few pixels are not found."""
 RECOGNITION_SHAPE = [3, 48, 96]
 """Channels, height, smallest width. Short cells of tables are most of a page; wider ones cost accordingly."""
 
@@ -26,7 +31,10 @@ def _models() -> RapidOCR:
             # Its classifier turns short cells upside down ("C+" becomes "+0"); orientation.py decides for the page.
             "Global.use_cls": False,
             "Global.log_level": "error",
-            "Global.max_side_len": DETECTION_SIDE,
+            # Sizes are chosen in `find`.
+            "Global.use_preprocess_img": False,
+            "Det.limit_type": "max",
+            "Det.limit_side_len": DETECTION_LONGEST,
             "EngineConfig.onnxruntime.intra_op_num_threads": 1,
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
             "Rec.rec_img_shape": RECOGNITION_SHAPE,
@@ -36,10 +44,24 @@ def _models() -> RapidOCR:
 
 def find(picture: Picture) -> list[Corners]:
     """Return the four corners of each text, clockwise from its top left, in pixels of the picture."""
-    found = _models()(picture, use_det=True, use_rec=False)
+    scale = _detection_scale(*picture.shape[:2])
+    smaller = picture if scale == 1 else cv2.resize(picture, None, fx=scale, fy=scale, interpolation=_method(scale))
+    found = _models()(smaller, use_det=True, use_rec=False)
     if not isinstance(found, TextDetOutput) or found.boxes is None:
         return []
-    return [np.asarray(corners, dtype=np.float32) for corners in found.boxes]
+    return [np.asarray(corners, dtype=np.float32) / scale for corners in found.boxes]
+
+
+def _detection_scale(height: int, width: int) -> float:
+    long, short = max(height, width), min(height, width)
+    if long < SMALLEST_LONG_SIDE:
+        return SMALLEST_LONG_SIDE / long
+    wanted = min(DETECTION_LONGEST, max(DETECTION_LONG_SIDE, DETECTION_SHORT_SIDE * long / short))
+    return min(1.0, wanted / long)
+
+
+def _method(scale: float) -> int:
+    return cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
 
 
 def recognise(picture: Picture, places: list[Corners]) -> list[tuple[str, float]]:

@@ -1,6 +1,7 @@
 """Opens a PDF with PDFium. Only PDFium decides whether a password is needed or the file is damaged."""
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,10 +23,15 @@ def opened(path: Path, *, forms: bool = True) -> Iterator[pypdfium2.PdfDocument]
         raise damaged() from error
     try:
         if forms:
-            document.init_forms()
+            with warnings.catch_warnings():
+                # It warns that a form's XFA half is not loaded; the other half is what we read.
+                warnings.simplefilter("ignore", pypdfium2.PdfiumWarning)
+                document.init_forms()
         if len(document) == 0:
             raise damaged()
         yield document
+    except pypdfium2.PdfiumError as error:
+        raise damaged() from error
     finally:
         document.close()
 

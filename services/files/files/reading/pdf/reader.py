@@ -9,7 +9,8 @@ from files.reading import ocr_on_demand
 from files.reading.file_type import PDF
 from files.reading.limits import ReadLimits
 from files.reading.lines import group
-from files.reading.pdf import rendering, text_layer
+from files.reading.pdf import attachments, forms, page_content, rendering, safety, text_layer
+from files.reading.pdf.forms import Rectangle
 from files.reading.pdf.opening import opened
 from files.reading.refusal import Refused
 from files.reading.steps import Steps
@@ -23,21 +24,24 @@ def read(path: Path, limits: ReadLimits, steps: Steps) -> Document:
         count = len(document)
         if count > limits.pages:
             raise Refused("too_many_pages", f"The PDF has {count} pages; at most {limits.pages} are read. Split it.")
+        safety.refuse_active(path)
+        forms.refuse_unsupported(document)
+        invoices = tuple(attachments.invoices(document))
         for index in range(count):
-            page = document[index]
-            pages.append(_page(page, index + 1, notices, steps))
+            page, fields = forms.flatten(document, index)
+            pages.append(_page(page, fields, notices, steps, number=index + 1))
             page.close()
             steps.on_page(index + 1, count)
-    return Document(PDF, tuple(pages), (), tuple(sorted(notices)))
+    return Document(PDF, tuple(pages), invoices, tuple(sorted(notices)))
 
 
-def _page(page: pypdfium2.PdfPage, number: int, notices: set[str], steps: Steps) -> Page:
+def _page(page: pypdfium2.PdfPage, fields: list[Rectangle], notices: set[str], steps: Steps, *, number: int) -> Page:
     width, height = page.get_size()
     text = page.get_textpage()
-    found = text_layer.words(page, text)
+    found = text_layer.words(page, text, fields)
     quarters = (text_layer.quarter_turns(text) + page.get_rotation() // 90) % 4
     text.close()
-    if text_layer.is_useful(found):
+    if text_layer.is_text(found) and not page_content.is_picture(page, len(found)):
         turned = text_layer.turn(found, width, height, quarters)
         width, height = (height, width) if quarters % 2 else (width, height)
         return Page(number, width, height, group(turned, width, height), 90.0 * quarters)

@@ -5,6 +5,7 @@ One character takes two calls into PDFium; there are thousands on a page, so the
 
 import ctypes
 import math
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,27 +14,41 @@ import pypdfium2
 from pypdfium2 import raw
 
 from files.reading.lines import PlacedText
+from files.reading.pdf.forms import Rectangle
 
 HYPHENS = "\x02\ufffe"
-"""PDFium returns these for a hyphen at the end of a line: the "-" of a grade B- too."""
+"""PDFium returns these for a hyphen at the end of a line, and no line break: for the "-" of a grade B- too."""
 SPACES = " \t\r\n\xa0\u2002\u2003\u3000\x00"
+BREAKS = SPACES + HYPHENS
 SAMPLED_ANGLES = 64
-USEFUL_CHARACTERS = 10
-USEFUL_SHARE = 0.7
+MEANINGFUL_SHARE = 0.7
 
 
-def words(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage) -> list[PlacedText]:
-    """Return the words in points of the page as it is displayed, y downwards."""
+def words(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, fields: list[Rectangle]) -> list[PlacedText]:
+    """Return the words in points of the page as it is displayed, y downwards. `fields` are places of form fields."""
     to_display = _Display(page)
-    return [PlacedText(word, *to_display.box(*box)) for word, box in _runs(text) if word]
+    return [
+        PlacedText(word, *to_display.box(*box), source="field" if _is_inside(box, fields) else "layer")
+        for word, box in _runs(text)
+        if word
+    ]
 
 
-def is_useful(found: list[PlacedText]) -> bool:
-    """Whether a layer is text: long enough, and letters and digits rather than characters without a meaning."""
+def _is_inside(box: Rectangle, fields: list[Rectangle]) -> bool:
+    """Whether the centre of a word is in a form field."""
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return any(left <= x <= right and bottom <= y <= top for left, bottom, right, top in fields)
+
+
+def is_text(found: list[PlacedText]) -> bool:
+    """Whether a layer is text: letters and digits rather than characters without a meaning."""
     text = "".join(word.text for word in found)
-    if len(text) < USEFUL_CHARACTERS:
-        return False
-    return sum(character.isprintable() and character != "\ufffd" for character in text) >= USEFUL_SHARE * len(text)
+    return sum(_has_meaning(character) for character in text) >= MEANINGFUL_SHARE * len(text)
+
+
+def _has_meaning(character: str) -> bool:
+    """Fonts without a table of their characters return replacement or private characters."""
+    return unicodedata.category(character) not in {"Co", "Cn", "Cc", "Cs"} and character != "\ufffd"
 
 
 def quarter_turns(text: pypdfium2.PdfTextPage) -> int:
@@ -48,7 +63,7 @@ def quarter_turns(text: pypdfium2.PdfTextPage) -> int:
     return turns.most_common(1)[0][0] if turns else 0
 
 
-def _runs(text: pypdfium2.PdfTextPage) -> Iterator[tuple[str, tuple[float, float, float, float]]]:
+def _runs(text: pypdfium2.PdfTextPage) -> Iterator[tuple[str, Rectangle]]:
     """Yield words with left, bottom, right, top in page space."""
     rectangle = raw.FS_RECTF()
     reference = ctypes.byref(rectangle)
@@ -57,17 +72,16 @@ def _runs(text: pypdfium2.PdfTextPage) -> Iterator[tuple[str, tuple[float, float
     right = top = -math.inf
     for index in range(text.count_chars()):
         letter = chr(raw.FPDFText_GetUnicode(text, index))
-        if letter in SPACES:
-            if letters:
-                yield "".join(letters), (left, bottom, right, top)
+        if letter not in SPACES:
+            letters.append("-" if letter in HYPHENS else letter)
+            if raw.FPDFText_GetLooseCharBox(text, index, reference):
+                left, right = min(left, rectangle.left), max(right, rectangle.right)
+                bottom, top = min(bottom, rectangle.bottom), max(top, rectangle.top)
+        if letters and letter in BREAKS:
+            yield "".join(letters), (left, bottom, right, top)
             letters = []
             left = bottom = math.inf
             right = top = -math.inf
-            continue
-        letters.append("-" if letter in HYPHENS else letter)
-        if raw.FPDFText_GetLooseCharBox(text, index, reference):
-            left, right = min(left, rectangle.left), max(right, rectangle.right)
-            bottom, top = min(bottom, rectangle.bottom), max(top, rectangle.top)
     if letters:
         yield "".join(letters), (left, bottom, right, top)
 

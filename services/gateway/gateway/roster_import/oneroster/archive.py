@@ -126,6 +126,6 @@ def _check_entry(entry: zipfile.ZipInfo, limits: Limits) -> None:
         raise RosterRefused("zip_method", "the zip uses a compression other than deflate")
     if entry.file_size > limits.file:
         raise RosterRefused("zip_too_large", f"a file in the zip is larger than {limits.file // MIB} MiB")
-    # zipfile hands out at most file_size bytes whatever the data says, so the directory's figure is a bound.
+    # zipfile returns at most file_size bytes for any data, so the directory's figure is a bound.
     if entry.file_size > RATIO_FLOOR and entry.file_size > limits.ratio * entry.compress_size:
         raise RosterRefused("zip_bomb", f"a file in the zip grows more than {limits.ratio} times when unpacked")

@@ -1,4 +1,4 @@
-"""What can be wrong with a roster.
+"""Errors of a roster.
 
 RosterRefused          the whole upload cannot be read; nothing of it is used
 BadValue               one value of one row; `reader` turns it into a Rejected and goes on
@@ -27,7 +27,7 @@ class BadValue(Exception):
 
 
 class Scope(StrEnum):
-    """What was left out: the whole row, or one reference in a row that is otherwise used."""
+    """The part that was left out: the whole row, or one reference in a row that is used."""
 
     ROW = "row"
     REFERENCE = "reference"

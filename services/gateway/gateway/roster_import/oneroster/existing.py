@@ -1,4 +1,4 @@
-"""What the gateway has already, for uploads that carry changes only."""
+"""The records that the gateway has already, for uploads of changes only."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -12,7 +12,7 @@ class Known:
     """The sourcedIds of active records. A delta may refer to them; a bulk file is complete and may not.
 
     `districts` maps an organisation that is no school to the schools below it, `classes` a class to its
-    school. `erased` are the marks of those who were erased on request: they are not taken in again.
+    school. `erased` are the marks of people who were erased on request: they are not added again.
     """
 
     schools: AbstractSet[str] = frozenset()

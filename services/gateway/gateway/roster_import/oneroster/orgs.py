@@ -1,4 +1,4 @@
-"""Organisations and what they mean for memberships: only schools have members."""
+"""Organisations and their schools: only schools have members."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -31,7 +31,7 @@ def build_org(sourced_id: str, status: Status, values: Row) -> Org:
 
 
 class Organisations:
-    """Which schools an organisation stands for.
+    """The schools of each organisation.
 
     A school stands for itself and a department for the school above it. A district stands for the schools
     below it, but for administrators only: a teacher listed at a district does not teach in all its schools.

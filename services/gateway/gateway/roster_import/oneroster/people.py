@@ -1,6 +1,6 @@
 """users.csv and roles.csv → people, memberships and guardianships.
 
-users.csv is read twice: once to learn which rows are right and who refers to whom, once to hand people
+users.csv is read twice: once to find the valid rows and their references, once to return people
 out. Only ids are kept in between.
 """
 
@@ -37,7 +37,7 @@ ROLE_READS = ("beginDate", "endDate")
 
 UNKNOWN_USER = "refers to a user that is not in the roster"
 NO_SCHOOL = "names no school of the roster"
-ERASED = "is of somebody who was erased here on request"
+ERASED = "is a person who was erased here on request"
 NO_ROLE = "has no role in any school in roles.csv"
 
 
@@ -67,7 +67,7 @@ class People:
 
     @property
     def guardianships(self) -> Iterator[Guardianship]:
-        """Every pair found, those included whose student is known from before and not in this users.csv."""
+        """Return every pair, also of students who are known and not in this users.csv."""
         for student, guardians in self._guardians_of.items():
             for guardian in guardians:
                 yield Guardianship(student, guardian)
@@ -118,7 +118,7 @@ class People:
         return found
 
     def _roles_of(self, sourced_id: str) -> tuple[Membership, ...]:
-        """OneRoster 1.2. In a delta, who is known keeps the roles that the upload does not mention."""
+        """OneRoster 1.2. In a delta, a known person keeps the roles that the upload does not mention."""
         found = tuple(self._placed.get(sourced_id, ()))
         keeps = self._roles.mode is not Mode.BULK and sourced_id in self._known.users
         if not keeps and all(membership.status is not Status.ACTIVE for membership in found):
@@ -154,7 +154,7 @@ class People:
                 self._guardians[person.sourced_id] = membership.source_role
 
     def _loose(self) -> Iterator[Role]:
-        """Role rows of people who are not in users.csv; of people whom nobody knows they are rejected."""
+        """Return role rows of people who are not in users.csv; reject rows of unknown people."""
         for person in [person for person in self._placed if person not in self._users.accepted]:
             for membership in self._placed.pop(person):
                 if person in self._users or membership.status is Status.TOBEDELETED:
@@ -163,7 +163,7 @@ class People:
                     self._roles.withdraw(membership.sourced_id, "userSourcedId", UNKNOWN_USER)
 
     def _relate(self) -> None:
-        """Either side, or both, may name the other in agentSourcedIds; the roles say who is the guardian."""
+        """Find guardians: either side, or both, may name the other in agentSourcedIds; the roles decide."""
         for sourced_id, agents in self._agents.items():
             for agent in agents:
                 if agent not in self._users:

@@ -37,7 +37,7 @@ NOTHING_KNOWN = Known()
 
 
 class Roster:
-    """What a OneRoster zip says. Close it after use, or use it in `with`.
+    """The content of a OneRoster zip. Close it after use, or use it in `with`.
 
     `orgs`, `terms` and `classes` are whole; `people()` and `enrolments()` are read from the zip as they are
     asked for, so 100,000 people are never in memory together. `rejected` is complete but for enrolments,
@@ -95,7 +95,7 @@ class Roster:
         return len(self._users.accepted)
 
     def is_complete(self, file: str) -> bool:
-        """Whether the file names every record there is: what it does not name has disappeared."""
+        """Whether the file is complete: records that it does not name have disappeared."""
         return self.modes.get(file) is Mode.BULK
 
     def kept(self, file: str) -> frozenset[str]:
@@ -113,11 +113,11 @@ class Roster:
         return self._enrolments.lines
 
     def relationship(self, guardian: str) -> str:
-        """What a guardian is, in OneRoster's word: parent, guardian or relative."""
+        """Return the relationship of a guardian, as a word of OneRoster: parent, guardian or relative."""
         return self._people.relationship(guardian)
 
     def terms_by_school(self) -> dict[str, list[Term]]:
-        """OneRoster's sessions belong to no school: told from the classes that use them or a session below them.
+        """Find the schools of sessions, which OneRoster does not name: those of the classes that use them or one below.
 
         A session that no class uses is every school's of this upload.
         """

@@ -1,4 +1,4 @@
-"""One announced file as a source of records: status by mode, ids unique, rejected rows told apart."""
+"""One announced file as a source of records: status by mode, ids unique, rejected rows apart."""
 
 import re
 from collections.abc import Callable, Container, Iterator
@@ -63,7 +63,7 @@ class Source:
         self.reject(self.accepted.pop(sourced_id), column, reason, sourced_id)
 
     def records(self, build: Build[T]) -> Iterator[T]:
-        """Reads the file, fills `accepted` and reports what `build` refuses with BadValue."""
+        """Read the file, fill `accepted` and report rows that `build` refuses with BadValue."""
         if self.mode is Mode.ABSENT:
             return
         self.accepted.clear()
@@ -86,7 +86,7 @@ class Source:
             yield record
 
     def again(self, build: Build[T]) -> Iterator[T]:
-        """The accepted records once more; what was rejected stays so and is not reported twice."""
+        """Return the accepted records again; rejected ones are not reported twice."""
         if self.mode is Mode.ABSENT:
             return
         for line, row in self._table.rows(None):
@@ -94,7 +94,7 @@ class Source:
                 yield build(row[0], _STATUSES.get(row[1], Status.ACTIVE), row[3:])
 
     def _status(self, word: str, moment: str) -> Status:
-        """Bulk leaves status blank, and is read when it does not; delta must fill it."""
+        """Read the status: bulk leaves it blank or fills it, delta must fill it."""
         if moment and not _MOMENT.fullmatch(moment):
             raise BadValue("dateLastModified", "is not an ISO 8601 date and time")
         if not word and self.mode is Mode.BULK:

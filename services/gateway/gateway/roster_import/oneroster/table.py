@@ -44,7 +44,7 @@ class Table:
         self.columns = columns
 
     def check(self) -> int:
-        """Reads the file through once: whatever refuses it comes before any row is used. The lines."""
+        """Read the file through once, so that an unusable file is refused before any row is used; returns its lines."""
         with self._archive.open(self.name) as stream:
             self._header(stream)
             lines = sum(piece.count(b"\n") for piece in iter(lambda: stream.read(BUFFER), b""))
@@ -66,7 +66,7 @@ class Table:
                 line += 1
                 cells = self._cells(raw, line, header, id_at, stream, quiet)
                 if cells is not None:
-                    cells.append("")  # what an optional column that is not there points at
+                    cells.append("")  # the value of an optional column that is missing
                     yield line, tuple(map(str.strip, pick(cells)))
 
     def _header(self, stream: IO[bytes]) -> list[str]:
@@ -120,7 +120,7 @@ def _split(text: str) -> list[str]:
 
 
 def _likely_id(cells: list[str], id_at: int) -> str:
-    """The row is spoilt, but if its id can be read, the record of that id is not to be taken for gone."""
+    """Reject a broken row. If its id can be read, the record of that id does not count as gone."""
     return cells[id_at].strip('" ') if id_at < len(cells) else ""
 
 

@@ -1,4 +1,4 @@
-"""The words OneRoster allows, and what its roles mean here.
+"""The words that OneRoster allows, and our role for each of its roles.
 
 Sources: 1EdTech OneRoster 1.1.1 CSV Tables and OneRoster 1.2.1 CSV Binding (both final, 22 August 2023).
 """

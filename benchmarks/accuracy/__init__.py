@@ -1,0 +1,1 @@
+"""Scenarios of `make accuracy`: how well documents are read, on a corpus whose content is known."""

@@ -1,0 +1,49 @@
+"""Ten documents of `make accuracy`: every bound holds on them too. And the corpus is the same each time."""
+
+from itertools import chain
+
+from tests.corpus.cases import KNOWN, scans, texts
+from tests.corpus.measure import read_cases
+from tests.corpus.scoring import Score, same
+
+SEED = 2
+
+
+def test_the_same_seed_makes_the_same_documents():
+    first, second = [[case.content for case in chain(texts(SEED, 5), scans(SEED, 9))] for _ in range(2)]
+    assert first == second
+    assert len(set(first)) == 14
+
+
+def test_layouts_that_are_held_out_are_apart_from_those_that_are_known():
+    held_out, known = ({case.layout for case in texts(SEED, 13, held_out=which)} for which in (True, False))
+    assert known == KNOWN
+    assert not held_out & known
+    assert {layout.partition("_")[0] for layout in held_out} == {"receipt", "transcript", "behavior"}
+
+
+def test_values_are_compared_as_values_and_texts_without_case_and_spaces():
+    assert same("amount", "7.50", "7.5")
+    assert not same("amount", "7.50", "75.0")
+    assert same("merchant", "Demo-Buchhandlung  GmbH", "DEMO–Buchhandlung GmbH")
+    assert not same("student", "Bela Müller", "Bela Muller")
+
+
+async def test_ten_documents_are_read_within_the_bounds(tmp_path):
+    score = Score()
+    async for measured in read_cases(chain(texts(SEED, 8, held_out=True), _two_scans()), tmp_path):
+        assert measured.reading.verdict == "accepted", measured
+        measured.count_in(score)
+    assert score.documents == 10
+    assert score.character_error <= 0.01
+    assert score.field_accuracy >= 0.98, score.mistakes
+    assert score.row_recall >= 0.97, score.mistakes
+    assert score.row_precision >= 0.97, score.mistakes
+    assert score.wrong_but_accepted == 0, score.mistakes
+
+
+def _two_scans():
+    """A receipt and a report card, as an office scans them."""
+    found = (case for case in scans(SEED, 52) if case.level == "office" and case.dpi == 200)
+    wanted = {"receipt_letter", "transcript_plain"}
+    return (case for case in found if case.layout in wanted)
