@@ -15,7 +15,8 @@ from shared.storage.locations import open_store
 from shared.storage.reconcile import compare
 from shared.testing.fixtures import Backing, eventually, fresh_database, fresh_vhost, write_keys
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+# Each starts a gateway, some twice.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 LEASE = 3
 LARGEST = 4_000_000
