@@ -8,6 +8,7 @@ from contextlib import closing
 
 import openpyxl
 import pypdf
+import pytest
 import pytest_asyncio
 
 from cli.demo.report_check import check_monthly, check_progress, monthly_figures
@@ -33,6 +34,8 @@ TOLD = """
 SELECT d.channel, d.state, n.title FROM notifier.notification n JOIN notifier.delivery d USING (notification_id)
 WHERE n.origin = %s AND d.person_id = %s AND d.channel <> 'push'
 """
+pytestmark = pytest.mark.timeout(300)  # the service reads the whole log of the demo school first
+
 DAY = dt.date(2026, 10, 14)
 STORED = "SELECT blob FROM reports.report_file"
 STATES = "SELECT report_id, state FROM reports.report WHERE report_id = ANY(%s)"

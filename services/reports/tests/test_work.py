@@ -16,7 +16,7 @@ from shared.events import Envelope, ReportRequested, ReportsCleanupDue, ReportsM
 from shared.storage.blob_store import BlobStore
 
 NOV, DEC = dt.date(2026, 11, 1), dt.date(2026, 12, 1)
-NOW = dt.datetime(2026, 12, 1, 6, tzinfo=dt.UTC)
+NOW = dt.datetime(2026, 12, 1, 6, 0, 0, 123456, tzinfo=dt.UTC)
 EXPIRE_LEASES = "UPDATE task_lease SET leased_until = '-infinity'"
 
 

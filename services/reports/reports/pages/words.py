@@ -41,6 +41,10 @@ class Words:
         """Return a text with its values filled in."""
         return self.texts[key].format(**{name: self.apart(value) for name, value in values.items()})
 
+    def plain_text(self, key: str, **values: str) -> str:
+        """Return a text for machines: its values are not isolated."""
+        return self.texts[key].format(**values)
+
     def apart(self, value: str) -> str:
         """Return a value that disturbs no line around it."""
         return isolate(value, self.direction)
