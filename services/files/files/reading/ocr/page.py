@@ -17,7 +17,7 @@ UNKNOWN_SCRIPT = 0.5
 
 def read(image: Image.Image, number: int, size: tuple[float, float] | None = None) -> tuple[Page, bool]:
     """Return the page and whether its script is covered by the models. `size` replaces the picture's own."""
-    picture: engine.Picture = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
+    picture = _array(image)
     picture, places, found, turns = _read_upright(picture, engine.find(picture))
     angle = orientation.skew(places)
     covered = scripts.is_covered(places, found)
@@ -34,6 +34,16 @@ def read(image: Image.Image, number: int, size: tuple[float, float] | None = Non
     lines = group(words, width, height, angle)
     page = Page(number, page_width, page_height, lines, turned=90.0 * turns + math.degrees(angle))
     return page, covered
+
+
+def read_lines(images: list[Image.Image]) -> list[str]:
+    """Return the text of pictures that show one line of text each."""
+    return [text for text, _ in engine.recognise_cuttings([_array(image) for image in images])]
+
+
+def _array(image: Image.Image) -> engine.Picture:
+    """The models were trained on blue, green, red."""
+    return np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
 
 
 def _read_upright(
