@@ -12,6 +12,7 @@ from babel import Locale, UnknownLocaleError
 
 from files.extraction.amounts import normalise
 from files.extraction.currencies import countries_of_currency
+from files.extraction.folding import LETTER_FOR_DIGIT
 
 Order = Literal["DMY", "MDY", "YMD"]
 
@@ -37,7 +38,8 @@ _NUMERIC = re.compile(
 _YEAR_FIRST = re.compile(
     r"(?<![\d.,/-])(?P<y>(?:19|20)\d\d)(?:\s?[-/.年]\s?)(?P<b>\d{1,2})(?:\s?[-/.月]\s?)(?P<a>\d{1,2})(?!\d?[\d/-]\d)日?"
 )
-_MONTH = r"(?P<m>[^\W\d_]{3,12})"
+_MONTH = r"(?P<m>(?:[^\W\d_]|[015](?=[^\W\d_])){3,12})"
+"""A name of letters; OCR reads some as digits ("0ct")."""
 _DAY_FIRST = re.compile(
     rf"(?<![\d.,/-])(?P<d>\d{{1,2}})(?:st|nd|rd|th|er|\.|º|°)?\s?(?:de\s|of\s)?[-./,\s]?\s?{_MONTH}\.?\s?(?:de\s|del\s|of\s)?[-./,'\u2019\s]?\s?(?P<y>{_YEAR})",
     re.IGNORECASE,
@@ -126,7 +128,7 @@ def _numeric(text: str, order: Order | None) -> Iterator[FoundDate]:
 def _textual(text: str) -> Iterator[FoundDate]:
     for pattern in (_DAY_FIRST, _MONTH_FIRST, _YEAR_MONTH_DAY):
         for match in pattern.finditer(text):
-            month = _month(match["m"].lower())
+            month = _month(match["m"].lower().translate(LETTER_FOR_DIGIT))
             date = _date(_year(match["y"]), month, int(match["d"])) if month else None
             if date is not None:
                 yield FoundDate(date, ambiguous=False, start=match.start(), end=match.end())

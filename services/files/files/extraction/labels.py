@@ -43,8 +43,9 @@ def any_field_label() -> frozenset[str]:
 
 
 def is_label(text: str) -> bool:
-    """Tell whether a cell is a label and no value."""
-    return text.rstrip().endswith(":") or fold_label(text) in any_field_label()
+    """Tell whether a cell is a label and no value. "Media" alone is a value too: a severity."""
+    folded = fold_label(text)
+    return text.rstrip().endswith(":") or (folded in any_field_label() and folded not in labels("fields", "gpa"))
 
 
 def find_labelled(rows: list[Row], name: str, section: str = "fields") -> Iterator[Labelled]:
