@@ -15,7 +15,7 @@ from files import handlers
 from files.directory import projection
 from files.domain.finding import Field, Finding
 from files.main import build
-from files.permits import ProcessPermit
+from files.permits import TaskPermit
 from files.processing import blobs, job
 from files.reading.result import Reading
 from files.settings import Settings
@@ -130,9 +130,8 @@ class Files:
         """Read the file of a task, with a scripted result."""
         if reading is not None:
             self.reader.reading = reading
-        permit = ProcessPermit(task_id=task)
-        cause = Envelope.of_work(permit.name, permit.subject, "files")
-        await job.process(permit, cause, self.service.transactions, self.store, self.reader, 0.8, **options)
+        cause = Envelope.of_work(TaskPermit.name, str(task), "files")
+        await job.process(task, cause, self.service.transactions, self.store, self.reader, 0.8, **options)
 
     async def read(self, school, found, **changes):
         """Upload a file and read it; returns its event."""

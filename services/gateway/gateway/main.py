@@ -167,6 +167,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.sweep(FORGET_SECONDS, passwords.forget_failures)
     service.sweep(FORGET_SECONDS, sessions.forget_sessions)
     service.sweep(ORPHAN_SECONDS, orphans.remove_orphans, store)
+    service.sweep(FORGET_SECONDS, orphans.forget_purged)
     for name, statement in invariants.INVARIANTS.items():
         service.check_invariant(name, statement)
     service.on_heartbeat(projection.HeartbeatRecorder(service.transactions, limiter or limiter_of(settings)))
