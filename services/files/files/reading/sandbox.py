@@ -54,10 +54,12 @@ async def read_file(
 
     A file that breaks a limit, or its decoder, is refused. Cancelling ends the child. Raises ReaderFailed.
     """
-    argv = [sys.executable, "-m", "files.reading", str(path), "--name", name, "--kind", kind]
+    # A name that starts with a dash is no option.
+    argv = [sys.executable, "-m", "files.reading", f"--name={name}", "--kind", kind]
     argv += ["--hints", json.dumps(dataclasses.asdict(hints), default=str)]
     argv += ["--limits", json.dumps(dataclasses.asdict(limits))]
     argv += (["--out", str(out)] if out else []) + (["--text"] if with_text else [])
+    argv += ["--", str(path)]
     try:
         async with asyncio.timeout(limits.hostile_seconds) as deadline:
 
