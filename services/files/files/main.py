@@ -34,15 +34,7 @@ def build(settings: Settings, reader: Reader | None = None) -> Service:
     service.on(FileUploaded, handlers.register)
     service.on(TaskCancelRequested, handlers.cancel)
     service.on(FilesCleanupDue, purge.start)
-    service.work(
-        TaskPermit,
-        work.perform,
-        (LANE,),
-        store,
-        reader or limited_reader(),
-        settings.review_below,
-        settings.keep_deleted_days,
-    )
+    service.work(TaskPermit, work.perform, (LANE,), store, reader or limited_reader(), settings)
     service.sweep(RESUME_SECONDS, work.resume)
     for name, statement in invariants.INVARIANTS.items():
         service.check_invariant(name, statement)

@@ -4,12 +4,17 @@ from files.cleanup import purge
 from files.permits import LANE, TaskPermit
 from files.processing import job as processing
 from files.processing.reader import Reader
+from files.settings import Settings
 from shared.errors import LeaseLost
 from shared.events import Envelope
 from shared.jobs import job as jobs
 from shared.jobs.task_status import find_task
+from shared.jobs.time_limits import TimeLimits
 from shared.storage.blob_store import BlobStore
 from shared.transactions.unit_of_work import UnitOfWorkFactory
+
+READING_SECONDS = 900
+"""One file, with up to 60 pages of OCR on a busy machine."""
 
 
 async def perform(
@@ -18,8 +23,7 @@ async def perform(
     transactions: UnitOfWorkFactory,
     store: BlobStore,
     read: Reader,
-    threshold: float,
-    days: int,
+    settings: Settings,
 ) -> None:
     """Work on the task of a permit."""
     async with transactions.begin(cause) as tx:
@@ -27,9 +31,10 @@ async def perform(
     if task is None:
         raise LeaseLost(f"task {permit.task_id} is not known")
     if task["kind"] == purge.KIND:
-        await purge.purge(permit.task_id, cause, transactions, store, days)
+        await purge.purge(permit.task_id, cause, transactions, store, settings.keep_deleted_days)
     else:
-        await processing.process(permit.task_id, cause, transactions, store, read, threshold)
+        limits = TimeLimits(soft=READING_SECONDS, lease=settings.reading_lease)
+        await processing.process(permit.task_id, cause, transactions, store, read, settings.review_below, limits)
 
 
 async def resume(transactions: UnitOfWorkFactory) -> None:

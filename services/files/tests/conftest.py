@@ -21,12 +21,14 @@ from files.reading.result import Reading
 from files.settings import Settings
 from shared.events import Envelope, FileUploaded, PersonChanged, SchoolChanged, StudentChanged
 from shared.http.tokens import Claims, sign
+from shared.jobs.time_limits import TimeLimits
 from shared.service.service import Service
 from shared.storage.blob_store import BlobStore
 from shared.storage.locations import open_store
 from shared.testing.fixtures import Backing, fresh_database, write_keys
 
 UTC = dt.UTC
+LIMITS = TimeLimits(soft=60)
 NO_BROKER = "amqp://127.0.0.1:1/"
 """Events of a harness stay in its outbox."""
 SELECT_EVENTS = """
@@ -126,12 +128,12 @@ class Files:
         async with self.service.transactions.begin() as tx:
             await handlers.register(event, tx)
 
-    async def process(self, task, reading=None, **options):
+    async def process(self, task, reading=None, limits=LIMITS):
         """Read the file of a task, with a scripted result."""
         if reading is not None:
             self.reader.reading = reading
         cause = Envelope.of_work(TaskPermit.name, str(task), "files")
-        await job.process(task, cause, self.service.transactions, self.store, self.reader, 0.8, **options)
+        await job.process(task, cause, self.service.transactions, self.store, self.reader, 0.8, limits)
 
     async def read(self, school, found, **changes):
         """Upload a file and read it; returns its event."""

@@ -22,7 +22,6 @@ from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 KIND = "file.process"
 """The kind of the task that reads a file; the gateway opens it with the upload."""
-LIMITS = TimeLimits(soft=900)
 
 # Select the file that a task reads.
 SELECT_FILE = "SELECT * FROM file WHERE task_id = %(task)s"
@@ -56,7 +55,7 @@ async def process(
     store: BlobStore,
     read: Reader,
     threshold: float,
-    limits: TimeLimits = LIMITS,
+    limits: TimeLimits,
 ) -> None:
     """Read the file of a task. Raises LeaseLost if the task has ended or another worker has it."""
     async with jobs.run_job(transactions, task_id, cause, limits, mark_not_read) as job:
