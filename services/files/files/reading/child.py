@@ -2,12 +2,11 @@
 
 import datetime as dt
 from dataclasses import replace
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from files.domain.document import Document
 from files.domain.finding import DocumentKind, Finding, Hints
+from files.extraction import extract
 from files.reading import budget
 from files.reading.limits import ReadLimits
 from files.reading.progress import Progress
@@ -15,6 +14,10 @@ from files.reading.reader import read_document
 from files.reading.refusal import Refused
 from files.reading.result import Reading, refused
 from files.reading.thumbnails import thumbnails
+from files.reading.verification import verified
+
+DOUBTS = frozenset({"missing_cell_values", "script_not_supported"})
+"""Notices that a person has to know before the values count."""
 
 
 def read(
@@ -32,7 +35,7 @@ def read(
             media_type=document.media_type,
             pages=len(document.pages),
             notices=document.notices,
-            finding=_extract(document, kind, hints),
+            finding=_finding(path, document, kind, hints, progress),
             thumbnails=thumbnails(path, out, document.media_type, limits) if out else {},
         )
     except Refused as refusal:
@@ -44,11 +47,13 @@ def read(
     return reading
 
 
-def _extract(document: Document, kind: DocumentKind, hints: Hints) -> Finding | None:
-    if kind == "other" or find_spec("files.extraction") is None:
+def _finding(path: Path, document: Document, kind: DocumentKind, hints: Hints, progress: Progress) -> Finding | None:
+    """Return what the document says, checked against what its pages show; doubts of the reader are reasons too."""
+    if kind == "other":
         return None
-    finding: Finding = import_module("files.extraction").extract(document, kind, hints)
-    return finding
+    finding = verified(path, document, extract(document, kind, hints), progress.before_ocr)
+    doubts = [notice for notice in document.notices if notice in DOUBTS]
+    return replace(finding, reasons=tuple(dict.fromkeys((*finding.reasons, *doubts))))
 
 
 def hints_from(values: dict[str, object]) -> Hints:

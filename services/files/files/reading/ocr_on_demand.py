@@ -14,3 +14,10 @@ def read_page(image: Image.Image, number: int, size: tuple[float, float] | None 
     from files.reading.ocr import page  # noqa: PLC0415
 
     return page.read(image, number, size)
+
+
+def read_lines(pictures: list[Image.Image]) -> list[str]:
+    """Read pictures that show one line of text each."""
+    from files.reading.ocr import page  # noqa: PLC0415
+
+    return page.read_lines(pictures)

@@ -7,22 +7,23 @@ from PIL import Image
 
 from files.domain.document import Page
 from files.reading.lines import PlacedText, group
-from files.reading.ocr import engine, orientation
+from files.reading.ocr import engine, orientation, scripts
 
 LOWEST_CONFIDENCE = 0.3
 """Below this it is a stain or a part of a drawing, not text."""
-FOREIGN_CONFIDENCE = 0.6
-FOREIGN_SHARE = 0.5
-FEWEST_PLACES = 5
+UNKNOWN_SCRIPT = 0.5
+"""No word of a page in an unknown script has more confidence: its labels could not be read."""
 
 
 def read(image: Image.Image, number: int, size: tuple[float, float] | None = None) -> tuple[Page, bool]:
     """Return the page and whether its script is covered by the models. `size` replaces the picture's own."""
-    picture: engine.Picture = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
+    picture = _array(image)
     picture, places, found, turns = _read_upright(picture, engine.find(picture))
     angle = orientation.skew(places)
+    covered = scripts.is_covered(places, found)
+    most = 1.0 if covered else UNKNOWN_SCRIPT
     words = [
-        _word(corners, text, confidence)
+        _word(corners, text, min(confidence, most))
         for corners, (text, confidence) in zip(places, found, strict=True)
         if text.strip() and confidence >= LOWEST_CONFIDENCE
     ]
@@ -32,7 +33,17 @@ def read(image: Image.Image, number: int, size: tuple[float, float] | None = Non
         page_width, page_height = page_height, page_width
     lines = group(words, width, height, angle)
     page = Page(number, page_width, page_height, lines, turned=90.0 * turns + math.degrees(angle))
-    return page, not _is_foreign(found)
+    return page, covered
+
+
+def read_lines(images: list[Image.Image]) -> list[str]:
+    """Return the text of pictures that show one line of text each."""
+    return [text for text, _ in engine.recognise_cuttings([_array(image) for image in images])]
+
+
+def _array(image: Image.Image) -> engine.Picture:
+    """The models were trained on blue, green, red."""
+    return np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
 
 
 def _read_upright(
@@ -55,11 +66,3 @@ def _word(corners: engine.Corners, text: str, confidence: float) -> PlacedText:
     (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
     tall = float(np.linalg.norm(corners[3] - corners[0]))
     return PlacedText(text.strip(), float(x0), float(y0), float(x1), float(y1), confidence, "ocr", tall)
-
-
-def _is_foreign(found: list[tuple[str, float]]) -> bool:
-    """Much that looks like text, of which most cannot be read: a script that the models do not carry."""
-    if len(found) < FEWEST_PLACES:
-        return False
-    unsure = sum(confidence < FOREIGN_CONFIDENCE for _, confidence in found)
-    return unsure > FOREIGN_SHARE * len(found)
