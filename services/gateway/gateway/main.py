@@ -83,6 +83,7 @@ from shared.transactions.unit_of_work import UnitOfWorkFactory
 RESUME_SECONDS = 5.0
 FORGET_SECONDS = 300.0
 LAPSE_SECONDS = 30.0
+UNFINISHED_SECONDS = 3_600.0
 ORPHAN_SECONDS = 15.0
 
 
@@ -167,6 +168,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.sweep(FORGET_SECONDS, passwords.forget_failures)
     service.sweep(FORGET_SECONDS, sessions.forget_sessions)
     service.sweep(ORPHAN_SECONDS, orphans.remove_orphans, store)
+    service.sweep(UNFINISHED_SECONDS, orphans.remove_unfinished, store)
     for name, statement in invariants.INVARIANTS.items():
         service.check_invariant(name, statement)
     service.on_heartbeat(projection.HeartbeatRecorder(service.transactions, limiter or limiter_of(settings)))

@@ -239,6 +239,10 @@ class Service:
         """Count and export violations of an invariant: `statement` returns one row, whose `violations` must be 0."""
         self.invariant_checker.invariants[name] = statement
 
+    def pause_until(self, probe: Callable[[], Awaitable[None]]) -> None:
+        """Resume paused consumers only once `probe` succeeds, too: for a store that they need besides the database."""
+        self.components.pause_switch.add_probe(probe)
+
     def background(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run a coroutine while the service runs."""
         self.runtime.background(run)
