@@ -103,8 +103,7 @@ def _put_amounts(ledger: Ledger, chosen: Choice, parts: Parts) -> None:
         parts.reasons.append("ambiguous_amount")
     field = field_at(decimal_text(amount.value), amount.cell, chosen.confidence)
     parts.fields["amount"] = field
-    totals = [money for money in ledger.of("grand_total", "total") if money.value]
-    before = next((m for m in totals if ledger.rounds_to(m.value) == amount.value), None)
+    before = ledger.before(amount.value)
     parts.fields["total"] = (
         field if before is None else field_at(decimal_text(before.value), before.cell, chosen.confidence)
     )
