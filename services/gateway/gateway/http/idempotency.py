@@ -63,7 +63,7 @@ async def recalled(
     """
     if key is None:
         return None
-    before = await tx.row(RECALL, {"school": school, "asker": caller.name, "key": key})
+    before = await tx.row(SELECT_KEY, {"school": school, "asker": caller.name, "key": key})
     if before is None:
         return None
     if bytes(before["request"]) != digest(request):
