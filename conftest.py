@@ -1,4 +1,9 @@
-"""Imports the packages before pytest names test modules after their folders: `shared/tests` is not in `shared`."""
+"""Imports the packages before pytest names test modules after their folders: `shared/tests` is not in `shared`.
+
+The fakes are fixtures for all tests: one process of each for the whole run, cleared for every test.
+"""
+
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,13 +14,42 @@ import notifier
 import reports
 import scheduler
 import shared
+from cli.fakes import process
+from cli.fakes.process import Running
 
-pytest_plugins = ["cli.fakes.fixtures"]
 PACKAGES = (cli, files, gateway, notifier, reports, scheduler, shared)
 LONGEST = "tests/test_benchmarks.py"
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file first, whatever the order: nobody waits for it alone in the end."""
+    """The longest file first, in any order, so that no worker runs it alone in the end."""
     items.sort(key=lambda item: not item.path.match(LONGEST))
+
+
+@pytest.fixture(scope="session")
+def fcm_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Run a fake FCM with its certificates and service account in `folder`."""
+    with process.fcm(tmp_path_factory.mktemp("fcm")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def smtp_process() -> Iterator[Running]:
+    """Run a fake mail server."""
+    with process.smtp() as running:
+        yield running
+
+
+@pytest.fixture
+def fcm(fcm_process: Running) -> Running:
+    """Clear the fake FCM for a test."""
+    fcm_process.clear()
+    return fcm_process
+
+
+@pytest.fixture
+def smtp(smtp_process: Running) -> Running:
+    """Clear the fake mail server for a test."""
+    smtp_process.clear()
+    return smtp_process

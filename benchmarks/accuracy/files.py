@@ -58,7 +58,7 @@ def _groups(case: Case) -> Iterator[str]:
 
 
 def _report(scores: dict[str, Score], report: Report) -> None:
-    report.told("documents", sum(scores[group].documents for group in ("known", "held out", "150 dpi")), "documents")
+    report.figure("documents", sum(scores[group].documents for group in ("known", "held out", "150 dpi")), "documents")
     _bounds(scores, report)
     for group in (
         "held out, text",
@@ -69,7 +69,7 @@ def _report(scores: dict[str, Score], report: Report) -> None:
         "known",
         "150 dpi",
     ):
-        _told(group, scores[group], report)
+        _figures(group, scores[group], report)
     for score in (scores["held out"], scores["known"], scores["150 dpi"]):
         for mistake in score.mistakes:
             report.note(mistake)
@@ -83,19 +83,19 @@ def _bounds(scores: dict[str, Score], report: Report) -> None:
     report.at_least("rows: recall", _percent(all_of.row_recall), "%", ROWS)
     report.at_least("rows: precision", _percent(all_of.row_precision), "%", ROWS)
     report.at_most("wrong but accepted", _percent(all_of.wrong_but_accepted_rate), "%", WRONG)
-    report.told("accepted without a person", _percent(all_of.accepted_rate), "%")
+    report.figure("accepted without a person", _percent(all_of.accepted_rate), "%")
 
 
-def _told(group: str, score: Score, report: Report) -> None:
-    report.told(f"{group}: documents", score.documents, "documents")
+def _figures(group: str, score: Score, report: Report) -> None:
+    report.figure(f"{group}: documents", score.documents, "documents")
     if score.characters:
-        report.told(f"{group}: wrong characters", _percent(score.character_error), "%")
-    report.told(f"{group}: fields", _percent(score.field_accuracy), "%")
+        report.figure(f"{group}: wrong characters", _percent(score.character_error), "%")
+    report.figure(f"{group}: fields", _percent(score.field_accuracy), "%")
     if score.rows:
-        report.told(f"{group}: rows, recall", _percent(score.row_recall), "%")
-        report.told(f"{group}: rows, precision", _percent(score.row_precision), "%")
-    report.told(f"{group}: wrong but accepted", _percent(score.wrong_but_accepted_rate), "%")
-    report.told(f"{group}: accepted without a person", _percent(score.accepted_rate), "%")
+        report.figure(f"{group}: rows, recall", _percent(score.row_recall), "%")
+        report.figure(f"{group}: rows, precision", _percent(score.row_precision), "%")
+    report.figure(f"{group}: wrong but accepted", _percent(score.wrong_but_accepted_rate), "%")
+    report.figure(f"{group}: accepted without a person", _percent(score.accepted_rate), "%")
 
 
 def _percent(fraction: float) -> float:

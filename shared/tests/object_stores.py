@@ -22,10 +22,10 @@ def s3_server():
 
 
 @contextmanager
-def google_server():
+def google_server(port=None):
     """Run the emulator; yields its URL. It has the bucket."""
     arguments = ("start", "--in-memory", "--quiet", "-H", "127.0.0.1", "--default-bucket", BUCKET, "--port")
-    with _server("gcp_storage_emulator", *arguments) as url:
+    with _server("gcp_storage_emulator", *arguments, port=port) as url:
         yield url
 
 
@@ -42,8 +42,8 @@ def s3_client(url):
 
 
 @contextmanager
-def _server(module, *arguments):
-    port = _free_port()
+def _server(module, *arguments, port=None):
+    port = port or free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", module, *arguments, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -55,7 +55,8 @@ def _server(module, *arguments):
         server.wait()
 
 
-def _free_port():
+def free_port():
+    """Find a port where nothing listens."""
     with create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
 

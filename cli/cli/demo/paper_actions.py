@@ -11,12 +11,12 @@ WITHIN = 180.0
 POLL = 0.25
 
 
-def upload(office: Office, school: str, kind: str, name: str, content: bytes, key: str) -> str:
-    """Upload a document, wait until it is read, and return the id of its file."""
+def upload(office: Office, school: str, student: str, kind: str, name: str, content: bytes, key: str) -> str:
+    """Upload a document about a student, wait until it is read, and return the id of its file."""
     response = office.call(
         "POST",
         "/v1/files",
-        data={"kind": kind, "school": school},
+        data={"kind": kind, "school": school, "student": student},
         files={"file": (name, content)},
         headers={"idempotency-key": key},
     )

@@ -18,7 +18,7 @@ from cli.demo.office_actions import Office
 
 HARBOR = school.SCHOOLS[1]
 ENGLISH = {"language": "en", "country": "US"}
-SUBJECTS = {"Mathematics": "A-", "Languages": "B+", "Music": "A", "Geography": "C+"}
+SUBJECTS = {"Mathematics": "A", "Languages": "B+", "Music": "A", "Geography": "C+"}
 GRADE = "09"
 
 Key = Callable[[], str]
@@ -36,8 +36,8 @@ def receipt(office: Office, key: Key) -> None:
     """Upload the receipt of a payment; it is clear enough to be recorded at once."""
     place, pupil = _pupil(office)
     facts = receipt_facts(pupil.name, _today())
-    document = make_document("payment_receipt", facts, "receipt_fee")
-    file = paper_actions.upload(office, place, "payment_receipt", "receipt.pdf", document, key())
+    document = make_document("payment_receipt", facts, "receipt_invoice")
+    file = paper_actions.upload(office, place, pupil.id, "payment_receipt", "receipt.pdf", document, key())
     paper_actions.expect_state(office, file, "processed")
     (payment,) = paper_actions.records(office, place, "payments", pupil.id, file, 1)
     _compare(payment, {"status": "received", "currency": "USD", "paid_on": facts["date"]})
@@ -50,7 +50,7 @@ def behavior_report(office: Office, key: Key) -> None:
     place, pupil = _pupil(office)
     facts = report_facts(pupil.name, _today())
     picture = photograph(make_document("behavior_report", facts, "behavior_form"))
-    file = paper_actions.upload(office, place, "behavior_report", "report.jpg", picture, key())
+    file = paper_actions.upload(office, place, pupil.id, "behavior_report", "report.jpg", picture, key())
     found = paper_actions.expect_state(office, file, "needs_review")
     paper_actions.confirm(office, found, {"category": "disruption", "severity": "low"})
     paper_actions.expect_state(office, file, "confirmed")
@@ -63,7 +63,7 @@ def transcript(office: Office, key: Key) -> None:
     place, pupil = _pupil(office)
     facts = transcript_facts(pupil.name, _today())
     document = make_document("transcript", facts, "transcript_ruled")
-    file = paper_actions.upload(office, place, "transcript", "transcript.pdf", document, key())
+    file = paper_actions.upload(office, place, pupil.id, "transcript", "transcript.pdf", document, key())
     paper_actions.expect_state(office, file, "processed")
     grades = paper_actions.records(office, place, "grades", pupil.id, file, len(SUBJECTS))
     if (found := {each["course"]: each["grade"] for each in grades}) != SUBJECTS:

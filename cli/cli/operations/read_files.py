@@ -19,7 +19,7 @@ from files.domain.finding import DocumentKind, Field, Finding, Hints
 from files.extraction import needs_review
 from files.reading.limits import ReadLimits
 from files.reading.result import Reading
-from files.reading.sandbox import read_file
+from files.reading.sandbox import ReaderFailed, read_file
 
 KINDS: Final[dict[str, DocumentKind]] = {
     "receipt": "payment_receipt",
@@ -59,8 +59,8 @@ class Bar:
 def run(options: argparse.Namespace) -> int:
     """Read the files that the arguments name, one for each core at a time, and print what each says, in their order.
 
-    Returns 0 if every file was accepted, 3 if one was refused, 1 if a path is no readable file. No file stops the
-    others.
+    Returns 0 if every file was accepted, 3 if one was refused, 1 if a path is no readable file or the program failed on
+    one. No file stops the others.
     """
     hints = Hints(
         uploaded_on=options.uploaded_on,
@@ -73,16 +73,14 @@ def run(options: argparse.Namespace) -> int:
 
 async def _run(paths: Sequence[Path], task: Task) -> int:
     readable = [path for path in paths if _is_readable(path)]
-    code = 0 if len(readable) == len(paths) else UNREADABLE
+    codes = [UNREADABLE] * (len(paths) - len(readable))
     cores = asyncio.Semaphore(len(os.sched_getaffinity(0)))
     with _bar(len(readable)) as bar:
         async with asyncio.TaskGroup() as group:
             started = [group.create_task(_read(path, task, cores, bar)) for path in readable]
             for path, reading in zip(readable, started, strict=True):
-                found = await reading
-                _print(path, found, task)
-                code = code or (REFUSED if found.verdict == "refused" else 0)
-    return code
+                codes.append(_print(path, await reading, task))
+    return UNREADABLE if UNREADABLE in codes else max(codes, default=0)
 
 
 def _is_readable(path: Path) -> bool:
@@ -101,27 +99,36 @@ def _is_readable(path: Path) -> bool:
     return True
 
 
-async def _read(path: Path, task: Task, cores: asyncio.Semaphore, bar: Bar) -> Reading:
+async def _read(path: Path, task: Task, cores: asyncio.Semaphore, bar: Bar) -> Reading | ReaderFailed:
+    """Read one file. An error of the program is returned: it ends no other file's reading."""
     async with cores:
-        reading = await read_file(
-            path,
-            name=path.name,
-            kind=KINDS[task.kind],
-            hints=task.hints,
-            out=None,
-            limits=ReadLimits(),
-            on_progress=lambda page, of: bar.page(path.name, page, of),
-        )
-    bar.done(path.name)
-    return reading
+        try:
+            return await read_file(
+                path,
+                name=path.name,
+                kind=KINDS[task.kind],
+                hints=task.hints,
+                out=None,
+                limits=ReadLimits(),
+                on_progress=lambda page, of: bar.page(path.name, page, of),
+            )
+        except ReaderFailed as failure:
+            return failure
+        finally:
+            bar.done(path.name)
 
 
-def _print(path: Path, reading: Reading, task: Task) -> None:
-    told = described(path, reading, task.kind)
+def _print(path: Path, found: Reading | ReaderFailed, task: Task) -> int:
+    """Print what a file says, and return the exit code that it stands for."""
+    if isinstance(found, ReaderFailed):
+        complain(f"{path}: an error of SchoolConnect, not of the file. Please report it: {found}")
+        return UNREADABLE
+    told = described(path, found, task.kind)
     if task.as_json:
         say(json.dumps(told))
     else:
         show(told)
+    return REFUSED if found.verdict == "refused" else 0
 
 
 def described(path: Path, reading: Reading, kind: str) -> dict[str, Any]:

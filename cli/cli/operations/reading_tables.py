@@ -10,13 +10,13 @@ from rich.table import Table
 def show(told: dict[str, Any]) -> None:
     """Print the verdict on a file, its fields and its rows."""
     console = Console()
-    console.print(f"[bold]{escape(told['path'])}[/bold]: {escape(_verdict(told))}", highlight=False, soft_wrap=True)
+    console.print(f"[bold]{_shown(told['path'])}[/bold]: {_shown(_verdict(told))}", highlight=False, soft_wrap=True)
     if told["fields"]:
         console.print(_fields(told["fields"]))
     if told["rows"]:
         console.print(_rows(told["rows"]))
     for notice in told["notices"]:
-        console.print(f"note: {escape(notice)}", highlight=False)
+        console.print(f"note: {_shown(notice)}", highlight=False)
     console.print()
 
 
@@ -32,7 +32,7 @@ def _fields(fields: dict[str, dict[str, Any]]) -> Table:
     table = Table("field", "value", "confidence", "page")
     for name, field in fields.items():
         page = "" if field["page"] is None else str(field["page"])
-        table.add_row(escape(name), escape(field["value"]), f"{field['confidence']:.2f}", page)
+        table.add_row(_shown(name), _shown(field["value"]), f"{field['confidence']:.2f}", page)
     return table
 
 
@@ -40,5 +40,10 @@ def _rows(rows: list[dict[str, str]]) -> Table:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     table = Table(*columns)
     for row in rows:
-        table.add_row(*(escape(row.get(name, "")) for name in columns))
+        table.add_row(*(_shown(row.get(name, "")) for name in columns))
     return table
+
+
+def _shown(text: str) -> str:
+    """Return a text that a terminal only shows: what a file says must not move the cursor or set colours."""
+    return escape("".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text))

@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from cli.demo import invalid_roster, school
+from cli.demo import school
+from cli.tests.demo import invalid_roster
 from gateway.roster_import.oneroster import Known, Scope, Student, read
 
 

@@ -77,6 +77,15 @@ def test_a_directory_and_a_missing_file_are_errors_and_the_others_are_read(recei
     assert "none.pdf: No such file or directory" in printed.err
 
 
+def test_a_name_cannot_command_the_terminal_or_the_reader(receipt, tmp_path, monkeypatch, capsys):
+    strange = receipt.rename(tmp_path / "--out\x1b[2J.pdf")
+    monkeypatch.chdir(tmp_path)
+    assert command([*ARGUMENTS, "--json", "--", strange.name]) == 0
+    assert _objects(capsys.readouterr().out)[0]["path"] == strange.name
+    assert command([*ARGUMENTS, str(strange)]) == 0
+    assert "\x1b[2J" not in capsys.readouterr().out
+
+
 def test_without_json_people_get_a_table(receipt, capsys):
     assert command([*ARGUMENTS, str(receipt)]) == 0
     printed = capsys.readouterr().out

@@ -28,6 +28,7 @@ def build(settings: Settings, reader: Reader | None = None) -> Service:
     service = Service("files", settings)
     store = open_store(settings.storage_url)
     service.on_close(store.close)
+    service.pause_until(store.check)
     service.project("remember_directory", DIRECTORY, projection.remember_directory)
     service.rebuilds("remember_directory", projection.TABLES)
     service.on(FileUploaded, handlers.register)

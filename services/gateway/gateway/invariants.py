@@ -2,18 +2,18 @@
 
 # Find notifications that were accepted for now and whose owner has not reported on the task: the event is lost, or
 # the owner has been unavailable for that long.
-UNHEARD = """
+FIND_UNHEARD = """
 SELECT count(*) AS violations FROM intent i JOIN task t USING (task_id)
 WHERE t.state = 'accepted' AND i.created_at < clock_timestamp() - interval '15 minutes'
   AND NOT EXISTS (SELECT FROM schedule_intent s WHERE s.notification_id = i.notification_id)
 """
 
 # Find imports without a task, and those that ended while their task did not.
-IMPORTS = """
+FIND_OPEN_IMPORTS = """
 SELECT count(*) AS violations FROM import_job j LEFT JOIN task t USING (task_id)
 WHERE t.task_id IS NULL
    OR (j.finished_at < clock_timestamp() - interval '15 minutes'
        AND t.state NOT IN ('succeeded', 'failed', 'cancelled'))
 """
 
-INVARIANTS = {"intent_unheard": UNHEARD, "import_left_open": IMPORTS}
+INVARIANTS = {"intent_unheard": FIND_UNHEARD, "import_left_open": FIND_OPEN_IMPORTS}

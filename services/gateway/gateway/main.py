@@ -47,6 +47,7 @@ from gateway.notifications import (
 )
 from gateway.permits import IMPORT_LANE, ImportPermit
 from gateway.records import announcements, report_announcements, routes
+from gateway.reports import routes as report_routes
 from gateway.roster_import import job
 from gateway.roster_import import routes as import_routes
 from gateway.schedules import routes as schedules
@@ -83,6 +84,7 @@ from shared.transactions.unit_of_work import UnitOfWorkFactory
 RESUME_SECONDS = 5.0
 FORGET_SECONDS = 300.0
 LAPSE_SECONDS = 30.0
+UNFINISHED_SECONDS = 3_600.0
 ORPHAN_SECONDS = 15.0
 
 
@@ -114,6 +116,7 @@ ROUTERS = (
     student_routes.router,
     class_routes.router,
     *routes.routers,
+    report_routes.router,
     me_routes.router,
     device_routes.router,
     import_routes.router,
@@ -167,6 +170,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.sweep(FORGET_SECONDS, passwords.forget_failures)
     service.sweep(FORGET_SECONDS, sessions.forget_sessions)
     service.sweep(ORPHAN_SECONDS, orphans.remove_orphans, store)
+    service.sweep(UNFINISHED_SECONDS, orphans.remove_unfinished, store)
     for name, statement in invariants.INVARIANTS.items():
         service.check_invariant(name, statement)
     service.on_heartbeat(projection.HeartbeatRecorder(service.transactions, limiter or limiter_of(settings)))

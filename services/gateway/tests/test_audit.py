@@ -94,7 +94,7 @@ async def test_a_refresh_token_in_two_hands_is_kept(gateway, school):
     token = uuid4().hex
     values = {"hash": digest(token), "family": uuid4(), "person": person, "role": "staff", "school": school}
     async with gateway.service.transactions.begin() as tx:
-        await tx.execute(sessions.OPEN, values | {"seconds": 60})
+        await tx.execute(sessions.OPEN_SESSION, values | {"seconds": 60})
     # when
     for status in (200, 401):
         answer = await gateway.client.post("/v1/sessions/refresh", json={"refresh_token": token})

@@ -14,8 +14,8 @@ from notifier.permits import DIGEST_LANES, PLANNING_LANE, SEND_LANES, DigestPerm
 from notifier.planning import decision_routes, notification_routes, preview_routes
 from notifier.providers import Courier, Mail, Push
 from notifier.providers.fcm import FcmCourier
-from notifier.providers.recording import Unconfigured
 from notifier.providers.smtp import SmtpCourier
+from notifier.providers.unconfigured import Unconfigured
 from notifier.sending.provider_limiter import ProviderLimiter, ProviderMetrics
 from notifier.sending.send_worker import send_deliveries, send_digests
 from notifier.settings import Settings

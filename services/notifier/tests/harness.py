@@ -14,9 +14,9 @@ from notifier.directory import projection
 from notifier.main import Couriers, build
 from notifier.permits import DigestPermit, PlanPermit, SendPermit
 from notifier.providers import Mail, Push
-from notifier.providers.recording import Recording
 from notifier.sending.send_worker import send_deliveries, send_digests
 from notifier.settings import Settings
+from services.notifier.tests.recording import Recording
 from shared.events import Audience, Envelope, NotificationRequested, PersonChanged, SchoolChanged, StudentChanged
 from shared.events.directory import Contact, Device, Membership
 from shared.http.tokens import Claims, sign

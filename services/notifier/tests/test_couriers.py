@@ -8,7 +8,8 @@ from typing import Any, get_args
 import pytest
 
 from notifier.providers import Courier, Mail, Outcome, OutcomeKind, Push
-from notifier.providers.recording import Recording, Unconfigured
+from notifier.providers.unconfigured import Unconfigured
+from services.notifier.tests.recording import Recording
 
 
 @dataclass

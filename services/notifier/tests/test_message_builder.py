@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from notifier.content import message_builder
 from notifier.content.unsubscribe_links import UnsubscribeLinks
-from notifier.providers.recording import Recording
+from services.notifier.tests.recording import Recording
 
 SENDER = "Hill School <school@example.org>"
 LINKS = UnsubscribeLinks("https://school.example.org/unsubscribe", b"k" * 32)

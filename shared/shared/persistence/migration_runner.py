@@ -12,8 +12,10 @@ from urllib.parse import unquote, urlsplit
 
 import psycopg
 import structlog
+from alembic import command
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.operations import Operations
+from alembic.runtime.migration import MigrationInfo
 from alembic.script import ScriptDirectory
 from psycopg import sql
 from sqlalchemy import Connection, create_engine, make_url, text
@@ -31,6 +33,7 @@ CLASHES = (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject, psyco
 """Errors when two sessions create, change or grant one role ("tuple concurrently updated" is an internal error)."""
 TRIES = 20
 OWNER_POLICY = "migrations"
+ENVIRONMENT = "shared.persistence:alembic_environment"
 # Find tables with forced row-level security that have no policy for their owner yet.
 SELECT_FORCED_TABLES = """
 SELECT c.relname FROM pg_class c WHERE c.relnamespace = to_regnamespace(%s) AND c.relforcerowsecurity
@@ -161,29 +164,33 @@ def _login(connection: psycopg.Connection, service: str, url: str) -> None:
 
 def _upgrade(connection: Connection, chain: Chain) -> int:
     """Apply the missing revisions as the owner of the schema, in the caller's transaction; returns their number."""
-    folder = resources.files(chain.package) / chain.folder
-    script = ScriptDirectory(str(folder))
+    applied: list[str] = []
+
+    def note(*, step: MigrationInfo, **_: object) -> None:
+        applied.append(str(step.up_revision_id))
+        log.info("migration.applied", schema=chain.schema, revision=step.up_revision_id)
+
     connection.execute(text(f'SET LOCAL ROLE "{chain.schema}_owner"'))
     connection.execute(text(f'SET LOCAL search_path = "{chain.schema}"'))
-    context = MigrationContext.configure(
-        connection, opts={"version_table": chain.table, "version_table_schema": chain.schema}
-    )
-    have = set(context.get_current_heads())
+    config = Config(attributes={"connection": connection, "chain": chain, "applied": note})
+    folder = str(resources.files(chain.package) / chain.folder / "versions")
+    config.set_main_option("script_location", ENVIRONMENT)
+    config.set_main_option("version_locations", folder.replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    _refuse_newer(connection, chain, ScriptDirectory.from_config(config))
+    command.upgrade(config, "heads")
+    return len(applied)
+
+
+def _refuse_newer(connection: Connection, chain: Chain, script: ScriptDirectory) -> None:
+    options = {"version_table": chain.table, "version_table_schema": chain.schema}
+    have = set(MigrationContext.configure(connection, opts=options).get_current_heads())
     known = {revision.revision for revision in script.walk_revisions()}
     if unknown := sorted(have - known):
         raise Refused(
             f"the data of {chain.schema} is newer than this code (revision {', '.join(unknown)}); "
             "run the newer release, or `make reset` to remove the data"
         )
-    todo = [] if not known else list(reversed(list(script.iterate_revisions("heads", tuple(have) or "base"))))
-    context._ensure_version_table()  # noqa: SLF001  # Alembic makes it only inside run_migrations
-    with Operations.context(context):
-        for revision in todo:
-            revision.module.upgrade()
-            log.info("migration.applied", schema=chain.schema, revision=revision.revision)
-    if todo:
-        context.stamp(script, "heads")
-    return len(todo)
 
 
 def _grants(connection: psycopg.Connection, service: str) -> None:

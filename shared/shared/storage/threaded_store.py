@@ -22,6 +22,14 @@ THREADS = 16
 """Calls at the same time; each takes a part of a blob, never the time of a whole transfer."""
 
 
+PROBE = "probe"
+"""The key of the blob that tells whether blobs can be stored. All services use one: each may remove it."""
+
+
+async def _probe() -> AsyncIterator[bytes]:
+    yield bytes(2**20)
+
+
 class ThreadedStore:
     """A BlobStore on a bucket."""
 
@@ -64,6 +72,11 @@ class ThreadedStore:
     async def remove_unfinished(self, before: dt.datetime) -> int:
         """Remove what killed uploads have left; see BlobStore."""
         return await self._run("", self._bucket.remove_unfinished, before)
+
+    async def check(self) -> None:
+        """Store and remove a blob; raises StorageUnavailable or StorageFull."""
+        await self.put(PROBE, _probe())
+        await self.delete(PROBE)
 
     async def close(self) -> None:
         """End the threads, once no call is running."""

@@ -27,13 +27,16 @@ _SAME_LENGTH = {
     **dict.fromkeys("\u2212\u2013\u2010\u2011", "-"),
     "\u066b": ",",
 }
+_LETTER_O = re.compile(r"(?<=\d)[Oo](?=[\dOo.,]|\b)|(?<=\d[.,])[Oo](?=[\dOo])|(?<=\d[.,][\dOo])[Oo]\b")
+"""OCR's letter O among digits."""
 _CURRENCY = rf"(?:[A-Z]{{1,3}}\$|RM|Rs\.?|Fr\.|kr\.?|zł|{'|'.join(sorted(codes()))}|[$€£¥₹₩₺₫฿])"
 _NUMBER = (
     r"\d{1,3}(?: \d{3})+,\d{2}|\d{1,3}(?:[.,'\u00a0]\d{3})+(?:[.,]\d{1,2})?|\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d{1,2})?"
-    r"|\d+[.,]\d{1,3}|\d+"
+    r"|\d+\. \d{2}(?![\d.,])|\d+[.,]\d{1,3}|\d+"
 )
-_BEFORE = rf"(?P<open>\(\s?)?(?P<sign>(?<![A-Za-z])-\s?)?(?P<currency>(?<![A-Za-z]){_CURRENCY}\s?)?(?P<inner>-\s?)?"
-_AFTER = rf"(?P<after>\s?-(?![\w-]))?(?P<unit>\s?{_CURRENCY}(?![\w$]))?(?P<trail>\s?-(?![\w-]))?(?P<close>\s?\))?"
+_SIGN = r"(?P<sign>(?<![A-Za-z])-|(?<=^)-\s)?"
+_BEFORE = rf"(?P<open>\(\s?)?{_SIGN}(?P<currency>(?<![A-Za-z]){_CURRENCY}\s?)?(?P<inner>(?(currency)-\s?|(?!)))?"
+_AFTER = rf"(?P<after>-(?![\w-]))?(?P<unit>\s?{_CURRENCY}(?![\w$]))?(?P<trail>-(?![\w-]))?(?P<close>\s?\))?"
 _AMOUNT = re.compile(
     rf"(?<![\d.,/:#'-]){_BEFORE}(?P<number>{_NUMBER})(?:[.,]--?|\s?[.,]-(?!\d))?{_AFTER}(?P<tail>[A-Z]{{1,2}}\b)?"
     r"(?![\d%‰°/:'-]|[.,]\d|\s?%|\w)"
@@ -54,7 +57,7 @@ class Amount:
 
 def normalise(text: str) -> str:
     """Replace digits, marks and signs of other scripts by ASCII ones, character by character, so that places hold."""
-    return "".join(_normal(character) for character in text)
+    return _LETTER_O.sub("0", "".join(_normal(character) for character in text))
 
 
 def _normal(character: str) -> str:
@@ -141,7 +144,7 @@ def _mark_of(number: str, mark: Mark | None) -> tuple[Mark, bool]:
 
 def _parse(number: str, mark: Mark) -> Decimal | None:
     group = GROUP_OF_MARK[mark]
-    spelled = number.replace("'", group).replace(" ", group).replace("\u00a0", group)
+    spelled = number.replace(". ", ".").replace("'", group).replace(" ", group).replace("\u00a0", group)
     if re.fullmatch(r"\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)?", spelled):
         return parse_decimal(spelled, locale="en_IN", strict=True)
     try:

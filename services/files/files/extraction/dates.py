@@ -19,6 +19,9 @@ LANGUAGES = ["en", "es", "de", "fr", "it", "nl", "pt", "ms", "id", "pl", "sv", "
 """The languages of month names. More languages make each look-up slower and more tolerant of what is no date."""
 FIRST_YEAR, LAST_YEAR = 1900, 2099
 MONTHS = 12
+TEN = 10
+SPLIT_DAY = re.compile(r"(?:^|\D\s|:)[0-3]\s$")
+"""A digit in front of a day is perhaps its first: OCR reads "25/12" as "2 5/12"."""
 BEFORE_UPLOAD = dt.timedelta(days=731)
 AFTER_UPLOAD = dt.timedelta(days=1)
 
@@ -109,8 +112,9 @@ def _numeric(text: str, order: Order | None) -> Iterator[FoundDate]:
         date = chosen or day_first or month_first
         if date is None:
             continue
+        split = SPLIT_DAY.search(text[: match.start()]) is not None and first < TEN
         open_order = order is None and day_first is not None and month_first is not None and day_first != month_first
-        yield FoundDate(date, ambiguous=open_order, start=match.start(), end=match.end())
+        yield FoundDate(date, ambiguous=open_order or split, start=match.start(), end=match.end())
 
 
 def _textual(text: str) -> Iterator[FoundDate]:

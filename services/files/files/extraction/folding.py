@@ -10,6 +10,7 @@ LETTER_FOR_DIGIT = str.maketrans("0158|", "oissl")
 FUZZY_LENGTH = 5
 """Shorter labels are compared exactly: one wrong letter of "cash" is another word."""
 FUZZY_SCORE = 86.0
+_ORDINALS = re.compile("[\u00ba\u00aa\u00b0]")
 _NOT_A_WORD = re.compile(r"[^a-z0-9%#]+")
 _LEADING_MARKS = re.compile(r"^[\s*#:;.,•·>|-]+|[\s*:;,•·<|]+$")
 
@@ -17,7 +18,7 @@ _LEADING_MARKS = re.compile(r"^[\s*#:;.,•·>|-]+|[\s*:;,•·<|]+$")
 @lru_cache(maxsize=8192)
 def fold(text: str) -> str:
     """Return lower-case ASCII words, separated by one space; each apostrophe and point within a word is dropped."""
-    ascii_text = anyascii(text).lower().replace("'", "").replace("\u2019", "")
+    ascii_text = anyascii(_ORDINALS.sub(" ", text)).lower().replace("'", "").replace("\u2019", "")
     ascii_text = re.sub(r"(?<=\b[a-z])\.(?=[a-z]\b)", "", ascii_text)
     return _NOT_A_WORD.sub(" ", ascii_text).strip()
 

@@ -85,18 +85,23 @@ def _behind_colon(cell: Cell, names: tuple[str, ...], number: int) -> Iterator[L
 
 
 def _label_at_end(text: str, names: tuple[str, ...]) -> str | None:
-    folded = fold_label(text)
-    return next((name for name in names if folded == name or folded.endswith(f" {name}")), None) or _label_of(
-        text, names
-    )
+    """Return the label that a text ends with. "Date of incident" is the label of a date, not of an incident."""
+    words = fold_label(text).split()
+    endings = (" ".join(words[start:]) for start in range(len(words)))
+    longest = next((ending for ending in endings if ending in any_field_label()), None)
+    if longest is not None:
+        return longest if longest in names else None
+    return _label_of(text, names)
 
 
 def _label_of(text: str, names: tuple[str, ...]) -> str | None:
     """Return the label that a whole cell is, allowing OCR a wrong letter in a long one."""
     folded = fold_label(text)
-    if not folded or folded.count(" ") >= MAX_LABEL_WORDS:
-        return None
     size = folded.count(" ")
+    if not folded or size >= MAX_LABEL_WORDS:
+        return None
+    if folded in any_field_label():
+        return folded if folded in names else None
     return next((name for name in names if name.count(" ") == size and has_label(folded, name)), None)
 
 

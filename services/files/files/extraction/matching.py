@@ -14,7 +14,7 @@ from rapidfuzz import fuzz
 ACCEPTED = 0.9
 """A less similar name is another person's, unless a second key agrees."""
 MARGIN = 0.06
-"""How much better than the second candidate the best must be."""
+"""How much better than the second candidate the best must be, unless only the best is spelled exactly so."""
 WITH_SECOND_KEY = 0.6
 """With the right number or birthday, a name may be this badly read."""
 PLAIN_LETTERS = 0.98
@@ -86,12 +86,12 @@ def similarity(name: str, person: Candidate) -> float:
 def fold_name(name: str) -> str:
     """Return a name in ASCII as its language spells it: ü is ue, å is aa; only then what is left is transliterated."""
     spelled = anyascii(name.lower().translate(_LETTERS)).lower()
-    return " ".join(re.findall(r"[a-z]+", re.sub(r"['\u2019.]", "", spelled)))
+    return " ".join(re.findall(r"[a-z0-9]+", re.sub(r"['\u2019.]", "", spelled)))
 
 
 @lru_cache(maxsize=65536)
 def _plain(name: str) -> str:
-    return " ".join(re.findall(r"[a-z]+", re.sub(r"['\u2019.]", "", anyascii(name).lower())))
+    return " ".join(re.findall(r"[a-z0-9]+", re.sub(r"['\u2019.]", "", anyascii(name).lower())))
 
 
 def _similarity(one: str, other: str) -> float:
@@ -113,9 +113,9 @@ def _by_name(printed: Printed, scored: list[tuple[float, Candidate]]) -> Match:
         return Match(keyed[0][1].person_id, 0.95)
     if best < ACCEPTED:
         return Match(None, best, "no_student")
-    if len(close) > 1:
+    if len(close) > 1 and not (best == 1.0 and close[1][0] < 1.0):
         return Match(None, best / len(close), "ambiguous_student")
-    person = close[0][1]
+    person = scored[0][1]
     if printed.born_on is not None and person.born_on is not None and printed.born_on != person.born_on:
         return Match(None, 0.5, "ambiguous_student")
     return Match(person.person_id, min(best, 0.98))
@@ -125,15 +125,9 @@ def _second_key(printed: Printed, person: Candidate) -> bool:
     if printed.born_on is not None and person.born_on is not None:
         return printed.born_on == person.born_on
     if printed.class_name and person.class_name:
-        return _plain(printed.class_name) + _digits(printed.class_name) == _plain(person.class_name) + _digits(
-            person.class_name
-        )
+        return _plain(printed.class_name) == _plain(person.class_name)
     return False
 
 
 def _same_number(one: str, other: str | None) -> bool:
     return other is not None and re.sub(r"\W", "", one).lower() == re.sub(r"\W", "", other).lower()
-
-
-def _digits(text: str) -> str:
-    return "".join(character for character in text if character.isdigit())

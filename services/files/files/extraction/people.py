@@ -1,26 +1,28 @@
 """Find the students that a document names."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from files.domain.finding import Field
 from files.extraction.fields import field_at
 from files.extraction.folding import fold, trim
 from files.extraction.labels import Labelled, find_labelled
-from files.extraction.layout import Row
+from files.extraction.layout import Cell, Row
 
 MAX_NAME_WORDS = 7
 MIN_LETTERS = 3
+SAME_EDGE = 0.03
 _NAME = r"(?P<name>[^\W\d_][\w'\u2019.-]+(?:\s(?:[^\W\d_][\w'\u2019.-]*)){1,5})"
 CERTIFIES = (
     re.compile(
-        r"(?i:grades obtained by|results of|awarded to|presented to|certify that|certifies that|record of|transcript of"
-        rf"|report for|zeugnis f(?:ü|ue)r)\s+{_NAME}"
+        r"(?i:grades obtained by|results of|awarded to|presented to|certify that|certifies that|record of"
+        rf"|transcript (?:of|for)|report (?:card )?for|zeugnis f(?:ü|ue)r):?\s+{_NAME}"
     ),
     re.compile(
         rf"(?i:\bque)\s+(?:el alumno |la alumna |D\.\s?|Dña\.\s?|D\.ª\s?)?{_NAME}(?=\s+(?:ha|con|nacid|curs|obtuvo))"
     ),
     re.compile(rf"(?i:alumno|alumna|estudiante)\s+(?:D\.\s?|Dña\.\s?)?{_NAME}(?=\s+(?:ha|con|nacid|curs|obtuvo|,))"),
+    re.compile(rf"(?:D\.\s?/\s?Dña\.|Dña\.|D\.|Don|Doña)\s+{_NAME}(?=,?\s+(?:con|ha|nacid|alumn|matricul))"),
 )
 STOP = re.compile(
     r"\s(?:ha|has|have|with|con|born|nacido|nacida|obtained|for|in|class|grade|year|id|no|klasse|classe|clase|curso|geboren|ne|nee)\b.*$",
@@ -38,12 +40,12 @@ def students_in(rows: list[Row]) -> list[Field]:
     return list(found.values())
 
 
-def student_of(rows: list[Row]) -> Field | None:
-    """Return the student of a transcript or report: behind a label, in a sentence, or a name on its own in the head."""
+def student_of(rows: list[Row], taken: Collection[str] = ()) -> Field | None:
+    """Return the student of a report, behind a label or in a sentence. Texts that are `taken` are no names."""
     labelled = students_in(rows)
     if labelled and labelled[0].confidence >= 0.8:  # noqa: PLR2004
         return labelled[0]
-    sentence = next(_in_sentence(rows), None)
+    sentence = next((field for field in _in_sentence(rows) if field.value not in taken), None)
     if sentence is not None:
         return sentence
     named = next((hit for hit in find_labelled(rows, "person_name") if looks_like_a_name(hit.text)), None)
@@ -66,7 +68,7 @@ def looks_like_a_name(text: str) -> bool:
 
 def clean_name(text: str) -> str:
     """Remove what follows a name: a class, a number, a birthday."""
-    name = re.split(r"\s*[(|;\d]|\s[-–]\s", text)[0]
+    name = re.split(r"\s*[(|;]|\s[-–]\s|\s+(?!\d{3,6}$)\d", text)[0]
     return trim(STOP.sub("", name)).strip(" ,")
 
 
@@ -92,10 +94,22 @@ def clean_name_list(text: str) -> str:
 
 
 def _in_sentence(rows: list[Row]) -> Iterator[Field]:
-    for row in rows:
-        for pattern in CERTIFIES:
-            match = pattern.search(row.text)
-            if match is not None:
-                name = clean_name(match["name"])
-                if looks_like_a_name(name):
-                    yield field_at(name, row.whole.part(*match.span("name")), 0.9)
+    """Yield the names of sentences such as "certifies the grades obtained by …", also over a line's end."""
+    for number, row in enumerate(rows):
+        for cell in dict.fromkeys((row.whole, *row.cells)):
+            below = _cell_below(rows, number, cell) if cell in row.cells else None
+            joined = cell if below is None else Cell((*cell.tokens, *below.tokens))
+            for pattern in CERTIFIES:
+                match = pattern.search(joined.text)
+                if match is not None and looks_like_a_name(name := clean_name(match["name"])):
+                    start = match.start("name")
+                    yield field_at(name, joined.part(start, start + len(name)), 0.9)
+
+
+def _cell_below(rows: list[Row], number: int, cell: Cell) -> Cell | None:
+    """Return the cell that continues a text on the next line: it starts at the same left edge."""
+    for row in rows[number + 1 : number + 4]:
+        for other in row.cells:
+            if other.page == cell.page and abs(other.box.x0 - cell.box.x0) < SAME_EDGE:
+                return other
+    return None

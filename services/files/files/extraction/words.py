@@ -15,5 +15,7 @@ def words(name: str) -> frozenset[str]:
 
 @cache
 def pattern(name: str) -> re.Pattern[str]:
-    """Return a pattern that finds a word of a list in folded text."""
-    return re.compile(r"\b(?:" + "|".join(map(re.escape, sorted(words(name)))) + r")\b")
+    """Return a pattern that finds a word of a list in folded text. "-schule" also ends a longer word."""
+    ends = [re.escape(word[1:]) for word in sorted(words(name)) if word.startswith("-")]
+    whole = [re.escape(word) for word in sorted(words(name)) if not word.startswith("-")]
+    return re.compile(rf"\b(?:{'|'.join([*whole, *(rf'[a-z]+{end}' for end in ends)])})\b")

@@ -81,7 +81,7 @@ INSERT INTO account_name (name, person_id) VALUES (%(name)s, %(person)s)
 ON CONFLICT (name) DO UPDATE SET name = excluded.name WHERE account_name.person_id = excluded.person_id RETURNING name
 """
 # Link a Firebase user to a person.
-LINK_FIREBASE_USER = """
+UPDATE_FIREBASE_USER = """
 INSERT INTO account (person_id, firebase_uid) VALUES (%(person)s, %(uid)s)
 ON CONFLICT (person_id) DO UPDATE SET firebase_uid = excluded.firebase_uid, changed_at = clock_timestamp()
 """
@@ -157,7 +157,7 @@ async def link(tx: UnitOfWork, person: UUID, uid: str) -> None:
     """Let a Firebase user sign in as this person."""
     if await tx.row(FIND_LINKED_PERSON, {"person": person, "uid": uid}) is not None:
         raise Problem(409, "conflict", "This Firebase user is linked to another person.")
-    await tx.execute(LINK_FIREBASE_USER, {"person": person, "uid": uid})
+    await tx.execute(UPDATE_FIREBASE_USER, {"person": person, "uid": uid})
 
 
 async def add_administrator(tx: UnitOfWork, given_name: str, family_name: str, days: float) -> dict[str, Any]:

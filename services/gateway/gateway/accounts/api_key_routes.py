@@ -116,7 +116,7 @@ async def change_key(
         if before.revoked_at is not None:
             raise Problem(409, "too_late", "The key is revoked.", state="revoked")
         wanted = {"name": before.name, "expires_at": before.expires_at} | body.model_dump(exclude_unset=True)
-        await tx.execute(api_keys.CHANGE, {"id": key_id, **wanted, "name": wanted["name"] or before.name})
+        await tx.execute(api_keys.UPDATE_KEY, {"id": key_id, **wanted, "name": wanted["name"] or before.name})
         changed = await _key(tx, key_id)
     keys.forget(key_id)
     response.headers["ETag"] = etag(changed.version)
@@ -128,7 +128,7 @@ async def revoke_key(key_id: UUID, caller: CurrentCaller, rows: Rows, keys: ApiK
     """Revoke a key, at once here and within seconds on other gateways. Revoking again changes nothing."""
     async with seen_by(rows, caller) as tx:
         await _key(tx, key_id)
-        await tx.execute(api_keys.REVOKE, {"id": key_id})
+        await tx.execute(api_keys.REVOKE_KEY, {"id": key_id})
     keys.forget(key_id)
     return Response(status_code=204)
 

@@ -15,19 +15,22 @@ REMEMBERED_SECONDS = 5.0
 """How long a gateway may go on taking a key that was revoked on another one."""
 MOST_REMEMBERED = 10_000
 
-ADD = """
+# Add a key.
+INSERT_KEY = """
 INSERT INTO api_key (key_id, school_id, name, role, scopes, hash, hint, created_by, expires_at)
 VALUES (%(id)s, %(school)s, %(name)s, %(role)s, %(scopes)s, %(hash)s, %(hint)s, %(by)s, %(expires_at)s)
 """
-CHANGE = """
+# Change name and expiry of a key.
+UPDATE_KEY = """
 UPDATE api_key SET name = %(name)s, expires_at = %(expires_at)s, version = version + 1 WHERE key_id = %(id)s
 """
-REVOKE = """
+# Revoke a key; returns its id if it was not revoked.
+REVOKE_KEY = """
 UPDATE api_key SET revoked_at = clock_timestamp(), version = version + 1
 WHERE key_id = %(id)s AND revoked_at IS NULL RETURNING key_id
 """
-# Noted at most once a minute, in the statement that looks the key up.
-FIND = """
+# Find a valid key, and note its use, at most once a minute.
+FIND_KEY = """
 WITH found AS (
     SELECT key_id, school_id, role, scopes, last_used_at FROM api_key
     WHERE hash = %(hash)s AND revoked_at IS NULL AND coalesce(expires_at > clock_timestamp(), true)
@@ -47,7 +50,7 @@ def digest(secret: str) -> bytes:
 async def add(tx: UnitOfWork, values: dict[str, Any]) -> str:
     """Add a key; its secret, which is shown once."""
     secret = API_KEY_PREFIX + secrets.token_urlsafe(32)
-    await tx.execute(ADD, values | {"hash": digest(secret), "hint": secret[-4:]})
+    await tx.execute(INSERT_KEY, values | {"hash": digest(secret), "hint": secret[-4:]})
     return secret
 
 
@@ -64,7 +67,7 @@ class Keys:
         until, row = self._known.get(hashed, (0.0, None))
         if row is None or until < time.monotonic():
             async with self._rows.database.worker() as connection:
-                row = await (await connection.execute(FIND, {"hash": hashed})).fetchone()
+                row = await (await connection.execute(FIND_KEY, {"hash": hashed})).fetchone()
             if row is None:
                 self._known.pop(hashed, None)
                 raise Problem(401, "unauthenticated", "The API key is unknown, revoked or expired.")

@@ -17,13 +17,14 @@ PATIENCE_SECONDS = 5.0
 
 Password = Annotated[str, StringConstraints(min_length=10, max_length=200)]
 
-WAIT = """
+# Select the seconds until a name may be tried again.
+SELECT_WAIT = """
 SELECT extract(epoch FROM blocked_until - clock_timestamp())::float8 AS wait FROM sign_in_failure
 WHERE name_hash = %(name)s AND blocked_until > clock_timestamp()
 """
-# Every attempt counts as a failure until it has succeeded, so that a hundred at once are no more than one
-# after another. Each after the free ones doubles the wait; a day without an attempt forgets them.
-ATTEMPT = """
+# Count an attempt as a failure until it has succeeded, so that a hundred at once are no more than one after another.
+# Each after the free ones doubles the wait; a day without an attempt resets it.
+COUNT_ATTEMPT = """
 INSERT INTO sign_in_failure AS f (name_hash, failures, blocked_until) VALUES (%(name)s, 1, '-infinity')
 ON CONFLICT (name_hash) DO UPDATE SET last_at = clock_timestamp(),
     failures = CASE WHEN f.last_at < clock_timestamp() - interval '1 day' THEN 1 ELSE f.failures + 1 END,
@@ -33,8 +34,10 @@ ON CONFLICT (name_hash) DO UPDATE SET last_at = clock_timestamp(),
 WHERE f.blocked_until <= clock_timestamp()
 RETURNING failures
 """
-SUCCEEDED = "DELETE FROM sign_in_failure WHERE name_hash = %(name)s"
-FORGET = "DELETE FROM sign_in_failure WHERE last_at < clock_timestamp() - interval '1 day'"
+# Reset the count of a name.
+DELETE_FAILURES = "DELETE FROM sign_in_failure WHERE name_hash = %(name)s"
+# Delete counts that are a day old.
+DELETE_OLD_FAILURES = "DELETE FROM sign_in_failure WHERE last_at < clock_timestamp() - interval '1 day'"
 
 
 class Passwords:
@@ -80,21 +83,21 @@ class Failures:
     async def attempt(self, name: str) -> None:
         """Note that a password is about to be tried; 429 while the name has to wait."""
         async with self._rows.begin() as tx:
-            if await tx.row(ATTEMPT, {"name": _hash(name), **self._limits}) is not None:
+            if await tx.row(COUNT_ATTEMPT, {"name": _hash(name), **self._limits}) is not None:
                 return
-            row = await tx.row(WAIT, {"name": _hash(name)})
+            row = await tx.row(SELECT_WAIT, {"name": _hash(name)})
         raise Problem(429, "rate_limited", headers={"Retry-After": str(int(row["wait"] if row else 0) + 1)})
 
     async def succeeded(self, name: str) -> None:
         """Reset the count of a name."""
         async with self._rows.begin() as tx:
-            await tx.execute(SUCCEEDED, {"name": _hash(name)})
+            await tx.execute(DELETE_FAILURES, {"name": _hash(name)})
 
 
 async def forget_failures(rows: UnitOfWorkFactory) -> None:
     """Delete counts that are a day old."""
     async with rows.begin() as tx:
-        await tx.execute(FORGET)
+        await tx.execute(DELETE_OLD_FAILURES)
 
 
 def _hash(name: str) -> bytes:

@@ -12,11 +12,13 @@ from gateway.problems import Problem
 from shared.http.tokens import Claims, Signer
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
-OPEN = """
+# Add a refresh token.
+OPEN_SESSION = """
 INSERT INTO refresh_token (hash, family, person_id, role, school_id, expires_at)
 VALUES (%(hash)s, %(family)s, %(person)s, %(role)s, %(school)s, clock_timestamp() + make_interval(secs => %(seconds)s))
 """
-USE = """
+# Use a valid refresh token once; returns whose it is.
+RENEW_SESSION = """
 UPDATE refresh_token SET used_at = clock_timestamp()
 WHERE hash = %(hash)s AND used_at IS NULL AND revoked_at IS NULL AND expires_at > clock_timestamp()
 RETURNING family, person_id, role, school_id
@@ -27,14 +29,17 @@ UPDATE refresh_token SET revoked_at = clock_timestamp() WHERE revoked_at IS NULL
     SELECT family FROM refresh_token WHERE hash = %(hash)s AND used_at IS NOT NULL
 ) RETURNING person_id
 """
-END = """
+# End the session of a token; returns its person.
+REVOKE_FAMILY = """
 UPDATE refresh_token SET revoked_at = clock_timestamp()
 WHERE revoked_at IS NULL AND family IN (SELECT family FROM refresh_token WHERE hash = %(hash)s) RETURNING person_id
 """
-END_ALL = """
+# End all sessions of a person.
+REVOKE_ALL = """
 UPDATE refresh_token SET revoked_at = clock_timestamp() WHERE person_id = %(person)s AND revoked_at IS NULL
 """
-FORGET = "DELETE FROM refresh_token WHERE expires_at < clock_timestamp() - interval '30 days'"
+# Delete tokens that expired a month ago.
+DELETE_EXPIRED = "DELETE FROM refresh_token WHERE expires_at < clock_timestamp() - interval '30 days'"
 
 
 class RefreshTokenReused(Problem):
@@ -87,7 +92,7 @@ class Sessions:
         token = secrets.token_urlsafe(32)
         values = {"hash": digest(token), "family": family or uuid4(), "person": person, "role": as_what["role"]}
         seconds = self._refresh.total_seconds()
-        await tx.execute(OPEN, values | {"school": as_what["school_id"], "seconds": seconds})
+        await tx.execute(OPEN_SESSION, values | {"school": as_what["school_id"], "seconds": seconds})
         claims = Claims(person=person, role=as_what["role"], school=as_what["school_id"])
         return {
             "access_token": self._signer.sign(claims, self._access),
@@ -103,7 +108,7 @@ class Sessions:
     async def renew(self, token: str, wish: SessionRequest) -> dict[str, Any]:
         """Renew both tokens, in another role if asked; 401 when expired. A used token ends its whole session."""
         async with self._rows.begin() as tx:
-            row = await tx.row(USE, {"hash": digest(token)})
+            row = await tx.row(RENEW_SESSION, {"hash": digest(token)})
             if row is not None:
                 same = SessionRequest(row["school_id"], row["role"])
                 return await self.open(tx, row["person_id"], same if wish == SessionRequest() else wish, row["family"])
@@ -115,15 +120,15 @@ class Sessions:
     async def end(self, token: str) -> None:
         """Sign out: the family ends; an access token goes on until its minutes are over."""
         async with self._rows.begin() as tx:
-            await tx.execute(END, {"hash": digest(token)})
+            await tx.execute(REVOKE_FAMILY, {"hash": digest(token)})
 
 
 async def end_all(tx: UnitOfWork, person: UUID) -> None:
     """End every session of a person: their password has changed."""
-    await tx.execute(END_ALL, {"person": person})
+    await tx.execute(REVOKE_ALL, {"person": person})
 
 
 async def forget_sessions(rows: UnitOfWorkFactory) -> None:
     """Drop tokens that have long been over."""
     async with rows.begin() as tx:
-        await tx.execute(FORGET)
+        await tx.execute(DELETE_EXPIRED)

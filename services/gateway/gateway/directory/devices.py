@@ -9,26 +9,30 @@ from gateway.problems import Problem
 from shared.events import DeviceInvalidated
 from shared.transactions.unit_of_work import UnitOfWork
 
-OWNERS = """
+# Select people by id or sourcedId.
+SELECT_OWNERS = """
 SELECT person_id, sourced_id FROM person
 WHERE person_id = ANY(%(ids)s::uuid[]) OR sourced_id = ANY(%(sourced)s::text[])
 """
 # New tokens are written before the owners are read: a transaction that registers one at the same moment waits here,
 # then sees its first owner and emits their state too. The order of tokens prevents deadlocks.
-APPEAR = """
+INSERT_TOKENS = """
 INSERT INTO device (person_id, token, fid, platform)
 SELECT person_id, token, fid, platform FROM jsonb_to_recordset(%(rows)s)
     AS r(person_id uuid, token text, fid text, platform text)
 ORDER BY token ON CONFLICT DO NOTHING
 """
-LOSERS = "SELECT person_id FROM device WHERE token = ANY(%(tokens)s) ORDER BY token FOR UPDATE"
-REGISTER = """
+# Lock tokens, and select their present owners.
+LOCK_TOKENS = "SELECT person_id FROM device WHERE token = ANY(%(tokens)s) ORDER BY token FOR UPDATE"
+# Give the tokens to their new owners.
+UPDATE_TOKENS = """
 UPDATE device d SET person_id = r.person_id, fid = r.fid, platform = r.platform, registered_at = clock_timestamp()
 FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, token text, fid text, platform text) WHERE d.token = r.token
 """
 # Devices of one person at most: each is called for every notification.
 MOST = 20
-OLDEST = """
+# Delete the oldest devices of people who have more than the limit.
+DELETE_OLDEST = """
 DELETE FROM device WHERE token IN (
     SELECT token FROM (
         SELECT token, row_number() OVER (PARTITION BY person_id ORDER BY registered_at DESC, token) AS nth
@@ -36,10 +40,11 @@ DELETE FROM device WHERE token IN (
     WHERE nth > %(most)s)
 """
 
-REMOVE = "DELETE FROM device WHERE token = %(token)s AND person_id = %(person)s RETURNING token"
+# Delete a device of a person; returns its token.
+DELETE_DEVICE = "DELETE FROM device WHERE token = %(token)s AND person_id = %(person)s RETURNING token"
 
 # Delete a token that the provider no longer knows. A token that was registered after the attempt stays.
-DEAD = """
+DELETE_DEAD = """
 DELETE FROM device WHERE person_id = %(person)s AND registered_at <= %(attempted)s
   AND encode(sha256(convert_to(token, 'UTF8')), 'hex') = %(token)s
 RETURNING token
@@ -48,7 +53,7 @@ RETURNING token
 
 async def owners(tx: UnitOfWork, named: Sequence[tuple[UUID | None, str | None]]) -> list[UUID]:
     """Return the named people, in order; 422 lists those who are unknown."""
-    found = await tx.rows(OWNERS, {"ids": [i for i, _ in named if i], "sourced": [s for _, s in named if s]})
+    found = await tx.rows(SELECT_OWNERS, {"ids": [i for i, _ in named if i], "sourced": [s for _, s in named if s]})
     by_name = {row["sourced_id"]: row["person_id"] for row in found}
     by_name |= {row["person_id"]: row["person_id"] for row in found}
     unknown = sorted({str(i or s) for i, s in named if (i or s) not in by_name})
@@ -64,10 +69,10 @@ async def register(tx: UnitOfWork, people: Sequence[UUID], devices: Sequence[dic
     """
     last = {device["token"]: device | {"person_id": p} for p, device in zip(people, devices, strict=True)}
     rows = publish.rows(list(last.values()))
-    await tx.execute(APPEAR, rows)
-    lost = await tx.rows(LOSERS, {"tokens": list(last)})
-    await tx.execute(REGISTER, rows)
-    await tx.execute(OLDEST, {"people": list(people), "most": MOST})
+    await tx.execute(INSERT_TOKENS, rows)
+    lost = await tx.rows(LOCK_TOKENS, {"tokens": list(last)})
+    await tx.execute(UPDATE_TOKENS, rows)
+    await tx.execute(DELETE_OLDEST, {"people": list(people), "most": MOST})
     touched = sorted({*people, *(row["person_id"] for row in lost)})
     await publish.bump_people(tx, touched)
     await publish.emit_states(tx, people=touched)
@@ -77,7 +82,7 @@ async def register(tx: UnitOfWork, people: Sequence[UUID], devices: Sequence[dic
 async def remove(tx: UnitOfWork, person: UUID, token: str) -> None:
     """Forget a device of a person; 404 when they have none with this token."""
     await publish.bump_people(tx, [person])
-    if await tx.row(REMOVE, {"person": person, "token": token}) is None:
+    if await tx.row(DELETE_DEVICE, {"person": person, "token": token}) is None:
         raise Problem(404, "not_found")
     await publish.emit_states(tx, people=[person])
 
@@ -86,5 +91,5 @@ async def forget(event: DeviceInvalidated, tx: UnitOfWork) -> None:
     """Forget a device whose token the push provider no longer knows, unless it has been registered since."""
     await publish.bump_people(tx, [event.person_id])
     values = {"person": event.person_id, "token": event.token_sha256, "attempted": event.attempted_at}
-    if await tx.row(DEAD, values) is not None:
+    if await tx.row(DELETE_DEAD, values) is not None:
         await publish.emit_states(tx, people=[event.person_id])

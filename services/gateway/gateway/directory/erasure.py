@@ -12,12 +12,13 @@ from shared.persistence.encryption import ERASE_KEY
 from shared.transactions.unit_of_work import UnitOfWork
 
 # The roster's id may identify the person. Its hash stays, so that the next roster does not bring the person back.
-BLANK = """
+BLANK_PERSON = """
 UPDATE person SET sourced_id = %(sourced_id)s, given_name = '', family_name = '', language = NULL, timezone = NULL,
     quiet_starts = NULL, quiet_ends = NULL, active = false, digest = NULL, erased_at = clock_timestamp()
 WHERE person_id = %(person)s
 """
-FORGET = (
+# Delete accounts, addresses and preferences of a person, and end their places at schools.
+DELETE_OF_PERSON = (
     "DELETE FROM refresh_token WHERE person_id = %(person)s",
     "DELETE FROM invitation WHERE person_id = %(person)s",
     "DELETE FROM administrator WHERE person_id = %(person)s",
@@ -39,27 +40,29 @@ WHERE student_id = %(person)s
 BLANK_OUTBOX = """
 UPDATE outbox SET data = (data::jsonb - %(personal)s::text[])::text WHERE sealed_for = %(person)s
 """
-STUDENTS = """
+# Make the person inactive as a student; returns their schools.
+UPDATE_STUDENTS = """
 UPDATE student SET active = false, digest = NULL, version = version + 1 WHERE student_id = %(person)s
 RETURNING school_id, student_id
 """
-SOURCED_ID = "SELECT sourced_id FROM person WHERE person_id = %(person)s"
+# Select the sourcedId of a person.
+SELECT_SOURCED_ID = "SELECT sourced_id FROM person WHERE person_id = %(person)s"
 
 
 async def erase(tx: UnitOfWork, person: UUID, personal: list[str]) -> None:
     """Erase a person for good; `personal` names the fields that events seal. 404 for an unknown person."""
     await people.lock(tx, person, None)
-    row = await tx.row(SOURCED_ID, {"person": person})
+    row = await tx.row(SELECT_SOURCED_ID, {"person": person})
     assert row is not None
     values = {
         "person": person,
         "personal": personal,
         "sourced_id": row["sourced_id"] and erased_mark(row["sourced_id"]),
     }
-    await tx.execute(BLANK, values)
-    for statement in (*FORGET, BLANK_RECORDS, BLANK_OUTBOX):
+    await tx.execute(BLANK_PERSON, values)
+    for statement in (*DELETE_OF_PERSON, BLANK_RECORDS, BLANK_OUTBOX):
         await tx.execute(statement, values)
-    pupils = [(found["school_id"], found["student_id"]) for found in await tx.rows(STUDENTS, values)]
+    pupils = [(found["school_id"], found["student_id"]) for found in await tx.rows(UPDATE_STUDENTS, values)]
     await tx.execute(ERASE_KEY, {"subject": person})
     await publish.bump_people(tx, [person])
     await publish.emit_states(tx, people=[person], students=pupils)

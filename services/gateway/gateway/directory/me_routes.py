@@ -21,7 +21,8 @@ from shared.http.preconditions import IfMatch, etag
 
 router = APIRouter(prefix="/v1", tags=["me"], route_class=GuardedRoute)
 
-PREFERENCES = """
+# Select the choices of a person, who belongs to the given school if one is given.
+SELECT_PREFERENCES = """
 SELECT p.version,
     CASE WHEN p.quiet_starts IS NOT NULL THEN jsonb_build_object('starts', p.quiet_starts, 'ends', p.quiet_ends) END
         AS quiet,
@@ -155,7 +156,7 @@ async def _prefer(
 
 async def _preferences(rows: Rows, person: UUID, school: UUID | None, response: Response) -> Preferences:
     async with rows.begin() as tx:
-        row = await tx.row(PREFERENCES, {"person": person, "school": school})
+        row = await tx.row(SELECT_PREFERENCES, {"person": person, "school": school})
     if row is None:
         raise Problem(404, "not_found")
     response.headers["ETag"] = etag(row["version"])

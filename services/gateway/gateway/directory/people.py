@@ -11,14 +11,15 @@ from gateway.problems import Problem
 from shared.http.preconditions import check_version
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
-ADD = """
+# Add a person; returns the id unless the sourcedId is used.
+INSERT_PERSON = """
 INSERT INTO person (person_id, sourced_id, given_name, family_name, language, timezone, quiet_starts, quiet_ends)
 VALUES (%(person_id)s, %(sourced_id)s, %(given_name)s, %(family_name)s, %(language)s, %(timezone)s, %(quiet_starts)s,
         %(quiet_ends)s)
 ON CONFLICT DO NOTHING RETURNING person_id
 """
 # Lock a person for a change by a school: one of its people, or one who has left it and belongs to no other school.
-LOCK = """
+LOCK_PERSON = """
 SELECT p.version, p.erased_at FROM person p WHERE p.person_id = %(person)s
   AND (%(school)s::uuid IS NULL OR EXISTS (
       SELECT FROM membership m WHERE m.person_id = p.person_id AND m.school_id = %(school)s
@@ -27,21 +28,24 @@ SELECT p.version, p.erased_at FROM person p WHERE p.person_id = %(person)s
 FOR NO KEY UPDATE
 """
 FIELDS = ("given_name", "family_name", "language", "timezone", "active", "quiet_starts", "quiet_ends")
-SCHOOL = "SELECT FROM school WHERE school_id = %(school)s"
+# Ask whether a school exists.
+SELECT_SCHOOL = "SELECT FROM school WHERE school_id = %(school)s"
 
-JOIN = """
+# Add memberships, or change their days and grades.
+UPSERT_MEMBERSHIPS = """
 INSERT INTO membership AS m (person_id, school_id, role, grade, starts, ends)
 SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, school_id uuid, role text, grade text, starts date,
                                                 ends date)
 ON CONFLICT (person_id, school_id, role) DO UPDATE SET grade = excluded.grade, starts = excluded.starts,
     ends = excluded.ends
 """
-LEAVE = """
+# End a membership today; returns the person if there was one.
+END_MEMBERSHIP = """
 UPDATE current_membership SET ends = school_today(school_id)
 WHERE person_id = %(person)s AND school_id = %(school)s AND role = %(role)s RETURNING person_id
 """
 # A student is one as long as there is a current membership that says so.
-STUDENT = """
+UPSERT_STUDENTS = """
 INSERT INTO student AS s (school_id, student_id, grade, active)
 SELECT m.school_id, m.person_id, m.grade, p.active AND is_current(m.ends, m.school_id)
 FROM membership m JOIN person p USING (person_id)
@@ -52,8 +56,8 @@ ON CONFLICT (school_id, student_id) DO UPDATE SET grade = excluded.grade, active
 WHERE (s.grade, s.active) IS DISTINCT FROM (excluded.grade, excluded.active)
 RETURNING school_id, student_id
 """
-# Looked for within a fortnight, by which time some gateway has been up; the rest of history is not read again.
-LAPSED = """
+# End students whose membership is over. It looks back a fortnight, within which some gateway has run.
+END_LAPSED_STUDENTS = """
 WITH over AS (
     SELECT s.school_id, s.student_id FROM membership m
     JOIN student s ON (s.school_id, s.student_id) = (m.school_id, m.person_id)
@@ -65,13 +69,17 @@ UPDATE student s SET active = false, version = s.version + 1 FROM over o
 WHERE (s.school_id, s.student_id) = (o.school_id, o.student_id) RETURNING s.school_id, s.student_id
 """
 AT_ONCE = 500
-DROP_CONTACTS = "DELETE FROM contact WHERE person_id = %(person)s"
-CONTACTS = """
+# Delete all addresses of a person.
+DELETE_CONTACTS = "DELETE FROM contact WHERE person_id = %(person)s"
+# Add addresses of people.
+INSERT_CONTACTS = """
 INSERT INTO contact (person_id, kind, address)
 SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, kind text, address text) ON CONFLICT DO NOTHING
 """
-DROP_PREFERENCES = "DELETE FROM preference WHERE person_id = %(person)s"
-PREFERENCES = """
+# Delete all preferences of a person.
+DELETE_PREFERENCES = "DELETE FROM preference WHERE person_id = %(person)s"
+# Add preferences of people.
+INSERT_PREFERENCES = """
 INSERT INTO preference (person_id, kind, channel, wanted)
 SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, kind text, channel text, wanted boolean)
 """
@@ -79,7 +87,7 @@ SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, kind text, chann
 
 async def lock(tx: UnitOfWork, person: UUID, school: UUID | None, expected: int | None = None) -> None:
     """Lock a person of a school (None: of any) until the commit; 404, 412."""
-    row = await tx.row(LOCK, {"person": person, "school": school})
+    row = await tx.row(LOCK_PERSON, {"person": person, "school": school})
     if row is None or row["erased_at"] is not None:
         raise Problem(404, "not_found")
     check_version(expected, row["version"])
@@ -94,12 +102,14 @@ async def add(
     contacts: Sequence[Mapping[str, Any]],
 ) -> None:
     """Add a person to a school; 409 when another person has the sourcedId."""
-    if await tx.row(SCHOOL, {"school": school}) is None:
+    if await tx.row(SELECT_SCHOOL, {"school": school}) is None:
         raise Problem(404, "unknown_school")
-    if await tx.row(ADD, {"person_id": person, **facts}) is None:
+    if await tx.row(INSERT_PERSON, {"person_id": person, **facts}) is None:
         raise Problem(409, "conflict", "Another person has this sourced_id.")
-    await tx.execute(JOIN, publish.rows([{"person_id": person, "school_id": school, **m} for m in memberships]))
-    await tx.execute(CONTACTS, publish.rows([{"person_id": person, **contact} for contact in contacts]))
+    await tx.execute(
+        UPSERT_MEMBERSHIPS, publish.rows([{"person_id": person, "school_id": school, **m} for m in memberships])
+    )
+    await tx.execute(INSERT_CONTACTS, publish.rows([{"person_id": person, **contact} for contact in contacts]))
     await _publish(tx, person, await _students(tx, person, school), bump=False)
 
 
@@ -120,16 +130,16 @@ async def change(
 async def join(tx: UnitOfWork, person: UUID, school: UUID, expected: int | None, membership: Mapping[str, Any]) -> None:
     """Give a person a role at a school, or change its first and last day."""
     await lock(tx, person, None, expected)
-    if await tx.row(SCHOOL, {"school": school}) is None:
+    if await tx.row(SELECT_SCHOOL, {"school": school}) is None:
         raise Problem(404, "unknown_school")
-    await tx.execute(JOIN, publish.rows([{"person_id": person, "school_id": school, **membership}]))
+    await tx.execute(UPSERT_MEMBERSHIPS, publish.rows([{"person_id": person, "school_id": school, **membership}]))
     await _publish(tx, person, await _students(tx, person, school))
 
 
 async def leave(tx: UnitOfWork, person: UUID, school: UUID, expected: int | None, role: str) -> None:
     """End a membership today; 404 when there is none that goes on."""
     await lock(tx, person, school, expected)
-    if await tx.row(LEAVE, {"person": person, "school": school, "role": role}) is None:
+    if await tx.row(END_MEMBERSHIP, {"person": person, "school": school, "role": role}) is None:
         raise Problem(404, "not_found")
     await _publish(tx, person, await _students(tx, person, school))
 
@@ -139,7 +149,7 @@ async def end_lapsed(transactions: UnitOfWorkFactory) -> None:
     ended = AT_ONCE
     while ended == AT_ONCE:
         async with transactions.begin() as tx:
-            rows = await tx.rows(LAPSED, {"limit": AT_ONCE})
+            rows = await tx.rows(END_LAPSED_STUDENTS, {"limit": AT_ONCE})
             await publish.emit_states(tx, students=[(row["school_id"], row["student_id"]) for row in rows])
         ended = len(rows)
 
@@ -149,8 +159,8 @@ async def replace_contacts(
 ) -> None:
     """Replace all addresses of a person."""
     await lock(tx, person, school, expected)
-    await tx.execute(DROP_CONTACTS, {"person": person})
-    await tx.execute(CONTACTS, publish.rows([{"person_id": person, **contact} for contact in contacts]))
+    await tx.execute(DELETE_CONTACTS, {"person": person})
+    await tx.execute(INSERT_CONTACTS, publish.rows([{"person_id": person, **contact} for contact in contacts]))
     await _publish(tx, person)
 
 
@@ -169,8 +179,8 @@ async def prefer(
             {"person_id": person, "kind": kind, "channel": channel, "wanted": wanted}
             for (kind, channel), wanted in choices.items()
         ]
-        await tx.execute(DROP_PREFERENCES, {"person": person})
-        await tx.execute(PREFERENCES, publish.rows(rows))
+        await tx.execute(DELETE_PREFERENCES, {"person": person})
+        await tx.execute(INSERT_PREFERENCES, publish.rows(rows))
     if quiet is not None:
         query = "UPDATE person SET quiet_starts = %(quiet_starts)s, quiet_ends = %(quiet_ends)s WHERE person_id = %(p)s"
         await tx.execute(query, {"p": person, **quiet})
@@ -178,7 +188,7 @@ async def prefer(
 
 
 async def _students(tx: UnitOfWork, person: UUID, school: UUID | None = None) -> list[tuple[UUID, UUID]]:
-    found = await tx.rows(STUDENT, {"person": person, "school": school})
+    found = await tx.rows(UPSERT_STUDENTS, {"person": person, "school": school})
     return [(row["school_id"], row["student_id"]) for row in found]
 
 

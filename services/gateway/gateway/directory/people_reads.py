@@ -36,7 +36,8 @@ FIND_MEMBERS = Query(
 FIND_BY_SOURCED_ID = Query(Found, showing(Found, PersonRow).where(col(PersonRow.sourced_id) == given("sourced_id")))
 """The person with this sourcedId."""
 
-FIELDS = """
+# Columns of a person in answers.
+PERSON_COLUMNS = """
 p.person_id AS id, p.sourced_id, p.given_name, p.family_name, p.language, p.timezone, p.active, p.version,
 CASE WHEN p.quiet_starts IS NOT NULL THEN jsonb_build_object('starts', p.quiet_starts, 'ends', p.quiet_ends) END
     AS quiet,
@@ -45,9 +46,11 @@ CASE WHEN p.quiet_starts IS NOT NULL THEN jsonb_build_object('starts', p.quiet_s
 (SELECT coalesce(jsonb_agg(to_jsonb(c) - 'person_id' ORDER BY c.kind, c.address), '[]')
    FROM contact c WHERE c.person_id = p.person_id) AS contacts
 """
-SHOW_PEOPLE = f"SELECT {FIELDS} FROM person p WHERE p.person_id = ANY(%(people)s) ORDER BY p.person_id"  # noqa: S608
-SHOW_PERSON = f"""
-SELECT {FIELDS}, (SELECT coalesce(jsonb_agg(to_jsonb(f) - 'person_id' ORDER BY f.kind, f.channel), '[]')
+# Select people for a list.
+SELECT_PEOPLE = f"SELECT {PERSON_COLUMNS} FROM person p WHERE p.person_id = ANY(%(people)s) ORDER BY p.person_id"  # noqa: S608
+# Select one person who is not erased.
+SELECT_PERSON = f"""
+SELECT {PERSON_COLUMNS}, (SELECT coalesce(jsonb_agg(to_jsonb(f) - 'person_id' ORDER BY f.kind, f.channel), '[]')
                     FROM preference f WHERE f.person_id = p.person_id) AS preferences
 FROM person p WHERE p.person_id = %(person)s AND p.erased_at IS NULL
 """  # noqa: S608  # our own column list
@@ -55,9 +58,9 @@ FROM person p WHERE p.person_id = %(person)s AND p.erased_at IS NULL
 
 async def people(tx: UnitOfWork, found: Sequence[Found]) -> list[dict[str, Any]]:
     """Read the fields that a list shows of people, in the order of their ids."""
-    return await tx.rows(SHOW_PEOPLE, {"people": [each.person_id for each in found]})
+    return await tx.rows(SELECT_PEOPLE, {"people": [each.person_id for each in found]})
 
 
 async def person(tx: UnitOfWork, person_id: UUID) -> dict[str, Any] | None:
     """Read all fields of one person; None for one who was erased."""
-    return await tx.row(SHOW_PERSON, {"person": person_id})
+    return await tx.row(SELECT_PERSON, {"person": person_id})

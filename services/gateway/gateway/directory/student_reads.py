@@ -39,7 +39,8 @@ FIND_STUDENTS = Query(
     after=col(StudentRow.student_id) > given("after"),
 )
 """Students of a school, by id."""
-SHOW_STUDENTS = """
+# Select students for answers.
+SELECT_STUDENTS = """
 SELECT s.student_id AS id, p.given_name, p.family_name, s.grade, s.active, s.version,
     array(SELECT e.class_id FROM current_enrolment e
            WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student'
@@ -54,4 +55,4 @@ WHERE s.school_id = %(school)s AND s.student_id = ANY(%(students)s) ORDER BY s.s
 
 async def students(tx: UnitOfWork, school: UUID, found: Sequence[Found]) -> list[dict[str, Any]]:
     """Read the fields of students, in the order of their ids."""
-    return await tx.rows(SHOW_STUDENTS, {"school": school, "students": [each.student_id for each in found]})
+    return await tx.rows(SELECT_STUDENTS, {"school": school, "students": [each.student_id for each in found]})

@@ -9,21 +9,25 @@ from gateway.problems import Problem
 from shared.http.preconditions import check_version
 from shared.transactions.unit_of_work import UnitOfWork
 
-LOCK = """
+# Lock a student.
+LOCK_STUDENT = """
 SELECT version FROM student WHERE school_id = %(school)s AND student_id = %(student)s FOR NO KEY UPDATE
 """
-MEMBERS = """
+# Select which people belong to a school today.
+SELECT_MEMBERS = """
 SELECT DISTINCT person_id FROM current_membership WHERE school_id = %(school)s AND person_id = ANY(%(people)s)
 """
-DROP_GUARDIANS = "DELETE FROM guardianship WHERE school_id = %(school)s AND student_id = %(student)s"
-GUARDIANS = """
+# Delete all guardians of a student.
+DELETE_GUARDIANS = "DELETE FROM guardianship WHERE school_id = %(school)s AND student_id = %(student)s"
+# Add guardians of a student.
+INSERT_GUARDIANS = """
 INSERT INTO guardianship (school_id, student_id, guardian_id, relationship, rank, custody, billing, emergency)
 SELECT %(school)s, %(student)s, person_id, relationship, rank, custody, billing, emergency
 FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, relationship text, rank smallint, custody boolean,
                                        billing boolean, emergency boolean)
 """
-# A student's grade stands with the membership as well, for lists of people.
-GRADE = """
+# Set the grade of a student, in the membership too, for lists of people.
+UPDATE_GRADE = """
 WITH member AS (
     UPDATE membership SET grade = %(grade)s
     WHERE person_id = %(student)s AND school_id = %(school)s AND role = 'student'
@@ -34,7 +38,7 @@ UPDATE student SET grade = %(grade)s WHERE school_id = %(school)s AND student_id
 
 async def members(tx: UnitOfWork, school: UUID, people: Sequence[UUID]) -> None:
     """Check that people belong to the school today; 422 lists the others."""
-    found = await tx.rows(MEMBERS, {"school": school, "people": list(people)})
+    found = await tx.rows(SELECT_MEMBERS, {"school": school, "people": list(people)})
     unknown = sorted(set(people) - {row["person_id"] for row in found})
     if unknown:
         raise Problem(422, "unknown_people", people=[str(person) for person in unknown])
@@ -45,7 +49,7 @@ async def regrade(tx: UnitOfWork, school: UUID, student: UUID, expected: int | N
     # The person first: both are published, and people come before students in the order of locks.
     await publish.bump_people(tx, [student])
     await _lock(tx, school, student, expected)
-    await tx.execute(GRADE, {"school": school, "student": student, "grade": grade})
+    await tx.execute(UPDATE_GRADE, {"school": school, "student": student, "grade": grade})
     await publish.bump_students(tx, [(school, student)])
     await publish.emit_states(tx, people=[student], students=[(school, student)])
 
@@ -57,14 +61,14 @@ async def replace_guardians(
     await _lock(tx, school, student, expected)
     await members(tx, school, [guardian["person_id"] for guardian in guardians])
     ids = {"school": school, "student": student}
-    await tx.execute(DROP_GUARDIANS, ids)
-    await tx.execute(GUARDIANS, ids | publish.rows(guardians))
+    await tx.execute(DELETE_GUARDIANS, ids)
+    await tx.execute(INSERT_GUARDIANS, ids | publish.rows(guardians))
     await publish.bump_students(tx, [(school, student)])
     await publish.emit_states(tx, students=[(school, student)])
 
 
 async def _lock(tx: UnitOfWork, school: UUID, student: UUID, expected: int | None) -> None:
-    row = await tx.row(LOCK, {"school": school, "student": student})
+    row = await tx.row(LOCK_STUDENT, {"school": school, "student": student})
     if row is None:
         raise Problem(404, "not_found")
     check_version(expected, row["version"])

@@ -4,6 +4,7 @@ It takes only rows whose lease has expired, and marks them in a commit of its ow
 their sender cannot mark them as stored. A kill in between is repeated by the next run.
 """
 
+import datetime as dt
 from uuid import UUID
 
 import structlog
@@ -16,6 +17,7 @@ from shared.transactions.unit_of_work import UnitOfWorkFactory
 log = structlog.get_logger()
 
 AT_ONCE = 100
+UNFINISHED_AFTER = dt.timedelta(days=1)
 # Mark uploads whose sender is gone; returns those and earlier ones that are not removed yet. The pause keeps other
 # replicas away meanwhile.
 MARK_ORPHANS = """
@@ -48,4 +50,12 @@ async def remove_orphans(rows: UnitOfWorkFactory, store: BlobStore) -> int:
         removed += 1
     if removed:
         log.info("upload.orphans_removed", count=removed)
+    return removed
+
+
+async def remove_unfinished(_: UnitOfWorkFactory, store: BlobStore) -> int:
+    """Remove what killed processes have left of blobs a day ago; no upload takes that long. Returns how many."""
+    removed = await store.remove_unfinished(dt.datetime.now(dt.UTC) - UNFINISHED_AFTER)
+    if removed:
+        log.info("blob.unfinished_removed", count=removed)
     return removed

@@ -19,7 +19,8 @@ Rows = Annotated[UnitOfWorkFactory, Depends(Provided(UnitOfWorkFactory))]
 Services = Annotated[ServiceClients, Depends(Provided(ServiceClients))]
 Configured = Annotated[Settings, Depends(Provided(Settings))]
 
-SCHOOL_BY_SOURCED_ID = "SELECT school_id FROM school WHERE sourced_id = %(name)s"
+# Select a school by its sourcedId.
+SELECT_SCHOOL_BY_SOURCED_ID = "SELECT school_id FROM school WHERE sourced_id = %(name)s"
 
 
 async def school_of(rows: UnitOfWorkFactory, caller: Caller, named: str | None) -> UUID:
@@ -28,7 +29,7 @@ async def school_of(rows: UnitOfWorkFactory, caller: Caller, named: str | None) 
         assert caller.school is not None
         if named not in (None, str(caller.school)):
             async with rows.request(caller.school) as tx:
-                row = await tx.row(SCHOOL_BY_SOURCED_ID, {"name": named})
+                row = await tx.row(SELECT_SCHOOL_BY_SOURCED_ID, {"name": named})
             if row is None:
                 raise Problem(404, "unknown_school")
         return caller.school
@@ -40,7 +41,7 @@ async def school_of(rows: UnitOfWorkFactory, caller: Caller, named: str | None) 
         return UUID(named)
     except ValueError:
         async with rows.begin() as tx:
-            row = await tx.row(SCHOOL_BY_SOURCED_ID, {"name": named})
+            row = await tx.row(SELECT_SCHOOL_BY_SOURCED_ID, {"name": named})
         if row is None:
             raise Problem(404, "unknown_school") from None
         found: UUID = row["school_id"]

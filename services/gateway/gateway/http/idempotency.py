@@ -15,17 +15,19 @@ GROUP = UUID(int=0)
 """Stands for the school of a request that is about none: keys of the whole group."""
 
 # The key's row is written first: a concurrent request with the same key waits here and then finds the answer.
-REMEMBER = """
+INSERT_KEY = """
 INSERT INTO idempotency_key (school_id, asker, key, request, answer)
 VALUES (%(school)s, %(asker)s, %(key)s, %(request)s, %(answer)s) ON CONFLICT DO NOTHING RETURNING key
 """
-RECALL = """
+# Select the request and the answer of a key.
+SELECT_KEY = """
 SELECT request, answer FROM idempotency_key
 WHERE school_id = %(school)s AND asker = %(asker)s AND key = %(key)s
 """
 KEPT_DAYS = 7
 AT_ONCE = 10_000
-FORGET = """
+# Delete expired keys, a limited number at once.
+DELETE_EXPIRED_KEYS = """
 DELETE FROM idempotency_key WHERE ctid = ANY (ARRAY (
     SELECT ctid FROM idempotency_key WHERE created_at < clock_timestamp() - make_interval(days => %(days)s)
     LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
@@ -43,9 +45,9 @@ async def answered(
         return None
     asked = digest(request)
     values = {"school": school, "asker": caller.name, "key": key, "request": asked, "answer": Jsonb(answer)}
-    if await tx.row(REMEMBER, values) is not None:
+    if await tx.row(INSERT_KEY, values) is not None:
         return None
-    before = await tx.row(RECALL, values)
+    before = await tx.row(SELECT_KEY, values)
     if before is None or bytes(before["request"]) != asked:
         raise Problem(409, "idempotency_conflict")
     found: dict[str, Any] = before["answer"]
@@ -61,7 +63,7 @@ async def recalled(
     """
     if key is None:
         return None
-    before = await tx.row(RECALL, {"school": school, "asker": caller.name, "key": key})
+    before = await tx.row(SELECT_KEY, {"school": school, "asker": caller.name, "key": key})
     if before is None:
         return None
     if bytes(before["request"]) != digest(request):
@@ -80,4 +82,4 @@ async def forget_keys(rows: UnitOfWorkFactory) -> None:
     forgotten = AT_ONCE
     while forgotten == AT_ONCE:
         async with rows.begin() as tx:
-            forgotten = (await tx.execute(FORGET, {"days": KEPT_DAYS, "limit": AT_ONCE})).rowcount
+            forgotten = (await tx.execute(DELETE_EXPIRED_KEYS, {"days": KEPT_DAYS, "limit": AT_ONCE})).rowcount

@@ -22,13 +22,16 @@ from shared.transactions.unit_of_work import UnitOfWorkFactory
 router = APIRouter(include_in_schema=False)
 pages = Environment(loader=PackageLoader("gateway"), autoescape=True)
 
-FIGURES = """
+# Count schools, people, waiting messages, failures and open tasks.
+COUNT_ALL = """
 SELECT (SELECT count(*) FROM school WHERE active) AS schools, (SELECT count(*) FROM person WHERE active) AS people,
        (SELECT count(*) FROM outbox) AS outbox, (SELECT count(*) FROM failure) AS failures,
        (SELECT count(*) FROM task WHERE state NOT IN ('succeeded', 'failed', 'cancelled')) AS open_tasks
 """
-TASKS = "SELECT task_id, kind, state, done, total, changed_at FROM task ORDER BY task_id DESC LIMIT 12"
-WORKERS = """
+# Select the latest tasks.
+SELECT_LATEST_TASKS = "SELECT task_id, kind, state, done, total, changed_at FROM task ORDER BY task_id DESC LIMIT 12"
+# Select all workers and the seconds since their last heartbeat.
+SELECT_WORKERS = """
 SELECT worker, service, facts, extract(epoch FROM clock_timestamp() - seen_at) AS age FROM worker
 ORDER BY service, worker
 """
@@ -68,9 +71,9 @@ class StatusPage:
             **dict(zip(names, answers, strict=True)),
         }
         async with self._rows.begin() as tx:
-            figures = await tx.row(FIGURES)
-            tasks = await tx.rows(TASKS)
-            workers = await tx.rows(WORKERS)
+            figures = await tx.row(COUNT_ALL)
+            tasks = await tx.rows(SELECT_LATEST_TASKS)
+            workers = await tx.rows(SELECT_WORKERS)
         page = pages.get_template("status.html")
         return page.render(services=services, figures=figures, tasks=tasks, workers=workers)
 

@@ -21,7 +21,8 @@ OVERLAP_MS = 10_000
 """A change may be heard before its row is committed, and clocks differ."""
 MOST_MISSED = 500
 
-MISSED = """
+# Select tasks that changed since an instant, of one school or of all.
+SELECT_MISSED = """
 SELECT task_id AS id, school_id, kind, state, epoch, version,
        jsonb_build_object('done', done, 'total', total) AS progress, result, error, changed_at
 FROM task WHERE changed_at >= %(since)s AND (%(school)s::uuid IS NULL OR school_id = %(school)s)
@@ -70,7 +71,7 @@ async def task_events(
         since = last_event_id - OVERLAP_MS
         moment = dt.datetime.fromtimestamp(max(0, since) / 1000, dt.UTC)
         async with seen_by(rows, caller) as tx:
-            found = await tx.rows(MISSED, {"since": moment, "school": where, "limit": MOST_MISSED + 1})
+            found = await tx.rows(SELECT_MISSED, {"since": moment, "school": where, "limit": MOST_MISSED + 1})
         if len(found) > MOST_MISSED:
             return [encoded("reset", {"reason": "more was missed than this stream repeats"})]
         changes = [encoded("task", row, int(row["changed_at"].timestamp() * 1000)) for row in found]

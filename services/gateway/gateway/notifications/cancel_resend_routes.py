@@ -21,10 +21,12 @@ from shared.http.fields import MailAddress, ReportDetail, ReportedReason, Suppre
 
 router = APIRouter(prefix="/v1", tags=["notifications"], route_class=GuardedRoute)
 
-INTENT = """
+# Select school and requester of a notification.
+SELECT_INTENT = """
 SELECT i.school_id, t.created_by FROM intent i LEFT JOIN task t USING (task_id) WHERE i.notification_id = %(id)s
 """
-VERSION = "SELECT directory_version FROM school WHERE school_id = %(school)s"
+# Select the directory version of a school.
+SELECT_DIRECTORY_VERSION = "SELECT directory_version FROM school WHERE school_id = %(school)s"
 OTHERS = ADMINS | {"staff"}
 """Roles that decide about notifications of other people and of events."""
 
@@ -84,7 +86,7 @@ async def resend(
         request = [f"notifications/{notification_id}/resend", asked]
         # The owner knows a task that it has opened: a repeat, also of a refused request, names the same task.
         answer = await answered(tx, caller, school, idempotency_key, request, answer) or answer
-        found = await tx.row(VERSION, {"school": school})
+        found = await tx.row(SELECT_DIRECTORY_VERSION, {"school": school})
     wanted = asked | answer | {"directory_version": found["directory_version"] if found else 0}
     path = f"/v1/notifications/{notification_id}/resend"
     decided = await owners.send_command("notifier", "POST", path, caller, school, wanted)
@@ -98,7 +100,7 @@ async def _whose(notification_id: UUID, caller: Caller, rows: Rows, owners: Serv
     A notification that was requested here is known at once; one of an event or a schedule is known to its owner.
     """
     async with seen_by(rows, caller) as tx:
-        row = await tx.row(INTENT, {"id": notification_id})
+        row = await tx.row(SELECT_INTENT, {"id": notification_id})
     if row is None:
         if caller.school is None:
             raise Problem(404, "not_found")

@@ -22,7 +22,8 @@ from shared.events.values import Channel, Kind
 router = APIRouter(prefix="/v1", tags=["notifications"], route_class=GuardedRoute)
 
 
-INTENT = "SELECT task_id, school_id FROM intent WHERE notification_id = %(id)s"
+# Select task and school of a notification.
+SELECT_INTENT = "SELECT task_id, school_id FROM intent WHERE notification_id = %(id)s"
 
 
 class NotificationIn(MessageIn, ScheduleInput):
@@ -113,7 +114,7 @@ async def read(
     A step of an escalation was not requested here, so only its owner knows it: a caller of the group names `school`.
     """
     async with seen_by(rows, caller) as tx:
-        intent = await tx.row(INTENT, {"id": notification_id})
+        intent = await tx.row(SELECT_INTENT, {"id": notification_id})
     if intent is None and caller.everywhere and caller.school is None and school is None:
         raise Problem(404, "not_found")
     where = intent["school_id"] if intent else await school_of(rows, caller, school)

@@ -23,6 +23,7 @@ KIND = "import.oneroster"
 LIMITS = TimeLimits(again=True)
 """A roster that takes longer than 24 minutes is continued: rows that are written already are passed over quickly."""
 
+# Add the task of an import.
 INSERT_TASK = """
 INSERT INTO task (task_id, kind, state, created_by) VALUES (%(task_id)s, %(kind)s, 'accepted', %(person)s)
 """
@@ -40,11 +41,14 @@ SELECT p.sourced_id, bool_or(m.role = 'student') AS student, bool_or(m.role = 'g
 FROM person p LEFT JOIN membership m USING (person_id)
 WHERE p.sourced_id IS NOT NULL AND p.active GROUP BY p.sourced_id
 """
+# Select the classes of rosters with their schools.
 SELECT_CLASSES = """
 SELECT c.sourced_id, s.sourced_id AS school FROM school_class c JOIN school s USING (school_id)
 WHERE c.active AND c.sourced_id IS NOT NULL AND s.sourced_id IS NOT NULL
 """
+# Select the terms of rosters.
 SELECT_TERMS = "SELECT DISTINCT sourced_id FROM term WHERE sourced_id IS NOT NULL"
+# Select the marks of erased people.
 SELECT_ERASED = "SELECT sourced_id FROM person WHERE erased_at IS NOT NULL AND sourced_id IS NOT NULL"
 
 Read = Callable[..., Roster]

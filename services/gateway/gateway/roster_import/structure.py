@@ -8,7 +8,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from gateway.directory import publish
-from gateway.directory.schools import BUMP_CALENDAR, OPEN_CALENDAR
+from gateway.directory.schools import BUMP_CALENDAR, INSERT_CALENDARS
 from gateway.roster_import.oneroster import Enrolment, Org, SchoolClass, Status, Term
 from gateway.roster_import.people import digest
 from shared.transactions.unit_of_work import UnitOfWork
@@ -160,7 +160,7 @@ async def terms(
 ) -> int:
     """Write the terms of each school and emit changed calendars; returns how many calendars changed."""
     where = sorted(found)
-    await tx.execute(OPEN_CALENDAR, {"schools": where})
+    await tx.execute(INSERT_CALENDARS, {"schools": where})
     await tx.execute(LOCK_CALENDARS, {"schools": where})
     rows = [
         {

@@ -13,7 +13,9 @@ from gateway.problems import Problem
 from shared.transactions.unit_of_work import UnitOfWork
 
 PART = 1024 * 1024
+# Add a part of an upload.
 INSERT_PART = "INSERT INTO import_part (task_id, number, content) VALUES (%(task)s, %(number)s, %(content)s)"
+# Select a part of an upload.
 SELECT_PART = "SELECT content FROM import_part WHERE task_id = %(task)s AND number = %(number)s"
 # Select an upload of the release before, which is in the job's own row.
 SELECT_WHOLE = "SELECT content FROM import_job WHERE task_id = %(task)s"

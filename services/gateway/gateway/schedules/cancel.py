@@ -10,7 +10,7 @@ from gateway.security.caller import Caller
 from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 # Select the schedule of a notification: the task of a single run has the id of its schedule.
-SCHEDULE = """
+SELECT_SCHEDULE = """
 SELECT s.schedule_id FROM intent i JOIN schedule_intent s ON s.schedule_id = i.task_id
 WHERE i.notification_id = %(id)s
 """
@@ -19,7 +19,7 @@ WHERE i.notification_id = %(id)s
 async def schedule_of(rows: UnitOfWorkFactory, school: UUID, notification_id: UUID) -> UUID | None:
     """Return the schedule whose single run a notification is; None for one that was sent at once."""
     async with rows.request(school) as tx:
-        row = await tx.row(SCHEDULE, {"id": notification_id})
+        row = await tx.row(SELECT_SCHEDULE, {"id": notification_id})
     return row["schedule_id"] if row else None
 
 

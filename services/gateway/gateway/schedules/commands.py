@@ -18,10 +18,12 @@ from shared.events.schedule_rules import CatchUp, OnceRule, Rule
 from shared.recurrence import next_run, validate_rule
 from shared.transactions.unit_of_work import UnitOfWork
 
-SCHOOL = """
+# Select an active school.
+SELECT_SCHOOL = """
 SELECT school_id, directory_version, timezone FROM school WHERE school_id = %(school)s AND active
 """
-OPEN = """
+# Add the intent of a schedule.
+INSERT_INTENT = """
 INSERT INTO schedule_intent (schedule_id, school_id, notification_id, created_by)
 VALUES (%(schedule)s, %(school)s, %(notification)s, %(person)s)
 """
@@ -64,7 +66,7 @@ async def request_schedule(
     before = await answered(tx, caller, school, key, command.model_dump(mode="json"), answer)
     if before is not None:
         return before
-    row = await tx.row(SCHOOL, {"school": school})
+    row = await tx.row(SELECT_SCHOOL, {"school": school})
     if row is None:
         raise Problem(404, "unknown_school")
     timezone = command.timezone or row["timezone"]
@@ -78,7 +80,7 @@ async def request_schedule(
         "person": caller.person,
         "notification": notification if once else None,
     }
-    await tx.execute(OPEN, values)
+    await tx.execute(INSERT_INTENT, values)
     if once:  # a send like any other, only later: its task and its notification can be read from now on
         open_task(tx, schedule, notification, school, caller.person)
     tx.emit(

@@ -17,7 +17,7 @@ from gateway.http.json_types import WHOLE, Flag
 from gateway.http.service_client import ServiceClients
 from gateway.problems import Problem
 from gateway.schedules.cancel import cancel_scheduled_send
-from gateway.schedules.commands import SCHOOL, asked_as, invalid
+from gateway.schedules.commands import SELECT_SCHOOL, asked_as, invalid
 from gateway.schedules.schemas import ScheduleInput, Zone
 from gateway.security.access_control import ADMINS, STAFF, allow
 from gateway.security.audit import Audited
@@ -32,8 +32,12 @@ from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"], route_class=GuardedRoute)
 
-INTENT = "SELECT school_id AS school, notification_id, created_by FROM schedule_intent WHERE schedule_id = %(id)s"
-TASKS = "SELECT task_id, state, result, error FROM task WHERE task_id = ANY(%(ids)s)"
+# Select school and requester of a schedule.
+SELECT_INTENT = (
+    "SELECT school_id AS school, notification_id, created_by FROM schedule_intent WHERE schedule_id = %(id)s"
+)
+# Select the tasks of runs.
+SELECT_TASKS = "SELECT task_id, state, result, error FROM task WHERE task_id = ANY(%(ids)s)"
 BY_EITHER_OWNER: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/json": {"schema": {"type": "object", "additionalProperties": True}}}}
 }
@@ -81,7 +85,7 @@ async def _which(
 ) -> Which:
     """Return the school of a schedule: its own, or for the system's the caller's or the named school."""
     async with seen_by(rows, caller) as tx:
-        row = await tx.row(INTENT, {"id": schedule_id})
+        row = await tx.row(SELECT_INTENT, {"id": schedule_id})
     if row is not None:
         return Which(id=schedule_id, accepted=True, **row)
     audited.school = found = await school_of(rows, caller, school)
@@ -160,7 +164,7 @@ async def change(
             audience = audience_of(body.audience)
             await audience_checks.check_ids(tx, which.school, audience)
             message["audience"] = audience.model_dump(mode="json")
-        row = await tx.row(SCHOOL, {"school": which.school})
+        row = await tx.row(SELECT_SCHOOL, {"school": which.school})
     if row is None:
         raise Problem(404, "unknown_school")
     limits = body.seconds()
@@ -238,6 +242,6 @@ async def _with_results(rows: UnitOfWorkFactory, items: list[dict[str, Any]]) ->
     if not ids:
         return
     async with rows.begin() as tx:
-        for row in await tx.rows(TASKS, {"ids": ids}):
+        for row in await tx.rows(SELECT_TASKS, {"ids": ids}):
             task = {"state": row["state"], "result": row["result"], "error": row["error"]}
             runs[str(row["task_id"])]["task"] = task

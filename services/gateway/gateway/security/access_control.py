@@ -27,7 +27,8 @@ SCOPES = (
     *("failures:read", "failures:write", "files:read", "files:write", "grades:read", "grades:write"),
     *("imports:read", "imports:write"),
     *("keys:read", "keys:write", "notifications:read", "notifications:write", "payments:read", "payments:write"),
-    *("people:read", "people:write", "remarks:read", "remarks:write", "schedules:read", "schedules:write"),
+    *("people:read", "people:write", "remarks:read", "remarks:write", "reports:read", "reports:write"),
+    *("schedules:read", "schedules:write"),
     *("schools:read", "schools:write", "students:read", "students:write", "suppressions:read", "suppressions:write"),
     *("tasks:read", "tasks:write", "templates:read", "templates:write", "workers:read"),
 )

@@ -10,7 +10,8 @@ from uuid_utils.compat import uuid7
 
 from shared.transactions.unit_of_work import UnitOfWorkFactory
 
-ADD = """
+# Add an act.
+INSERT_ACT = """
 INSERT INTO audit (audit_id, school_id, person_id, role, key_id, action, subject, status, code)
 VALUES (%(id)s, %(school)s, %(person)s, %(role)s, %(key)s, %(action)s, %(subject)s, %(status)s, %(code)s)
 """
@@ -58,4 +59,4 @@ async def note(
         "code": code,
     }
     async with rows.database.worker() as connection:
-        await connection.execute(ADD, values)
+        await connection.execute(INSERT_ACT, values)

@@ -16,6 +16,7 @@ from shared.events.notifications import SEND_TASK, Escalation
 from shared.events.values import Channel, Kind
 from shared.transactions.unit_of_work import UnitOfWork
 
+# Select the directory version of an active school.
 SELECT_SCHOOL = "SELECT directory_version FROM school WHERE school_id = %(school)s AND active"
 # Open the task of a send, and store which notification it is.
 OPEN_TASK = """

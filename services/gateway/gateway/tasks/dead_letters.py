@@ -11,7 +11,7 @@ from shared.errors import Refused
 from shared.transactions.unit_of_work import UnitOfWork
 
 # Store a dead letter. One that was returned and died again is the same failure, open again; a repeat changes nothing.
-KEEP = """
+UPSERT_FAILURE = """
 INSERT INTO failure AS f (school_id, message_id, queue, type, error, fingerprint, attempts, first_failed, last_failed,
                           headers, body)
 VALUES (%(school_id)s, %(message_id)s, %(queue)s, %(type)s, %(error)s, %(fingerprint)s, %(attempts)s,
@@ -22,7 +22,7 @@ SET error = excluded.error, fingerprint = excluded.fingerprint, last_failed = ex
 WHERE f.given_back_at IS NOT NULL AND f.last_failed <> excluded.last_failed
 """
 # Mark a failure as returned; the row lets one of two requests do it.
-TAKE = """
+MARK_RETURNED = """
 UPDATE failure SET given_back_at = clock_timestamp(), given_back_by = %(person)s
 WHERE failure_id = %(id)s AND given_back_at IS NULL RETURNING queue, headers, body
 """
@@ -31,7 +31,7 @@ WHERE failure_id = %(id)s AND given_back_at IS NULL RETURNING queue, headers, bo
 async def store_failures(letter: DeadLetter, tx: UnitOfWork) -> None:
     """Store a failure as it arrived."""
     await tx.execute(
-        KEEP,
+        UPSERT_FAILURE,
         {
             "school_id": _uuid(letter.school_id),
             "message_id": letter.message_id,
@@ -50,7 +50,7 @@ async def store_failures(letter: DeadLetter, tx: UnitOfWork) -> None:
 
 async def retry(tx: UnitOfWork, failure: int, person: UUID | None) -> Failure:
     """Return a message to its queue, by the outbox; returns its row. 404, 409 `too_late`, or 409 `conflict` and why."""
-    taken = await tx.row(TAKE, {"id": failure, "person": person})
+    taken = await tx.row(MARK_RETURNED, {"id": failure, "person": person})
     found = await READ_FAILURE.first(tx, id=failure)
     if found is None:
         raise Problem(404, "not_found")

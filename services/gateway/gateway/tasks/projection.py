@@ -11,7 +11,8 @@ from gateway.sends import multi_school
 from shared.events import Event, NotificationDue, TaskChanged
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
-TASKS = """
+# Store states of tasks that are newer than the stored ones.
+UPSERT_TASKS = """
 INSERT INTO task AS t (task_id, school_id, kind, state, epoch, version, done, total, result, error, changed_at)
 SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(task_id uuid, school_id uuid, kind text, state text, epoch int,
                                                 version int, done bigint, total bigint, result jsonb, error text,
@@ -22,21 +23,24 @@ ON CONFLICT (task_id) DO UPDATE SET state = excluded.state, epoch = excluded.epo
     cancel_requested_at = CASE WHEN excluded.epoch = t.epoch THEN t.cancel_requested_at END
 WHERE (t.epoch, t.version) < (excluded.epoch, excluded.version)
 """
-RUN = """
+# Store the task of a run.
+INSERT_INTENT = """
 INSERT INTO intent (notification_id, school_id, task_id) VALUES (%(notification_id)s, %(school_id)s, %(task_id)s)
 ON CONFLICT DO NOTHING
 """
-BEAT = """
+# Store a heartbeat.
+UPSERT_WORKER = """
 INSERT INTO worker (worker, service, facts) VALUES (%(worker)s, %(service)s, %(facts)s)
 ON CONFLICT (worker) DO UPDATE SET facts = excluded.facts, seen_at = clock_timestamp()
 """
-FORGET_WORKERS = "DELETE FROM worker WHERE seen_at < clock_timestamp() - interval '1 hour'"
+# Delete workers without a heartbeat for an hour.
+DELETE_SILENT_WORKERS = "DELETE FROM worker WHERE seen_at < clock_timestamp() - interval '1 hour'"
 
 
 async def project_tasks(events: Sequence[Event], tx: UnitOfWork) -> None:
     """Store the newest state of every task."""
     tasks = [e.model_dump(mode="json") for e in events if isinstance(e, TaskChanged)]
-    await tx.execute(TASKS, {"rows": json.dumps(tasks)})
+    await tx.execute(UPSERT_TASKS, {"rows": json.dumps(tasks)})
     await multi_school.aggregate_tasks(tx, [task["task_id"] for task in tasks])
 
 
@@ -45,7 +49,7 @@ async def record_scheduled_run(due: NotificationDue, tx: UnitOfWork) -> None:
 
     A reaction, because most of the log of work comes from this service itself.
     """
-    tx.write(RUN, {name: getattr(due, name) for name in ("notification_id", "school_id", "task_id")})
+    tx.write(INSERT_INTENT, {name: getattr(due, name) for name in ("notification_id", "school_id", "task_id")})
 
 
 class HeartbeatRecorder:
@@ -60,10 +64,10 @@ class HeartbeatRecorder:
         self._limits.on_heartbeat(facts)
         async with self._transactions.begin() as tx:
             values = {"worker": facts["worker"], "service": facts["service"], "facts": Jsonb(facts)}
-            await tx.execute(BEAT, values)
+            await tx.execute(UPSERT_WORKER, values)
 
 
 async def forget_workers(transactions: UnitOfWorkFactory) -> None:
     """Delete workers without a heartbeat for an hour."""
     async with transactions.begin() as tx:
-        await tx.execute(FORGET_WORKERS)
+        await tx.execute(DELETE_SILENT_WORKERS)

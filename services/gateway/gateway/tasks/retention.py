@@ -7,7 +7,8 @@ from shared.transactions.unit_of_work import UnitOfWork
 KIND = "tasks.expiry"
 KEPT_DAYS = 30
 
-EXPIRE = """
+# Drop the results of tasks that ended long ago.
+DROP_RESULTS = """
 UPDATE task SET result = NULL, error = NULL
 WHERE state IN ('succeeded', 'failed', 'cancelled') AND (result IS NOT NULL OR error IS NOT NULL)
   AND changed_at < clock_timestamp() - make_interval(days => %(days)s)
@@ -16,5 +17,5 @@ WHERE state IN ('succeeded', 'failed', 'cancelled') AND (result IS NOT NULL OR e
 
 async def expire_results(event: TasksExpiryDue, tx: UnitOfWork) -> None:
     """Drop expired results; the run is a task, whose result is their number."""
-    expired = (await tx.execute(EXPIRE, {"days": KEPT_DAYS})).rowcount
+    expired = (await tx.execute(DROP_RESULTS, {"days": KEPT_DAYS})).rowcount
     await track(tx, event.task_id, school_id=None, kind=KIND, state="succeeded", result={"expired": expired})

@@ -16,7 +16,8 @@ from shared.events import TaskState
 
 router = APIRouter(prefix="/v1", tags=["tasks"], route_class=GuardedRoute)
 
-WORKERS = """
+# Select all workers.
+SELECT_WORKERS = """
 SELECT worker, service, seen_at, facts,
        seen_at < clock_timestamp() - make_interval(secs => 3 * (facts->>'every_seconds')::float8) AS stale
 FROM worker ORDER BY service, worker
@@ -66,4 +67,4 @@ async def listing(
 async def workers(rows: Rows) -> Workers:
     """List the workers; `stale` after three missed heartbeats."""
     async with rows.begin() as tx:
-        return Workers(items=[Worker(**row) for row in await tx.rows(WORKERS)])
+        return Workers(items=[Worker(**row) for row in await tx.rows(SELECT_WORKERS)])

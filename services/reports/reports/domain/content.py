@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Literal
 
 Attendance = Literal["absent", "late", "excused"]
+GradeState = Literal["given", "excused", "not_released"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +68,14 @@ class Money:
 
 @dataclass(frozen=True, slots=True)
 class GradeRow:
-    """A grade in a course."""
+    """A grade in a course. An empty `grade` is a blank: none was given, which is neither zero nor excused."""
 
     course: str
     term: str
     given_on: dt.date
     grade: str
+    state: GradeState = "given"
+    """The grade of an unreleased row is never shown and never counted."""
 
 
 @dataclass(frozen=True, slots=True)

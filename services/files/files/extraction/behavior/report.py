@@ -72,7 +72,9 @@ def _description(rows: list[Row]) -> Field | None:
 
 def _whole_paragraph(rows: list[Row], hit: Labelled) -> Field:
     below = paragraph_below(rows, "description", after=hit.row)
-    text = f"{hit.text} {below.value}" if below is not None and below.value not in hit.text else hit.text
+    if below is not None and below.value.startswith(hit.text):
+        return below
+    text = hit.text if below is None else f"{hit.text} {below.value}"
     return field_at(text, hit.value, 0.9)
 
 

@@ -1,6 +1,5 @@
 """Find the amounts of a receipt and the label that each stands beside."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,6 +16,7 @@ Kind = Literal[
     "tendered", "card", "change", "count", "refund",
 ]  # fmt: skip
 TOTALS: tuple[Kind, ...] = ("payable", "rounded_total", "grand_total", "total")
+CENTS = 2
 ROWS_BELOW = 2
 """An amount is at most this many rows below its label."""
 
@@ -54,27 +54,34 @@ def kind_of(label: str) -> Kind | None:
 
 def find_money(rows: list[Row], mark: Mark | None) -> list[Money]:
     """Return the amounts of all rows. A label without an amount takes the amounts of the row below."""
-    found = [list(_in_row(number, row, mark)) for number, row in enumerate(rows)]
-    decimals = Counter(money.amount.decimals for row in found for money in row)
-    with_cents = decimals[2] > 0
-    kept = [[money for money in row if _is_price(money, with_cents=with_cents)] for row in found]
-    return [money for number in range(len(rows)) for money in _labelled(rows, kept, number)]
+    amounts = [find_amounts(row.text, mark) for row in rows]
+    with_cents = any(amount.decimals == CENTS for row in amounts for amount in row)
+    found = [
+        list(_in_row(number, row, [amount for amount in amounts[number] if _is_price(amount, with_cents=with_cents)]))
+        for number, row in enumerate(rows)
+    ]
+    return [money for number in range(len(rows)) for money in _labelled(rows, found, number)]
 
 
-def _is_price(money: Money, *, with_cents: bool) -> bool:
+def _is_price(amount: Amount, *, with_cents: bool) -> bool:
     """Tell whether a number is an amount: in a document with cents, numbers without are counts and sizes."""
-    if not with_cents:
-        return True
-    return money.amount.decimals > 1 or bool(money.amount.currency) or money.amount.ambiguous
+    return not with_cents or amount.decimals >= CENTS or bool(amount.currency) or amount.ambiguous
 
 
-def _in_row(number: int, row: Row, mark: Mark | None) -> Iterator[Money]:
-    text = row.text
-    amounts = find_amounts(text, mark)
-    for position, amount in enumerate(amounts):
-        label = fold_label(text[: amounts[0].start])
+def _in_row(number: int, row: Row, amounts: list[Amount]) -> Iterator[Money]:
+    """Yield the amounts of a row. Words between two amounts label the second: "TOTAL 26.60 CASH 30.00"."""
+    text, label, position = row.text, "", 0
+    labelled = []
+    for amount in amounts:
+        between = fold_label(text[position : amount.start])
+        own = position == 0 or (between != "" and kind_of(between) is not None)
+        label = between if own else label
+        labelled.append((amount, label, own))
+        position = amount.end
+    for place, (amount, name, _) in enumerate(labelled):
+        last = place + 1 == len(labelled) or labelled[place + 1][2]
         cell = row.whole.part(amount.start, amount.end)
-        yield Money(amount, cell, number, kind_of(label) if label else None, label, position == len(amounts) - 1)
+        yield Money(amount, cell, number, kind_of(name) if name else None, name, last)
 
 
 def _labelled(rows: list[Row], found: list[list[Money]], number: int) -> Iterator[Money]:

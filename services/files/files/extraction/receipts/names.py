@@ -23,9 +23,13 @@ STRONG_SUFFIX = re.compile(
     re.IGNORECASE,
 )
 REGISTRATION = re.compile(
-    r"\s*[(\[]?\s*(?:(?:co(?:mpany)?\.?\s*(?:reg(?:istration)?)?|reg|roc|gst|brn|ssm|uen|abn|vat)\.?\s*(?:id|no|number|reg)?\s*\.?\s*[:.]?\s*)?[(\[]?[A-Z]{0,3}\s?\d{4,}[\d-]*\s*-?\s*[A-Z0-9]{0,3}\s*[)\]]*.*$",
+    r"\s*[(\[]?\s*(?:(?:co(?:mpany)?\.?\s*(?:reg(?:istration)?)?|reg|roc|gst|brn|ssm|uen|abn|vat)"
+    r"\.?\s*(?:id|no|number|reg)?\s*\.?\s*[:.]?\s*)?"
+    r"[(\[]?(?:[A-Z]{1,3}-?)?\d{4,}[\d-]*\s*-?\s*[A-Z0-9]{0,3}\s*[)\]]*.*$",
     re.IGNORECASE,
 )
+BREAK = re.compile(r"\s+[-–|·•]\s+|\s{2,}")
+UNCLOSED = re.compile(r"\s*\([^)]*$")
 WEB_ADDRESS = re.compile(r"@|www\.|\.com\b")
 DOMAIN = re.compile(r"(?:www|http|https|mail|info|[a-z]+)? ?([a-z0-9]{4,}) (?:com|org|net|de|nl|fr|es|it|co uk|my)\b")
 SAME_DOMAIN = 90
@@ -59,13 +63,10 @@ def has_suffix(text: str) -> bool:
 def clean_name(text: str) -> str:
     """Remove registration numbers and what follows a name on its line."""
     name = REGISTRATION.sub("", trim(text)) or trim(text)
-    name = (
-        re.split(r"\s+[-–|·•]\s+|\s{2,}", name)[0]
-        if STRONG_SUFFIX.search(re.split(r"\s+[-–|·•]\s+", name)[0])
-        else name
-    )
-    name = re.sub(r"\s*\([^)]*$", "", name)
-    return trim(name).strip(" ,-–|")
+    first = BREAK.split(name)[0]
+    name = UNCLOSED.sub("", first if has_suffix(first) else name)
+    wrapped = re.fullmatch(r"\((.*)\)", name)
+    return trim(wrapped[1] if wrapped and has_suffix(wrapped[1]) else name).strip(" ,-–|")
 
 
 def is_name(text: str) -> bool:

@@ -1,7 +1,8 @@
 """Read receipts and invoices into fields."""
 
+import datetime as dt
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from babel import Locale
 
@@ -15,10 +16,13 @@ from files.extraction.labels import find_labelled, first_text, labels
 from files.extraction.layout import Row, rows_of
 from files.extraction.origin import Origin, origin_of
 from files.extraction.people import students_in
+from files.extraction.receipts.attached import finding_of
+from files.extraction.receipts.einvoice import UnreadableInvoiceError, read_einvoice
 from files.extraction.receipts.issued import choose_date
 from files.extraction.receipts.items import find_items
 from files.extraction.receipts.merchant import find_merchant
 from files.extraction.receipts.money import find_money
+from files.extraction.receipts.reference import find_reference
 from files.extraction.receipts.several import holds_several
 from files.extraction.receipts.totals import Choice, Ledger, choose_total
 
@@ -38,7 +42,20 @@ class Parts:
 
 
 def read_receipt(document: Document, hints: Hints) -> Finding:
-    """Return the fields of a receipt or an invoice."""
+    """Return the fields of a receipt or an invoice: of the electronic invoice inside it, else of its page."""
+    if not document.attachments:
+        return _read_page(document, hints)
+    try:
+        found = finding_of(read_einvoice(document.attachments[0]), document)
+    except UnreadableInvoiceError:
+        page = _read_page(document, hints)
+        return replace(page, reasons=(*page.reasons, "attachment_unreadable"))
+    date = dt.date.fromisoformat(found.fields["date"].value)
+    doubts = ("doubtful_date",) if is_doubtful(date, hints.uploaded_on) else ()
+    return replace(found, reasons=(*found.reasons, *doubts))
+
+
+def _read_page(document: Document, hints: Hints) -> Finding:
     rows = rows_of(document)
     origin = origin_of(rows, hints)
     parts = Parts({}, [])
@@ -135,10 +152,9 @@ def _read_names(rows: list[Row], parts: Parts) -> None:
     merchant = find_merchant(rows, payer_rows)
     if merchant is not None:
         parts.fields["merchant"] = field_at(merchant.name, merchant.cell, merchant.confidence)
-    reference = first_text(hit for hit in find_labelled(rows, "reference") if re.search(r"\d", hit.text))
+    reference = find_reference(rows)
     if reference is not None:
-        value = re.split(r"\s{1,}(?=[A-Za-z]{3,})", reference.text)[0].strip(" .:#")
-        parts.fields["reference"] = field_at(value, reference.value, 0.9 * reference.strength)
+        parts.fields["reference"] = reference
     students = students_in(rows)
     for number, student in enumerate(students):
         parts.fields["student" if number == 0 else f"student_{number + 1}"] = student

@@ -1,6 +1,6 @@
 """Decide which amount of a receipt is the total: labels name candidates, arithmetic confirms or refutes them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import combinations
@@ -14,6 +14,8 @@ LABEL_WEIGHT: dict[Kind, float] = {
 CENT = Decimal("0.011")
 """Two amounts that differ by less are equal: rates are rounded to the cent."""
 MAX_ROUNDING = Decimal("0.051")
+UNLABELLED = 0.5
+"""The weight of an amount without a label that cash less change confirms."""
 CLOSE = 1.0
 """A second candidate within this score makes the choice doubtful."""
 
@@ -51,6 +53,7 @@ class Ledger:
                 self._is_sum_of_items(value),
                 self._is_net_and_tax(value),
                 any(_equal(value, card) for card in self.values("card", "paid")),
+                self._is_sum_of_totals(value),
             )
         )
 
@@ -98,6 +101,19 @@ class Ledger:
     def _is_sum_of_items(self, value: Decimal) -> bool:
         return len(self.items) > 0 and _equal(sum(self.items, Decimal(0)), value)
 
+    def is_summand(self, value: Decimal) -> bool:
+        """Tell whether a total is a part of another: "total at 6 %" beside "total at 0 %" and their sum."""
+        return any(value in parts for other in self.values(*TOTALS) if other > value for parts in self._parts_of(other))
+
+    def _is_sum_of_totals(self, value: Decimal) -> bool:
+        return any(True for _ in self._parts_of(value))
+
+    def _parts_of(self, value: Decimal) -> Iterator[tuple[Decimal, ...]]:
+        """Yield two or three smaller totals that add up to a value; tax and net alone are another check."""
+        totals = [total for total in self.values(*TOTALS) if 0 < total < value]
+        for size in (2, 3):
+            yield from (parts for parts in combinations(totals, size) if _equal(sum(parts, Decimal(0)), value))
+
     def _is_net_and_tax(self, value: Decimal) -> bool:
         """Tell whether two other printed amounts, the smaller of them a usual tax, add up to the value."""
         amounts = sorted({money.value for money in self.money if Decimal(0) < money.value < value})
@@ -124,38 +140,54 @@ def choose_total(ledger: Ledger) -> Choice | None:
 
 
 def _scores(ledger: Ledger) -> dict[Decimal, tuple[float, Money]]:
+    """Return the best score of each value, with the place that earned it."""
     scores: dict[Decimal, tuple[float, Money]] = {}
     for money in ledger.money:
-        weight = LABEL_WEIGHT.get(money.kind, 0.0) if money.kind else 0.0
-        if weight == 0 or (money.value <= 0 and money.kind not in (*TOTALS, "refund")):
+        weight = _weight(ledger, money)
+        if weight == 0:
             continue
-        if money.value == 0:
-            continue
-        points = weight + 2.0 * min(ledger.checks(money.value), 2) - (0 if money.last else 1.5)
-        rounded = ledger.rounds_to(money.value)
-        if rounded is not None and rounded != money.value:
-            points -= 4
-        if any(ledger.rounds_to(other) == money.value for other in ledger.values(*TOTALS)):
-            points += 3
-        if ledger.contradicts(money.value):
-            points -= 1
-        if money.kind == "paid" and ledger.includes_tip(money.value):
-            points += 3
+        points = weight + _evidence(ledger, money)
         if money.value not in scores or points > scores[money.value][0]:
             scores[money.value] = (points, money)
     return scores
+
+
+def _weight(ledger: Ledger, money: Money) -> float:
+    """Return the weight of an amount's label; none for zero, and for negative amounts but refunds."""
+    if money.value == 0 or (money.value < 0 and money.kind not in (*TOTALS, "refund")):
+        return 0.0
+    if money.kind is None:
+        return UNLABELLED if ledger.checks(money.value) > 1 else 0.0
+    return LABEL_WEIGHT.get(money.kind, 0.0)
+
+
+def _evidence(ledger: Ledger, money: Money) -> float:
+    """Return what the other amounts of the receipt say for and against one."""
+    value = money.value
+    rounded = ledger.rounds_to(value)
+    return sum((
+        2.0 * min(ledger.checks(value), 2),
+        -1.5 * (not money.last),
+        -4.0 * (rounded is not None and rounded != value),
+        3.0 * any(ledger.rounds_to(other) == value for other in ledger.values(*TOTALS)),
+        -1.0 * ledger.contradicts(value),
+        -4.0 * ledger.is_summand(value),
+        3.0 * (money.kind == "paid" and ledger.includes_tip(value)),
+    ))  # fmt: skip
 
 
 def _explained(ledger: Ledger, rival: Decimal, value: Decimal) -> bool:
     """Tell whether a rival is another part of the same calculation: before rounding, cash given, net amount."""
     if abs(rival - value) <= MAX_ROUNDING and (ledger.rounds_to(rival) == value or ledger.values("rounding")):
         return True
+    if ledger.is_summand(rival):
+        return True
     kinds = {money.kind for money in ledger.money if money.value == rival}
     return kinds <= {"tendered", "subtotal", "card", "paid"}
 
 
 def _confidence(ledger: Ledger, money: Money, checks: int, *, rivals: bool) -> float:
-    if money.kind not in (*TOTALS, "refund"):
+    if money.kind not in (*TOTALS, "paid", "refund"):
         base = (0.45, 0.7, 0.88)[min(checks, 2)]
     else:
         base = (0.86, 0.95, 0.98)[min(checks, 2)]

@@ -43,8 +43,8 @@ def _lexicon() -> dict[str, frozenset[str]]:
 
 
 def parse_grade(text: str) -> Grade | None:
-    """Return the grade that a whole cell is, or None. "9 (Notable)" and "SB 9" are one grade."""
-    spelled = normalise(text).strip().strip("|:;*").strip()
+    """Return the grade that a whole cell is, or None. "9 (Notable)" is 9, and "A (95)" is A."""
+    spelled = normalise(text).strip().lstrip("|:;*").rstrip("|:;").strip()
     if not spelled or len(spelled) > 40:  # noqa: PLR2004
         return None
     return _simple(spelled) or _combined(spelled)
@@ -89,6 +89,24 @@ def _combined(text: str) -> Grade | None:
     first, second = _simple(match["a"].strip()), _simple((match["b"] or match["c"] or match["d"]).strip())
     if first is None or second is None or first.type == second.type:
         return None
-    number = first.number if first.number is not None else second.number
-    kind: GradeType = "word" if "word" in (first.type, second.type) else "letter"
-    return Grade(text, kind, number)
+    types = {first.type: first, second.type: second}
+    if "letter" in types:
+        return types["letter"]
+    return first if first.number is not None else second
+
+
+SPANISH_SCALE = (
+    (0, 5, {"insuficiente", "in", "suspenso", "muy deficiente"}),
+    (5, 6, {"suficiente", "su", "aprobado"}),
+    (6, 7, {"bien", "bi"}),
+    (7, 9, {"notable", "nt"}),
+    (9, 11, {"sobresaliente", "sb", "excelente", "matricula de honor", "mh"}),
+)
+"""The words that Spanish law gives to grades from 0 to 10."""
+
+
+def is_same_grade(number: Grade, word: Grade) -> bool:
+    """Tell whether a word only repeats the number beside it."""
+    if number.number is None:
+        return False
+    return any(low <= number.number < high and fold(word.text) in words for low, high, words in SPANISH_SCALE)

@@ -1,5 +1,6 @@
 """Choose the grade of each subject among the values beside it."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,13 +9,23 @@ from decimal import Decimal
 from files.extraction.folding import fold_label, trim
 from files.extraction.labels import labels
 from files.extraction.layout import Cell, Row
-from files.extraction.transcripts.grades import parse_grade
-from files.extraction.transcripts.table import Block, Column, Entry, Value, blocks_of, entries_of, with_trailing_values
+from files.extraction.transcripts.entries import Entry, Value, entries_of, with_trailing_values
+from files.extraction.transcripts.grades import is_same_grade, parse_grade
+from files.extraction.transcripts.table import Block, Column, blocks_of
+from files.extraction.transcripts.wrapped import between_lines, join_wrapped
 
 MIN_ENTRIES = 2
+MIN_SCALE = 3
 MAX_SUBJECT_WORDS = 10
+YEAR_LEVEL = re.compile(
+    r"^(?:\d{1,2}(?:st|nd|rd|th|o|e|er)?|i{1,3}|iv|v|primer|primero|segundo|tercer|tercero|cuarto"
+    r"|first|second|third|freshman)"
+    r" ?(?:de )?(?:eso|bach|bachillerato|grade|year|curso|klasse|primaria)"
+    r"|^(?:19|20)\d\d \d\d|^(?:grade|year|klasse|curso) \d"
+)
+"""Headers of columns that are years: each of their grades is a row of its own."""
 SURE_TYPES = ("letter", "word", "percent", "fraction")
-MAX_CREDITS = Decimal(30)
+MAX_CREDITS = Decimal(6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +42,10 @@ class SubjectGrade:
 def find_subjects(rows: list[Row]) -> list[SubjectGrade]:
     """Return the subjects with their grades in the order of the document."""
     split = with_trailing_values(rows)
-    entries = [entry for entry in entries_of(split) if not _is_excluded(trim(entry.subject.text))]
+    entries = [entry for entry in entries_of(split) if not _is_excluded(entry.subject.text)]
+    entries = sorted([*entries, *between_lines(split, entries)], key=lambda entry: entry.row)
+    entries = _without_form_fields(entries)
+    join_wrapped(split, entries)
     blocks = [block for block in blocks_of(split, entries) if block.header not in labels("columns", "comment")]
     strongest = _strongest_type(blocks)
     found = [
@@ -42,11 +56,20 @@ def find_subjects(rows: list[Row]) -> list[SubjectGrade]:
     return [subject for _, subject in sorted(found, key=lambda pair: pair[0])]
 
 
-def _is_excluded(name: str) -> bool:
+def _without_form_fields(entries: list[Entry]) -> list[Entry]:
+    """Leave out "Conduct: good", unless the report writes most subjects with a colon."""
+    plain = [entry for entry in entries if not entry.subject.text.rstrip().endswith(":")]
+    return plain if len(plain) * 2 > len(entries) else entries
+
+
+def _is_excluded(text: str) -> bool:
+    name = trim(text)
     folded = fold_label(name)
-    if folded in labels("columns", "not_subject") or parse_grade(name) is not None or ":" in name.rstrip(":")[-1:]:
-        return True
-    return len(folded.split()) > MAX_SUBJECT_WORDS or name.endswith(":")
+    return (
+        folded in labels("columns", "not_subject")
+        or parse_grade(name) is not None
+        or len(folded.split()) > MAX_SUBJECT_WORDS
+    )
 
 
 def _strongest_type(blocks: list[Block]) -> str:
@@ -68,22 +91,60 @@ def _of_block(block: Block, strongest: str, *, whole_page: bool) -> Iterator[tup
     for entry in block.entries:
         for value in _chosen(entry, grades):
             earned = credit.values.get(entry.row) if credit is not None else None
-            name = trim(entry.subject.text)
+            name = trim(entry.subject.text).rstrip("._\u2026\u00b7 ")
             yield entry, SubjectGrade(entry.subject, name, value, earned, confidence)
 
 
 def grade_columns(block: Block, strongest: str) -> list[Column]:
-    """Return the columns of a block that hold grades; letters and words before numbers."""
+    """Return the columns of a block that hold grades; letters before words before plain numbers.
+
+    A number counts before a word that only repeats it ("9 Sobresaliente").
+    """
     usable = [column for column in block.columns if not _is_other(column)]
-    sure = [column for column in usable if column.type in SURE_TYPES]
-    if sure:
-        return _final_or_all(sure)
-    if strongest == "sure":
-        return []
-    numbers = [column for column in usable if not _is_credits(column)]
-    headed = [column for column in numbers if column.header in labels("columns", "grade")]
+    letters = [column for column in usable if column.type == "letter" and _has_school_letters(column)]
+    letters = [column for column in letters if len(letters) == 1 or not _is_scale(column)]
+    words = [column for column in usable if column.type in SURE_TYPES]
+    numbers = _number_columns(usable)
+    if letters:
+        return _final_or_all(letters)
+    if words and numbers and _repeats(numbers[-1], words[0]):
+        return _final_or_all(numbers)
+    if words:
+        return _final_or_all(words)
+    return [] if strongest == "sure" else _final_or_all(numbers)
+
+
+def _number_columns(usable: list[Column]) -> list[Column]:
+    numbers = [column for column in usable if column.type == "number" and not _is_credits(column)]
+    names = (*labels("columns", "grade"), *labels("columns", "final"), *labels("columns", "term"))
+    headed = [column for column in numbers if column.header in names]
     varied = [column for column in numbers if not _is_constant(column)]
-    return _final_or_all(headed or varied or numbers)
+    return headed or varied or numbers
+
+
+def _is_scale(column: Column) -> bool:
+    """Tell whether a column beside the grades lists the letters in order: it explains them."""
+    texts = [column.values[row].grade.text for row in sorted(column.values)]
+    if column.header in (*labels("columns", "grade"), *labels("columns", "final"), *labels("columns", "term")):
+        return False
+    return len(texts) >= MIN_SCALE and texts == sorted(set(texts), key=_rank)
+
+
+def _rank(letter: str) -> tuple[str, int]:
+    return letter[0], {"+": 0, "": 1, "-": 2}.get(letter[1:], 1)
+
+
+def _has_school_letters(column: Column) -> bool:
+    """Tell whether most letters of a column are grades from A to F and not codes of levels (H, P, S)."""
+    texts = [value.grade.text for value in column.values.values()]
+    return sum(text[0] in "ABCDEF" for text in texts) * 2 > len(texts)
+
+
+def _repeats(numbers: Column, words: Column) -> bool:
+    both = [(numbers.values[row].grade, words.values[row].grade) for row in numbers.values if row in words.values]
+    agreeing = sum(is_same_grade(number, word) for number, word in both)
+    headed = numbers.header in (*labels("columns", "grade"), *labels("columns", "final"), *labels("columns", "term"))
+    return headed or (len(both) > 0 and agreeing * 5 >= len(both) * 4)
 
 
 def _final_or_all(columns: list[Column]) -> list[Column]:
@@ -97,15 +158,15 @@ def _final_or_all(columns: list[Column]) -> list[Column]:
 
 
 def _chosen(entry: Entry, columns: list[Column]) -> list[Value]:
+    """Return the grade of an entry: the last of several terms, or one for each year if the columns are years."""
     values = [(column, column.values[entry.row]) for column in columns if entry.row in column.values]
-    if len(values) > 1 and any(column.header in labels("columns", "term") for column, _ in values):
-        return [values[-1][1]]
-    same_kind = {column.header for column, _ in values}
-    return [value for _, value in values] if len(same_kind) == len(values) or len(values) == 1 else [values[-1][1]]
+    if len(values) > 1 and all(YEAR_LEVEL.search(column.header) for column, _ in values):
+        return [value for _, value in values]
+    return [value for _, value in values[-1:]]
 
 
 def _is_other(column: Column) -> bool:
-    if column.header in labels("columns", "credits"):
+    if column.header in (*labels("columns", "credits"), *labels("columns", "comment")):
         return True
     names = labels("columns", "other")
     return column.header in names and column.header not in labels("columns", "final")

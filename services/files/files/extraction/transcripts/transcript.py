@@ -15,11 +15,8 @@ from files.extraction.transcripts.gpa import agrees
 from files.extraction.transcripts.subjects import SubjectGrade, find_subjects
 from files.extraction.words import pattern
 
-PERIOD = re.compile(
-    r"(?:(?:school year|academic year|schuljahr|curso|ann[ée]e scolaire|a[ñn]o)\s*(?:acad[ée]mico\s*)?:?\s*)?"
-    r"(?P<years>(?:19|20)\d\d\s?[-/–]\s?(?:(?:19|20)\d\d|\d\d)(?!\d))",
-    re.IGNORECASE,
-)
+YEARS = re.compile(r"(?:19|20)\d\d\s?[-/–]\s?(?:(?:19|20)\d\d|\d\d)(?!\d)")
+MAX_PERIOD_WORDS = 5
 HEAD_ROWS = 25
 MAX_SCHOOL_WORDS = 8
 BELOW_A_LABEL = 0.7
@@ -32,7 +29,7 @@ def read_transcript(document: Document, hints: Hints) -> Finding:
     subjects = find_subjects(rows)
     fields: dict[str, Field] = {}
     reasons: list[str] = []
-    _read_people(rows, fields)
+    _read_people(rows, subjects, fields)
     _read_period(rows, fields)
     _read_figures(rows, subjects, fields, reasons)
     if not subjects:
@@ -50,8 +47,8 @@ def _row(found: SubjectGrade) -> dict[str, Field]:
     return row
 
 
-def _read_people(rows: list[Row], fields: dict[str, Field]) -> None:
-    student = student_of(rows) or _name_in_head(rows)
+def _read_people(rows: list[Row], subjects: list[SubjectGrade], fields: dict[str, Field]) -> None:
+    student = student_of(rows, {subject.name for subject in subjects}) or _name_in_head(rows, subjects)
     if student is not None:
         fields["student"] = student
     number = first_text(
@@ -66,25 +63,26 @@ def _read_people(rows: list[Row], fields: dict[str, Field]) -> None:
         fields["school"] = school
 
 
-def _name_in_head(rows: list[Row]) -> Field | None:
-    """Return a person's name that stands alone near the top and again elsewhere."""
+def _name_in_head(rows: list[Row], subjects: list[SubjectGrade]) -> Field | None:
+    """Return a person's name that stands alone near the top; it is surer if it stands in the document again."""
+    taken = {subject.name for subject in subjects}
+    everything = " ".join(row.text for row in rows)
     for row in rows[:HEAD_ROWS]:
         for cell in row.cells:
             text = trim(cell.text)
-            if (
-                looks_like_a_name(text)
-                and not pattern("school").search(fold(text))
-                and not pattern("address").search(fold(text))
-                and not _is_title(text)
-            ):
-                return field_at(text, cell, 0.7)
+            if text not in taken and looks_like_a_name(text) and not _is_other_text(fold(text)):
+                return field_at(text, cell, 0.82 if everything.count(text) > 1 else 0.6)
     return None
+
+
+def _is_other_text(folded: str) -> bool:
+    return bool(pattern("school").search(folded) or pattern("address").search(folded)) or _is_title(folded)
 
 
 def _is_title(text: str) -> bool:
     return bool(
         re.search(
-            r"\b(?:transcript|report|card|official|record|zeugnis|bulletin|boletin|certificacion|certificado|academic|pagella|rapport|year|grade|course|semester|curso|subject|credit|scale|summary|notes?|page)\b",
+            r"\b(?:transcript|report|card|official|record|zeugnis|bulletin|boletin|certificacion|certificado|expediente|academico|calificaciones|informe|permanent|academic|pagella|rapport|year|grade|course|semester|curso|subject|credit|scale|summary|notes?|page)\b",
             fold(text),
         )
     )
@@ -111,14 +109,19 @@ def _school(rows: list[Row]) -> Field | None:
 
 
 def _read_period(rows: list[Row], fields: dict[str, Field]) -> None:
-    years = [(row, match) for row in rows for match in PERIOD.finditer(normalise(row.text))]
-    if years:
-        row, match = years[-1]
-        fields["period"] = field_at(match["years"].replace(" ", ""), row.whole.part(*match.span("years")), 0.9)
-        return
-    labelled = first_text(find_labelled(rows, "period"))
-    if labelled is not None:
-        fields["period"] = field_at(labelled.text, labelled.value, 0.8 * labelled.strength)
+    """Put the school year with the term that stands beside it; of several years the last."""
+    labelled = first_text(hit for hit in find_labelled(rows, "period") if re.search(r"(?:19|20)\d\d", hit.text))
+    cells = [cell for row in rows for cell in row.cells if YEARS.search(cell.text)]
+    if cells and (labelled is None or not YEARS.search(labelled.text)):
+        cell = cells[-1]
+        part = next(part for part in re.split(r"\s[-–]\s|:\s", cell.text) if YEARS.search(part))
+        years = YEARS.search(part)
+        text = part.strip() if len(part.split()) <= MAX_PERIOD_WORDS or years is None else years[0]
+        start = cell.text.find(text)
+        fields["period"] = field_at(text, cell.part(start, start + len(text)), 0.9)
+    elif labelled is not None:
+        sure = 0.9 if YEARS.search(labelled.text) else 0.9 * labelled.strength
+        fields["period"] = field_at(labelled.text, labelled.value, sure)
 
 
 def _read_figures(rows: list[Row], subjects: list[SubjectGrade], fields: dict[str, Field], reasons: list[str]) -> None:
@@ -127,7 +130,8 @@ def _read_figures(rows: list[Row], subjects: list[SubjectGrade], fields: dict[st
         match = re.match(r"\d{1,3}(?:[.,]\d{1,3})?", normalise(hit.text)) if hit is not None else None
         if hit is not None and match is not None:
             fields[name] = field_at(match[0].replace(",", "."), hit.value, 0.9 * hit.strength)
-    if "gpa" in fields:
+    printed = {hit.text for hit in find_labelled(rows, "gpa") if re.match(r"\d", hit.text)}
+    if "gpa" in fields and len(printed) == 1:
         agreed = agrees(Decimal(fields["gpa"].value), subjects)
         if agreed is False:
             reasons.append("gpa_mismatch")

@@ -1,0 +1,90 @@
+"""Join subjects that are printed on two lines, with their grade beside one of them or between them."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from statistics import median
+
+from files.extraction.folding import fold_label
+from files.extraction.layout import Cell, Row
+from files.extraction.transcripts.entries import ALIGNED, Entry, Value, is_header, is_subject
+from files.extraction.transcripts.grades import parse_grade
+
+CLOSER = 0.8
+"""A line belongs to a subject if it is closer to it than this share of the usual distance of two subjects."""
+LINES = 1.6
+"""Two lines of one subject are at most this many text heights apart, from middle to middle."""
+
+
+def join_wrapped(rows: list[Row], entries: list[Entry]) -> None:
+    """Add the first or second line of a subject to its entry, if that line is clearly closer than the next subject."""
+    taken = {entry.row for entry in entries}
+    for entry in entries:
+        pitch = _pitch(rows, entries, entry)
+        if pitch is None:
+            continue
+        above = _continuation(rows, entry, -1, taken, pitch)
+        below = _continuation(rows, entry, 1, taken, pitch)
+        parts = [part for part in (above, entry.subject, below) if part is not None]
+        entry.subject = Cell(tuple(token for part in parts for token in part.tokens))
+
+
+def between_lines(rows: list[Row], entries: list[Entry]) -> list[Entry]:
+    """Return entries for rows of values alone whose subject stands on the line above and the line below."""
+    taken = {entry.row for entry in entries}
+    return [
+        entry for number in range(1, len(rows) - 1) if number not in taken for entry in _between(rows, number, taken)
+    ]
+
+
+def _between(rows: list[Row], number: int, taken: set[int]) -> Iterator[Entry]:
+    row = rows[number]
+    values = [Value(cell, grade) for cell in row.cells if (grade := parse_grade(cell.text)) is not None]
+    if len(values) != len(row.cells) or {number - 1, number + 1} & taken:
+        return
+    above, below = _text_left_of(rows[number - 1], values[0]), _text_left_of(rows[number + 1], values[0])
+    if above is not None and below is not None and abs(above.box.x0 - below.box.x0) < ALIGNED:
+        yield Entry(number, Cell((*above.tokens, *below.tokens)), values)
+
+
+def _text_left_of(row: Row, value: Value) -> Cell | None:
+    cell = row.cells[0]
+    close = abs(_y(cell) - _y(value.cell)) <= LINES * (cell.box.y1 - cell.box.y0)
+    usable = is_subject(cell) and not is_header(fold_label(cell.text)) and not cell.text.rstrip().endswith(".")
+    return cell if close and usable and cell.page == value.cell.page and cell.box.x1 <= value.cell.box.x0 else None
+
+
+def _pitch(rows: list[Row], entries: list[Entry], entry: Entry) -> float | None:
+    """Return the usual distance of two subjects in the column of an entry."""
+    same = [e for e in entries if e.subject.page == entry.subject.page and _aligned(e.subject, entry.subject)]
+    distances = [abs(_y(two.subject) - _y(one.subject)) for one, two in pairwise(same) if one.row != two.row]
+    del rows
+    return median(distances) if distances else None
+
+
+def _continuation(rows: list[Row], entry: Entry, step: int, taken: set[int], pitch: float) -> Cell | None:
+    number = entry.row + step
+    if not 0 <= number < len(rows) or rows[number].page != entry.subject.page:
+        return None
+    first = entry.values[0].cell
+    for cell in rows[number].cells:
+        if not _aligned(cell, entry.subject) or cell.box.x1 > first.box.x0 or not is_subject(cell):
+            continue
+        if number in taken and parse_grade(rows[number].cells[-1].text) is not None and _has_value(rows[number], cell):
+            return None
+        distance = abs(_y(cell) - _y(entry.subject))
+        close = distance < CLOSER * pitch and distance <= LINES * (cell.box.y1 - cell.box.y0)
+        return cell if close and not is_header(fold_label(cell.text)) else None
+    return None
+
+
+def _has_value(row: Row, cell: Cell) -> bool:
+    following = row.cells[row.cells.index(cell) + 1 :]
+    return bool(following) and parse_grade(following[0].text) is not None
+
+
+def _aligned(one: Cell, other: Cell) -> bool:
+    return abs(one.box.x0 - other.box.x0) < ALIGNED
+
+
+def _y(cell: Cell) -> float:
+    return (cell.box.y0 + cell.box.y1) / 2

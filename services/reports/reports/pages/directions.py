@@ -1,0 +1,44 @@
+"""Keeps the direction of values apart from the text around them (Unicode UAX 9), and lets long words break.
+
+Without isolates a right-to-left line shows "B+" as "+B" and a phone number backwards.
+"""
+
+import re
+import unicodedata
+
+LRI, FSI, PDI = "\u2066", "\u2068", "\u2069"
+"""Left-to-right isolate, first strong isolate, and the end of either."""
+ZERO_WIDTH_SPACE = "\u200b"
+LONGEST_WORD = 16
+"""Characters of a word that may stay on one line; a longer one may break, or it would run over its column's edge."""
+LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
+STRONG_RIGHT = frozenset({"R", "AL"})
+
+
+def isolate(value: str, direction: str) -> str:
+    """Wrap a value that could disturb a line of this direction, by its first strong letter.
+
+    Digits and signs alone run left to right. On a left-to-right page only right-to-left letters need it.
+    """
+    classes = [unicodedata.bidirectional(letter) for letter in value]
+    if direction == "ltr" and STRONG_RIGHT.isdisjoint(classes):
+        return value
+    strong = next((each for each in classes if each == "L" or each in STRONG_RIGHT), "L")
+    return f"{LRI if strong == 'L' else FSI}{value}{PDI}" if value else value
+
+
+def breakable(value: str) -> str:
+    """Allow a break after each `LONGEST_WORD` characters of a long word; never before a mark or a joiner."""
+    return LONG_WORD.sub(lambda found: _with_breaks(found.group()), value)
+
+
+def _with_breaks(word: str) -> str:
+    parts: list[str] = []
+    run = 0
+    for letter in word:
+        if run >= LONGEST_WORD and unicodedata.category(letter) not in {"Mn", "Me", "Mc", "Cf"}:
+            parts.append(ZERO_WIDTH_SPACE)
+            run = 0
+        parts.append(letter)
+        run += 1
+    return "".join(parts)

@@ -1,0 +1,88 @@
+"""Outlines a school's month."""
+
+from reports.domain.content import Count, MonthlyReport
+from reports.pages.lists import absence_table, behavior_table, fee_table, payment_table
+from reports.pages.outline import Amount, Card, Column, Counts, Outline, Part, Table, Trend
+from reports.pages.words import Words
+
+
+def outline_monthly(report: MonthlyReport, words: Words) -> Outline:
+    """Return the parts of a monthly report in reading order: figures and charts first, then the lists."""
+    return Outline(
+        title=words.text("monthly_title"),
+        subject="",
+        details=(),
+        school=report.school,
+        period=report.period,
+        origin=report.origin,
+        cards=_cards(report, words),
+        parts=(*_figures(report, words), *_lists(report, words)),
+    )
+
+
+def _cards(report: MonthlyReport, words: Words) -> tuple[Card, ...]:
+    paid = tuple(
+        Card(
+            f"{words.text('paid')} ({money.currency})",
+            Amount(money.paid, money.currency),
+            None if money.paid_before is None else Amount(money.paid_before, money.currency),
+        )
+        for money in report.money
+    )
+    return (
+        Card(words.text("head_count"), report.students),
+        Card(words.text("joined"), report.joined),
+        Card(words.text("left"), report.left),
+        _sum(words.text("incidents"), report.behavior_by_category),
+        _sum(words.text("absences"), report.absences_by_status),
+        *paid,
+    )
+
+
+def _sum(label: str, counts: tuple[Count, ...]) -> Card:
+    before = [count.before for count in counts]
+    known = [value for value in before if value is not None]
+    return Card(label, sum(count.value for count in counts), sum(known) if len(known) == len(before) > 0 else None)
+
+
+def _figures(report: MonthlyReport, words: Words) -> tuple[Part, ...]:
+    named = {name: words.text(name) for name in ("students_by_grade", "behavior_by_category", "behavior_by_grade")}
+    return (
+        Counts(named["students_by_grade"], report.students_by_grade, words.text("none_students")),
+        Counts(named["behavior_by_category"], report.behavior_by_category, words.text("none_behavior")),
+        Counts(named["behavior_by_grade"], report.behavior_by_grade, words.text("none_behavior")),
+        Counts(words.text("absences_by_status"), _named(words, report.absences_by_status), words.text("none_absences")),
+        Trend(
+            words.text("absences_by_day"),
+            "day",
+            tuple(day for day, _ in report.absences_by_day),
+            ((words.text("absences"), tuple(count for _, count in report.absences_by_day)),),
+            words.text("none_absences"),
+        ),
+        Counts(words.text("payments_by_status"), _named(words, report.payments_by_status), words.text("none_payments")),
+        fee_table(words, report.money),
+        Counts(
+            words.text("notifications"),
+            _named(words, report.notifications),
+            words.text("none_notifications"),
+            total=False,
+        ),
+    )
+
+
+def _lists(report: MonthlyReport, words: Words) -> tuple[Table, ...]:
+    enrolments = (
+        Column(words.text("day"), "day", 3),
+        Column(words.text("student"), "text", 8),
+        Column(words.text("grade"), "code", 3),
+    )
+    return (
+        Table(words.text("enrolments"), enrolments, report.enrolments, words.text("none_enrolments")),
+        behavior_table(words, report.behavior, students=True),
+        absence_table(words, report.absences, students=True),
+        payment_table(words, report.payments, students=True),
+    )
+
+
+def _named(words: Words, counts: tuple[Count, ...]) -> tuple[Count, ...]:
+    return tuple(Count(words.name(count.name), count.value, count.before) for count in counts)

@@ -1,0 +1,158 @@
+"""Turns an outline into the data that the typst template draws: all values written, isolated and drawable."""
+
+import datetime as dt
+from typing import Any
+
+from reports.pages.colors import readable
+from reports.pages.glyphs import Writer
+from reports.pages.logos import logo_data
+from reports.pages.outline import Amount, Card, Cell, Counts, Outline, Part, Table, Trend, plain
+from reports.pages.words import Words
+
+SHOWN_ROWS = 40
+"""Rows of a list that the PDF shows; the Excel and CSV files have them all."""
+END_ALIGNED = frozenset({"count", "number", "money"})
+MAX_LABELS = 16
+"""Labels under a column chart; with more days every second or third has one."""
+
+
+def page_data(outline: Outline, writer: Writer) -> dict[str, Any]:
+    """Return what the template draws for one report."""
+    words, school, origin = writer.words, outline.school, outline.origin
+    moment = words.moment(origin.as_of, school.timezone)
+    facts = (
+        words.period(outline.period),
+        words.text("as_of", moment=moment),
+        words.text("log_position", offset=words.number(origin.offset)),
+        words.text("template", template=origin.template),
+    )
+    return {
+        "school": writer.value(school.name),
+        "letterhead": writer.value(school.letterhead),
+        "color": readable(school.color),
+        "logo": logo_data(school.logo),
+        "title": writer.text(outline.title),
+        "subject": writer.value(outline.subject),
+        "period": writer.text(words.period(outline.period)),
+        "replaced": _replaced(outline, writer),
+        "details": [[writer.text(label), writer.value(value)] for label, value in outline.details],
+        "facts": writer.text(" · ".join(facts)),
+        "cards": [_card(card, writer) for card in outline.cards],
+        "parts": [_part(part, writer) for part in outline.parts],
+    }
+
+
+def _replaced(outline: Outline, writer: Writer) -> str:
+    origin = outline.origin
+    if origin.replaces is None:
+        return ""
+    key = "replaces_why" if origin.reason else "replaces"
+    return writer.text(writer.words.text(key, report=origin.replaces, reason=origin.reason))
+
+
+def _card(card: Card, writer: Writer) -> dict[str, str]:
+    words = writer.words
+    note = ""
+    if card.before is not None:
+        change = words.change(plain(card.value) - plain(card.before))
+        note = words.text("change", before=_figure(card.before, words), change=change)
+    return {
+        "label": writer.text(card.label),
+        "value": writer.value(_figure(card.value, words)),
+        "note": writer.text(note),
+    }
+
+
+def _figure(value: int | Amount, words: Words) -> str:
+    return words.amount(value.value, value.currency) if isinstance(value, Amount) else words.number(value)
+
+
+def _part(part: Part, writer: Writer) -> dict[str, Any]:
+    if isinstance(part, Counts):
+        return _counts(part, writer)
+    return _trend(part, writer) if isinstance(part, Trend) else _table(part, writer)
+
+
+def _counts(part: Counts, writer: Writer) -> dict[str, Any]:
+    words = writer.words
+    rows = [
+        {
+            "name": writer.value(row.name),
+            "value": writer.value(words.number(row.value)),
+            "change": "" if row.before is None else writer.value(words.change(row.value - row.before)),
+            "count": row.value,
+        }
+        for row in part.rows
+    ]
+    values = "; ".join(f"{words.apart(row.name)}: {words.apart(words.number(row.value))}" for row in part.rows)
+    return {
+        "kind": "counts",
+        "title": writer.text(part.title),
+        "empty": writer.text(part.empty),
+        "headers": [writer.text(words.text(key)) for key in ("name", "value", "change_column")],
+        "compared": any(row.before is not None for row in part.rows),
+        "rows": rows,
+        "alt": writer.text(words.text("chart", title=part.title, values=values)),
+        "total": [writer.text(words.text("total")), writer.value(words.number(sum(row.value for row in part.rows)))]
+        if part.total and len(part.rows) > 1
+        else [],
+    }
+
+
+def _trend(part: Trend, writer: Writer) -> dict[str, Any]:
+    words = writer.words
+    write = words.short_day if part.by == "day" else words.month
+    step = -(-len(part.days) // MAX_LABELS) or 1
+    series = [
+        {
+            "name": writer.text(name),
+            "values": values,
+            "labels": [words.number(value) if value else "" for value in values],
+        }
+        for name, values in part.series
+    ]
+    values = "; ".join(
+        f"{words.apart(write(day))}: {', '.join(words.number(counts[at]) for _, counts in part.series)}"
+        for at, day in enumerate(part.days)
+    )
+    return {
+        "kind": "trend",
+        "title": writer.text(part.title),
+        "empty": "" if any(any(each) for _, each in part.series) else writer.text(part.empty),
+        "labels": [writer.value(write(day)) if at % step == 0 else "" for at, day in enumerate(part.days)],
+        "series": series,
+        "alt": writer.text(words.text("chart", title=part.title, values=values)),
+    }
+
+
+def _table(part: Table, writer: Writer) -> dict[str, Any]:
+    words = writer.words
+    rows = part.rows if part.whole else part.rows[:SHOWN_ROWS]
+    shortened = len(rows) < len(part.rows)
+    shown = {"shown": words.number(len(rows)), "all": words.number(len(part.rows))}
+    return {
+        "kind": "table",
+        "title": writer.text(part.title),
+        "empty": writer.text(part.empty),
+        "note": writer.text(words.text("shown", **shown) if shortened else part.note),
+        "columns": [
+            {"title": writer.text(each.title), "width": each.width, "end": each.kind in END_ALIGNED}
+            for each in part.columns
+        ],
+        "rows": [[_cell(cell, writer) for cell in row] for row in rows],
+    }
+
+
+def _cell(cell: Cell, writer: Writer) -> str:
+    words = writer.words
+    match cell:
+        case None:
+            return ""
+        case str():
+            return writer.value(cell)
+        case Amount():
+            return writer.value(words.amount(cell.value, cell.currency))
+        case dt.date():
+            return writer.value(words.day(cell))
+        case _:
+            return writer.value(words.number(cell))

@@ -1,0 +1,71 @@
+import datetime as dt
+import io
+import zipfile
+
+import openpyxl
+import pytest
+
+from reports.pages.render import render_xlsx
+from services.reports.tests.pages.samples import DAYS, empty_month, month, student
+
+
+def test_the_same_inputs_give_the_same_bytes():
+    assert render_xlsx(month(), "en").content == render_xlsx(month(), "en").content
+
+
+def test_formulas_stand_beside_their_values():
+    formulas, values = _books(render_xlsx(month(50), "en").content)
+    changes = [cell for row in formulas["Figures"].iter_rows() for cell in row if str(cell.value).startswith("=")]
+
+    assert changes
+    for cell in changes:
+        value = values["Figures"][cell.coordinate].value
+        assert value is not None
+        if "-" in cell.value:
+            left, right = cell.value[1:].split("-")
+            sheet = values["Figures"]
+            assert value == pytest.approx(sheet[left].value - sheet[right].value)
+
+
+def test_lists_are_complete_with_real_days_and_amounts():
+    report = month(300)
+    _, values = _books(render_xlsx(report, "en").content)
+    rows = list(values["Payments"].iter_rows(min_row=2, values_only=True))
+
+    assert len(rows) == 300
+    assert [(row[0].date(), row[3]) for row in rows] == [(each.on, float(each.amount)) for each in report.payments]
+
+
+def test_creation_time_is_the_moment_of_the_figures():
+    formulas, _ = _books(render_xlsx(student(), "en").content)
+
+    assert formulas.properties.created == dt.datetime(2026, 12, 1, 4, 30)  # noqa: DTZ001  # Excel has no zones
+
+
+def test_text_is_never_a_formula():
+    content = render_xlsx(student(remarks=((DAYS[0], "=HYPERLINK(1)"),)), "en").content
+    with zipfile.ZipFile(io.BytesIO(content)) as package:
+        sheets = [package.read(name).decode() for name in package.namelist() if "worksheets/sheet" in name]
+
+    assert not any("HYPERLINK" in sheet for sheet in sheets)  # it is a shared string
+    assert "<f>" not in "".join(sheets[1:])
+
+
+def test_a_text_beyond_excels_limit_is_shortened_with_a_warning():
+    drawing = render_xlsx(student(remarks=((DAYS[0], "x" * 40_000),)), "en")
+    formulas, _ = _books(drawing.content)
+
+    assert formulas["Remarks"]["B2"].value == "x" * 32_766 + "…"
+    assert drawing.warnings == ("a text in sheet 'Remarks' was shortened to Excel's 32,767 characters",)
+
+
+def test_charts_are_native():
+    formulas, _ = _books(render_xlsx(month(50), "en").content)
+    empty, _ = _books(render_xlsx(empty_month(), "en").content)
+
+    assert len(formulas["Figures"]._charts) == 7
+    assert len(empty["Figures"]._charts) == 0
+
+
+def _books(content):
+    return (openpyxl.load_workbook(io.BytesIO(content)), openpyxl.load_workbook(io.BytesIO(content), data_only=True))

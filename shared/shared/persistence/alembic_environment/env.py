@@ -1,0 +1,12 @@
+"""Runs the missing revisions of one history on the connection of `migration_runner`. Alembic executes this file."""
+
+from alembic import context
+
+chain = context.config.attributes["chain"]
+context.configure(
+    connection=context.config.attributes["connection"],
+    version_table=chain.table,
+    version_table_schema=chain.schema,
+    on_version_apply=context.config.attributes["applied"],
+)
+context.run_migrations()
