@@ -31,6 +31,7 @@ def build(settings: Settings) -> Service:
     service.sweep(RESUME_SECONDS, job.resume)
     service.sweep(CLEAN_SECONDS, cleanup.clean_failed, store)
     service.sweep(ERASE_SECONDS, handlers.erase)
+    service.sweep(ERASE_SECONDS, cleanup.clean_erased, store)
     for name, statement in INVARIANTS.items():
         service.check_invariant(name, statement)
     service.include_router(router)
