@@ -36,4 +36,5 @@ def build(settings: Settings) -> Service:
         service.check_invariant(name, statement)
     service.include_router(router)
     service.on_close(store.close)
+    service.pause_until(store.check)
     return service
