@@ -19,6 +19,8 @@ def isolate(value: str, direction: str) -> str:
 
     Digits and signs alone run left to right. On a left-to-right page only right-to-left letters need it.
     """
+    if direction == "ltr" and value.isascii():
+        return value
     classes = [unicodedata.bidirectional(letter) for letter in value]
     if direction == "ltr" and STRONG_RIGHT.isdisjoint(classes):
         return value
@@ -32,7 +34,9 @@ def breakable(value: str, most: int) -> str:
 
 
 def _with_breaks(word: str, most: int) -> str:
-    """Put breaks into a word; never before a mark or a joiner."""
+    """Put breaks into a long word; never before a mark or a joiner."""
+    if len(word) <= most:
+        return word
     parts: list[str] = []
     run = 0
     for letter in word:

@@ -31,7 +31,8 @@ class Writer:
 
         A word of more than `most` characters may break.
         """
-        return breakable("".join(self._drawable(letter) for letter in value), most)
+        plain = value.isascii() and value.isprintable()
+        return breakable(value if plain else "".join(map(self._drawable, value)), most)
 
     def value(self, value: str, most: int = LONGEST_WORD) -> str:
         """Return a value whose direction disturbs nothing around it."""
