@@ -25,6 +25,7 @@ from files.extraction.receipts.money import find_money
 from files.extraction.receipts.reference import find_reference
 from files.extraction.receipts.several import holds_several
 from files.extraction.receipts.totals import Choice, Ledger, choose_total
+from files.extraction.words import words
 
 ROWS_OF_PAYER = 5
 NOT_A_REFUND = re.compile(
@@ -142,8 +143,13 @@ def _read_date(rows: list[Row], origin: Origin, hints: Hints, parts: Parts) -> N
         parts.reasons.append("doubtful_date")
 
 
+def _is_payer(text: str) -> bool:
+    """Tell whether a text can name who paid: no number, and no means of payment."""
+    return not any(character.isdigit() for character in text) and fold(text) not in words("means")
+
+
 def _read_names(rows: list[Row], parts: Parts) -> None:
-    payer = first_text(hit for hit in find_labelled(rows, "payer") if not any(c.isdigit() for c in hit.text))
+    payer = first_text(hit for hit in find_labelled(rows, "payer") if _is_payer(hit.text))
     payer_rows: set[int] = set()
     if payer is not None:
         parts.fields["payer"] = field_at(payer.text, payer.value, 0.9 * payer.strength)

@@ -17,7 +17,7 @@ TERM = re.compile(
 )
 CODE = re.compile(r"[A-Z]{0,5}[-\s]?\d{2,6}[A-Z]?|[A-Z]{1,3}\d{1,4}|\d+\.")
 COURSE_CODE = re.compile(r"[A-Z]{2,5}-?\d{2,5}[A-Z]?")
-HEADER_NAMES = ("grade", "final", "term", "credits", "other", "subject", "comment")
+HEADER_NAMES = ("grade", "points", "final", "term", "credits", "other", "subject", "comment")
 MIN_LETTERS = 3
 MIN_CAPITALS = 2
 ALIGNED = 0.025

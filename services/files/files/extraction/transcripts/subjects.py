@@ -118,6 +118,7 @@ def _number_columns(usable: list[Column]) -> list[Column]:
     numbers = [column for column in usable if column.type == "number" and not _is_credits(column)]
     names = (*labels("columns", "grade"), *labels("columns", "final"), *labels("columns", "term"))
     headed = [column for column in numbers if column.header in names]
+    headed = headed or [column for column in numbers if column.header in labels("columns", "points")]
     varied = [column for column in numbers if not _is_constant(column)]
     return headed or varied or numbers
 

@@ -22,7 +22,7 @@ YEARS = re.compile(
 MAX_PERIOD_WORDS = 5
 HEAD_ROWS = 25
 MAX_SCHOOL_WORDS = 8
-BELOW_A_LABEL = 0.7
+BELOW_A_LABEL = 0.75
 
 
 def read_transcript(document: Document, hints: Hints) -> Finding:
