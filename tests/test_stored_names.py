@@ -11,7 +11,14 @@ from shared.testing.fixtures import Backing, write_keys
 
 RETRIES = ("retry.5s", "retry.60s", "retry.600s")
 QUEUES = {
-    "files": {*RETRIES, "file.uploaded", "log.remember_directory", "task.cancel_requested", "work.processing"},
+    "files": {
+        *RETRIES,
+        "file.uploaded",
+        "files.cleanup_due",
+        "log.remember_directory",
+        "task.cancel_requested",
+        "work.processing",
+    },
     "gateway": {
         *RETRIES,
         "absence.recorded",
