@@ -27,7 +27,7 @@ PERCENT = 100
 async def run(lab: Lab, report: Report) -> None:
     """Read PDFs and scans, and compare them with their truth."""
     pictures = int(os.environ.get("ACCURACY_SCANS", lab.size(104, 2)))
-    pdfs = lab.size(260, 8)
+    pdfs = int(os.environ.get("ACCURACY_PDFS", lab.size(260, 8)))
     cases = chain(texts(lab.seed, pdfs), scans(lab.seed, pictures))
     scores: dict[str, Score] = defaultdict(Score)
     with TemporaryDirectory(prefix="schoolconnect-accuracy-") as folder:

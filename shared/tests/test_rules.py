@@ -13,7 +13,7 @@ from shared.consumers.retry_policy import GiveUp, RetryAfter, decide
 from shared.errors import InfrastructureDown, Malformed, Reject, Retry, UnknownMajor
 from shared.events import SchoolChanged
 from shared.persistence.database import Database
-from shared.projections.projector import _newest
+from shared.projections.projector import newest_states
 from shared.testing.fault_proxy import FaultInjectionProxy
 from shared.testing.fixtures import declare, eventually, service_url
 from shared.transactions.outbox import LEASE_OUTBOX_ROWS
@@ -133,7 +133,7 @@ def test_rule_11_newest_state_remains_in_any_order():
     school = uuid.uuid4()
     states = [SchoolChanged(school_id=school, name=f"v{v}", timezone="UTC", version=v) for v in (1, 2, 3)]
     for order in itertools.permutations([*states, states[2].model_copy()]):
-        assert [event.name for event in _newest(order)] == ["v3"]
+        assert [event.name for event in newest_states(order)] == ["v3"]
 
 
 async def test_rule_12_late_commit_with_a_low_position_is_published(spine):

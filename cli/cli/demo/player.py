@@ -13,6 +13,7 @@ from cli.demo.accounts import Account, accounts
 from cli.demo.client import DemoFailed, Gateway, Sent, Task
 from cli.demo.office_actions import Office
 from cli.demo.progress import Report, Screen
+from cli.demo.reporting import Reports
 from cli.demo.scenes import Key, Scene, scenes, whole_school
 from cli.demo.stack import Stack, received
 
@@ -35,7 +36,7 @@ def main(stack: Stack) -> int:
             group = school.build()
             _import(office, screen, group)
             _register(office, screen, group)
-            played, result = _play(stack, office, screen, scenes(group))
+            played, result = _play(stack, office, screen, [*scenes(group), Reports(stack).scene()])
     except (DemoFailed, httpx.HTTPError) as error:
         screen.say(f"The demo failed: {error}")
         return 1

@@ -13,13 +13,16 @@ class Mail(TypedDict):
 
 
 class Stack(TypedDict):
-    """The fields of .local/stack.json that are read, and `token`, which makes a bearer token for a role.
+    """The fields of .local/stack.json that are read, and two functions that make bearer tokens.
+
+    `token` makes one for a role, `person_token` one for the first person with a role at a school.
 
     `fcm` and `mail` are missing when real providers are used; `fcm_ca` is the file of the CA of `fcm`.
     """
 
     gateway: str
     token: Callable[[str], str]
+    person_token: Callable[[str, str], str]
     fcm: NotRequired[str]
     fcm_ca: NotRequired[str]
     mail: NotRequired[Mail]

@@ -36,6 +36,7 @@ def demo_stack(layout: Layout, contract: dict[str, Any]) -> DemoStack:
     return DemoStack(
         gateway=contract["gateway"],
         token=lambda role: tokens.make(key, role),  # type: ignore[arg-type]  # the demo names a role of ours
+        person_token=lambda role, school: tokens.make_for_person(key, contract["gateway"], role, school),  # type: ignore[arg-type]  # as above
         fcm=contract["fcm"],
         fcm_ca=contract["fcm_ca"],
         mail=contract["mail"],

@@ -47,6 +47,7 @@ from gateway.notifications import (
 )
 from gateway.permits import IMPORT_LANE, ImportPermit
 from gateway.records import announcements, report_announcements, routes
+from gateway.reports import routes as report_routes
 from gateway.roster_import import job
 from gateway.roster_import import routes as import_routes
 from gateway.schedules import routes as schedules
@@ -115,6 +116,7 @@ ROUTERS = (
     student_routes.router,
     class_routes.router,
     *routes.routers,
+    report_routes.router,
     me_routes.router,
     device_routes.router,
     import_routes.router,

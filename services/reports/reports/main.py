@@ -1,9 +1,40 @@
-"""Builds the reports service: numbers become documents."""
+"""Builds the reports service: facts from the log become documents. Read `build` to know the service."""
 
+from reports import handlers
+from reports.api import router
+from reports.facts import projection
+from reports.invariants import INVARIANTS
+from reports.making import cleanup, job, requests
+from reports.permits import CLEANUP_LANE, REPORTS_LANE, CleanupPermit, ReportPermit
 from reports.settings import Settings
+from shared.events import ReportRequested, ReportsCleanupDue, ReportsMonthlyDue, TaskCancelRequested
 from shared.service.service import Service
+from shared.storage.locations import open_store
+
+RESUME_SECONDS = 5.0
+CLEAN_SECONDS = 60.0
+ERASE_SECONDS = 60.0
 
 
 def build(settings: Settings) -> Service:
-    """The service, wired."""
-    return Service("reports", settings)
+    """Return the service with everything it projects, reacts to, makes, sweeps and serves."""
+    service = Service("reports", settings)
+    store = open_store(settings.storage_url)
+    service.project_history("remember_facts", projection.EVENTS, handlers.remember_facts)
+    service.rebuilds("remember_facts", projection.TABLES)
+    service.on(ReportRequested, requests.request)
+    service.on(ReportsMonthlyDue, requests.request_monthly)
+    service.on(ReportsCleanupDue, cleanup.permit_cleanup)
+    service.on(TaskCancelRequested, job.cancel)
+    service.work(ReportPermit, job.make, (REPORTS_LANE,), store, settings.facts_patience)
+    service.work(CleanupPermit, cleanup.clean, (CLEANUP_LANE,), store)
+    service.sweep(RESUME_SECONDS, job.resume)
+    service.sweep(CLEAN_SECONDS, cleanup.clean_failed, store)
+    service.sweep(ERASE_SECONDS, handlers.erase)
+    service.sweep(ERASE_SECONDS, cleanup.clean_erased, store)
+    for name, statement in INVARIANTS.items():
+        service.check_invariant(name, statement)
+    service.include_router(router)
+    service.on_close(store.close)
+    service.pause_until(store.check)
+    return service

@@ -1,9 +1,17 @@
 """What the reports service reads from its environment."""
 
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
 from shared.settings import ServiceSettings, StorageSettings
 
 
 class Settings(ServiceSettings, StorageSettings):
-    """Nothing of its own yet."""
+    """Limits; times are in seconds."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     port: int = 8003
+    facts_patience: float = Field(
+        default=60, gt=0, description="how long a report waits for the facts that its requester had seen"
+    )

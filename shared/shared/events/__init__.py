@@ -32,7 +32,7 @@ from shared.events.records import (
     PaymentRecorded,
     RemarkRecorded,
 )
-from shared.events.reports import ReportReady
+from shared.events.reports import ReportFailed, ReportReady, ReportRequested, ReportsCleaned
 from shared.events.schedules import (
     FilesCleanupDue,
     NotificationDue,
@@ -79,7 +79,10 @@ __all__ = [
     "Personal",
     "RecordFound",
     "RemarkRecorded",
+    "ReportFailed",
     "ReportReady",
+    "ReportRequested",
+    "ReportsCleaned",
     "ReportsCleanupDue",
     "ReportsMonthlyDue",
     "RunDue",

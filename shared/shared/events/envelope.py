@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from shared.errors import Malformed
 from shared.events.event import Event
-from shared.events.headers import ATTEMPT, read_count
+from shared.events.headers import ATTEMPT, LOG_OFFSET, read_count, read_number
 
 PREFIX = "ce-"
 """Header prefix of the CloudEvents binding for RabbitMQ (knative eventing-rabbitmq, binary mode)."""
@@ -32,6 +32,8 @@ class Envelope:
     correlation_id: UUID | None = None
     causation_id: UUID | None = None
     attempt: int = 0
+    log_offset: int = 0
+    """Of an event that a projection has set aside; 0 for other messages."""
 
     @classmethod
     def of(cls, event: Event, source: str, cause: "Envelope | None" = None) -> Self:
@@ -104,6 +106,7 @@ class Envelope:
                 correlation_id=_uuid(headers.get("ce-correlationid")),
                 causation_id=_uuid(headers.get("ce-causationid")),
                 attempt=read_count(headers, ATTEMPT),
+                log_offset=read_number(headers, LOG_OFFSET),
             )
         except (KeyError, ValueError, TypeError, AttributeError) as problem:
             raise Malformed(f"envelope: {type(problem).__name__} {problem}") from problem

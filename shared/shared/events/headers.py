@@ -15,6 +15,8 @@ ERROR = "sc-error"
 """The description of the last error, without values of the message."""
 FINGERPRINT = "sc-fingerprint"
 """Equal for equal faults of one consumer, so that failures can be grouped."""
+LOG_OFFSET = "sc-log-offset"
+"""The offset in its stream of an event that a projection has set aside."""
 FIRST_FAILED = "sc-first-failed"
 LAST_FAILED = "sc-last-failed"
 """Instants of the first and of the last failure (RFC 3339)."""
@@ -50,5 +52,10 @@ def copy_headers(headers: Mapping[str, Any], without: tuple[str, ...] = ("x-",))
 
 def read_count(headers: Mapping[str, Any], name: str) -> int:
     """Read a count from a header; 0 if the value is not a count."""
-    text = str(headers.get(name) or 0)[:19]
-    return min(int(text), MOST_ATTEMPTS) if text.isascii() and text.isdigit() else 0
+    return min(read_number(headers, name), MOST_ATTEMPTS)
+
+
+def read_number(headers: Mapping[str, Any], name: str) -> int:
+    """Read a number of up to 18 digits from a header; 0 if the value is none."""
+    text = str(headers.get(name) or 0)[:18]
+    return int(text) if text.isascii() and text.isdigit() else 0

@@ -98,14 +98,12 @@ class ReportsCleanupDue(RunDue):
     """Reports whose retention time has ended are due to be removed."""
 
     topic: ClassVar[str] = "reports.cleanup_due"
-    log_only: ClassVar[bool] = True
 
 
 class ReportsMonthlyDue(RunDue):
     """A month has ended at a school: `month` is its first day, `starts_at` and `ends_at` (exclusive) its instants."""
 
     topic: ClassVar[str] = "reports.monthly_due"
-    log_only: ClassVar[bool] = True
 
     month: dt.date
     timezone: str

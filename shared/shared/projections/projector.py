@@ -1,6 +1,7 @@
 """Applies a batch of stream messages to a projection: one call of its handler, one commit."""
 
 import asyncio
+import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -11,7 +12,7 @@ from shared.error_report import describe
 from shared.errors import LeaseLost, Unwritable
 from shared.events.envelope import Envelope
 from shared.events.event import DirectoryEvent, Event, StateEvent
-from shared.events.headers import copy_headers
+from shared.events.headers import LOG_OFFSET, copy_headers
 from shared.messaging.publisher import Publisher
 from shared.messaging.serialization import decrypt_bodies, event_type
 from shared.messaging.stream_reader import StreamMessage
@@ -23,7 +24,17 @@ from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
 
-Handler = Callable[[Sequence[Event], UnitOfWork], Awaitable[None]]
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event, its offset in its stream, and the time of its commit as the publisher's clock had it."""
+
+    event: Event
+    offset: int
+    at: dt.datetime
+
+
+Handler = Callable[[Sequence[LoggedEvent], UnitOfWork], Awaitable[None]]
 
 Park = Callable[[StreamMessage], Awaitable[None]]
 
@@ -120,19 +131,20 @@ class Projector:
 
     async def apply_parked(self, event: Event, tx: UnitOfWork) -> None:
         """Apply a parked event. Versions keep the order right; the inbox prevents a second application."""
-        await self._take(tx, [event])
+        assert tx.cause is not None
+        await self._take(tx, [LoggedEvent(event, tx.cause.log_offset, tx.cause.time)])
 
-    async def _take(self, tx: UnitOfWork, events: Sequence[Event]) -> None:
-        await _remember_positions(tx, events)
-        if newest := _newest(events):
-            await self._handler(newest, tx)
+    async def _take(self, tx: UnitOfWork, events: Sequence[LoggedEvent]) -> None:
+        await _remember_positions(tx, [each.event for each in events])
+        if events:
+            await self._handler(events, tx)
 
-    async def _decode(self, reads: Sequence[StreamMessage]) -> list[Event]:
+    async def _decode(self, reads: Sequence[StreamMessage]) -> list[LoggedEvent]:
         envelopes = [Envelope.read(read.headers) for read in reads]
         plain = await decrypt_bodies([read.body for read in reads], self._vault)
         found = []
-        for envelope, body in zip(envelopes, plain, strict=True):
-            found.append(event_type(envelope).model_validate(body))
+        for read, envelope, body in zip(reads, envelopes, plain, strict=True):
+            found.append(LoggedEvent(event_type(envelope).model_validate(body), read.offset, envelope.time))
         return found
 
 
@@ -179,14 +191,15 @@ def park_in_queue(queue: str, publisher: Publisher) -> Park:
 
     async def park(read: StreamMessage) -> None:
         try:
-            await publisher.publish("", queue, read.body, copy_headers(read.headers))
+            headers = copy_headers(read.headers) | {LOG_OFFSET: str(read.offset)}
+            await publisher.publish("", queue, read.body, headers)
         except Unwritable:
             log.error("projection.event_not_parked", queue=queue, offset=read.offset)  # noqa: TRY400
 
     return park
 
 
-def _newest(events: Sequence[Event]) -> list[Event]:
+def newest_states(events: Sequence[Event]) -> list[Event]:
     """Keep the newest state of each aggregate, in the order of the log, and all events without state."""
     best: dict[tuple[str, str], StateEvent] = {}
     for event in events:

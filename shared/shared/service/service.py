@@ -25,7 +25,7 @@ from shared.messaging.broadcast_listener import BroadcastListener
 from shared.messaging.serialization import deserialize, parse
 from shared.messaging.subscriber import Handle, Message
 from shared.projections.projection_runner import ProjectionRunner
-from shared.projections.projector import Projection, park_in_queue
+from shared.projections.projector import Handler, LoggedEvent, Projection, newest_states, park_in_queue
 from shared.service.components import Components
 from shared.service.health import router as health_router
 from shared.service.heartbeat import HeartbeatListener
@@ -150,9 +150,27 @@ class Service:
         Events that the handler cannot apply go to a queue of the projection: retries, then the dead letters.
         """
 
-        async def apply(facts: Sequence[Event], tx: UnitOfWork) -> None:
+        async def apply(facts: Sequence[LoggedEvent], tx: UnitOfWork) -> None:
+            await handler(newest_states([each.event for each in facts]), tx, *args, **dependencies)
+
+        self._project(name, events, apply)
+
+    def project_history(
+        self,
+        name: str,
+        events: Sequence[type[Event]],
+        handler: Callable[Concatenate[Sequence[LoggedEvent], UnitOfWork, P], Awaitable[None]],
+        *args: P.args,
+        **dependencies: P.kwargs,
+    ) -> None:
+        """As `project`, with every state of each aggregate, its offset and its time: for facts that are only added."""
+
+        async def apply(facts: Sequence[LoggedEvent], tx: UnitOfWork) -> None:
             await handler(facts, tx, *args, **dependencies)
 
+        self._project(name, events, apply)
+
+    def _project(self, name: str, events: Sequence[type[Event]], apply: Handler) -> None:
         aside = topology.projection_retry_queue(self.name, name)
         projection = Projection(name, tuple(events), apply)
         projector = projection.projector(

@@ -25,6 +25,7 @@ from files.extraction.receipts.money import find_money
 from files.extraction.receipts.reference import find_reference
 from files.extraction.receipts.several import holds_several
 from files.extraction.receipts.totals import Choice, Ledger, choose_total
+from files.extraction.words import words
 
 ROWS_OF_PAYER = 5
 NOT_A_REFUND = re.compile(
@@ -103,8 +104,7 @@ def _put_amounts(ledger: Ledger, chosen: Choice, parts: Parts) -> None:
         parts.reasons.append("ambiguous_amount")
     field = field_at(decimal_text(amount.value), amount.cell, chosen.confidence)
     parts.fields["amount"] = field
-    totals = [money for money in ledger.of("grand_total", "total") if money.value]
-    before = next((m for m in totals if ledger.rounds_to(m.value) == amount.value), None)
+    before = ledger.before(amount.value)
     parts.fields["total"] = (
         field if before is None else field_at(decimal_text(before.value), before.cell, chosen.confidence)
     )
@@ -143,8 +143,13 @@ def _read_date(rows: list[Row], origin: Origin, hints: Hints, parts: Parts) -> N
         parts.reasons.append("doubtful_date")
 
 
+def _is_payer(text: str) -> bool:
+    """Tell whether a text can name who paid: no number, and no means of payment."""
+    return not any(character.isdigit() for character in text) and fold(text) not in words("means")
+
+
 def _read_names(rows: list[Row], parts: Parts) -> None:
-    payer = first_text(hit for hit in find_labelled(rows, "payer") if not any(c.isdigit() for c in hit.text))
+    payer = first_text(hit for hit in find_labelled(rows, "payer") if _is_payer(hit.text))
     payer_rows: set[int] = set()
     if payer is not None:
         parts.fields["payer"] = field_at(payer.text, payer.value, 0.9 * payer.strength)

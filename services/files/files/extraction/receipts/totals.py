@@ -67,6 +67,17 @@ class Ledger:
                         return rounded
         return None
 
+    def before(self, amount: Decimal) -> Money | None:
+        """Return the total from which rounding, a deposit or a tip leads to what was paid, or None."""
+        parts = self.values("discount", "paid", "tendered", "card", "charge")
+        for money in self.of("grand_total", "total"):
+            difference = money.value - amount
+            if difference and (
+                self.rounds_to(money.value) == amount or any(_equal(abs(part), abs(difference)) for part in parts)
+            ):
+                return money
+        return None
+
     def includes_tip(self, paid: Decimal) -> bool:
         """Tell whether what was paid is a total and a charge that follows it, such as a tip."""
         return any(

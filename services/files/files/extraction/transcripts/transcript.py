@@ -15,11 +15,14 @@ from files.extraction.transcripts.gpa import agrees
 from files.extraction.transcripts.subjects import SubjectGrade, find_subjects
 from files.extraction.words import pattern
 
-YEARS = re.compile(r"(?:19|20)\d\d\s?[-/–]\s?(?:(?:19|20)\d\d|\d\d)(?!\d)")
+YEARS = re.compile(
+    r"(?i:spring|summer|autumn|fall|winter|(?:term|semester|trimester|quarter) \d)(?:,| of)? (?:19|20)\d\d"
+    r"|(?:19|20)\d\d\s?[-/–]\s?(?:(?:19|20)\d\d|\d\d)(?!\d)"
+)
 MAX_PERIOD_WORDS = 5
 HEAD_ROWS = 25
 MAX_SCHOOL_WORDS = 8
-BELOW_A_LABEL = 0.7
+BELOW_A_LABEL = 0.75
 
 
 def read_transcript(document: Document, hints: Hints) -> Finding:

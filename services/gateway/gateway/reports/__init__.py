@@ -1,0 +1,1 @@
+"""Reports: requested here, made by the report service, downloaded by links."""

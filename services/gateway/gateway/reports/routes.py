@@ -1,0 +1,107 @@
+"""`/v1/reports`: request a report, follow it, download its files."""
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from gateway.downloads.links import Links, address
+from gateway.http.dependencies import InSchool, Rows, Services, school_of
+from gateway.http.fields import Key, Limit
+from gateway.http.guarded_route import GuardedRoute
+from gateway.problems import Problem
+from gateway.reports.access import check_request, may_see
+from gateway.reports.requests import request_report
+from gateway.reports.schemas import FileOut, ReportIn, ReportList, ReportOut, ReportSummary
+from gateway.security.access_control import STAFF, allow
+from gateway.security.caller import CurrentCaller
+from shared.events.reports import ReportKind
+from shared.events.values import Role
+from shared.http.download_links import Download, DownloadLinks
+
+router = APIRouter(prefix="/v1/reports", tags=["reports"], route_class=GuardedRoute)
+
+READERS: frozenset[Role] = STAFF | {"guardian"}
+
+
+class ReportAccepted(BaseModel):
+    """The request is safe; `task_id` says how it goes on."""
+
+    id: UUID
+    report_id: UUID
+    task_id: UUID
+    state: str
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=ReportAccepted,
+    dependencies=[allow(READERS, scope="reports:write", audited=False)],
+)
+async def create(
+    body: ReportIn, caller: CurrentCaller, rows: Rows, response: Response, idempotency_key: Key = None
+) -> dict[str, Any]:
+    """Request a report. An equal one that was made before, of the same state of the records, is given again."""
+    school = await school_of(rows, caller, body.school)
+    async with rows.request(school) as tx:
+        await check_request(tx, caller, school, body.kind, body.student)
+        answer = await request_report(tx, caller, school, body, idempotency_key)
+    response.headers["Location"] = f"/v1/tasks/{answer['task_id']}"
+    return answer
+
+
+@router.get("", dependencies=[allow(READERS, scope="reports:read")])
+async def listing(
+    school: InSchool,
+    caller: CurrentCaller,
+    rows: Rows,
+    owners: Services,
+    kind: ReportKind | None = None,
+    student: UUID | None = None,
+    after: UUID | None = None,
+    limit: Limit = 50,
+) -> ReportList:
+    """Reports of a school, newest first. Teachers find those of students; guardians name one of their own."""
+    if caller.role == "teacher":
+        kind = kind or "student_progress"
+    if caller.role == "guardian" and student is None:
+        raise Problem(422, "invalid", errors=[{"loc": ["query", "student"], "code": "missing", "message": "is needed"}])
+    if caller.role in ("teacher", "guardian"):
+        async with rows.request(school) as tx:
+            if caller.role == "guardian" and not await may_see(tx, caller, school, "student_progress", student):
+                raise Problem(404, "not_found")
+        if kind == "monthly":
+            return ReportList(items=[], next=None)
+    asked = {"kind": kind, "student": student and str(student), "after": after and str(after), "limit": limit}
+    params = {name: value for name, value in asked.items() if value is not None}
+    page = (await owners.get("reports", "/v1/reports", caller, school, params)).json()
+    return ReportList(items=[_summary(item) for item in page["items"]], next=page["next"])
+
+
+@router.get("/{report_id}", dependencies=[allow(READERS, scope="reports:read")])
+async def read(
+    report_id: UUID, school: InSchool, caller: CurrentCaller, rows: Rows, owners: Services, links: Links
+) -> ReportOut:
+    """One report, with links to its files once it is ready. 404 until the report service knows it: see its task."""
+    response = await owners.get("reports", f"/v1/reports/{report_id}", caller, school)
+    if response.status_code == 404:  # noqa: PLR2004
+        raise Problem(404, "not_found")
+    found = response.json()
+    summary = _summary(found["report"])
+    async with rows.request(school) as tx:
+        if not await may_see(tx, caller, school, summary.kind, summary.student):
+            raise Problem(404, "not_found")
+    name = f"{found['name']} {found['period']}"
+    files = [_file(links, school, name, each) for each in found["files"]]
+    return ReportOut(**dict(summary), name=found["name"], period=found["period"], files=files)
+
+
+def _summary(report: dict[str, Any]) -> ReportSummary:
+    return ReportSummary(**report, id=report["report_id"], student=report["student_id"])
+
+
+def _file(links: DownloadLinks, school: UUID, name: str, file: dict[str, Any]) -> FileOut:
+    download = Download(key=file["blob"], name=f"{name}.{file['format']}", media_type=file["media_type"], school=school)
+    return FileOut(**file, url=address(links, download))

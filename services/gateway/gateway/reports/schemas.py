@@ -1,0 +1,110 @@
+"""What a request of a report holds, and what is shown of a report."""
+
+import datetime as dt
+import re
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
+
+from gateway.http.fields import ONE_LINE, SchoolName, Strict
+from gateway.http.json_types import DATE, YEAR, Flag
+from shared.events.reports import ReportFormat, ReportKind, ReportLanguage
+
+MONTH = re.compile(f"{YEAR}-(0[1-9]|1[0-2])")
+SPAN = re.compile(f"({DATE})/({DATE})")
+LONGEST = dt.timedelta(days=400)
+PERIOD = f"^({MONTH.pattern}|{DATE}/{DATE})$"
+
+
+def days_of(period: str) -> tuple[dt.date, dt.date]:
+    """Return the first day of a period and the first day after it; raises ValueError for a day that does not exist."""
+    if MONTH.fullmatch(period):
+        starts = dt.date.fromisoformat(f"{period}-01")
+        return starts, (starts + dt.timedelta(days=31)).replace(day=1)
+    first, last = map(dt.date.fromisoformat, period.split("/"))
+    return first, last + dt.timedelta(days=1)
+
+
+def _possible(period: str) -> str:
+    try:
+        starts, ends = days_of(period)
+    except (ValueError, OverflowError):
+        msg = "must be a month, as in 2026-11, or its first and last day, as in 2026-09-01/2026-12-18"
+        raise ValueError(msg) from None
+    if not starts < ends <= starts + LONGEST:
+        msg = f"must end after it begins, and not be longer than {LONGEST.days} days"
+        raise ValueError(msg)
+    return period
+
+
+Period = Annotated[str, StringConstraints(pattern=PERIOD), AfterValidator(_possible)]
+
+
+class ReportIn(Strict):
+    """A report to make. A monthly one covers a school's calendar month; a student's progress covers any days."""
+
+    school: SchoolName | None = None
+    kind: ReportKind
+    student: UUID | None = None
+    period: Period
+    formats: list[ReportFormat] = Field(default=["pdf", "xlsx"], min_length=1, max_length=2)
+    language: ReportLanguage = "en"
+    force: Flag = False
+    replaces: UUID | None = None
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=ONE_LINE)] = ""
+
+    @model_validator(mode="after")
+    def about_one_subject(self) -> Self:
+        """A monthly report is about a school, a progress report about one student."""
+        if (self.student is not None) != (self.kind == "student_progress"):
+            msg = "student_progress needs a student; monthly has none"
+            raise ValueError(msg)
+        if self.kind == "monthly" and not MONTH.fullmatch(self.period):
+            msg = "a monthly report covers a month, as in 2026-11"
+            raise ValueError(msg)
+        return self
+
+
+class FileOut(BaseModel):
+    """A file of a report. `url` is good for some minutes and needs no token; read the report again for a new one."""
+
+    format: str
+    media_type: str
+    size: int
+    sha256: str
+    url: str
+
+
+class ReportSummary(BaseModel):
+    """A report. `state` is accepted, waiting, ready, failed or cancelled; `ends` is the first day after its period."""
+
+    id: UUID
+    task_id: UUID
+    state: str
+    kind: ReportKind
+    student: UUID | None = None
+    starts: dt.date
+    ends: dt.date
+    language: str
+    requested_by: UUID | None = None
+    requested_at: dt.datetime
+    ready_at: dt.datetime | None = None
+    replaces: UUID | None = None
+    reason: str = ""
+    same_as: UUID | None = None
+
+
+class ReportOut(ReportSummary):
+    """A report with its files."""
+
+    name: str
+    period: str
+    files: list[FileOut]
+
+
+class ReportList(BaseModel):
+    """Newest first; pass `next` as `after` to go on."""
+
+    items: list[ReportSummary]
+    next: UUID | None

@@ -1,0 +1,46 @@
+"""Erasure of people: names and texts about them leave the facts; counts stay.
+
+Their events have no personal fields any more, so that a rebuild makes the same rows. A sweep repeats it, because an
+event of another stream may have been read just before the erasure and committed after it.
+"""
+
+from shared.transactions.unit_of_work import UnitOfWork
+
+MAX_PEOPLE = 200
+
+# Find erased people of whom something is left.
+SELECT_ERASED = """
+SELECT DISTINCT p.person_id FROM person_fact p
+WHERE p.erased AND (
+    EXISTS (SELECT FROM person_fact o WHERE o.person_id = p.person_id
+              AND (o.given_name IS NOT NULL OR o.family_name IS NOT NULL))
+    OR EXISTS (SELECT FROM behavior_fact f WHERE f.student_id = p.person_id AND f.description <> '')
+    OR EXISTS (SELECT FROM payment_fact f WHERE f.student_id = p.person_id
+                 AND (f.purpose <> '' OR f.reference IS NOT NULL))
+    OR EXISTS (SELECT FROM absence_fact f WHERE f.student_id = p.person_id AND f.reason IS NOT NULL)
+    OR EXISTS (SELECT FROM grade_fact f WHERE f.student_id = p.person_id AND f.grade <> '')
+    OR EXISTS (SELECT FROM remark_fact f WHERE f.student_id = p.person_id AND f.text <> ''))
+LIMIT %(limit)s
+"""
+# Set what is personal to the value that its event has after an erasure.
+ERASE_FACTS = """
+WITH names AS (
+    UPDATE person_fact SET given_name = NULL, family_name = NULL WHERE person_id = ANY(%(people)s)
+), behavior AS (
+    UPDATE behavior_fact SET description = '' WHERE student_id = ANY(%(people)s)
+), payments AS (
+    UPDATE payment_fact SET purpose = '', reference = NULL WHERE student_id = ANY(%(people)s)
+), absences AS (
+    UPDATE absence_fact SET reason = NULL WHERE student_id = ANY(%(people)s)
+), grades AS (
+    UPDATE grade_fact SET grade = '' WHERE student_id = ANY(%(people)s)
+)
+UPDATE remark_fact SET text = '' WHERE student_id = ANY(%(people)s)
+"""
+
+
+async def erase_people(tx: UnitOfWork) -> None:
+    """Empty what is left of some erased people."""
+    people = [row["person_id"] for row in await tx.rows(SELECT_ERASED, {"limit": MAX_PEOPLE})]
+    if people:
+        await tx.execute(ERASE_FACTS, {"people": people})

@@ -1,0 +1,103 @@
+"""The work on one report: wait for its facts, read the figures, draw, store, record."""
+
+import asyncio
+import time
+from typing import Any
+from uuid import UUID
+
+from reports.domain.content import MonthlyReport, Origin, StudentReport
+from reports.figures.figures import Subject, monthly, student_progress
+from reports.making import outcome
+from reports.making.files import store_files
+from reports.permits import REPORTS_LANE, ReportPermit
+from shared.errors import Reject
+from shared.events import Envelope, TaskCancelRequested
+from shared.events.reports import REPORT_TASK
+from shared.jobs import job as jobs
+from shared.jobs.job import Job
+from shared.jobs.time_limits import TimeLimits
+from shared.storage.blob_store import BlobStore
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
+
+TEMPLATE = "1"
+"""Version of the pages; it stands on each of them."""
+LIMITS = TimeLimits(soft=300)
+POLL = 0.2
+
+
+async def make(
+    permitted: ReportPermit,
+    cause: Envelope,
+    transactions: UnitOfWorkFactory,
+    store: BlobStore,
+    patience: float,
+    limits: TimeLimits = LIMITS,
+) -> None:
+    """Make the report of a permit. Raises LeaseLost if it has ended or another worker has it."""
+    async with jobs.run_job(transactions, permitted.task_id, cause, limits, outcome.record_failed) as job:
+        report = await _begin(job, patience)
+        async with job.commit() as tx:
+            await outcome.check_replaced(tx, report)
+            if (other := await outcome.equal_report(tx, report)) is not None:
+                await job.succeed(tx, result=_result(report, same_as=other))
+                return
+        async with transactions.begin(cause) as tx:
+            content = await read_content(tx, report)
+        files = await store_files(store, report, content)
+        async with job.commit() as tx:
+            await outcome.record_ready(tx, report, files, TEMPLATE)
+            await job.succeed(tx, result=_result(report))
+
+
+async def read_content(tx: UnitOfWork, report: dict[str, Any]) -> MonthlyReport | StudentReport:
+    """Read what a report says, as of its offsets."""
+    subject = Subject(
+        report["school_id"],
+        report["starts"],
+        report["ends"],
+        report["language"],
+        outcome.position_of(report),
+        report["student_id"],
+    )
+    origin = Origin(
+        report_id=str(report["report_id"]),
+        as_of=report["requested_at"].replace(microsecond=0),  # a PDF's time of creation has whole seconds
+        offset=report["records_offset"],
+        template=TEMPLATE,
+        replaces=str(report["replaces"]) if report["replaces"] else None,
+        reason=report["reason"],
+    )
+    if report["kind"] == "monthly":
+        return await monthly(tx, subject, origin)
+    return await student_progress(tx, subject, origin)
+
+
+async def _begin(job: Job, patience: float) -> dict[str, Any]:
+    """Wait until the facts that the requester had seen are there; raises Reject after `patience` seconds."""
+    until = time.monotonic() + patience
+    while True:
+        async with job.commit() as tx:
+            report = await outcome.begin(tx, await outcome.select_report(tx, job.task.task_id))
+        if report is not None:
+            return report
+        if time.monotonic() > until:
+            raise Reject(f"facts that the request is based on did not arrive within {patience:.0f} s; try again later")
+        await asyncio.sleep(POLL)
+
+
+def _result(report: dict[str, Any], same_as: UUID | None = None) -> dict[str, Any]:
+    return {
+        "report_id": str(report["report_id"]),
+        "formats": report["formats"],
+        "same_as": str(same_as) if same_as else None,
+    }
+
+
+async def cancel(event: TaskCancelRequested, tx: UnitOfWork) -> None:
+    """Stop a report that has not ended."""
+    await jobs.cancel(event, tx, frozenset({REPORT_TASK}), outcome.record_failed)
+
+
+async def resume(transactions: UnitOfWorkFactory) -> None:
+    """Permit again the reports that have no worker."""
+    await jobs.resume(transactions, lambda task: ReportPermit(task_id=task), REPORTS_LANE)

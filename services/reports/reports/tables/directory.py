@@ -1,0 +1,68 @@
+"""Facts about schools, students and their names: a row for each version, added and never changed.
+
+`log_offset` is the version's first place in the log of the directory. What a report says as of an offset is the highest
+version at or below it.
+"""
+
+import datetime as dt
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index
+
+from reports.tables.base import ReportsTable
+from shared.persistence.schema import column
+
+
+class SchoolFactRow(ReportsTable, table=True):
+    """A version of a school."""
+
+    school_id: UUID = column(key=True)
+    version: int = column(BigInteger, key=True)
+    log_offset: int = column(BigInteger)
+    name: str
+    timezone: str
+    language: str
+    active: bool
+
+
+class StudentFactRow(ReportsTable, table=True):
+    """A version of a student at one school."""
+
+    __table_args__ = (Index("ix_student_fact_student_id", "student_id"),)
+
+    school_id: UUID = column(key=True)
+    student_id: UUID = column(key=True)
+    version: int = column(BigInteger, key=True)
+    log_offset: int = column(BigInteger)
+    changed_at: dt.datetime
+    grade: str | None
+    active: bool
+
+
+class PersonFactRow(ReportsTable, table=True):
+    """A version of a person who is or was a student."""
+
+    person_id: UUID = column(key=True)
+    version: int = column(BigInteger, key=True)
+    log_offset: int = column(BigInteger)
+    given_name: str | None  # NULL in every version once the person was erased
+    family_name: str | None
+    erased: bool
+
+
+class MembershipFactRow(ReportsTable, table=True):
+    """When a person is a student at a school, as a version of the person says."""
+
+    person_id: UUID = column(key=True)
+    version: int = column(BigInteger, key=True)
+    school_id: UUID = column(key=True)
+    starts: dt.date | None
+    ends: dt.date | None  # the first day on which it no longer holds
+
+
+class SchoolPositionRow(ReportsTable, table=True):
+    """The highest offset of a stream that says something about a school: what its newest report is as of."""
+
+    school_id: UUID = column(key=True)
+    stream: str = column(key=True)
+    log_offset: int = column(BigInteger)

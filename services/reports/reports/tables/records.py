@@ -1,0 +1,92 @@
+"""Facts about students' records: a row for each version of a record, added and never changed.
+
+`day` is the day that the record counts for. Texts about the student are personal: an erasure empties them.
+"""
+
+import datetime as dt
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index
+
+from reports.tables.base import ReportsTable
+from shared.persistence.schema import column
+
+
+class RecordFact(ReportsTable):
+    """What each kind of record has."""
+
+    record_id: UUID = column(key=True)
+    version: int = column(BigInteger, key=True)
+    log_offset: int = column(BigInteger)
+    school_id: UUID
+    student_id: UUID
+    day: dt.date
+    withdrawn: bool
+
+
+class BehaviorFactRow(RecordFact, table=True):
+    """A version of a behaviour record."""
+
+    __table_args__ = (
+        Index("ix_behavior_fact_school_id", "school_id", "day"),
+        Index("ix_behavior_fact_student_id", "student_id", "day"),
+    )
+
+    category: str
+    severity: str
+    description: str
+
+
+class PaymentFactRow(RecordFact, table=True):
+    """A version of a payment."""
+
+    __table_args__ = (
+        Index("ix_payment_fact_school_id", "school_id", "day"),
+        Index("ix_payment_fact_student_id", "student_id", "day"),
+    )
+
+    status: str
+    amount: Decimal
+    currency: str
+    due_on: dt.date | None
+    paid_on: dt.date | None
+    purpose: str
+    reference: str | None
+
+
+class AbsenceFactRow(RecordFact, table=True):
+    """A version of an absence."""
+
+    __table_args__ = (
+        Index("ix_absence_fact_school_id", "school_id", "day"),
+        Index("ix_absence_fact_student_id", "student_id", "day"),
+    )
+
+    period: str | None
+    status: str
+    reason: str | None
+
+
+class GradeFactRow(RecordFact, table=True):
+    """A version of a grade."""
+
+    __table_args__ = (
+        Index("ix_grade_fact_school_id", "school_id", "day"),
+        Index("ix_grade_fact_student_id", "student_id", "day"),
+    )
+
+    course: str
+    term: str | None
+    grade: str
+
+
+class RemarkFactRow(RecordFact, table=True):
+    """A version of a remark."""
+
+    __table_args__ = (
+        Index("ix_remark_fact_school_id", "school_id", "day"),
+        Index("ix_remark_fact_student_id", "student_id", "day"),
+    )
+
+    text: str

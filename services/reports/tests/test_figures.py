@@ -1,0 +1,106 @@
+"""Figures of a month and of a student, from facts on a real database."""
+
+import datetime as dt
+from decimal import Decimal
+
+from reports.domain.content import Count
+from reports.facts.position import Position
+
+NOV, DEC = dt.date(2026, 11, 1), dt.date(2026, 12, 1)
+
+
+async def test_a_month_counts_what_happened_from_its_first_day_up_to_the_next_months_first(harness):
+    school = await harness.school()
+    ada = await harness.student(school)
+    for day in (dt.date(2026, 10, 31), NOV, dt.date(2026, 11, 30), DEC):
+        await harness.record("behavior", school, ada, happened_on=day)
+        await harness.record("absence", school, ada, day=day)
+    # when
+    report = await harness.monthly(school)
+    # then
+    assert report.behavior_by_category == (Count("disruption", 2, 1),)
+    assert [row.happened_on for row in report.behavior] == [NOV, dt.date(2026, 11, 30)]
+    assert report.absences_by_status == (Count("absent", 2, 1),)
+    assert (report.behavior[0].student, report.behavior[0].grade) == ("Ada Demo", "05")
+    assert (report.students, report.joined, report.left) == (1, 0, 0)
+
+
+async def test_a_correction_replaces_and_a_withdrawal_removes_as_of_its_offset(harness):
+    school = await harness.school()
+    ada = await harness.student(school)
+    record = await harness.record("behavior", school, ada, category="lateness")
+    first = len(harness.log) - 1
+    await harness.record("behavior", school, ada, record, version=2, category="disruption")
+    second = len(harness.log) - 1
+    await harness.record("behavior", school, ada, record, version=3, withdrawn=True)
+    # when
+    seen = [
+        (await harness.monthly(school, position=Position(first, offset, -1))).behavior_by_category
+        for offset in (first - 1, first, second, second + 1)
+    ]
+    # then
+    assert [[count.name for count in counts] for counts in seen] == [[], ["lateness"], ["disruption"], []]
+
+
+async def test_a_refund_is_in_its_own_month_and_takes_nothing_from_the_month_of_the_receipt(harness):
+    school = await harness.school()
+    ada = await harness.student(school)
+    days = {"due_on": dt.date(2026, 10, 15)}
+    record = await harness.record("payment", school, ada, **days)
+    paid = dt.date(2026, 11, 20)
+    await harness.record("payment", school, ada, record, version=2, status="received", paid_on=paid, **days)
+    back = dt.date(2026, 12, 5)
+    await harness.record("payment", school, ada, record, version=3, status="refunded", paid_on=back, **days)
+    # when
+    months = [await harness.monthly(school, dt.date(2026, month, 1)) for month in (9, 10, 11, 12)]
+    # then
+    found = [[(m.total, m.paid, m.refunded, m.balance) for m in month.money] for month in months]
+    hundred, none = Decimal(100), Decimal(0)
+    assert found == [
+        [],
+        [(hundred, none, none, hundred)],
+        [(none, hundred, none, none)],
+        [(none, none, hundred, none)],
+    ]
+    assert [[(row.status, row.on) for row in month.payments] for month in months] == [
+        [],
+        [("due", days["due_on"])],
+        [("received", paid)],
+        [("refunded", back)],
+    ]
+    assert months[3].money[0].paid_before == hundred
+
+
+async def test_a_student_who_moved_is_in_both_schools_and_counted_once_a_day(harness):
+    first, second = await harness.school(), await harness.school()
+    moved = dt.date(2026, 11, 16)
+    ada = await harness.student(first, ends=moved)
+    await harness.student(second, starts=moved, student=ada, version=2)
+    for day, school in ((dt.date(2026, 11, 10), first), (dt.date(2026, 11, 20), second)):
+        await harness.record("absence", school, ada, day=day, period="1")
+        await harness.record("absence", school, ada, day=day, period="2", status="late")
+    # when
+    reports = [await harness.monthly(school) for school in (first, second)]
+    # then
+    assert [(report.students, report.joined, report.left) for report in reports] == [(0, 0, 1), (1, 1, 0)]
+    assert [report.absences_by_status for report in reports] == [(Count("absent", 1, 0),)] * 2
+    assert [len(report.absences) for report in reports] == [2, 2]
+
+
+async def test_a_students_progress_has_its_grades_remarks_and_fees_of_the_period(harness):
+    school = await harness.school()
+    ada, ben = await harness.student(school), await harness.student(school, "Ben")
+    for student in (ada, ben):
+        await harness.record("grade", school, student, term="1")
+        await harness.record("remark", school, student)
+        await harness.record("behavior", school, student, severity="praise")
+        await harness.record("payment", school, student, due_on=NOV)
+    await harness.record("grade", school, ada, given_on=DEC)
+    # when
+    report = await harness.progress(school, ada)
+    # then
+    assert (report.student, report.grade) == ("Ada Demo", "05")
+    assert [(row.course, row.grade, row.term) for row in report.grades] == [("Mathematics", "B+", "1")]
+    assert [text for _, text in report.remarks] == ["A made-up remark."]
+    assert report.behavior_by_month == ((NOV, 1, 0),)
+    assert [(money.total, money.balance) for money in report.money] == [(Decimal(100), Decimal(100))]
