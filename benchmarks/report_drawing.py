@@ -30,8 +30,8 @@ def measure_drawing(lab: Lab, report: Report) -> None:
     report.at_least("PDFs of students, a second of one core", len(students) / _best(draw_students), "PDFs/s", 60)
     started = time.process_time()
     bundle = render_bundle(students, "en")
-    report.told("bundle of 120 students, ZIP and one PDF, processor time", time.process_time() - started, "s")
-    report.told("its one PDF", len(bundle.document) / KIBI, "KiB")
+    report.figure("bundle of 120 students, ZIP and one PDF, processor time", time.process_time() - started, "s")
+    report.figure("its one PDF", len(bundle.document) / KIBI, "KiB")
 
 
 def _best(draw: Callable[[], None]) -> float:

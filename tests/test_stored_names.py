@@ -51,7 +51,16 @@ QUEUES = {
         "work.push.digest",
         "work.push.urgent",
     },
-    "reports": {*RETRIES},
+    "reports": {
+        *RETRIES,
+        "log.remember_facts",
+        "report.requested",
+        "reports.cleanup_due",
+        "reports.monthly_due",
+        "task.cancel_requested",
+        "work.cleanup",
+        "work.reports",
+    },
     "scheduler": {*RETRIES, "log.remember_schools", "schedule.requested", "task.cancel_requested"},
 }
 """Service → its queues, each after the service's name and a dot."""
@@ -61,7 +70,7 @@ PROJECTIONS = {
     "files": {"remember_directory"},
     "gateway": {"remember_tasks"},
     "notifier": {"remember_directory"},
-    "reports": set(),
+    "reports": {"remember_facts"},
     "scheduler": {"remember_schools"},
 }
 """Service → the names in `log_offset`, which operators type as well."""

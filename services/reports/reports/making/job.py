@@ -9,6 +9,7 @@ from reports.domain.content import MonthlyReport, Origin, StudentReport
 from reports.figures.figures import Subject, monthly, student_progress
 from reports.making import outcome
 from reports.making.files import store_files
+from reports.pages.render import TEMPLATE
 from reports.permits import REPORTS_LANE, ReportPermit
 from shared.errors import Reject
 from shared.events import Envelope, TaskCancelRequested
@@ -19,8 +20,6 @@ from shared.jobs.time_limits import TimeLimits
 from shared.storage.blob_store import BlobStore
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
-TEMPLATE = "1"
-"""Version of the pages; it stands on each of them."""
 LIMITS = TimeLimits(soft=300)
 POLL = 0.2
 
