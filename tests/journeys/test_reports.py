@@ -8,7 +8,7 @@ from contextlib import closing
 
 import openpyxl
 import pypdf
-import pytest_asyncio
+import pytest
 
 from cli.demo.report_check import check_monthly, check_progress, monthly_figures
 from cli.demo.report_desk import KINDS, ReportDesk
@@ -33,6 +33,8 @@ TOLD = """
 SELECT d.channel, d.state, n.title FROM notifier.notification n JOIN notifier.delivery d USING (notification_id)
 WHERE n.origin = %s AND d.person_id = %s AND d.channel <> 'push'
 """
+pytestmark = pytest.mark.timeout(300)  # the service reads the whole log of the demo school first
+
 DAY = dt.date(2026, 10, 14)
 STORED = "SELECT blob FROM reports.report_file"
 STATES = "SELECT report_id, state FROM reports.report WHERE report_id = ANY(%s)"
@@ -42,10 +44,10 @@ WHERE n.origin = ANY(%s)
 """
 
 
-@pytest_asyncio.fixture
-async def administrator(system):
+@pytest.fixture(scope="module")
+def administrator(system):
     """A running report service, and the administrator of a school."""
-    await system.start("reports")
+    asyncio.run(system.start("reports"))
     (row,) = system.rows(ADMINISTRATOR)
     return row
 

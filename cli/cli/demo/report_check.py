@@ -13,7 +13,8 @@ from cli.demo.client import DemoFailed
 
 def monthly_figures(students: int, records: Mapping[str, list[dict[str, Any]]]) -> dict[str, int | Decimal]:
     """Compute the figures of a school's month from its records, as the report is to say them."""
-    paid = [Decimal(str(each["amount"])) for each in records["payments"] if each["status"] == "received"]
+    euros = [each for each in records["payments"] if each["currency"] == "EUR"]
+    paid = [Decimal(str(each["amount"])) for each in euros if each["status"] == "received"]
     return {
         "Students at the end": students,
         "Behaviour records": sum(1 for each in records["behavior-reports"] if each["severity"] != "praise"),

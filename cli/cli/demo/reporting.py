@@ -13,7 +13,7 @@ from cli.demo.scenes import Key, Scene
 from cli.demo.school import SCHOOLS
 from cli.demo.stack import Stack
 
-WITHIN = 60.0
+WITHIN = 180.0
 POLL = 0.25
 PLACE = SCHOOLS[0]
 GRADE = "06"

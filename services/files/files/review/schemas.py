@@ -65,7 +65,7 @@ class FilePage(BaseModel):
 class ShownFile(ListedFile):
     """A file with what it says: as read, and as recorded. `revision` is the reading that it shows.
 
-    The gateway adds `links`: short-lived addresses of thumbnails by their width.
+    The gateway adds `links`: short-lived addresses of the `original`, and of thumbnails by their width.
     """
 
     fields: dict[str, ShownField]

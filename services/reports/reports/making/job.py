@@ -9,6 +9,7 @@ from reports.domain.content import MonthlyReport, Origin, StudentReport
 from reports.figures.figures import Subject, monthly, student_progress
 from reports.making import outcome
 from reports.making.files import store_files
+from reports.pages.render import TEMPLATE
 from reports.permits import REPORTS_LANE, ReportPermit
 from shared.errors import Reject
 from shared.events import Envelope, TaskCancelRequested
@@ -19,10 +20,8 @@ from shared.jobs.time_limits import TimeLimits
 from shared.storage.blob_store import BlobStore
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
-TEMPLATE = "1"
-"""Version of the pages; it stands on each of them."""
 LIMITS = TimeLimits(soft=300)
-POLL = 0.1
+POLL = 0.2
 
 
 async def make(
@@ -37,6 +36,7 @@ async def make(
     async with jobs.run_job(transactions, permitted.task_id, cause, limits, outcome.record_failed) as job:
         report = await _begin(job, patience)
         async with job.commit() as tx:
+            await outcome.check_replaced(tx, report)
             if (other := await outcome.equal_report(tx, report)) is not None:
                 await job.succeed(tx, result=_result(report, same_as=other))
                 return
@@ -60,7 +60,7 @@ async def read_content(tx: UnitOfWork, report: dict[str, Any]) -> MonthlyReport 
     )
     origin = Origin(
         report_id=str(report["report_id"]),
-        as_of=report["requested_at"],
+        as_of=report["requested_at"].replace(microsecond=0),  # a PDF's time of creation has whole seconds
         offset=report["records_offset"],
         template=TEMPLATE,
         replaces=str(report["replaces"]) if report["replaces"] else None,

@@ -9,9 +9,8 @@ import unicodedata
 LRI, FSI, PDI = "\u2066", "\u2068", "\u2069"
 """Left-to-right isolate, first strong isolate, and the end of either."""
 ZERO_WIDTH_SPACE = "\u200b"
-LONGEST_WORD = 16
-"""Characters of a word that may stay on one line; a longer one may break, or it would run over its column's edge."""
-LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
+UNBREAKABLE = re.compile(r"[^\s\-/]+")
+"""Letters between which lines do not break."""
 STRONG_RIGHT = frozenset({"R", "AL"})
 
 
@@ -20,6 +19,8 @@ def isolate(value: str, direction: str) -> str:
 
     Digits and signs alone run left to right. On a left-to-right page only right-to-left letters need it.
     """
+    if direction == "ltr" and value.isascii():
+        return value
     classes = [unicodedata.bidirectional(letter) for letter in value]
     if direction == "ltr" and STRONG_RIGHT.isdisjoint(classes):
         return value
@@ -27,16 +28,19 @@ def isolate(value: str, direction: str) -> str:
     return f"{LRI if strong == 'L' else FSI}{value}{PDI}" if value else value
 
 
-def breakable(value: str) -> str:
-    """Allow a break after each `LONGEST_WORD` characters of a long word; never before a mark or a joiner."""
-    return LONG_WORD.sub(lambda found: _with_breaks(found.group()), value)
+def breakable(value: str, most: int) -> str:
+    """Allow a break after each `most` characters of a longer word, or it would run over its column's edge."""
+    return UNBREAKABLE.sub(lambda found: _with_breaks(found.group(), most), value) if len(value) > most else value
 
 
-def _with_breaks(word: str) -> str:
+def _with_breaks(word: str, most: int) -> str:
+    """Put breaks into a long word; never before a mark or a joiner."""
+    if len(word) <= most:
+        return word
     parts: list[str] = []
     run = 0
     for letter in word:
-        if run >= LONGEST_WORD and unicodedata.category(letter) not in {"Mn", "Me", "Mc", "Cf"}:
+        if run >= most and unicodedata.category(letter) not in {"Mn", "Me", "Mc", "Cf"}:
             parts.append(ZERO_WIDTH_SPACE)
             run = 0
         parts.append(letter)

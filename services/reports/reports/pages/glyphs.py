@@ -10,6 +10,14 @@ from reports.pages.words import Words
 INVISIBLE = frozenset({"Cf", "Zs"})
 """Categories that need no glyph: joiners, isolates, spaces."""
 
+SPACING = frozenset({"Cc", "Zl", "Zp"})
+"""Categories that are drawn as a space, or as the end of a line."""
+FORBIDDEN = frozenset({"Co", "Cs", "Cn"})
+"""Categories that PDF/A-2a does not allow: private use, surrogates, unassigned."""
+BYTE_ORDER_MARK = "\ufeff"
+LONGEST_WORD = 18
+"""Characters that fit in a line of the narrowest place outside of tables."""
+
 
 @dataclass(slots=True)
 class Writer:
@@ -18,21 +26,25 @@ class Writer:
     words: Words
     missing: set[str] = field(default_factory=set)
 
-    def text(self, value: str) -> str:
-        """Return a text in which characters without a glyph are replaced; they are kept in `missing`."""
-        return breakable("".join(self._drawable(letter) for letter in value))
+    def text(self, value: str, most: int = LONGEST_WORD) -> str:
+        """Return a text in which characters without a glyph are replaced; they are kept in `missing`.
 
-    def value(self, value: str) -> str:
+        A word of more than `most` characters may break.
+        """
+        plain = value.isascii() and value.isprintable()
+        return breakable(value if plain else "".join(map(self._drawable, value)), most)
+
+    def value(self, value: str, most: int = LONGEST_WORD) -> str:
         """Return a value whose direction disturbs nothing around it."""
-        return self.words.apart(self.text(value))
+        return self.words.apart(self.text(value, most))
 
     def _drawable(self, letter: str) -> str:
-        if ord(letter) in covered():
-            return letter
         category = unicodedata.category(letter)
-        if category in INVISIBLE:
-            return letter
-        if category in {"Cc", "Zl", "Zp"}:
+        if category in SPACING:
             return "\n" if letter in "\n\u2028\u2029" else " "
+        if letter == BYTE_ORDER_MARK:
+            return ""
+        if category in INVISIBLE or (category not in FORBIDDEN and ord(letter) in covered()):
+            return letter
         self.missing.add(letter)
         return REPLACEMENT

@@ -11,6 +11,10 @@ from reports.pages.words import Words
 
 SHOWN_ROWS = 40
 """Rows of a list that the PDF shows; the Excel and CSV files have them all."""
+MAX_HEAD = 40
+"""Characters of a name in the line above a page; it stands whole on the first page."""
+LINE_CHARACTERS = 80
+"""Wide letters in a whole line of a table; a column has its share of them. Digits are narrower."""
 END_ALIGNED = frozenset({"count", "number", "money"})
 MAX_LABELS = 16
 """Labels under a column chart; with more days every second or third has one."""
@@ -34,12 +38,18 @@ def page_data(outline: Outline, writer: Writer) -> dict[str, Any]:
         "title": writer.text(outline.title),
         "subject": writer.value(outline.subject),
         "period": writer.text(words.period(outline.period)),
+        "head": [writer.value(shortened(text)) for text in (school.name, outline.subject or outline.title)],
         "replaced": _replaced(outline, writer),
         "details": [[writer.text(label), writer.value(value)] for label, value in outline.details],
         "facts": writer.text(" · ".join(facts)),
         "cards": [_card(card, writer) for card in outline.cards],
         "parts": [_part(part, writer) for part in outline.parts],
     }
+
+
+def shortened(text: str) -> str:
+    """Cut a text for the one line that is above each page."""
+    return text if len(text) <= MAX_HEAD else text[: MAX_HEAD - 1].rstrip() + "…"
 
 
 def _replaced(outline: Outline, writer: Writer) -> str:
@@ -127,6 +137,8 @@ def _trend(part: Trend, writer: Writer) -> dict[str, Any]:
 
 def _table(part: Table, writer: Writer) -> dict[str, Any]:
     words = writer.words
+    shares = sum(column.width for column in part.columns)
+    widest = [LINE_CHARACTERS * column.width // shares - 1 for column in part.columns]
     rows = part.rows if part.whole else part.rows[:SHOWN_ROWS]
     shortened = len(rows) < len(part.rows)
     shown = {"shown": words.number(len(rows)), "all": words.number(len(part.rows))}
@@ -139,20 +151,20 @@ def _table(part: Table, writer: Writer) -> dict[str, Any]:
             {"title": writer.text(each.title), "width": each.width, "end": each.kind in END_ALIGNED}
             for each in part.columns
         ],
-        "rows": [[_cell(cell, writer) for cell in row] for row in rows],
+        "rows": [[_cell(cell, writer, most) for cell, most in zip(row, widest, strict=True)] for row in rows],
     }
 
 
-def _cell(cell: Cell, writer: Writer) -> str:
+def _cell(cell: Cell, writer: Writer, most: int) -> str:
     words = writer.words
     match cell:
         case None:
             return ""
         case str():
-            return writer.value(cell)
+            return writer.value(cell, most)
         case Amount():
-            return writer.value(words.amount(cell.value, cell.currency))
+            return writer.value(words.amount(cell.value, cell.currency), most + most // 3)
         case dt.date():
-            return writer.value(words.day(cell))
+            return writer.value(words.day(cell), most + most // 3)
         case _:
-            return writer.value(words.number(cell))
+            return writer.value(words.number(cell), most + most // 3)

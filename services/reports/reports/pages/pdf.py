@@ -1,5 +1,6 @@
 """Draws outlines as PDF by typst: PDF/A-2a and PDF/UA-1, with the same bytes for the same inputs."""
 
+import datetime as dt
 import json
 from collections.abc import Sequence
 from functools import cache
@@ -22,13 +23,16 @@ class UndrawablePage(Exception):
     """The template or its fonts are wrong: a fault of the service, never of a report's values."""
 
 
-def draw_pdf(outlines: Sequence[Outline], words: Words) -> Drawing:
-    """Draw reports of one language as one document; each starts on an odd page. Its moment is the first one's."""
+def draw_pdf(outlines: Sequence[Outline], words: Words, families: Sequence[str] = FAMILIES) -> Drawing:
+    """Draw reports of one language as one document; each starts on an odd page. Its moment is the first one's.
+
+    Raise UndrawablePage for a font family that is not installed.
+    """
     writer = Writer(words)
     data = {
         "language": words.language,
         "direction": words.direction,
-        "fonts": FAMILIES,
+        "fonts": families,
         "title": writer.text(_document_title(outlines, words)),
         "author": writer.text(outlines[0].school.name),
         "page": words.texts["page"],
@@ -40,7 +44,7 @@ def draw_pdf(outlines: Sequence[Outline], words: Words) -> Drawing:
         content, problems = _compiler().compile_with_warnings(
             format="pdf",
             sys_inputs={"data": json.dumps(data, ensure_ascii=False)},
-            timestamp=outlines[0].origin.as_of,
+            timestamp=outlines[0].origin.as_of.astimezone(dt.UTC).replace(microsecond=0),  # what typst takes
             pdf_standards=[*STANDARDS],
         )
     except typst.TypstError as problem:

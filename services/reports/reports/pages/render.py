@@ -1,6 +1,10 @@
-"""Draws a report in a language: what the rest of the service calls."""
+"""Draws reports in a language: what the rest of the service calls. Each raises UnknownLanguage without texts."""
+
+from collections.abc import Callable, Sequence
 
 from reports.domain.content import MonthlyReport, StudentReport
+from reports.pages.bundle import Bundle, draw_bundle
+from reports.pages.csv_files import write_csv
 from reports.pages.drawing import Drawing
 from reports.pages.monthly import outline_monthly
 from reports.pages.outline import Outline
@@ -10,20 +14,38 @@ from reports.pages.words import Words, words_of
 from reports.pages.xlsx import draw_xlsx
 
 Report = MonthlyReport | StudentReport
+TEMPLATE = "1"
+"""The version of the drawing. It stands on each page; raise it with each change that a reader could see."""
 
 
 def render_pdf(report: Report, language: str) -> Drawing:
-    """Draw a report as PDF. Raise UnknownLanguage where there are no texts."""
+    """Draw a report as PDF."""
     words = words_of(language)
     return draw_pdf([outline(report, words)], words)
+
+
+def render_xlsx(report: Report, language: str) -> Drawing:
+    """Draw a report as an Excel workbook."""
+    words = words_of(language)
+    return draw_xlsx(outline(report, words), words)
+
+
+def render_csv(report: Report, language: str) -> dict[str, bytes]:
+    """Return file name → CSV: the figures, and each list whole."""
+    words = words_of(language)
+    return write_csv(outline(report, words), words)
+
+
+def render_bundle(
+    reports: Sequence[StudentReport], language: str, on_drawn: Callable[[int], None] = lambda _: None
+) -> Bundle:
+    """Draw the reports of many students, in the given order; `on_drawn` is given how many there are after each."""
+    if not reports:
+        raise ValueError("a bundle needs at least one report")
+    words = words_of(language)
+    return draw_bundle([outline_student(report, words) for report in reports], words, on_drawn)
 
 
 def outline(report: Report, words: Words) -> Outline:
     """Return the parts of a report in reading order."""
     return outline_monthly(report, words) if isinstance(report, MonthlyReport) else outline_student(report, words)
-
-
-def render_xlsx(report: Report, language: str) -> Drawing:
-    """Draw a report as an Excel workbook. Raise UnknownLanguage where there are no texts."""
-    words = words_of(language)
-    return draw_xlsx(outline(report, words), words)

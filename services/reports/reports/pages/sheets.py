@@ -78,10 +78,10 @@ class Sheet:
     def write(self, row: int, column: int, value: Cell, style: Style = "plain", *, code: bool = False) -> None:
         """Write a value: days and numbers as such, text never as a formula."""
         match value:
-            case None | "":
-                return
             case str():
                 self._text(row, column, value, style, code=code)
+            case None:
+                return
             case Amount():
                 self._number(row, column, value.value, style, money_shape(value.currency))
             case dt.date():
@@ -96,6 +96,8 @@ class Sheet:
         self._check(self.worksheet.write_formula(row, column, formula, self.book.format(style, shape), float(value)))
 
     def _text(self, row: int, column: int, value: str, style: Style, *, code: bool) -> None:
+        if not value:
+            return
         if len(value) > MAX_TEXT:
             self.book.shortened.append(self.worksheet.get_name())
             value = value[: MAX_TEXT - 1] + "…"

@@ -31,15 +31,16 @@ class Words:
     locale: Locale
     texts: dict[str, str]
     names: dict[str, str]
-
-    @property
-    def direction(self) -> str:
-        """`ltr` or `rtl`: how lines and columns run."""
-        return self.locale.text_direction
+    direction: str
+    """`ltr` or `rtl`: how lines and columns run."""
 
     def text(self, key: str, **values: str) -> str:
         """Return a text with its values filled in."""
         return self.texts[key].format(**{name: self.apart(value) for name, value in values.items()})
+
+    def plain_text(self, key: str, **values: str) -> str:
+        """Return a text for machines: its values are not isolated."""
+        return self.texts[key].format(**values)
 
     def apart(self, value: str) -> str:
         """Return a value that disturbs no line around it."""
@@ -107,4 +108,5 @@ def words_of(language: str) -> Words:
         raise UnknownLanguage(f"reports are written in {', '.join(known_languages())}; {language!r} is none of them")
     file = resources.files("reports.pages") / "texts" / f"{language}.toml"
     texts = tomllib.loads(file.read_text(encoding="utf-8"))
-    return Words(language, Locale.parse(texts.pop("locale")), names=texts.pop("names"), texts=texts)
+    locale = Locale.parse(texts.pop("locale"))
+    return Words(language, locale, names=texts.pop("names"), texts=texts, direction=locale.text_direction)

@@ -42,7 +42,7 @@ def empty_month(**changes: Any) -> MonthlyReport:
     return MonthlyReport(**values | changes)
 
 
-def month(students: int = 1000, **changes: Any) -> MonthlyReport:
+def month(students: int = 1000, names: tuple[str, ...] = NAMES, **changes: Any) -> MonthlyReport:
     """A month of a school with so many students: an absence and a payment for each, a behaviour record for ten."""
     pick = random.Random(students)
     school_days = [day for day in DAYS if day.weekday() < 5]
@@ -52,7 +52,7 @@ def month(students: int = 1000, **changes: Any) -> MonthlyReport:
             pick.choice(("Homework", "Helpfulness", "Bullying")),
             pick.choice(("praise", "minor", "major")),
             "The homework was missing twice this week.",
-            pick.choice(NAMES),
+            pick.choice(names),
             pick.choice(GRADES),
         )
         for _ in range(-(-students // 10))
@@ -63,7 +63,7 @@ def month(students: int = 1000, **changes: Any) -> MonthlyReport:
             pick.choice(("absent", "late", "excused")),
             str(pick.randint(1, 6)),
             "bus (line 7)",
-            pick.choice(NAMES),
+            pick.choice(names),
             pick.choice(GRADES),
         )
         for _ in range(students)
@@ -76,7 +76,7 @@ def month(students: int = 1000, **changes: Any) -> MonthlyReport:
             "EUR",
             "School trip",
             f"+R-{number}",
-            pick.choice(NAMES),
+            pick.choice(names),
         )
         for number in range(students)
     )
@@ -89,7 +89,7 @@ def month(students: int = 1000, **changes: Any) -> MonthlyReport:
             Count(grade, students // 10, students // 10 + pick.randint(-2, 2)) for grade in GRADES
         ),
         "enrolments": tuple(
-            (pick.choice(DAYS), pick.choice(NAMES), pick.choice(GRADES)) for _ in range(min(students, 12))
+            (pick.choice(DAYS), pick.choice(names), pick.choice(GRADES)) for _ in range(min(students, 12))
         ),
         "behavior": behavior,
         "behavior_by_category": counted(row.category for row in behavior),

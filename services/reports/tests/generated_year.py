@@ -1,0 +1,161 @@
+"""A school year of made-up facts, as a list of events and as plain records from which figures are counted by hand."""
+
+import datetime as dt
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from decimal import Decimal
+from random import Random
+from uuid import UUID
+
+from shared.events import (
+    AbsenceRecorded,
+    BehaviorRecorded,
+    GradeRecorded,
+    NotificationCompleted,
+    PaymentRecorded,
+    PersonChanged,
+    SchoolChanged,
+    StudentChanged,
+)
+from shared.events.directory import Membership
+
+FIRST = dt.date(2025, 9, 1)
+DAYS = 300
+ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Auckland", "UTC")
+CATEGORIES = ("lateness", "disruption", "helpfulness")
+
+
+@dataclass
+class Year:
+    """Events of several schools, and what is true at the end."""
+
+    random: Random
+    events: list = field(default_factory=list)
+    schools: list = field(default_factory=list)
+    students: dict = field(default_factory=lambda: defaultdict(list))
+    behavior: list = field(default_factory=list)
+    absences: list = field(default_factory=list)
+    money: list = field(default_factory=list)
+    """(school, what, day, amount) of each charge, receipt and refund."""
+
+    def id(self):
+        return UUID(int=self.random.getrandbits(128), version=4)
+
+    def day(self):
+        return FIRST + dt.timedelta(days=self.random.randrange(DAYS))
+
+    def build(self, schools=5, students=20, records=15):
+        for number in range(schools):
+            school = self.id()
+            self.schools.append(school)
+            zone = ZONES[number % len(ZONES)]
+            self.events.append(SchoolChanged(school_id=school, name=f"Demo {number}", timezone=zone, version=1))
+            for place in range(students):
+                self._student(school, f"Ada{place}", records)
+        return self
+
+    def _student(self, school, name, records):
+        student = self.id()
+        starts = self.random.choice([None, None, self.day()])
+        ends = self.random.choice(
+            [None, None, None, (starts or FIRST) + dt.timedelta(days=self.random.randrange(1, 99))]
+        )
+        grade = f"{self.random.randrange(1, 13):02}"
+        self.students[school].append((student, starts, ends))
+        membership = Membership(school_id=school, role="student", starts=starts, ends=ends)
+        for version in (1, 2):
+            given = f"Old {name}" if version == 1 else name
+            person = {"person_id": student, "given_name": given, "family_name": "Demo", "version": version}
+            self.events.append(PersonChanged(**person, memberships=(membership,)))
+        self.events.append(StudentChanged(student_id=student, school_id=school, grade=grade, version=1))
+        for _ in range(records):
+            self._record(school, student)
+
+    def _versions(self, kind, school, student, states):
+        """Append a version for each state of a record."""
+        record, at = self.id(), dt.datetime(2025, 9, 1, tzinfo=dt.UTC)
+        for version, state in enumerate(states, 1):
+            base = {"record_id": record, "school_id": school, "student_id": student, "recorded_at": at}
+            self.events.append(kind(**base, version=version, **state))
+
+    def _record(self, school, student):
+        wrong, right = self.day(), self.day()
+        late = self.random.random() < 0.3
+        gone = self.random.random() < 0.1
+        match self.random.choice(["behavior", "absence", "payment", "grade"]):
+            case "behavior":
+                category = self.random.choice(CATEGORIES)
+                severity = "praise" if category == "helpfulness" else "minor"
+                facts = {"category": category, "severity": severity}
+                states = [facts | {"happened_on": day} for day in ([wrong, right] if late else [right])]
+                states += [states[-1] | {"withdrawn": True}] if gone else []
+                self._versions(BehaviorRecorded, school, student, states)
+                if not gone:
+                    self.behavior.append((school, right, category, severity))
+            case "absence":
+                status = self.random.choice(["absent", "late", "excused"])
+                states = [{"day": right, "status": "absent"}] if late else []
+                states += [{"day": right, "status": status}]
+                states += [states[-1] | {"withdrawn": True}] if gone else []
+                self._versions(AbsenceRecorded, school, student, states)
+                if not gone:
+                    self.absences.append((school, student, right, status))
+            case "payment":
+                self._payment(school, student, min(wrong, right), max(wrong, right))
+            case _:
+                self._versions(GradeRecorded, school, student, [{"course": "Art", "given_on": right, "grade": "B"}])
+
+    def _payment(self, school, student, due, paid):
+        amount = Decimal(self.random.randrange(100, 9999)) / 100
+        base = {"amount": amount, "currency": self.random.choice(["EUR", "USD"]), "due_on": due}
+        back = paid + dt.timedelta(days=self.random.randrange(40))
+        ends = self.random.choice(["due", "received", "refunded", "cancelled"])
+        states = [base | {"status": "due"}]
+        moved = [("total", due)]
+        if ends in ("received", "refunded"):
+            states.append(base | {"status": "received", "paid_on": paid})
+            moved.append(("paid", paid))
+        if ends == "refunded":
+            states.append(base | {"status": "refunded", "paid_on": back})
+            moved.append(("refunded", back))
+        if ends == "cancelled":
+            states.append(base | {"status": "cancelled"})
+            moved = []
+        self._versions(PaymentRecorded, school, student, states)
+        self.money += [(school, base["currency"], what, day, amount) for what, day in moved]
+
+    def completed(self, school, sent, failed):
+        counts = {"push": {"accepted": sent, "failed": failed, "suppressed": 7}}
+        self.events.append(
+            NotificationCompleted(notification_id=self.id(), school_id=school, task_id=self.id(), counts=counts)
+        )
+
+    def expected(self, school, starts, ends):
+        """Count a month by hand."""
+        enrolled = self.students[school]
+        days = {}
+        for where, student, day, status in self.absences:
+            if where == school and starts <= day < ends:
+                days.setdefault((student, day), set()).add(status)
+        gravest = [next(s for s in ("absent", "excused", "late") if s in found) for found in days.values()]
+        return {
+            "students": sum(1 for _, s, e in enrolled if (s is None or s < ends) and (e is None or e >= ends)),
+            "joined": sum(1 for _, s, e in enrolled if s and starts <= s < ends and (e is None or e > s)),
+            "left": sum(1 for _, _, e in enrolled if e and starts <= e < ends),
+            "behavior": Counter(
+                category
+                for where, day, category, severity in self.behavior
+                if where == school and starts <= day < ends and severity != "praise"
+            ),
+            "absences": Counter(gravest),
+            "money": self._balance(school, starts, ends),
+        }
+
+    def _balance(self, school, starts, ends):
+        found = {}
+        for where, currency, what, day, amount in self.money:
+            if where == school and day < ends:
+                sums = found.setdefault(currency, dict.fromkeys(("total", "paid", "refunded", "balance"), Decimal(0)))
+                sums[what] += amount if day >= starts else 0
+                sums["balance"] += {"total": amount, "paid": -amount, "refunded": 0}[what]
+        return found

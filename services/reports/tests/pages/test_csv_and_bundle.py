@@ -1,0 +1,82 @@
+import io
+import zipfile
+from decimal import Decimal
+
+import pytest
+
+from reports.domain.content import GradeRow, PaymentRow
+from reports.pages.render import render_bundle, render_csv, render_pdf
+from services.reports.tests.pages.samples import DAYS, NAMES, empty_student, month, student
+
+
+@pytest.mark.parametrize(
+    ("language", "name", "line"),
+    [
+        ("en", "Payments.csv", "2026-11-01,Received,1250.50,EUR,Trip,R-1"),
+        ("de", "Zahlungen.csv", "2026-11-01;Eingegangen;1250,50;EUR;Trip;R-1"),
+        ("fr", "Paiements.csv", "2026-11-01;Reçu;1250,50;EUR;Trip;R-1"),
+        ("ar", "المدفوعات.csv", "2026-11-01,مستلم,1250.50,EUR,Trip,R-1"),
+    ],
+)
+def test_csv_has_a_bom_and_the_separators_of_the_locale(language, name, line):
+    payment = PaymentRow(DAYS[0], "received", Decimal("1250.5"), "EUR", "Trip", "R-1")
+    content = render_csv(empty_student(payments=(payment,)), language)[name]
+
+    assert content.startswith(b"\xef\xbb\xbf")
+    assert content.decode("utf-8-sig").split("\r\n")[1:] == [line, ""]
+
+
+@pytest.mark.parametrize("formula", ["=1+1", "+1+1", "-1+1", "@SUM(1)", "\t=1+1", " =1+1", "%1"])
+def test_csv_holds_no_formula(formula):
+    files = render_csv(empty_student(remarks=((DAYS[0], formula),)), "en")
+
+    assert files["Remarks.csv"].decode("utf-8-sig").split("\r\n")[1] == f"2026-11-01,'{formula.strip()}"
+
+
+def test_csv_has_each_list_whole():
+    files = render_csv(month(300), "en")
+
+    assert files["Payments.csv"].count(b"\r\n") == 301
+    assert set(files) == {
+        "Figures.csv",
+        "Absences by day.csv",
+        "Fees.csv",
+        "New enrolments.csv",
+        "Behaviour.csv",
+        "Absences.csv",
+        "Payments.csv",
+    }
+
+
+def test_namesakes_have_files_of_their_own_with_utf_8_names():
+    reports = [student(name) for name in (*NAMES, "ada demo", "Ada Demo", "../../etc/con", "CON")]
+    bundle = render_bundle(reports, "en")
+
+    with zipfile.ZipFile(io.BytesIO(bundle.archive)) as archive:
+        names = archive.namelist()
+        assert archive.testzip() is None
+        assert all(entry.flag_bits & 0x800 or entry.filename.isascii() for entry in archive.infolist())
+        assert archive.read("سارة مثال.pdf") == render_pdf(student("سارة مثال"), "en").content
+    assert names[: len(NAMES)] == [f"{name}.pdf" for name in NAMES]
+    assert names[len(NAMES) :] == ["ada demo (2).pdf", "Ada Demo (3).pdf", "etc con.pdf", "_CON.pdf"]
+
+
+def test_a_bundle_has_the_same_bytes_again_and_reports_its_progress():
+    drawn = []
+    reports = [student(), empty_student("Zoë Exemple")]
+
+    assert render_bundle(reports, "de", drawn.append) == render_bundle(reports, "de")
+    assert drawn == [1, 2]
+
+
+def test_a_bundle_of_nobody_is_refused():
+    with pytest.raises(ValueError, match="at least one report"):
+        render_bundle([], "en")
+
+
+def test_an_unreleased_grade_is_in_no_format():
+    grade = GradeRow("Art", "Term 1", DAYS[0], "SECRET-1", "not_released")
+    files = render_csv(empty_student(grades=(grade,)), "en")
+
+    assert files["Grades.csv"].decode("utf-8-sig").split("\r\n")[1] == "Art,Term 1,2026-11-01,Not released yet"
+    assert not any(b"SECRET" in content for content in files.values())
