@@ -52,8 +52,10 @@ def most_alike(text: str, labels: Collection[str]) -> str | None:
     if len(text) < FUZZY_LENGTH:
         return None
     best = process.extractOne(text, labels, scorer=fuzz.ratio, score_cutoff=FUZZY_SCORE)
-    usable = best is not None and best[0][0] == text[0] and len(best[0]) >= FUZZY_LENGTH
-    return str(best[0]) if usable else None
+    if best is None:
+        return None
+    label = str(best[0])
+    return label if label[0] == text[0] and len(label) >= FUZZY_LENGTH else None
 
 
 def trim(text: str) -> str:
