@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from files.extraction.folding import fold_label, has_label, trim
+from files.extraction.folding import fold_label, most_alike, trim
 from files.extraction.layout import Cell, Row
 
 BELOW = 3.5
@@ -45,7 +45,9 @@ def any_field_label() -> frozenset[str]:
 def is_label(text: str) -> bool:
     """Tell whether a cell is a label and no value. "Media" alone is a value too: a severity."""
     folded = fold_label(text)
-    return text.rstrip().endswith(":") or (folded in any_field_label() and folded not in labels("fields", "gpa"))
+    if text.rstrip().endswith(":") or folded in labels("columns", "subject"):
+        return True
+    return folded in any_field_label() and folded not in labels("fields", "gpa")
 
 
 def find_labelled(rows: list[Row], name: str, section: str = "fields") -> Iterator[Labelled]:
@@ -108,7 +110,7 @@ def _label_of(text: str, names: tuple[str, ...]) -> str | None:
         return None
     if folded in any_field_label():
         return folded if folded in names else None
-    return next((name for name in names if name.count(" ") == size and has_label(folded, name)), None)
+    return most_alike(folded, [name for name in names if name.count(" ") == size])
 
 
 def _beside(row: Row, position: int) -> Cell | None:

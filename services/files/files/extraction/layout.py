@@ -12,6 +12,8 @@ CELL_GAP = 0.9
 """A gap wider than this share of the text's height starts another cell; a space is about 0.3 of it."""
 RUN_GAP = 0.45
 """The same for two runs that OCR kept apart: it joins the words of a text itself."""
+TOUCHING = 0.01
+PLAIN_TEXT_GAP = 1.5
 SAME_ROW = 0.55
 """Lines that share this part of the smaller height are one row."""
 _WIDE_SPACE = re.compile(r"\s{2,}|\t")
@@ -171,9 +173,16 @@ def _cells(tokens: list[Token], page: Page) -> Iterator[Cell]:
     current = [tokens[0]]
     for before, token in pairwise(tokens):
         gap = (token.box.x0 - before.box.x1) * page.width
-        kept_apart = token.source == "ocr" and token.run != before.run
-        if gap > (RUN_GAP if kept_apart else CELL_GAP) * height or token.source == "cell":
+        if _separates(gap, height, before, token):
             yield Cell(tuple(current))
             current = []
         current.append(token)
     yield Cell(tuple(current))
+
+
+def _separates(gap: float, height: float, before: Token, token: Token) -> bool:
+    """Tell whether a gap starts another cell. Cells of a table touch; a space of plain text is as wide as a letter."""
+    if token.source == "cell":
+        return gap < TOUCHING * height or gap > PLAIN_TEXT_GAP * height
+    kept_apart = token.source == "ocr" and token.run != before.run
+    return gap > (RUN_GAP if kept_apart else CELL_GAP) * height

@@ -4,7 +4,7 @@ import datetime as dt
 import re
 from dataclasses import dataclass, replace
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 
 from files.domain.document import Document
 from files.domain.finding import Field, Finding, Hints
@@ -60,7 +60,7 @@ def _read_page(document: Document, hints: Hints) -> Finding:
     rows = rows_of(document)
     origin = origin_of(rows, hints)
     parts = Parts({}, [])
-    mark = decimal_mark(row.text for row in rows) or mark_of_currency(origin, hints)
+    mark = decimal_mark(row.text for row in rows) or _mark_of_school(hints)
     items = _read_amounts(rows, mark, origin, parts)
     _read_date(rows, origin, hints, parts)
     _read_names(rows, parts)
@@ -69,14 +69,15 @@ def _read_page(document: Document, hints: Hints) -> Finding:
     return Finding("payment_receipt", parts.fields, tuple(items), tuple(dict.fromkeys(parts.reasons)))
 
 
-def mark_of_currency(origin: Origin, hints: Hints) -> Mark | None:
-    """Return the decimal mark of the country, if the document's country and the school's agree on one."""
-    return None if origin.country is None or hints.country is None else _mark_of_country(hints.country)
-
-
-def _mark_of_country(country: str) -> Mark | None:
-    symbol = Locale.parse(f"und_{country.upper()}").number_symbols["latn"]["decimal"]
-    return "," if symbol == "," else "."
+def _mark_of_school(hints: Hints) -> Mark | None:
+    """Return the decimal mark of the school's country, from CLDR."""
+    if hints.country is None:
+        return None
+    try:
+        symbols = Locale.parse(f"und_{hints.country.upper()}").number_symbols["latn"]
+    except (UnknownLocaleError, ValueError):
+        return None
+    return "," if symbols["decimal"] == "," else "."
 
 
 def _read_amounts(rows: list[Row], mark: Mark | None, origin: Origin, parts: Parts) -> list[dict[str, Field]]:
@@ -93,8 +94,10 @@ def _read_amounts(rows: list[Row], mark: Mark | None, origin: Origin, parts: Par
         if items and chosen.checks == 0 and len(items) > 1:
             parts.reasons.append("sum_mismatch")
     if origin.currency is not None:
-        place = chosen.money.cell if chosen is not None else rows[0].whole
-        parts.fields["currency"] = field_at(origin.currency, place, origin.currency_confidence)
+        sure = origin.currency_confidence
+        parts.fields["currency"] = (
+            Field(origin.currency, sure) if chosen is None else field_at(origin.currency, chosen.money.cell, sure)
+        )
     return [item.fields for item in items]
 
 

@@ -59,10 +59,17 @@ def is_header(folded: str) -> bool:
 
 def entries_of(rows: list[Row]) -> list[Entry]:
     """Return the entries of all rows."""
-    return [entry for number, row in enumerate(rows) for entry in _in_row(number, _without_scale(row))]
+    found: list[Entry] = []
+    headers: list[Cell] = []
+    for number, row in enumerate(rows):
+        own = [cell for cell in row.cells if fold_label(cell.text) in labels("columns", "subject")]
+        headers = own or headers
+        found += _in_row(number, _without_scale(row), headers)
+    return found
 
 
-def _in_row(number: int, cells: list[Cell]) -> Iterator[Entry]:
+def _in_row(number: int, cells: list[Cell], headers: list[Cell]) -> Iterator[Entry]:
+    """Yield the entries of a row. Of several texts in front of a value, the one below the subjects' header counts."""
     current: Entry | None = None
     for cell in cells:
         grade = parse_grade(cell.text)
@@ -73,12 +80,21 @@ def _in_row(number: int, cells: list[Cell]) -> Iterator[Entry]:
             if current is not None and current.values:
                 yield current
             current = None
-        elif is_subject(cell) and not (current is not None and not current.values):
-            if current is not None:
+        elif is_subject(cell) and (current is None or current.values or _is_below(cell, headers, current.subject)):
+            if current is not None and current.values:
                 yield current
             current = Entry(number, cell)
     if current is not None and current.values:
         yield current
+
+
+def _is_below(cell: Cell, headers: list[Cell], other: Cell) -> bool:
+    """Tell whether a header of subjects is above a cell and none above the other."""
+    return any(_overlap(cell, header) for header in headers) and not any(_overlap(other, header) for header in headers)
+
+
+def _overlap(one: Cell, other: Cell) -> bool:
+    return min(one.box.x1, other.box.x1) - max(one.box.x0, other.box.x0) > 0
 
 
 def _ends_entry(cell: Cell) -> bool:
