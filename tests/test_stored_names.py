@@ -11,7 +11,14 @@ from shared.testing.fixtures import Backing, write_keys
 
 RETRIES = ("retry.5s", "retry.60s", "retry.600s")
 QUEUES = {
-    "files": {*RETRIES, "file.uploaded", "log.remember_directory", "task.cancel_requested", "work.processing"},
+    "files": {
+        *RETRIES,
+        "file.uploaded",
+        "files.cleanup_due",
+        "log.remember_directory",
+        "task.cancel_requested",
+        "work.processing",
+    },
     "gateway": {
         *RETRIES,
         "absence.recorded",
@@ -44,7 +51,16 @@ QUEUES = {
         "work.push.digest",
         "work.push.urgent",
     },
-    "reports": {*RETRIES},
+    "reports": {
+        *RETRIES,
+        "log.remember_facts",
+        "report.requested",
+        "reports.cleanup_due",
+        "reports.monthly_due",
+        "task.cancel_requested",
+        "work.cleanup",
+        "work.reports",
+    },
     "scheduler": {*RETRIES, "log.remember_schools", "schedule.requested", "task.cancel_requested"},
 }
 """Service → its queues, each after the service's name and a dot."""
@@ -54,7 +70,7 @@ PROJECTIONS = {
     "files": {"remember_directory"},
     "gateway": {"remember_tasks"},
     "notifier": {"remember_directory"},
-    "reports": set(),
+    "reports": {"remember_facts"},
     "scheduler": {"remember_schools"},
 }
 """Service → the names in `log_offset`, which operators type as well."""

@@ -27,7 +27,7 @@ PERCENT = 100
 async def run(lab: Lab, report: Report) -> None:
     """Read PDFs and scans, and compare them with their truth."""
     pictures = int(os.environ.get("ACCURACY_SCANS", lab.size(104, 2)))
-    pdfs = lab.size(260, 8)
+    pdfs = int(os.environ.get("ACCURACY_PDFS", lab.size(260, 8)))
     cases = chain(texts(lab.seed, pdfs), scans(lab.seed, pictures))
     scores: dict[str, Score] = defaultdict(Score)
     with TemporaryDirectory(prefix="schoolconnect-accuracy-") as folder:
@@ -69,7 +69,8 @@ def _report(scores: dict[str, Score], report: Report) -> None:
         "known",
         "150 dpi",
     ):
-        _figures(group, scores[group], report)
+        if scores[group].documents:
+            _figures(group, scores[group], report)
     for score in (scores["held out"], scores["known"], scores["150 dpi"]):
         for mistake in score.mistakes:
             report.note(mistake)
@@ -77,6 +78,8 @@ def _report(scores: dict[str, Score], report: Report) -> None:
 
 def _bounds(scores: dict[str, Score], report: Report) -> None:
     scan, phone, all_of = scores["held out, scan"], scores["held out, phone"], scores["held out"]
+    # A bound on nothing would hold.
+    report.exactly("bounds without documents", sum(not score.documents for score in (scan, phone, all_of)), "bounds", 0)
     report.at_most("clean to office scan, ≥ 200 dpi: wrong characters", _percent(scan.character_error), "%", CHARACTERS)
     report.at_most("phone-like: wrong characters", _percent(phone.character_error), "%", CHARACTERS_BY_PHONE)
     report.at_least("fields", _percent(all_of.field_accuracy), "%", FIELDS)

@@ -21,6 +21,7 @@ SchoolConnectError
 └── Refused               the operation is not possible now; the message says what to do
 """
 
+import errno
 from datetime import timedelta
 
 
@@ -62,6 +63,15 @@ class StorageUnavailable(InfrastructureDown):
 
 class StorageFull(StorageUnavailable):
     """The store of blobs has no room. It must be given some; until then work that stores blobs waits."""
+
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the operating system says of a disk, a quota or a largest file size that is reached."""
+
+
+def is_full(problem: BaseException | None) -> bool:
+    """Whether an error of the operating system means that there is no space for a file."""
+    return isinstance(problem, OSError) and problem.errno in NO_SPACE
 
 
 class BlobMissing(SchoolConnectError):

@@ -61,6 +61,23 @@ async def test_database_with_another_encoding_is_refused():
             admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+async def test_data_newer_than_the_code_are_refused():
+    # given
+    server, name = os.environ["TEST_DATABASE_URL"], f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as admin, ExitStack() as dropped:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        dropped.callback(admin.execute, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        url = urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+        services = {"notifier": service_url(url, "notifier")}
+        assert migration_runner.migrate(url, services) > 1
+        assert migration_runner.migrate(url, services) == 0
+        with psycopg.connect(url, autocommit=True) as newer:
+            newer.execute("UPDATE notifier.alembic_version SET version_num = 'later'")
+        # when, then
+        with pytest.raises(Refused, match=r"data of notifier is newer than this code \(revision later\)"):
+            migration_runner.migrate(url, services)
+
+
 async def test_old_server_is_refused(monkeypatch):
     server = os.environ["TEST_DATABASE_URL"]
     monkeypatch.setattr(migration_runner, "OLDEST", 99)

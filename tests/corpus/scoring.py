@@ -15,6 +15,8 @@ from tests.corpus.cases import Case
 DASHES = str.maketrans("\u2013\u2014\u2212\u2010\u2019\u2018", "----''")
 """Kinds of dash and of apostrophe that look the same on paper."""
 
+LEADERS = re.compile(r"\.{4,}")
+"""Dots from a text to the amount at the edge: a line that is drawn with them, not text."""
 NUMBERS = frozenset({"amount", "gpa"})
 
 
@@ -67,7 +69,7 @@ class Score:
         ]
 
     def add_text(self, case: Case, truth: Iterable[str], read: Iterable[str]) -> None:
-        """Count the characters that were read wrongly, without spaces: words may be split differently."""
+        """Count the characters that were read wrongly, without spaces and leaders: words may be split differently."""
         wanted, got = _characters(truth), _characters(read)
         self.characters += len(wanted)
         wrong = Levenshtein.distance(wanted, got)
@@ -126,4 +128,5 @@ def _folded(text: str) -> str:
 
 
 def _characters(lines: Iterable[str]) -> str:
-    return "".join("".join(lines).translate(DASHES).split())
+    text = "".join("".join(lines).translate(DASHES).split())
+    return LEADERS.sub("", text)

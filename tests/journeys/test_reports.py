@@ -9,7 +9,6 @@ from contextlib import closing
 import openpyxl
 import pypdf
 import pytest
-import pytest_asyncio
 
 from cli.demo.report_check import check_monthly, check_progress, monthly_figures
 from cli.demo.report_desk import KINDS, ReportDesk
@@ -45,10 +44,10 @@ WHERE n.origin = ANY(%s)
 """
 
 
-@pytest_asyncio.fixture
-async def administrator(system):
+@pytest.fixture(scope="module")
+def administrator(system):
     """A running report service, and the administrator of a school."""
-    await system.start("reports")
+    asyncio.run(system.start("reports"))
     (row,) = system.rows(ADMINISTRATOR)
     return row
 

@@ -93,12 +93,12 @@ class System:
 
     async def start(self, *services: str) -> None:
         """Start services, also again after a kill, and return when they are ready."""
-        await self.fleet.start(
-            *(
-                python(name, (name,), self.environment(name), f"http://127.0.0.1:{self.ports[name]}/health/ready")
-                for name in services
-            )
-        )
+        await self.fleet.start(*map(self.spec, services))
+
+    def spec(self, service: str) -> Spec:
+        """Define the process of a service, so that a test can start it under other conditions."""
+        ready = f"http://127.0.0.1:{self.ports[service]}/health/ready"
+        return python(service, (service,), self.environment(service), ready)
 
     def kill(self, service: str) -> None:
         """Send SIGKILL and wait for the end."""

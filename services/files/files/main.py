@@ -2,16 +2,16 @@
 
 from functools import partial
 
-from files import handlers, invariants
+from files import handlers, invariants, work
+from files.cleanup import purge
 from files.directory import projection
-from files.permits import PROCESSING_LANE, ProcessPermit
-from files.processing import job
+from files.permits import LANE, TaskPermit
 from files.processing.reader import Reader
 from files.reading.limits import ReadLimits
 from files.reading.sandbox import read_file
 from files.review import routes
 from files.settings import Settings
-from shared.events import DIRECTORY, FileUploaded, TaskCancelRequested
+from shared.events import DIRECTORY, FilesCleanupDue, FileUploaded, TaskCancelRequested
 from shared.service.service import Service
 from shared.storage.locations import open_store
 
@@ -33,10 +33,9 @@ def build(settings: Settings, reader: Reader | None = None) -> Service:
     service.rebuilds("remember_directory", projection.TABLES)
     service.on(FileUploaded, handlers.register)
     service.on(TaskCancelRequested, handlers.cancel)
-    service.work(
-        ProcessPermit, job.process, (PROCESSING_LANE,), store, reader or limited_reader(), settings.review_below
-    )
-    service.sweep(RESUME_SECONDS, job.resume)
+    service.on(FilesCleanupDue, purge.start)
+    service.work(TaskPermit, work.perform, (LANE,), store, reader or limited_reader(), settings)
+    service.sweep(RESUME_SECONDS, work.resume)
     for name, statement in invariants.INVARIANTS.items():
         service.check_invariant(name, statement)
     service.include_router(routes.router)

@@ -13,3 +13,7 @@ class Settings(ServiceSettings, StorageSettings):
 
     port: int = 8002
     review_below: float = Field(default=0.8, ge=0, le=1, description="fields with less confidence are reviewed")
+    reading_lease: float = Field(
+        default=30.0, ge=6, description="seconds after which the file of a dead process is read by another"
+    )
+    keep_deleted_days: int = Field(default=30, ge=1, description="days for which a deleted file can be restored")

@@ -15,18 +15,20 @@ from files import handlers
 from files.directory import projection
 from files.domain.finding import Field, Finding
 from files.main import build
-from files.permits import ProcessPermit
+from files.permits import TaskPermit
 from files.processing import blobs, job
 from files.reading.result import Reading
 from files.settings import Settings
 from shared.events import Envelope, FileUploaded, PersonChanged, SchoolChanged, StudentChanged
 from shared.http.tokens import Claims, sign
+from shared.jobs.time_limits import TimeLimits
 from shared.service.service import Service
 from shared.storage.blob_store import BlobStore
 from shared.storage.locations import open_store
 from shared.testing.fixtures import Backing, fresh_database, write_keys
 
 UTC = dt.UTC
+LIMITS = TimeLimits(soft=60)
 NO_BROKER = "amqp://127.0.0.1:1/"
 """Events of a harness stay in its outbox."""
 SELECT_EVENTS = """
@@ -126,13 +128,12 @@ class Files:
         async with self.service.transactions.begin() as tx:
             await handlers.register(event, tx)
 
-    async def process(self, task, reading=None, **options):
+    async def process(self, task, reading=None, limits=LIMITS):
         """Read the file of a task, with a scripted result."""
         if reading is not None:
             self.reader.reading = reading
-        permit = ProcessPermit(task_id=task)
-        cause = Envelope.of_work(permit.name, permit.subject, "files")
-        await job.process(permit, cause, self.service.transactions, self.store, self.reader, 0.8, **options)
+        cause = Envelope.of_work(TaskPermit.name, str(task), "files")
+        await job.process(task, cause, self.service.transactions, self.store, self.reader, 0.8, limits)
 
     async def read(self, school, found, **changes):
         """Upload a file and read it; returns its event."""

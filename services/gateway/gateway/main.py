@@ -170,6 +170,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.sweep(FORGET_SECONDS, passwords.forget_failures)
     service.sweep(FORGET_SECONDS, sessions.forget_sessions)
     service.sweep(ORPHAN_SECONDS, orphans.remove_orphans, store)
+    service.sweep(FORGET_SECONDS, orphans.forget_purged)
     service.sweep(UNFINISHED_SECONDS, orphans.remove_unfinished, store)
     for name, statement in invariants.INVARIANTS.items():
         service.check_invariant(name, statement)

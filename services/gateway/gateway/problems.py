@@ -12,7 +12,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
-from shared.errors import InfrastructureDown, NoSchool, SchoolConnectError, StorageFull
+from shared.errors import InfrastructureDown, NoSchool, SchoolConnectError, StorageFull, is_full
 from shared.http.preconditions import DecisionRefused
 from shared.persistence.database_errors import INFRASTRUCTURE, is_contention, is_unavailable
 
@@ -161,6 +161,11 @@ def _http(problem: HTTPException) -> JSONResponse:
     return response
 
 
+def _has_no_space(problem: Exception) -> bool:
+    # FastAPI turns an error of the temporary file, to which a large form goes, into one of a body it cannot parse.
+    return isinstance(problem, StorageFull) or is_full(problem) or is_full(problem.__cause__)
+
+
 def answer(problem: Exception, content_type: str = "") -> JSONResponse:  # noqa: PLR0911  # one each
     """Return any error as an answer: a problem as it is, an unavailable infrastructure as 503, a bug as 500.
 
@@ -172,6 +177,9 @@ def answer(problem: Exception, content_type: str = "") -> JSONResponse:  # noqa:
         return Problem(problem.status_code, problem.code, problem.message, **problem.more).response()
     if isinstance(problem, RequestValidationError):
         return _invalid(problem, content_type)
+    if _has_no_space(problem):
+        log.error("request.storage_full", error=str(problem))
+        return Problem(507, "storage_full").response()
     if isinstance(problem, HTTPException):
         return _http(problem)
     if isinstance(problem, NoSchool):
@@ -180,9 +188,6 @@ def answer(problem: Exception, content_type: str = "") -> JSONResponse:  # noqa:
         # A value that PostgreSQL cannot hold, such as a NUL or a number beyond its type.
         log.warning("request.bad_value", error=type(problem).__name__)
         return Problem(422, "invalid", errors=[]).response()
-    if isinstance(problem, StorageFull):
-        log.error("request.storage_full", error=str(problem))
-        return Problem(507, "storage_full").response()
     if is_unavailable(problem) or is_contention(problem):
         log.warning("request.unavailable", error=type(problem).__name__)
         return Problem(503, "unavailable").response()

@@ -1,5 +1,6 @@
 """What a download asks for and says in its headers."""
 
+import errno
 from urllib.parse import unquote
 
 import pytest
@@ -16,10 +17,11 @@ def test_a_link_is_all_that_a_download_asks_for():
     assert (access.roles, access.audience) == (None, "link")
 
 
-def test_a_full_store_is_a_problem_with_a_time_to_try_again():
-    problem = answer(StorageFull("the folder is full"))
-    assert (problem.status_code, problem.headers["retry-after"]) == (507, "60")
-    assert b'"storage_full"' in problem.body
+@pytest.mark.parametrize("problem", [StorageFull("the folder is full"), OSError(errno.ENOSPC, "No space left")])
+def test_a_full_store_or_disk_is_a_problem_with_a_time_to_try_again(problem):
+    response = answer(problem)
+    assert (response.status_code, response.headers["retry-after"]) == (507, "60")
+    assert b'"storage_full"' in response.body
 
 
 @pytest.mark.parametrize(

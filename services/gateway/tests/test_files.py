@@ -364,3 +364,45 @@ async def test_a_body_of_another_type_is_refused(gateway, school):
     answer = await gateway.ask("POST", "/v1/files", "staff", school, uuid4(), json={"kind": "other"})
     assert answer.status_code in (415, 422)
     assert json.loads(answer.text)["code"] in ("unsupported_media_type", "invalid")
+
+
+async def test_a_file_has_short_lived_links_to_its_blobs(gateway, owners, store, school):
+    # given
+    file = (await upload(gateway, school, name="Quittung Süd.pdf")).json()["id"]
+    told = {"id": file, "school_id": str(school), "name": "Quittung Süd.pdf", "media_type": "application/pdf"}
+    owners(files_GET=(200, told | {"state": "processed", "code": None, "revision": 1, "thumbnails": ["256"]}))
+    # when
+    answer = await gateway.ask("GET", f"/v1/files/{file}", "staff", school, uuid4())
+    # then
+    links = answer.json()["links"]
+    assert set(links) == {"original", "256"}
+    original = await gateway.client.get(links["original"])
+    assert (original.status_code, original.content) == (200, PDF)
+    assert original.headers["content-type"] == "application/pdf"
+    assert "Quittung%20S%C3%BCd.pdf" in original.headers["content-disposition"]
+    altered = await gateway.client.get(links["original"][:-2] + "xx")
+    assert (altered.status_code, altered.json()["code"]) == (404, "link_unknown")
+
+
+async def test_malware_and_deleted_files_have_no_link_to_the_original(gateway, owners, school):
+    file = (await upload(gateway, school)).json()["id"]
+    told = {"id": file, "school_id": str(school), "name": "x.pdf", "media_type": "", "revision": 0}
+    for state, code in (("refused", "malware"), ("deleted", None)):
+        owners(files_GET=(200, told | {"state": state, "code": code, "thumbnails": []}))
+        answer = await gateway.ask("GET", f"/v1/files/{file}", "staff", school, uuid4())
+        assert answer.json()["links"] == {}
+
+
+async def test_a_divided_receipt_is_a_payment_of_each_sibling(gateway, school, student):
+    # given
+    file, sibling = uuid4(), await add_student(gateway, school)
+    facts = {"status": "received", "currency": "EUR", "paid_on": "2026-11-12", "file_id": str(file)}
+    parts = [found("payment", student, amount="2.5", **facts)]
+    parts.append(found("payment", sibling, amount="2.5", file_part=2, **facts))
+    # when
+    for _ in range(2):
+        async with gateway.service.transactions.begin() as tx:
+            await recording.record_processed(processed(file, school, *parts), tx)
+    # then
+    rows = await gateway.rows(RECORDED, (str(school),))
+    assert sorted(row["data"]["student_id"] for row in rows) == sorted(map(str, (student, sibling)))

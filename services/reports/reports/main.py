@@ -31,8 +31,10 @@ def build(settings: Settings) -> Service:
     service.sweep(RESUME_SECONDS, job.resume)
     service.sweep(CLEAN_SECONDS, cleanup.clean_failed, store)
     service.sweep(ERASE_SECONDS, handlers.erase)
+    service.sweep(ERASE_SECONDS, cleanup.clean_erased, store)
     for name, statement in INVARIANTS.items():
         service.check_invariant(name, statement)
     service.include_router(router)
     service.on_close(store.close)
+    service.pause_until(store.check)
     return service

@@ -8,11 +8,19 @@ import pypdf
 import pytest
 from uuid_utils.compat import uuid7
 
+from reports import handlers
 from reports.making import cleanup, job, requests
 from reports.making.files import store_files
 from reports.permits import CleanupPermit, ReportPermit
 from shared.errors import LeaseLost
-from shared.events import Envelope, ReportRequested, ReportsCleanupDue, ReportsMonthlyDue, TaskCancelRequested
+from shared.events import (
+    Envelope,
+    PersonChanged,
+    ReportRequested,
+    ReportsCleanupDue,
+    ReportsMonthlyDue,
+    TaskCancelRequested,
+)
 from shared.storage.blob_store import BlobStore
 
 NOV, DEC = dt.date(2026, 11, 1), dt.date(2026, 12, 1)
@@ -201,3 +209,60 @@ async def test_reports_are_removed_with_their_files_after_a_year(harness):
     assert list(await states(harness)) == [new.report_id]
     assert await keys(harness) == sorted(row["blob"] for row in await harness.rows("SELECT blob FROM report_file"))
     assert [each["removed"] for each in await harness.emitted("reports.cleaned")] == [2]
+
+
+async def test_a_late_grade_leaves_the_issued_report_and_a_reissue_says_what_it_replaces(harness):
+    school = await harness.school()
+    ada = await harness.student(school)
+    await harness.record("grade", school, ada, grade="C")
+    first = asked(school, ada)
+    await receive(harness, first)
+    await make(harness, first)
+    issued = await content(harness, (await keys(harness))[0])
+    # when
+    await harness.record("grade", school, ada, course="Languages", grade="A")
+    again = asked(school, ada, replaces=first.report_id, reason="A late grade", formats=("pdf",))
+    await receive(harness, again)
+    await make(harness, again)
+    # then
+    files = await harness.rows("SELECT blob FROM report_file WHERE report_id = %s", (again.report_id,))
+    pages = pypdf.PdfReader(io.BytesIO(await content(harness, files[0]["blob"]))).pages
+    text = "".join(page.extract_text() for page in pages)
+    assert "A late grade" in text
+    assert str(first.report_id)[:8] in text
+    assert "Languages" in text
+    assert issued == await content(harness, next(key for key in await keys(harness) if str(first.report_id) in key))
+    told = [each["report_id"] for each in await harness.emitted("report.ready")]
+    assert told == [str(first.report_id), str(again.report_id)]
+    # and what is not a report of this student cannot be replaced
+    wrong = asked(school, ada, replaces=uuid7())
+    await receive(harness, wrong)
+    await make(harness, wrong)
+    assert (await states(harness))[wrong.report_id] == "failed"
+
+
+async def test_an_erasure_empties_the_facts_and_removes_the_students_reports(harness):
+    school = await harness.school()
+    ada, ben = await harness.student(school), await harness.student(school, "Ben")
+    for student in (ada, ben):
+        await harness.record("remark", school, student)
+        await harness.record("absence", school, student, reason="A made-up reason")
+        event = asked(school, student)
+        await receive(harness, event)
+        await make(harness, event)
+    erased = PersonChanged(person_id=ada, active=False, version=9, erased_at=NOW)
+    # when
+    await harness.append(erased)
+    await handlers.erase(harness.service.transactions)
+    await cleanup.clean_erased(harness.service.transactions, harness.store)
+    # then
+    names = await harness.rows("SELECT DISTINCT given_name FROM person_fact")
+    assert {row["given_name"] for row in names} == {None, "Ben"}
+    texts = await harness.rows("SELECT text, student_id FROM remark_fact")
+    assert {row["student_id"]: row["text"] for row in texts} == {ada: "", ben: "A made-up remark."}
+    reasons = await harness.rows("SELECT student_id FROM absence_fact WHERE reason IS NOT NULL")
+    assert [row["student_id"] for row in reasons] == [ben]
+    assert [row["student_id"] for row in await harness.rows("SELECT student_id FROM report")] == [ben]
+    assert len(await keys(harness)) == 2
+    report = await harness.monthly(school)
+    assert (report.students, sorted(row.student for row in report.absences)) == (2, ["", "Ben Demo"])

@@ -130,7 +130,6 @@ class FilesCleaned(Event):
     """Files deleted long enough ago were purged; `failed` ones are tried again by the next run."""
 
     topic: ClassVar[str] = "files.cleaned"
-    awaited_from: ClassVar[str | None] = "files"
     log_only: ClassVar[bool] = True
 
     run_id: UUID

@@ -92,7 +92,6 @@ class FilesCleanupDue(RunDue):
     """Deleted files whose retention time has ended are due to be purged."""
 
     topic: ClassVar[str] = "files.cleanup_due"
-    log_only: ClassVar[bool] = True
 
 
 class ReportsCleanupDue(RunDue):

@@ -31,8 +31,13 @@ class FolderBucket(ObjectBucket):
         """Open a new blob, and write it to the disk at the end."""
         with super().writer(key) as file:
             yield file
-        with suppress(FileNotFoundError):  # another process has deleted it already
+        try:
             _flush(self._folder, self._folder / key)
+        except FileNotFoundError:  # another process has deleted it already
+            return
+        except OSError:  # a full disk may be noticed only now
+            self.delete(key)
+            raise
 
     def remove_unfinished(self, before: dt.datetime) -> int:
         """Remove what killed uploads have left; see BlobStore."""

@@ -8,15 +8,15 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
-from shared.errors import BlobMissing, StorageFull, StorageUnavailable
+from shared.errors import NO_SPACE, BlobMissing, StorageFull, StorageUnavailable, is_full
 from shared.storage.blob_store import BlobInfo
 from shared.storage.bucket import PART, Writer
 
 PARTS_AT_ONCE = 2
 """Parts of one upload in flight; with the part that is being filled, they are the memory that an upload takes."""
 
-FULL = ("os error 27", "os error 28", "os error 122", "507 Insufficient Storage")
-"""How obstore's messages end for EFBIG, ENOSPC and EDQUOT; it gives no other sign of the cause."""
+FULL = (*(f"os error {code}" for code in NO_SPACE), "507 Insufficient Storage")
+"""What obstore's messages say of a full disk or bucket; it gives no other sign of the cause."""
 
 
 class ObjectBucket:
@@ -62,6 +62,6 @@ class ObjectBucket:
             cause = str(problem).partition("\n")[0]
             if looking and isinstance(problem, FileNotFoundError) and "NoSuchBucket" not in str(problem):
                 raise BlobMissing(f"there is no blob {key}") from problem
-            if any(sign in cause for sign in FULL):
+            if is_full(problem) or any(sign in cause for sign in FULL):
                 raise StorageFull(f"{self._name} is full: free some space or raise its quota") from problem
             raise StorageUnavailable(f"{self._name} cannot be used: {cause}") from problem

@@ -12,6 +12,7 @@ from babel import Locale, UnknownLocaleError
 
 from files.extraction.amounts import normalise
 from files.extraction.currencies import countries_of_currency
+from files.extraction.folding import LETTER_FOR_DIGIT
 
 Order = Literal["DMY", "MDY", "YMD"]
 
@@ -20,6 +21,9 @@ LANGUAGES = ["en", "es", "de", "fr", "it", "nl", "pt", "ms", "id", "pl", "sv", "
 FIRST_YEAR, LAST_YEAR = 1900, 2099
 MONTHS = 12
 TEN = 10
+SHORT = 2
+PIVOT = 70
+"""Two-digit years from here on are of the last century."""
 SPLIT_DAY = re.compile(r"(?:^|\D\s|:)[0-3]\s$")
 """A digit in front of a day is perhaps its first: OCR reads "25/12" as "2 5/12"."""
 BEFORE_UPLOAD = dt.timedelta(days=731)
@@ -28,12 +32,14 @@ AFTER_UPLOAD = dt.timedelta(days=1)
 _YEAR = r"(?:(?:19|20)\d\d(?=\D|$|[0-2]?\d:\d\d)|\d\d(?=$|[0-2]\d:\d\d|\D)(?!\s?,?\s?(?:19|20)\d\d))"
 _SEPARATOR = r"\s?[-/.]\s?"
 _NUMERIC = re.compile(
-    rf"(?<![\d.,/-])(?P<a>\d{{1,2}})(?P<s>{_SEPARATOR})(?P<b>\d{{1,2}})\s?[-/.]\s?(?P<y>{_YEAR})(?![/%-])"
+    rf"(?:(?<![\d.,/-])(?P<a>\d{{1,2}})|(?<=\d{{4}})(?P<glued>\d\d))(?P<s>{_SEPARATOR})(?P<b>\d{{1,2}})\s?[-/.]\s?(?P<y>{_YEAR})(?![/%-])"
 )
+"""`glued`: OCR joins the number in front ("568398 27-04-18"); then the day has two digits."""
 _YEAR_FIRST = re.compile(
     r"(?<![\d.,/-])(?P<y>(?:19|20)\d\d)(?:\s?[-/.年]\s?)(?P<b>\d{1,2})(?:\s?[-/.月]\s?)(?P<a>\d{1,2})(?!\d?[\d/-]\d)日?"
 )
-_MONTH = r"(?P<m>[^\W\d_]{3,12})"
+_MONTH = r"(?P<m>(?:[^\W\d_]|[015](?=[^\W\d_])){3,12})"
+"""A name of letters; OCR reads some as digits ("0ct")."""
 _DAY_FIRST = re.compile(
     rf"(?<![\d.,/-])(?P<d>\d{{1,2}})(?:st|nd|rd|th|er|\.|º|°)?\s?(?:de\s|of\s)?[-./,\s]?\s?{_MONTH}\.?\s?(?:de\s|del\s|of\s)?[-./,'\u2019\s]?\s?(?P<y>{_YEAR})",
     re.IGNORECASE,
@@ -103,11 +109,13 @@ def _year_first(text: str) -> Iterator[FoundDate]:
 
 def _numeric(text: str, order: Order | None) -> Iterator[FoundDate]:
     for match in _NUMERIC.finditer(text):
-        first, second, year = int(match["a"]), int(match["b"]), _year(match["y"])
+        first, second, year = int(match["a"] or match["glued"]), int(match["b"]), _year(match["y"])
         day_first, month_first = _date(year, second, first), _date(year, first, second)
-        year_first = _date(_year(match["a"]), second, int(match["y"])) if len(match["y"]) == 2 else None  # noqa: PLR2004
+        year_first = (
+            _date(_year(match["a"] or match["glued"]), second, int(match["y"])) if len(match["y"]) == SHORT else None
+        )
         chosen = month_first if order == "MDY" else day_first
-        if order == "YMD" and len(match["y"]) == 2 and year_first is not None:  # noqa: PLR2004
+        if order == "YMD" and len(match["y"]) == SHORT and year_first is not None:
             chosen = year_first
         date = chosen or day_first or month_first
         if date is None:
@@ -120,7 +128,7 @@ def _numeric(text: str, order: Order | None) -> Iterator[FoundDate]:
 def _textual(text: str) -> Iterator[FoundDate]:
     for pattern in (_DAY_FIRST, _MONTH_FIRST, _YEAR_MONTH_DAY):
         for match in pattern.finditer(text):
-            month = _month(match["m"].lower())
+            month = _month(match["m"].lower().translate(LETTER_FOR_DIGIT))
             date = _date(_year(match["y"]), month, int(match["d"])) if month else None
             if date is not None:
                 yield FoundDate(date, ambiguous=False, start=match.start(), end=match.end())
@@ -136,9 +144,9 @@ def _month(name: str) -> int | None:
 
 def _year(text: str) -> int:
     year = int(text)
-    if len(text) > 2:  # noqa: PLR2004
+    if len(text) > SHORT:
         return year
-    return year + (2000 if year < 70 else 1900)  # noqa: PLR2004
+    return year + (2000 if year < PIVOT else 1900)
 
 
 def _date(year: int, month: int, day: int) -> dt.date | None:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from files.extraction.folding import fold_label, has_label, trim
+from files.extraction.folding import fold_label, most_alike, trim
 from files.extraction.layout import Cell, Row
 
 BELOW = 3.5
 """A value is at most this many line heights below its label."""
+FAR = 0.25
+"""A cell that is further to the right, as a share of the page, more likely belongs to another column."""
 MAX_LABEL_WORDS = 6
 
 
@@ -41,8 +43,11 @@ def any_field_label() -> frozenset[str]:
 
 
 def is_label(text: str) -> bool:
-    """Tell whether a cell is a label and no value."""
-    return text.rstrip().endswith(":") or fold_label(text) in any_field_label()
+    """Tell whether a cell is a label and no value. "Media" alone is a value too: a severity."""
+    folded = fold_label(text)
+    if text.rstrip().endswith(":") or folded in labels("columns", "subject"):
+        return True
+    return folded in any_field_label() and folded not in labels("fields", "gpa")
 
 
 def find_labelled(rows: list[Row], name: str, section: str = "fields") -> Iterator[Labelled]:
@@ -57,11 +62,14 @@ def _in_row(rows: list[Row], number: int, row: Row, names: tuple[str, ...]) -> I
         if _label_of(cell.text.rstrip(" :."), names) is None:
             continue
         label, colon = fold_label(cell.text), cell.text.rstrip().endswith(":")
-        beside = _beside(row, position)
+        beside, below = _beside(row, position), _below(rows, number, cell)
         if beside is not None and not is_label(beside.text):
-            yield Labelled(beside, trim(beside.text), label, 0.95 if colon else 0.85, number)
-        elif (below := _below(rows, number, cell)) is not None:
-            yield Labelled(below, trim(below.text), label, 0.7, number)
+            near = beside.box.x0 - cell.box.x1 < FAR
+            yield Labelled(beside, trim(beside.text), label, 0.95 if colon else 0.85 if near else 0.6, number)
+            if colon or near:
+                continue
+        if below is not None:
+            yield Labelled(below, trim(below.text), label, 0.75, number)
 
 
 def _behind_colon(cell: Cell, names: tuple[str, ...], number: int) -> Iterator[Labelled]:
@@ -89,8 +97,8 @@ def _label_at_end(text: str, names: tuple[str, ...]) -> str | None:
     words = fold_label(text).split()
     endings = (" ".join(words[start:]) for start in range(len(words)))
     longest = next((ending for ending in endings if ending in any_field_label()), None)
-    if longest is not None:
-        return longest if longest in names else None
+    if longest in names:
+        return longest
     return _label_of(text, names)
 
 
@@ -102,7 +110,7 @@ def _label_of(text: str, names: tuple[str, ...]) -> str | None:
         return None
     if folded in any_field_label():
         return folded if folded in names else None
-    return next((name for name in names if name.count(" ") == size and has_label(folded, name)), None)
+    return most_alike(folded, [name for name in names if name.count(" ") == size])
 
 
 def _beside(row: Row, position: int) -> Cell | None:

@@ -4,12 +4,16 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import count, pairwise
 
 from files.domain.document import Box, Document, Page, Source, Word
 
 CELL_GAP = 0.9
 """A gap wider than this share of the text's height starts another cell; a space is about 0.3 of it."""
+RUN_GAP = 0.45
+"""The same for two runs that OCR kept apart: it joins the words of a text itself."""
+TOUCHING = 0.01
+PLAIN_TEXT_GAP = 1.5
 SAME_ROW = 0.55
 """Lines that share this part of the smaller height are one row."""
 _WIDE_SPACE = re.compile(r"\s{2,}|\t")
@@ -17,13 +21,15 @@ _WIDE_SPACE = re.compile(r"\s{2,}|\t")
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A word without spaces. `height` and `width` are its share of the page's."""
+    """A word without spaces."""
 
     text: str
     box: Box
     page: int
     confidence: float
     source: Source
+    run: int = 0
+    """The number of the reader's word that the token is a part of."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,8 @@ def rows_of(document: Document) -> list[Row]:
 
 
 def _rows_of_page(page: Page) -> Iterator[Row]:
-    lines = [tokens for line in page.lines if (tokens := [t for w in line.words for t in _tokens(w, page)])]
+    runs = count()
+    lines = [tokens for line in page.lines if (tokens := [t for w in line.words for t in _tokens(w, page, next(runs))])]
     lines.sort(key=lambda tokens: _middle(around(token.box for token in tokens)))
     for group in _groups(lines):
         tokens = sorted((token for line in group for token in line), key=lambda token: token.box.x0)
@@ -145,11 +152,11 @@ def _middle(box: Box) -> float:
     return (box.y0 + box.y1) / 2
 
 
-def _tokens(word: Word, page: Page) -> Iterator[Token]:
+def _tokens(word: Word, page: Page, run: int) -> Iterator[Token]:
     """Yield the tokens of a run of words, each with its share of the run's width."""
     if word.source == "cell" and not _WIDE_SPACE.search(word.text.strip()):
         if text := word.text.strip():
-            yield Token(text, word.box, page.number, word.confidence, word.source)
+            yield Token(text, word.box, page.number, word.confidence, word.source, run)
         return
     pattern = r"(?:(?!\s{2}|\t).)+" if word.source == "cell" else r"\S+"
     width, length = word.box.x1 - word.box.x0, max(len(word.text), 1)
@@ -158,7 +165,7 @@ def _tokens(word: Word, page: Page) -> Iterator[Token]:
             continue
         x0, x1 = (word.box.x0 + width * place / length for place in match.span())
         box = Box(x0, word.box.y0, x1, word.box.y1)
-        yield Token(match.group().strip(), box, page.number, word.confidence, word.source)
+        yield Token(match.group().strip(), box, page.number, word.confidence, word.source, run)
 
 
 def _cells(tokens: list[Token], page: Page) -> Iterator[Cell]:
@@ -166,8 +173,16 @@ def _cells(tokens: list[Token], page: Page) -> Iterator[Cell]:
     current = [tokens[0]]
     for before, token in pairwise(tokens):
         gap = (token.box.x0 - before.box.x1) * page.width
-        if gap > CELL_GAP * height or token.source == "cell":
+        if _separates(gap, height, before, token):
             yield Cell(tuple(current))
             current = []
         current.append(token)
     yield Cell(tuple(current))
+
+
+def _separates(gap: float, height: float, before: Token, token: Token) -> bool:
+    """Tell whether a gap starts another cell. Cells of a table touch; a space of plain text is as wide as a letter."""
+    if token.source == "cell":
+        return gap < TOUCHING * height or gap > PLAIN_TEXT_GAP * height
+    kept_apart = token.source == "ocr" and token.run != before.run
+    return gap > (RUN_GAP if kept_apart else CELL_GAP) * height

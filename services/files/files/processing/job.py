@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from files.directory.school_hints import hints_of
-from files.permits import PROCESSING_LANE, ProcessPermit
+from files.permits import LANE, TaskPermit
 from files.processing import blobs, outcomes
 from files.processing.progress import PageProgress
 from files.processing.reader import Reader
@@ -22,7 +22,6 @@ from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 KIND = "file.process"
 """The kind of the task that reads a file; the gateway opens it with the upload."""
-LIMITS = TimeLimits(soft=900)
 
 # Select the file that a task reads.
 SELECT_FILE = "SELECT * FROM file WHERE task_id = %(task)s"
@@ -45,23 +44,23 @@ async def start(tx: UnitOfWork, task_id: UUID, school_id: UUID) -> bool:
     """Let a worker read a file; False if its task was cancelled before."""
     if not await jobs.start(tx, Task(task_id, school_id, KIND)):
         return False
-    tx.permit(ProcessPermit(task_id=task_id), PROCESSING_LANE)
+    tx.permit(TaskPermit(task_id=task_id), LANE)
     return True
 
 
 async def process(
-    permit: ProcessPermit,
+    task_id: UUID,
     cause: Envelope,
     transactions: UnitOfWorkFactory,
     store: BlobStore,
     read: Reader,
     threshold: float,
-    limits: TimeLimits = LIMITS,
+    limits: TimeLimits,
 ) -> None:
-    """Read the file of a permit. Raises LeaseLost if its task has ended or another worker has it."""
-    async with jobs.run_job(transactions, permit.task_id, cause, limits, mark_not_read) as job:
+    """Read the file of a task. Raises LeaseLost if the task has ended or another worker has it."""
+    async with jobs.run_job(transactions, task_id, cause, limits, mark_not_read) as job:
         async with transactions.begin(cause) as tx:
-            file = await _claimed(tx, permit.task_id)
+            file = await _claimed(tx, task_id)
             hints = await hints_of(tx, file["school_id"], file["uploaded_at"].date())
         with TemporaryDirectory(prefix="schoolconnect-file-") as made:
             folder = Path(made)
@@ -91,11 +90,6 @@ async def mark_not_read(tx: UnitOfWork, task_id: UUID) -> None:
                 refused_at=row["changed_at"],
             )
         )
-
-
-async def resume(transactions: UnitOfWorkFactory) -> None:
-    """Permit again what no worker reads."""
-    await jobs.resume(transactions, lambda task_id: ProcessPermit(task_id=task_id), PROCESSING_LANE)
 
 
 async def _claimed(tx: UnitOfWork, task_id: UUID) -> Mapping[str, Any]:

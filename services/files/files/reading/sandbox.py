@@ -31,8 +31,9 @@ ADDRESS_SPACE = 4_000_000_000
 PAGE = re.compile(r"page (\d+) of (\d+)")
 OUT_OF_MEMORY = frozenset({-signal.SIGKILL, -signal.SIGABRT, -signal.SIGTRAP, -signal.SIGILL, -signal.SIGBUS})
 GRACE = 2.0
+LONGEST_NAME = 255
 WAITING = 3
-"""A child on a busy machine gets this much longer, by the clock, than its processor time."""
+"""By the clock a child has this much longer than its processor time: a busy machine is no fault of the file."""
 
 
 class ReaderFailed(SchoolConnectError):
@@ -54,21 +55,19 @@ async def read_file(
 
     A file that breaks a limit, or its decoder, is refused. Cancelling ends the child. Raises ReaderFailed.
     """
-    # A name that starts with a dash is no option.
-    argv = [sys.executable, "-m", "files.reading", f"--name={name}", "--kind", kind]
-    argv += ["--hints", json.dumps(dataclasses.asdict(hints), default=str)]
-    argv += ["--limits", json.dumps(dataclasses.asdict(limits))]
-    argv += (["--out", str(out)] if out else []) + (["--text"] if with_text else [])
-    argv += ["--", str(path)]
+    argv = [sys.executable, "-m", "files.reading", f"--name={_printable(name)}", f"--kind={kind}"]
+    argv += [f"--hints={json.dumps(dataclasses.asdict(hints), default=str)}"]
+    argv += [f"--limits={json.dumps(dataclasses.asdict(limits))}"]
+    argv += ([f"--out={out}"] if out else []) + (["--text"] if with_text else []) + ["--", str(path)]
     try:
-        async with asyncio.timeout(limits.hostile_seconds) as deadline:
+        async with asyncio.timeout(WAITING * limits.hostile_seconds) as deadline:
 
             def follow(line: str) -> None:
                 if line == OCR_LINE:
                     deadline.reschedule(_now() + WAITING * limits.ocr_page_seconds)
                 elif page := PAGE.fullmatch(line):
                     on_progress(int(page[1]), int(page[2]))
-                    deadline.reschedule(max(deadline.when() or 0, _now() + limits.hostile_seconds))
+                    deadline.reschedule(max(deadline.when() or 0, _now() + WAITING * limits.hostile_seconds))
 
             ended = await subprocess.run(argv, bounds=_bounds(limits), grace=GRACE, on_error_line=follow)
     except TimeoutError:
@@ -76,6 +75,12 @@ async def read_file(
     except TooMuchOutput:
         return refused("bomb", "The file contains far more text than a document. Send a part of it.")
     return _verdict(ended)
+
+
+def _printable(name: str) -> str:
+    """A name is only text here, never a path; an argument cannot hold a NUL, nor half of a surrogate pair."""
+    text = "".join(letter if letter.isprintable() else "_" for letter in name)
+    return text[-LONGEST_NAME:].encode(errors="replace").decode()
 
 
 def _now() -> float:

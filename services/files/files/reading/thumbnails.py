@@ -18,8 +18,7 @@ def thumbnails(path: Path, folder: Path, media_type: str, limits: ReadLimits) ->
         return _write(rendering.first_page(path, max(SIZES)), folder)
     if media_type not in IMAGES.values():
         return {}
-    # Twice the size keeps edges sharp when it is reduced.
-    return _write(pictures.reduced(path, media_type, limits, 2 * max(SIZES)), folder)
+    return _write(pictures.reduced(path, media_type, limits, max(SIZES)), folder)
 
 
 def _write(image: Image.Image, folder: Path) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Receipts and invoices: amount, date and merchant of forms that differ in country, layout and arithmetic."""
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
@@ -87,3 +88,138 @@ def test_items_are_rows_whose_sum_confirms_the_total():
         ("Mittagessen", "62.50"),
     ]
     assert values(finding, "payer", "student") == ("Petra Beispiel", "Lea Beispiel")
+
+
+REFUND = """
+Example Books Ltd
+REFUND
+Date: 3 March 2026
+Pen               -2.00
+Total             -2.00 GBP
+"""
+POLICY = """
+Example Books Ltd
+Date: 3 March 2026
+Pen                2.00
+Total              2.00 GBP
+NO REFUND
+"""
+INSTALMENT = """
+Example Supplies Ltd
+Invoice No. 77          Date: 3 March 2026
+Desk             100.00
+Total            100.00 GBP
+Deposit           30.00
+Amount due        70.00 GBP
+"""
+PARTS = """
+EXAMPLE BAKERIES SDN BHD
+Date: 12/08/2026
+Total 0% supplies:              47.16
+Total 6% supplies (Inc. GST):    3.71
+Total Payable:                  50.87
+"""
+CONTRADICTION = """
+EXAMPLE BAKERIES SDN BHD
+Date: 12/08/2026
+Total          9.00
+Cash          20.00
+Change        12.00
+"""
+TIP = """
+Example Diner
+123 Main St
+Springfield, IL 62704
+03/04/2026 7:45 PM
+Burger        17.50
+Subtotal      17.50
+Sales Tax      1.44
+Total         18.94
+Tip            3.00
+Amount Paid   21.94
+"""
+TWO_RECEIPTS = """
+Example Books Ltd
+Receipt No. 4711       Date: 3 March 2026
+Total             2.00 GBP
+Sample Sports Ltd
+Receipt No. 0815       Date: 5 March 2026
+Total             7.50 GBP
+"""
+SIBLINGS = """
+Example School
+Receipt No. 4711       Date: 3 March 2026
+Students: Ann Sample, Ben Sample
+Lunch            20.00
+Total            20.00 GBP
+"""
+
+
+def test_a_refund_is_no_payment():
+    finding = read(REFUND)
+
+    assert values(finding, "amount", "refund") == ("-2.00", "true")
+    assert "refund" in needs_review(finding, "payment_receipt")
+
+
+def test_a_shop_that_gives_no_refunds_was_paid():
+    assert read(POLICY).reasons == ()
+
+
+def test_total_and_payable_are_two_fields():
+    assert values(read(INSTALMENT), "total", "payable") == ("100.00", "70.00")
+
+
+def test_partial_totals_are_no_total():
+    assert values(read(PARTS), "amount") == ("50.87",)
+
+
+def test_a_tip_was_paid_too():
+    assert values(read(TIP), "amount", "date") == ("21.94", "2026-03-04")
+
+
+def test_cash_and_change_that_contradict_the_total_need_a_review():
+    finding = read(CONTRADICTION)
+
+    assert "unsure_amount" in needs_review(finding, "payment_receipt")
+
+
+@pytest.mark.parametrize(
+    "pages", [(TWO_RECEIPTS,), tuple(TWO_RECEIPTS.replace("Sample Sports", "\fSample Sports").split("\f"))]
+)
+def test_two_receipts_in_one_file_are_several_documents(pages):
+    assert "several_documents" in read(*pages).reasons
+
+
+def test_one_receipt_for_siblings_names_each():
+    finding = read(SIBLINGS)
+
+    assert values(finding, "student", "student_2") == ("Ann Sample", "Ben Sample")
+    assert "several_students" in finding.reasons
+
+
+def test_a_badly_read_amount_needs_a_review():
+    shaky = document(SHOP)
+    page = shaky.pages[0]
+    lines = tuple(
+        replace(line, words=tuple(replace(word, confidence=0.5) for word in line.words)) for line in page.lines
+    )
+
+    finding = extract(replace(shaky, pages=(replace(page, lines=lines),)), "payment_receipt", Hints(UPLOADED))
+
+    assert "unsure_amount" in needs_review(finding, "payment_receipt")
+
+
+def test_each_field_has_a_place_on_its_page():
+    for name in ("amount", "date", "merchant"):
+        field = read("Cover letter", SHOP).fields[name]
+
+        assert field.page == 2
+        assert field.box is not None
+
+
+def test_a_page_without_text_has_no_fields_and_says_what_is_missing():
+    finding = read("")
+
+    assert finding.fields == {}
+    assert needs_review(finding, "payment_receipt")[:2] == ("missing_amount", "missing_currency")

@@ -94,7 +94,14 @@ def document(*, paragraphs: tuple[str, ...] = RECEIPT, table: tuple[tuple[str, .
     return out.getvalue()
 
 
-def workbook(rows: list[list[object]], *, epoch_1904: bool = False, formats: dict[str, str] | None = None) -> bytes:
+def workbook(
+    rows: list[list[object]],
+    *,
+    epoch_1904: bool = False,
+    formats: dict[str, str] | None = None,
+    hidden: list[list[object]] | None = None,
+    far: tuple[str, object] | None = None,
+) -> bytes:
     """An XLSX; formulas have no stored values, since no spreadsheet program saved it."""
     made = openpyxl.Workbook()
     if epoch_1904:
@@ -104,9 +111,22 @@ def workbook(rows: list[list[object]], *, epoch_1904: bool = False, formats: dic
         sheet.append(row)
     for place, pattern in (formats or {}).items():
         sheet[place].number_format = pattern
+    if far:
+        sheet[far[0]] = far[1]
+    if hidden:
+        other = made.create_sheet("Hidden")
+        other.sheet_state = "hidden"
+        for row in hidden:
+            other.append(row)
     out = io.BytesIO()
     made.save(out)
     return out.getvalue()
+
+
+def member(archive: bytes, name: str) -> bytes:
+    """The content of a member of an archive."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        return opened.read(name)
 
 
 def with_member(archive: bytes, name: str, content: bytes) -> bytes:

@@ -41,7 +41,7 @@ class Invitation(BaseModel):
     "/people/{person_id}/invitations",
     status_code=201,
     response_model=Invitation,
-    dependencies=[allow(ADMINS, scope="people:write", audience="session")],
+    dependencies=[allow(ADMINS)],
 )
 async def invite(person_id: UUID, caller: CurrentCaller, rows: Rows, settings: Configured) -> dict[str, Any]:
     """A token with which a person sets a name and a password; also when they have forgotten theirs."""
@@ -53,7 +53,7 @@ async def invite(person_id: UUID, caller: CurrentCaller, rows: Rows, settings: C
     "/administrators",
     status_code=201,
     response_model=Invitation,
-    dependencies=[allow(PLATFORM, scope="administrators:write", audience="session")],
+    dependencies=[allow(PLATFORM)],
 )
 async def add_administrator(
     body: AdministratorIn, rows: Rows, audited: Audited, settings: Configured
@@ -78,7 +78,7 @@ async def administrators(rows: Rows, after: UUID | None = None, limit: Limit = 5
 @router.delete(
     "/administrators/{person_id}",
     status_code=204,
-    dependencies=[allow(PLATFORM, scope="administrators:write", audience="session")],
+    dependencies=[allow(PLATFORM)],
 )
 async def remove_administrator(person_id: UUID, caller: CurrentCaller, rows: Rows) -> Response:
     """Remove an administrator of the group, never oneself; their session ends at its next renewal."""

@@ -15,8 +15,8 @@ from shared.events.files import FileKind
 
 # Find an upload that is stored.
 SELECT_UPLOAD = """
-SELECT file_id AS id, school_id AS school, kind, task_id, uploaded_by FROM upload
-WHERE file_id = %(id)s AND state = 'stored'
+SELECT file_id AS id, school_id AS school, kind, task_id, uploaded_by, deleted_at IS NOT NULL AS deleted
+FROM upload WHERE file_id = %(id)s AND state = 'stored'
 """
 
 
@@ -28,6 +28,7 @@ class KnownFile(BaseModel):
     kind: FileKind
     task_id: UUID
     uploaded_by: UUID | None
+    deleted: bool
 
     @property
     def path(self) -> str:

@@ -30,6 +30,15 @@ RETURNING file_id, school_id
 """
 # Remove the row of an upload whose blob is gone.
 DELETE_ORPHAN = "DELETE FROM upload WHERE file_id = %(file)s AND state = 'abandoned'"
+# Forget uploads whose files were purged: a deleted file is kept for 30 days by default.
+DELETE_PURGED = "DELETE FROM upload WHERE deleted_at < clock_timestamp() - make_interval(days => %(days)s)"
+KEPT_DAYS = 400
+
+
+async def forget_purged(rows: UnitOfWorkFactory) -> None:
+    """Forget uploads that were deleted more than a year ago."""
+    async with rows.begin() as tx:
+        await tx.execute(DELETE_PURGED, {"days": KEPT_DAYS})
 
 
 async def remove_orphans(rows: UnitOfWorkFactory, store: BlobStore) -> int:

@@ -22,11 +22,11 @@ STAFF: frozenset[Role] = OFFICE | {"teacher"}
 EVERYBODY: frozenset[Role] = STAFF | {"guardian", "student"}
 
 SCOPES = (
-    *("absences:read", "absences:write", "administrators:read", "administrators:write", "audit:read"),
+    *("absences:read", "absences:write", "administrators:read", "audit:read"),
     *("behavior-reports:read", "behavior-reports:write", "classes:read", "classes:write", "devices:write"),
     *("failures:read", "failures:write", "files:read", "files:write", "grades:read", "grades:write"),
     *("imports:read", "imports:write"),
-    *("keys:read", "keys:write", "notifications:read", "notifications:write", "payments:read", "payments:write"),
+    *("keys:read", "notifications:read", "notifications:write", "payments:read", "payments:write"),
     *("people:read", "people:write", "remarks:read", "remarks:write", "reports:read", "reports:write"),
     *("schedules:read", "schedules:write"),
     *("schools:read", "schools:write", "students:read", "students:write", "suppressions:read", "suppressions:write"),
@@ -34,14 +34,16 @@ SCOPES = (
 )
 """The scopes of API keys. Keys are stored with these names: a renamed scope locks programs out."""
 
-Audience = Literal["anyone", "person", "session", "link"]
-"""`person`: not a key, and not a token without a person. `session`: a person who has signed in, because a key may make
-no keys and no accounts. `link`: a public route whose address is a secret itself."""
+Audience = Literal["anyone", "person", "link"]
+"""`person`: not a key, and not a token without a person. `link`: a public route whose address is a secret itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Access:
-    """The access of a route. Without roles it is public; without a scope no API key may use it."""
+    """The access of a route. Without roles it is public; without a scope no API key may use it.
+
+    Routes that make keys or accounts have none: a key must not make another.
+    """
 
     roles: frozenset[Role] | None
     scope: str | None = None
@@ -65,7 +67,7 @@ class Access:
             raise Problem(403, "forbidden", "This token does not belong to a person.")
 
     def _check_key(self, caller: Caller) -> None:
-        if self.scope is None or self.audience == "session":
+        if self.scope is None:
             raise Problem(403, "forbidden", "API keys are not accepted here.")
         if self.scope not in caller.scopes:
             raise Problem(403, "forbidden", f"This key lacks the scope {self.scope}.")

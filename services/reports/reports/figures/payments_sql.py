@@ -8,8 +8,8 @@ WITH_MOVEMENTS = """
 WITH newest AS (
     SELECT f.* FROM payment_fact f
     WHERE f.school_id = %(school)s {of_student} AND f.log_offset <= %(records)s AND NOT f.withdrawn
-      AND NOT EXISTS (SELECT FROM payment_fact n WHERE n.record_id = f.record_id AND n.version > f.version
-                        AND n.log_offset <= %(records)s)
+      AND NOT EXISTS (SELECT FROM payment_fact n WHERE n.school_id = f.school_id AND n.record_id = f.record_id
+                        AND n.version > f.version AND n.log_offset <= %(records)s)
 ), movement AS (
     SELECT f.record_id, f.school_id, f.student_id, f.status, f.currency, f.purpose, f.reference, f.day,
         CASE WHEN f.status = 'refunded' THEN coalesce(r.due_on, r.paid_on) ELSE coalesce(f.due_on, f.paid_on) END

@@ -67,8 +67,8 @@ SELECT f.student_id, f.day, {columns}, coalesce(person.name, '') AS student, coa
 FROM {table} f {with_name} {with_grade}
 WHERE f.school_id = %(school)s {of_student} AND f.day >= %(since)s AND f.day < %(ends)s
   AND f.log_offset <= %(records)s AND NOT f.withdrawn
-  AND NOT EXISTS (SELECT FROM {table} n WHERE n.record_id = f.record_id AND n.version > f.version
-                    AND n.log_offset <= %(records)s)
+  AND NOT EXISTS (SELECT FROM {table} n WHERE n.school_id = f.school_id AND n.record_id = f.record_id
+                    AND n.version > f.version AND n.log_offset <= %(records)s)
 ORDER BY f.day, f.record_id
 """
 OF_STUDENT = "AND f.student_id = %(student)s"

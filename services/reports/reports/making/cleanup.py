@@ -4,6 +4,8 @@ Blobs go first, rows after them: after a crash in between they are deleted again
 """
 
 import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from reports.making.files import delete_files
 from reports.permits import CLEANUP_LANE, CleanupPermit
@@ -25,6 +27,13 @@ ORDER BY requested_at LIMIT %(limit)s
 """
 DELETE_FILES = "DELETE FROM report_file WHERE report_id = ANY(%(reports)s)"
 DELETE_REPORTS = "DELETE FROM report WHERE report_id = ANY(%(reports)s)"
+# Find reports of students who were erased; one that is being made goes once it has ended.
+SELECT_ABOUT_ERASED = """
+SELECT report_id, school_id, formats, same_as FROM report r
+WHERE student_id IS NOT NULL AND state <> 'waiting'
+  AND EXISTS (SELECT FROM person_fact p WHERE p.person_id = r.student_id AND p.erased)
+LIMIT %(limit)s
+"""
 # Find failed reports of which a file may be left.
 SELECT_UNCLEAN = """
 SELECT report_id, school_id, formats FROM report WHERE state IN ('failed', 'cancelled') AND NOT clean LIMIT %(limit)s
@@ -46,20 +55,38 @@ async def clean(permitted: CleanupPermit, cause: Envelope, transactions: UnitOfW
             if await has_ended(tx, permitted.task_id):
                 return
             old = await tx.rows(SELECT_OLD, {"before": permitted.before, "limit": BATCH})
-        for report in old:
-            if report["same_as"] is None:
-                await delete_files(store, report)
+        await _remove(transactions, store, old, cause)
+        removed += len(old)
+        if not old:
+            break
+    async with transactions.begin(cause) as tx:
+        task, now = permitted.task_id, dt.datetime.now(dt.UTC)
+        await track(tx, task, school_id=None, kind=KIND, state="succeeded", result={"removed": removed})
+        tx.emit(ReportsCleaned(task_id=task, removed=removed, cleaned_at=now))
+
+
+async def clean_erased(transactions: UnitOfWorkFactory, store: BlobStore) -> None:
+    """Remove the reports of students who were erased, with their files."""
+    async with transactions.begin() as tx:
+        about = await tx.rows(SELECT_ABOUT_ERASED, {"limit": BATCH})
+    await _remove(transactions, store, about)
+
+
+async def _remove(
+    transactions: UnitOfWorkFactory,
+    store: BlobStore,
+    reports: Sequence[Mapping[str, Any]],
+    cause: Envelope | None = None,
+) -> None:
+    """Delete the blobs of reports, then their rows."""
+    for report in reports:
+        if report["same_as"] is None:
+            await delete_files(store, report)
+    if reports:
         async with transactions.begin(cause) as tx:
-            ids = {"reports": [report["report_id"] for report in old]}
+            ids = {"reports": [report["report_id"] for report in reports]}
             await tx.execute(DELETE_FILES, ids)
             await tx.execute(DELETE_REPORTS, ids)
-            removed += len(old)
-            if not old:
-                await track(
-                    tx, permitted.task_id, school_id=None, kind=KIND, state="succeeded", result={"removed": removed}
-                )
-                tx.emit(ReportsCleaned(task_id=permitted.task_id, removed=removed, cleaned_at=dt.datetime.now(dt.UTC)))
-                return
 
 
 async def clean_failed(transactions: UnitOfWorkFactory, store: BlobStore) -> None:

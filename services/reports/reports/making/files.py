@@ -5,7 +5,7 @@ A second attempt writes the same keys again, so that a worker that dies leaves n
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from reports.domain.content import MonthlyReport, StudentReport
@@ -30,7 +30,7 @@ async def store_files(
     return stored
 
 
-async def delete_files(store: BlobStore, report: dict[str, Any]) -> None:
+async def delete_files(store: BlobStore, report: Mapping[str, Any]) -> None:
     """Delete every file that attempts at a report may have stored."""
     for name in report["formats"]:
         await store.delete(blob_key(ROOM, report["school_id"], report["report_id"], f"report.{name}"))

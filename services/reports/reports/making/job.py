@@ -36,6 +36,7 @@ async def make(
     async with jobs.run_job(transactions, permitted.task_id, cause, limits, outcome.record_failed) as job:
         report = await _begin(job, patience)
         async with job.commit() as tx:
+            await outcome.check_replaced(tx, report)
             if (other := await outcome.equal_report(tx, report)) is not None:
                 await job.succeed(tx, result=_result(report, same_as=other))
                 return

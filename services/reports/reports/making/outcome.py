@@ -9,12 +9,18 @@ from uuid import UUID
 from reports.domain.names import name_of
 from reports.domain.period import named
 from reports.facts.position import Position, count_missing, newest_position
-from shared.errors import Retry
+from shared.errors import Reject, Retry
 from shared.events import ReportFailed, ReportReady
 from shared.transactions.unit_of_work import UnitOfWork
 
 # Select the report of a task.
 SELECT_REPORT = "SELECT * FROM report WHERE task_id = %(task)s"
+# Find the report that another one replaces.
+SELECT_REPLACED = """
+SELECT FROM report r JOIN report o ON o.report_id = r.replaces
+WHERE r.report_id = %(report)s AND o.school_id = r.school_id AND o.kind = r.kind AND o.starts = r.starts
+  AND o.ends = r.ends AND o.student_id IS NOT DISTINCT FROM r.student_id AND o.state = 'ready'
+"""
 # Let one of several equal requests look at a time.
 LOCK_IDENTITY = "SELECT pg_advisory_xact_lock(hashtextextended(%(identity)s, 0))"
 # Fix the offsets that the report is made as of.
@@ -63,6 +69,12 @@ class StoredFile:
     media_type: str
     size: int
     sha256: str
+
+
+async def check_replaced(tx: UnitOfWork, report: dict[str, Any]) -> None:
+    """Raise Reject if the report that this one is to replace is none of the same subject and period."""
+    if report["replaces"] is not None and await tx.row(SELECT_REPLACED, {"report": report["report_id"]}) is None:
+        raise Reject("`replaces` names no report of the same kind, student and period")
 
 
 async def select_report(tx: UnitOfWork, task: UUID) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal, get_args
 
 from files.extraction.amounts import Amount, Mark, find_amounts
-from files.extraction.folding import fold_label, has_label
+from files.extraction.folding import fold_label, longest_label
 from files.extraction.labels import labels
 from files.extraction.layout import Cell, Row
 
@@ -39,17 +39,22 @@ class Money:
 
 
 @cache
-def _kinds() -> tuple[tuple[str, Kind], ...]:
-    """Return all labels of amounts, the longest first; of equal ones the kind that is named first."""
-    pairs = [(label, kind) for kind in get_args(Kind) for label in labels("totals", kind)]
-    return tuple(sorted(pairs, key=lambda pair: -len(pair[0])))
+def _kinds() -> dict[str, Kind]:
+    """Return the kind of each label; of equal ones the kind that is named first."""
+    return {label: kind for kind in reversed(get_args(Kind)) for label in labels("totals", kind)}
 
 
 @cache
+def _by_size() -> dict[int, frozenset[str]]:
+    sizes = {label.count(" ") + 1 for label in _kinds()}
+    return {size: frozenset(label for label in _kinds() if label.count(" ") + 1 == size) for size in sizes}
+
+
+@lru_cache(maxsize=8192)
 def kind_of(label: str) -> Kind | None:
     """Return the kind of amount that the longest known label in a folded text announces."""
-    exact = next((kind for text, kind in _kinds() if f" {text} " in f" {label} "), None)
-    return exact or next((kind for text, kind in _kinds() if has_label(label, text)), None)
+    found = longest_label(label, _by_size())
+    return None if found is None else _kinds()[found]
 
 
 def find_money(rows: list[Row], mark: Mark | None) -> list[Money]:

@@ -28,6 +28,8 @@ REGISTRATION = re.compile(
     r"[(\[]?(?:[A-Z]{1,3}-?)?\d{4,}[\d-]*\s*-?\s*[A-Z0-9]{0,3}\s*[)\]]*.*$",
     re.IGNORECASE,
 )
+GLUED = re.compile(r"(?<=[a-z)])(?=sdn(?:\b|bhd))|(?<=sdn)(?=bhd)|(?<=pte)(?=ltd)", re.IGNORECASE)
+"""Legal forms that OCR joins with the word before or after them."""
 BREAK = re.compile(r"\s+[-–|·•]\s+|\s{2,}")
 UNCLOSED = re.compile(r"\s*\([^)]*$")
 WEB_ADDRESS = re.compile(r"@|www\.|\.com\b")
@@ -62,7 +64,8 @@ def has_suffix(text: str) -> bool:
 
 def clean_name(text: str) -> str:
     """Remove registration numbers and what follows a name on its line."""
-    name = REGISTRATION.sub("", trim(text)) or trim(text)
+    spaced = GLUED.sub(" ", trim(text))
+    name = REGISTRATION.sub("", spaced) or spaced
     first = BREAK.split(name)[0]
     name = UNCLOSED.sub("", first if has_suffix(first) else name)
     wrapped = re.fullmatch(r"\((.*)\)", name)

@@ -4,7 +4,7 @@ import datetime as dt
 import re
 from dataclasses import dataclass, replace
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 
 from files.domain.document import Document
 from files.domain.finding import Field, Finding, Hints
@@ -25,6 +25,7 @@ from files.extraction.receipts.money import find_money
 from files.extraction.receipts.reference import find_reference
 from files.extraction.receipts.several import holds_several
 from files.extraction.receipts.totals import Choice, Ledger, choose_total
+from files.extraction.words import words
 
 ROWS_OF_PAYER = 5
 NOT_A_REFUND = re.compile(
@@ -59,7 +60,7 @@ def _read_page(document: Document, hints: Hints) -> Finding:
     rows = rows_of(document)
     origin = origin_of(rows, hints)
     parts = Parts({}, [])
-    mark = decimal_mark(row.text for row in rows) or mark_of_currency(origin, hints)
+    mark = decimal_mark(row.text for row in rows) or _mark_of_school(hints)
     items = _read_amounts(rows, mark, origin, parts)
     _read_date(rows, origin, hints, parts)
     _read_names(rows, parts)
@@ -68,14 +69,15 @@ def _read_page(document: Document, hints: Hints) -> Finding:
     return Finding("payment_receipt", parts.fields, tuple(items), tuple(dict.fromkeys(parts.reasons)))
 
 
-def mark_of_currency(origin: Origin, hints: Hints) -> Mark | None:
-    """Return the decimal mark of the country, if the document's country and the school's agree on one."""
-    return None if origin.country is None or hints.country is None else _mark_of_country(hints.country)
-
-
-def _mark_of_country(country: str) -> Mark | None:
-    symbol = Locale.parse(f"und_{country.upper()}").number_symbols["latn"]["decimal"]
-    return "," if symbol == "," else "."
+def _mark_of_school(hints: Hints) -> Mark | None:
+    """Return the decimal mark of the school's country, from CLDR."""
+    if hints.country is None:
+        return None
+    try:
+        symbols = Locale.parse(f"und_{hints.country.upper()}").number_symbols["latn"]
+    except (UnknownLocaleError, ValueError):
+        return None
+    return "," if symbols["decimal"] == "," else "."
 
 
 def _read_amounts(rows: list[Row], mark: Mark | None, origin: Origin, parts: Parts) -> list[dict[str, Field]]:
@@ -92,8 +94,10 @@ def _read_amounts(rows: list[Row], mark: Mark | None, origin: Origin, parts: Par
         if items and chosen.checks == 0 and len(items) > 1:
             parts.reasons.append("sum_mismatch")
     if origin.currency is not None:
-        place = chosen.money.cell if chosen is not None else rows[0].whole
-        parts.fields["currency"] = field_at(origin.currency, place, origin.currency_confidence)
+        sure = origin.currency_confidence
+        parts.fields["currency"] = (
+            Field(origin.currency, sure) if chosen is None else field_at(origin.currency, chosen.money.cell, sure)
+        )
     return [item.fields for item in items]
 
 
@@ -103,8 +107,7 @@ def _put_amounts(ledger: Ledger, chosen: Choice, parts: Parts) -> None:
         parts.reasons.append("ambiguous_amount")
     field = field_at(decimal_text(amount.value), amount.cell, chosen.confidence)
     parts.fields["amount"] = field
-    totals = [money for money in ledger.of("grand_total", "total") if money.value]
-    before = next((m for m in totals if ledger.rounds_to(m.value) == amount.value), None)
+    before = ledger.before(amount.value)
     parts.fields["total"] = (
         field if before is None else field_at(decimal_text(before.value), before.cell, chosen.confidence)
     )
@@ -143,8 +146,13 @@ def _read_date(rows: list[Row], origin: Origin, hints: Hints, parts: Parts) -> N
         parts.reasons.append("doubtful_date")
 
 
+def _is_payer(text: str) -> bool:
+    """Tell whether a text can name who paid: no number, and no means of payment."""
+    return not any(character.isdigit() for character in text) and fold(text) not in words("means")
+
+
 def _read_names(rows: list[Row], parts: Parts) -> None:
-    payer = first_text(hit for hit in find_labelled(rows, "payer") if not any(c.isdigit() for c in hit.text))
+    payer = first_text(hit for hit in find_labelled(rows, "payer") if _is_payer(hit.text))
     payer_rows: set[int] = set()
     if payer is not None:
         parts.fields["payer"] = field_at(payer.text, payer.value, 0.9 * payer.strength)

@@ -16,6 +16,9 @@ CENT = Decimal("0.011")
 MAX_ROUNDING = Decimal("0.051")
 UNLABELLED = 0.5
 """The weight of an amount without a label that cash less change confirms."""
+MAX_VALUES = 12
+MAX_UNLABELLED = 200
+"""Bounds of the search for calculations: a receipt has fewer, and a long list of amounts must not take minutes."""
 CLOSE = 1.0
 """A second candidate within this score makes the choice doubtful."""
 
@@ -41,8 +44,8 @@ class Ledger:
         return [money for money in self.money if money.kind in kinds and money.last]
 
     def values(self, *kinds: Kind) -> list[Decimal]:
-        """Return the distinct values of these kinds."""
-        return list(dict.fromkeys(money.value for money in self.of(*kinds)))
+        """Return the distinct values of these kinds, the last of very many."""
+        return list(dict.fromkeys(money.value for money in self.of(*kinds)))[-MAX_VALUES:]
 
     def checks(self, value: Decimal) -> int:
         """Count the independent calculations that lead to a value."""
@@ -65,6 +68,17 @@ class Ledger:
                     rounded = value + sign * rounding
                     if (rounded * 20) % 1 == 0 and any(rounded == money.value for money in self.money):
                         return rounded
+        return None
+
+    def before(self, amount: Decimal) -> Money | None:
+        """Return the total from which rounding, a deposit or a tip leads to what was paid, or None."""
+        parts = self.values("discount", "paid", "tendered", "card", "charge")
+        for money in self.of("grand_total", "total"):
+            difference = money.value - amount
+            if difference and (
+                self.rounds_to(money.value) == amount or any(_equal(abs(part), abs(difference)) for part in parts)
+            ):
+                return money
         return None
 
     def includes_tip(self, paid: Decimal) -> bool:
@@ -157,7 +171,8 @@ def _weight(ledger: Ledger, money: Money) -> float:
     if money.value == 0 or (money.value < 0 and money.kind not in (*TOTALS, "refund")):
         return 0.0
     if money.kind is None:
-        return UNLABELLED if ledger.checks(money.value) > 1 else 0.0
+        few = len(ledger.money) <= MAX_UNLABELLED
+        return UNLABELLED if few and ledger.checks(money.value) > 1 else 0.0
     return LABEL_WEIGHT.get(money.kind, 0.0)
 
 

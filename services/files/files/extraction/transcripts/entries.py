@@ -16,7 +16,8 @@ TERM = re.compile(
     r"(?: (?:semester|term|trimester|quarter|semestre|trimestre))?"
 )
 CODE = re.compile(r"[A-Z]{0,5}[-\s]?\d{2,6}[A-Z]?|[A-Z]{1,3}\d{1,4}|\d+\.")
-HEADER_NAMES = ("grade", "final", "term", "credits", "other", "subject", "comment")
+COURSE_CODE = re.compile(r"[A-Z]{2,5}-?\d{2,5}[A-Z]?")
+HEADER_NAMES = ("grade", "points", "final", "term", "credits", "other", "subject", "comment")
 MIN_LETTERS = 3
 MIN_CAPITALS = 2
 ALIGNED = 0.025
@@ -58,10 +59,17 @@ def is_header(folded: str) -> bool:
 
 def entries_of(rows: list[Row]) -> list[Entry]:
     """Return the entries of all rows."""
-    return [entry for number, row in enumerate(rows) for entry in _in_row(number, _without_scale(row))]
+    found: list[Entry] = []
+    headers: list[Cell] = []
+    for number, row in enumerate(rows):
+        own = [cell for cell in row.cells if fold_label(cell.text) in labels("columns", "subject")]
+        headers = own or headers
+        found += _in_row(number, _without_scale(row), headers)
+    return found
 
 
-def _in_row(number: int, cells: list[Cell]) -> Iterator[Entry]:
+def _in_row(number: int, cells: list[Cell], headers: list[Cell]) -> Iterator[Entry]:
+    """Yield the entries of a row. Of several texts in front of a value, the one below the subjects' header counts."""
     current: Entry | None = None
     for cell in cells:
         grade = parse_grade(cell.text)
@@ -72,21 +80,40 @@ def _in_row(number: int, cells: list[Cell]) -> Iterator[Entry]:
             if current is not None and current.values:
                 yield current
             current = None
-        elif is_subject(cell) and not (current is not None and not current.values):
-            if current is not None:
+        elif is_subject(cell) and (current is None or current.values or _is_below(cell, headers, current.subject)):
+            if current is not None and current.values:
                 yield current
             current = Entry(number, cell)
     if current is not None and current.values:
         yield current
 
 
+def _is_below(cell: Cell, headers: list[Cell], other: Cell) -> bool:
+    """Tell whether a header of subjects is above a cell and none above the other."""
+    return any(_overlap(cell, header) for header in headers) and not any(_overlap(other, header) for header in headers)
+
+
+def _overlap(one: Cell, other: Cell) -> bool:
+    return min(one.box.x1, other.box.x1) - max(one.box.x0, other.box.x0) > 0
+
+
 def _ends_entry(cell: Cell) -> bool:
     """Tell whether what follows a cell belongs to that cell and to no subject: the header of a column, "Gender:"."""
     folded = fold_label(cell.text)
     head, colon, _ = cell.text.partition(":")
-    return (
-        is_header(folded) or (bool(colon) and fold_label(head) in any_field_label()) or cell.text.strip() in {":", "-"}
-    )
+    return is_header(folded) or (bool(colon) and _is_form_label(fold_label(head))) or cell.text.strip() in {":", "-"}
+
+
+def _is_form_label(folded: str) -> bool:
+    return folded in any_field_label() or folded in labels("columns", "legend")
+
+
+def subject_name(cell: Cell) -> str:
+    """Return a subject without the year, the code or the marks in front of it and the dots that lead to its grade."""
+    words = trim(cell.text).rstrip("._\u2026\u00b7 ").split(" ")
+    while len(words) > 1 and (YEAR.fullmatch(words[0]) or COURSE_CODE.fullmatch(words[0]) or not words[0].strip("*|-")):
+        words.pop(0)
+    return " ".join(words)
 
 
 def is_subject(cell: Cell) -> bool:
@@ -124,27 +151,46 @@ def _is_range(cell: Cell) -> bool:
 
 
 def with_trailing_values(rows: list[Row]) -> list[Row]:
-    """Return the rows with each grade close behind its subject as a cell of its own, where such grades align."""
+    """Return the rows with values that stand close behind a subject, or close together, as cells of their own.
+
+    Readers join what is printed narrowly. A last word is only a value where such values are aligned.
+    """
     places = [middle(cell) for row in rows for cell in row.cells if parse_grade(cell.text) is not None]
-    places += [middle(tail) for row in rows for cell in row.cells if (tail := _tail(cell)) is not None]
-    return [Row(tuple(part for cell in row.cells for part in _parts(cell, places))) for row in rows]
+    places += [middle(tail) for row in rows for cell in row.cells if (tail := _tail(cell, number=True)) is not None]
+    return [Row(tuple(_split(row, places))) for row in rows]
 
 
-def _parts(cell: Cell, places: list[float]) -> Iterator[Cell]:
-    tail = _tail(cell)
-    if tail is None or sum(abs(middle(tail) - place) < ALIGNED for place in places) < MIN_ALIGNED:
-        yield cell
-        return
-    yield Cell(cell.tokens[:-1])
-    yield tail
+def _split(row: Row, places: list[float]) -> Iterator[Cell]:
+    for place, cell in enumerate(row.cells):
+        following = row.cells[place + 1 : place + 2]
+        has_value = bool(following) and parse_grade(following[0].text) is not None
+        yield from _parts(cell, places, number=not has_value)
 
 
-def _tail(cell: Cell) -> Cell | None:
-    """Return the last word of a cell if it is a grade. "Algebra I" and "Gender: F" have none."""
+def _parts(cell: Cell, places: list[float], *, number: bool) -> list[Cell]:
+    """Return a cell without its last values, then those. `number`: a last number is a value, no part of the name."""
+    words = [Cell((token,)) for token in cell.tokens]
+    if len(words) > 1 and all(parse_grade(word.text) or TERM.fullmatch(fold(word.text)) for word in words):
+        return [cell] if parse_grade(cell.text) is not None else words
+    tail = _tail(cell, number=number)
+    if tail is None:
+        return [cell]
+    if (
+        parse_grade(tail.text) is not None
+        and sum(abs(middle(tail) - other) < ALIGNED for other in places) < MIN_ALIGNED
+    ):
+        return [cell]
+    return [*_parts(Cell(cell.tokens[:-1]), places, number=False), tail]
+
+
+def _tail(cell: Cell, *, number: bool) -> Cell | None:
+    """Return the last word of a cell if it is a grade or a term. "Algebra I" and "Gender: F" have none."""
     if len(cell.tokens) < MIN_CAPITALS or parse_grade(cell.text) is not None:
         return None
     last, before = cell.tokens[-1], cell.tokens[-2]
     grade = parse_grade(last.text)
-    if grade is None or before.text.endswith(":") or last.text in {"I", "S"}:
+    if grade is None:
+        return Cell((last,)) if TERM.fullmatch(fold(last.text)) and len(cell.tokens) > MIN_CAPITALS else None
+    if before.text.endswith(":") or last.text in {"I", "S"} or (grade.type == "number" and not number):
         return None
     return Cell((last,))

@@ -9,7 +9,7 @@ from decimal import Decimal
 from files.extraction.folding import fold_label, trim
 from files.extraction.labels import labels
 from files.extraction.layout import Cell, Row
-from files.extraction.transcripts.entries import Entry, Value, entries_of, with_trailing_values
+from files.extraction.transcripts.entries import Entry, Value, entries_of, subject_name, with_trailing_values
 from files.extraction.transcripts.grades import is_same_grade, parse_grade
 from files.extraction.transcripts.table import Block, Column, blocks_of
 from files.extraction.transcripts.wrapped import between_lines, join_wrapped
@@ -91,7 +91,7 @@ def _of_block(block: Block, strongest: str, *, whole_page: bool) -> Iterator[tup
     for entry in block.entries:
         for value in _chosen(entry, grades):
             earned = credit.values.get(entry.row) if credit is not None else None
-            name = trim(entry.subject.text).rstrip("._\u2026\u00b7 ")
+            name = subject_name(entry.subject)
             yield entry, SubjectGrade(entry.subject, name, value, earned, confidence)
 
 
@@ -118,6 +118,7 @@ def _number_columns(usable: list[Column]) -> list[Column]:
     numbers = [column for column in usable if column.type == "number" and not _is_credits(column)]
     names = (*labels("columns", "grade"), *labels("columns", "final"), *labels("columns", "term"))
     headed = [column for column in numbers if column.header in names]
+    headed = headed or [column for column in numbers if column.header in labels("columns", "points")]
     varied = [column for column in numbers if not _is_constant(column)]
     return headed or varied or numbers
 

@@ -10,6 +10,8 @@ from files.extraction.layout import Cell, Row
 from files.extraction.transcripts.entries import ALIGNED, Entry, Value, is_header
 from files.extraction.transcripts.grades import GradeType
 
+OVERLAP = 0.3
+"""Values share a column if they overlap by this part of the narrower one."""
 MAX_ROWS = 60
 """A header is at most this many rows above its values."""
 
@@ -32,7 +34,7 @@ class Column:
         if any(abs(other.middle - value.middle) < ALIGNED / 2 for other in self.values.values()):
             return True
         right = max(other.cell.box.x1 for other in self.values.values())
-        return min(right, box.x1) - max(self.left, box.x0) > 0.3 * (box.x1 - box.x0)
+        return min(right, box.x1) - max(self.left, box.x0) > OVERLAP * min(right - self.left, box.x1 - box.x0)
 
     @property
     def type(self) -> GradeType:

@@ -8,18 +8,25 @@ from files.domain.finding import Field, Finding, Hints
 from files.extraction.amounts import normalise
 from files.extraction.fields import field_at
 from files.extraction.folding import fold, trim
-from files.extraction.labels import find_labelled, first_text
+from files.extraction.labels import find_labelled, first_text, is_label
 from files.extraction.layout import Row, rows_of
 from files.extraction.people import looks_like_a_name, student_of
 from files.extraction.transcripts.gpa import agrees
 from files.extraction.transcripts.subjects import SubjectGrade, find_subjects
 from files.extraction.words import pattern
 
-YEARS = re.compile(r"(?:19|20)\d\d\s?[-/–]\s?(?:(?:19|20)\d\d|\d\d)(?!\d)")
-MAX_PERIOD_WORDS = 5
+YEARS = re.compile(
+    r"(?i:spring|summer|autumn|fall|winter|(?:term|semester|trimester|quarter) \d)(?:,| of)? (?:19|20)\d\d"
+    r"|(?:19|20)\d\d\s?[-/–]\s?(?:(?:19|20)\d\d|\d\d)(?!\d)"
+)
+PERIOD_WORDS = re.compile(
+    r"(?i:curso|school year|academic year|schuljahr|schooljaar|ann[ée]e scolaire|a[ñn]o \w+|anno scolastico)"
+    rf"\s+(?:{YEARS.pattern})"
+)
+MAX_PERIOD_WORDS = 6
 HEAD_ROWS = 25
 MAX_SCHOOL_WORDS = 8
-BELOW_A_LABEL = 0.7
+BELOW_A_LABEL = 0.75
 
 
 def read_transcript(document: Document, hints: Hints) -> Finding:
@@ -100,7 +107,7 @@ def _school(rows: list[Row]) -> Field | None:
             if (
                 pattern("school").search(fold(text))
                 and len(text.split()) <= MAX_SCHOOL_WORDS
-                and not text.endswith(":")
+                and not is_label(text)
                 and ":" not in text
                 and not _is_title(text)
             ):
@@ -114,14 +121,21 @@ def _read_period(rows: list[Row], fields: dict[str, Field]) -> None:
     cells = [cell for row in rows for cell in row.cells if YEARS.search(cell.text)]
     if cells and (labelled is None or not YEARS.search(labelled.text)):
         cell = cells[-1]
-        part = next(part for part in re.split(r"\s[-–]\s|:\s", cell.text) if YEARS.search(part))
-        years = YEARS.search(part)
-        text = part.strip() if len(part.split()) <= MAX_PERIOD_WORDS or years is None else years[0]
+        text = _period_in(cell.text)
         start = cell.text.find(text)
         fields["period"] = field_at(text, cell.part(start, start + len(text)), 0.9)
     elif labelled is not None:
         sure = 0.9 if YEARS.search(labelled.text) else 0.9 * labelled.strength
         fields["period"] = field_at(labelled.text, labelled.value, sure)
+
+
+def _period_in(text: str) -> str:
+    """Return the years with the words that belong to them: "Curso 2025-2026, final" of "Boletín – Curso …"."""
+    part = next(part for part in re.split(r"\s[-–]\s|:\s", text) if YEARS.search(part))
+    years = PERIOD_WORDS.search(part) or YEARS.search(part)
+    if years is None or len(part.split()) > MAX_PERIOD_WORDS:
+        return years[0].strip() if years else part
+    return part[years.start() :].strip()
 
 
 def _read_figures(rows: list[Row], subjects: list[SubjectGrade], fields: dict[str, Field], reasons: list[str]) -> None:

@@ -1,0 +1,1 @@
+"""Purging files that were deleted long enough ago."""
