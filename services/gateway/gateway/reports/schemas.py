@@ -67,7 +67,7 @@ class ReportIn(Strict):
 
 
 class FileOut(BaseModel):
-    """A file of a report. `url` is good for some minutes and needs no token; read the report again for a new one."""
+    """A file of a report. `url` works for some minutes and needs no token; read the report again for a new one."""
 
     format: str
     media_type: str
