@@ -180,3 +180,21 @@ async def test_guardians_see_only_what_they_uploaded(files):
     own = await files.read(school, receipt(), student_id=ada, uploaded_by=guardian, uploader_role="guardian")
     listed = (await files.ask("GET", "", school, role="guardian", person=guardian)).json()["items"]
     assert [item["id"] for item in listed] == [str(own.file_id)]
+
+
+async def test_a_receipt_is_divided_among_siblings(files):
+    # given
+    school, ada, bo = await files.school(ADA, ("Bo", "Demo-Fir 0001"))
+    event = await files.read(school, receipt(), student_id=ada, uploader_role="guardian")
+    path = f"/{event.file_id}/confirm"
+    # when
+    shares = [{"student_id": str(ada), "amount": "40"}, {"student_id": str(bo), "amount": "2.00"}]
+    wrong = await files.ask("POST", path, school, json={"splits": shares})
+    assert (wrong.status_code, wrong.json()["detail"]["errors"][0]["loc"]) == (422, ["body", "splits"])
+    shares[1]["amount"] = "2.50"
+    answer = await files.ask("POST", path, school, json={"splits": shares})
+    # then
+    assert answer.status_code == 200
+    (confirmed,) = await files.events(event.file_id, "file.confirmed")
+    said = {each["student_id"]: each["facts"]["amount"] for each in confirmed["records"]}
+    assert said == {str(ada): "40", str(bo): "2.5"}

@@ -391,3 +391,18 @@ async def test_malware_and_deleted_files_have_no_link_to_the_original(gateway, o
         owners(files_GET=(200, told | {"state": state, "code": code, "thumbnails": []}))
         answer = await gateway.ask("GET", f"/v1/files/{file}", "staff", school, uuid4())
         assert answer.json()["links"] == {}
+
+
+async def test_a_divided_receipt_is_a_payment_of_each_sibling(gateway, school, student):
+    # given
+    file, sibling = uuid4(), await add_student(gateway, school)
+    facts = {"status": "received", "currency": "EUR", "paid_on": "2026-11-12", "file_id": str(file)}
+    parts = [found("payment", student, amount="2.5", **facts)]
+    parts.append(found("payment", sibling, amount="2.5", file_part=2, **facts))
+    # when
+    for _ in range(2):
+        async with gateway.service.transactions.begin() as tx:
+            await recording.record_processed(processed(file, school, *parts), tx)
+    # then
+    rows = await gateway.rows(RECORDED, (str(school),))
+    assert sorted(row["data"]["student_id"] for row in rows) == sorted(map(str, (student, sibling)))

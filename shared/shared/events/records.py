@@ -44,7 +44,10 @@ class BehaviorRecorded(RecordEvent):
 
 
 class PaymentRecorded(RecordEvent):
-    """A payment is due, was received, or was changed. Amounts are exact decimals in `currency` (ISO 4217)."""
+    """A payment is due, was received, or was changed. Amounts are exact decimals in `currency` (ISO 4217).
+
+    A receipt that is divided among siblings is a payment of each; `file_part` numbers them from the second on.
+    """
 
     topic: ClassVar[str] = "payment.recorded"
 
@@ -56,6 +59,7 @@ class PaymentRecorded(RecordEvent):
     purpose: Annotated[str, Personal] = ""
     reference: Annotated[str | None, Personal] = None
     file_id: UUID | None = None
+    file_part: int | None = None
 
 
 class AbsenceRecorded(RecordEvent):

@@ -55,6 +55,7 @@ class Payment(BaseModel):
     paid_on: Day
     purpose: Prose = ""
     reference: Code | None = None
+    file_part: Annotated[int, Field(ge=2, le=20)] | None = None
 
 
 class Incident(BaseModel):
@@ -95,6 +96,27 @@ def records_of(
             return tuple(_found("grade", student, file, grade_of(values, row, uploaded_on)) for row in rows)
         case "other":
             return ()
+
+
+def divided(shares: Sequence[tuple[UUID, str]], file: UUID, values: Values) -> tuple[RecordFound, ...]:
+    """Return the payments of siblings who share a receipt.
+
+    Raises pydantic's ValidationError for a wrong value, ValueError if the shares do not come to the amount or name a
+    student twice.
+    """
+    if len({student for student, _ in shares}) < len(shares):
+        msg = "name each student once"
+        raise ValueError(msg)
+    whole = payment_of(values)
+    parts = [payment_of({**values, "amount": amount}) for _, amount in shares]
+    total = sum(part.amount for part in parts)
+    if total != whole.amount:
+        msg = f"come to {total}, the receipt to {whole.amount}"
+        raise ValueError(msg)
+    numbered = [part.model_copy(update={"file_part": number}) for number, part in enumerate(parts[1:], start=2)]
+    return tuple(
+        _found("payment", student, file, part) for (student, _), part in zip(shares, (parts[0], *numbered), strict=True)
+    )
 
 
 def payment_of(values: Values) -> Payment:

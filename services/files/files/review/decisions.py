@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 from pydantic import ValidationError
 from uuid_utils.compat import uuid7
 
-from files.domain.record_facts import MOST_RECORDS, Values, records_of
+from files.domain.record_facts import MOST_RECORDS, Values, divided, records_of
 from files.processing import job as processing
 from files.review.schemas import Confirmation
 from shared.events import FileConfirmed, FileDeleted, FileRestored
@@ -82,7 +82,9 @@ async def confirm(tx: UnitOfWork, target: Target, wish: Confirmation) -> None:
         raise DecisionRefused(409, "conflict", "Only a file that needs a review is confirmed.", state=row["state"])
     check_version(target.expected, row["version"])
     _check_duplicate(row, wish)
-    student = wish.student_id or row["student_id"]
+    if wish.splits and row["kind"] != "payment_receipt":
+        raise _invalid([(("splits",), "wrong_kind", "only a receipt is divided")])
+    student = wish.splits[0].student_id if wish.splits else wish.student_id or row["student_id"]
     if student is None and row["kind"] != "other":
         raise _invalid([(("student_id",), "missing", "name the student: the document does not")])
     records = await _records(tx, row, wish, student)
@@ -200,20 +202,28 @@ async def _records(
         if wish.rows is None
         else list(wish.rows)
     )
+    day = row["uploaded_at"].date()
     try:
-        records = records_of(row["kind"], student, row["file_id"], values, rows, row["uploaded_at"].date())
+        if wish.splits:
+            return divided([(each.student_id, each.amount) for each in wish.splits], row["file_id"], values)
+        records = records_of(row["kind"], student, row["file_id"], values, rows, day)
     except ValidationError as problem:
-        raise _invalid(
-            [
-                (("fields", *map(str, e["loc"])), e["type"], e["msg"].removeprefix("Value error, "))
-                for e in problem.errors()
-            ]
-        ) from None
+        raise _wrong_values(problem) from None
+    except ValueError as problem:
+        raise _invalid([(("splits",), "sum", str(problem))]) from None
     if not records and row["kind"] != "other":
         raise _invalid([(("rows",), "missing", "give at least one row: the document has none")])
     if len(records) > MOST_RECORDS:
         raise _invalid([(("rows",), "too_long", f"has more than {MOST_RECORDS} rows")])
     return records
+
+
+def _wrong_values(problem: ValidationError) -> DecisionRefused:
+    errors = [
+        (("fields", *map(str, error["loc"])), error["type"], error["msg"].removeprefix("Value error, "))
+        for error in problem.errors()
+    ]
+    return _invalid(errors)
 
 
 def _invalid(errors: list[tuple[tuple[str, ...], str, str]]) -> DecisionRefused:

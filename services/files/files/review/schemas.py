@@ -14,10 +14,20 @@ Value = Annotated[str, StringConstraints(max_length=5000, pattern=r"^[^\x00]*$")
 Row = dict[Name, Value | None]
 
 
+class Share(BaseModel):
+    """One sibling's part of a receipt."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    student_id: UUID
+    amount: Annotated[str, StringConstraints(max_length=20)]
+
+
 class Confirmation(BaseModel):
     """Corrections of what a file says; what is missing stays as it was read. `rows` replaces all rows.
 
-    `another_one`: the file is not the earlier one that it looks like.
+    `another_one`: the file is not the earlier one that it looks like. `splits` divides a receipt among siblings, and
+    comes to its amount.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -26,6 +36,7 @@ class Confirmation(BaseModel):
     fields: Row = Field(default={}, max_length=50)
     rows: list[Row] | None = Field(default=None, max_length=1000)
     another_one: bool = False
+    splits: list[Share] | None = Field(default=None, min_length=2, max_length=20)
 
 
 class ShownBox(BaseModel):

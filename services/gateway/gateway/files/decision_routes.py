@@ -28,16 +28,31 @@ Values = dict[ValueName, Prose | None]
 SELECT_STUDENTS = "SELECT student_id FROM student WHERE school_id = %(school)s AND student_id = ANY(%(students)s)"
 
 
+class ShareIn(Strict):
+    """One sibling's part of a receipt."""
+
+    student_id: UUID
+    amount: Annotated[str, StringConstraints(max_length=20)]
+
+
 class FileConfirmation(Strict):
     """Corrections of what a file says, as text; what is missing stays as it was read. `rows` replaces all rows.
 
-    `another_one`: the file is not the earlier one that it looks like.
+    `another_one`: the file is not the earlier one that it looks like. `splits` divides a receipt among siblings, and
+    comes to its amount.
     """
 
     student_id: UUID | None = None
     fields: Values = Field(default={}, max_length=50)
     rows: list[Values] | None = Field(default=None, max_length=1000)
     another_one: Flag = False
+    splits: list[ShareIn] | None = Field(default=None, min_length=2, max_length=20)
+
+    @property
+    def students(self) -> set[UUID]:
+        """The students whom the confirmation names."""
+        named = {self.student_id} if self.student_id else set()
+        return named | {each.student_id for each in self.splits or ()}
 
 
 @router.post("/{file_id}/confirm", dependencies=[allow(STAFF, scope="files:write")])
@@ -55,11 +70,12 @@ async def confirm(
     the same document and `another_one` is not set. Receipts are confirmed by the office.
     """
     check_review(caller, file.kind)
-    if body.student_id is not None:
+    if body.students:
+        values = {"school": file.school, "students": list(body.students)}
         async with rows.request(file.school) as tx:
-            known = await tx.row(SELECT_STUDENTS, {"school": file.school, "students": [body.student_id]})
-        if known is None:
-            raise Problem(422, "unknown_people", people=[str(body.student_id)])
+            known = {row["student_id"] for row in await tx.rows(SELECT_STUDENTS, values)}
+        if unknown := body.students - known:
+            raise Problem(422, "unknown_people", people=sorted(map(str, unknown)))
     wish = body.model_dump(mode="json", exclude_unset=True)
     return await _decide(file, "POST", "/confirm", caller, owners, if_match, wish)
 

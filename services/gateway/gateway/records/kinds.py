@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, model_validator
 
 from gateway.http.fields import ONE_LINE, Code, Name, Prose, Strict
-from gateway.http.json_types import Amount, Day
+from gateway.http.json_types import WHOLE, Amount, Day
 from gateway.records.records import Kind
 from gateway.security.access_control import ADMINS, OFFICE, STAFF
 from shared.events.values import Role
@@ -59,6 +59,8 @@ class PaymentFacts(Facts):
     purpose: Prose = ""
     reference: Code | None = None
     file_id: UUID | None = None
+    file_part: Annotated[int, Field(ge=2, le=20), WHOLE] | None = None
+    """Of the second and further payments of a receipt that is divided among siblings."""
 
     @model_validator(mode="after")
     def dated(self) -> Self:

@@ -44,10 +44,11 @@ class RecordRow(RecordShown, GatewayTable, table=True):
             unique=True,
             postgresql_where=text("kind = 'absence' AND NOT withdrawn"),
         ),
-        # A receipt is one payment.
+        # A receipt is one payment; one that is divided among siblings is a payment of each, the others with a number.
         Index(
             "uq_record_payment_file",
             text("(facts ->> 'file_id'::text)"),
+            text("COALESCE(facts ->> 'file_part'::text, ''::text)"),
             unique=True,
             postgresql_where=text("kind = 'payment' AND NOT withdrawn AND facts ->> 'file_id' IS NOT NULL"),
         ),

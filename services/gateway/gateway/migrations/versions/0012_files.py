@@ -34,5 +34,10 @@ CREATE INDEX ix_upload_sha256 ON upload (school_id, sha256, file_id);
 CREATE INDEX ix_upload_leased_until ON upload (leased_until) WHERE state <> 'stored';
 CREATE INDEX ix_upload_space ON upload (school_id) INCLUDE (size) WHERE deleted_at IS NULL;
 CALL protect('upload');
+
+-- A receipt is one payment; one that is divided among siblings is a payment of each, the others with a number.
+DROP INDEX uq_record_payment_file;
+CREATE UNIQUE INDEX uq_record_payment_file ON record ((facts ->> 'file_id'), coalesce(facts ->> 'file_part', ''))
+    WHERE kind = 'payment' AND NOT withdrawn AND facts ->> 'file_id' IS NOT NULL;
 """
     )
