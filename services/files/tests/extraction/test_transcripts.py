@@ -71,7 +71,7 @@ Total                    2.50           F   Failing     0.0
 
 
 def test_each_of_several_years_is_a_row_and_of_several_terms_the_last_counts():
-    years = read("MATERIA      1º ESO    2º ESO\nLengua          7         8\nInglés          6         9")
+    years = read("MATERIA    1º ESO  2º ESO\nLengua        7       8\nInglés        6       9")
     terms = read("MATERIA    1ª Ev   2ª Ev   Final\nLengua        7       8       8\nInglés        6       9       7")
 
     assert grades(years) == [("Lengua", "7"), ("Lengua", "8"), ("Inglés", "6"), ("Inglés", "9")]
@@ -80,7 +80,8 @@ def test_each_of_several_years_is_a_row_and_of_several_terms_the_last_counts():
 
 def test_a_subject_on_two_lines_and_pages_that_continue():
     finding = read(
-        "Asignatura                         Nota\n\nPrimera Lengua Extranjera:\nInglés                             7\n\n"
+        "Asignatura                         Nota\n\n"
+        "Primera Lengua Extranjera:\nInglés                             7\n\n"
         "Física y Química                   6\n\nMúsica                             5",
         "Asignatura           Nota\n\nLatín                9\n\nGriego               4",
     )
