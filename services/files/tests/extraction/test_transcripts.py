@@ -36,3 +36,67 @@ def test_two_columns_of_subjects_stand_side_by_side():
     ]
     assert finding.fields["student"].value == "Lea Muster"
     assert finding.fields["school"].value == "Example High School"
+
+
+def test_a_class_above_the_table_is_no_grade():
+    finding = read(
+        """
+Colegio Ejemplo
+Alumno         Pablo Ejemplo
+Clase          10 A
+Asignatura          Nota
+Lengua              7,5
+Matemáticas         6
+Historia            9
+"""
+    )
+
+    assert grades(finding) == [("Lengua", "7,5"), ("Matemáticas", "6"), ("Historia", "9")]
+
+
+def test_a_scale_beside_the_table_and_totals_are_no_grades():
+    finding = read(
+        """
+Example High School
+Transcript for: Lea Muster
+Course            Grade  Credit         A   Excellent   4.0
+Algebra I         B-     1.00           B   Good        3.0
+Spanish I         A+     1.00           C   Average     2.0
+Drama             C      0.50           D   Poor        1.0
+Total                    2.50           F   Failing     0.0
+"""
+    )
+
+    assert grades(finding) == [("Algebra I", "B-"), ("Spanish I", "A+"), ("Drama", "C")]
+
+
+def test_each_of_several_years_is_a_row_and_of_several_terms_the_last_counts():
+    years = read("MATERIA    1º ESO  2º ESO\nLengua        7       8\nInglés        6       9")
+    terms = read("MATERIA    1ª Ev   2ª Ev   Final\nLengua        7       8       8\nInglés        6       9       7")
+
+    assert grades(years) == [("Lengua", "7"), ("Lengua", "8"), ("Inglés", "6"), ("Inglés", "9")]
+    assert grades(terms) == [("Lengua", "8"), ("Inglés", "7")]
+
+
+def test_a_subject_on_two_lines_and_pages_that_continue():
+    finding = read(
+        "Asignatura                         Nota\n\n"
+        "Primera Lengua Extranjera:\nInglés                             7\n\n"
+        "Física y Química                   6\n\nMúsica                             5",
+        "Asignatura           Nota\n\nLatín                9\n\nGriego               4",
+    )
+
+    assert grades(finding) == [
+        ("Primera Lengua Extranjera: Inglés", "7"),
+        ("Física y Química", "6"),
+        ("Música", "5"),
+        ("Latín", "9"),
+        ("Griego", "4"),
+    ]
+
+
+def test_a_printed_average_is_recomputed():
+    table = "Course    Grade   Credits\nMath      A       1.0\nDrama     B       1.0\nGPA: {gpa}"
+
+    assert "gpa_mismatch" not in read(table.format(gpa="3.50")).reasons
+    assert "gpa_mismatch" in read(table.format(gpa="3.90")).reasons

@@ -11,6 +11,7 @@ from files.extraction.layout import Row
 
 VALUE = re.compile(r"[A-Z]{0,6}[-/#.]?\d[A-Z0-9]*(?:[-/._][A-Z0-9]+)*|[A-Z][A-Z0-9-]*\d[A-Z0-9/-]*", re.IGNORECASE)
 NUMBER_SIGN = re.compile(r"\b(?:no|nr|n|num|numero|number|#)[.:\s\u00ba\u00b0]*\s*(?P<value>\S+)", re.IGNORECASE)
+SHORTEST = 2
 MIN_LENGTH = 4
 HEAD_ROWS = 12
 NOT_A_REFERENCE = re.compile(
@@ -40,4 +41,4 @@ def _value(text: str) -> str | None:
     if find_dates(text):
         return None
     words = [word.strip(".:#,;()") for word in text.split()[:3]]
-    return next((word for word in words if VALUE.fullmatch(word)), None)
+    return next((word for word in words if len(word) >= SHORTEST and VALUE.fullmatch(word)), None)
