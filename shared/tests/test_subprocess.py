@@ -48,6 +48,13 @@ def alive(pid):
     return state not in "ZX"
 
 
+async def test_a_child_gives_way_to_other_work_as_its_limits_say():
+    nice = [sys.executable, "-c", "import os; print(os.nice(0))"]
+    plain = await subprocess.run(nice, bounds=BOUNDS, grace=0.3)
+    behind = await subprocess.run(nice, bounds=ResourceLimits(niceness=7), grace=0.3)
+    assert int(behind.out) == min(int(plain.out) + 7, 19)
+
+
 async def gone(pids):
     await eventually(lambda: asyncio.sleep(0, [pid for pid in pids if alive(pid)]), lambda left: left == [])
 

@@ -151,6 +151,23 @@ async def test_a_worker_that_dies_after_storing_leaves_nothing_that_the_next_doe
     assert len(await harness.emitted("report.ready")) == 1
 
 
+async def test_csv_comes_as_an_archive_of_the_figures_and_each_list(harness):
+    school = await harness.school()
+    await harness.record("behavior", school, await harness.student(school))
+    event = asked(school, formats=("csv",))
+    await receive(harness, event)
+    # when
+    await make(harness, event)
+    # then
+    (file,) = await harness.rows("SELECT * FROM report_file")
+    assert (file["format"], file["media_type"]) == ("csv", "application/zip")
+    archive = zipfile.ZipFile(io.BytesIO(await content(harness, file["blob"])))
+    assert archive.testzip() is None
+    assert len(archive.namelist()) > 1
+    assert all(name.endswith(".csv") and archive.read(name).startswith(b"\xef\xbb\xbf") for name in archive.namelist())
+    assert (await harness.emitted("task.changed"))[-1]["result"]["warnings"] == []
+
+
 async def test_a_cancelled_report_leaves_no_file(harness):
     school = await harness.school()
     event = asked(school)

@@ -9,7 +9,7 @@ from pydantic import Field
 from shared.events.event import Event
 
 ReportKind = Literal["monthly", "student_progress"]
-ReportFormat = Literal["pdf", "xlsx"]
+ReportFormat = Literal["pdf", "xlsx", "csv"]
 ReportLanguage = Literal["en", "de", "fr", "ar"]
 
 REPORT_TASK = "report.make"

@@ -2,7 +2,8 @@
 
 A thread cannot be killed, and a native library may hang, leak memory or crash; a child process can be ended without
 harm to the worker. It runs in its own session, without the worker's environment, with limits set by prlimit(1), and
-ends with the worker (setpriv(1) --pdeathsig). Both tools are part of util-linux, which every Debian and Ubuntu has.
+ends with the worker (setpriv(1) --pdeathsig). Both tools are part of util-linux, and nice(1) is one of coreutils; every
+Debian and Ubuntu has them.
 """
 
 import asyncio
@@ -24,13 +25,17 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True, slots=True)
 class ResourceLimits:
-    """Limits of a child. Memory is address space; `output_bytes` is for stdout and for stderr."""
+    """Limits of a child. Memory is address space; `output_bytes` is for stdout and for stderr.
+
+    `niceness` is added to the worker's own: from 1 to 19, the processor's time goes to other work first.
+    """
 
     memory_bytes: int = 2_000_000_000
     cpu_seconds: int = 600
     file_bytes: int = 500_000_000
     open_files: int = 256
     output_bytes: int = 64_000_000
+    niceness: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,9 @@ async def run(
         f"--nofile={bounds.open_files}",
         "--core=0",
     )
+    nice = ("nice", "-n", str(bounds.niceness)) if bounds.niceness else ()
     process = await asyncio.create_subprocess_exec(
-        *("setpriv", "--pdeathsig", "KILL", "--", "prlimit", *limits, "--", *argv),
+        *("setpriv", "--pdeathsig", "KILL", "--", "prlimit", *limits, "--", *nice, *argv),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

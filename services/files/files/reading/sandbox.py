@@ -31,6 +31,8 @@ ADDRESS_SPACE = 4_000_000_000
 PAGE = re.compile(r"page (\d+) of (\d+)")
 OUT_OF_MEMORY = frozenset({-signal.SIGKILL, -signal.SIGABRT, -signal.SIGTRAP, -signal.SIGILL, -signal.SIGBUS})
 GRACE = 2.0
+NICENESS = 10
+"""A scan takes a core for minutes; requests and notifications go first."""
 LONGEST_NAME = 255
 WAITING = 3
 """By the clock a child has this much longer than its processor time: a busy machine is no fault of the file."""
@@ -92,6 +94,7 @@ def _bounds(limits: ReadLimits) -> ResourceLimits:
         memory_bytes=ADDRESS_SPACE,
         cpu_seconds=limits.hostile_seconds + limits.ocr_pages * limits.ocr_page_seconds,
         file_bytes=50_000_000,
+        niceness=NICENESS,
     )
 
 

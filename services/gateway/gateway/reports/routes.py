@@ -16,13 +16,15 @@ from gateway.reports.requests import request_report
 from gateway.reports.schemas import FileOut, ReportIn, ReportList, ReportOut, ReportSummary
 from gateway.security.access_control import STAFF, allow
 from gateway.security.caller import CurrentCaller
-from shared.events.reports import ReportKind
+from shared.events.reports import ReportFormat, ReportKind
 from shared.events.values import Role
 from shared.http.download_links import Download, DownloadLinks
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"], route_class=GuardedRoute)
 
 READERS: frozenset[Role] = STAFF | {"guardian"}
+EXTENSIONS: dict[ReportFormat, str] = {"pdf": "pdf", "xlsx": "xlsx", "csv": "zip"}
+"""CSV is one file for each list: they come as a ZIP."""
 
 
 class ReportAccepted(BaseModel):
@@ -103,5 +105,6 @@ def _summary(report: dict[str, Any]) -> ReportSummary:
 
 
 def _file(links: DownloadLinks, school: UUID, name: str, file: dict[str, Any]) -> FileOut:
-    download = Download(key=file["blob"], name=f"{name}.{file['format']}", media_type=file["media_type"], school=school)
+    named = f"{name}.{EXTENSIONS[file['format']]}"
+    download = Download(key=file["blob"], name=named, media_type=file["media_type"], school=school)
     return FileOut(**file, url=address(links, download))

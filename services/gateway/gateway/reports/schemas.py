@@ -48,7 +48,7 @@ class ReportIn(Strict):
     kind: ReportKind
     student: UUID | None = None
     period: Period
-    formats: list[ReportFormat] = Field(default=["pdf", "xlsx"], min_length=1, max_length=2)
+    formats: list[ReportFormat] = Field(default=["pdf", "xlsx"], min_length=1, max_length=3)
     language: ReportLanguage = "en"
     force: Flag = False
     replaces: UUID | None = None

@@ -19,15 +19,18 @@ ROOM = "reports"
 
 async def store_files(
     store: BlobStore, report: dict[str, Any], content: MonthlyReport | StudentReport
-) -> list[StoredFile]:
-    """Draw a report in each of its formats and store the files."""
-    stored = []
+) -> tuple[list[StoredFile], list[str]]:
+    """Draw a report in each of its formats and store the files; returns them, and warnings of the drawing."""
+    stored, warnings = [], dict[str, None]()
     for name in report["formats"]:
         drawn = await asyncio.to_thread(draw, name, content, report["language"])
         key = blob_key(ROOM, report["school_id"], report["report_id"], f"report.{name}")
-        await store.put(key, _parts(drawn))
-        stored.append(StoredFile(name, key, MEDIA_TYPES[name], len(drawn), hashlib.sha256(drawn).hexdigest()))
-    return stored
+        file = drawn.content
+        await store.put(key, _parts(file))
+        digest = hashlib.sha256(file).hexdigest()
+        stored.append(StoredFile(name, key, MEDIA_TYPES[name], len(file), digest))
+        warnings |= dict.fromkeys(drawn.warnings)
+    return stored, list(warnings)
 
 
 async def delete_files(store: BlobStore, report: Mapping[str, Any]) -> None:

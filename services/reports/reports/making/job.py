@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -42,10 +43,10 @@ async def make(
                 return
         async with transactions.begin(cause) as tx:
             content = await read_content(tx, report)
-        files = await store_files(store, report, content)
+        files, warnings = await store_files(store, report, content)
         async with job.commit() as tx:
             await outcome.record_ready(tx, report, files, TEMPLATE)
-            await job.succeed(tx, result=_result(report))
+            await job.succeed(tx, result=_result(report, warnings=warnings))
 
 
 async def read_content(tx: UnitOfWork, report: dict[str, Any]) -> MonthlyReport | StudentReport:
@@ -84,8 +85,9 @@ async def _begin(job: Job, patience: float) -> dict[str, Any]:
         await asyncio.sleep(POLL)
 
 
-def _result(report: dict[str, Any], same_as: UUID | None = None) -> dict[str, Any]:
+def _result(report: dict[str, Any], same_as: UUID | None = None, warnings: Sequence[str] = ()) -> dict[str, Any]:
     return {
+        "warnings": list(warnings),
         "report_id": str(report["report_id"]),
         "formats": report["formats"],
         "same_as": str(same_as) if same_as else None,

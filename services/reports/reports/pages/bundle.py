@@ -1,18 +1,13 @@
 """Bundles the reports of many students: one ZIP with a file each, and one PDF for the printer."""
 
-import datetime as dt
-import io
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from reports.pages.archive import pack
 from reports.pages.file_names import FileNames
 from reports.pages.outline import Outline
 from reports.pages.pdf import draw_pdf
 from reports.pages.words import Words
-
-ZIP_STARTS = dt.datetime(1980, 1, 1, tzinfo=dt.UTC)
-"""The format knows no earlier moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +21,15 @@ class Bundle:
 
 def draw_bundle(outlines: Sequence[Outline], words: Words, on_drawn: Callable[[int], None]) -> Bundle:
     """Draw each report and then all as one; `on_drawn` is given how many there are after each."""
-    names = FileNames()
-    target = io.BytesIO()
-    warnings: dict[str, None] = {}
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:  # a PDF is compressed already
+    names, warnings = FileNames(), dict[str, None]()
+
+    def drawn() -> Iterator[tuple[str, bytes]]:
         for number, outline in enumerate(outlines, 1):
             drawing = draw_pdf([outline], words)
-            warnings |= dict.fromkeys(drawing.warnings)
-            moment = max(outline.origin.as_of.astimezone(dt.UTC), ZIP_STARTS)
-            name = names.free(outline.subject or outline.title, "pdf")
-            archive.writestr(zipfile.ZipInfo(name, moment.timetuple()[:6]), drawing.content)
+            warnings.update(dict.fromkeys(drawing.warnings))
+            yield names.free(outline.subject or outline.title, "pdf"), drawing.content
             on_drawn(number)
+
+    archive = pack(drawn(), outlines[0].origin.as_of, compressed=False)  # a PDF is compressed already
     document = draw_pdf(outlines, words)
-    return Bundle(target.getvalue(), document.content, tuple(warnings))
+    return Bundle(archive, document.content, tuple(warnings))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from reports.domain.content import MonthlyReport, StudentReport
+from reports.pages.archive import pack
 from reports.pages.bundle import Bundle, draw_bundle
 from reports.pages.csv_files import write_csv
 from reports.pages.drawing import Drawing
@@ -34,6 +35,12 @@ def render_csv(report: Report, language: str) -> dict[str, bytes]:
     """Return file name → CSV: the figures, and each list whole."""
     words = words_of(language)
     return write_csv(outline(report, words), words)
+
+
+def render_csv_archive(report: Report, language: str) -> Drawing:
+    """Draw a report as one ZIP of its CSV files."""
+    files = render_csv(report, language)
+    return Drawing(pack(sorted(files.items()), report.origin.as_of, compressed=True))
 
 
 def render_bundle(
