@@ -6,6 +6,7 @@ The fakes are fixtures for all tests: one process of each for the whole run, cle
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 import cli
 import files
@@ -19,6 +20,17 @@ from cli.fakes.process import Running
 
 PACKAGES = (cli, files, gateway, notifier, reports, scheduler, shared)
 LONGEST = "tests/test_benchmarks.py"
+
+
+# The default formatter draws each traceback with its values, which takes a second on a busy machine.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=True),
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 @pytest.hookimpl(trylast=True)

@@ -106,7 +106,19 @@ async def furnish(gateway, spec):
     closures = "/v1/schools/{school_id}/closures"
     side.ids["closure_id"] = await make(gateway, spec, side, closures, closures.format(school_id=school))
     side.ids["schedule_id"] = str(uuid4())
+    side.ids["file_id"] = await upload(gateway, side)
+    side.ids["report_id"] = await make(
+        gateway, spec, side, "/v1/reports", "/v1/reports", kind="monthly", period="2026-03"
+    )
     return side
+
+
+async def upload(gateway, side):
+    form = {"kind": "other", "school": str(side.school)}
+    file = {"file": (f"{side.canary}.txt", side.canary.encode())}
+    answer = await gateway.ask("POST", "/v1/files", "school_admin", side.school, uuid4(), data=form, files=file)
+    assert answer.is_success, answer.text
+    return answer.json()["id"]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -104,7 +104,8 @@ def test_html_for_mail_is_allowed():
 @given(st.text(max_size=200))
 def test_variables_are_escaped_in_html_and_unchanged_in_text(value):
     content = rendered("{{ student }}|", {"student": value}, html="<p>{{ student }}</p>")
-    assert content.body.translate(WITHOUT_ISOLATES) == f"{value}|".strip().translate(WITHOUT_ISOLATES)
+    # An isolate before a space keeps it from being stripped.
+    assert content.body.translate(WITHOUT_ISOLATES).strip() == f"{value}|".translate(WITHOUT_ISOLATES).strip()
     inner = content.html.removeprefix("<p>").removesuffix("</p>")
     assert "<" not in inner
     assert '"' not in inner

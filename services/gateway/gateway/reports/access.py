@@ -13,6 +13,17 @@ SELECT_CUSTODY = """
 SELECT FROM guardianship
 WHERE school_id = %(school)s AND student_id = %(student)s AND guardian_id = %(person)s AND custody
 """
+# List the students for whom a person has custody.
+LIST_STUDENTS_IN_CUSTODY = """
+SELECT student_id FROM guardianship
+WHERE school_id = %(school)s AND guardian_id = %(person)s AND custody ORDER BY student_id
+"""
+
+
+async def own_students(tx: UnitOfWork, caller: Caller, school: UUID) -> list[UUID]:
+    """Return the students for whom a guardian has custody."""
+    found = await tx.rows(LIST_STUDENTS_IN_CUSTODY, {"school": school, "person": caller.person})
+    return [row["student_id"] for row in found]
 
 
 async def may_see(tx: UnitOfWork, caller: Caller, school: UUID, kind: ReportKind, student: UUID | None) -> bool:

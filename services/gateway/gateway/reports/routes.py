@@ -10,12 +10,13 @@ from gateway.downloads.links import Links, address
 from gateway.http.dependencies import InSchool, Rows, Services, school_of
 from gateway.http.fields import Key, Limit
 from gateway.http.guarded_route import GuardedRoute
+from gateway.http.service_client import ServiceClients
 from gateway.problems import Problem
-from gateway.reports.access import check_request, may_see
+from gateway.reports.access import check_request, may_see, own_students
 from gateway.reports.requests import request_report
 from gateway.reports.schemas import FileOut, ReportIn, ReportList, ReportOut, ReportSummary
 from gateway.security.access_control import STAFF, allow
-from gateway.security.caller import CurrentCaller
+from gateway.security.caller import Caller, CurrentCaller
 from shared.events.reports import ReportFormat, ReportKind
 from shared.events.values import Role
 from shared.http.download_links import Download, DownloadLinks
@@ -65,21 +66,22 @@ async def listing(
     after: UUID | None = None,
     limit: Limit = 50,
 ) -> ReportList:
-    """Reports of a school, newest first. Teachers find those of students; guardians name one of their own."""
+    """Reports of a school, newest first. Teachers find those of students, guardians those of their own students."""
+    students: list[UUID | None] = [student]
     if caller.role == "teacher":
         kind = kind or "student_progress"
-    if caller.role == "guardian" and student is None:
-        raise Problem(422, "invalid", errors=[{"loc": ["query", "student"], "code": "missing", "message": "is needed"}])
-    if caller.role in ("teacher", "guardian"):
+    elif caller.role == "guardian":
         async with rows.request(school) as tx:
-            if caller.role == "guardian" and not await may_see(tx, caller, school, "student_progress", student):
-                raise Problem(404, "not_found")
-        if kind == "monthly":
-            return ReportList(items=[], next=None)
-    asked = {"kind": kind, "student": student and str(student), "after": after and str(after), "limit": limit}
-    params = {name: value for name, value in asked.items() if value is not None}
-    page = (await owners.get("reports", "/v1/reports", caller, school, params)).json()
-    return ReportList(items=[_summary(item) for item in page["items"]], next=page["next"])
+            students = [each for each in await own_students(tx, caller, school) if student in (None, each)]
+        if student is not None and not students:
+            raise Problem(404, "not_found")
+    if caller.role in ("teacher", "guardian") and kind == "monthly":
+        return ReportList(items=[], next=None)
+    asked = {"kind": kind, "after": after and str(after), "limit": limit}
+    pages = [await _page(owners, caller, school, asked | {"student": each and str(each)}) for each in students]
+    items = sorted((item for page in pages for item in page.items), key=lambda item: item.id, reverse=True)
+    more = len(items) > limit or any(page.next for page in pages)
+    return ReportList(items=items[:limit], next=items[:limit][-1].id if more else None)
 
 
 @router.get("/{report_id}", dependencies=[allow(READERS, scope="reports:read")])
@@ -98,6 +100,12 @@ async def read(
     name = f"{found['name']} {found['period']}"
     files = [_file(links, school, name, each) for each in found["files"]]
     return ReportOut(**dict(summary), name=found["name"], period=found["period"], files=files)
+
+
+async def _page(owners: ServiceClients, caller: Caller, school: UUID, asked: dict[str, Any]) -> ReportList:
+    params = {name: value for name, value in asked.items() if value is not None}
+    page = (await owners.get("reports", "/v1/reports", caller, school, params)).json()
+    return ReportList(items=[_summary(item) for item in page["items"]], next=page["next"])
 
 
 def _summary(report: dict[str, Any]) -> ReportSummary:
