@@ -93,7 +93,7 @@ def report_facts(student: str, day: dt.date) -> dict[str, Any]:
     return ENGLISH | {
         "school": HARBOR.name,
         "student": student,
-        "student_number": "D-0009",
+        "student_number": _number(),
         "class": "9a",
         "date": day.isoformat(),
         "reporter": "A made-up teacher",
@@ -107,12 +107,17 @@ def transcript_facts(student: str, day: dt.date) -> dict[str, Any]:
     return ENGLISH | {
         "school": HARBOR.name,
         "student": student,
-        "student_number": "D-0009",
+        "student_number": _number(),
         "period": f"First term {day.year}",
         "class": "9a",
         "date": day.isoformat(),
         "rows": [{"subject": subject, "grade": grade} for subject, grade in SUBJECTS.items()],
     }
+
+
+def _number() -> str:
+    """Return a number that no document had before: a second demo on the same day would upload the same bytes again."""
+    return f"D-{uuid.uuid4().int % 1_000_000:06d}"
 
 
 def _pupil(office: Office) -> tuple[str, Pupil]:
