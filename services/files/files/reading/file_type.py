@@ -7,6 +7,7 @@ from typing import Literal
 
 import filetype
 
+from files.reading.office.archive import unpacking
 from files.reading.refusal import Refused
 
 MediaType = Literal[
@@ -85,11 +86,8 @@ def _refuse_polyglot_pdf(content: mmap.mmap) -> None:
 
 
 def _office(path: Path, declared_name: str) -> MediaType:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = set(archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise Refused("corrupt", "The file is damaged or incomplete. Save it again and send it once more.") from error
+    with unpacking(), zipfile.ZipFile(path) as archive:
+        names = set(archive.namelist())
     if "word/document.xml" in names:
         return DOCX
     if "xl/workbook.xml" in names:

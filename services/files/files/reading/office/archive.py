@@ -1,7 +1,12 @@
 """Checks the archive of a DOCX or XLSX before a library opens it: its size when unpacked, macros, embedded files."""
 
+import errno
+import lzma
 import re
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from files.reading.limits import ReadLimits
@@ -12,6 +17,12 @@ MOST_MEMBERS = 10_000
 HIGHEST_RATIO = 200
 SUSPICIOUS_BYTES = 20_000_000
 """Small members may be packed as tightly as they like: a sheet of zeros is no attack."""
+DAMAGE = (
+    zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, ValueError, NotImplementedError, zlib.error, lzma.LZMAError,
+)  # fmt: skip
+"""What zipfile and its decoders raise for a damaged archive, or for a packing that documents do not use."""
+OF_THE_FILE = (None, errno.EINVAL)
+"""Numbers of the OSErrors that damage causes: bz2 gives none, and an offset before the file is EINVAL."""
 MACROS = re.compile(r"(vbaProject\.bin|vbaData\.xml|/activeX/|/macrosheets/|customUI)", re.IGNORECASE)
 EMBEDDED = re.compile(r"(oleObject[^/]*\.bin|/embeddings/[^/]+\.(?!xlsx$)[^/.]+)$", re.IGNORECASE)
 """Other files inside; the workbook behind a chart is none."""
@@ -21,20 +32,30 @@ REMOTE_REVERSED = re.compile(rb"TargetMode=\"External\"[^>]*(attachedTemplate|ol
 DYNAMIC_EXCHANGE = re.compile(rb"<ddeLink|>\s*DDE(AUTO)?\s", re.IGNORECASE)
 
 
-def refuse_dangerous(path: Path, limits: ReadLimits) -> None:
-    """Check names and declared sizes, then the real content of each member. Raises Refused."""
+@contextmanager
+def unpacking() -> Iterator[None]:
+    """Refuse an archive that zipfile finds damaged or locked; an error of the machine says nothing of the file."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            _refuse_bomb(members, limits)
-            for member in members:
-                _refuse_member(member.filename)
-            for member in members:
-                _refuse_content(member.filename, _content(archive, member))
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, NotImplementedError, ValueError) as error:
+        yield
+    except DAMAGE as error:
+        raise damaged() from error
+    except OSError as error:
+        if error.errno not in OF_THE_FILE:
+            raise
         raise damaged() from error
     except RuntimeError as error:  # zipfile's error for a member that needs a password
         raise Refused("encrypted", "The file needs a password. Remove the password and send it again.") from error
+
+
+def refuse_dangerous(path: Path, limits: ReadLimits) -> None:
+    """Check names and declared sizes, then the real content of each member. Raises Refused."""
+    with unpacking(), zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        _refuse_bomb(members, limits)
+        for member in members:
+            _refuse_member(member.filename)
+        for member in members:
+            _refuse_content(member.filename, _content(archive, member))
 
 
 def _refuse_bomb(members: list[zipfile.ZipInfo], limits: ReadLimits) -> None:
