@@ -36,9 +36,9 @@ def measure_drawing(lab: Lab, report: Report) -> None:
 
 def _best(draw: Callable[[], None]) -> float:
     """Return the least processor time of several rounds: what else the machine has to do is not the drawing's."""
-    taken = []
+    times = []
     for _ in range(ROUNDS):
         started = time.process_time()
         draw()
-        taken.append(time.process_time() - started)
-    return min(taken)
+        times.append(time.process_time() - started)
+    return min(times)

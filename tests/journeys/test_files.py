@@ -23,7 +23,7 @@ ORDER BY g.student_id OFFSET %s LIMIT 1
 PAYMENTS = """
 SELECT record_id, facts ->> 'amount' AS amount FROM gateway.record WHERE kind = 'payment' AND facts ->> 'file_id' = %s
 """
-TOLD = """
+DELIVERED = """
 SELECT d.channel, d.state FROM notifier.notification n JOIN notifier.delivery d USING (notification_id)
 WHERE n.origin = %s AND n.template = 'payment_received' AND d.channel <> 'push'
 """
@@ -67,11 +67,11 @@ async def test_a_receipt_becomes_one_payment_and_the_parents_hear_of_it(document
     assert found[0]["amount"] == "42.5"
     (payment,) = documents.rows(PAYMENTS, file)
 
-    async def told():
-        rows = await asyncio.to_thread(documents.rows, TOLD, f"payment:{payment['record_id']}")
+    async def delivered():
+        rows = await asyncio.to_thread(documents.rows, DELIVERED, f"payment:{payment['record_id']}")
         return {(row["channel"], row["state"]) for row in rows}
 
-    await eventually(told, lambda seen: {("mail", "accepted"), ("inbox", "accepted")} <= seen, within=60)
+    await eventually(delivered, lambda seen: {("mail", "accepted"), ("inbox", "accepted")} <= seen, within=60)
     office.settings(school, **before)
     # and the same upload again is the same file
     assert await asyncio.to_thread(paper_actions.upload, office, *upload) == file

@@ -29,7 +29,7 @@ STRANGER = """
 SELECT m.person_id FROM gateway.membership m WHERE m.school_id = %s AND m.role = 'guardian' AND NOT EXISTS (
     SELECT FROM gateway.guardianship g WHERE g.guardian_id = m.person_id AND g.student_id = %s) LIMIT 1
 """
-TOLD = """
+DELIVERED = """
 SELECT d.channel, d.state, n.title FROM notifier.notification n JOIN notifier.delivery d USING (notification_id)
 WHERE n.origin = %s AND d.person_id = %s AND d.channel <> 'push'
 """
@@ -89,13 +89,13 @@ async def test_a_report_says_what_the_records_say_and_is_told_to_whoever_asked_f
         check_monthly(await files(system, api, school, monthly), expected)
         check_progress(await files(system, api, school, progress), ["B+"])
 
-        async def told():
-            rows = await asyncio.to_thread(system.rows, TOLD, f"report:{monthly}", person)
+        async def delivered():
+            rows = await asyncio.to_thread(system.rows, DELIVERED, f"report:{monthly}", person)
             return {(each["channel"], each["state"], each["title"]) for each in rows}
 
         title = "Report ready: Monthly report"
         wanted = {("mail", "accepted", title), ("inbox", "accepted", title)}
-        await eventually(told, lambda seen: seen == wanted, within=60)
+        await eventually(delivered, lambda seen: seen == wanted, within=60)
 
 
 async def test_a_guardian_sees_the_progress_of_their_own_student_and_of_no_other(system, administrator):

@@ -71,7 +71,7 @@ def transcript(office: Office, key: Key) -> None:
 
 
 def receipt_facts(student: str, day: dt.date) -> dict[str, Any]:
-    """Make the facts of a receipt; each has its own reference, so that none is taken for an earlier one."""
+    """Make the facts of a receipt; each has its own reference, so that it does not look like an earlier one."""
     item = {"description": "School trip to the made-up museum", "quantity": "1"}
     return ENGLISH | {
         "merchant": HARBOR.name,

@@ -123,11 +123,11 @@ def _print(path: Path, found: Reading | ReaderFailed, task: Task) -> int:
     if isinstance(found, ReaderFailed):
         complain(f"{path}: an error of SchoolConnect, not of the file. Please report it: {found}")
         return UNREADABLE
-    told = described(path, found, task.kind)
+    answer = described(path, found, task.kind)
     if task.as_json:
-        say(json.dumps(told))
+        say(json.dumps(answer))
     else:
-        show(told)
+        show(answer)
     return REFUSED if found.verdict == "refused" else 0
 
 

@@ -7,24 +7,24 @@ from rich.markup import escape
 from rich.table import Table
 
 
-def show(told: dict[str, Any]) -> None:
+def show(answer: dict[str, Any]) -> None:
     """Print the verdict on a file, its fields and its rows."""
     console = Console()
-    console.print(f"[bold]{_shown(told['path'])}[/bold]: {_shown(_verdict(told))}", highlight=False, soft_wrap=True)
-    if told["fields"]:
-        console.print(_fields(told["fields"]))
-    if told["rows"]:
-        console.print(_rows(told["rows"]))
-    for notice in told["notices"]:
+    console.print(f"[bold]{_shown(answer['path'])}[/bold]: {_shown(_verdict(answer))}", highlight=False, soft_wrap=True)
+    if answer["fields"]:
+        console.print(_fields(answer["fields"]))
+    if answer["rows"]:
+        console.print(_rows(answer["rows"]))
+    for notice in answer["notices"]:
         console.print(f"note: {_shown(notice)}", highlight=False)
     console.print()
 
 
-def _verdict(told: dict[str, Any]) -> str:
-    if told["verdict"] == "refused":
-        return f"refused ({told['reason']}). {told['message']}"
-    if told["needs_review"]:
-        return f"accepted, needs a review ({', '.join(told['review_reasons'])})"
+def _verdict(answer: dict[str, Any]) -> str:
+    if answer["verdict"] == "refused":
+        return f"refused ({answer['reason']}). {answer['message']}"
+    if answer["needs_review"]:
+        return f"accepted, needs a review ({', '.join(answer['review_reasons'])})"
     return "accepted"
 
 

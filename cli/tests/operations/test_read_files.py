@@ -39,17 +39,17 @@ def _objects(text):
 def test_a_receipt_is_one_object_with_values_confidences_and_places(receipt, capsys):
     assert command([*ARGUMENTS, "--json", "--country", "gb", str(receipt)]) == 0
     printed = capsys.readouterr()
-    [told] = _objects(printed.out)
-    assert told["path"] == str(receipt)
-    assert (told["verdict"], told["reason"], told["kind"]) == ("accepted", None, "receipt")
-    assert told["needs_review"] is False
-    assert {name: told["fields"][name]["value"] for name in ("amount", "currency", "date", "merchant")} == {
+    [answer] = _objects(printed.out)
+    assert answer["path"] == str(receipt)
+    assert (answer["verdict"], answer["reason"], answer["kind"]) == ("accepted", None, "receipt")
+    assert answer["needs_review"] is False
+    assert {name: answer["fields"][name]["value"] for name in ("amount", "currency", "date", "merchant")} == {
         "amount": "42.50",
         "currency": "GBP",
         "date": "2026-09-14",
         "merchant": "Demo Academy Trust Ltd",
     }
-    amount = told["fields"]["amount"]
+    amount = answer["fields"]["amount"]
     assert amount["page"] == 1
     assert 0 <= amount["box"][0] < amount["box"][2] <= 1
     assert "1/1" in printed.err
@@ -60,13 +60,13 @@ def test_a_refused_file_stops_no_other_and_the_order_is_that_of_the_arguments(re
     empty.touch()
     broken.write_bytes(photograph(receipt.read_bytes())[:900])
     assert command([*ARGUMENTS, "--json", str(empty), str(broken), str(receipt)]) == 3
-    told = _objects(capsys.readouterr().out)
-    assert [(one["path"], one["verdict"], one["reason"]) for one in told] == [
+    answer = _objects(capsys.readouterr().out)
+    assert [(one["path"], one["verdict"], one["reason"]) for one in answer] == [
         (str(empty), "refused", "empty"),
         (str(broken), "refused", "corrupt"),
         (str(receipt), "accepted", None),
     ]
-    assert told[0]["fields"] == {}
+    assert answer[0]["fields"] == {}
 
 
 def test_a_directory_and_a_missing_file_are_errors_and_the_others_are_read(receipt, tmp_path, capsys):
@@ -98,5 +98,5 @@ def test_an_old_date_needs_a_review_only_beside_the_day_of_an_upload(receipt, ca
     assert command([*ARGUMENTS, "--json", str(receipt)]) == 0
     assert _objects(capsys.readouterr().out)[0]["needs_review"] is False
     assert command([*ARGUMENTS, "--json", "--uploaded-on", "2029-01-01", str(receipt)]) == 0
-    [told] = _objects(capsys.readouterr().out)
-    assert told["review_reasons"] == ["doubtful_date"]
+    [answer] = _objects(capsys.readouterr().out)
+    assert answer["review_reasons"] == ["doubtful_date"]

@@ -40,12 +40,12 @@ def students_in(rows: list[Row]) -> list[Field]:
     return list(found.values())
 
 
-def student_of(rows: list[Row], taken: Collection[str] = ()) -> Field | None:
-    """Return the student of a report, behind a label or in a sentence. Texts that are `taken` are no names."""
+def student_of(rows: list[Row], other_names: Collection[str] = ()) -> Field | None:
+    """Return the student, behind a label or in a sentence. `other_names` are texts that name something else."""
     labelled = students_in(rows)
     if labelled and labelled[0].confidence >= 0.8:  # noqa: PLR2004
         return labelled[0]
-    sentence = next((field for field in _in_sentence(rows) if field.value not in taken), None)
+    sentence = next((field for field in _in_sentence(rows) if field.value not in other_names), None)
     if sentence is not None:
         return sentence
     named = next((hit for hit in find_labelled(rows, "person_name") if looks_like_a_name(hit.text)), None)
