@@ -6,7 +6,6 @@ import json
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import psycopg
@@ -17,7 +16,7 @@ from shared.errors import InfrastructureDown, Undeliverable
 from shared.messaging.connection import CONNECTION_PROBLEMS, connected
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import TELEMETRY
-from shared.telemetry import Metrics
+from shared.telemetry import Metrics, installed_version
 
 log = structlog.get_logger()
 
@@ -61,7 +60,7 @@ class Heartbeat:
         self._metrics = metrics
         self._seconds = seconds
         self._started = dt.datetime.now(dt.UTC)
-        self._version = _version(service)
+        self._version = installed_version(service)
 
     async def run(self) -> None:
         """Publish until cancelled; a heartbeat that cannot be sent is skipped."""
@@ -99,10 +98,3 @@ def _resident_bytes() -> int:
     """Return the resident memory now; the second field of statm is in pages (proc(5))."""
     with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123  # a kernel file, read in one go
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def _version(service: str) -> str:
-    try:
-        return version(f"schoolconnect-{service}")
-    except PackageNotFoundError:
-        return "unknown"
