@@ -5,6 +5,7 @@ import datetime as dt
 import random
 import time
 from collections.abc import Awaitable, Callable
+from functools import cache, partial
 from typing import Any
 
 import structlog
@@ -61,7 +62,8 @@ class MessageProcessor:
         self._publisher = publisher
         self._gate = gate
         self._turnstile = turnstile
-        self._metrics = metrics
+        self._handled = cache(partial(metrics.handled.labels, queue))
+        self._seconds = metrics.seconds.labels(queue)
         self._tiers = tiers
 
     async def __call__(self, handle: MessageHandler, message: Message) -> None:
@@ -79,8 +81,8 @@ class MessageProcessor:
             outcome = await self._process(handle, message)
         finally:
             await self._turnstile.leave(alone=alone)
-        self._metrics.handled.labels(self.queue, outcome).inc()
-        self._metrics.seconds.labels(self.queue).observe(time.perf_counter() - started)
+        self._handled(outcome).inc()
+        self._seconds.observe(time.perf_counter() - started)
 
     async def _process(self, handle: MessageHandler, message: Message) -> str:
         """Try until database and broker are available. FastStream decodes a message only once for all attempts."""
