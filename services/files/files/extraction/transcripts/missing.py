@@ -33,6 +33,8 @@ def _lone(rows: list[Row], block: Block) -> Iterator[tuple[int, Cell]]:
         return
     used = {id(token) for entry in block.entries for token in entry.subject.tokens}
     for one, two in pairwise(block.entries):
+        if two.subject.page != one.subject.page:
+            continue
         count = round((_y(two.subject) - _y(one.subject)) / pitch)
         for number in range(one.row + 1, two.row):
             for cell in rows[number].cells:
@@ -53,12 +55,12 @@ def _stands_like(cell: Cell, subject: Cell) -> bool:
 
 def _pitch(entries: list[Entry]) -> float | None:
     """Return the usual distance of two rows that follow one another."""
-    distances = [
-        _y(two.subject) - _y(one.subject)
-        for one, two in pairwise(entries)
-        if two.row != one.row and two.subject.page == one.subject.page
-    ]
+    distances = [_y(two.subject) - _y(one.subject) for one, two in pairwise(entries) if _follows(one, two)]
     return median(distances) if distances else None
+
+
+def _follows(one: Entry, two: Entry) -> bool:
+    return two.subject.page == one.subject.page and _y(two.subject) > _y(one.subject)
 
 
 def _y(cell: Cell) -> float:
