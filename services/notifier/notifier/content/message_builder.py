@@ -3,7 +3,6 @@
 import datetime as dt
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
@@ -13,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from notifier.content import builtin
+from notifier.content.mail_headers import ENCODED_WORD, from_line, one_line, subject_line
 from notifier.content.template_engine import RenderedContent, direction
 from notifier.content.unsubscribe_links import UnsubscribeLinks
 from notifier.providers import Courier, Mail, Outcome, Push
@@ -60,11 +60,11 @@ def mail_sender(courier: Courier[Mail], sender: str, links: UnsubscribeLinks | N
 
 
 def is_usable_address(address: str) -> bool:
-    """Tell whether an address can stand in an envelope and a header unquoted: no space, no control character.
+    """Tell whether an address can be in an envelope and a header as it is: no space, control or encoded word.
 
     Addresses beyond ASCII are for the courier: its server accepts them or not (RFC 6531).
     """
-    whole = address.isprintable() and ADDRESS.fullmatch(address) is not None
+    whole = address.isprintable() and ENCODED_WORD not in address and ADDRESS.fullmatch(address) is not None
     return whole and len(address.encode()) <= MAX_ADDRESS_BYTES
 
 
@@ -87,7 +87,7 @@ def build_push(notification: Mapping[str, Any], delivery: Mapping[str, Any], now
     return Push(
         token=delivery["address"],
         fid=delivery["fid"],
-        title=_shortened(_one_line(title), MAX_PUSH_TITLE_BYTES),
+        title=_shortened(one_line(title), MAX_PUSH_TITLE_BYTES),
         body=_shortened(body, MAX_PUSH_BODY_BYTES),
         data={**notification["data"], **own},
         tag=identity,
@@ -131,16 +131,19 @@ def build_mail(content: RenderedContent, school: str, sender: str, _notification
 
     It comes from the school, by name, at the sender's address.
     """
-    message = EmailMessage(policy=SEVEN_BIT)
-    message["From"] = Address(_one_line(school), addr_spec=parseaddr(sender)[1]) if school else sender
-    message["Subject"] = _one_line(content.title)
-    message["Date"] = format_datetime(dt.datetime.now(dt.UTC))
-    message["Auto-Submitted"] = "auto-generated"
+    named, address = parseaddr(sender)
+    lines = [
+        from_line(school or named, address),
+        subject_line(content.title),
+        f"Date: {format_datetime(dt.datetime.now(dt.UTC))}\r\n",
+        "Auto-Submitted: auto-generated\r\n",
+    ]
     if content.language is not None:
-        message["Content-Language"] = content.language
-    message.set_content(content.body)
-    message.add_alternative(html_page(content), subtype="html")
-    return message.as_bytes()
+        lines.append(f"Content-Language: {content.language}\r\n")
+    body = EmailMessage(policy=SEVEN_BIT)
+    body.set_content(content.body)
+    body.add_alternative(html_page(content), subtype="html")
+    return "".join(lines).encode("ascii") + body.as_bytes()
 
 
 def html_page(content: RenderedContent) -> str:
@@ -159,8 +162,3 @@ def _shortened(text: str, most: int) -> str:
     """Return the text in at most `most` bytes of UTF-8, cut between characters."""
     content = text.encode()
     return text if len(content) <= most else content[: most - 3].decode(errors="ignore") + "…"
-
-
-def _one_line(text: str) -> str:
-    """Return a header or title in one line; a line break or a control character in it becomes a space."""
-    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
