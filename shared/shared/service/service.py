@@ -30,6 +30,7 @@ from shared.service.components import Components
 from shared.service.health import router as health_router
 from shared.service.heartbeat import HeartbeatListener
 from shared.service.invariants import InvariantChecker
+from shared.service.loop_watchdog import LoopWatchdog
 from shared.service.periodic import PeriodicTask
 from shared.service.runtime import Runtime
 from shared.settings import ServiceSettings
@@ -63,6 +64,7 @@ class Service:
         self.invariant_checker = InvariantChecker(self.transactions, self.metrics, settings.reconcile)
         self.runtime = Runtime(parts, self.topology)
         self.runtime.background(self.invariant_checker.run)
+        self.runtime.background(LoopWatchdog(self.metrics.registry).run)
         self._url = settings.amqp_url.get_secret_value()
         self._topology = topology.spine() | topology.retry_topology(name, settings.retry_tiers)
         self._routers: list[APIRouter] = []

@@ -11,14 +11,20 @@ from html import escape
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from notifier.content import builtin
 from notifier.content.mail_headers import ENCODED_WORD, from_line, one_line, subject_line
 from notifier.content.template_engine import RenderedContent, direction
 from notifier.content.unsubscribe_links import UnsubscribeLinks
 from notifier.providers import Courier, Mail, Outcome, Push
 
+log = structlog.get_logger()
+
 Send = Callable[[Mapping[str, Any], Mapping[str, Any]], Awaitable[Outcome]]
 """Sends one delivery of a notification, both as rows, to a provider."""
+MESSAGE_NOT_BUILT = "message_not_built"
+"""The reason of a delivery whose message cannot be made from its text: trying again would end in the same error."""
 MAX_ADDRESS_BYTES = 254
 """RFC 5321 section 4.5.3.1.3, without the angle brackets."""
 ATOM = r'[^@. <>()\[\]:;,"\\]+'
@@ -37,7 +43,12 @@ def push_sender(courier: Courier[Push]) -> Send:
     """Return the function that sends deliveries of the push channel."""
 
     async def send(notification: Mapping[str, Any], delivery: Mapping[str, Any]) -> Outcome:
-        return await courier.send(build_push(notification, delivery, dt.datetime.now(dt.UTC)))
+        try:
+            message = build_push(notification, delivery, dt.datetime.now(dt.UTC))
+        except Exception:
+            log.exception("delivery.message_not_built", delivery_id=delivery["delivery_id"], channel="push")
+            return Outcome("permanent", MESSAGE_NOT_BUILT)
+        return await courier.send(message)
 
     return send
 
@@ -52,9 +63,14 @@ def mail_sender(courier: Courier[Mail], sender: str, links: UnsubscribeLinks | N
         address = delivery["address"]
         if not is_usable_address(address):
             return Outcome("permanent", "address_not_usable")
-        content, school = content_for(notification, delivery), notification["school_name"] or ""
-        mail = build_mail(content, school, sender, notification["notification_id"])
-        return await courier.send(Mail(address, recipient_headers(notification, delivery, domain, links) + mail))
+        try:
+            content, school = content_for(notification, delivery), notification["school_name"] or ""
+            mail = build_mail(content, school, sender, notification["notification_id"])
+            message = Mail(address, recipient_headers(notification, delivery, domain, links) + mail)
+        except Exception:
+            log.exception("delivery.message_not_built", delivery_id=delivery["delivery_id"], channel="mail")
+            return Outcome("permanent", MESSAGE_NOT_BUILT)
+        return await courier.send(message)
 
     return send
 
