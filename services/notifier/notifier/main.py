@@ -90,6 +90,8 @@ def build(settings: Settings, providers: Couriers) -> Service:
     service.on(NotificationDue, handlers.plan)
     service.on(TaskCancelRequested, handlers.cancel)
     service.work(PlanPermit, handlers.plan_waiting, (PLANNING_LANE,))
+    for message in (NotificationRequested, NotificationDue, PlanPermit):
+        service.on_final_failure(message, handlers.fail_intent)
     service.work(SendPermit, send_deliveries, SEND_LANES, providers.limiters, settings.claim)
     service.work(DigestPermit, send_digests, DIGEST_LANES, providers.limiters, settings.claim)
     service.sweep(TEND_SECONDS, handlers.tend, settings.directory_patience)

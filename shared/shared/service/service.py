@@ -18,6 +18,7 @@ from prometheus_client import Histogram
 from shared.consumers.batch import ReactionHandler
 from shared.consumers.batcher import MessageBatcher
 from shared.consumers.dead_letters import DeadLetterConsumer, StoreDeadLetter
+from shared.consumers.final_failure import FinalFailureReporter, OnFinalFailure
 from shared.consumers.message_processor import MessageProcessor
 from shared.errors import UnknownMajor
 from shared.events.envelope import Envelope
@@ -76,6 +77,7 @@ class Service:
         self.reads: dict[str, str] = {}
         """Topic → how this service consumes it, `reaction` or `projection`; for the documentation."""
         self.projections: dict[str, Projection] = {}
+        self._final_failures: dict[str, OnFinalFailure] = {}
         self.resyncs: dict[str, Callable[[UnitOfWorkFactory], Awaitable[int]]] = {}
 
     def on(
@@ -110,6 +112,10 @@ class Service:
 
         self._take(queue.name, take)
 
+    def on_final_failure(self, message: type[Event] | type[WorkPermit], report: OnFinalFailure) -> None:
+        """Call `report` before a message of this type becomes a dead letter, so that what was asked for has an end."""
+        self._final_failures[message.topic if issubclass(message, Event) else message.name] = report
+
     def _take(self, queue: str, take: ReactionHandler) -> None:
         parts, most = self.components, self.settings.prefetch // 2
         seconds = self.metrics.seconds.labels(queue)
@@ -138,6 +144,7 @@ class Service:
             turnstile=parts.quarantine,
             metrics=self.metrics,
             tiers=self.settings.retry_tiers,
+            on_final_failure=FinalFailureReporter(queue, read, self.transactions, self._final_failures).report,
         )
 
         age = self.metrics.age.labels(queue)
