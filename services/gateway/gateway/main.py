@@ -199,7 +199,7 @@ def build_api(settings: Settings) -> Service:
         signing_key,
     )
     service.on_close(owners.close)
-    hub = Hub(longest=60 * settings.access_minutes)
+    hub = Hub(60 * settings.access_minutes, settings.streams_person, settings.streams_school, lambda: limiter.gateways)
     service.on_broadcast((TaskChanged, InboxChanged), hub.heard, hub.interrupted)
     service.background(hub.run)
     service.on_stop(hub.stop)

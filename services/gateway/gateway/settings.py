@@ -46,6 +46,9 @@ class Settings(ServiceSettings, StorageSettings):
     burst_link: int = Field(default=1_000, ge=1)
     download_minutes: float = Field(default=5, gt=0, description="how long a link to a download can be used")
 
+    streams_person: int = Field(default=20, ge=1, description="live streams of one person or key at once")
+    streams_school: int = Field(default=5_000, ge=1, description="live streams of one school's people at once")
+
     firebase_project: str = Field(default="", description="the project whose ID tokens are accepted; empty: none")
     firebase_certificates_url: str = (
         "https://www.googleapis.com/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com"

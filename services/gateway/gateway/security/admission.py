@@ -82,7 +82,14 @@ class Admission:
             claims = self._verifier.verify(token, "access")
         except TokenRefused as problem:
             raise Problem(401, "unauthenticated", str(problem)) from problem
-        return Caller(claims.person, claims.role, claims.school)
+        return Caller(
+            claims.person,
+            claims.role,
+            claims.school,
+            until=claims.until,
+            session=claims.session,
+            signed_in=claims.signed_in.timestamp() if claims.signed_in else None,
+        )
 
     def _limited(self, buckets: list[tuple[str, str]]) -> Grant | None:
         grant = self._limiter.acquire(buckets)

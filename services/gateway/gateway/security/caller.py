@@ -1,5 +1,6 @@
 """The caller of a request: a person with a token, or a program with an API key."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 from uuid import UUID
@@ -25,6 +26,12 @@ class Caller:
     school: UUID | None
     key: UUID | None = None
     scopes: frozenset[str] = frozenset()
+    until: float = math.inf
+    """When the token or the key ends, in seconds since the epoch."""
+    session: UUID | None = None
+    """The session of a signed-in person; None for a key and for a token that an operator signed."""
+    signed_in: float | None = None
+    """When the session began, in seconds since the epoch."""
 
     @property
     def name(self) -> str:
