@@ -3,9 +3,7 @@
 import asyncio
 import datetime as dt
 import random
-import time
 from collections.abc import Awaitable, Callable
-from functools import cache, partial
 from typing import Any
 
 import structlog
@@ -39,6 +37,8 @@ SUSPICIOUS_DELIVERIES = 2
 
 SUSPICIOUS_PAUSE = 0.25
 
+OUTCOMES = ("done", "duplicate", "superseded", "retried", "dead")
+
 MessageHandler = Callable[[Message], Awaitable[object]]
 """Decodes a message and runs its handler."""
 
@@ -56,22 +56,23 @@ class MessageProcessor:
         turnstile: ExclusiveSection,
         metrics: Metrics,
         tiers: tuple[int, ...],
+        on_final_failure: Callable[[Message, BaseException], Awaitable[None]] | None = None,
     ) -> None:
+        """`on_final_failure` is called before a message becomes a dead letter."""
         self.service = service
         self.queue = queue
         self._publisher = publisher
         self._gate = gate
         self._turnstile = turnstile
-        self._handled = cache(partial(metrics.handled.labels, queue))
-        self._seconds = metrics.seconds.labels(queue)
+        self._handled = {outcome: metrics.handled.labels(queue, outcome) for outcome in OUTCOMES}
         self._tiers = tiers
+        self._on_final_failure = on_final_failure
 
     async def __call__(self, handle: MessageHandler, message: Message) -> None:
         """Process a message; returns when it may be acknowledged. Raises an error that could not be settled.
 
         If the processing is cancelled (shutdown, a lost channel), the message stays with the broker.
         """
-        started = time.perf_counter()
         alone = read_count(message.headers, "x-delivery-count") >= SUSPICIOUS_DELIVERIES
         if alone:
             # In random order: otherwise messages behind one that crashes the process would never be handled before it.
@@ -81,8 +82,7 @@ class MessageProcessor:
             outcome = await self._process(handle, message)
         finally:
             await self._turnstile.leave(alone=alone)
-        self._handled(outcome).inc()
-        self._seconds.observe(time.perf_counter() - started)
+        self._handled[outcome].inc()
 
     async def _process(self, handle: MessageHandler, message: Message) -> str:
         """Try until database and broker are available. FastStream decodes a message only once for all attempts."""
@@ -134,6 +134,8 @@ class MessageProcessor:
                 await self._publisher.publish(exchange, self.queue, message.body, headers)
                 return "retried"
             log.error("message.dead", exc_info=problem, **facts)
+            if self._on_final_failure is not None:
+                await self._on_final_failure(message, problem)
             await self._publisher.publish(DEAD, self.queue, message.body, headers)
         except Unwritable:
             raise  # it is requeued until the broker's delivery limit

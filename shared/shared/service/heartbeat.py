@@ -6,7 +6,6 @@ import json
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from importlib.metadata import PackageNotFoundError, version
 from io import FileIO
 from typing import Any
 
@@ -18,7 +17,7 @@ from shared.errors import InfrastructureDown, Undeliverable
 from shared.messaging.connection import CONNECTION_PROBLEMS, connected
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import TELEMETRY
-from shared.telemetry import Metrics
+from shared.telemetry import Metrics, installed_version
 
 log = structlog.get_logger()
 
@@ -62,7 +61,7 @@ class Heartbeat:
         self._metrics = metrics
         self._seconds = seconds
         self._started = dt.datetime.now(dt.UTC)
-        self._version = _version(service)
+        self._version = installed_version(service)
 
     async def run(self) -> None:
         """Publish until cancelled; a heartbeat that cannot be sent is skipped."""
@@ -105,10 +104,3 @@ def _total(metrics: Metrics, name: str) -> float:
     return sum(
         sample.value for family in metrics.registry.collect() for sample in family.samples if sample.name == name
     )
-
-
-def _version(service: str) -> str:
-    try:
-        return version(f"schoolconnect-{service}")
-    except PackageNotFoundError:
-        return "unknown"

@@ -14,14 +14,14 @@ from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 # Select the account that a name signs in to.
 SELECT_ACCOUNT_BY_NAME = """
 SELECT a.person_id, a.hash FROM account_name n JOIN account a USING (person_id) JOIN person p USING (person_id)
-WHERE n.name = %(name)s AND p.active
+WHERE n.name = %(name)s AND p.active AND p.signs_in
 """
 # Select a person's account.
 SELECT_ACCOUNT = "SELECT person_id, hash FROM account WHERE person_id = %(person)s"
 # Select the person of a Firebase user: linked, else by the verified address that signs in.
 SELECT_PERSON_BY_FIREBASE = """
 SELECT person_id FROM account JOIN person USING (person_id)
-WHERE active AND (firebase_uid = %(uid)s OR firebase_uid IS NULL AND sign_in_address = %(email)s)
+WHERE active AND signs_in AND (firebase_uid = %(uid)s OR firebase_uid IS NULL AND sign_in_address = %(email)s)
 ORDER BY firebase_uid = %(uid)s DESC NULLS LAST LIMIT 1
 """
 # Make the first account of a guardian or a student by an address that is theirs alone; returns the person.
@@ -30,7 +30,7 @@ ORDER BY firebase_uid = %(uid)s DESC NULLS LAST LIMIT 1
 INSERT_ACCOUNT_BY_ADDRESS = """
 WITH found AS (
     SELECT (array_agg(DISTINCT c.person_id))[1] AS person_id FROM contact c JOIN person p USING (person_id)
-    WHERE c.kind = 'mail' AND lower(c.address) = %(email)s AND p.active
+    WHERE c.kind = 'mail' AND lower(c.address) = %(email)s AND p.active AND p.signs_in
     HAVING count(DISTINCT c.person_id) = 1
 )
 INSERT INTO account (person_id, firebase_uid, sign_in_address, school_id)
@@ -45,12 +45,12 @@ ON CONFLICT DO NOTHING RETURNING person_id
 SELECT_MEMBERSHIPS = """
 SELECT m.school_id, s.name AS school, m.role FROM current_membership m JOIN school s USING (school_id)
     JOIN person p USING (person_id) LEFT JOIN account a USING (person_id)
-WHERE m.person_id = %(person)s AND s.active AND p.active AND m.begun
+WHERE m.person_id = %(person)s AND s.active AND p.active AND p.signs_in AND m.begun
   AND (a.school_id IS NULL OR a.school_id = m.school_id)
 UNION ALL
 SELECT NULL, NULL, 'platform_admin' FROM administrator JOIN person p USING (person_id)
     LEFT JOIN account a USING (person_id)
-WHERE person_id = %(person)s AND p.active AND a.school_id IS NULL
+WHERE person_id = %(person)s AND p.active AND p.signs_in AND a.school_id IS NULL
 ORDER BY school_id, role
 """
 # Select an active person, and whether they belong to this school only.

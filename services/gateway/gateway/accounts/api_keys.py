@@ -35,9 +35,10 @@ k.revoked_at IS NULL AND coalesce(k.expires_at > clock_timestamp(), true)
 AND (k.school_id IS NULL OR EXISTS (SELECT FROM school s WHERE s.school_id = k.school_id AND s.active))
 AND (k.created_by IS NULL OR NOT EXISTS (SELECT FROM person p WHERE p.person_id = k.created_by)
     OR EXISTS (SELECT FROM administrator a JOIN person p USING (person_id)
-        WHERE a.person_id = k.created_by AND p.active)
+        WHERE a.person_id = k.created_by AND p.active AND p.signs_in)
     OR EXISTS (SELECT FROM current_membership m JOIN person p USING (person_id) WHERE m.person_id = k.created_by
-        AND m.school_id = k.school_id AND m.role = 'school_admin' AND m.begun AND p.active))
+        AND m.school_id = k.school_id AND m.role = 'school_admin' AND m.begun AND p.active
+            AND p.signs_in))
 """
 """The condition of a usable key: not over, and its maker could still make it. An operator's key has no maker."""
 

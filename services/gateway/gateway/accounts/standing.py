@@ -29,11 +29,12 @@ WHERE (c.session IS NULL OR EXISTS (SELECT FROM refresh_token r WHERE r.family =
         AND r.used_at IS NULL AND r.revoked_at IS NULL AND r.expires_at > clock_timestamp()))
   AND CASE WHEN NOT EXISTS (SELECT FROM person p WHERE p.person_id = c.person) THEN c.session IS NULL
     WHEN c.role = 'platform_admin' THEN EXISTS (
-        SELECT FROM administrator a JOIN person p USING (person_id) WHERE a.person_id = c.person AND p.active)
+        SELECT FROM administrator a JOIN person p USING (person_id) WHERE a.person_id = c.person AND p.active
+            AND p.signs_in)
     ELSE EXISTS (
         SELECT FROM current_membership m JOIN person p USING (person_id) JOIN school s USING (school_id)
         WHERE m.person_id = c.person AND m.school_id = c.school AND m.role = c.role AND m.begun
-          AND p.active AND s.active)
+          AND p.active AND p.signs_in AND s.active)
     END
 """
 # Select the keys that can still be used.

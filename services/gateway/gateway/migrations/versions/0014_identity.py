@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "gateway_0014_identity"
-down_revision = "gateway_0012_files"
+down_revision = "gateway_0013_sources"
 branch_labels = None
 depends_on = None
 
