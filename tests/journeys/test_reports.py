@@ -174,7 +174,7 @@ async def test_a_kill_in_the_middle_of_a_grades_reports_makes_each_once_and_leav
         report = api.request_report(asked, str(uuid.uuid4()))
 
         async def begun():
-            rows = await asyncio.to_thread(system.rows, BEGUN, (uuid.UUID(report),))
+            rows = await asyncio.to_thread(system.rows, BEGUN, uuid.UUID(report))
             return bool(rows)
 
         await eventually(begun, lambda working: working, within=60)
