@@ -328,5 +328,8 @@ async def test_a_grade_without_students_fails_and_says_so(harness):
     await make(harness, event)
     # then
     last = (await harness.emitted("task.changed"))[-1]
-    assert (last["state"], last["error"]) == ("failed", "Reject: no student of grade 12 was at this school in the period")
+    assert (last["state"], last["error"]) == (
+        "failed",
+        "Reject: no student of grade 12 was at this school in the period",
+    )
     assert await keys(harness) == []
