@@ -45,6 +45,7 @@ from gateway.notifications import (
     template_routes,
     unsubscribe_routes,
 )
+from gateway.operations import bulk_retry, dead_letters, failure_routes, task_cancel
 from gateway.permits import IMPORT_LANE, ImportPermit
 from gateway.records import announcements, report_announcements, routes
 from gateway.reports import routes as report_routes
@@ -55,7 +56,7 @@ from gateway.security.admission import Admission
 from gateway.security.rate_limits import Rate, RateLimiter
 from gateway.sends.batch_accept import BatchAcceptor
 from gateway.settings import Settings
-from gateway.tasks import dead_letters, failure_routes, projection, retention, task_routes
+from gateway.tasks import projection, retention, task_routes
 from shared.events import (
     AbsenceRecorded,
     BehaviorRecorded,
@@ -86,6 +87,7 @@ FORGET_SECONDS = 300.0
 LAPSE_SECONDS = 30.0
 UNFINISHED_SECONDS = 3_600.0
 ORPHAN_SECONDS = 15.0
+WAVE_SECONDS = 1.0
 
 
 def limiter_of(settings: Settings) -> RateLimiter:
@@ -148,7 +150,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.drain_old_queue(
         topology.projection_retry_queue("gateway", "remember_runs"), NotificationDue, projection.record_scheduled_run
     )
-    service.on(TaskCancelRequested, job.cancel)
+    service.on(TaskCancelRequested, task_cancel.cancel)
     service.on(DeviceInvalidated, devices.forget)
     service.on(TasksExpiryDue, retention.expire_results)
     service.on(AbsenceRecorded, announcements.announce)
@@ -161,6 +163,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.on(FileRestored, recording.mark_restored)
     service.work(ImportPermit, job.run, [IMPORT_LANE])
     service.sweep(RESUME_SECONDS, job.resume_imports)
+    service.sweep(WAVE_SECONDS, bulk_retry.advance_retries)
     service.sweep(RESUME_SECONDS, publish_bulk.emit_remaining)
     service.sweep(FORGET_SECONDS, projection.forget_workers)
     service.sweep(LAPSE_SECONDS, classes.end_lapsed)
