@@ -51,6 +51,7 @@ from gateway.records import announcements, report_announcements, routes
 from gateway.reports import routes as report_routes
 from gateway.roster_import import job
 from gateway.roster_import import routes as import_routes
+from gateway.roster_import.endings import Bound
 from gateway.schedules import routes as schedules
 from gateway.security.admission import Admission
 from gateway.security.rate_limits import Rate, RateLimiter
@@ -161,7 +162,8 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.on(FileConfirmed, recording.record_confirmed)
     service.on(FileDeleted, recording.mark_deleted)
     service.on(FileRestored, recording.mark_restored)
-    service.work(ImportPermit, job.run, [IMPORT_LANE])
+    bound = Bound(settings.import_ending_share, settings.import_ending_least)
+    service.work(ImportPermit, job.run, [IMPORT_LANE], bound=bound)
     service.sweep(RESUME_SECONDS, job.resume_imports)
     service.sweep(WAVE_SECONDS, bulk_retry.advance_retries)
     service.sweep(RESUME_SECONDS, publish_bulk.emit_remaining)

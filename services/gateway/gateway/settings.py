@@ -21,6 +21,10 @@ class Settings(ServiceSettings, StorageSettings):
     reports_url: str = "http://127.0.0.1:8003"
     scheduler_url: str = "http://127.0.0.1:8004"
     import_limit_bytes: int = 100_000_000
+    import_ending_share: float = Field(
+        default=0.1, ge=0, le=1, description="share of a school's people that an import may end without a confirmation"
+    )
+    import_ending_least: int = Field(default=20, ge=0, description="so many may end in any case")
     body_limit_bytes: int = 1_000_000
     file_limit_bytes: int = Field(default=600_000_000, ge=1, description="bytes of one uploaded file")
     school_space_bytes: int = Field(default=50_000_000_000, ge=1, description="bytes of all files of one school")

@@ -3,7 +3,7 @@
 import datetime as dt
 
 from files.domain.finding import Finding, Hints
-from files.extraction import extract
+from files.extraction import extract, needs_review
 from services.files.tests.extraction.pages import document
 
 TWO_COLUMNS = """
@@ -100,3 +100,45 @@ def test_a_printed_average_is_recomputed():
 
     assert "gpa_mismatch" not in read(table.format(gpa="3.50")).reasons
     assert "gpa_mismatch" in read(table.format(gpa="3.90")).reasons
+
+
+CARD = """
+Colegio Ejemplo
+Alumno: Pablo Ejemplo
+Asignatura          1.ª eval.         Final
+Inglés              Bien              Notable
+Francés             Suficiente        Bien
+Música              Notable           Notable
+Matemáticas         Bien              {grade}
+Latín               Notable           Bien
+"""
+
+
+def test_a_subject_whose_grade_was_not_read_is_a_doubt():
+    lost = read(CARD.format(grade=""))
+    alone = read(CARD.format(grade="Bien").replace("Matemáticas         Bien              Bien", "Matemáticas"))
+
+    assert needs_review(read(CARD.format(grade="Bien")), "transcript") == ()
+    assert needs_review(lost, "transcript") == ("missing_grade",)
+    assert needs_review(alone, "transcript") == ("missing_grade",)
+
+
+def test_a_heading_between_subjects_is_no_subject_without_a_grade():
+    finding = read(
+        "Student: Lea Muster\nCourse          Grade\n9th Grade\nAlgebra         B\nBiology         A\n"
+        "10th Grade\nGeometry        C\nPhysics         B\nELECTIVES\nDrama           A\nArt             A"
+    )
+
+    assert len(finding.rows) == 6
+    assert needs_review(finding, "transcript") == ()
+
+
+def test_a_comment_that_a_reader_joined_to_a_grade_is_no_part_of_it():
+    finding = read(CARD.format(grade="Sobresaliente Buen trabajo"))
+
+    assert ("Matemáticas", "Sobresaliente") in grades(finding)
+    assert needs_review(finding, "transcript") == ()
+
+
+def test_a_school_year_keeps_the_word_in_front_of_it():
+    assert read("Colegio Ejemplo\nCurso 2025-2026, final").fields["period"].value == "Curso 2025-2026, final"

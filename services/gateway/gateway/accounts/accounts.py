@@ -14,7 +14,7 @@ from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 # Select the account that a name signs in to.
 SELECT_ACCOUNT_BY_NAME = """
 SELECT a.person_id, a.hash FROM account_name n JOIN account a USING (person_id) JOIN person p USING (person_id)
-WHERE n.name = %(name)s AND p.active
+WHERE n.name = %(name)s AND p.active AND p.signs_in
 """
 # Select a person's account.
 SELECT_ACCOUNT = "SELECT person_id, hash FROM account WHERE person_id = %(person)s"
@@ -22,10 +22,10 @@ SELECT_ACCOUNT = "SELECT person_id, hash FROM account WHERE person_id = %(person
 # An address that two people share names neither of them. No address makes its person staff: others write it down, whose
 # role may be lower, or another school's. Staff link their Firebase user once they have signed in.
 SELECT_PERSON_BY_FIREBASE = """
-SELECT person_id FROM account JOIN person USING (person_id) WHERE firebase_uid = %(uid)s AND active
+SELECT person_id FROM account JOIN person USING (person_id) WHERE firebase_uid = %(uid)s AND active AND signs_in
 UNION ALL
 SELECT (array_agg(DISTINCT c.person_id))[1] FROM contact c JOIN person p USING (person_id)
-WHERE c.kind = 'mail' AND lower(c.address) = %(email)s AND p.active
+WHERE c.kind = 'mail' AND lower(c.address) = %(email)s AND p.active AND p.signs_in
   AND NOT EXISTS (SELECT FROM account WHERE firebase_uid = %(uid)s)
 HAVING count(DISTINCT c.person_id) = 1 AND NOT bool_or(
     EXISTS (SELECT FROM administrator a WHERE a.person_id = c.person_id)
@@ -36,10 +36,10 @@ HAVING count(DISTINCT c.person_id) = 1 AND NOT bool_or(
 SELECT_MEMBERSHIPS = """
 SELECT m.school_id, s.name AS school, m.role FROM current_membership m JOIN school s USING (school_id)
     JOIN person p USING (person_id)
-WHERE m.person_id = %(person)s AND s.active AND p.active AND m.begun
+WHERE m.person_id = %(person)s AND s.active AND p.active AND p.signs_in AND m.begun
 UNION ALL
 SELECT NULL, NULL, 'platform_admin' FROM administrator JOIN person USING (person_id)
-WHERE person_id = %(person)s AND active
+WHERE person_id = %(person)s AND active AND signs_in
 ORDER BY school_id, role
 """
 # Select an active person, and whether they belong to this school only.

@@ -20,7 +20,7 @@ from gateway.directory.person_fields import (
     PersonWhole,
 )
 from gateway.http.dependencies import InSchool, Rows, school_of
-from gateway.http.fields import Key, Limit, Wanted, columns_of
+from gateway.http.fields import Key, Limit, Wanted, WantedGrade, columns_of
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.idempotency import answered
 from gateway.problems import Problem
@@ -44,7 +44,7 @@ async def listing(
     school: Wanted = None,
     sourced_id: Wanted = None,
     role: Role | None = None,
-    grade: Wanted = None,
+    grade: WantedGrade = None,
     active: bool | None = None,
     after: UUID | None = None,
     limit: Limit = 50,

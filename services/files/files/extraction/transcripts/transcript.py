@@ -33,7 +33,8 @@ def read_transcript(document: Document, hints: Hints) -> Finding:
     """Return student, school, period and the grades of a school report."""
     del hints
     rows = rows_of(document)
-    subjects = find_subjects(rows)
+    found = find_subjects(rows)
+    subjects = found.graded
     fields: dict[str, Field] = {}
     reasons: list[str] = []
     _read_people(rows, subjects, fields)
@@ -41,6 +42,8 @@ def read_transcript(document: Document, hints: Hints) -> Finding:
     _read_figures(rows, subjects, fields, reasons)
     if not subjects:
         reasons.append("no_rows")
+    if found.without_grade:
+        reasons.append("missing_grade")
     return Finding("transcript", fields, tuple(_row(subject) for subject in subjects), tuple(reasons))
 
 
@@ -119,7 +122,7 @@ def _read_period(rows: list[Row], fields: dict[str, Field]) -> None:
     """Put the school year with the term that stands beside it; of several years the last."""
     labelled = first_text(hit for hit in find_labelled(rows, "period") if re.search(r"(?:19|20)\d\d", hit.text))
     cells = [cell for row in rows for cell in row.cells if YEARS.search(cell.text)]
-    if cells and (labelled is None or not YEARS.search(labelled.text)):
+    if cells and (labelled is None or not YEARS.search(labelled.text) or labelled.value not in cells):
         cell = cells[-1]
         text = _period_in(cell.text)
         start = cell.text.find(text)
