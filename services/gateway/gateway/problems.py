@@ -22,6 +22,7 @@ CODES = {
     "bad_request": "The request cannot be read.",
     "unauthenticated": "The request has no valid bearer token.",
     "forbidden": "The role of this token is not allowed to do this.",
+    "sign_in_again": "This needs a sign-in of the last minutes. Sign in again, then repeat the request.",
     "school_needed": "The token is not bound to a school. Name the school in the request.",
     "membership_needed": "You have several memberships. Choose one with `school` and `role`; `memberships` lists them.",
     "not_found": "No such resource exists, or you are not allowed to see it.",

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "gateway_0014_operations"
-down_revision = "gateway_0013_sources"
+revision = "gateway_0015_operations"
+down_revision = "gateway_0014_identity"
 branch_labels = None
 depends_on = None
 
