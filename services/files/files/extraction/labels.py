@@ -8,13 +8,18 @@ from functools import cache
 from importlib import resources
 
 from files.extraction.folding import fold_label, most_alike, trim
-from files.extraction.layout import Cell, Row
+from files.extraction.layout import SAME_EDGE, Cell, Row
 
 BELOW = 3.5
 """A value is at most this many line heights below its label."""
 FAR = 0.25
 """A cell that is further to the right, as a share of the page, more likely belongs to another column."""
 MAX_LABEL_WORDS = 6
+TIGHT = 1.2
+"""A value that is closer than this to its label, in text heights, is a part of the same entry of a form."""
+BELOW_IN_A_ROW_OF_LABELS, TIGHTLY_BELOW, LOOSELY_BELOW = 0.92, 0.86, 0.75
+WITHOUT_COLON, WITHOUT_COLON_IN_A_FORM = 0.6, 0.86
+"""A label and its value in one cell without a colon may be a phrase, unless the cells beside it do the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +62,9 @@ def find_labelled(rows: list[Row], name: str, section: str = "fields") -> Iterat
 
 
 def _in_row(rows: list[Row], number: int, row: Row, names: tuple[str, ...]) -> Iterator[Labelled]:
+    is_form_row = sum(starts_with_label(cell.text) for cell in row.cells) > 1
     for position, cell in enumerate(row.cells):
-        yield from _behind_colon(cell, names, number)
+        yield from _behind_colon(cell, names, number, is_form_row=is_form_row)
         if _label_of(cell.text.rstrip(" :."), names) is None:
             continue
         label, colon = fold_label(cell.text), cell.text.rstrip().endswith(":")
@@ -69,10 +75,10 @@ def _in_row(rows: list[Row], number: int, row: Row, names: tuple[str, ...]) -> I
             if colon or near:
                 continue
         if below is not None:
-            yield Labelled(below, trim(below.text), label, 0.75, number)
+            yield Labelled(below, trim(below.text), label, _strength_below(row, cell, below), number)
 
 
-def _behind_colon(cell: Cell, names: tuple[str, ...], number: int) -> Iterator[Labelled]:
+def _behind_colon(cell: Cell, names: tuple[str, ...], number: int, *, is_form_row: bool) -> Iterator[Labelled]:
     """Yield "value" of "Label: value", also when several pairs share one cell."""
     for match in re.finditer(r"(?:^|\s)([^:;]{2,60}?)\s?[:\uff1a]\s*(\S.*)", cell.text):
         label = _label_at_end(match[1], names)
@@ -84,11 +90,14 @@ def _behind_colon(cell: Cell, names: tuple[str, ...], number: int) -> Iterator[L
         return
     first = cell.text.split()
     for size in range(min(MAX_LABEL_WORDS, len(first) - 1), 0, -1):
-        if fold_label(" ".join(first[:size])) in names and ":" not in cell.text:
+        label = fold_label(" ".join(first[:size]))
+        if label in any_field_label() and label not in names:
+            return
+        if label in names and ":" not in cell.text:
             start = len(" ".join(first[:size])) + 1
-            yield Labelled(
-                cell.part(start, len(cell.text)), trim(cell.text[start:]), " ".join(first[:size]), 0.6, number
-            )
+            value = cell.part(start, len(cell.text))
+            strength = WITHOUT_COLON_IN_A_FORM if is_form_row else WITHOUT_COLON
+            yield Labelled(value, trim(cell.text[start:]), " ".join(first[:size]), strength, number)
             return
 
 
@@ -111,6 +120,21 @@ def _label_of(text: str, names: tuple[str, ...]) -> str | None:
     if folded in any_field_label():
         return folded if folded in names else None
     return most_alike(folded, [name for name in names if name.count(" ") == size])
+
+
+def starts_with_label(text: str) -> bool:
+    """Tell whether the first words of a text are the label of a field."""
+    first = text.split()[:MAX_LABEL_WORDS]
+    return any(fold_label(" ".join(first[:size])) in any_field_label() for size in range(1, len(first) + 1))
+
+
+def _strength_below(row: Row, label: Cell, value: Cell) -> float:
+    """Return how surely a value belongs to the label above it: most surely where the whole row is labels."""
+    aligned = abs(value.box.x0 - label.box.x0) < SAME_EDGE
+    if aligned and len(row.cells) > 1 and all(is_label(cell.text) for cell in row.cells):
+        return BELOW_IN_A_ROW_OF_LABELS
+    tight = value.box.y0 - label.box.y1 < TIGHT * (label.box.y1 - label.box.y0)
+    return TIGHTLY_BELOW if aligned and tight else LOOSELY_BELOW
 
 
 def _beside(row: Row, position: int) -> Cell | None:

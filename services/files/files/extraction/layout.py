@@ -12,6 +12,8 @@ CELL_GAP = 0.9
 """A gap wider than this share of the text's height starts another cell; a space is about 0.3 of it."""
 RUN_GAP = 0.45
 """The same for two runs that OCR kept apart: it joins the words of a text itself."""
+SAME_EDGE = 0.012
+"""Edges that differ by less than this share of the page are one edge."""
 TOUCHING = 0.01
 PLAIN_TEXT_GAP = 1.5
 SAME_ROW = 0.55

@@ -69,3 +69,19 @@ def test_a_label_is_not_the_end_of_a_longer_one():
 def test_a_wrong_letter_in_a_long_label_is_tolerated():
     assert fold_label("T0TAL") == "total"
     assert next(find_labelled(rows_of(document("Receved from: Petra Beispiel")), "payer")).text == "Petra Beispiel"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "Student             Class\nLea Muster          7b",
+        "Student\nLea Muster",
+        "Student Lea Muster        Student number D-1",
+    ],
+)
+def test_the_form_around_it_makes_a_label_without_a_colon_sure(form):
+    assert next(find_labelled(rows_of(document(form)), "student")).strength > 0.85
+
+
+def test_a_phrase_that_begins_with_a_label_is_unsure():
+    assert next(find_labelled(rows_of(document("Student Council Fee       12.00")), "student")).strength < 0.8

@@ -223,3 +223,50 @@ def test_a_page_without_text_has_no_fields_and_says_what_is_missing():
 
     assert finding.fields == {}
     assert needs_review(finding, "payment_receipt")[:2] == ("missing_amount", "missing_currency")
+
+
+SLIP = """
+Beispielschule Süd gGmbH
+Referenz              Datum
+R-2026-8214           31. Oktober 2026
+Erhalten von          Schülerin
+Petra Beispiel        Lea Beispiel
+Zahlungsart           Bezahlter Betrag
+Karte                 CHF 117.04
+
+Sporthemd                             111.54
+Klassenfahrt                            5.50
+"""
+LETTER = """
+                                Förderverein Beispiel e. V.
+                                14. Juni 2026
+
+
+Petra Beispiel
+
+
+Quittung Nr. Q-2026-1111
+Schülerin: Lea Beispiel
+Bücherkaution                   25,69
+Bezahlter Betrag                25,69 €
+"""
+
+
+def test_labels_above_their_values_name_the_amount_and_the_people():
+    finding = read(SLIP)
+
+    assert values(finding, "amount", "payer", "student") == ("117.04", "Petra Beispiel", "Lea Beispiel")
+    assert [row["amount"].value for row in finding.rows] == ["111.54", "5.50"]
+    assert needs_review(finding, "payment_receipt") == ()
+
+
+def test_the_header_of_a_table_of_items_is_no_label_of_a_total():
+    finding = read(
+        "Example Ltd\nDate: 3 March 2026\nDescription       Amount\nPen    2.00 EUR\nInk    3.00 EUR\nTotal  5.00 EUR"
+    )
+
+    assert values(finding, "amount") == ("5.00",)
+
+
+def test_the_addressee_of_a_letter_paid():
+    assert values(read(LETTER), "payer", "merchant") == ("Petra Beispiel", "Förderverein Beispiel e. V.")

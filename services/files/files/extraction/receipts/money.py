@@ -20,6 +20,10 @@ CENTS = 2
 ROWS_BELOW = 2
 """An amount is at most this many rows below its label."""
 
+MIN_CELLS = 2
+FORM_FIELDS = ("date", "reference", "payer", "payment_method", "student", "student_number", "merchant")
+"""What forms ask for beside the amount. Tables of items have other headers: "Description", "Qty"."""
+
 
 @dataclass(frozen=True, slots=True)
 class Money:
@@ -90,13 +94,38 @@ def _in_row(number: int, row: Row, amounts: list[Amount]) -> Iterator[Money]:
 
 
 def _labelled(rows: list[Row], found: list[list[Money]], number: int) -> Iterator[Money]:
-    """Yield the amounts of a row; without words of its own, a row takes the label of the row above."""
+    """Yield the amounts of a row. The label of a form's cell stands above its amount; a row without words of its own
+    takes the label of the row above.
+    """
     above = _label_above(rows, found, number)
     for money in found[number]:
-        if money.label or above is None:
+        heading = _heading(rows, found, money)
+        if heading is not None:
+            yield Money(money.amount, money.cell, money.row, kind_of(heading), heading, money.last)
+        elif money.label or above is None:
             yield money
         else:
             yield Money(money.amount, money.cell, money.row, kind_of(above), above, money.last)
+
+
+def _heading(rows: list[Row], found: list[list[Money]], money: Money) -> str | None:
+    """Return the label above an amount if the row above holds the labels of a form and not the headers of a table."""
+    above = rows[money.row - 1] if money.row else None
+    if above is None or above.page != money.cell.page or len(above.cells) < MIN_CELLS or found[money.row - 1]:
+        return None
+    over = [cell for cell in above.cells if _is_over(cell, money.cell)]
+    label = fold_label(over[0].text) if over else ""
+    others = [fold_label(cell.text) for cell in above.cells if cell not in over]
+    return label if label in _kinds() and all(other in _labels_of_forms() for other in others) else None
+
+
+@cache
+def _labels_of_forms() -> frozenset[str]:
+    return frozenset(label for name in FORM_FIELDS for label in labels("fields", name))
+
+
+def _is_over(label: Cell, value: Cell) -> bool:
+    return min(label.box.x1, value.box.x1) > max(label.box.x0, value.box.x0)
 
 
 def _label_above(rows: list[Row], found: list[list[Money]], number: int) -> str | None:

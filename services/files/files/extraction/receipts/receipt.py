@@ -16,6 +16,7 @@ from files.extraction.labels import find_labelled, first_text, labels
 from files.extraction.layout import Row, rows_of
 from files.extraction.origin import Origin, origin_of
 from files.extraction.people import students_in
+from files.extraction.receipts.addressee import find_addressee
 from files.extraction.receipts.attached import finding_of
 from files.extraction.receipts.einvoice import UnreadableInvoiceError, read_einvoice
 from files.extraction.receipts.issued import choose_date
@@ -160,6 +161,8 @@ def _read_names(rows: list[Row], parts: Parts) -> None:
     merchant = find_merchant(rows, payer_rows)
     if merchant is not None:
         parts.fields["merchant"] = field_at(merchant.name, merchant.cell, merchant.confidence)
+        if payer is None and (addressee := find_addressee(rows, merchant.row)) is not None:
+            parts.fields["payer"] = addressee
     reference = find_reference(rows)
     if reference is not None:
         parts.fields["reference"] = reference

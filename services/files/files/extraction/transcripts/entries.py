@@ -15,8 +15,10 @@ TERM = re.compile(
     r"|s[12]|q[1-4]|t[1-3]|primer[oa]?|segund[oa]|tercer[oa]?|anual|ordinaria|extraordinaria|year)"
     r"(?: (?:semester|term|trimester|quarter|semestre|trimestre))?"
 )
+CALL = re.compile(r"(?:extra)?ordinaria|(?:extra)?ordinario")
+"""The call of an examination, in a column between subject and grade."""
 CODE = re.compile(r"[A-Z]{0,5}[-\s]?\d{2,6}[A-Z]?|[A-Z]{1,3}\d{1,4}|\d+\.")
-COURSE_CODE = re.compile(r"[A-Z]{2,5}-?\d{2,5}[A-Z]?")
+COURSE_CODE = re.compile(r"[A-Z]{2,5}-?\d{2,5}[A-Z]?|[A-Z]-?\d{3,5}|\d{3,6}")
 HEADER_NAMES = ("grade", "points", "final", "term", "credits", "other", "subject", "comment")
 MIN_LETTERS = 3
 MIN_CAPITALS = 2
@@ -76,7 +78,7 @@ def _in_row(number: int, cells: list[Cell], headers: list[Cell]) -> Iterator[Ent
         if grade is not None:
             if current is not None:
                 current.values.append(Value(cell, grade))
-        elif _ends_entry(cell):
+        elif ends_entry(cell):
             if current is not None and current.values:
                 yield current
             current = None
@@ -97,11 +99,12 @@ def _overlap(one: Cell, other: Cell) -> bool:
     return min(one.box.x1, other.box.x1) - max(one.box.x0, other.box.x0) > 0
 
 
-def _ends_entry(cell: Cell) -> bool:
-    """Tell whether what follows a cell belongs to that cell and to no subject: the header of a column, "Gender:"."""
-    folded = fold_label(cell.text)
-    head, colon, _ = cell.text.partition(":")
-    return is_header(folded) or (bool(colon) and _is_form_label(fold_label(head))) or cell.text.strip() in {":", "-"}
+def ends_entry(cell: Cell) -> bool:
+    """Tell whether what follows a cell belongs to it and to no subject: the header of a column, "Gender:", "Group"."""
+    head, _, _ = cell.text.partition(":")
+    if CALL.fullmatch(fold(cell.text)):
+        return False
+    return is_header(fold_label(cell.text)) or _is_form_label(fold_label(head)) or cell.text.strip() in {":", "-"}
 
 
 def _is_form_label(folded: str) -> bool:
@@ -148,49 +151,3 @@ def _is_range(cell: Cell) -> bool:
         return False
     words = re.split(r"[\s:=,;|()]+", SCALE_RANGE.sub(" ", without_years))
     return all(parse_grade(word) is not None or not any(map(str.isalnum, word)) for word in words)
-
-
-def with_trailing_values(rows: list[Row]) -> list[Row]:
-    """Return the rows with values that stand close behind a subject, or close together, as cells of their own.
-
-    Readers join what is printed narrowly. A last word is only a value where such values are aligned.
-    """
-    places = [middle(cell) for row in rows for cell in row.cells if parse_grade(cell.text) is not None]
-    places += [middle(tail) for row in rows for cell in row.cells if (tail := _tail(cell, number=True)) is not None]
-    return [Row(tuple(_split(row, places))) for row in rows]
-
-
-def _split(row: Row, places: list[float]) -> Iterator[Cell]:
-    for place, cell in enumerate(row.cells):
-        following = row.cells[place + 1 : place + 2]
-        has_value = bool(following) and parse_grade(following[0].text) is not None
-        yield from _parts(cell, places, number=not has_value)
-
-
-def _parts(cell: Cell, places: list[float], *, number: bool) -> list[Cell]:
-    """Return a cell without its last values, then those. `number`: a last number is a value, no part of the name."""
-    words = [Cell((token,)) for token in cell.tokens]
-    if len(words) > 1 and all(parse_grade(word.text) or TERM.fullmatch(fold(word.text)) for word in words):
-        return [cell] if parse_grade(cell.text) is not None else words
-    tail = _tail(cell, number=number)
-    if tail is None:
-        return [cell]
-    if (
-        parse_grade(tail.text) is not None
-        and sum(abs(middle(tail) - other) < ALIGNED for other in places) < MIN_ALIGNED
-    ):
-        return [cell]
-    return [*_parts(Cell(cell.tokens[:-1]), places, number=False), tail]
-
-
-def _tail(cell: Cell, *, number: bool) -> Cell | None:
-    """Return the last word of a cell if it is a grade or a term. "Algebra I" and "Gender: F" have none."""
-    if len(cell.tokens) < MIN_CAPITALS or parse_grade(cell.text) is not None:
-        return None
-    last, before = cell.tokens[-1], cell.tokens[-2]
-    grade = parse_grade(last.text)
-    if grade is None:
-        return Cell((last,)) if TERM.fullmatch(fold(last.text)) and len(cell.tokens) > MIN_CAPITALS else None
-    if before.text.endswith(":") or last.text in {"I", "S"} or (grade.type == "number" and not number):
-        return None
-    return Cell((last,))

@@ -9,8 +9,10 @@ from decimal import Decimal
 from files.extraction.folding import fold_label, trim
 from files.extraction.labels import labels
 from files.extraction.layout import Cell, Row
-from files.extraction.transcripts.entries import Entry, Value, entries_of, subject_name, with_trailing_values
+from files.extraction.transcripts.entries import Entry, Value, entries_of, subject_name
 from files.extraction.transcripts.grades import is_same_grade, parse_grade
+from files.extraction.transcripts.joined import split_joined
+from files.extraction.transcripts.missing import without_grade
 from files.extraction.transcripts.table import Block, Column, blocks_of
 from files.extraction.transcripts.wrapped import between_lines, join_wrapped
 
@@ -39,21 +41,30 @@ class SubjectGrade:
     confidence: float
 
 
-def find_subjects(rows: list[Row]) -> list[SubjectGrade]:
-    """Return the subjects with their grades in the order of the document."""
-    split = with_trailing_values(rows)
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """The subjects with a grade in the order of the document, and those whose grade was not read."""
+
+    graded: list[SubjectGrade]
+    without_grade: list[Cell]
+
+
+def find_subjects(rows: list[Row]) -> Subjects:
+    """Return the subjects of a report."""
+    split = split_joined(rows)
     entries = [entry for entry in entries_of(split) if not _is_excluded(entry.subject.text)]
     entries = sorted([*entries, *between_lines(split, entries)], key=lambda entry: entry.row)
     entries = _without_form_fields(entries)
     join_wrapped(split, entries)
     blocks = [block for block in blocks_of(split, entries) if block.header not in labels("columns", "comment")]
     strongest = _strongest_type(blocks)
-    found = [
-        (entry.row, subject)
-        for block in blocks
-        for entry, subject in _of_block(block, strongest, whole_page=len(blocks) == 1)
-    ]
-    return [subject for _, subject in sorted(found, key=lambda pair: pair[0])]
+    found: list[tuple[int, SubjectGrade]] = []
+    lost: list[Cell] = []
+    for block in blocks:
+        own = [(e.row, subject) for e, subject in _of_block(block, strongest, whole_page=len(blocks) == 1)]
+        found += own
+        lost += without_grade(split, block, {row for row, _ in own}) if own else []
+    return Subjects([subject for _, subject in sorted(found, key=lambda pair: pair[0])], lost)
 
 
 def _without_form_fields(entries: list[Entry]) -> list[Entry]:

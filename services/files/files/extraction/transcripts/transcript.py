@@ -10,7 +10,7 @@ from files.extraction.fields import field_at
 from files.extraction.folding import fold, trim
 from files.extraction.labels import find_labelled, first_text, is_label
 from files.extraction.layout import Row, rows_of
-from files.extraction.people import looks_like_a_name, student_of
+from files.extraction.people import looks_like_a_name, student_number_of, student_of
 from files.extraction.transcripts.gpa import agrees
 from files.extraction.transcripts.subjects import SubjectGrade, find_subjects
 from files.extraction.words import pattern
@@ -23,6 +23,9 @@ PERIOD_WORDS = re.compile(
     r"(?i:curso|school year|academic year|schuljahr|schooljaar|ann[ée]e scolaire|a[ñn]o \w+|anno scolastico)"
     rf"\s+(?:{YEARS.pattern})"
 )
+TERM_BEHIND = re.compile(
+    r"(?i:(?:, ?| )(?:\d\.? ?[\u00aa\u00ba]? )?(?:(?:evaluaci[óo]n|trimestre|semestre|term|semester)(?: \d)?|final)\b)"
+)
 MAX_PERIOD_WORDS = 6
 HEAD_ROWS = 25
 MAX_SCHOOL_WORDS = 8
@@ -33,7 +36,8 @@ def read_transcript(document: Document, hints: Hints) -> Finding:
     """Return student, school, period and the grades of a school report."""
     del hints
     rows = rows_of(document)
-    subjects = find_subjects(rows)
+    found = find_subjects(rows)
+    subjects = found.graded
     fields: dict[str, Field] = {}
     reasons: list[str] = []
     _read_people(rows, subjects, fields)
@@ -41,6 +45,8 @@ def read_transcript(document: Document, hints: Hints) -> Finding:
     _read_figures(rows, subjects, fields, reasons)
     if not subjects:
         reasons.append("no_rows")
+    if found.without_grade:
+        reasons.append("missing_grade")
     return Finding("transcript", fields, tuple(_row(subject) for subject in subjects), tuple(reasons))
 
 
@@ -58,13 +64,9 @@ def _read_people(rows: list[Row], subjects: list[SubjectGrade], fields: dict[str
     student = student_of(rows, {subject.name for subject in subjects}) or _name_in_head(rows, subjects)
     if student is not None:
         fields["student"] = student
-    number = first_text(
-        hit
-        for hit in find_labelled(rows, "student_number")
-        if re.fullmatch(r"[A-Z]{0,4}[-/]?\d[\w/-]*", hit.text.split(" ")[0])
-    )
+    number = student_number_of(rows)
     if number is not None:
-        fields["student_number"] = field_at(number.text.split(" ")[0], number.value, 0.95 * number.strength)
+        fields["student_number"] = number
     school = _school(rows)
     if school is not None:
         fields["school"] = school
@@ -119,7 +121,7 @@ def _read_period(rows: list[Row], fields: dict[str, Field]) -> None:
     """Put the school year with the term that stands beside it; of several years the last."""
     labelled = first_text(hit for hit in find_labelled(rows, "period") if re.search(r"(?:19|20)\d\d", hit.text))
     cells = [cell for row in rows for cell in row.cells if YEARS.search(cell.text)]
-    if cells and (labelled is None or not YEARS.search(labelled.text)):
+    if cells and (labelled is None or not YEARS.search(labelled.text) or labelled.value not in cells):
         cell = cells[-1]
         text = _period_in(cell.text)
         start = cell.text.find(text)
@@ -131,10 +133,11 @@ def _read_period(rows: list[Row], fields: dict[str, Field]) -> None:
 
 def _period_in(text: str) -> str:
     """Return the years with the words that belong to them: "Curso 2025-2026, final" of "Boletín – Curso …"."""
-    part = next(part for part in re.split(r"\s[-–]\s|:\s", text) if YEARS.search(part))
+    part = next(part for part in re.split(r"\s[-–·|]\s|:\s", text) if YEARS.search(part))
     years = PERIOD_WORDS.search(part) or YEARS.search(part)
     if years is None or len(part.split()) > MAX_PERIOD_WORDS:
-        return years[0].strip() if years else part
+        term = TERM_BEHIND.match(part, years.end()) if years else None
+        return part[years.start() : (term or years).end()].strip() if years else part
     return part[years.start() :].strip()
 
 
