@@ -135,7 +135,7 @@ async def _by_password(name: str, password: str, rows: Rows, tools: Tools) -> UU
     async with rows.begin() as tx:
         account = await tx.row(accounts.SELECT_ACCOUNT_BY_NAME, {"name": name})
     if not await tools.passwords.right(password, account["hash"] if account else None) or account is None:
-        raise Problem(401, "unauthenticated", "Name or password is wrong.")
+        raise Problem(401, "credentials_refused", "Name or password is wrong.")
     await tools.failures.succeeded(name)
     found: UUID = account["person_id"]
     return found
@@ -146,7 +146,7 @@ async def _by_firebase(token: str, rows: Rows, tools: Tools) -> UUID:
     async with rows.begin() as tx:
         account = await tx.row(accounts.SELECT_PERSON_BY_FIREBASE, {"uid": user.uid, "email": user.email})
     if account is None:
-        raise Problem(401, "unauthenticated", "No person is linked to this Firebase user.")
+        raise Problem(401, "credentials_refused", "No person is linked to this Firebase user.")
     found: UUID = account["person_id"]
     return found
 
@@ -188,7 +188,7 @@ async def change_password(body: PasswordChange, caller: CurrentCaller, rows: Row
     async with rows.begin() as tx:
         account = await tx.row(accounts.SELECT_ACCOUNT, {"person": caller.person})
     if account is None or not await tools.passwords.right(body.old, account["hash"]):
-        raise Problem(403, "forbidden", "The old password is wrong.")
+        raise Problem(403, "credentials_refused", "The old password is wrong.")
     hashed = await tools.passwords.hash(body.new)
     async with rows.begin() as tx:
         await tx.execute(accounts.UPSERT_HASH, {"person": caller.person, "hash": hashed})
