@@ -16,6 +16,7 @@ def build(settings: Settings) -> Service:
     events = (SchoolChanged, CalendarChanged, StudentChanged)
     service.project("remember_schools", events, handlers.remember_schools)
     service.on(ScheduleRequested, handlers.register)
+    service.on_final_failure(ScheduleRequested, handlers.fail_request)
     service.on(TaskCancelRequested, handlers.cancel_task)
     service.background(DueScheduleLoop(service.transactions, claim=settings.claim, look_every=settings.look_every).run)
     service.sweep(settings.maintain_every, system_schedules.maintain)

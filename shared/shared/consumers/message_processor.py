@@ -56,7 +56,9 @@ class MessageProcessor:
         turnstile: ExclusiveSection,
         metrics: Metrics,
         tiers: tuple[int, ...],
+        on_final_failure: Callable[[Message, BaseException], Awaitable[None]] | None = None,
     ) -> None:
+        """`on_final_failure` is called before a message becomes a dead letter."""
         self.service = service
         self.queue = queue
         self._publisher = publisher
@@ -64,6 +66,7 @@ class MessageProcessor:
         self._turnstile = turnstile
         self._handled = {outcome: metrics.handled.labels(queue, outcome) for outcome in OUTCOMES}
         self._tiers = tiers
+        self._on_final_failure = on_final_failure
 
     async def __call__(self, handle: MessageHandler, message: Message) -> None:
         """Process a message; returns when it may be acknowledged. Raises an error that could not be settled.
@@ -131,6 +134,8 @@ class MessageProcessor:
                 await self._publisher.publish(exchange, self.queue, message.body, headers)
                 return "retried"
             log.error("message.dead", exc_info=problem, **facts)
+            if self._on_final_failure is not None:
+                await self._on_final_failure(message, problem)
             await self._publisher.publish(DEAD, self.queue, message.body, headers)
         except Unwritable:
             raise  # it is requeued until the broker's delivery limit

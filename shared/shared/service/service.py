@@ -18,6 +18,7 @@ from prometheus_client import Histogram
 from shared.consumers.batch import ReactionHandler
 from shared.consumers.batcher import MessageBatcher
 from shared.consumers.dead_letters import DeadLetterConsumer, StoreDeadLetter
+from shared.consumers.final_failure import FinalFailureReporter, OnFinalFailure
 from shared.consumers.message_processor import MessageProcessor
 from shared.errors import UnknownMajor
 from shared.events.envelope import Envelope
@@ -34,6 +35,7 @@ from shared.service.health import router as health_router
 from shared.service.heartbeat import HeartbeatListener
 from shared.service.http_metrics import RequestMetrics
 from shared.service.invariants import InvariantChecker
+from shared.service.loop_watchdog import LoopWatchdog
 from shared.service.periodic import PeriodicTask
 from shared.service.runtime import Runtime
 from shared.settings import ServiceSettings
@@ -67,6 +69,7 @@ class Service:
         self.invariant_checker = InvariantChecker(self.transactions, self.metrics, settings.reconcile)
         self.runtime = Runtime(parts, self.topology)
         self.runtime.background(self.invariant_checker.run)
+        self.runtime.background(LoopWatchdog(self.metrics.registry).run)
         self._url = settings.amqp_url.get_secret_value()
         self._topology = topology.spine() | topology.retry_topology(name, settings.retry_tiers)
         self._routers: list[APIRouter] = []
@@ -74,6 +77,7 @@ class Service:
         self.reads: dict[str, str] = {}
         """Topic → how this service consumes it, `reaction` or `projection`; for the documentation."""
         self.projections: dict[str, Projection] = {}
+        self._final_failures: dict[str, OnFinalFailure] = {}
         self.resyncs: dict[str, Callable[[UnitOfWorkFactory], Awaitable[int]]] = {}
 
     def on(
@@ -108,6 +112,10 @@ class Service:
 
         self._take(queue.name, take)
 
+    def on_final_failure(self, message: type[Event] | type[WorkPermit], report: OnFinalFailure) -> None:
+        """Call `report` before a message of this type becomes a dead letter, so that what was asked for has an end."""
+        self._final_failures[message.topic if issubclass(message, Event) else message.name] = report
+
     def _take(self, queue: str, take: ReactionHandler) -> None:
         parts, most = self.components, self.settings.prefetch // 2
         seconds = self.metrics.seconds.labels(queue)
@@ -136,6 +144,7 @@ class Service:
             turnstile=parts.quarantine,
             metrics=self.metrics,
             tiers=self.settings.retry_tiers,
+            on_final_failure=FinalFailureReporter(queue, read, self.transactions, self._final_failures).report,
         )
 
         age = self.metrics.age.labels(queue)

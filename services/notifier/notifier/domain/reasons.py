@@ -17,6 +17,7 @@ REASONS = {
     "expired": "it had expired",
     "expired_while_held": "it expired during the person's quiet hours",
     "quiet_hours": "it waits for the end of the person's quiet hours",
+    "message_not_built": "its message could not be made from the text; the operators see the error",
     "no_outcome": "the worker that called the provider stopped; it is tried again",
 }
 OUTCOMES = {

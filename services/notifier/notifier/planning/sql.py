@@ -56,6 +56,13 @@ WHERE n.state = 'waiting' AND n.directory_version > 0 AND NOT EXISTS (
 RETURNING n.notification_id, n.school_id, n.task_id, n.error
 """
 
+# Fail a notification that cannot be planned; no row where it is planned, or has ended.
+FAIL_WAITING = """
+UPDATE notification SET state = 'failed', completed_at = clock_timestamp(), error = %(error)s
+WHERE notification_id = %(notification_id)s AND state = 'waiting'
+RETURNING notification_id, school_id, task_id
+"""
+
 # Find the recipients: people → channels → addresses, each with the reason why it is not sent to, if there is one, and
 # with the moment until which quiet hours hold it.
 FIND_RECIPIENTS = """, recipient AS (
