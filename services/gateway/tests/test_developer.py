@@ -1,11 +1,16 @@
 """The first quarter of an hour of an app developer: who am I, what went wrong, which school, how a browser listens."""
 
+import asyncio
+import runpy
+from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import pytest
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+SAMPLE = Path(__file__).parents[3] / "docs" / "sample_client.py"
 ORIGIN = "https://app.example.org"
 
 
@@ -49,7 +54,7 @@ async def test_a_school_in_the_query_is_not_ignored_beside_one_in_the_body(gatew
     body = {
         "/v1/schedules/preview": {"deliver_at": "2099-01-01T08:00:00"},
         "/v1/notifications:preview": {"type": "general", "audience": {"school": True}},
-        "/v1/reports": {"kind": "monthly", "month": "2026-10"},
+        "/v1/reports": {"kind": "monthly", "period": "2026-10"},
         "/v1/keys": {"name": "demo", "role": "staff", "scopes": ["people:read"]},
     }[path]
     one, other = await gateway.add_school(), await gateway.add_school()
@@ -157,3 +162,56 @@ async def test_an_address_is_checked_where_it_is_entered(gateway, kind, address,
         assert answer.status_code == 422
     else:
         assert answer.json()["contacts"] == [{"kind": kind, "address": stored}]
+
+
+async def test_every_request_and_answer_of_the_description_has_an_example(gateway):
+    spec = (await gateway.client.get("/openapi.json")).json()
+    without = [
+        (method, path, status)
+        for path, methods in spec["paths"].items()
+        for method, operation in methods.items()
+        for status, part in [("request", operation.get("requestBody", {})), *operation["responses"].items()]
+        for content in part.get("content", {}).values()
+        if "example" not in content
+    ]
+    assert without == []
+    me = spec["paths"]["/v1/me"]["get"]["responses"]["200"]["content"]["application/json"]["example"]
+    assert me["given_name"] == "Ada"
+
+
+class Bridge(httpx.BaseTransport):
+    """Carries the requests of a client without a loop to the application in the test's loop."""
+
+    def __init__(self, client, loop):
+        self._client, self._loop = client, loop
+
+    def handle_request(self, request):
+        sent = self._client.request(
+            request.method, request.url.raw_path.decode(), headers=request.headers, content=request.read()
+        )
+        answer = asyncio.run_coroutine_threadsafe(sent, self._loop).result(30)
+        return httpx.Response(answer.status_code, headers={"Content-Type": "application/json"}, content=answer.content)
+
+
+async def test_the_sample_client_signs_in_sends_and_follows_its_task(gateway):
+    # given
+    school = await gateway.add_school()
+    person, name, password = await gateway.add_person(school, "teacher"), f"demo-{uuid4().hex}", "a long password 7"
+    invited = await gateway.ask("POST", f"/v1/people/{person}/invitations")
+    accepted = {"token": invited.json()["token"], "name": name, "password": password}
+    assert (await gateway.client.post("/v1/invitations/accept", json=accepted)).status_code == 204
+    sample = runpy.run_path(str(SAMPLE))
+    bridge = Bridge(gateway.client, asyncio.get_running_loop())
+
+    def use():
+        with httpx.Client(transport=bridge, base_url="http://gateway") as http:
+            client = sample["SchoolConnect"](http, name, password)
+            task = client.send("Hello", "There.", {"people": [client.me()["person_id"]]})
+            with pytest.raises(RuntimeError, match="unknown_route"):
+                client.ask("GET", "/v1/nowhere")
+            return client.me(), client.wait(task, 0)
+
+    # when
+    me, task = await asyncio.to_thread(use)
+    # then
+    assert (me["person_id"], me["role"], task["kind"]) == (str(person), "teacher", "notification.send")

@@ -25,8 +25,8 @@ router = APIRouter(prefix="/v1/students", tags=["students"], route_class=Guarded
 class GuardianIn(Strict):
     """A person who is responsible for a student; the lowest `rank` is asked first.
 
-    `custody`, `billing` and `emergency` are independent. Absences go to guardians with custody or emergency: set both to
-    false to keep them from a person. The answer says in `reached_by` what still reaches each guardian.
+    `custody`, `billing` and `emergency` are independent. Absences go to guardians with either of custody and
+    emergency: set both to false to keep them from a person. `reached_by` in the answer says what still reaches each.
     """
 
     person_id: UUID
