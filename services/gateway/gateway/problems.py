@@ -24,6 +24,7 @@ CODES = {
     "unauthenticated": "The request has no valid bearer token.",
     "credentials_refused": "These credentials are not accepted; `detail` says which.",
     "forbidden": "This caller is not allowed to do this.",
+    "sign_in_again": "This needs a sign-in of the last minutes. Sign in again, then repeat the request.",
     "school_needed": "The token is not bound to a school. Name the school in the request.",
     "membership_needed": "You have several memberships. Choose one with `school` and `role`; `memberships` lists them.",
     "not_found": "No such resource exists, or you are not allowed to see it.",

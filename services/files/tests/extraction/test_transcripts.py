@@ -142,3 +142,18 @@ def test_a_comment_that_a_reader_joined_to_a_grade_is_no_part_of_it():
 
 def test_a_school_year_keeps_the_word_in_front_of_it():
     assert read("Colegio Ejemplo\nCurso 2025-2026, final").fields["period"].value == "Curso 2025-2026, final"
+
+
+def test_labels_in_a_row_of_a_form_are_no_subjects():
+    finding = read(
+        "Curso   2025/26, final   Grupo   3 A\nMateria                          Nota\n"
+        "Lengua Castellana y Literatura   7\nMúsica                           9"
+    )
+
+    assert grades(finding) == [("Lengua Castellana y Literatura", "7"), ("Música", "9")]
+
+
+def test_the_code_of_a_course_is_no_part_of_its_name():
+    finding = read("Course              Grade\nS309 Biology        B\nMAT-101 Algebra I   A\n10234 Drama         C")
+
+    assert grades(finding) == [("Biology", "B"), ("Algebra I", "A"), ("Drama", "C")]

@@ -73,7 +73,13 @@ async def ticket(caller: CurrentCaller, tools: Tools) -> Ticket:
     """Make a ticket: browsers cannot send a header with an EventSource. The stream ends with the token that asked."""
     until = min(caller.until, time.time() + LONGEST_STREAM_SECONDS)
     claims = Claims(
-        person=caller.person, role=caller.role, school=caller.school, use="stream", session=caller.session, until=until
+        person=caller.person,
+        role=caller.role,
+        school=caller.school,
+        use="stream",
+        session=caller.session,
+        signed_in=None if caller.signed_in is None else dt.datetime.fromtimestamp(caller.signed_in, dt.UTC),
+        until=until,
     )
     signed = tools.sessions.ticket(claims, dt.timedelta(seconds=TICKET_SECONDS))
     return Ticket(ticket=signed, expires_in=TICKET_SECONDS)

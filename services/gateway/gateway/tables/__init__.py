@@ -13,7 +13,7 @@ from gateway.tables.accounts import (
     SignInFailureRow,
 )
 from gateway.tables.api_keys import ApiKeyRow, ApiKeyShown
-from gateway.tables.audit import AuditRow, AuditShown
+from gateway.tables.audit import AuditRow, AuditShown, RefusedAttemptRow
 from gateway.tables.base import GatewayTable
 from gateway.tables.classes import ClassKind, ClassRole, EnrolmentRow, EnrolmentShown, SchoolClassRow, SchoolClassShown
 from gateway.tables.files import UploadRow
@@ -61,6 +61,7 @@ __all__ = [
     "RecordRow",
     "RecordShown",
     "RefreshTokenRow",
+    "RefusedAttemptRow",
     "ScheduleIntentRow",
     "SchoolClassRow",
     "SchoolClassShown",

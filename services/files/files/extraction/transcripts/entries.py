@@ -16,7 +16,7 @@ TERM = re.compile(
     r"(?: (?:semester|term|trimester|quarter|semestre|trimestre))?"
 )
 CODE = re.compile(r"[A-Z]{0,5}[-\s]?\d{2,6}[A-Z]?|[A-Z]{1,3}\d{1,4}|\d+\.")
-COURSE_CODE = re.compile(r"[A-Z]{2,5}-?\d{2,5}[A-Z]?")
+COURSE_CODE = re.compile(r"[A-Z]{2,5}-?\d{2,5}[A-Z]?|[A-Z]-?\d{3,5}|\d{3,6}")
 HEADER_NAMES = ("grade", "points", "final", "term", "credits", "other", "subject", "comment")
 MIN_LETTERS = 3
 MIN_CAPITALS = 2
@@ -98,10 +98,9 @@ def _overlap(one: Cell, other: Cell) -> bool:
 
 
 def _ends_entry(cell: Cell) -> bool:
-    """Tell whether what follows a cell belongs to that cell and to no subject: the header of a column, "Gender:"."""
-    folded = fold_label(cell.text)
-    head, colon, _ = cell.text.partition(":")
-    return is_header(folded) or (bool(colon) and _is_form_label(fold_label(head))) or cell.text.strip() in {":", "-"}
+    """Tell whether what follows a cell belongs to it and to no subject: the header of a column, "Gender:", "Group"."""
+    head, _, _ = cell.text.partition(":")
+    return is_header(fold_label(cell.text)) or _is_form_label(fold_label(head)) or cell.text.strip() in {":", "-"}
 
 
 def _is_form_label(folded: str) -> bool:
