@@ -25,7 +25,7 @@ from shared.service.service import Service
 # Every table that a test fills.
 EMPTY = """
 TRUNCATE notification, delivery, attempt, release, inbox_item, outbox, inbox, task_track, directory_seen,
-    digest_window, group_address, suppression CASCADE
+    digest_window, group_address, suppression, urgent_rate CASCADE
 """
 PERMITS = "DELETE FROM outbox WHERE exchange = '' AND routing_key LIKE 'notifier.work.%' RETURNING headers, data"
 EVENTS = "SELECT headers, data FROM outbox WHERE exchange <> '' ORDER BY position"
