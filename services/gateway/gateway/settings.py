@@ -36,6 +36,13 @@ class Settings(ServiceSettings, StorageSettings):
     sign_in_free_failures: int = Field(default=5, ge=1, description="wrong passwords before a name has to wait")
     sign_in_longest_wait: float = Field(default=300, gt=0, description="seconds")
 
+    fresh_minutes: float = Field(default=15, gt=0, description="how old a sign-in may be for what gives lasting access")
+    key_days: float = Field(default=365, gt=0, description="how long an API key is valid that names no end")
+
+    rate_refused: float = Field(default=20, ge=0, description="refused requests a second of one caller or address")
+    burst_refused: int = Field(default=2_000, ge=1)
+    rate_unknown_key: float = Field(default=5, ge=0, description="unknown API keys a second from one address")
+    burst_unknown_key: int = Field(default=100, ge=1)
     rate_caller: float = Field(default=200, ge=0, description="requests a second of one person or key; 0: no limit")
     burst_caller: int = Field(default=2_000, ge=1)
     rate_school: float = Field(default=1_000, ge=0, description="requests a second of one school's people and keys")

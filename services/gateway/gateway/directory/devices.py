@@ -42,6 +42,8 @@ UPDATE_TOKENS = """
 UPDATE device d SET person_id = r.person_id, fid = r.fid, platform = r.platform, registered_at = clock_timestamp()
 FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, token text, fid text, platform text) WHERE d.token = r.token
 """
+# Find erased people. Read after their rows were locked: an erasure that was in progress is over then.
+FIND_ERASED = "SELECT FROM person WHERE person_id = ANY(%(people)s) AND erased_at IS NOT NULL LIMIT 1"
 # Devices of one person at most: each is called for every notification.
 MOST = 20
 # Delete the oldest devices of people who have more than the limit.
@@ -96,6 +98,8 @@ async def register(tx: UnitOfWork, people: Sequence[UUID], devices: Sequence[dic
     await tx.execute(DELETE_OLDEST, {"people": list(people), "most": MOST})
     touched = sorted({*people, *(row["person_id"] for row in lost)})
     await publish.bump_people(tx, touched)
+    if await tx.row(FIND_ERASED, {"people": list(people)}) is not None:
+        raise Problem(404, "not_found", "A person was erased: no device can be stored for them.")
     await publish.emit_states(tx, people=touched)
     return len(last)
 

@@ -8,14 +8,20 @@ some of them twice, because a change may arrive before its row is committed.
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from gateway.live.sse_response import PING, Client, Interest, encoded
 from gateway.problems import Problem
+from gateway.security.caller import Caller
 from shared.events import Envelope, Event, InboxChanged, TaskChanged
+from shared.persistence.database_errors import is_unavailable
+
+log = structlog.get_logger()
 
 PING_SECONDS = 15
 REMEMBERED_SECONDS = 30.0
@@ -45,6 +51,10 @@ class Hub:
     share: Callable[[], int] = lambda: 1
     """The number of gateways that share both limits."""
     stopped: bool = False
+    ended: Callable[[Sequence[Caller]], Awaitable[list[Caller]]] | None = None
+    """Finds the callers whose access has ended."""
+    access_changed: bool = False
+    """Whether access may have ended here: then all clients are checked within a second, not only those of the turn."""
     _inboxes: dict[UUID, set[Client]] = field(default_factory=dict)
     _tasks: set[Client] = field(default_factory=set)
     _turns: list[set[Client]] = field(default_factory=lambda: [set() for _ in range(PING_SECONDS)])
@@ -158,11 +168,34 @@ class Hub:
                 await asyncio.sleep(1.0)
                 self.forget()
                 limit = time.monotonic() - self.longest
+                await self._check_access(turn)
                 for client in turn:
                     if client.born < limit:
                         client.end("token")
                     elif not client.chunks:
                         client.put(PING)
+
+    def look_again(self) -> None:
+        """Check the access of all clients within a second, not only at their turn."""
+        self.access_changed = True
+
+    async def _check_access(self, turn: set[Client]) -> None:
+        """End the streams of those whose session, role or key has ended."""
+        looked, self.access_changed = self._turns if self.access_changed else [turn], False
+        clients = [client for each in looked for client in each if client.watcher.caller is not None]
+        if self.ended is None or not clients:
+            return
+        try:
+            ended = set(await self.ended([client.watcher.caller for client in clients if client.watcher.caller]))
+        except Exception as problem:
+            if not is_unavailable(problem):
+                raise
+            log.warning("live.access_not_checked", error=type(problem).__name__)
+            self.access_changed = True
+            return
+        for client in clients:
+            if client.watcher.caller in ended:
+                client.end("token")
 
 
 def task(event: TaskChanged) -> dict[str, Any]:

@@ -47,7 +47,7 @@ Live = Annotated[Hub, Depends(Provided(Hub))]
 
 def watcher_of(caller: Caller) -> Watcher:
     """Return the holder of the streams of a caller, in each of their roles."""
-    return Watcher(str(caller.key or caller.person or caller.name), caller.school, caller.until)
+    return Watcher(str(caller.key or caller.person or caller.name), caller.school, caller.until, caller)
 
 
 @router.get(

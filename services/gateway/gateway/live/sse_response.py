@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.problems import Problem
+from gateway.security.caller import Caller
 
 log = structlog.get_logger()
 
@@ -62,6 +63,7 @@ class Watcher:
     name: str
     school: UUID | None = None
     until: float = math.inf
+    caller: Caller | None = None
 
     @property
     def seconds(self) -> float | None:
