@@ -14,7 +14,8 @@ from shared.errors import SchoolConnectError
 from shared.events.values import Role
 
 ISSUER = "schoolconnect"
-Use = Literal["access", "internal"]
+Use = Literal["access", "internal", "device"]
+"""`device`: shows that a person signed in on a device before; it opens nothing."""
 LEEWAY = dt.timedelta(seconds=5)
 MOST_VERIFIED = 10_000
 
