@@ -6,29 +6,47 @@ from hashlib import sha256
 
 import httpx
 import pytest
+from gateway.http.front import Front
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SPELLINGS = [
-    "/v1/sessions%0A",
-    "/v1/sessions%00",
-    "/v1/sessions%0d%0a",
+    "/v1/sessions\n",
+    "/v1/sessions\0",
+    "/v1/sessions\r\n",
     "//v1/sessions",
     "/v1//sessions",
     "/v1/./sessions",
     "/v1/x/../sessions",
     "/v1/sessions/..",
-    "/v1%5Csessions",
-    "/v1/sessions%ff",
+    "/v1\\sessions",
+    "/v1/sessions\ufffd",
 ]
 
 
 @pytest.mark.parametrize("path", SPELLINGS)
-async def test_a_path_in_another_spelling_is_refused_before_it_is_routed(gateway, path):
+async def test_a_path_in_another_spelling_is_refused_before_it_is_routed(path):
+    routed, sent = [], []
+
+    async def app(scope, receive, send):
+        routed.append(scope["path"])
+
+    async def send(message):
+        sent.append(message)
+
+    await Front(app)({"type": "http", "path": path, "headers": []}, None, send)
+    assert routed == []
+    assert sent[0]["status"] == 400
+    await Front(app)({"type": "http", "path": "/v1/notifications:preview", "headers": []}, None, send)
+    assert routed == ["/v1/notifications:preview"]
+
+
+@pytest.mark.parametrize("path", ["/v1/sessions%0A", "/v1/sessions%00"])
+async def test_an_end_of_line_in_a_path_evades_no_limit_and_writes_nothing(gateway, path):
     url = httpx.URL("http://gateway").copy_with(raw_path=path.encode())
     answer = await gateway.client.post(url, json={"name": "ada", "password": "wrong"})
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
-    assert await gateway.rows("SELECT FROM audit WHERE action LIKE '%%/v1/sessions%%'", {}) == []
+    assert await gateway.rows("SELECT FROM audit") == []
 
 
 async def test_every_answer_has_headers_for_browsers(gateway):
