@@ -19,9 +19,9 @@ CREDITS: Final = ("2.0", "3.0", "4.0")
 SEVERITIES: Final = ("low", "medium", "high")
 
 
-def draw(kind: Kind, dice: Random) -> dict[str, Any]:
-    """Return the facts of one document, as the maker of documents takes them."""
-    place = dice.choice(POOLS["places"])
+def draw(kind: Kind, dice: Random, language: str | None = None) -> dict[str, Any]:
+    """Return the facts of one document, as the maker of documents takes them; in one language, or in any."""
+    place = dice.choice([place for place in POOLS["places"] if language in {None, place["language"]}])
     language = place["language"]
     family = dice.choice(POOLS["families"][language])
     facts = {key: place[key] for key in ("language", "country", "currency")} | {

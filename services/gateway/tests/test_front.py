@@ -6,6 +6,7 @@ from hashlib import sha256
 
 import httpx
 import pytest
+
 from gateway.http.front import Front
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -88,6 +88,14 @@ async def follow_calendars(transactions: UnitOfWorkFactory) -> None:
                 return
 
 
+async def follow_zones(transactions: UnitOfWorkFactory) -> None:
+    """Recompute the next runs of schedules whose school has moved to another timezone."""
+    while True:
+        async with transactions.begin() as tx:
+            if not await store.follow_zone(tx):
+                return
+
+
 async def forget(transactions: UnitOfWorkFactory, days: int) -> None:
     """Delete schedules that ended more than `days` days ago."""
     async with transactions.begin() as tx:

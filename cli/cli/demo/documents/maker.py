@@ -44,14 +44,18 @@ def make_document(kind: Kind, facts: dict[str, Any], layout: str) -> bytes:
     """
     if layout not in LAYOUTS[kind]:
         raise ValueError(f"{layout} is no layout of a {kind}; there are {', '.join(LAYOUTS[kind])}")
-    data = json.dumps(printed(facts), ensure_ascii=False)
+    return compile_layout(FOLDER / f"{layout}.typ", printed(facts))
+
+
+def compile_layout(layout: Path, texts: dict[str, Any]) -> bytes:
+    """Return the PDF of a layout, whose folder holds all that it imports; it finds the texts as JSON in `data`."""
     made = typst.compile(
-        FOLDER / f"{layout}.typ",
-        root=FOLDER,
+        layout,
+        root=layout.parent,
         font_paths=[_fonts()],
         ignore_system_fonts=True,
         format="pdf",
-        sys_inputs={"data": data},
+        sys_inputs={"data": json.dumps(texts, ensure_ascii=False)},
         timestamp=MADE_ON,
     )
     assert isinstance(made, bytes)

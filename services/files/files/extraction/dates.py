@@ -20,7 +20,6 @@ LANGUAGES = ["en", "es", "de", "fr", "it", "nl", "pt", "ms", "id", "pl", "sv", "
 """The languages of month names. More languages make each look-up slower and more tolerant of what is no date."""
 FIRST_YEAR, LAST_YEAR = 1900, 2099
 MONTHS = 12
-TEN = 10
 SHORT = 2
 PIVOT = 70
 """Two-digit years from here on are of the last century."""
@@ -120,7 +119,7 @@ def _numeric(text: str, order: Order | None) -> Iterator[FoundDate]:
         date = chosen or day_first or month_first
         if date is None:
             continue
-        split = SPLIT_DAY.search(text[: match.start()]) is not None and first < TEN
+        split = match["a"] is not None and len(match["a"]) == 1 and SPLIT_DAY.search(text[: match.start()]) is not None
         open_order = order is None and day_first is not None and month_first is not None and day_first != month_first
         yield FoundDate(date, ambiguous=open_order or split, start=match.start(), end=match.end())
 

@@ -80,3 +80,8 @@ def test_a_doubtful_or_ambiguous_date_needs_a_review():
     assert "ambiguous_date" in reasons("03/04/2026", uploaded_on=uploaded)
     assert "doubtful_date" in reasons("03/04/2019", uploaded_on=uploaded, country="US")
     assert "missing_date" in reasons("2026-13-05", uploaded_on=uploaded, country="US")
+
+
+@pytest.mark.parametrize(("text", "ambiguous"), [("Date: 2 5/12/2018", True), ("Guests: 2 05/12/2018", False)])
+def test_a_digit_in_front_of_a_day_may_be_its_first(text, ambiguous):
+    assert [date.ambiguous for date in find_dates(text, "DMY")] == [ambiguous]

@@ -5,6 +5,7 @@ from typing import Any
 
 REASONS = {
     "inactive": "the person's account is not active",
+    "school_inactive": "the school was not active when it was to be sent",
     "opted_out": "the person does not want notifications of this kind on this channel",
     "unsubscribed": "the person has unsubscribed from mails of this kind",
     "no_address": "the person has no address for this channel",

@@ -18,6 +18,8 @@ from shared.events.notifications import SEND_TASK
 from shared.jobs.task_status import track
 from shared.transactions.unit_of_work import UnitOfWork
 
+SCHOOL_NOT_ACTIVE = "it was not sent: the school is not active"
+
 
 async def register(tx: UnitOfWork, event: NotificationIntent) -> bool:
     """Keep an intent; a repeat changes nothing. False for one that was cancelled before it arrived."""
@@ -53,6 +55,10 @@ async def plan_if_ready(tx: UnitOfWork, notification_id: UUID) -> bool:
     if not await corrections.can_plan(tx, notification):
         await tx.execute(sql.RETURN_TO_WAITING, {"notification_id": notification_id})
         return False
+    school = await tx.row(sql.SELECT_ACTIVE, {"school_id": notification["school_id"]})
+    if school is not None and not school["active"]:
+        await _refuse(tx, notification, SCHOOL_NOT_ACTIVE)
+        return True
     counts = await tx.rows(sql.INSERT_DELIVERIES, audience.values_of(notification) | plan_values(notification))
     problem = await renderer.render_notification(tx, notification)
     if problem is not None:
@@ -103,7 +109,7 @@ def planned_event(row: Mapping[str, Any], suppressed: int) -> NotificationPlanne
 
 
 async def _refuse(tx: UnitOfWork, notification: Mapping[str, Any], problem: str) -> None:
-    """Fail a notification whose text cannot be rendered; its task says why."""
+    """Fail a notification that has been claimed for planning; its task says why."""
     ids = {"notification_id": notification["notification_id"], "error": problem}
     await tx.execute(sql.REFUSE_NOTIFICATION, ids)
     await _fail_task(tx, notification, problem)
