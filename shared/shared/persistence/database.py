@@ -5,6 +5,7 @@ row-level security is forced, and a request without a school raises an error ins
 """
 
 import secrets
+import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -114,6 +115,17 @@ def bind_literals(connection: Connection, query: str, values: dict[str, Any] | N
     return sql.SQL(cursor.mogrify(query, values))
 
 
+async def check_alive(connection: Connection) -> None:
+    """Raise OperationalError for a connection that the server has closed, as after a restart.
+
+    An idle connection has nothing to read; only one that has is asked, so a healthy one costs no round trip.
+    """
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
+    if waiting.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
+
+
 def _pool(info: str, size: int, name: str, patience: float) -> Pool:
     return AsyncConnectionPool(
         info,
@@ -123,6 +135,7 @@ def _pool(info: str, size: int, name: str, patience: float) -> Pool:
         open=False,
         name=name,
         timeout=patience,
+        check=check_alive,
         reconnect_timeout=5,
         kwargs={"autocommit": True, "row_factory": dict_row},
     )
