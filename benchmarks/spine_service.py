@@ -73,10 +73,14 @@ def message(event: Event) -> Message:
     return Message(event.topic, dict(Envelope.of(event, SERVICE).headers()), event.model_dump_json().encode())
 
 
+async def remember(event: NotificationCompleted, tx: UnitOfWork) -> None:
+    """A handler that writes a row and emits nothing."""
+    tx.write(KEEP, {"notification_id": event.notification_id, "school_id": event.school_id, "task_id": event.task_id})
+
+
 async def react(event: NotificationCompleted, tx: UnitOfWork) -> None:
     """The usual handler: a row and an event."""
-    values = {"notification_id": event.notification_id, "school_id": event.school_id, "task_id": event.task_id}
-    tx.write(KEEP, values)
+    await remember(event, tx)
     tx.emit(fact(event.task_id, event.school_id))
 
 

@@ -18,7 +18,7 @@ from prometheus_client import Counter
 from benchmarks import baseline_aio_pika
 from benchmarks.baseline_aio_pika import Pace, Stopwatch
 from benchmarks.harness import Lab, Report
-from benchmarks.spine_service import Ground, fact, message, project, react, ready, request, until
+from benchmarks.spine_service import Ground, fact, message, project, react, ready, remember, request, until
 from shared.events import NotificationCompleted, TaskChanged
 from shared.events.event import Event
 from shared.messaging.topology import reaction_queue, stream_of
@@ -31,6 +31,7 @@ REQUESTS_AT_ONCE = 16
 PER_SECOND = 50
 
 Measure = Callable[[], Awaitable[Pace]]
+Handler = Callable[[NotificationCompleted, UnitOfWork], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,9 @@ async def run(lab: Lab, report: Report) -> None:
         )
         await _compare(lab, report, "relay", lambda: _relay(ground, count), publish)
         await _compare(lab, report, "projection", lambda: _projection(ground, count), read)
-        await _compare(lab, report, "reaction", lambda: _react(ground, count), consume, bare)
+        await _compare(lab, report, "reaction", lambda: _react(ground, count, react), consume, bare)
+        # Bare FastStream publishes nothing, and the relay of a reaction's event runs in the same process.
+        await _compare(lab, report, "reaction without an event", lambda: _react(ground, count, remember), bare)
     with lab.backing(["notifier"]) as backing, lab.backing(["notifier"]) as other:
         chain, beside = Chain(Ground(backing)), Ground(other)
         await beside.prepare()
@@ -146,11 +149,11 @@ async def _raw_consume(ground: Ground, count: int, consume: Callable[[str, str, 
     return await consume(ground.url, QUEUE, count)
 
 
-async def _react(ground: Ground, count: int) -> Pace:
+async def _react(ground: Ground, count: int, handler: Handler) -> Pace:
     """Measure a reaction to a full queue, from the first commit to the last."""
     await baseline_aio_pika.publish(ground.url, _requests(count))
     service = ground.service()
-    service.on(NotificationCompleted, react)
+    service.on(NotificationCompleted, handler)
     async with ground.running(service):
         return await _pace(lambda: _value(service.metrics.handled.labels(QUEUE, "done")), count)
 

@@ -74,6 +74,17 @@ def is_full(problem: BaseException | None) -> bool:
     return isinstance(problem, OSError) and problem.errno in NO_SPACE
 
 
+NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS)
+"""What the operating system says when a process, or the machine, has no descriptor for another file or socket."""
+
+
+def is_out_of_descriptors(problem: BaseException | None) -> bool:
+    """Whether an error means that no file or socket can be opened now: others must be closed first."""
+    if isinstance(problem, BaseExceptionGroup):
+        return all(is_out_of_descriptors(each) for each in problem.exceptions)
+    return isinstance(problem, OSError) and problem.errno in NO_DESCRIPTORS
+
+
 class BlobMissing(SchoolConnectError):
     """There is no blob under this key: it was never stored, or it was deleted."""
 

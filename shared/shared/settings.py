@@ -1,9 +1,10 @@
 """Settings of a service, read from the environment once, when the process starts."""
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import Refused
@@ -44,8 +45,37 @@ class ServiceSettings(BaseSettings):
     drain: float = 20.0
     reconcile: float = 60.0
 
+    connections: int = Field(
+        default=10_000, ge=16, description="HTTP connections at once; fewer if descriptors are few"
+    )
+    connections_per_address: int = Field(default=2_000, ge=1)
+    header_seconds: float = Field(default=10, gt=0, description="in which the head of a request must be complete")
+    body_seconds: float = Field(default=20, gt=0, description="in which `body_rate` bytes a second must come of a body")
+    body_rate: int = Field(default=256, ge=0)
+    forwarded_allow_ips: str = Field(
+        default="", description="addresses or networks of reverse proxies, whose X-Forwarded-For is believed"
+    )
+
     vault_key_file: Path
     verify_key_file: Path
+
+    @property
+    def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks of the reverse proxies."""
+        return tuple(ip_network(each.strip()) for each in self.forwarded_allow_ips.split(",") if each.strip())
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def only_networks(cls, given: str) -> str:
+        """Refuse names and `*`, which would believe every client."""
+        for each in given.split(","):
+            if each.strip():
+                try:
+                    ip_network(each.strip())
+                except ValueError as problem:
+                    msg = f"FORWARDED_ALLOW_IPS: {problem}; list addresses or networks, such as 10.0.0.0/24"
+                    raise ValueError(msg) from problem
+        return given
 
 
 class StorageSettings(BaseSettings):

@@ -4,10 +4,11 @@ import logging
 import sys
 from collections.abc import MutableMapping
 from contextvars import ContextVar
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from structlog.typing import Processor
 
 from shared.error_report import trace
@@ -72,10 +73,34 @@ def configure_logs(service: str, level: str, form: Literal["json", "console"]) -
     structlog.contextvars.bind_contextvars(service=service)
 
 
+def installed_version(service: str) -> str:
+    """Return the version of a service's package, or `unknown`."""
+    try:
+        return version(f"schoolconnect-{service}")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def export_process(registry: CollectorRegistry, service: str) -> None:
+    """Export the version of a service, and its process's processor time, memory and open files."""
+    ProcessCollector(registry=registry)
+    Gauge(
+        "schoolconnect_build_info",
+        "1, with the service and its version as labels",
+        ["service", "version"],
+        registry=registry,
+    ).labels(service, installed_version(service)).set(1)
+
+
 class Metrics:
-    """The metrics of one service. Labels have few values, never personal data. FastStream adds its own metrics."""
+    """The metrics of one service. Labels have few values, never personal data. FastStream adds its own metrics.
+
+    Known label values are exported as 0 from the start: Prometheus does not see the increase of a series whose first
+    value is 1.
+    """
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.handled = Counter(
             "schoolconnect_messages_handled_total",
@@ -85,10 +110,17 @@ class Metrics:
         )
         self.seconds = Histogram(
             "schoolconnect_handler_seconds",
-            "Seconds from the receipt of a message to its acknowledgement",
+            "Seconds that a handler ran, without waits for its batch, the database's return or other messages",
             ["queue"],
             registry=self.registry,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60),
+        )
+        self.age = Histogram(
+            "schoolconnect_message_age_seconds",
+            "Seconds from an event's time to the receipt of its message, at the first attempt",
+            ["queue"],
+            registry=self.registry,
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 1800),
         )
         self.paused = Gauge(
             "schoolconnect_consumers_paused", "1 while all consumers are paused because the database is unavailable",
@@ -125,5 +157,22 @@ class Metrics:
             "schoolconnect_invariant_violations",
             "Rows that violate an invariant; must be 0",
             ["invariant"],
+            registry=self.registry,
+        )
+        self.counted_at = Gauge(
+            "schoolconnect_invariants_counted_timestamp_seconds",
+            "When the violations and the outbox were counted; they are not current while the database is away",
+            registry=self.registry,
+        )
+        self.sweeps_failed = Counter(
+            "schoolconnect_sweeps_failed_total",
+            "Runs of a periodic task that ended with an error",
+            ["sweep"],
+            registry=self.registry,
+        )
+        self.swept_at = Gauge(
+            "schoolconnect_sweep_last_success_timestamp_seconds",
+            "When a periodic task of this replica succeeded last; its start if it has not",
+            ["sweep"],
             registry=self.registry,
         )

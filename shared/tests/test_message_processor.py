@@ -79,7 +79,7 @@ class Desk:
 
     def outcomes(self):
         samples = self.metrics.handled.collect()[0].samples
-        return {sample.labels["outcome"]: sample.value for sample in samples if sample.name.endswith("_total")}
+        return {s.labels["outcome"]: s.value for s in samples if s.name.endswith("_total") and s.value}
 
 
 def message(**headers):

@@ -6,12 +6,14 @@ from files import handlers, invariants, work
 from files.cleanup import purge
 from files.directory import projection
 from files.permits import LANE, TaskPermit
+from files.processing import job as processing
 from files.processing.reader import Reader
 from files.reading.limits import ReadLimits
 from files.reading.sandbox import read_file
 from files.review import routes
 from files.settings import Settings
 from shared.events import DIRECTORY, FilesCleanupDue, FileUploaded, TaskCancelRequested
+from shared.service.failed_tasks import fail_task
 from shared.service.service import Service
 from shared.storage.locations import open_store
 
@@ -32,6 +34,7 @@ def build(settings: Settings, reader: Reader | None = None) -> Service:
     service.project("remember_directory", DIRECTORY, projection.remember_directory)
     service.rebuilds("remember_directory", projection.TABLES)
     service.on(FileUploaded, handlers.register)
+    service.on_final_failure(FileUploaded, fail_task(processing.KIND, "the file could not be read"))
     service.on(TaskCancelRequested, handlers.cancel)
     service.on(FilesCleanupDue, purge.start)
     service.work(TaskPermit, work.perform, (LANE,), store, reader or limited_reader(), settings)

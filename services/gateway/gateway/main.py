@@ -11,6 +11,7 @@ from gateway.accounts import session_routes as sign_in
 from gateway.accounts.api_keys import Keys
 from gateway.accounts.dependencies import SignInTools
 from gateway.accounts.firebase import Firebase
+from gateway.accounts.standing import Standing
 from gateway.directory import (
     calendar_routes,
     class_routes,
@@ -45,17 +46,20 @@ from gateway.notifications import (
     template_routes,
     unsubscribe_routes,
 )
+from gateway.operations import bulk_retry, dead_letters, failure_routes, task_cancel
 from gateway.permits import IMPORT_LANE, ImportPermit
 from gateway.records import announcements, report_announcements, routes
 from gateway.reports import routes as report_routes
 from gateway.roster_import import job
 from gateway.roster_import import routes as import_routes
+from gateway.roster_import.endings import Bound
 from gateway.schedules import routes as schedules
+from gateway.security import audit
 from gateway.security.admission import Admission
 from gateway.security.rate_limits import Rate, RateLimiter
 from gateway.sends.batch_accept import BatchAcceptor
 from gateway.settings import Settings
-from gateway.tasks import dead_letters, failure_routes, projection, retention, task_routes
+from gateway.tasks import projection, retention, task_routes
 from shared.events import (
     AbsenceRecorded,
     BehaviorRecorded,
@@ -86,6 +90,7 @@ FORGET_SECONDS = 300.0
 LAPSE_SECONDS = 30.0
 UNFINISHED_SECONDS = 3_600.0
 ORPHAN_SECONDS = 15.0
+WAVE_SECONDS = 1.0
 
 
 def limiter_of(settings: Settings) -> RateLimiter:
@@ -95,6 +100,8 @@ def limiter_of(settings: Settings) -> RateLimiter:
             "caller": Rate(settings.rate_caller, settings.burst_caller),
             "school": Rate(settings.rate_school, settings.burst_school),
             "address": Rate(settings.rate_address, settings.burst_address),
+            "refused": Rate(settings.rate_refused, settings.burst_refused),
+            "unknown key": Rate(settings.rate_unknown_key, settings.burst_unknown_key),
             "link": Rate(settings.rate_link, settings.burst_link),
         }
     )
@@ -148,7 +155,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.drain_old_queue(
         topology.projection_retry_queue("gateway", "remember_runs"), NotificationDue, projection.record_scheduled_run
     )
-    service.on(TaskCancelRequested, job.cancel)
+    service.on(TaskCancelRequested, task_cancel.cancel)
     service.on(DeviceInvalidated, devices.forget)
     service.on(TasksExpiryDue, retention.expire_results)
     service.on(AbsenceRecorded, announcements.announce)
@@ -159,8 +166,10 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.on(FileConfirmed, recording.record_confirmed)
     service.on(FileDeleted, recording.mark_deleted)
     service.on(FileRestored, recording.mark_restored)
-    service.work(ImportPermit, job.run, [IMPORT_LANE])
+    bound = Bound(settings.import_ending_share, settings.import_ending_least)
+    service.work(ImportPermit, job.run, [IMPORT_LANE], bound=bound)
     service.sweep(RESUME_SECONDS, job.resume_imports)
+    service.sweep(WAVE_SECONDS, bulk_retry.advance_retries)
     service.sweep(RESUME_SECONDS, publish_bulk.emit_remaining)
     service.sweep(FORGET_SECONDS, projection.forget_workers)
     service.sweep(LAPSE_SECONDS, classes.end_lapsed)
@@ -169,6 +178,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.sweep(FORGET_SECONDS, accounts.forget_invitations)
     service.sweep(FORGET_SECONDS, passwords.forget_failures)
     service.sweep(FORGET_SECONDS, sessions.forget_sessions)
+    service.sweep(UNFINISHED_SECONDS, audit.forget_counts)
     service.sweep(ORPHAN_SECONDS, orphans.remove_orphans, store)
     service.sweep(FORGET_SECONDS, orphans.forget_purged)
     service.sweep(UNFINISHED_SECONDS, orphans.remove_unfinished, store)
@@ -197,15 +207,24 @@ def build_api(settings: Settings) -> Service:
         signing_key,
     )
     service.on_close(owners.close)
-    hub = Hub(longest=60 * settings.access_minutes)
+    keys = Keys(rows)
+    standing = Standing(rows, keys)
+    hub = Hub(
+        60 * settings.access_minutes,
+        settings.streams_person,
+        settings.streams_school,
+        lambda: limiter.gateways,
+        ended=standing.ended,
+    )
+    standing.on_change(hub.look_again)
     service.on_broadcast((TaskChanged, InboxChanged), hub.heard, hub.interrupted)
     service.background(hub.run)
     service.on_stop(hub.stop)
-    keys, tools = Keys(rows), _sign_in_tools(rows, settings, signing_key)
+    tools = _sign_in_tools(rows, settings, signing_key)
     service.on_close(tools.firebase.close)
     fixed_paths = frozenset(path for _, path in ACCESS if "{" not in path)
     service.provide(
-        Admission(rows, service.components.verifier, keys.caller, limiter, fixed_paths),
+        Admission(rows, service.components.verifier, keys, standing, limiter, fixed_paths),
         BodyLimit(settings.body_limit_bytes),
         FileBodyLimit(settings.file_limit_bytes),
         Intake(rows, store, lease=settings.upload_lease, space=settings.school_space_bytes),

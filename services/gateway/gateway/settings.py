@@ -21,6 +21,10 @@ class Settings(ServiceSettings, StorageSettings):
     reports_url: str = "http://127.0.0.1:8003"
     scheduler_url: str = "http://127.0.0.1:8004"
     import_limit_bytes: int = 100_000_000
+    import_ending_share: float = Field(
+        default=0.1, ge=0, le=1, description="share of a school's people that an import may end without a confirmation"
+    )
+    import_ending_least: int = Field(default=20, ge=0, description="so many may end in any case")
     body_limit_bytes: int = 1_000_000
     file_limit_bytes: int = Field(default=600_000_000, ge=1, description="bytes of one uploaded file")
     school_space_bytes: int = Field(default=50_000_000_000, ge=1, description="bytes of all files of one school")
@@ -32,6 +36,13 @@ class Settings(ServiceSettings, StorageSettings):
     sign_in_free_failures: int = Field(default=5, ge=1, description="wrong passwords before a name has to wait")
     sign_in_longest_wait: float = Field(default=300, gt=0, description="seconds")
 
+    fresh_minutes: float = Field(default=15, gt=0, description="how old a sign-in may be for what gives lasting access")
+    key_days: float = Field(default=365, gt=0, description="how long an API key is valid that names no end")
+
+    rate_refused: float = Field(default=20, ge=0, description="refused requests a second of one caller or address")
+    burst_refused: int = Field(default=2_000, ge=1)
+    rate_unknown_key: float = Field(default=5, ge=0, description="unknown API keys a second from one address")
+    burst_unknown_key: int = Field(default=100, ge=1)
     rate_caller: float = Field(default=200, ge=0, description="requests a second of one person or key; 0: no limit")
     burst_caller: int = Field(default=2_000, ge=1)
     rate_school: float = Field(default=1_000, ge=0, description="requests a second of one school's people and keys")
@@ -41,6 +52,9 @@ class Settings(ServiceSettings, StorageSettings):
     rate_link: float = Field(default=50, ge=0, description="downloads by link a second from one address")
     burst_link: int = Field(default=1_000, ge=1)
     download_minutes: float = Field(default=5, gt=0, description="how long a link to a download can be used")
+
+    streams_person: int = Field(default=20, ge=1, description="live streams of one person or key at once")
+    streams_school: int = Field(default=5_000, ge=1, description="live streams of one school's people at once")
 
     firebase_project: str = Field(default="", description="the project whose ID tokens are accepted; empty: none")
     firebase_certificates_url: str = (

@@ -162,7 +162,7 @@ async def gateway(backing, live):
     return live
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def serve():
     """Runs another application: `async with serve(backing, **settings) as gateway`."""
     return serving
@@ -217,9 +217,12 @@ def person():
 
 @pytest.fixture(scope="session")
 def roster():
-    """Packs schools, rows of users.csv and rows of other files as a OneRoster zip; a file without rows is absent."""
+    """Packs schools, rows of users.csv and rows of other files as a OneRoster zip; a file that is not given is absent.
 
-    def make(schools, people, *, version="1.1", mode="bulk", **more):
+    users.csv is `without` some columns and has others `also`.
+    """
+
+    def make(schools, people, *, version="1.1", mode="bulk", without=(), also=(), **more):
         orgs = [{"sourcedId": name, "name": name.title(), "type": "school"} for name in schools]
         files = {"orgs": orgs, "users": people} | more
         if mode == "delta":
@@ -232,6 +235,8 @@ def roster():
             for name, rows in files.items():
                 text = io.StringIO()
                 columns = (COMMON + COLUMNS[name]).split(",")
+                if name == "users":
+                    columns = [*(each for each in columns if each not in without), *also]
                 default = {"dateLastModified": "2026-09-01T10:00:00Z"} if mode == "delta" else {}
                 writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
                 writer.writeheader()

@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from gateway.accounts import sessions
 from gateway.accounts.api_keys import digest
+from gateway.security.audit import STORED
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -85,6 +86,16 @@ async def test_sign_ins_are_kept_whether_they_succeed_or_not_and_no_name_is(gate
     (act,) = found.json()["items"]
     assert (act["status"], act["code"], act["subject"]) == (401, "unauthenticated", {"by": "password"})
     assert CANARY not in found.text
+
+
+async def test_refused_attempts_are_counted_and_not_stored_one_by_one(gateway, school):
+    guardian = await gateway.add_person(school)
+    for _ in range(12):
+        answer = await gateway.ask("DELETE", f"/v1/keys/{uuid4()}", "guardian", school, guardian)
+        assert answer.status_code == 403
+    assert len(await acts(gateway, school, person=str(guardian))) == STORED
+    query = "SELECT attempts FROM refused_attempt WHERE actor = %s"
+    assert await gateway.one(query, (f"person {guardian}",)) == 12
 
 
 async def test_a_refresh_token_in_two_hands_is_kept(gateway, school):

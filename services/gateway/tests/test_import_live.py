@@ -43,7 +43,7 @@ async def test_a_roster_is_imported_and_a_repeat_changes_nothing(live, roster, p
         {"done": 60, "total": 60},
     )
     counts = {"schools": 1, "calendars": 0, "classes": 0, "people": 40, "students": 20, "enrolments": 0}
-    counts |= {"ended": 0, "unchanged": 0, "rejected": 0}
+    counts |= {"ended": 0, "unchanged": 0, "rejected": 0, "values_named": 0}
     assert task["result"] == counts
     directory, rows = await live.rows(DIRECTORY), await live.rows(PEOPLE)
     # when
@@ -59,7 +59,8 @@ async def test_rejected_rows_are_listed_by_file_line_column_and_reason(live, ros
     # when
     task = await imported(live, roster(["south"], people))
     # then
-    assert (task["result"]["people"], task["result"]["rejected"]) == (2, 3)
+    counted = {name: task["result"][name] for name in ("people", "rejected", "values_named")}
+    assert counted == {"people": 3, "rejected": 2, "values_named": 1}
     path = f"/v1/imports/{task['id']}/rejected"
     page = (await live.ask("GET", path)).json()
     assert page["next"] is None

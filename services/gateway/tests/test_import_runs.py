@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gateway.roster_import import job
+from gateway.roster_import.endings import Bound
 from shared.errors import LeaseLost
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -99,8 +100,8 @@ class Watched:
             yield tx
 
 
-# The claim, what is known, the schools; then nine chunks of people from the fourth on, and five of students.
-@pytest.mark.parametrize("nth", [4, 8, 12, 15, 19])
+# Claim, upload, what is known, who would end, schools; then nine chunks of people and five of students.
+@pytest.mark.parametrize("nth", [6, 10, 14, 17, 21])
 async def test_promise_01_an_import_that_dies_between_chunks_is_finished_by_the_next_worker(gateway, families, nth):
     # given
     died, calm = f"died-{nth}", f"calm-{nth}"
@@ -134,7 +135,7 @@ async def test_an_import_that_is_in_other_hands_stops_and_writes_nothing_more(ga
 
     # when
     with pytest.raises(LeaseLost):
-        await gateway.run_import(task, Watched(gateway.service.transactions, 6, robbed), chunk=7)
+        await gateway.run_import(task, Watched(gateway.service.transactions, 8, robbed), chunk=7)
     # then
     assert await gateway.rows(FACTS, ("stolen",)) == [{"people": 14, "different": 14}]
     assert await gateway.one(TRACK, (task,)) == "running"
@@ -154,7 +155,7 @@ async def test_a_worker_that_stops_gives_its_import_to_the_next_at_once(gateway,
 
     for _ in range(5):
         with pytest.raises(asyncio.CancelledError):
-            await gateway.run_import(task, Watched(gateway.service.transactions, 8, stop), chunk=7)
+            await gateway.run_import(task, Watched(gateway.service.transactions, 10, stop), chunk=7)
     # when
     await gateway.run_import(task, chunk=7)
     # then: no attempt was counted
@@ -240,7 +241,7 @@ async def test_imports_of_new_people_of_one_school_never_wait_in_a_circle(gatewa
     for turn in range(5):
         uploads = [roster(["twins"], [person(f"{turn}-{n}-{u}", "twins") for n in range(40)]) for u in range(3)]
         tasks = [await gateway.open_import(content) for content in uploads]
-        await asyncio.gather(*map(gateway.run_import, tasks))
+        await asyncio.gather(*(gateway.run_import(task, bound=Bound(share=1)) for task in tasks))
         assert [await gateway.one(TRACK, (task,)) for task in tasks] == ["succeeded"] * 3
 
 

@@ -77,3 +77,20 @@ async def test_sign_ins_are_limited_by_address(backing, live, serve):
         body = {"refresh_token": "unknown"}
         answers = [await gateway.client.post("/v1/sessions/refresh", json=body) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [401, 401, 429]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_unknown_keys_and_refused_requests_are_limited(backing, live, serve):
+    school = await live.add_school()
+    limits = {"rate_unknown_key": 0.01, "burst_unknown_key": 3, "rate_refused": 0.01, "burst_refused": 5}
+    async with serve(backing, **limits) as gateway:
+        unknown = [
+            await gateway.client.get("/v1/people", headers={"Authorization": f"Bearer sck_{uuid4().hex}"})
+            for _ in range(5)
+        ]
+        assert [answer.status_code for answer in unknown] == [401, 401, 401, 429, 429]
+        person = uuid4()
+        refused = [await gateway.ask("GET", "/v1/people", "guardian", school, person) for _ in range(7)]
+        assert [answer.status_code for answer in refused] == [403] * 5 + [429] * 2
+        # what is allowed goes on
+        assert (await gateway.ask("GET", "/v1/me/devices", "guardian", school, person)).status_code == 200

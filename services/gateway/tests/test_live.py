@@ -12,17 +12,16 @@ from uuid import uuid4
 import httpx
 import pytest
 import pytest_asyncio
-import uvicorn
 from uuid_utils.compat import uuid7
 
 from gateway.live.hub import Hub
-from gateway.live.sse_response import MOST_CHUNKS, Client, Interest
+from gateway.live.sse_response import MOST_CHUNKS, Client, Interest, Watcher
 from gateway.main import app, build, build_api
 from gateway.settings import Settings
 from shared.events import Envelope, InboxChanged, TaskChanged
 from shared.http.provided import Provided
 from shared.http.tokens import Claims, sign
-from shared.service.server import Server
+from shared.service.server import Server, configured
 from shared.testing.fixtures import declare, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -39,14 +38,17 @@ class Door:
     key: bytes
 
     @asynccontextmanager
-    async def stream(self, path, role, school=None, person=None, since=None):
-        token = sign(self.key, Claims(role=role, school=school, person=person), dt.timedelta(minutes=5))
+    async def stream(self, path, role, school=None, person=None, since=None, *, seconds=300, status=200):
+        token = sign(self.key, Claims(role=role, school=school, person=person), dt.timedelta(seconds=seconds))
         headers = {"Authorization": f"Bearer {token}"} | ({"Last-Event-ID": str(since)} if since else {})
         async with (
             httpx.AsyncClient(base_url=self.url, timeout=20) as client,
             client.stream("GET", path, headers=headers) as answer,
         ):
-            assert answer.status_code == 200, await answer.aread()
+            assert answer.status_code == status, await answer.aread()
+            if status != 200:
+                yield json.loads(await answer.aread())
+                return
             assert answer.headers["content-type"].startswith("text/event-stream")
             yield events(answer)
 
@@ -94,7 +96,7 @@ async def serving(settings):
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         found.listen(256)
-        server = Server(uvicorn.Config(application, log_config=None, http="httptools"), application)
+        server = Server(configured(settings, application), application)
         running = asyncio.create_task(server.serve([found]))
         try:
             await eventually(service.runtime.not_ready, lambda reasons: reasons == [], within=30)
@@ -199,7 +201,7 @@ async def test_everybody_comes_back_after_the_broker_was_away(door):
 
 async def test_a_slow_client_is_told_to_come_back_and_costs_no_more_than_its_mailbox():
     hub, school = Hub(), uuid4()
-    client = Client(Interest("task", school))
+    client = Client(Interest("task", school), Watcher("x"))
     hub.join(client)
     for _ in range(MOST_CHUNKS * 3):
         fact = change(school)
@@ -217,7 +219,7 @@ async def test_a_client_that_goes_is_forgotten(door):
 
 async def test_a_stream_ends_with_the_time_of_its_token():
     hub = Hub(longest=-1.0)
-    client = Client(Interest("task", None))
+    client = Client(Interest("task", None), Watcher("x"))
     hub.join(client)
     running = asyncio.create_task(hub.run())
     try:
@@ -225,6 +227,36 @@ async def test_a_stream_ends_with_the_time_of_its_token():
         assert b'"token"' in client.take()
     finally:
         running.cancel()
+
+
+async def test_a_stream_ends_when_its_token_does_and_gets_nothing_after(door):
+    person = uuid4()
+    started = time.monotonic()
+    async with door.stream("/v1/me/inbox/events", "guardian", uuid4(), person, seconds=1) as stream:
+        seen = [event async for event in stream]
+        assert [(kind, data) for kind, data, _ in seen] == [("reconnect", {"reason": "token"})]
+        assert time.monotonic() - started < 4
+
+
+async def test_streams_of_a_person_and_of_a_school_are_limited(door):
+    school, person = uuid4(), uuid4()
+    door.hub.per_person, door.hub.per_school = 2, 3
+    path = "/v1/me/inbox/events"
+    try:
+        async with door.stream(path, "guardian", school, person), door.stream(path, "guardian", school, person):
+            async with door.stream(path, "guardian", school, person, status=429) as problem:
+                assert problem["code"] == "rate_limited"
+            async with (
+                door.stream(path, "guardian", school, uuid4()),
+                door.stream(path, "guardian", school, uuid4(), status=429),
+                door.stream(path, "guardian", uuid4(), uuid4()),
+            ):
+                assert door.hub.clients >= 4
+        await eventually(lambda: now(door.hub._open), lambda left: not left)
+        async with door.stream(path, "guardian", school, person):
+            pass
+    finally:
+        door.hub.per_person, door.hub.per_school = 20, 5_000
 
 
 async def test_streams_end_within_a_second_of_a_stop(settings):

@@ -8,10 +8,14 @@ from notifier.escalation import escalation
 from notifier.permits import PlanPermit
 from notifier.planning import cancellation, corrections, planner
 from notifier.sending import claims, quiet_hours, windows
+from shared.consumers.final_failure import FinalFailure
 from shared.events import DirectoryEvent, Envelope, Event, NotificationIntent, TaskCancelRequested
 from shared.events.notifications import SEND_TASK
 from shared.jobs.task_status import has_ended, track
+from shared.service.failed_tasks import fail_task
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
+
+NOT_PROCESSED = "it could not be processed, and nothing was sent"
 
 
 async def remember_directory(events: Sequence[Event], tx: UnitOfWork) -> None:
@@ -37,6 +41,17 @@ async def plan_waiting(permit: PlanPermit, cause: Envelope, transactions: UnitOf
         await corrections.lock_record_of(tx, permit.notification_id)
         if await planner.plan_if_ready(tx, permit.notification_id) and cause.task_id:
             await _apply_earlier_cancel(tx, cause.task_id)
+
+
+async def fail_intent(failure: FinalFailure, tx: UnitOfWork) -> None:
+    """End a notification whose message failed for good; if its content cannot be stored, at least its task."""
+    problem = f"{NOT_PROCESSED}: {failure.reason}"
+    if isinstance(failure.content, NotificationIntent):
+        await planner.fail_intent(tx, failure.content, problem)
+    elif isinstance(failure.content, PlanPermit):
+        await planner.fail_waiting(tx, failure.content.notification_id, problem)
+    else:
+        await fail_task(SEND_TASK, NOT_PROCESSED)(failure, tx)
 
 
 async def _apply_earlier_cancel(tx: UnitOfWork, task_id: UUID) -> None:

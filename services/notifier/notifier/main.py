@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from notifier import handlers, invariants
 from notifier.content import message_builder, template_routes
+from notifier.content.template_thread import TemplateThread
 from notifier.directory import projection
 from notifier.explain import routes as explain_routes
 from notifier.inbox import routes as inbox_routes
@@ -89,6 +90,8 @@ def build(settings: Settings, providers: Couriers) -> Service:
     service.on(NotificationDue, handlers.plan)
     service.on(TaskCancelRequested, handlers.cancel)
     service.work(PlanPermit, handlers.plan_waiting, (PLANNING_LANE,))
+    for message in (NotificationRequested, NotificationDue, PlanPermit):
+        service.on_final_failure(message, handlers.fail_intent)
     service.work(SendPermit, send_deliveries, SEND_LANES, providers.limiters, settings.claim)
     service.work(DigestPermit, send_digests, DIGEST_LANES, providers.limiters, settings.claim)
     service.sweep(TEND_SECONDS, handlers.tend, settings.directory_patience)
@@ -96,6 +99,9 @@ def build(settings: Settings, providers: Couriers) -> Service:
     service.sweep(ERASE_SECONDS, handlers.erase)
     for name, statement in invariants.INVARIANTS.items():
         service.check_invariant(name, statement)
+    templates = TemplateThread()
+    service.provide(templates)
+    service.on_close(templates.close)
     service.on_close(providers.close)
     providers.measure(service.metrics.registry)
     for router in ROUTERS:

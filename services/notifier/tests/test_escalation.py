@@ -231,3 +231,13 @@ async def test_a_correction_stops_a_case_and_reaches_all_who_were_asked(family, 
 def test_the_next_step_of_a_due_case(facts, move):
     steps = {"steps": ["mail", "next_guardian", "office"]}
     assert next_step({"over": False, "read": False, "late": False, "step": 0, "escalation": steps} | facts) == move
+
+
+async def test_trust_10_the_cases_of_a_school_that_is_not_active_take_no_further_step(family):
+    await family.notify()
+    before = len(await family.asked())
+    await family.client.set_school(active=False)
+    await family.wait()
+    assert len(await family.asked()) == before
+    states = await family.client.harness.rows("SELECT DISTINCT state FROM escalation")
+    assert states == [{"state": "stopped"}]

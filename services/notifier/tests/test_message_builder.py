@@ -145,7 +145,16 @@ def test_the_unsubscribe_url_must_be_public_https(url):
             "<a@x.org>",
             "a@x.org,b@x.org",
         ),
-        *("a.@x.org", "a@x..org", '"a"@x.org', "a\x00@x.org", "a\u2028@x.org", "a\u00a0b@x.org", "x" * 250 + "@x.org"),
+        *(
+            "a.@x.org",
+            "a@x..org",
+            '"a"@x.org',
+            "a\x00@x.org",
+            "a\u2028@x.org",
+            "a\u00a0b@x.org",
+            "=?utf-8?q?a?=@x.org",
+            "x" * 250 + "@x.org",
+        ),
     ],
 )
 async def test_an_address_that_needs_quoting_is_refused(address):

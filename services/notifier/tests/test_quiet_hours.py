@@ -180,3 +180,55 @@ async def test_a_failed_digest_is_retried_as_a_whole(open_harness):
     first, second = harness.mail.sent
     assert first.content == second.content
     assert [await harness.states(each) for each in notifications] == [{"mail": {"accepted": 1}}] * 2
+
+
+async def test_trust_10_a_held_item_of_a_school_that_is_not_active_is_not_sent(client):
+    await client.set_school(quiet=now_quiet(), timezone="UTC", active=True)
+    sent = await client.plan({"people": (await client.add_person(),)}, channels=("mail",))
+    assert set((await client.deliveries(sent)).values()) == {"quiet_hours"}
+    await client.set_school(quiet=None, timezone="UTC", active=False)
+    await client.harness.execute(MORNING)
+    await client.harness.run_permits()
+    assert client.harness.mail.sent == []
+    assert set((await client.deliveries(sent)).values()) == {"school_inactive"}
+    assert await client.state(sent) == "completed"
+
+
+async def test_trust_10_a_digest_of_a_school_that_is_not_active_is_not_sent(client):
+    await client.set_school(quiet=now_quiet(), timezone="UTC")
+    person = await client.add_person()
+    sends = [await client.plan({"people": (person,)}, channels=("mail",)) for _ in range(2)]
+    await client.set_school(quiet=None, timezone="UTC", active=False)
+    await client.harness.execute(MORNING)
+    await client.harness.run_permits()
+    assert client.harness.mail.sent == []
+    for sent in sends:
+        assert set((await client.deliveries(sent)).values()) == {"school_inactive"}
+
+
+async def test_trust_10_a_held_item_asks_for_its_schools_zone_when_it_is_due(client):
+    """Quiet hours are over in the zone that it was held in, and not in the zone that the school has by then."""
+    now = dt.datetime.now(dt.UTC)
+    quiet = QuietHours(starts=(now - HOUR).time(), ends=(now + HOUR).time())
+    await client.set_school(quiet=quiet, timezone="UTC")
+    sent = await client.plan({"people": (await client.add_person(),)}, channels=("mail",))
+    # given a school whose local time is 8 hours earlier; its quiet hours hold there, around this moment
+    there = QuietHours(starts=(now - 9 * HOUR).time(), ends=(now - 7 * HOUR).time())
+    await client.set_school(quiet=there, timezone="Etc/GMT+8")
+    await client.harness.execute(MORNING)
+    await client.harness.run_permits()
+    assert client.harness.mail.sent == []
+    rows = await client.harness.rows(
+        "SELECT state, held_zone, due_at > clock_timestamp() + interval '50 minutes' AS later FROM delivery "
+        "WHERE notification_id = %s",
+        (sent,),
+    )
+    assert rows == [{"state": "held", "held_zone": "Etc/GMT+8", "later": True}]
+
+
+async def test_trust_10_a_due_send_of_a_school_that_is_not_active_ends_with_the_reason(client):
+    person = await client.add_person()
+    await client.set_school(active=False)
+    sent = await client.plan({"people": (person,)}, channels=("mail", "inbox"))
+    assert await client.state(sent) == "failed"
+    assert (await client.harness.task(sent))["error"] == "it was not sent: the school is not active"

@@ -1,22 +1,25 @@
 """Templates: what is allowed in one, what it renders, and that its output is limited."""
 
+import re
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.content import builtin
+from notifier.content.template_check import find_problems
 from notifier.content.template_engine import (
     MAX_RENDERED,
     WITHOUT_ISOLATES,
     Texts,
     Unrenderable,
     direction,
-    find_problems,
     languages,
     render,
     required_variables,
 )
-from notifier.content.template_html import find_html_problems
+from notifier.content.template_html import TAGS, find_html_problems
 
 NAMES = sorted(builtin.VARIABLES)
 
@@ -200,3 +203,94 @@ def test_required_variables_are_found():
 def test_a_moment_outside_the_calendar_of_a_zone_is_refused(at, zone):
     with pytest.raises(Unrenderable, match="not a moment"):
         render(texts("{{ at | moment }}"), {"at": at}, "en", zone)
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("{{ x | default(*x) }}", "does not take these arguments"),
+        ("{{ x | default(**x) }}", "does not take these arguments"),
+        ("{{ x | date(1, 2, 3) }}", "does not take these arguments"),
+        ("{{ x | upper('a') }}", "does not take these arguments"),
+        ("{{ x | money }}", "does not take these arguments"),
+        ("{{ x | date(size='long') }}", "not: keyword"),
+        ("{% if x < 5 %}a{% endif %}", "cannot use what it is given"),
+        ("{% if x in 5 %}a{% endif %}", "cannot use what it is given"),
+        ("{{ 5 | date }}", "cannot use what it is given"),
+        ("{% if x == 'EUR' %}{{ 5 | moment }}{% endif %}", "cannot use what it is given"),
+    ],
+)
+def test_trust_8_a_template_that_fails_while_rendering_is_refused_when_saved(source, why):
+    assert any(why in each for each in find_problems(texts(source), ["x"]))
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        ("{{ x | number }}", "1e30"),
+        ("{{ x | money('EUR') }}", "1e28"),
+        ("{{ x | number }}", "9" * 900),
+        ("{{ x | default(*x) }}", "abc"),
+        ("{% if x == 'a' %}{{ 5 | date }}{% endif %}", "a"),
+        ("{% if x == 'a' and x < 5 %}b{% endif %}", "a"),
+    ],
+)
+def test_trust_8_what_fails_while_rendering_is_a_reason_and_no_crash(body, value):
+    with pytest.raises(Unrenderable) as refused:
+        rendered(body, {"x": value})
+    assert value not in str(refused.value) or value == "a"
+
+
+def test_trust_8_an_unknown_time_zone_is_a_reason_and_no_crash():
+    with pytest.raises(Unrenderable, match="ZoneInfoNotFoundError"):
+        render(texts("{{ x }}"), {"x": "y"}, "en", "Nowhere/Town")
+
+
+SLOW_HTML = {
+    "open tags": "<a " * 16_600,
+    "declarations": "<![" * 16_600,
+    "unclosed quote": '<a href="' * 5_500,
+    "attributes": "<a " + "b " * 24_000 + ">",
+    "equals": "<a " + "b = " * 12_000 + ">",
+    "spaces": "<a" + " " * 49_000,
+    "slashes": "<a" + "/" * 49_000,
+    "comments": "<!--" * 12_000,
+    "end tags": "</a " * 12_000,
+    "nested": "<b>" * 16_000,
+    "quotes": "<a " + "b='" * 16_000,
+}
+SLOW_TEXT = {
+    "variables": "{{ x }}" * 7_000,
+    "filters": "{{ x" + " | trim" * 6_000 + " }}",
+    "comparisons": "{{ x == " + "x == " * 9_000 + "x }}",
+    "alternatives": "{{ " + "x or " * 9_000 + "x }}",
+    "conditions": "{% if x %}a{% endif %}" * 2_200,
+    "nested conditions": "{% if x %}" * 4_000,
+    "comments": "{# #}" * 9_000,
+    "digits": "{{ " + "1" * 49_000 + " }}",
+    "groups": "{{ " + "1_" * 24_000 + " }}",
+    "spaces": "{%" + " " * 49_000,
+    "quotes": "{{ " + "'" * 49_000,
+    "backslashes": "{{ '" + "\\" * 49_000,
+}
+
+
+@pytest.mark.parametrize("name", SLOW_HTML)
+def test_trust_3_the_check_of_html_is_linear(name):
+    source, began = SLOW_HTML[name], time.process_time()
+    assert find_html_problems(source)
+    assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize("name", SLOW_TEXT)
+def test_trust_3_a_template_of_any_text_is_checked_in_bounded_time(name):
+    source, began = SLOW_TEXT[name], time.process_time()
+    assert find_problems(Texts(title="t", body="b", html=source), ["x"])
+    assert time.process_time() - began < 0.5
+
+
+@given(st.text("<>/!?-[]{}%# =\"'ab\n", max_size=80))
+def test_trust_3_no_html_is_an_uncaught_error(source):
+    problems = find_html_problems(source)
+    # and what is allowed has no tag but the listed ones
+    assert problems or all(tag in TAGS for tag in re.findall(r"<\s*/?\s*([a-z]+)", source.lower()))

@@ -1,10 +1,13 @@
 """Templates of a school and the built-in ones: saved in versions, pinned by a send, said in each person's language."""
 
+import asyncio
 from email import message_from_bytes, policy
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from notifier.content import builtin
+from shared.service.loop_watchdog import LOOK_SECONDS, LoopWatchdog
 
 PAYMENT = {name: builtin.SAMPLE_VARIABLES[name] for name in builtin.VARIABLES["payment_due"]}
 TEXTS = {"en": {"title": "Pay {{ amount | money(currency) }}", "body": "Dear parents of {{ student }}"}}
@@ -144,3 +147,41 @@ async def test_templates_of_another_school_are_not_found(client):
     assert names == {*builtin.VARIABLES, "own_words"}
     client.school = await client.harness.add_school()
     assert (await client.call("GET", "/v1/templates/own_words")).status_code == 404
+
+
+async def test_trust_3_the_costliest_preview_leaves_the_loop_to_others(client):
+    """A teacher's preview at every limit; other work of the process goes on meanwhile."""
+    # given the most that one text may have, in as many languages as there may be
+    worst = {"title": "t", "body": "{{ school | upper }}" * 140, "html": "<p>{{ school | trim }}</p>" * 140}
+    draft = {"texts": dict.fromkeys(("en", "de", "fr", "ar", "it", "es", "pt", "nl", "pl", "tr", "uk", "ru"), worst)}
+    registry = CollectorRegistry()
+    watchdog = asyncio.create_task(LoopWatchdog(registry).run())
+    # when
+    answer = await client.call("POST", "/v1/templates/payment_due/preview", json={"draft": draft})
+    await asyncio.sleep(2 * LOOK_SECONDS)
+    watchdog.cancel()
+    # then
+    assert answer.status_code == 200
+    assert registry.get_sample_value("schoolconnect_loop_longest_turn_seconds") < 0.5
+
+
+async def test_trust_3_a_declaration_in_html_is_an_answer_and_no_error(client):
+    texts = {"en": {"title": "t", "body": "b", "html": "<![" * 10_000}}
+    answer = await client.call("POST", "/v1/templates/payment_due/preview", json={"draft": {"texts": texts}})
+    assert answer.status_code == 422
+    assert "declarations are not allowed here" in answer.text
+
+
+async def test_trust_8_a_saved_template_that_fails_ends_its_sends_with_the_reason(client):
+    """Texts that an earlier version let pass fail while rendering: the send ends, and its task says why."""
+    await client.harness.execute(
+        "INSERT INTO template (school_id, name, version, variables, texts) VALUES (%s, 'old', 1, '{x}', %s)",
+        (client.school, '{"en": {"title": "t", "body": "{{ x | default(*x) }}"}}'),
+    )
+    sent = await client.plan(
+        {"people": (await client.add_person(),)}, template="old", variables={"x": "abc"}, title="", body=""
+    )
+    assert await client.state(sent) == "failed"
+    task = await client.harness.task(sent)
+    assert task["state"] == "failed"
+    assert "cannot use what it is given" in task["error"]

@@ -8,6 +8,8 @@ from reports.making import cleanup, job, requests
 from reports.permits import CLEANUP_LANE, REPORTS_LANE, CleanupPermit, ReportPermit
 from reports.settings import Settings
 from shared.events import ReportRequested, ReportsCleanupDue, ReportsMonthlyDue, TaskCancelRequested
+from shared.events.reports import REPORT_TASK
+from shared.service.failed_tasks import fail_task
 from shared.service.service import Service
 from shared.storage.locations import open_store
 
@@ -23,6 +25,7 @@ def build(settings: Settings) -> Service:
     service.project_history("remember_facts", projection.EVENTS, handlers.remember_facts)
     service.rebuilds("remember_facts", projection.TABLES)
     service.on(ReportRequested, requests.request)
+    service.on_final_failure(ReportRequested, fail_task(REPORT_TASK, "the report could not be requested"))
     service.on(ReportsMonthlyDue, requests.request_monthly)
     service.on(ReportsCleanupDue, cleanup.permit_cleanup)
     service.on(TaskCancelRequested, job.cancel)

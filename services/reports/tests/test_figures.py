@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from reports.domain.content import Count
 from reports.facts.position import Position
+from shared.events import PersonChanged, StudentChanged
 
 NOV, DEC = dt.date(2026, 11, 1), dt.date(2026, 12, 1)
 
@@ -104,3 +105,31 @@ async def test_a_students_progress_has_its_grades_remarks_and_fees_of_the_period
     assert [text for _, text in report.remarks] == ["A made-up remark."]
     assert report.behavior_by_month == ((NOV, 1, 0),)
     assert [(money.total, money.balance) for money in report.money] == [(Decimal(100), Decimal(100))]
+
+
+async def test_a_student_whose_membership_is_gone_keeps_the_day_of_joining(harness):
+    school = await harness.school()
+    ada = await harness.student(school, starts=dt.date(2026, 11, 9))
+    away = dt.datetime(2026, 12, 3, 9, tzinfo=dt.UTC)
+    await harness.append(
+        PersonChanged(person_id=ada, given_name="Ada", family_name="Demo", version=2),
+        StudentChanged(student_id=ada, school_id=school, grade="05", active=False, version=2),
+        at=away,
+    )
+    # when
+    november, december = [await harness.monthly(school, month) for month in (NOV, DEC)]
+    # then
+    assert [(each.students, each.joined, each.left) for each in (november, december)] == [(1, 1, 0), (0, 0, 1)]
+    assert november.enrolments == ((dt.date(2026, 11, 9), "Ada Demo", "05"),)
+
+
+async def test_fees_of_a_currency_in_which_nothing_moved_this_month_keep_their_balance(harness):
+    school = await harness.school()
+    ada = await harness.student(school)
+    await harness.record("payment", school, ada, due_on=dt.date(2026, 3, 1), currency="USD")
+    await harness.record("payment", school, ada, due_on=NOV, status="cancelled", currency="CHF")
+    # when
+    report = await harness.monthly(school)
+    # then
+    assert [(money.currency, money.total, money.balance) for money in report.money] == [("USD", 0, 100)]
+    assert [(row.status, row.currency) for row in report.payments] == [("cancelled", "CHF")]

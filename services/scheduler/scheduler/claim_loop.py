@@ -7,6 +7,7 @@ also finds schedules that another replica has registered, and those of a replica
 import asyncio
 import datetime as dt
 import json
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -32,45 +33,51 @@ log = structlog.get_logger()
 MICROSECOND = dt.timedelta(microseconds=1)
 NOT_SENT_IN_TIME = "it could not be sent in time, and is no longer useful"
 """The error of a task whose run expired."""
+NOT_ACTIVE = "it was not sent: the school is not active"
+"""The error of a task whose school was not active when its run was due."""
 REPEATING_LIMIT = 50
 """Repeating schedules per commit. Their next runs are computed in this process, which must not block the event loop."""
 
-# Publish single runs that are due, or expire them, and end their schedules. The clock is read once, in a subquery: a
-# volatile function in the condition would prevent the use of the index. Rows that a decision has locked are skipped;
-# PostgreSQL checks a row that was changed meanwhile again.
+# Publish single runs that are due, or expire them, or cancel those of a school that is not active, and end their
+# schedules. The clock is read once, in a subquery: a volatile function in the condition would prevent the use of the
+# index. Rows that a decision has locked are skipped; PostgreSQL checks a row that was changed meanwhile again.
 FIRE_SINGLE_RUNS = """
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now), due AS (
     SELECT schedule_id, school_id, emits, headers, data, due_at, fire_until, directory_version
     FROM schedule
     WHERE state = 'active' AND simple AND due_at <= (SELECT now FROM clock)
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+), judged AS MATERIALIZED (
+    SELECT d.*, s.seen, CASE WHEN s.active IS FALSE THEN 'inactive' WHEN d.fire_until < c.now THEN 'expired'
+                             ELSE 'ran' END AS outcome
+    FROM due d CROSS JOIN clock c LEFT JOIN school s USING (school_id)
 ), put AS MATERIALIZED (
     SELECT put_events(array_agg((
         d.emits,
         json_with(d.headers, 'ce-time', to_json(to_char(c.now, 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'))::text),
-        json_with(d.data, 'directory_version', greatest(d.directory_version, s.seen)::text),
+        json_with(d.data, 'directory_version', greatest(d.directory_version, d.seen)::text),
         d.schedule_id)::outbox_event ORDER BY d.due_at))
-    FROM due d CROSS JOIN clock c LEFT JOIN school s USING (school_id)
-    WHERE d.fire_until >= c.now
+    FROM judged d CROSS JOIN clock c WHERE d.outcome = 'ran'
 ), fired AS (
     UPDATE schedule s SET
-        state = CASE WHEN d.fire_until >= c.now THEN 'done' ELSE 'expired' END,
-        last_outcome = CASE WHEN d.fire_until >= c.now THEN 'ran' ELSE 'expired' END,
-        runs = runs + (d.fire_until >= c.now)::int,
-        last_run_at = CASE WHEN d.fire_until >= c.now THEN c.now END,
+        state = CASE d.outcome WHEN 'ran' THEN 'done' WHEN 'inactive' THEN 'cancelled' ELSE 'expired' END,
+        last_outcome = d.outcome,
+        runs = runs + (d.outcome = 'ran')::int,
+        last_run_at = CASE WHEN d.outcome = 'ran' THEN c.now END,
         last_task_id = (s.payload->>'task_id')::uuid,
         last_notification_id = (s.payload->>'notification_id')::uuid,
         version = version + 1, last_due_at = s.due_at, due_at = NULL, headers = NULL, data = NULL, changed_at = c.now
-    FROM due d CROSS JOIN clock c WHERE s.schedule_id = d.schedule_id
+    FROM judged d CROSS JOIN clock c WHERE s.schedule_id = d.schedule_id
     RETURNING s.schedule_id, s.state
 )
-SELECT count(*) AS claimed, array_agg(schedule_id) FILTER (WHERE state = 'expired') AS expired FROM fired, put
+SELECT count(*) AS claimed, array_agg(schedule_id) FILTER (WHERE state <> 'done') AS stopped FROM fired, put
 """
 # Find schedules by their ids.
 SELECT_SCHEDULES = "SELECT * FROM schedule WHERE schedule_id = ANY(%(ids)s)"
 # Lock repeating schedules that are due, with the calendars of their schools.
 CLAIM_REPEATING = """
-SELECT s.*, c.calendar, c.calendar_version AS calendar_known, coalesce(c.seen, 0) AS seen
+SELECT s.*, coalesce(c.active, true) AS school_active, c.calendar, c.calendar_version AS calendar_known,
+       coalesce(c.seen, 0) AS seen
 FROM (
     SELECT * FROM schedule
     WHERE state = 'active' AND NOT simple AND due_at <= (SELECT clock_timestamp())
@@ -137,17 +144,18 @@ async def fire_single_runs(transactions: UnitOfWorkFactory, limit: int) -> int:
     async with transactions.begin() as tx:
         row = await tx.row(FIRE_SINGLE_RUNS, {"limit": limit})
         assert row is not None
-        if row["expired"]:
-            await _report_expired(tx, row["expired"])
+        if row["stopped"]:
+            await _report_stopped(tx, row["stopped"])
     if row["claimed"]:
         transactions.outbox_filled.set()
     return int(row["claimed"])
 
 
-async def _report_expired(tx: UnitOfWork, ids: list[Any]) -> None:
+async def _report_stopped(tx: UnitOfWork, ids: list[Any]) -> None:
     for row in await tx.rows(SELECT_SCHEDULES, {"ids": ids}):
         store.publish_change(tx, row)
-        await store.end_task(tx, row, "failed", NOT_SENT_IN_TIME)
+        inactive = row["last_outcome"] == "inactive"
+        await store.end_task(tx, row, "failed", NOT_ACTIVE if inactive else NOT_SENT_IN_TIME)
 
 
 async def fire_repeating(transactions: UnitOfWorkFactory, limit: int = REPEATING_LIMIT) -> int:
@@ -168,13 +176,15 @@ async def fire_repeating(transactions: UnitOfWorkFactory, limit: int = REPEATING
 async def _fire_schedule(tx: UnitOfWork, row: DictRow, moment: dt.datetime) -> dict[str, Any]:
     rule, school = rule_of(row), calendar_of(row["calendar"])
     decision = _decide(row, rule, moment, school)
+    if not row["school_active"]:
+        decision = replace(decision, runs=(), dropped="inactive")
     runs = [ScheduledRun(row, domain.run_name(tick), tick) for tick in decision.runs]
     for run in runs:
         event = event_of(run, max(row["directory_version"], row["seen"]))
         tx.outgoing.append(outbox_entry(run, event, moment))
     ended = decision.then is None and is_over(rule, row["timezone"], moment)
     if ended and not runs:
-        await store.end_task(tx, row, "failed", NOT_SENT_IN_TIME)
+        await store.end_task(tx, row, "failed", NOT_SENT_IN_TIME if row["school_active"] else NOT_ACTIVE)
     last = runs[-1] if runs else None
     done = moment if decision.then is None else min(moment, decision.then - MICROSECOND)
     return due_columns(row, decision.then) | {

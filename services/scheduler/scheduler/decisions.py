@@ -107,6 +107,8 @@ async def run_now(tx: UnitOfWork, target: Target) -> DictRow:
     """Run a schedule now. A single run then ends; a repeating schedule keeps its next run."""
     row = await _lock(tx, target)
     _check(row, target)
+    if not await store.is_active(tx, row["school_id"]):
+        raise DecisionRefused(409, "conflict", "The school is not active.")
     if row["rule"] is None:
         return await store.update(tx, row | {"wish": (row["wish"] or {}) | {"run_now": True}})
     return await store.update(tx, await _run(tx, row))

@@ -34,7 +34,7 @@ class DueDecision:
     """What a due schedule does now: the runs, why others were dropped (or ""), and the next due time (`then`)."""
 
     runs: tuple[dt.datetime, ...]
-    dropped: Literal["", "missed", "expired", "moved"]
+    dropped: Literal["", "missed", "expired", "moved", "inactive"]
     then: dt.datetime | None
 
 
@@ -67,6 +67,13 @@ def end_of_day(instant: dt.datetime, timezone: str) -> dt.datetime:
     zone = zone_of(timezone)
     midnight = dt.datetime.combine(instant.astimezone(zone).date() + DAY, dt.time())
     return instants(midnight, zone)[0]
+
+
+def same_local_time(instant: dt.datetime | None, before: str, now: str) -> dt.datetime | None:
+    """Return the instant at which the clock of the zone `now` shows what `before` showed at an instant."""
+    if instant is None:
+        return None
+    return instants(instant.astimezone(zone_of(before)).replace(tzinfo=None), zone_of(now))[0]
 
 
 def decide_due_runs(

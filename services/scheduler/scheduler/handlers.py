@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from scheduler import decisions, store
 from scheduler.decisions import Target
+from shared.consumers.final_failure import FinalFailure
 from shared.events import CalendarChanged, DirectoryEvent, Event, ScheduleRequested, SchoolChanged, TaskCancelRequested
 from shared.events.notifications import SEND_TASK
 from shared.events.schedule_rules import OnceRule
@@ -31,6 +32,14 @@ async def register(event: ScheduleRequested, tx: UnitOfWork) -> None:
     if row["state"] == "cancelled":
         await store.end_task(tx, row | {"payload": event.payload}, "cancelled")
     store.publish_change(tx, row)
+
+
+async def fail_request(failure: FinalFailure, tx: UnitOfWork) -> None:
+    """End the task of a single run whose request failed for good; a repeating schedule has none of its own."""
+    request = failure.content
+    if isinstance(request, ScheduleRequested) and isinstance(request.rule, OnceRule):
+        error = f"it could not be scheduled, and will not be sent: {failure.reason}"
+        await track(tx, request.schedule_id, school_id=request.school_id, kind=SEND_TASK, state="failed", error=error)
 
 
 async def cancel_task(event: TaskCancelRequested, tx: UnitOfWork) -> None:
@@ -76,6 +85,14 @@ async def follow_calendars(transactions: UnitOfWorkFactory) -> None:
     while True:
         async with transactions.begin() as tx:
             if await store.recompute_outdated(tx) == 0:
+                return
+
+
+async def follow_zones(transactions: UnitOfWorkFactory) -> None:
+    """Recompute the next runs of schedules whose school has moved to another timezone."""
+    while True:
+        async with transactions.begin() as tx:
+            if not await store.follow_zone(tx):
                 return
 
 

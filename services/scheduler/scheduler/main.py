@@ -16,10 +16,12 @@ def build(settings: Settings) -> Service:
     events = (SchoolChanged, CalendarChanged, StudentChanged)
     service.project("remember_schools", events, handlers.remember_schools)
     service.on(ScheduleRequested, handlers.register)
+    service.on_final_failure(ScheduleRequested, handlers.fail_request)
     service.on(TaskCancelRequested, handlers.cancel_task)
     service.background(DueScheduleLoop(service.transactions, claim=settings.claim, look_every=settings.look_every).run)
     service.sweep(settings.maintain_every, system_schedules.maintain)
     service.sweep(FOLLOW_SECONDS, handlers.follow_calendars)
+    service.sweep(FOLLOW_SECONDS, handlers.follow_zones)
     service.sweep(FORGET_SECONDS, handlers.forget, settings.keep_days)
     for name, statement in invariants.INVARIANTS.items():
         service.check_invariant(name, statement)

@@ -7,6 +7,7 @@ from uuid import UUID
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
+from scheduler.domain import same_local_time
 from scheduler.next_due import calendar_of, compute_next_due, recompute_after_calendar_change, rule_of
 from shared.events import ScheduleChanged, ScheduleRequested
 from shared.events.notifications import SEND_TASK
@@ -41,6 +42,23 @@ DELETE_TOMBSTONE = "DELETE FROM schedule WHERE schedule_id = %(id)s AND rule IS 
 SELECT_SCHOOL = "SELECT timezone, calendar, calendar_version, seen FROM school WHERE school_id = %(school)s"
 # Find the timezone of a school.
 SELECT_TIMEZONE = "SELECT timezone FROM school WHERE school_id = %(school)s"
+# Find out whether a school is active.
+SELECT_ACTIVE = "SELECT active FROM school WHERE school_id = %(school)s"
+# Find a school whose timezone has changed since its schedules were computed with it.
+SELECT_MOVED_SCHOOL = """
+SELECT school_id, timezone, zone_followed FROM school
+WHERE timezone IS NOT NULL AND zone_followed IS DISTINCT FROM timezone LIMIT 1 FOR UPDATE SKIP LOCKED
+"""
+# Lock open schedules that are in the timezone that their school had. A schedule that is due now is left to the claim
+# loop.
+LOCK_SCHEDULES_OF_ZONE = """
+SELECT * FROM schedule
+WHERE school_id = %(school_id)s AND timezone = %(zone_followed)s AND state IN ('active', 'paused')
+  AND emits = 'notification.due' AND (due_at IS NULL OR due_at > %(now)s)
+LIMIT 50 FOR UPDATE SKIP LOCKED
+"""
+# Note that the schedules of a school are computed with its timezone.
+FOLLOW_ZONE = "UPDATE school SET zone_followed = timezone WHERE school_id = %(school_id)s"
 # Read the database's clock.
 SELECT_NOW = "SELECT clock_timestamp() AS now"
 # Lock a schedule that the caller may change: of the school, or without a school for administrators.
@@ -70,10 +88,11 @@ RETURNING *
 """
 # Project schools; an older version changes nothing.
 UPSERT_SCHOOLS = """
-INSERT INTO school AS s (school_id, timezone, active, version, seen)
-SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, timezone text, active boolean, version bigint,
-                                                seen bigint)
+INSERT INTO school AS s (school_id, timezone, zone_followed, active, version, seen)
+SELECT school_id, timezone, timezone, active, version, seen
+FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, timezone text, active boolean, version bigint, seen bigint)
 ON CONFLICT (school_id) DO UPDATE SET timezone = excluded.timezone, active = excluded.active,
+    zone_followed = coalesce(s.zone_followed, excluded.timezone),
     version = excluded.version, seen = greatest(s.seen, excluded.seen)
 WHERE s.version < excluded.version
 """
@@ -190,6 +209,32 @@ async def recompute_outdated(tx: UnitOfWork) -> int:
         since = row["last_due_at"] or row["requested_at"] or moment
         await update(tx, row | {"calendar_version": version} | recompute_after_calendar_change(row, since, school))
     return len(rows)
+
+
+async def is_active(tx: UnitOfWork, school: UUID | None) -> bool:
+    """Whether a school is active; the group and a school that is not known yet are."""
+    row = await tx.row(SELECT_ACTIVE, {"school": school})
+    return row is None or bool(row["active"])
+
+
+async def follow_zone(tx: UnitOfWork) -> bool:
+    """Recompute some schedules of a school whose timezone has changed; False if there is none.
+
+    A schedule in the zone that the school had moves with it: each local day has its run once, late rather than never.
+    """
+    moment = await database_now(tx)
+    moved = await tx.row(SELECT_MOVED_SCHOOL)
+    if moved is None:
+        return False
+    school, version = await calendar_of_school(tx, moved["school_id"])
+    rows = await tx.rows(LOCK_SCHEDULES_OF_ZONE, moved | {"now": moment})
+    for row in rows:
+        since = same_local_time(row["last_due_at"], moved["zone_followed"], moved["timezone"]) or row["requested_at"]
+        changed = row | {"timezone": moved["timezone"], "calendar_version": version}
+        await update(tx, changed | recompute_after_calendar_change(changed, since or moment, school))
+    if not rows:
+        await tx.execute(FOLLOW_ZONE, moved)
+    return True
 
 
 def is_repeating(row: DictRow) -> bool:

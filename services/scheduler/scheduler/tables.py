@@ -81,6 +81,7 @@ class SchoolRow(SchedulerTable, table=True):
 
     school_id: UUID = column(key=True)
     timezone: str | None
+    zone_followed: str | None  # the timezone that its schedules are computed with
     active: bool = column(default="true")
     version: int = column(BigInteger, default="0")
     calendar: dict[str, Any] | None = column(JSONB)

@@ -3,7 +3,6 @@
 import asyncio
 import datetime as dt
 import random
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -17,10 +16,13 @@ from shared.errors import InfrastructureDown, LeaseLost, Undeliverable, Unwritab
 from shared.events.headers import (
     ATTEMPT,
     ERROR,
+    FAILURE,
     FINGERPRINT,
     FIRST_FAILED,
     LAST_FAILED,
+    OUTCOME,
     QUEUE,
+    RETRY,
     copy_headers,
     read_count,
 )
@@ -37,6 +39,11 @@ SUSPICIOUS_DELIVERIES = 2
 """A message that was delivered this often before is handled alone: it may have crashed its consumer."""
 
 SUSPICIOUS_PAUSE = 0.25
+
+OUTCOMES = ("done", "duplicate", "superseded", "retried", "dead")
+
+REPORTED = ("ce-id", FAILURE, RETRY)
+"""Headers of a returned dead letter that identify it in a report."""
 
 MessageHandler = Callable[[Message], Awaitable[object]]
 """Decodes a message and runs its handler."""
@@ -55,21 +62,23 @@ class MessageProcessor:
         turnstile: ExclusiveSection,
         metrics: Metrics,
         tiers: tuple[int, ...],
+        on_final_failure: Callable[[Message, BaseException], Awaitable[None]] | None = None,
     ) -> None:
+        """`on_final_failure` is called before a message becomes a dead letter."""
         self.service = service
         self.queue = queue
         self._publisher = publisher
         self._gate = gate
         self._turnstile = turnstile
-        self._metrics = metrics
+        self._handled = {outcome: metrics.handled.labels(queue, outcome) for outcome in OUTCOMES}
         self._tiers = tiers
+        self._on_final_failure = on_final_failure
 
     async def __call__(self, handle: MessageHandler, message: Message) -> None:
         """Process a message; returns when it may be acknowledged. Raises an error that could not be settled.
 
         If the processing is cancelled (shutdown, a lost channel), the message stays with the broker.
         """
-        started = time.perf_counter()
         alone = read_count(message.headers, "x-delivery-count") >= SUSPICIOUS_DELIVERIES
         if alone:
             # In random order: otherwise messages behind one that crashes the process would never be handled before it.
@@ -79,8 +88,7 @@ class MessageProcessor:
             outcome = await self._process(handle, message)
         finally:
             await self._turnstile.leave(alone=alone)
-        self._metrics.handled.labels(self.queue, outcome).inc()
-        self._metrics.seconds.labels(self.queue).observe(time.perf_counter() - started)
+        self._handled[outcome].inc()
 
     async def _process(self, handle: MessageHandler, message: Message) -> str:
         """Try until database and broker are available. FastStream decodes a message only once for all attempts."""
@@ -99,17 +107,28 @@ class MessageProcessor:
 
     async def _try(self, handle: MessageHandler, message: Message) -> str:
         """Handle a message once; after an error of the message, send it to a retry tier or to the dead letters."""
+        outcome = "done"
         try:
             await handle(message)
         except Duplicate:
-            return "duplicate"
+            outcome = "duplicate"
         except LeaseLost:
-            return "superseded"
+            outcome = "superseded"
         except Exception as problem:
             if is_unavailable(problem):
                 raise
             return await self._retry_or_dead_letter(message, problem)
-        return "done"
+        if FAILURE in message.headers:
+            await self._report(message, outcome)
+        return outcome
+
+    async def _report(self, message: Message, outcome: str) -> None:
+        """Report that a returned dead letter was handled. After a crash before the acknowledgement it is repeated."""
+        headers: dict[str, Any] = {name: message.headers[name] for name in REPORTED if name in message.headers}
+        try:
+            await self._publisher.publish(DEAD, self.queue, b"", headers | {QUEUE: self.queue, OUTCOME: outcome})
+        except Undeliverable as refusal:
+            raise InfrastructureDown(f"cannot report on a returned message: {refusal}") from refusal
 
     async def _retry_or_dead_letter(self, message: Message, problem: Exception) -> str:
         attempts = read_count(message.headers, ATTEMPT) + 1
@@ -123,7 +142,7 @@ class MessageProcessor:
             FIRST_FAILED: headers.get(FIRST_FAILED, now),
             LAST_FAILED: now,
         }
-        decision = decide(problem, attempts, self._tiers)
+        decision = decide(problem, attempts, self._tiers, returned=FAILURE in message.headers)
         facts = {"error": headers[ERROR], "fingerprint": headers[FINGERPRINT], "attempt": attempts}
         try:
             if isinstance(decision, RetryAfter):
@@ -132,6 +151,8 @@ class MessageProcessor:
                 await self._publisher.publish(exchange, self.queue, message.body, headers)
                 return "retried"
             log.error("message.dead", exc_info=problem, **facts)
+            if self._on_final_failure is not None:
+                await self._on_final_failure(message, problem)
             await self._publisher.publish(DEAD, self.queue, message.body, headers)
         except Unwritable:
             raise  # it is requeued until the broker's delivery limit

@@ -1,13 +1,14 @@
 """Tokens that name the caller: JWTs with EdDSA signatures, made by the gateway, verified by every service."""
 
 import datetime as dt
+import math
 import time
 from typing import Any, Literal, Self
 from uuid import UUID
 
 import jwt
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from shared.errors import SchoolConnectError
 from shared.events.values import Role
@@ -31,6 +32,12 @@ class Claims(BaseModel):
     role: Role
     school: UUID | None = None
     use: Use = "access"
+    session: UUID | None = None
+    """The session that a person opened by signing in; None for a token that an operator signed."""
+    signed_in: AwareDatetime | None = None
+    """When the person signed in; renewing the session does not change it (`auth_time` of OpenID Connect)."""
+    until: float = Field(default=math.inf, exclude=True)
+    """When a verified token ends, in seconds since the epoch."""
 
     @classmethod
     def verify(cls, token: str, public_pem: bytes, use: Use) -> Self:
@@ -64,12 +71,20 @@ class Verifier:
                 leeway=LEEWAY,
                 options={"require": ["exp", "iat", "iss", "aud", "role"]},
             )
-            claims = Claims(person=read.get("sub"), role=read["role"], school=read.get("school"), use=use)
+            claims = Claims(
+                person=read.get("sub"),
+                role=read["role"],
+                school=read.get("school"),
+                use=use,
+                session=read.get("sid"),
+                signed_in=read.get("auth_time"),
+                until=float(read["exp"]),
+            )
         except (jwt.PyJWTError, ValidationError) as problem:
             raise TokenRefused(str(problem)) from problem
         if len(self._verified) >= MOST_VERIFIED:
             self._verified.clear()
-        self._verified[token, use] = (float(read["exp"]), claims)
+        self._verified[token, use] = (claims.until, claims)
         return claims
 
 
@@ -93,6 +108,8 @@ class Signer:
             body["sub"] = str(claims.person)
         if claims.school:
             body["school"] = str(claims.school)
+        if claims.session and claims.signed_in:
+            body |= {"sid": str(claims.session), "auth_time": int(claims.signed_in.timestamp())}
         return jwt.encode(body, self._key, algorithm="EdDSA")  # type: ignore[arg-type]
 
 

@@ -101,6 +101,12 @@ class Job:
         """End the task as failed, for a reason that its requester can correct."""
         await self._end(tx, "failed", error=error)
 
+    async def wait(self, tx: UnitOfWork, seconds: float, result: dict[str, Any]) -> None:
+        """Let the task wait for a person to decide and `wake` it; without that it is claimed again in `seconds`."""
+        await self.lease.release(tx, seconds, counted=False)
+        await self._track(tx, "queued", result=result)
+        self.ended = True
+
     async def _end(self, tx: UnitOfWork, state: TaskState, **facts: Any) -> None:
         await self.lease.end(tx)
         await self._on_end(tx, self.task.task_id)
@@ -211,6 +217,11 @@ async def cancel(event: TaskCancelRequested, tx: UnitOfWork, kinds: frozenset[st
     if (row is None or row["epoch"] <= event.epoch) and await leases.cancel(tx, event.task_id):
         await on_end(tx, event.task_id)
         await track(tx, event.task_id, school_id=event.school_id, kind=event.kind, state="cancelled")
+
+
+async def wake(tx: UnitOfWork, task_id: UUID) -> bool:
+    """Let a worker claim a task that waits; permit it in the same commit. False if it has ended or has a worker."""
+    return await leases.wake(tx, task_id)
 
 
 async def retry(tx: UnitOfWork, task_id: UUID) -> bool:

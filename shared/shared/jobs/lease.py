@@ -45,6 +45,11 @@ UPDATE task_lease SET lease = NULL, attempts = attempts - %(uncounted)s::int,
     permitted_until = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE task_id = %(task_id)s AND lease = %(lease)s AND ended_at IS NULL RETURNING task_id
 """
+# Make a task claimable that waits without a worker.
+WAKE_TASK = """
+UPDATE task_lease SET leased_until = '-infinity', permitted_until = clock_timestamp() + interval '30 seconds'
+WHERE task_id = %(task_id)s AND ended_at IS NULL AND lease IS NULL RETURNING task_id
+"""
 # Cancel a task: without a worker it ends now; otherwise its worker notices the cancel at the next renewal.
 CANCEL_TASK = """
 INSERT INTO task_lease AS t (task_id, cancel_requested_at, ended_at)
@@ -136,6 +141,11 @@ async def cancel(tx: UnitOfWork, task_id: UUID) -> bool:
     """
     row = await tx.row(CANCEL_TASK, {"task_id": task_id})
     return bool(row and row["ended"])
+
+
+async def wake(tx: UnitOfWork, task_id: UUID) -> bool:
+    """Make a task claimable that waits; False if it has ended or a worker has it."""
+    return await tx.row(WAKE_TASK, {"task_id": task_id}) is not None
 
 
 async def stalled_tasks(tx: UnitOfWork, limit: int = 500) -> list[UUID]:

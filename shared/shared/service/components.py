@@ -12,7 +12,7 @@ from shared.messaging.subscriber import Subscriber
 from shared.persistence.database import Database
 from shared.persistence.encryption import SubjectKeyStore, read_master_key
 from shared.settings import ServiceSettings, read_file
-from shared.telemetry import Metrics
+from shared.telemetry import Metrics, export_process
 from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 
@@ -39,6 +39,7 @@ class Components:
     def of(cls, name: str, settings: ServiceSettings, *, creates_keys: bool) -> "Components":
         """Make the components; `creates_keys`: whether this service creates keys for what it encrypts."""
         url, metrics = settings.amqp_url.get_secret_value(), Metrics()
+        export_process(metrics.registry, name)
         database = Database(
             settings.database_url.get_secret_value(),
             name,

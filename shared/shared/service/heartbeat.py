@@ -6,7 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from importlib.metadata import PackageNotFoundError, version
+from io import FileIO
 from typing import Any
 
 import psycopg
@@ -17,7 +17,7 @@ from shared.errors import InfrastructureDown, Undeliverable
 from shared.messaging.connection import CONNECTION_PROBLEMS, connected
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import TELEMETRY
-from shared.telemetry import Metrics
+from shared.telemetry import Metrics, installed_version
 
 log = structlog.get_logger()
 
@@ -61,19 +61,24 @@ class Heartbeat:
         self._metrics = metrics
         self._seconds = seconds
         self._started = dt.datetime.now(dt.UTC)
-        self._version = _version(service)
+        self._version = installed_version(service)
 
     async def run(self) -> None:
         """Publish until cancelled; a heartbeat that cannot be sent is skipped."""
+        # Kept open: when it matters most, no descriptor may be free.
+        with open("/proc/self/statm", "rb", buffering=0) as statm, open("/proc/loadavg", "rb", buffering=0) as loads:  # noqa: ASYNC230, PTH123  # files of the kernel: they never block
+            await self._beat(statm, loads)
+
+    async def _beat(self, statm: FileIO, loads: FileIO) -> None:
         while True:
             await asyncio.sleep(self._seconds)
             try:
-                body = json.dumps(self._facts()).encode()
+                body = json.dumps(self._facts(statm, loads)).encode()
                 await self._publisher.publish(TELEMETRY, "", body, {"sc-kind": "heartbeat"}, mandatory=False)
             except (InfrastructureDown, Undeliverable):
                 continue
 
-    def _facts(self) -> dict[str, object]:
+    def _facts(self, statm: FileIO, loads: FileIO) -> dict[str, object]:
         return {
             "service": self._service,
             "worker": self._worker,
@@ -84,25 +89,18 @@ class Heartbeat:
             "every_seconds": self._seconds,
             "in_flight": _total(self._metrics, "schoolconnect_received_messages_in_process"),
             "handled": _total(self._metrics, "schoolconnect_messages_handled_total"),
-            "load": os.getloadavg()[0],
-            "memory_bytes": _resident_bytes(),
+            "load": float(_field(loads, 0)),
+            "memory_bytes": int(_field(statm, 1)) * os.sysconf("SC_PAGE_SIZE"),  # resident, in pages (proc(5))
         }
+
+
+def _field(file: FileIO, number: int) -> bytes:
+    """Return a field of a file of the kernel as it is now."""
+    file.seek(0)
+    return file.read().split()[number]
 
 
 def _total(metrics: Metrics, name: str) -> float:
     return sum(
         sample.value for family in metrics.registry.collect() for sample in family.samples if sample.name == name
     )
-
-
-def _resident_bytes() -> int:
-    """Return the resident memory now; the second field of statm is in pages (proc(5))."""
-    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123  # a kernel file, read in one go
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def _version(service: str) -> str:
-    try:
-        return version(f"schoolconnect-{service}")
-    except PackageNotFoundError:
-        return "unknown"

@@ -68,4 +68,5 @@ class InvariantChecker:
         async with self._transactions.database.worker() as connection:
             row = await (await connection.execute(SELECT_OUTBOX_AGE)).fetchone()
         self._metrics.outbox_age.set(float(row["age"]) if row else 0.0)
+        self._metrics.counted_at.set_to_current_time()
         return found

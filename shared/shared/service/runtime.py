@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from shared.errors import InfrastructureDown
+from shared.errors import InfrastructureDown, is_out_of_descriptors
 from shared.messaging import topology, topology_admin
 from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
 from shared.service.components import Components
@@ -22,6 +22,8 @@ WATCH_SECONDS = 5.0
 LOOK_SECONDS = 0.5
 STOP_SECONDS = 1.0
 STOP_ATTEMPTS = 3
+PLACE_SECONDS = 1.0
+"""Between attempts of a part that found no free descriptor."""
 RELAYS = 2
 """Batches in progress at the same time: one is leased while the other waits for confirms."""
 
@@ -142,14 +144,21 @@ class Runtime:
         ]
 
     async def _guard(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """End the process, without cleanup, if a part fails: a service with a missing part must not look healthy."""
-        try:
-            await run()
-        except asyncio.CancelledError:
-            raise
-        except BaseException:
-            log.exception("background_task.failed", task=run.__qualname__)
-            os._exit(70)
+        """End the process, without cleanup, if a part fails: a service with a missing part must not look healthy.
+
+        A full table of descriptors is no failure of the part: it starts again until there is place.
+        """
+        while True:
+            try:
+                return await run()
+            except asyncio.CancelledError:
+                raise
+            except BaseException as problem:
+                if not is_out_of_descriptors(problem):
+                    log.exception("background_task.failed", task=run.__qualname__)
+                    os._exit(70)
+                log.error("background_task.no_descriptors", task=run.__qualname__)  # noqa: TRY400  # no bug of ours
+            await asyncio.sleep(PLACE_SECONDS)
 
     async def _watch(self) -> None:
         """Start consuming when all queues exist, and keep checking them.

@@ -9,6 +9,8 @@ import uvloop
 from fastapi import FastAPI
 
 from shared.http.provided import Provided
+from shared.service.bounded_protocol import bounded
+from shared.service.connections import ConnectionLimits, ConnectionTable, places, raise_descriptor_limit
 from shared.service.runtime import Runtime
 from shared.settings import ServiceSettings
 from shared.telemetry import configure_logs
@@ -39,10 +41,19 @@ def freeze_gc() -> None:
     gc.set_threshold(*COLLECT_AFTER)
 
 
-def run(name: str, settings: ServiceSettings, app: FastAPI) -> None:
-    """Serve until SIGINT or SIGTERM; then drain within `settings.drain` seconds."""
-    configure_logs(name, settings.log_level, settings.log_format)
-    config = uvicorn.Config(
+def configured(settings: ServiceSettings, app: FastAPI) -> uvicorn.Config:
+    """Return how uvicorn serves: with limits of connections, and no proxy believed that is not configured."""
+    proxies = settings.proxies
+    most, backlog = places(raise_descriptor_limit(), settings.connections)
+    limits = ConnectionLimits(
+        most,
+        settings.connections_per_address,
+        settings.header_seconds,
+        settings.body_seconds,
+        settings.body_rate,
+        proxies,
+    )
+    return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
@@ -50,9 +61,19 @@ def run(name: str, settings: ServiceSettings, app: FastAPI) -> None:
         access_log=False,
         timeout_graceful_shutdown=5,
         lifespan="on",
-        http="httptools",
+        http=bounded(ConnectionTable(limits)),
+        ws="none",
+        backlog=backlog,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=[str(network) for network in proxies],
         server_header=False,
     )
+
+
+def run(name: str, settings: ServiceSettings, app: FastAPI) -> None:
+    """Serve until SIGINT or SIGTERM; then drain within `settings.drain` seconds."""
+    configure_logs(name, settings.log_level, settings.log_format)
+    config = configured(settings, app)
     freeze_gc()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(Server(config, app).serve())

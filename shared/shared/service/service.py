@@ -4,17 +4,21 @@
 follow from these registrations.
 """
 
+import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
 from fastapi import APIRouter, FastAPI
+from prometheus_client import Histogram
 
 from shared.consumers.batch import ReactionHandler
 from shared.consumers.batcher import MessageBatcher
 from shared.consumers.dead_letters import DeadLetterConsumer, StoreDeadLetter
+from shared.consumers.final_failure import FinalFailureReporter, OnFinalFailure
 from shared.consumers.message_processor import MessageProcessor
 from shared.errors import UnknownMajor
 from shared.events.envelope import Envelope
@@ -29,7 +33,9 @@ from shared.projections.projector import Handler, LoggedEvent, Projection, newes
 from shared.service.components import Components
 from shared.service.health import router as health_router
 from shared.service.heartbeat import HeartbeatListener
+from shared.service.http_metrics import RequestMetrics
 from shared.service.invariants import InvariantChecker
+from shared.service.loop_watchdog import LoopWatchdog
 from shared.service.periodic import PeriodicTask
 from shared.service.runtime import Runtime
 from shared.settings import ServiceSettings
@@ -63,6 +69,7 @@ class Service:
         self.invariant_checker = InvariantChecker(self.transactions, self.metrics, settings.reconcile)
         self.runtime = Runtime(parts, self.topology)
         self.runtime.background(self.invariant_checker.run)
+        self.runtime.background(LoopWatchdog(self.metrics.registry).run)
         self._url = settings.amqp_url.get_secret_value()
         self._topology = topology.spine() | topology.retry_topology(name, settings.retry_tiers)
         self._routers: list[APIRouter] = []
@@ -70,6 +77,7 @@ class Service:
         self.reads: dict[str, str] = {}
         """Topic → how this service consumes it, `reaction` or `projection`; for the documentation."""
         self.projections: dict[str, Projection] = {}
+        self._final_failures: dict[str, OnFinalFailure] = {}
         self.resyncs: dict[str, Callable[[UnitOfWorkFactory], Awaitable[int]]] = {}
 
     def on(
@@ -104,10 +112,20 @@ class Service:
 
         self._take(queue.name, take)
 
+    def on_final_failure(self, message: type[Event] | type[WorkPermit], report: OnFinalFailure) -> None:
+        """Call `report` before a message of this type becomes a dead letter, so that what was asked for has an end."""
+        self._final_failures[message.topic if issubclass(message, Event) else message.name] = report
+
     def _take(self, queue: str, take: ReactionHandler) -> None:
         parts, most = self.components, self.settings.prefetch // 2
+        seconds = self.metrics.seconds.labels(queue)
+
+        async def timed(fact: Event, tx: UnitOfWork) -> None:
+            with seconds.time():
+                await take(fact, tx)
+
         together = MessageBatcher(
-            queue, take, self.transactions, parts.concurrency_limit, parts.pause_switch, most=most
+            queue, timed, self.transactions, parts.concurrency_limit, parts.pause_switch, most=most
         )
 
         async def fact_of(envelope: Envelope, body: bytes) -> Event:
@@ -126,10 +144,15 @@ class Service:
             turnstile=parts.quarantine,
             metrics=self.metrics,
             tiers=self.settings.retry_tiers,
+            on_final_failure=FinalFailureReporter(queue, read, self.transactions, self._final_failures).report,
         )
+
+        age = self.metrics.age.labels(queue)
 
         async def decode(message: Message) -> tuple[Envelope, Any]:
             envelope = Envelope.read(message.headers)
+            if envelope.attempt == 0 and envelope.time.tzinfo is not None:
+                age.observe((dt.datetime.now(dt.UTC) - envelope.time).total_seconds())
             CURRENT_MESSAGE.set((envelope, queue))
             return envelope, await read(envelope, message.body)
 
@@ -204,13 +227,15 @@ class Service:
         async def permit_of(_: Envelope, body: bytes) -> W:
             return permit.model_validate(parse(body))
 
-        async def handle(envelope: Envelope, permitted: W) -> None:
-            await handler(permitted, envelope, self.transactions, *args, **dependencies)
+        async def handle(envelope: Envelope, permitted: W, *, seconds: Histogram) -> None:
+            with seconds.time():
+                await handler(permitted, envelope, self.transactions, *args, **dependencies)
 
         for name in lanes:
             queue = topology.lane_queue(self.name, name)
             self._topology |= topology.Topology(queues=(queue,))
-            self._consume(queue.name, permit_of, handle, prefetch=permit.concurrency)
+            measured = partial(handle, seconds=self.metrics.seconds.labels(queue.name))
+            self._consume(queue.name, permit_of, measured, prefetch=permit.concurrency)
 
     def store_dead_letters(self, keep: StoreDeadLetter) -> None:
         """Keep the dead letters of every service; one service of the system does."""
@@ -298,6 +323,7 @@ class Service:
         )
         parts = self.components
         provide(app, [self.settings, parts.transactions, parts.verifier, parts.metrics, self.runtime, *self._provided])
+        app.add_middleware(RequestMetrics, registry=parts.metrics.registry)
         app.include_router(health_router)
         for router in self._routers:
             app.include_router(router)

@@ -16,7 +16,7 @@ from gateway.http.json_types import Instant
 from gateway.problems import Problem
 from gateway.security.access_control import ADMINS, PLATFORM, allow
 from gateway.security.audit import Audited
-from gateway.security.caller import CurrentCaller
+from gateway.security.caller import CurrentCaller, require_fresh
 
 router = APIRouter(prefix="/v1", tags=["access"], route_class=GuardedRoute)
 
@@ -45,6 +45,7 @@ class Invitation(BaseModel):
 )
 async def invite(person_id: UUID, caller: CurrentCaller, rows: Rows, settings: Configured) -> dict[str, Any]:
     """A token with which a person sets a name and a password; also when they have forgotten theirs."""
+    require_fresh(caller, settings.fresh_minutes)
     async with rows.begin() as tx:
         return await accounts.invite(tx, caller, person_id, settings.invitation_days)
 
@@ -56,9 +57,10 @@ async def invite(person_id: UUID, caller: CurrentCaller, rows: Rows, settings: C
     dependencies=[allow(PLATFORM)],
 )
 async def add_administrator(
-    body: AdministratorIn, rows: Rows, audited: Audited, settings: Configured
+    body: AdministratorIn, caller: CurrentCaller, rows: Rows, audited: Audited, settings: Configured
 ) -> dict[str, Any]:
     """A new administrator of the group, and the invitation to hand to them."""
+    require_fresh(caller, settings.fresh_minutes)
     async with rows.begin() as tx:
         days = settings.invitation_days
         invitation = await accounts.add_administrator(tx, body.given_name, body.family_name, days)
@@ -81,7 +83,7 @@ async def administrators(rows: Rows, after: UUID | None = None, limit: Limit = 5
     dependencies=[allow(PLATFORM)],
 )
 async def remove_administrator(person_id: UUID, caller: CurrentCaller, rows: Rows) -> Response:
-    """Remove an administrator of the group, never oneself; their session ends at its next renewal."""
+    """Remove an administrator of the group, never oneself; their sessions as one and their keys end at once."""
     if person_id == caller.person:
         raise Problem(409, "conflict", "You cannot remove yourself. Ask another administrator.")
     async with rows.begin() as tx:

@@ -1,5 +1,6 @@
 """`/v1/keys`: API keys for programs."""
 
+import datetime as dt
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -10,14 +11,15 @@ from uuid_utils.compat import uuid7
 from gateway.accounts import api_keys
 from gateway.accounts.dependencies import ApiKeys
 from gateway.accounts.reads import LIST_KEYS, READ_KEY, Key, KeyPage, NewKey
-from gateway.http.dependencies import Rows, school_of, seen_by
+from gateway.http.dependencies import Configured, Rows, school_of, seen_by
 from gateway.http.fields import Label, Limit, Wanted
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import Instant
 from gateway.problems import Problem
 from gateway.security.access_control import ADMINS, SCOPES, allow
 from gateway.security.audit import Audited
-from gateway.security.caller import CurrentCaller
+from gateway.security.caller import CurrentCaller, require_fresh
+from gateway.settings import Settings
 from shared.http.preconditions import RequiredMatch, check_version, etag
 from shared.transactions.unit_of_work import UnitOfWork
 
@@ -46,8 +48,14 @@ class KeyChange(BaseModel):
 
 
 @router.post("/keys", status_code=201, dependencies=[allow(ADMINS)])
-async def add_key(body: KeyIn, caller: CurrentCaller, rows: Rows, audited: Audited, response: Response) -> NewKey:
-    """Make a key. It can do no more than its maker."""
+async def add_key(
+    body: KeyIn, caller: CurrentCaller, rows: Rows, audited: Audited, settings: Configured, response: Response
+) -> NewKey:
+    """Make a key. It can do no more than its maker, and ends when its maker leaves; without an end, after a year.
+
+    Needs a sign-in of the last minutes.
+    """
+    require_fresh(caller, settings.fresh_minutes)
     if api_keys.over(body.expires_at):
         raise Problem(422, "invalid", errors=[{"loc": ["body", "expires_at"], "code": "past", "message": "is over"}])
     if body.role == "platform_admin":
@@ -57,6 +65,7 @@ async def add_key(body: KeyIn, caller: CurrentCaller, rows: Rows, audited: Audit
     else:
         audited.school = school = await school_of(rows, caller, body.school)
     values = body.model_dump(exclude={"school"}) | {"id": uuid7(), "school": school, "by": caller.person}
+    values["expires_at"] = values["expires_at"] or _default_end(settings)
     async with rows.begin() as tx:
         await _school_there(tx, school)
         secret = await api_keys.add(tx, values)
@@ -65,6 +74,10 @@ async def add_key(body: KeyIn, caller: CurrentCaller, rows: Rows, audited: Audit
     response.headers["Location"] = f"/v1/keys/{made.id}"
     response.headers["ETag"] = etag(made.version)
     return NewKey(**made.model_dump(), secret=secret)
+
+
+def _default_end(settings: Settings) -> dt.datetime:
+    return dt.datetime.now(dt.UTC) + dt.timedelta(days=settings.key_days)
 
 
 async def _school_there(tx: UnitOfWork, school: UUID | None) -> None:
@@ -107,15 +120,18 @@ async def change_key(
     rows: Rows,
     keys: ApiKeys,
     version: RequiredMatch,
+    settings: Configured,
     response: Response,
 ) -> Key:
-    """Rename a key or move its end. Needs If-Match."""
+    """Rename a key or move its end; an end of null is a year from now. Needs If-Match."""
+    require_fresh(caller, settings.fresh_minutes)
     async with seen_by(rows, caller) as tx:
         before = await _key(tx, key_id)
         check_version(version, before.version)
         if before.revoked_at is not None:
             raise Problem(409, "too_late", "The key is revoked.", state="revoked")
         wanted = {"name": before.name, "expires_at": before.expires_at} | body.model_dump(exclude_unset=True)
+        wanted["expires_at"] = wanted["expires_at"] or _default_end(settings)
         await tx.execute(api_keys.UPDATE_KEY, {"id": key_id, **wanted, "name": wanted["name"] or before.name})
         changed = await _key(tx, key_id)
     keys.forget(key_id)

@@ -10,12 +10,12 @@ from gateway.accounts import accounts, sessions
 from gateway.accounts.dependencies import Tools
 from gateway.accounts.passwords import Password
 from gateway.accounts.sessions import RefreshTokenReused, SessionRequest
-from gateway.http.dependencies import Rows
+from gateway.http.dependencies import Configured, Rows
 from gateway.http.guarded_route import GuardedRoute
 from gateway.problems import Problem
 from gateway.security import audit
 from gateway.security.access_control import EVERYBODY, allow, public
-from gateway.security.caller import CurrentCaller
+from gateway.security.caller import CurrentCaller, require_fresh
 from shared.events.values import Role
 
 router = APIRouter(prefix="/v1", tags=["sign-in"], route_class=GuardedRoute)
@@ -95,9 +95,13 @@ class PasswordChange(BaseModel):
 
 
 class FirebaseLink(BaseModel):
-    """An ID token of the Firebase user that is to be able to sign in as the caller."""
+    """An ID token of the Firebase user that is to be able to sign in as the caller.
+
+    With it the caller's password, if they have one; otherwise their sign-in must be of the last minutes.
+    """
 
     model_config = ConfigDict(extra="forbid")
+    password: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     firebase_token: Annotated[str, StringConstraints(min_length=1, max_length=8192)]
 
 
@@ -144,11 +148,10 @@ async def _by_password(name: str, password: str, rows: Rows, tools: Tools) -> UU
 async def _by_firebase(token: str, rows: Rows, tools: Tools) -> UUID:
     user = await tools.firebase.user(token)
     async with rows.begin() as tx:
-        account = await tx.row(accounts.SELECT_PERSON_BY_FIREBASE, {"uid": user.uid, "email": user.email})
-    if account is None:
+        person = await accounts.person_of_firebase(tx, user.uid, user.email)
+    if person is None:
         raise Problem(401, "unauthenticated", "No person is linked to this Firebase user.")
-    found: UUID = account["person_id"]
-    return found
+    return person
 
 
 @router.post("/sessions/refresh", response_model=Session, dependencies=[public()])
@@ -165,7 +168,7 @@ async def refresh(body: Renewal, rows: Rows, tools: Tools) -> dict[str, Any]:
 
 @router.post("/sessions/end", status_code=204, dependencies=[public()])
 async def sign_out(body: End, tools: Tools) -> Response:
-    """Sign out. An access token goes on until its minutes are over."""
+    """Sign out: the session ends, its access tokens too."""
     await tools.sessions.end(body.refresh_token)
     return Response(status_code=204)
 
@@ -183,26 +186,43 @@ async def accept(body: Acceptance, rows: Rows, tools: Tools) -> Response:
 
 @router.put("/me/password", status_code=204, dependencies=[allow(EVERYBODY, audience="person")])
 async def change_password(body: PasswordChange, caller: CurrentCaller, rows: Rows, tools: Tools) -> Response:
-    """Change one's password; every session ends, this one's refresh token included."""
-    await tools.failures.attempt(str(caller.person))
-    async with rows.begin() as tx:
-        account = await tx.row(accounts.SELECT_ACCOUNT, {"person": caller.person})
-    if account is None or not await tools.passwords.right(body.old, account["hash"]):
-        raise Problem(403, "forbidden", "The old password is wrong.")
+    """Change one's password; every session ends, this one included, and so does a Firebase link."""
+    assert caller.person is not None
+    await _prove(caller.person, body.old, rows, tools)
     hashed = await tools.passwords.hash(body.new)
     async with rows.begin() as tx:
-        await tx.execute(accounts.UPSERT_HASH, {"person": caller.person, "hash": hashed})
-        assert caller.person is not None
+        await tx.execute(accounts.UPDATE_HASH, {"person": caller.person, "hash": hashed})
         await sessions.end_all(tx, caller.person)
-    await tools.failures.succeeded(str(caller.person))
     return Response(status_code=204)
 
 
 @router.put("/me/firebase", status_code=204, dependencies=[allow(EVERYBODY, audience="person")])
-async def link_firebase(body: FirebaseLink, caller: CurrentCaller, rows: Rows, tools: Tools) -> Response:
-    """Let a Firebase user sign in as the caller; one that is linked to another person is 409."""
+async def link_firebase(
+    body: FirebaseLink, caller: CurrentCaller, rows: Rows, tools: Tools, settings: Configured
+) -> Response:
+    """Let a Firebase user sign in as the caller; one that is linked to another person is 409.
+
+    The verified address of that user signs in from now on, until a password is set or reset.
+    """
+    assert caller.person is not None
+    async with rows.begin() as tx:
+        account = await tx.row(accounts.SELECT_ACCOUNT, {"person": caller.person})
+    if account is not None and account["hash"] is not None:
+        await _prove(caller.person, body.password or "", rows, tools)
+    else:
+        require_fresh(caller, settings.fresh_minutes)
     user = await tools.firebase.user(body.firebase_token)
     async with rows.begin() as tx:
-        assert caller.person is not None
-        await accounts.link(tx, caller.person, user.uid)
+        await accounts.link(tx, caller.person, user.uid, user.email)
     return Response(status_code=204)
+
+
+async def _prove(person: UUID, password: str, rows: Rows, tools: Tools) -> None:
+    """Raise 403 unless it is the person's password. Attempts count by themselves: a sign-in cannot use them up."""
+    counted = f"proof of {person}"
+    await tools.failures.attempt(counted)
+    async with rows.begin() as tx:
+        account = await tx.row(accounts.SELECT_ACCOUNT, {"person": person})
+    if account is None or not await tools.passwords.right(password, account["hash"]):
+        raise Problem(403, "forbidden", "The password is wrong, or missing.")
+    await tools.failures.succeeded(counted)

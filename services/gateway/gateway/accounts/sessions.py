@@ -21,7 +21,8 @@ VALUES (%(hash)s, %(family)s, %(person)s, %(role)s, %(school)s, clock_timestamp(
 RENEW_SESSION = """
 UPDATE refresh_token SET used_at = clock_timestamp()
 WHERE hash = %(hash)s AND used_at IS NULL AND revoked_at IS NULL AND expires_at > clock_timestamp()
-RETURNING family, person_id, role, school_id
+RETURNING family, person_id, role, school_id,
+    (SELECT min(issued_at) FROM refresh_token r WHERE r.family = refresh_token.family) AS signed_in
 """
 # A token that was used before and comes again is in two hands: its whole family ends.
 REVOKE_REUSED = """
@@ -85,15 +86,23 @@ class Sessions:
         self._refresh = refresh
 
     async def open(
-        self, tx: UnitOfWork, person: UUID, wish: SessionRequest, family: UUID | None = None
+        self,
+        tx: UnitOfWork,
+        person: UUID,
+        wish: SessionRequest,
+        family: UUID | None = None,
+        signed_in: dt.datetime | None = None,
     ) -> dict[str, Any]:
-        """Both tokens for a person in one of their roles."""
+        """Both tokens for a person in one of their roles. A session that goes on has its family and its beginning."""
+        family, signed_in = family or uuid4(), signed_in or dt.datetime.now(dt.UTC)
         as_what = choose(await accounts.memberships(tx, person), wish)
         token = secrets.token_urlsafe(32)
-        values = {"hash": digest(token), "family": family or uuid4(), "person": person, "role": as_what["role"]}
+        values = {"hash": digest(token), "family": family, "person": person, "role": as_what["role"]}
         seconds = self._refresh.total_seconds()
         await tx.execute(OPEN_SESSION, values | {"school": as_what["school_id"], "seconds": seconds})
-        claims = Claims(person=person, role=as_what["role"], school=as_what["school_id"])
+        claims = Claims(
+            person=person, role=as_what["role"], school=as_what["school_id"], session=family, signed_in=signed_in
+        )
         return {
             "access_token": self._signer.sign(claims, self._access),
             "token_type": "Bearer",
@@ -111,14 +120,15 @@ class Sessions:
             row = await tx.row(RENEW_SESSION, {"hash": digest(token)})
             if row is not None:
                 same = SessionRequest(row["school_id"], row["role"])
-                return await self.open(tx, row["person_id"], same if wish == SessionRequest() else wish, row["family"])
+                asked = same if wish == SessionRequest() else wish
+                return await self.open(tx, row["person_id"], asked, row["family"], row["signed_in"])
             reused = await tx.row(REVOKE_REUSED, {"hash": digest(token)})
         if reused is not None:
             raise RefreshTokenReused(reused["person_id"])
         raise Problem(401, "unauthenticated", "The refresh token is unknown or expired.")
 
     async def end(self, token: str) -> None:
-        """Sign out: the family ends; an access token goes on until its minutes are over."""
+        """Sign out: the family ends, and its access tokens with it."""
         async with self._rows.begin() as tx:
             await tx.execute(REVOKE_FAMILY, {"hash": digest(token)})
 

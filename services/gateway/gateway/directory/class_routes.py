@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 from gateway.directory import classes
 from gateway.directory.class_reads import LIST_CLASSES, LIST_ENROLMENTS, ClassRead, EnrolmentPage
 from gateway.http.dependencies import InSchool, Rows
-from gateway.http.fields import Code, Grade, Key, Limit, Name, SourcedId, Strict, Until, Wanted
+from gateway.http.fields import Code, Grade, Key, Limit, Name, SourcedId, Strict, Until, WantedGrade
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.idempotency import answered
 from gateway.http.json_types import Flag
@@ -94,7 +94,7 @@ class EnrolmentsIn(Strict):
 async def listing(
     rows: Rows,
     school: InSchool,
-    grade: Wanted = None,
+    grade: WantedGrade = None,
     kind: ClassKind | None = None,
     person: UUID | None = None,
     active: bool | None = None,

@@ -30,11 +30,11 @@ FIND_MEMBERS = Query(
     grade=col(MembershipRow.grade) == given("grade"),
     active=given("active") == func.is_current(MembershipRow.ends, MembershipRow.school_id),
     after=col(MembershipRow.person_id) > given("after"),
-    sourced_id=col(MembershipRow.person_id) == OF_SOURCED_ID.scalar_subquery(),
+    sourced_id=col(MembershipRow.person_id).in_(OF_SOURCED_ID),
 )
 """People who belong or belonged to a school, by id."""
 FIND_BY_SOURCED_ID = Query(Found, showing(Found, PersonRow).where(col(PersonRow.sourced_id) == given("sourced_id")))
-"""The person with this sourcedId."""
+"""The people with this sourcedId: one of each source that uses it."""
 
 # Columns of a person in answers.
 PERSON_COLUMNS = """

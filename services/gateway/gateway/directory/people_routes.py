@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from uuid_utils.compat import uuid7
 
 from gateway.directory import erasure, people, people_reads
+from gateway.directory.contact_rules import check_may_replace
 from gateway.directory.people_reads import FIND_BY_SOURCED_ID, FIND_MEMBERS
 from gateway.directory.person_fields import (
     ContactIn,
@@ -20,12 +21,12 @@ from gateway.directory.person_fields import (
     PersonWhole,
 )
 from gateway.http.dependencies import InSchool, Rows, school_of
-from gateway.http.fields import Key, Limit, Wanted, columns_of
+from gateway.http.fields import Key, Limit, Wanted, WantedGrade, columns_of
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.idempotency import answered
 from gateway.problems import Problem
 from gateway.security.access_control import ADMINS, OFFICE, PLATFORM, STAFF, allow
-from gateway.security.caller import CurrentCaller
+from gateway.security.caller import Caller, CurrentCaller
 from shared.events import PersonChanged
 from shared.events.records import RECORDS
 from shared.events.values import Role
@@ -44,7 +45,7 @@ async def listing(
     school: Wanted = None,
     sourced_id: Wanted = None,
     role: Role | None = None,
-    grade: Wanted = None,
+    grade: WantedGrade = None,
     active: bool | None = None,
     after: UUID | None = None,
     limit: Limit = 50,
@@ -72,6 +73,7 @@ async def create(
     facts = body.model_dump(include={"sourced_id", "given_name", "family_name", "language", "timezone"})
     memberships = [m.model_dump() for m in body.memberships]
     contacts = [contact.model_dump() for contact in body.contacts]
+    _refuse_key(caller, [membership.role for membership in body.memberships])
     asked = ["people", body.model_dump(mode="json")]
     async with rows.begin() as tx:
         before = await answered(tx, caller, school, idempotency_key, asked, {"id": str(person)})
@@ -109,11 +111,19 @@ async def change(
 
 @router.put("/{person_id}/contacts", dependencies=[allow(OFFICE, scope="people:write")])
 async def replace_contacts(
-    person_id: UUID, body: ContactsIn, rows: Rows, school: InSchool, expected: IfMatch, response: Response
+    person_id: UUID,
+    body: ContactsIn,
+    caller: CurrentCaller,
+    rows: Rows,
+    school: InSchool,
+    expected: IfMatch,
+    response: Response,
 ) -> PersonWhole:
-    """Replace all addresses of a person."""
+    """Replace all addresses of a person. Only administrators replace those of an administrator."""
     contacts = [contact.model_dump() for contact in body.contacts]
     async with rows.begin() as tx:
+        await people.lock(tx, person_id, school, None)
+        await check_may_replace(tx, caller, person_id, school, contacts)
         await people.replace_contacts(tx, person_id, school, expected, contacts)
     return await _answer(rows, school, person_id, response)
 
@@ -129,6 +139,7 @@ async def join(
     response: Response,
 ) -> PersonWhole:
     """Give a person a role at the school, or change it. Only the group can add a person of another school."""
+    _refuse_key(caller, [body.role])
     async with rows.begin() as tx:
         if not caller.everywhere:
             await people.lock(tx, person_id, school)
@@ -151,6 +162,12 @@ async def erase(person_id: UUID, rows: Rows) -> None:
     """Erase a person: name, addresses, devices and records, here and in everything that was sent before."""
     async with rows.begin() as tx:
         await erasure.erase(tx, person_id, PERSONAL)
+
+
+def _refuse_key(caller: Caller, roles: list[MemberRole]) -> None:
+    """Raise 403 for a key that would make an administrator: they could make keys in turn."""
+    if caller.key is not None and "school_admin" in roles:
+        raise Problem(403, "forbidden", "A key cannot make administrators. An administrator can.")
 
 
 def _out(row: dict[str, Any]) -> PersonOut:

@@ -10,6 +10,7 @@ from gateway.http.fields import ONE_LINE, Grade, Language, Name, QuietIn, Source
 from gateway.http.json_types import Flag
 from shared.events.directory import Preference, QuietHours
 from shared.events.values import Role
+from shared.http.addresses import mail_address, phone_number
 
 MemberRole = Literal["school_admin", "staff", "teacher", "guardian", "student"]
 """The roles of a school; platform administrators are not made by a school."""
@@ -40,13 +41,8 @@ class ContactIn(Strict):
 
     @model_validator(mode="after")
     def written_right(self) -> Self:
-        """Refuse an address that no provider would accept."""
-        local, at, domain = self.address.rpartition("@")
-        mail = bool(at and local and "." in domain) and not any(c.isspace() or c in ",;<>\0" for c in self.address)
-        phone = self.address.lstrip("+").replace(" ", "").replace("-", "").isdecimal()
-        if not (mail if self.kind == "mail" else phone):
-            msg = f"is not a {self.kind} address"
-            raise ValueError(msg)
+        """Write the address as it is used; refuse one that no provider would accept."""
+        self.address = mail_address(self.address) if self.kind == "mail" else phone_number(self.address)
         return self
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 from gateway.directory import student_reads, students
 from gateway.directory.student_reads import FIND_STUDENTS
 from gateway.http.dependencies import InSchool, Rows
-from gateway.http.fields import ONE_LINE, Grade, Limit, Strict, Wanted
+from gateway.http.fields import ONE_LINE, Grade, Limit, Strict, WantedGrade
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import WHOLE, Flag
 from gateway.problems import Problem
@@ -77,7 +77,7 @@ async def listing(
     caller: CurrentCaller,
     rows: Rows,
     school: InSchool,
-    grade: Wanted = None,
+    grade: WantedGrade = None,
     school_class: Annotated[UUID | None, Query(alias="class")] = None,
     guardian: UUID | None = None,
     active: bool | None = None,

@@ -17,6 +17,27 @@ SELECT version FROM student WHERE school_id = %(school)s AND student_id = %(stud
 SELECT_MEMBERS = """
 SELECT DISTINCT person_id FROM current_membership WHERE school_id = %(school)s AND person_id = ANY(%(people)s)
 """
+# Store what a school says about the guardians of a student, and that the others are none.
+UPSERT_CHOICES = """
+WITH said AS (
+    SELECT r.*, true AS guardian, NOT EXISTS (
+        SELECT FROM guardianship g WHERE (g.school_id, g.student_id, g.guardian_id)
+                                       = (%(school)s, %(student)s, r.person_id)) AS added
+    FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, rank smallint, custody boolean, billing boolean,
+                                           emergency boolean)
+    UNION ALL
+    SELECT g.guardian_id, g.rank, g.custody, g.billing, g.emergency, false, false FROM guardianship g
+    WHERE (g.school_id, g.student_id) = (%(school)s, %(student)s) AND g.guardian_id <> ALL(ARRAY(
+        SELECT r.person_id FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid)))
+)
+INSERT INTO guardian_choice AS c (school_id, student_id, guardian_id, rank, custody, billing, emergency, guardian,
+                                  added)
+SELECT %(school)s, %(student)s, person_id, rank, custody, billing, emergency, guardian, added FROM said
+ORDER BY person_id
+ON CONFLICT (school_id, student_id, guardian_id) DO UPDATE SET guardian = excluded.guardian, rank = excluded.rank,
+    custody = excluded.custody, billing = excluded.billing, emergency = excluded.emergency,
+    added = c.added AND excluded.guardian OR excluded.added
+"""
 # Delete all guardians of a student.
 DELETE_GUARDIANS = "DELETE FROM guardianship WHERE school_id = %(school)s AND student_id = %(student)s"
 # Add guardians of a student.
@@ -61,6 +82,7 @@ async def replace_guardians(
     await _lock(tx, school, student, expected)
     await members(tx, school, [guardian["person_id"] for guardian in guardians])
     ids = {"school": school, "student": student}
+    await tx.execute(UPSERT_CHOICES, ids | publish.rows(guardians))
     await tx.execute(DELETE_GUARDIANS, ids)
     await tx.execute(INSERT_GUARDIANS, ids | publish.rows(guardians))
     await publish.bump_students(tx, [(school, student)])

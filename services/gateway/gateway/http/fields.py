@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.http.grades import usual_grade
 from gateway.http.json_types import Day
 from shared.events.directory import QuietHours
 from shared.http.fields import NO_NUL
@@ -25,7 +26,12 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Prose = Annotated[str, StringConstraints(max_length=5000, pattern=NO_NUL)]
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=ONE_LINE)]
 Code = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=ONE_LINE)]
-Grade = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=ONE_LINE)]
+Grade = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=ONE_LINE),
+    AfterValidator(usual_grade),
+]
+"""A grade; 7, 7th and Grade 7 are all 07."""
 SourcedId = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=ONE_LINE)]
 Language = Annotated[str, StringConstraints(max_length=35, pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 MOST = 2**63 - 1
@@ -44,6 +50,10 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 SchoolName = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=NO_NUL)]
 Wanted = Annotated[str | None, Query(max_length=255, pattern=NO_NUL)]
 """Text that a list is narrowed to."""
+WantedGrade = Annotated[
+    str | None, Query(max_length=255, pattern=NO_NUL), AfterValidator(lambda g: g and usual_grade(g))
+]
+"""A grade that a list is narrowed to, in any spelling."""
 State = Annotated[str | None, Query(max_length=20, pattern=NO_NUL)]
 """A state as its owner calls it."""
 

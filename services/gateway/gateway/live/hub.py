@@ -7,13 +7,21 @@ some of them twice, because a change may arrive before its row is committed.
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from gateway.live.sse_response import PING, Client, Interest, encoded
+from gateway.problems import Problem
+from gateway.security.caller import Caller
 from shared.events import Envelope, Event, InboxChanged, TaskChanged
+from shared.persistence.database_errors import is_unavailable
+
+log = structlog.get_logger()
 
 PING_SECONDS = 15
 REMEMBERED_SECONDS = 30.0
@@ -37,12 +45,22 @@ class Hub:
     """All clients of this gateway, and the events that were sent lately."""
 
     longest: float = 900.0
-    """Seconds after which a client has to reconnect with a valid token."""
+    """Seconds after which a client has to reconnect, with a valid token; a token that ends earlier ends it earlier."""
+    per_person: int = 20
+    per_school: int = 5_000
+    share: Callable[[], int] = lambda: 1
+    """The number of gateways that share both limits."""
     stopped: bool = False
+    ended: Callable[[Sequence[Caller]], Awaitable[list[Caller]]] | None = None
+    """Finds the callers whose access has ended."""
+    access_changed: bool = False
+    """Whether access may have ended here: then all clients are checked within a second, not only those of the turn."""
     _inboxes: dict[UUID, set[Client]] = field(default_factory=dict)
     _tasks: set[Client] = field(default_factory=set)
     _turns: list[set[Client]] = field(default_factory=lambda: [set() for _ in range(PING_SECONDS)])
     _count: int = 0
+    _open: Counter[str] = field(default_factory=Counter)
+    """Streams by person or key, and by school."""
     _said: deque[SentEvent] = field(default_factory=lambda: deque(maxlen=MOST_REMEMBERED))
 
     async def heard(self, event: Event, envelope: Envelope) -> None:
@@ -87,9 +105,19 @@ class Hub:
         while len(self._said) > 1 and self._said[1].heard < limit:
             self._said.popleft()
 
+    def _check_places(self, client: Client) -> None:
+        share = self.share()
+        for name in client.counted:
+            allowed = max(1, (self.per_person if name == client.watcher.name else self.per_school) // share)
+            if self._open[name] >= allowed:
+                detail = f"At most {allowed} streams of one {'person' if name == client.watcher.name else 'school'}."
+                raise Problem(429, "rate_limited", detail, headers={"Retry-After": str(PING_SECONDS)})
+
     def join(self, client: Client) -> None:
-        """Add a client."""
+        """Add a client; 429 when its person, its key or its school has all its streams already."""
+        self._check_places(client)
         self._count += 1
+        self._open.update(client.counted)
         self._turns[self._count % PING_SECONDS].add(client)
         if client.interest.person is None:
             self._tasks.add(client)
@@ -99,7 +127,11 @@ class Hub:
             client.end("stopping")
 
     def leave(self, client: Client) -> None:
-        """Remove a client."""
+        """Remove a client that joined."""
+        for name in client.counted:
+            self._open[name] -= 1
+            if self._open[name] <= 0:
+                del self._open[name]
         for turn in self._turns:
             turn.discard(client)
         self._tasks.discard(client)
@@ -136,11 +168,34 @@ class Hub:
                 await asyncio.sleep(1.0)
                 self.forget()
                 limit = time.monotonic() - self.longest
+                await self._check_access(turn)
                 for client in turn:
                     if client.born < limit:
                         client.end("token")
                     elif not client.chunks:
                         client.put(PING)
+
+    def look_again(self) -> None:
+        """Check the access of all clients within a second, not only at their turn."""
+        self.access_changed = True
+
+    async def _check_access(self, turn: set[Client]) -> None:
+        """End the streams of those whose session, role or key has ended."""
+        looked, self.access_changed = self._turns if self.access_changed else [turn], False
+        clients = [client for each in looked for client in each if client.watcher.caller is not None]
+        if self.ended is None or not clients:
+            return
+        try:
+            ended = set(await self.ended([client.watcher.caller for client in clients if client.watcher.caller]))
+        except Exception as problem:
+            if not is_unavailable(problem):
+                raise
+            log.warning("live.access_not_checked", error=type(problem).__name__)
+            self.access_changed = True
+            return
+        for client in clients:
+            if client.watcher.caller in ended:
+                client.end("token")
 
 
 def task(event: TaskChanged) -> dict[str, Any]:

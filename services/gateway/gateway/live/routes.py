@@ -10,9 +10,9 @@ from gateway.http.dependencies import Rows, school_of, seen_by
 from gateway.http.fields import Wanted
 from gateway.http.guarded_route import GuardedRoute
 from gateway.live.hub import Hub
-from gateway.live.sse_response import EventStream, Interest, encoded
+from gateway.live.sse_response import EventStream, Interest, Watcher, encoded
 from gateway.security.access_control import EVERYBODY, STAFF, allow
-from gateway.security.caller import CurrentCaller
+from gateway.security.caller import Caller, CurrentCaller
 from shared.http.provided import Provided
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute)
@@ -43,6 +43,11 @@ LastEvent = Annotated[
 
 
 Live = Annotated[Hub, Depends(Provided(Hub))]
+
+
+def watcher_of(caller: Caller) -> Watcher:
+    """Return the holder of the streams of a caller, in each of their roles."""
+    return Watcher(str(caller.key or caller.person or caller.name), caller.school, caller.until, caller)
 
 
 @router.get(
@@ -77,7 +82,7 @@ async def task_events(
         changes = [encoded("task", row, int(row["changed_at"].timestamp() * 1000)) for row in found]
         return changes + hub.lately(interest, since)
 
-    return EventStream(hub, interest, missed)
+    return EventStream(hub, interest, watcher_of(caller), missed)
 
 
 @router.get(
@@ -100,4 +105,4 @@ async def inbox_events(caller: CurrentCaller, hub: Live, last_event_id: LastEven
             return [encoded("reset", {"reason": "the inbox has to be listed again"})]
         return hub.lately(interest, last_event_id - OVERLAP_MS)
 
-    return EventStream(hub, interest, missed)
+    return EventStream(hub, interest, watcher_of(caller), missed)

@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import json
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,9 @@ from uuid import UUID
 import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+from gateway.problems import Problem
+from gateway.security.caller import Caller
 
 log = structlog.get_logger()
 
@@ -52,13 +56,31 @@ class Interest:
         return self.school is None or self.school == school
 
 
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """The holder of a stream: a person or a key, the school of the token, and when the token ends (seconds, epoch)."""
+
+    name: str
+    school: UUID | None = None
+    until: float = math.inf
+    caller: Caller | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the token is still valid; None: it has no end."""
+        return None if math.isinf(self.until) else self.until - time.time()
+
+
 class Client:
     """One listener's mailbox."""
 
-    __slots__ = ("born", "chunks", "ended", "interest", "size", "wake")
+    __slots__ = ("born", "chunks", "counted", "ended", "interest", "size", "wake", "watcher")
 
-    def __init__(self, interest: Interest) -> None:
+    def __init__(self, interest: Interest, watcher: Watcher) -> None:
         self.interest = interest
+        self.watcher = watcher
+        self.counted = (watcher.name,) if watcher.school is None else (watcher.name, str(watcher.school))
+        """The names under which its stream counts."""
         self.born = time.monotonic()
         self.chunks: list[bytes] = []
         self.size = 0
@@ -99,7 +121,7 @@ class Joined(Protocol):
     """Fills the mailboxes of clients."""
 
     def join(self, client: Client) -> None:
-        """Add a client."""
+        """Add a client; raises Problem when there is no place."""
 
     def leave(self, client: Client) -> None:
         """Remove a client."""
@@ -114,6 +136,7 @@ class EventStream(Response):
         self,
         hub: Joined,
         interest: Interest,
+        watcher: Watcher,
         missed: Callable[[], Awaitable[list[bytes]]],
         status_code: int = 200,  # FastAPI reads the default for the API's description
     ) -> None:
@@ -121,20 +144,28 @@ class EventStream(Response):
         del self.headers["Content-Length"]  # it has no end
         self._hub = hub
         self._interest = interest
+        self._watcher = watcher
         self._missed = missed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Join first, then read the missed events: in between nothing can be lost."""
-        del scope
-        client = Client(self._interest)
-        self._hub.join(client)
+        client = Client(self._interest, self._watcher)
+        try:
+            self._hub.join(client)
+        except Problem as problem:
+            await problem.response()(scope, receive, send)
+            return
         watching = asyncio.create_task(_until_gone(receive, client))
         try:
             missed = await self._missed()
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             await send({"type": "http.response.body", "body": b"".join([PING, *missed]), "more_body": True})
             while True:
-                await client.wake.wait()
+                try:
+                    async with asyncio.timeout(self._watcher.seconds):
+                        await client.wake.wait()
+                except TimeoutError:
+                    client.end("token")
                 ended = client.ended
                 body = client.take()
                 async with asyncio.timeout(SEND_SECONDS):

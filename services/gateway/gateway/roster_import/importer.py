@@ -1,43 +1,39 @@
 """One run over one roster: chunk by chunk, each chunk one commit; a second run finds the first one's rows unchanged."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from gateway.directory import publish_bulk
+from gateway.roster_import import outcome, structure
 from gateway.roster_import import people as import_people
-from gateway.roster_import import structure
 from gateway.roster_import import students as import_students
+from gateway.roster_import.endings import Bound, count_endings, held_endings
 from gateway.roster_import.oneroster import (
     Enrolment,
     Guardianship,
     Person,
-    Rejected,
     Role,
     Roster,
     SchoolClass,
     Status,
     Student,
 )
+from gateway.roster_import.people import Place
+from gateway.roster_import.sources import adopt
 from gateway.roster_import.students import StudentRow
+from gateway.roster_import.upload import Order
 from shared.jobs.job import Job
 from shared.transactions.unit_of_work import UnitOfWork
 
 T = TypeVar("T")
 
 CHUNK = 2_000
-COUNTED = ("schools", "calendars", "classes", "people", "students", "enrolments", "ended", "unchanged", "rejected")
-
-# Store the rejected rows, in the commit that ends the job.
-INSERT_REJECTIONS = """
-INSERT INTO import_rejection (task_id, number, file, line, "column", reason, scope)
-SELECT %(task_id)s, * FROM unnest(%(numbers)s::int[], %(files)s::text[], %(lines)s::int[], %(columns)s::text[],
-                                  %(reasons)s::text[], %(scopes)s::text[])
-ON CONFLICT DO NOTHING
-"""
+ORDER, BOUND = Order(), Bound()
+COUNTED = ("schools", "calendars", "classes", "people", "students", "enrolments", "ended", "unchanged")
 
 
 class Progress:
@@ -58,13 +54,12 @@ class Progress:
 class Run:
     """The shared state of all steps.
 
-    `schools`: ids of all schools by sourcedId; `covered`: those that the roster names.
+    `place` has the schools and the source of the upload.
     """
 
     job: Job
     roster: Roster
-    schools: Mapping[str, UUID]
-    covered: Sequence[UUID]
+    place: Place
     progress: Progress
     chunk: int
 
@@ -90,14 +85,36 @@ class People:
         return len(self.named) - self.changed
 
 
-async def import_roster(job: Job, roster: Roster, chunk: int = CHUNK) -> None:
-    """Import everything and end the job; a row is written after those that it refers to."""
+async def import_roster(
+    job: Job, roster: Roster, chunk: int = CHUNK, order: Order = ORDER, bound: Bound = BOUND, source: str = ""
+) -> None:
+    """Import everything and end the job; a row is written after those that it refers to.
+
+    It ends or waits before anything is written if no row can be used, or if too many people would end.
+    """
+    if roster.refused_whole:
+        await outcome.refuse(job, roster)
+        return
+    async with job.commit() as tx:
+        place = await _place(tx, roster, source)
+        endings = await count_endings(tx, roster, place)
+    held = list(held_endings(endings, bound))
+    if order.dry_run:
+        await outcome.report_dry_run(job, roster, [ending.shown() for ending in endings], held)
+    elif held and not order.confirmed:
+        await outcome.wait(job, held)
+    else:
+        await _import(job, roster, chunk, source)
+
+
+async def _import(job: Job, roster: Roster, chunk: int, source: str) -> None:
     counts = dict.fromkeys(COUNTED, 0)
     total = roster.people_count + roster.student_count + roster.enrolment_count
     async with job.commit() as tx:
-        counts["schools"] = await structure.schools(tx, roster.orgs)
-        schools = await structure.school_ids(tx)
-    run = Run(job, roster, schools, _covered(roster, schools), Progress(job, total), chunk)
+        counts["schools"] = await structure.schools(tx, roster.orgs, source)
+        place = await _place(tx, roster, source)
+        await adopt(tx, roster, place)
+    run = Run(job, roster, place, Progress(job, total), chunk)
     counts["calendars"] = await _terms(run)
     counts["classes"], ended_classes = await _classes(run)
     people = await _people(run)
@@ -107,29 +124,29 @@ async def import_roster(job: Job, roster: Roster, chunk: int = CHUNK) -> None:
     counts["students"] = await _students(run, people.students) + await _guardians(run, people.named)
     counts["ended"] = ended_classes + ended_enrolments + await _end_people(run, people)
     await _publish_students(run)
-    rejected = roster.rejected
-    counts["rejected"] = len(rejected)
-    async with job.commit() as tx:
-        await tx.execute(INSERT_REJECTIONS, _complaints(job.task.task_id, rejected))
-        await job.succeed(tx, result=counts, done=total, total=total)
+    if roster.refused_whole:
+        await outcome.refuse(job, roster)
+        return
+    await outcome.succeed(job, roster, counts, total)
 
 
-def _covered(roster: Roster, schools: Mapping[str, UUID]) -> list[UUID]:
-    return sorted(schools[org.sourced_id] for org in roster.orgs if org.is_school and org.status is Status.ACTIVE)
+async def _place(tx: UnitOfWork, roster: Roster, source: str) -> Place:
+    schools = await structure.school_ids(tx)
+    named = (org.sourced_id for org in roster.orgs if org.is_school and org.status is Status.ACTIVE)
+    return Place(source, schools, sorted(schools[name] for name in named if name in schools), roster.partly)
 
 
 async def _terms(run: Run) -> int:
     """Write the terms; returns how many calendars changed."""
-    roster, schools = run.roster, run.schools
+    roster, schools = run.roster, run.place.schools
     found = {schools[name]: terms for name, terms in roster.terms_by_school().items() if name in schools}
     gone = [term.sourced_id for term in roster.terms if term.status is not Status.ACTIVE]
     if not found and not gone:
         return 0
     kept = {term.sourced_id for term in roster.terms} | roster.kept("academicSessions.csv")
-    scope = found or {school: [] for school in schools.values()}
     async with run.job.commit() as tx:
         complete = roster.is_complete("academicSessions.csv")
-        return await structure.terms(tx, scope, gone, kept, complete=complete)
+        return await structure.terms(tx, found, gone, kept, run.place, complete=complete)
 
 
 async def _classes(run: Run) -> tuple[int, int]:
@@ -141,7 +158,7 @@ async def _classes(run: Run) -> tuple[int, int]:
 
     async def write(tx: UnitOfWork, chunk: Sequence[SchoolClass]) -> None:
         nonlocal changed
-        changed += await structure.classes(tx, chunk, run.schools)
+        changed += await structure.classes(tx, chunk, run.place)
 
     await run.in_chunks(present, write)
     complete = roster.is_complete("classes.csv")
@@ -149,7 +166,7 @@ async def _classes(run: Run) -> tuple[int, int]:
         return changed, 0
     kept = {found.sourced_id for found in present} | roster.kept("classes.csv")
     async with run.job.commit() as tx:
-        return changed, await structure.end_classes(tx, gone, kept, run.covered, complete=complete)
+        return changed, await structure.end_classes(tx, gone, kept, run.place, complete=complete)
 
 
 async def _people(run: Run) -> People:
@@ -166,7 +183,7 @@ async def _people(run: Run) -> People:
         for person in present:
             if isinstance(person, Student):
                 people.students += _student_rows(run, person)
-        people.changed += await import_people.write(tx, present, run.schools, run.covered, complete=complete)
+        people.changed += await import_people.write(tx, present, run.place, complete=complete)
         await run.progress.add(tx, len(chunk))
 
     await run.in_chunks(roster.people(), write)
@@ -177,9 +194,16 @@ def _student_rows(run: Run, student: Student) -> Iterator[StudentRow]:
     """One row for each school that the student is placed at; without a school where the upload does not say one."""
     guardians = tuple((guardian, run.roster.relationship(guardian)) for guardian in student.guardians)
     placed = [m.school for m in student.memberships if m.role == "student" and m.status is Status.ACTIVE]
-    schools: list[UUID | None] = [run.schools[name] for name in placed]
+    schools: list[UUID | None] = [run.place.schools[name] for name in placed]
     for school in schools or [None]:
-        yield StudentRow(school, student.sourced_id, student.grade, guardians)
+        yield StudentRow(
+            school,
+            student.sourced_id,
+            student.grade,
+            guardians,
+            graded=student.says("grades"),
+            related=student.says("agentSourcedIds"),
+        )
 
 
 async def _roles(run: Run) -> int:
@@ -188,7 +212,7 @@ async def _roles(run: Run) -> int:
 
     async def write(tx: UnitOfWork, chunk: Sequence[Role]) -> None:
         nonlocal changed
-        changed += await import_people.write_roles(tx, chunk, run.schools)
+        changed += await import_people.write_roles(tx, chunk, run.place)
 
     await run.in_chunks(run.roster.roles, write)
     return changed
@@ -207,17 +231,17 @@ async def _enrolments(run: Run) -> tuple[int, int]:
         gone.extend(found.sourced_id for found in chunk if found.status is not Status.ACTIVE)
         if complete:
             named.update(found.sourced_id for found in present)
-        changed += await structure.enrolments(tx, present)
+        changed += await structure.enrolments(tx, present, run.place.source)
         await run.progress.add(tx, len(chunk))
 
     async def end(tx: UnitOfWork, chunk: Sequence[str]) -> None:
         nonlocal ended
-        ended += await structure.end_enrolments(tx, chunk)
+        ended += await structure.end_enrolments(tx, chunk, run.place)
 
     await run.in_chunks(run.roster.enrolments(), write)
     if complete:
         async with run.job.commit() as tx:
-            before = await structure.enrolled(tx, run.covered)
+            before = await structure.enrolled(tx, run.place)
         gone += before - named - run.roster.kept("enrollments.csv")
     await run.in_chunks(sorted(gone), end)
     return changed, ended
@@ -226,11 +250,12 @@ async def _enrolments(run: Run) -> tuple[int, int]:
 async def _students(run: Run, students: Sequence[StudentRow]) -> int:
     """Write grades and guardians; returns how many students changed."""
     complete = run.roster.is_complete("users.csv")
+    kept = run.roster.kept("users.csv")
     changed = 0
 
     async def write(tx: UnitOfWork, chunk: Sequence[StudentRow]) -> None:
         nonlocal changed
-        changed += await import_students.write(tx, chunk, complete=complete)
+        changed += await import_students.write(tx, chunk, run.place, kept, complete=complete)
         await run.progress.add(tx, len(chunk))
 
     await run.in_chunks(students, write)
@@ -243,7 +268,7 @@ async def _guardians(run: Run, named: set[str]) -> int:
 
     async def write(tx: UnitOfWork, chunk: Sequence[Guardianship]) -> None:
         nonlocal changed
-        changed += await import_students.write_guardians(tx, chunk, run.roster.relationship)
+        changed += await import_students.write_guardians(tx, chunk, run.roster.relationship, run.place.source)
 
     await run.in_chunks((pair for pair in run.roster.guardianships if pair.student not in named), write)
     return changed
@@ -253,15 +278,15 @@ async def _end_people(run: Run, people: People) -> int:
     """End people whom the upload names as gone, or whom a complete one does not name; returns how many."""
     gone, where = set(people.gone), None
     if run.roster.is_complete("users.csv"):
-        where = run.covered
+        where = run.place.about
         kept = people.named | gone | run.roster.kept("users.csv")
         async with run.job.commit() as tx:
-            gone |= {*await import_people.missing(tx, kept, run.covered)}
+            gone |= {*await import_people.missing(tx, kept, run.place)}
     ended = 0
 
     async def end(tx: UnitOfWork, chunk: Sequence[str]) -> None:
         nonlocal ended
-        ended += await import_people.end(tx, chunk, where)
+        ended += await import_people.end(tx, chunk, where, run.place)
 
     await run.in_chunks(sorted(gone), end)
     return ended
@@ -277,16 +302,3 @@ async def _publish_students(run: Run) -> None:
 
 def _take(items: Iterator[T], most: int) -> list[T]:
     return list(islice(items, most))
-
-
-def _complaints(task_id: UUID, rejected: Iterable[Rejected]) -> dict[str, Any]:
-    rows = list(rejected)
-    return {
-        "task_id": task_id,
-        "numbers": list(range(1, len(rows) + 1)),
-        "files": [r.file for r in rows],
-        "lines": [r.line for r in rows],
-        "columns": [r.column for r in rows],
-        "reasons": [r.reason for r in rows],
-        "scopes": [str(r.scope) for r in rows],
-    }

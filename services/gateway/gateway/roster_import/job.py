@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, BinaryIO
 from uuid import UUID
 
@@ -9,9 +10,12 @@ from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import GROUP, answered
 from gateway.permits import IMPORT_LANE, ImportPermit
+from gateway.problems import Problem
 from gateway.roster_import import importer, structure
 from gateway.roster_import import upload as import_upload
-from gateway.roster_import.oneroster import Known, Roster, RosterRefused, read
+from gateway.roster_import.endings import Bound
+from gateway.roster_import.oneroster import Known, Roster, RosterRefused, read, source_of
+from gateway.roster_import.upload import Order
 from gateway.security.caller import Caller
 from shared.events import Envelope, TaskCancelRequested
 from shared.jobs import job as jobs
@@ -28,7 +32,14 @@ INSERT_TASK = """
 INSERT INTO task (task_id, kind, state, created_by) VALUES (%(task_id)s, %(kind)s, 'accepted', %(person)s)
 """
 # `leased_until` keeps workers of the version before from claiming it: leases are `task_lease`'s now.
-OPEN_JOB = "INSERT INTO import_job (task_id, leased_until) VALUES (%(task_id)s, 'infinity')"
+OPEN_JOB = """
+INSERT INTO import_job (task_id, leased_until, source, dry_run)
+VALUES (%(task_id)s, 'infinity', %(source)s, %(dry_run)s)
+"""
+# Lock an import, and select whether it waits for a confirmation.
+SELECT_WAITING = "SELECT waiting FROM import_job WHERE task_id = %(task)s FOR UPDATE"
+# Confirm what an import ends.
+CONFIRM_JOB = "UPDATE import_job SET confirmed = true, waiting = false WHERE task_id = %(task)s"
 # Take over imports that the version before accepted. A worker of it that still runs one loses its lease by this.
 TAKE_OVER_JOBS = """
 UPDATE import_job SET lease = NULL, leased_until = 'infinity'
@@ -39,22 +50,28 @@ WHERE finished_at IS NULL AND leased_until < clock_timestamp() RETURNING task_id
 SELECT_USERS = """
 SELECT p.sourced_id, bool_or(m.role = 'student') AS student, bool_or(m.role = 'guardian') AS guardian
 FROM person p LEFT JOIN membership m USING (person_id)
-WHERE p.sourced_id IS NOT NULL AND p.active GROUP BY p.sourced_id
+WHERE p.sourced_id IS NOT NULL AND p.active AND p.source IN ('', %(source)s) GROUP BY p.sourced_id
 """
 # Select the classes of rosters with their schools.
 SELECT_CLASSES = """
 SELECT c.sourced_id, s.sourced_id AS school FROM school_class c JOIN school s USING (school_id)
-WHERE c.active AND c.sourced_id IS NOT NULL AND s.sourced_id IS NOT NULL
+WHERE c.active AND c.sourced_id IS NOT NULL AND s.sourced_id IS NOT NULL AND c.source IN ('', %(source)s)
 """
 # Select the terms of rosters.
-SELECT_TERMS = "SELECT DISTINCT sourced_id FROM term WHERE sourced_id IS NOT NULL"
+SELECT_TERMS = "SELECT DISTINCT sourced_id FROM term WHERE sourced_id IS NOT NULL AND source IN ('', %(source)s)"
 # Select the marks of erased people.
-SELECT_ERASED = "SELECT sourced_id FROM person WHERE erased_at IS NOT NULL AND sourced_id IS NOT NULL"
+SELECT_ERASED = """
+SELECT sourced_id FROM person WHERE erased_at IS NOT NULL AND sourced_id IS NOT NULL AND source IN ('', %(source)s)
+"""
+# Select the schools of other sources.
+SELECT_OTHERS = "SELECT sourced_id, name FROM school WHERE sourced_id IS NOT NULL AND source NOT IN ('', %(source)s)"
 
 Read = Callable[..., Roster]
 
 
-async def request_import(tx: UnitOfWork, caller: Caller, upload: BinaryIO, key: str | None) -> dict[str, Any]:
+async def request_import(
+    tx: UnitOfWork, caller: Caller, upload: BinaryIO, key: str | None, order: Order
+) -> dict[str, Any]:
     """Commit an upload and permit its import; returns the answer, the same for the same key and file."""
     task = uuid7()
     answer = {"task_id": str(task), "state": "accepted"}
@@ -62,17 +79,29 @@ async def request_import(tx: UnitOfWork, caller: Caller, upload: BinaryIO, key: 
         # In a thread, because a hundred megabytes would hold up every other request.
         digest = await asyncio.to_thread(import_upload.digest, upload)
         request = {"route": "imports/oneroster", "sha256": digest}
+        request |= {name: value for name, value in asdict(order).items() if value}
         if (before := await answered(tx, caller, GROUP, key, request, answer)) is not None:
             return before
     await tx.execute(INSERT_TASK, {"task_id": task, "kind": KIND, "person": caller.person})
-    await open_import(tx, task, upload)
+    await open_import(tx, task, upload, order)
     permit(tx, task)
     return answer
 
 
-async def open_import(tx: UnitOfWork, task_id: UUID, upload: BinaryIO) -> None:
+async def confirm(tx: UnitOfWork, task_id: UUID) -> None:
+    """Let an import go on that waits because it would end many people; 404, or 409 when it does not wait."""
+    row = await tx.row(SELECT_WAITING, {"task": task_id})
+    if row is None:
+        raise Problem(404, "not_found")
+    if not row["waiting"] or not await jobs.wake(tx, task_id):
+        raise Problem(409, "conflict", "This import does not wait for a confirmation.")
+    await tx.execute(CONFIRM_JOB, {"task": task_id})
+    permit(tx, task_id)
+
+
+async def open_import(tx: UnitOfWork, task_id: UUID, upload: BinaryIO, order: Order = importer.ORDER) -> None:
     """Keep an upload as a job that a worker may claim; `permit` it in the same commit."""
-    await tx.execute(OPEN_JOB, {"task_id": task_id})
+    await tx.execute(OPEN_JOB, {"task_id": task_id, "source": order.source, "dry_run": order.dry_run})
     await import_upload.keep(tx, task_id, upload)
     await jobs.start(tx, Task(task_id, None, KIND))
 
@@ -89,15 +118,20 @@ async def run(
     limits: TimeLimits = LIMITS,
     chunk: int = importer.CHUNK,
     read: Read = read,
+    bound: Bound = importer.BOUND,
 ) -> None:
     """Import the roster of a permit. Raises LeaseLost when it has ended or another worker has it."""
     async with jobs.run_job(transactions, permitted.task_id, cause, limits, import_upload.discard) as job:
         async with transactions.begin(cause) as tx:
-            known = await _known(tx)
+            order = await import_upload.order(tx, permitted.task_id)
             upload = await import_upload.fetch(tx, permitted.task_id)
         try:
-            with upload, await asyncio.to_thread(read, upload, known=known) as roster:
-                await importer.import_roster(job, roster, chunk)
+            with upload:
+                source = order.source or await asyncio.to_thread(source_of, upload)
+                async with transactions.begin(cause) as tx:
+                    known = await _known(tx, source)
+                with await asyncio.to_thread(read, upload, known=known) as roster:
+                    await importer.import_roster(job, roster, chunk, order, bound, source)
         except RosterRefused as refusal:
             async with job.commit() as tx:
                 await job.fail(tx, str(refusal))
@@ -117,14 +151,16 @@ async def resume_imports(transactions: UnitOfWorkFactory) -> None:
     await jobs.resume(transactions, lambda task_id: ImportPermit(task_id=task_id), IMPORT_LANE)
 
 
-async def _known(tx: UnitOfWork) -> Known:
-    users = await tx.rows(SELECT_USERS)
+async def _known(tx: UnitOfWork, source: str) -> Known:
+    values = {"source": source}
+    users = await tx.rows(SELECT_USERS, values)
     return Known(
         schools=frozenset(await structure.school_ids(tx)),
         users=frozenset(row["sourced_id"] for row in users),
         students=frozenset(row["sourced_id"] for row in users if row["student"]),
         guardians=frozenset(row["sourced_id"] for row in users if row["guardian"]),
-        classes={row["sourced_id"]: row["school"] for row in await tx.rows(SELECT_CLASSES)},
-        terms=frozenset(row["sourced_id"] for row in await tx.rows(SELECT_TERMS)),
-        erased=frozenset(row["sourced_id"] for row in await tx.rows(SELECT_ERASED)),
+        classes={row["sourced_id"]: row["school"] for row in await tx.rows(SELECT_CLASSES, values)},
+        terms=frozenset(row["sourced_id"] for row in await tx.rows(SELECT_TERMS, values)),
+        erased=frozenset(row["sourced_id"] for row in await tx.rows(SELECT_ERASED, values)),
+        others={row["sourced_id"]: row["name"] for row in await tx.rows(SELECT_OTHERS, values)},
     )

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -17,16 +18,17 @@ from shared.transactions.unit_of_work import UnitOfWork
 # are left out first: ON CONFLICT would lock each of them, which costs as much as writing.
 UPSERT_PEOPLE = """
 WITH incoming AS (
-    SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, sourced_id text, given_name text,
-                                                    family_name text, active boolean, digest text)
-    WHERE NOT EXISTS (SELECT FROM person p
-                       WHERE p.sourced_id = r.sourced_id AND p.digest = decode(r.digest, 'hex'))
+    SELECT r.*, coalesce(r.enabled, p.signs_in, true) AS signs_in
+    FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, sourced_id text, given_name text,
+                                           family_name text, enabled boolean, digest text)
+    LEFT JOIN person p ON (p.sourced_id, p.source) = (r.sourced_id, %(source)s)
+    WHERE p.digest IS DISTINCT FROM decode(r.digest, 'hex')
 )
-INSERT INTO person AS p (person_id, sourced_id, given_name, family_name, active, digest)
-SELECT person_id, sourced_id, given_name, family_name, active, decode(digest, 'hex') FROM incoming
+INSERT INTO person AS p (person_id, source, sourced_id, given_name, family_name, signs_in, digest)
+SELECT person_id, %(source)s, sourced_id, given_name, family_name, signs_in, decode(digest, 'hex') FROM incoming
 ORDER BY sourced_id
-ON CONFLICT (sourced_id) DO UPDATE SET given_name = excluded.given_name, family_name = excluded.family_name,
-    active = excluded.active, digest = excluded.digest, version = p.version + 1
+ON CONFLICT (sourced_id, source) DO UPDATE SET given_name = excluded.given_name, family_name = excluded.family_name,
+    active = true, signs_in = excluded.signs_in, digest = excluded.digest, version = p.version + 1
 WHERE p.digest IS DISTINCT FROM excluded.digest
 RETURNING person_id, sourced_id
 """
@@ -35,47 +37,53 @@ RETURNING person_id, sourced_id
 # Changes only: memberships they do not mention stay, and a role's row that has changed ends the membership before.
 WRITE_MEMBERSHIPS = """
 WITH incoming AS MATERIALIZED (
-    SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, school_id uuid, role text, grade text, starts date,
-                                                    ends date, sourced_id text)
+    SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, school_id uuid, role text, grade text,
+                                                    graded boolean, starts date, ends date, sourced_id text)
 ), gone AS (
     UPDATE current_membership m SET ends = school_today(m.school_id)
     WHERE m.person_id = ANY(%(people)s) AND NOT EXISTS (SELECT FROM incoming i
                        WHERE (i.person_id, i.school_id, i.role) = (m.person_id, m.school_id, m.role))
       AND (m.sourced_id = ANY(%(ended)s) OR EXISTS (SELECT FROM incoming i WHERE i.sourced_id = m.sourced_id)
-           OR %(complete)s AND (m.school_id = ANY(%(about)s) OR EXISTS (
+           OR %(complete)s AND m.person_id <> ALL(%(partly)s) AND (m.school_id = ANY(%(about)s) OR EXISTS (
                SELECT FROM incoming i WHERE (i.person_id, i.school_id) = (m.person_id, m.school_id))))
     RETURNING m.person_id
 ), taken AS (
     INSERT INTO membership AS m (person_id, school_id, role, grade, starts, ends, sourced_id)
-    SELECT DISTINCT ON (person_id, school_id, role) * FROM incoming ORDER BY person_id, school_id, role, sourced_id
-    ON CONFLICT (person_id, school_id, role) DO UPDATE SET grade = coalesce(excluded.grade, m.grade),
-        starts = excluded.starts, ends = excluded.ends, sourced_id = excluded.sourced_id
-    WHERE (m.starts, m.ends, m.sourced_id) IS DISTINCT FROM (excluded.starts, excluded.ends, excluded.sourced_id)
-       OR m.grade IS DISTINCT FROM coalesce(excluded.grade, m.grade)
+    SELECT DISTINCT ON (i.person_id, i.school_id, i.role) i.person_id, i.school_id, i.role,
+           CASE WHEN i.graded THEN i.grade ELSE o.grade END, i.starts, i.ends, i.sourced_id
+    FROM incoming i LEFT JOIN membership o USING (person_id, school_id, role)
+    ORDER BY i.person_id, i.school_id, i.role, i.sourced_id
+    ON CONFLICT (person_id, school_id, role) DO UPDATE SET grade = excluded.grade, starts = excluded.starts,
+        ends = excluded.ends, sourced_id = excluded.sourced_id
+    WHERE (m.grade, m.starts, m.ends, m.sourced_id)
+          IS DISTINCT FROM (excluded.grade, excluded.starts, excluded.ends, excluded.sourced_id)
     RETURNING m.person_id
 )
 SELECT DISTINCT person_id FROM (SELECT person_id FROM gone UNION ALL SELECT person_id FROM taken) AS touched
 """
-# Replace the addresses of people.
+# Replace the addresses of people, of the kinds that their rows say something about; null: the person has none.
 REPLACE_CONTACTS = """
 WITH incoming AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, kind text, address text)
 ), gone AS (
-    DELETE FROM contact c WHERE c.person_id = ANY(%(people)s) AND NOT EXISTS (
-        SELECT FROM incoming i WHERE (i.person_id, i.kind, i.address) = (c.person_id, c.kind, c.address))
+    DELETE FROM contact c USING incoming i
+    WHERE (i.person_id, i.kind) = (c.person_id, c.kind) AND i.address IS DISTINCT FROM c.address
 )
-INSERT INTO contact (person_id, kind, address) SELECT DISTINCT * FROM incoming ON CONFLICT DO NOTHING
+INSERT INTO contact (person_id, kind, address)
+SELECT person_id, kind, address FROM incoming WHERE address IS NOT NULL ON CONFLICT DO NOTHING
 """
 # Lock people by sourcedId.
 LOCK_PEOPLE = """
-SELECT person_id, sourced_id FROM person WHERE sourced_id = ANY(%(ids)s) AND erased_at IS NULL
+SELECT person_id, sourced_id FROM person
+WHERE sourced_id = ANY(%(ids)s) AND source = ANY(%(sources)s) AND erased_at IS NULL
 ORDER BY sourced_id FOR NO KEY UPDATE
 """
 # Lock people by sourcedId or by the id of a role.
 # The row of a role that has ended may have its own id only.
 LOCK_PEOPLE_BY_ROLE = """
-SELECT person_id, sourced_id FROM person WHERE erased_at IS NULL AND (sourced_id = ANY(%(ids)s) OR person_id IN (
-    SELECT m.person_id FROM membership m WHERE m.sourced_id = ANY(%(ended)s)))
+SELECT person_id, sourced_id FROM person WHERE erased_at IS NULL AND source = %(source)s AND (
+    sourced_id = ANY(%(ids)s)
+    OR person_id IN (SELECT m.person_id FROM membership m WHERE m.sourced_id = ANY(%(ended)s)))
 ORDER BY sourced_id FOR NO KEY UPDATE
 """
 # Raise the versions of people whose memberships changed.
@@ -85,7 +93,7 @@ BUMP_PEOPLE = "UPDATE person SET version = version + 1, digest = NULL WHERE pers
 # Select the people from rosters who have a current membership at these schools.
 # People who disappeared are ended, not deleted: only at the schools that the upload is about.
 SELECT_PLACED_PEOPLE = """
-SELECT p.sourced_id FROM person p WHERE p.sourced_id IS NOT NULL AND EXISTS (
+SELECT p.sourced_id FROM person p WHERE p.sourced_id IS NOT NULL AND p.source = ANY(%(sources)s) AND EXISTS (
     SELECT FROM current_membership m WHERE m.person_id = p.person_id AND m.school_id = ANY(%(schools)s))
 ORDER BY p.sourced_id
 """
@@ -121,12 +129,28 @@ FROM held h WHERE (s.school_id, s.student_id) = (h.school_id, h.student_id) AND 
 """
 
 
-async def write(
-    tx: UnitOfWork, chunk: Sequence[Person], schools: Mapping[str, UUID], about: Sequence[UUID], *, complete: bool
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The scope of an upload: its source, the ids of schools, those that it is about, and people to keep as they are.
+
+    `partly` are people of whose roles one could not be read: their memberships are not ended.
+    """
+
+    source: str
+    schools: Mapping[str, UUID]
+    about: Sequence[UUID]
+    partly: frozenset[str] = frozenset()
+
+    @property
+    def sources(self) -> list[str]:
+        """The sources whose people may be ended: also those who were added by hand under a roster's id."""
+        return sorted({"", self.source})
+
+
+async def write(tx: UnitOfWork, chunk: Sequence[Person], place: Place, *, complete: bool) -> int:
     """Write people with memberships and contacts, and emit their events; returns how many are new or changed.
 
-    `complete`: the rows name every membership, at the upload's schools (`about`) and those that they name.
+    `complete`: the rows name every membership, at the upload's schools and those that they name.
     """
     present = {person.sourced_id: person for person in chunk}
     rows = [
@@ -135,12 +159,12 @@ async def write(
             "sourced_id": person.sourced_id,
             "given_name": person.given_name,
             "family_name": person.family_name,
-            "active": person.enabled,
+            "enabled": person.enabled,
             "digest": digest(_content(person, complete)),
         }
         for person in present.values()
     ]
-    changed = await tx.rows(UPSERT_PEOPLE, publish.rows(rows))
+    changed = await tx.rows(UPSERT_PEOPLE, {"source": place.source} | publish.rows(rows))
     if not changed:
         return 0
     ids = [row["person_id"] for row in changed]
@@ -149,32 +173,33 @@ async def write(
     contacts: list[dict[str, Any]] = []
     for row in changed:
         person = present[row["sourced_id"]]
-        active, over = _memberships(row["person_id"], person.memberships, schools, person.grade)
+        active, over = _memberships(row["person_id"], person.memberships, place.schools, person)
         placed += active
         ended += over
-        found = [("mail", person.email), ("phone", person.sms or person.phone)]
-        contacts += [{"person_id": row["person_id"], "kind": k, "address": a} for k, a in found if a]
-    scope = {"people": ids, "about": list(about), "complete": complete, "ended": ended}
+        contacts += [{"person_id": row["person_id"], **contact} for contact in _contacts(person)]
+    partly = [row["person_id"] for row in changed if row["sourced_id"] in place.partly]
+    scope = {"people": ids, "about": list(place.about), "complete": complete, "ended": ended, "partly": partly}
     await tx.execute(WRITE_MEMBERSHIPS, scope | publish.rows(placed))
-    await tx.execute(REPLACE_CONTACTS, {"people": ids} | publish.rows(contacts))
+    await tx.execute(REPLACE_CONTACTS, publish.rows(contacts))
     await tx.execute(END_STUDENTS, {"people": ids})
     await publish_bulk.people(tx, ids)
     return len(changed)
 
 
-async def write_roles(tx: UnitOfWork, chunk: Sequence[Role], schools: Mapping[str, UUID]) -> int:
+async def write_roles(tx: UnitOfWork, chunk: Sequence[Role], place: Place) -> int:
     """Write roles of people who are not in users.csv; returns how many people changed."""
     ended = [
         m.sourced_id for m in (role.membership for role in chunk) if m.status is not Status.ACTIVE and m.sourced_id
     ]
-    held = await tx.rows(LOCK_PEOPLE_BY_ROLE, {"ids": sorted({role.person for role in chunk}), "ended": ended})
+    named = {"ids": sorted({role.person for role in chunk}), "ended": ended, "source": place.source}
+    held = await tx.rows(LOCK_PEOPLE_BY_ROLE, named)
     person = {row["sourced_id"]: row["person_id"] for row in held}
     placed: list[dict[str, Any]] = []
     for role in chunk:
         if role.person in person:
-            placed += _memberships(person[role.person], [role.membership], schools, None)[0]
+            placed += _memberships(person[role.person], [role.membership], place.schools, None)[0]
     ids = list(person.values())
-    scope = {"people": ids, "about": [], "complete": False, "ended": ended}
+    scope = {"people": ids, "about": [], "complete": False, "ended": ended, "partly": []}
     touched = [row["person_id"] for row in await tx.rows(WRITE_MEMBERSHIPS, scope | publish.rows(placed))]
     if touched:
         await tx.execute(BUMP_PEOPLE, {"people": touched})
@@ -183,16 +208,17 @@ async def write_roles(tx: UnitOfWork, chunk: Sequence[Role], schools: Mapping[st
     return len(touched)
 
 
-async def missing(tx: UnitOfWork, kept: Iterable[str], schools: Sequence[UUID]) -> list[str]:
+async def missing(tx: UnitOfWork, kept: Iterable[str], place: Place) -> list[str]:
     """Return the people whom an earlier roster placed at these schools and this complete one does not name."""
     known = frozenset(kept)
-    found = await tx.rows(SELECT_PLACED_PEOPLE, {"schools": list(schools)})
+    found = await tx.rows(SELECT_PLACED_PEOPLE, {"schools": list(place.about), "sources": place.sources})
     return [row["sourced_id"] for row in found if row["sourced_id"] not in known]
 
 
-async def end(tx: UnitOfWork, ids: Sequence[str], schools: Sequence[UUID] | None) -> int:
+async def end(tx: UnitOfWork, ids: Sequence[str], schools: Sequence[UUID] | None, place: Place) -> int:
     """End people at schools, or everywhere (None: an upload says so by name); returns how many had not ended."""
-    people = [row["person_id"] for row in await tx.rows(LOCK_PEOPLE, {"ids": sorted(ids)})]
+    found = await tx.rows(LOCK_PEOPLE, {"ids": sorted(ids), "sources": place.sources})
+    people = [row["person_id"] for row in found]
     values: dict[str, Any] = {"people": people, "schools": list(schools or ())}
     over = [
         row["person_id"] for row in await tx.rows(DEACTIVATE_PEOPLE if schools is None else END_MEMBERSHIPS, values)
@@ -209,7 +235,7 @@ def digest(content: Any) -> str:
 
 
 def _memberships(
-    person: UUID, memberships: Iterable[Membership], schools: Mapping[str, UUID], grade: str | None
+    person: UUID, memberships: Iterable[Membership], schools: Mapping[str, UUID], row: Person | None
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Return rows of the memberships that hold, and the ids of roles that do not hold any more."""
     active = [
@@ -217,7 +243,8 @@ def _memberships(
             "person_id": person,
             "school_id": schools[m.school],
             "role": m.role,
-            "grade": grade if m.role == "student" else None,
+            "grade": row.grade if row is not None and m.role == "student" else None,
+            "graded": row is not None and row.says("grades"),
             "starts": m.begins,
             "ends": m.ends,
             "sourced_id": m.sourced_id,
@@ -228,9 +255,18 @@ def _memberships(
     return active, [m.sourced_id for m in memberships if m.status is not Status.ACTIVE and m.sourced_id]
 
 
+def _contacts(person: Person) -> Iterator[dict[str, Any]]:
+    """Return an address of each kind that the row says something about; None where it says that there is none."""
+    if person.email or person.says("email"):
+        yield {"kind": "mail", "address": person.email}
+    number = person.sms or person.phone
+    if number or person.says("sms", "phone"):
+        yield {"kind": "phone", "address": number}
+
+
 def _content(person: Person, complete: bool) -> list[Any]:
     memberships = sorted(
         [m.school, m.role, str(m.begins), str(m.ends), m.sourced_id or "", m.status] for m in person.memberships
     )
     names = [person.given_name, person.family_name, person.email, person.phone, person.sms]
-    return [*names, person.grade, person.enabled, complete, memberships]
+    return [*names, person.grade, person.enabled, complete, memberships, sorted(person.unsaid)]

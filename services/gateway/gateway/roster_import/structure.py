@@ -10,37 +10,43 @@ from uuid_utils.compat import uuid7
 from gateway.directory import publish
 from gateway.directory.schools import BUMP_CALENDAR, INSERT_CALENDARS
 from gateway.roster_import.oneroster import Enrolment, Org, SchoolClass, Status, Term
-from gateway.roster_import.people import digest
+from gateway.roster_import.people import Place, digest
 from shared.transactions.unit_of_work import UnitOfWork
 
 # Write new and changed schools; returns them.
 UPSERT_SCHOOLS = """
-INSERT INTO school AS s (school_id, sourced_id, name, timezone, active)
-SELECT school_id, sourced_id, name, coalesce(timezone, 'UTC'), active FROM jsonb_to_recordset(%(rows)s)
+INSERT INTO school AS s (school_id, source, sourced_id, name, timezone, active)
+SELECT school_id, %(source)s, sourced_id, name, coalesce(timezone, 'UTC'), active FROM jsonb_to_recordset(%(rows)s)
     AS r(school_id uuid, sourced_id text, name text, timezone text, active boolean) ORDER BY sourced_id
 ON CONFLICT (sourced_id) DO UPDATE SET name = excluded.name,
     timezone = CASE WHEN excluded.timezone = 'UTC' THEN s.timezone ELSE excluded.timezone END,
-    active = excluded.active, version = s.version + 1
+    active = excluded.active, version = s.version + 1,
+    source = CASE WHEN s.source = '' THEN excluded.source ELSE s.source END
 WHERE (s.name, s.active) IS DISTINCT FROM (excluded.name, excluded.active)
-   OR (excluded.timezone <> 'UTC' AND excluded.timezone <> s.timezone)
+   OR (excluded.timezone <> 'UTC' AND excluded.timezone <> s.timezone) OR s.source = '' AND excluded.source <> ''
 RETURNING school_id
 """
 # Make schools inactive that are gone; returns them.
 CLOSE_SCHOOLS = """
-UPDATE school SET active = false, version = version + 1 WHERE sourced_id = ANY(%(ids)s) AND active RETURNING school_id
+UPDATE school SET active = false, version = version + 1
+WHERE sourced_id = ANY(%(ids)s) AND source IN ('', %(source)s) AND active RETURNING school_id
 """
 # Select the ids of all schools that rosters named.
 SELECT_SCHOOL_IDS = "SELECT sourced_id, school_id FROM school WHERE sourced_id IS NOT NULL"
 
 # Lock the calendars of schools.
 LOCK_CALENDARS = "SELECT FROM calendar WHERE school_id = ANY(%(schools)s) ORDER BY school_id FOR NO KEY UPDATE"
+# Select the schools of terms that are named as gone.
+SELECT_TERM_SCHOOLS = """
+SELECT DISTINCT school_id FROM term WHERE sourced_id = ANY(%(gone)s) AND source = ANY(%(sources)s)
+"""
 # Write new and changed terms; returns their schools.
 UPSERT_TERMS = """
-INSERT INTO term AS t (term_id, school_id, sourced_id, name, kind, starts, ends)
-SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(term_id uuid, school_id uuid, sourced_id text, name text, kind text,
-                                                starts date, ends date)
+INSERT INTO term AS t (term_id, school_id, sourced_id, name, kind, starts, ends, source)
+SELECT r.*, %(source)s FROM jsonb_to_recordset(%(rows)s) AS r(term_id uuid, school_id uuid, sourced_id text, name text,
+                                                              kind text, starts date, ends date)
 ORDER BY school_id, sourced_id
-ON CONFLICT (school_id, sourced_id) DO UPDATE SET name = excluded.name, kind = excluded.kind,
+ON CONFLICT (school_id, sourced_id, source) DO UPDATE SET name = excluded.name, kind = excluded.kind,
     starts = excluded.starts, ends = excluded.ends
 WHERE (t.name, t.kind, t.starts, t.ends) IS DISTINCT FROM (excluded.name, excluded.kind, excluded.starts, excluded.ends)
 RETURNING school_id
@@ -48,28 +54,35 @@ RETURNING school_id
 # Delete terms that are gone; returns their schools.
 # A term that is over is history, which a new year's roster does not repeat.
 DELETE_TERMS = """
-DELETE FROM term WHERE school_id = ANY(%(schools)s) AND ends >= school_today(school_id)
-  AND (sourced_id = ANY(%(gone)s) OR %(complete)s AND NOT (sourced_id = ANY(%(kept)s)))
+DELETE FROM term WHERE source = ANY(%(sources)s) AND ends >= school_today(school_id)
+  AND (sourced_id = ANY(%(gone)s)
+       OR %(complete)s AND school_id = ANY(%(schools)s) AND NOT (sourced_id = ANY(%(kept)s)))
 RETURNING school_id
 """
 
 # Write new and changed classes; returns them.
 UPSERT_CLASSES = """
-INSERT INTO school_class AS c (class_id, school_id, sourced_id, title, code, kind, grades, digest)
-SELECT class_id, school_id, sourced_id, title, code, kind, grades, decode(digest, 'hex')
+INSERT INTO school_class AS c (class_id, school_id, source, sourced_id, title, code, kind, grades, digest)
+SELECT r.class_id, r.school_id, %(source)s, r.sourced_id, r.title,
+       CASE WHEN r.coded THEN r.code ELSE o.code END, r.kind,
+       CASE WHEN r.graded THEN r.grades ELSE coalesce(o.grades, '{}') END, decode(r.digest, 'hex')
 FROM jsonb_to_recordset(%(rows)s) AS r(class_id uuid, school_id uuid, sourced_id text, title text, code text,
-                                       kind text, grades text[], digest text) ORDER BY sourced_id
-ON CONFLICT (sourced_id) DO UPDATE SET title = excluded.title, code = excluded.code, kind = excluded.kind,
+                                       coded boolean, kind text, grades text[], graded boolean, digest text)
+LEFT JOIN school_class o ON (o.sourced_id, o.source) = (r.sourced_id, %(source)s)
+ORDER BY r.sourced_id
+ON CONFLICT (sourced_id, source) DO UPDATE SET title = excluded.title, code = excluded.code, kind = excluded.kind,
     grades = excluded.grades, active = true, digest = excluded.digest, version = c.version + 1
 WHERE c.digest IS DISTINCT FROM excluded.digest OR NOT c.active
 RETURNING class_id
 """
 # Select which classes have ended and are to be active again.
-SELECT_ENDED_CLASSES = "SELECT class_id FROM school_class WHERE sourced_id = ANY(%(ids)s) AND NOT active"
+SELECT_ENDED_CLASSES = """
+SELECT class_id FROM school_class WHERE sourced_id = ANY(%(ids)s) AND source = %(source)s AND NOT active
+"""
 # End classes that are gone; returns them.
 END_CLASSES = """
 UPDATE school_class SET active = false, digest = NULL, version = version + 1
-WHERE active AND sourced_id IS NOT NULL
+WHERE active AND sourced_id IS NOT NULL AND source = ANY(%(sources)s)
   AND (sourced_id = ANY(%(gone)s) OR %(complete)s AND school_id = ANY(%(schools)s) AND NOT (sourced_id = ANY(%(kept)s)))
 RETURNING class_id
 """
@@ -102,10 +115,12 @@ SELECT count(*) AS n FROM changed
 UPSERT_ENROLMENTS = f"""
 WITH incoming AS MATERIALIZED (
     SELECT DISTINCT ON (c.class_id, p.person_id, r.role) c.class_id, p.person_id, r.role, c.school_id, r.sourced_id,
-           r.leads, r.starts, r.ends, NOT is_current(r.ends, c.school_id) AS lapsed
+           coalesce(r.leads, b.leads, false) AS leads, r.starts, r.ends, NOT is_current(r.ends, c.school_id) AS lapsed
     FROM jsonb_to_recordset(%(rows)s) AS r(sourced_id text, school_class text, person text, role text, leads boolean,
                                            starts date, ends date)
-    JOIN school_class c ON c.sourced_id = r.school_class JOIN person p ON p.sourced_id = r.person
+    JOIN school_class c ON (c.sourced_id, c.source) = (r.school_class, %(source)s)
+    JOIN person p ON (p.sourced_id, p.source) = (r.person, %(source)s)
+    LEFT JOIN enrolment b ON (b.class_id, b.person_id, b.role) = (c.class_id, p.person_id, r.role)
     ORDER BY c.class_id, p.person_id, r.role, r.ends DESC NULLS FIRST
 ), changed AS (
     INSERT INTO enrolment AS e (class_id, person_id, role, school_id, sourced_id, leads, starts, ends, lapsed)
@@ -123,19 +138,20 @@ WITH incoming AS MATERIALIZED (
 """  # noqa: S608  # our own statements
 # Select the enrolments from rosters that have not lapsed at these schools.
 SELECT_ENROLMENTS = """
-SELECT e.sourced_id FROM enrolment e WHERE e.school_id = ANY(%(schools)s) AND e.sourced_id IS NOT NULL AND NOT e.lapsed
+SELECT e.sourced_id FROM enrolment e JOIN school_class c USING (class_id)
+WHERE e.school_id = ANY(%(schools)s) AND e.sourced_id IS NOT NULL AND NOT e.lapsed AND c.source = ANY(%(sources)s)
 """
 # End enrolments today; returns how many.
 END_ENROLMENTS = f"""
 WITH changed AS (
-    UPDATE enrolment SET ends = school_today(school_id), lapsed = true
-    WHERE sourced_id = ANY(%(ids)s) AND NOT lapsed
-    RETURNING school_id, person_id, role
+    UPDATE enrolment e SET ends = school_today(e.school_id), lapsed = true FROM school_class c
+    WHERE e.sourced_id = ANY(%(ids)s) AND NOT e.lapsed AND c.class_id = e.class_id AND c.source = ANY(%(sources)s)
+    RETURNING e.school_id, e.person_id, e.role
 {MARK_CHANGED_STUDENTS}
 """  # noqa: S608  # our own statements
 
 
-async def schools(tx: UnitOfWork, orgs: Sequence[Org]) -> int:
+async def schools(tx: UnitOfWork, orgs: Sequence[Org], source: str) -> int:
     """Write the schools of a roster and emit their events; returns how many are new or changed."""
     wanted = [
         {"school_id": uuid7(), "sourced_id": o.sourced_id, "name": o.name, "timezone": o.timezone, "active": True}
@@ -143,8 +159,10 @@ async def schools(tx: UnitOfWork, orgs: Sequence[Org]) -> int:
         if o.is_school and o.status is Status.ACTIVE
     ]
     gone = [org.sourced_id for org in orgs if org.status is not Status.ACTIVE]
-    changed = [row["school_id"] for row in await tx.rows(UPSERT_SCHOOLS, publish.rows(wanted))]
-    changed += [row["school_id"] for row in await tx.rows(CLOSE_SCHOOLS, {"ids": gone})] if gone else []
+    changed = [row["school_id"] for row in await tx.rows(UPSERT_SCHOOLS, {"source": source} | publish.rows(wanted))]
+    changed += (
+        [row["school_id"] for row in await tx.rows(CLOSE_SCHOOLS, {"ids": gone, "source": source})] if gone else []
+    )
     if changed:
         await publish.emit_states(tx, schools=sorted(changed))
     return len(changed)
@@ -156,10 +174,20 @@ async def school_ids(tx: UnitOfWork) -> dict[str, UUID]:
 
 
 async def terms(
-    tx: UnitOfWork, found: Mapping[UUID, Sequence[Term]], gone: Sequence[str], kept: Iterable[str], *, complete: bool
+    tx: UnitOfWork,
+    found: Mapping[UUID, Sequence[Term]],
+    gone: Sequence[str],
+    kept: Iterable[str],
+    place: Place,
+    *,
+    complete: bool,
 ) -> int:
-    """Write the terms of each school and emit changed calendars; returns how many calendars changed."""
-    where = sorted(found)
+    """Write the terms of each school and emit changed calendars; returns how many calendars changed.
+
+    A complete upload speaks for the schools that it names; a session that it names as gone is gone at every school.
+    """
+    named = await tx.rows(SELECT_TERM_SCHOOLS, {"gone": list(gone), "sources": place.sources}) if gone else []
+    where = sorted({*found, *(row["school_id"] for row in named)})
     await tx.execute(INSERT_CALENDARS, {"schools": where})
     await tx.execute(LOCK_CALENDARS, {"schools": where})
     rows = [
@@ -172,11 +200,12 @@ async def terms(
             "starts": term.begins,
             "ends": _last_day(term),
         }
-        for school in where
+        for school in sorted(found)
         for term in found[school]
     ]
-    scope = {"schools": where, "gone": list(gone), "kept": sorted(kept), "complete": complete}
-    changed = {row["school_id"] for row in await tx.rows(UPSERT_TERMS, publish.rows(rows))}
+    scope = {"schools": sorted(found), "gone": list(gone), "kept": sorted(kept), "complete": complete}
+    scope |= {"sources": place.sources}
+    changed = {row["school_id"] for row in await tx.rows(UPSERT_TERMS, {"source": place.source} | publish.rows(rows))}
     changed |= {row["school_id"] for row in await tx.rows(DELETE_TERMS, scope)}
     for school in sorted(changed):
         await tx.execute(BUMP_CALENDAR, {"school": school, "weekdays": None})
@@ -185,38 +214,40 @@ async def terms(
     return len(changed)
 
 
-async def classes(tx: UnitOfWork, chunk: Sequence[SchoolClass], ids: Mapping[str, UUID]) -> int:
+async def classes(tx: UnitOfWork, chunk: Sequence[SchoolClass], place: Place) -> int:
     """Write classes; returns how many are new, changed or active again."""
     rows = [
         {
             "class_id": uuid7(),
-            "school_id": ids[each.school],
+            "school_id": place.schools[each.school],
             "sourced_id": each.sourced_id,
             "title": each.title,
             "code": each.code,
+            "coded": "classCode" not in each.unsaid,
             "kind": each.kind,
             "grades": list(each.grades),
-            "digest": digest([each.title, each.code, each.kind, each.school, each.grades]),
+            "graded": "grades" not in each.unsaid,
+            "digest": digest([each.title, each.code, each.kind, each.school, each.grades, sorted(each.unsaid)]),
         }
         for each in chunk
     ]
-    back = await tx.rows(SELECT_ENDED_CLASSES, {"ids": [each.sourced_id for each in chunk]})
-    changed = await tx.rows(UPSERT_CLASSES, publish.rows(rows))
+    source = {"source": place.source}
+    back = await tx.rows(SELECT_ENDED_CLASSES, source | {"ids": [each.sourced_id for each in chunk]})
+    changed = await tx.rows(UPSERT_CLASSES, source | publish.rows(rows))
     await tx.execute(MARK_CLASS_STUDENTS, {"classes": [row["class_id"] for row in back]})
     return len(changed)
 
 
-async def end_classes(
-    tx: UnitOfWork, gone: Sequence[str], kept: Iterable[str], covered: Sequence[UUID], *, complete: bool
-) -> int:
+async def end_classes(tx: UnitOfWork, gone: Sequence[str], kept: Iterable[str], place: Place, *, complete: bool) -> int:
     """End classes that a complete upload does not name, or that changes name as gone."""
-    scope = {"gone": list(gone), "kept": sorted(kept), "schools": list(covered), "complete": complete}
+    scope = {"gone": list(gone), "kept": sorted(kept), "schools": list(place.about), "complete": complete}
+    scope |= {"sources": place.sources}
     over = [row["class_id"] for row in await tx.rows(END_CLASSES, scope)]
     await tx.execute(MARK_CLASS_STUDENTS, {"classes": over})
     return len(over)
 
 
-async def enrolments(tx: UnitOfWork, chunk: Sequence[Enrolment]) -> int:
+async def enrolments(tx: UnitOfWork, chunk: Sequence[Enrolment], source: str) -> int:
     """Write enrolments; returns how many are new or changed. The events of their students follow later."""
     rows = [
         {
@@ -230,17 +261,18 @@ async def enrolments(tx: UnitOfWork, chunk: Sequence[Enrolment]) -> int:
         }
         for each in chunk
     ]
-    return await count(tx, UPSERT_ENROLMENTS, publish.rows(rows))
+    return await count(tx, UPSERT_ENROLMENTS, {"source": source} | publish.rows(rows))
 
 
-async def enrolled(tx: UnitOfWork, covered: Sequence[UUID]) -> set[str]:
-    """Return the enrolments that rosters brought to these schools and that have not lapsed."""
-    return {row["sourced_id"] for row in await tx.rows(SELECT_ENROLMENTS, {"schools": list(covered)})}
+async def enrolled(tx: UnitOfWork, place: Place) -> set[str]:
+    """Return the enrolments that rosters of a source brought to its schools and that have not lapsed."""
+    scope = {"schools": list(place.about), "sources": place.sources}
+    return {row["sourced_id"] for row in await tx.rows(SELECT_ENROLMENTS, scope)}
 
 
-async def end_enrolments(tx: UnitOfWork, ids: Sequence[str]) -> int:
+async def end_enrolments(tx: UnitOfWork, ids: Sequence[str], place: Place) -> int:
     """End enrolments today; returns how many had not ended."""
-    return await count(tx, END_ENROLMENTS, {"ids": list(ids)})
+    return await count(tx, END_ENROLMENTS, {"ids": list(ids), "sources": place.sources})
 
 
 async def count(tx: UnitOfWork, statement: str, values: dict[str, Any]) -> int:

@@ -1,26 +1,31 @@
 """Students of a roster into the directory: grade and guardians, set-based."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from gateway.directory import publish
 from gateway.roster_import.oneroster import Guardianship
-from gateway.roster_import.people import digest
+from gateway.roster_import.people import Place, digest
 from gateway.roster_import.structure import count
 from shared.transactions.unit_of_work import UnitOfWork
 
 # Write new and changed students with their guardians; returns how many.
-# New guardians only: a school's entries on custody, billing and emergencies are not in any roster.
+# A school's entries on custody, billing, emergencies and rank are not in any roster, and outlive the relation. A
+# guardian whose row was refused (`kept`) is not dropped, nor one that the school added.
 UPSERT_STUDENTS = """
 WITH incoming AS MATERIALIZED (
-    SELECT coalesce(r.school_id, x.school_id) AS school_id, p.person_id AS student_id, r.grade,
-           decode(r.digest, 'hex') AS digest, r.guardians, p.active AND EXISTS (
+    SELECT coalesce(r.school_id, x.school_id) AS school_id, p.person_id AS student_id,
+           CASE WHEN r.graded THEN r.grade ELSE (
+               SELECT o.grade FROM student o
+               WHERE (o.school_id, o.student_id) = (coalesce(r.school_id, x.school_id), p.person_id)) END AS grade,
+           decode(r.digest, 'hex') AS digest, r.guardians, r.related, p.active AND EXISTS (
                SELECT FROM current_membership m
                WHERE m.person_id = p.person_id AND m.school_id = coalesce(r.school_id, x.school_id)
                  AND m.role = 'student') AS active
-    FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, sourced_id text, grade text, digest text, guardians jsonb)
-    JOIN person p USING (sourced_id)
+    FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, sourced_id text, grade text, graded boolean,
+                                                       digest text, guardians jsonb, related boolean)
+    JOIN person p ON (p.sourced_id, p.source) = (r.sourced_id, %(source)s)
     LEFT JOIN student x ON r.school_id IS NULL AND x.student_id = p.person_id AND x.active
     WHERE coalesce(r.school_id, x.school_id) IS NOT NULL
 ), changed AS (
@@ -37,18 +42,29 @@ WITH incoming AS MATERIALIZED (
     SELECT c.school_id, c.student_id, p.person_id AS guardian_id, g.place, g.item ->> 1 AS relationship
     FROM changed c JOIN incoming i USING (school_id, student_id)
     CROSS JOIN jsonb_array_elements(i.guardians) WITH ORDINALITY AS g(item, place)
-    JOIN person p ON p.sourced_id = g.item ->> 0
+    JOIN person p ON (p.sourced_id, p.source) = (g.item ->> 0, %(source)s)
 ), dropped AS (
-    DELETE FROM guardianship g USING changed c
-    WHERE %(complete)s AND (g.school_id, g.student_id) = (c.school_id, c.student_id) AND NOT EXISTS (
-        SELECT FROM pair p WHERE (p.school_id, p.student_id, p.guardian_id)
-                               = (g.school_id, g.student_id, g.guardian_id))
+    DELETE FROM guardianship g USING changed c, incoming i, person p
+    WHERE %(complete)s AND (g.school_id, g.student_id) = (c.school_id, c.student_id)
+      AND (i.school_id, i.student_id) = (c.school_id, c.student_id) AND i.related
+      AND p.person_id = g.guardian_id AND p.source = ANY(%(sources)s)
+      AND (p.sourced_id IS NULL OR p.sourced_id <> ALL(%(kept)s::text[]))
+      AND NOT EXISTS (SELECT FROM pair p WHERE (p.school_id, p.student_id, p.guardian_id)
+                                             = (g.school_id, g.student_id, g.guardian_id))
+      AND NOT EXISTS (SELECT FROM guardian_choice o WHERE (o.school_id, o.student_id, o.guardian_id)
+                                             = (g.school_id, g.student_id, g.guardian_id) AND o.added)
 ), added AS (
-    INSERT INTO guardianship (school_id, student_id, guardian_id, relationship, rank, custody, billing)
-    SELECT school_id, student_id, guardian_id, relationship, place, relationship <> 'relative',
-           relationship <> 'relative' FROM pair
-    ON CONFLICT (school_id, student_id, guardian_id) DO UPDATE SET rank = excluded.rank,
-        relationship = excluded.relationship
+    INSERT INTO guardianship AS g (school_id, student_id, guardian_id, relationship, rank, custody, billing, emergency)
+    SELECT school_id, student_id, guardian_id, p.relationship, coalesce(o.rank, p.place),
+           coalesce(o.custody, p.relationship <> 'relative'), coalesce(o.billing, p.relationship <> 'relative'),
+           coalesce(o.emergency, true)
+    FROM pair p LEFT JOIN guardian_choice o USING (school_id, student_id, guardian_id)
+    WHERE coalesce(o.guardian, true)
+    ON CONFLICT (school_id, student_id, guardian_id) DO UPDATE SET relationship = excluded.relationship,
+        rank = CASE WHEN cardinality(%(kept)s::text[]) > 0 AND EXISTS (
+            SELECT FROM guardianship k JOIN person p ON p.person_id = k.guardian_id
+            WHERE (k.school_id, k.student_id) = (g.school_id, g.student_id)
+              AND p.sourced_id = ANY(%(kept)s::text[])) THEN g.rank ELSE excluded.rank END
 )
 SELECT count(*) AS n FROM changed
 """
@@ -56,15 +72,19 @@ SELECT count(*) AS n FROM changed
 # Changes may name children of a guardian who are known and not in the upload. Their digest is deleted: it is outdated.
 INSERT_GUARDIANS = """
 WITH added AS (
-    INSERT INTO guardianship (school_id, student_id, guardian_id, relationship, rank, custody, billing)
-    SELECT s.school_id, s.student_id, g.person_id, r.relationship,
-           (SELECT count(*) FROM guardianship o WHERE (o.school_id, o.student_id) = (s.school_id, s.student_id))
-               + row_number() OVER (PARTITION BY s.school_id, s.student_id ORDER BY g.person_id),
-           r.relationship <> 'relative', r.relationship <> 'relative'
+    INSERT INTO guardianship (school_id, student_id, guardian_id, relationship, rank, custody, billing, emergency)
+    SELECT s.school_id, s.student_id, g.person_id, r.relationship, coalesce(o.rank,
+           (SELECT count(*) FROM guardianship n WHERE (n.school_id, n.student_id) = (s.school_id, s.student_id))
+               + row_number() OVER (PARTITION BY s.school_id, s.student_id ORDER BY g.person_id)),
+           coalesce(o.custody, r.relationship <> 'relative'), coalesce(o.billing, r.relationship <> 'relative'),
+           coalesce(o.emergency, true)
     FROM jsonb_to_recordset(%(rows)s) AS r(student text, guardian text, relationship text)
-    JOIN person p ON p.sourced_id = r.student
-    JOIN person g ON g.sourced_id = r.guardian
+    JOIN person p ON (p.sourced_id, p.source) = (r.student, %(source)s)
+    JOIN person g ON (g.sourced_id, g.source) = (r.guardian, %(source)s)
     JOIN student s ON s.student_id = p.person_id AND s.active
+    LEFT JOIN guardian_choice o
+      ON (o.school_id, o.student_id, o.guardian_id) = (s.school_id, s.student_id, g.person_id)
+    WHERE coalesce(o.guardian, true)
     ON CONFLICT (school_id, student_id, guardian_id) DO NOTHING
     RETURNING school_id, student_id
 ), changed AS (
@@ -87,9 +107,15 @@ class StudentRow:
     sourced_id: str
     grade: str | None
     guardians: tuple[tuple[str, str], ...]
+    graded: bool = True
+    """Whether the row says something about the grade."""
+    related: bool = True
+    """Whether the row says something about guardians."""
 
 
-async def write(tx: UnitOfWork, chunk: Sequence[StudentRow], *, complete: bool) -> int:
+async def write(
+    tx: UnitOfWork, chunk: Sequence[StudentRow], place: Place, kept: Collection[str], *, complete: bool
+) -> int:
     """Write students with grade and guardians, who are written before; returns how many changed.
 
     `complete`: the upload names every guardian; else those that it does not name stay.
@@ -99,18 +125,23 @@ async def write(tx: UnitOfWork, chunk: Sequence[StudentRow], *, complete: bool) 
             "school_id": each.school,
             "sourced_id": each.sourced_id,
             "grade": each.grade,
+            "graded": each.graded,
             "guardians": each.guardians,
-            "digest": digest([each.grade, each.guardians]),
+            "related": each.related,
+            "digest": digest([each.grade, each.guardians, each.graded, each.related]),
         }
         for each in chunk
     ]
-    return await count(tx, UPSERT_STUDENTS, {"complete": complete} | publish.rows(rows))
+    scope = {"complete": complete, "source": place.source, "sources": place.sources, "kept": sorted(kept)}
+    return await count(tx, UPSERT_STUDENTS, scope | publish.rows(rows))
 
 
-async def write_guardians(tx: UnitOfWork, chunk: Sequence[Guardianship], relationship: Callable[[str], str]) -> int:
+async def write_guardians(
+    tx: UnitOfWork, chunk: Sequence[Guardianship], relationship: Callable[[str], str], source: str
+) -> int:
     """Write further guardians of students who are not in the upload; returns how many students got one."""
     rows = [
         {"student": each.student, "guardian": each.guardian, "relationship": relationship(each.guardian)}
         for each in chunk
     ]
-    return await count(tx, INSERT_GUARDIANS, publish.rows(rows))
+    return await count(tx, INSERT_GUARDIANS, {"source": source} | publish.rows(rows))

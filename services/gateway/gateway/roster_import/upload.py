@@ -6,6 +6,7 @@ A part is all that is ever in memory, and no transaction waits for a slow sender
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import BinaryIO, cast
 from uuid import UUID
 
@@ -19,10 +20,12 @@ INSERT_PART = "INSERT INTO import_part (task_id, number, content) VALUES (%(task
 SELECT_PART = "SELECT content FROM import_part WHERE task_id = %(task)s AND number = %(number)s"
 # Select an upload of the release before, which is in the job's own row.
 SELECT_WHOLE = "SELECT content FROM import_job WHERE task_id = %(task)s"
+# Select how an import was requested.
+SELECT_ORDER = "SELECT source, dry_run, confirmed FROM import_job WHERE task_id = %(task)s"
 # Delete an upload when its job ends, with or without success.
 DISCARD_UPLOAD = """
 WITH parts AS (DELETE FROM import_part WHERE task_id = %(task)s)
-UPDATE import_job SET finished_at = clock_timestamp(), content = NULL WHERE task_id = %(task)s
+UPDATE import_job SET finished_at = clock_timestamp(), content = NULL, waiting = false WHERE task_id = %(task)s
 """
 
 
@@ -77,6 +80,21 @@ async def fetch(tx: UnitOfWork, task: UUID) -> BinaryIO:
         file.write(row["content"] or b"")
     file.seek(0)
     return file
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How an import was requested: `source` as the request names it, else the manifest does."""
+
+    source: str = ""
+    dry_run: bool = False
+    confirmed: bool = False
+
+
+async def order(tx: UnitOfWork, task: UUID) -> Order:
+    """Return how an import was requested."""
+    row = await tx.row(SELECT_ORDER, {"task": task})
+    return Order(**row) if row is not None else Order()
 
 
 async def discard(tx: UnitOfWork, task: UUID) -> None:

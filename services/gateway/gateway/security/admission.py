@@ -1,11 +1,12 @@
 """Admission: finds the caller, checks access and limits before a body is read, and audits the result.
 
-The order of refusals is fixed: 405, 401, 403, 429; then what the route itself refuses.
+The order of refusals is fixed: 405, 401, 429, 403, and 401 again for access that has ended; then what the route itself
+refuses. Limits come before anything is written, and refused requests have a limit of their own.
 """
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -21,9 +22,30 @@ from shared.http.tokens import TokenRefused, Verifier
 from shared.persistence.database import replace_nul
 from shared.transactions.unit_of_work import UnitOfWorkFactory
 
+REFUSED = frozenset({401, 403})
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
 Handler = Callable[[Request], Awaitable[Response]]
-KeyOwner = Callable[[str], Awaitable[Caller]]
-"""Finds the caller of an API key; 401 when it is unknown, revoked or expired."""
+
+
+class KeyOwners(Protocol):
+    """Finds the callers of API keys."""
+
+    def remembered(self, secret: str) -> Caller | None:
+        """Return the caller of a key that was found a moment ago."""
+
+    async def caller(self, secret: str) -> Caller:
+        """Return the caller of a key; 401 when it cannot be used."""
+
+
+class AccessCheck(Protocol):
+    """Knows whether what a token stands on has ended."""
+
+    async def check(self, caller: Caller) -> None:
+        """Raise 401 when it has."""
+
+    def changed(self) -> None:
+        """Note that access may have been changed."""
 
 
 class Admission:
@@ -33,14 +55,16 @@ class Admission:
         self,
         rows: UnitOfWorkFactory,
         verifier: Verifier,
-        key_owner: KeyOwner,
+        keys: KeyOwners,
+        standing: AccessCheck,
         limiter: RateLimiter,
         fixed_paths: frozenset[str],
     ) -> None:
         """`fixed_paths`: paths of routes without parameters. None of them is the parameter of another route."""
         self._rows = rows
         self._verifier = verifier
-        self._key_owner = key_owner
+        self._keys = keys
+        self._standing = standing
         self._limiter = limiter
         self._fixed_paths = fixed_paths
 
@@ -52,16 +76,21 @@ class Admission:
         try:
             if access.roles is None:
                 kind = "link" if access.audience == "link" else "address"
-                grant = self._limited([(kind, request.client.host if request.client else "-")])
+                grant = self._limited([(kind, _address(request))])
             else:
                 caller = await self._authenticated(request)
-                access.check(caller)
                 grant = self._limited(_buckets(caller))
+                access.check(caller)
+                await self._standing.check(caller)
             admitted = True
             request.state.caller, request.state.audit = caller, context
             response = await handler(request)
         except Exception as problem:  # noqa: BLE001  # each becomes an answer: nothing is admitted by an error
             response = answer(problem, request.headers.get("content-type", ""))
+            if not admitted and response.status_code in REFUSED:
+                response = self._refused(request, caller) or response
+        if access.audited or access.roles is None:
+            self._ended(request)
         if grant is not None:
             response.headers.update(grant.headers())
         # A refusal by role or scope is audited too; one for a missing token or a limit has no actor.
@@ -77,12 +106,44 @@ class Admission:
         if scheme.lower() != "bearer":
             raise Problem(401, "unauthenticated")
         if token.startswith(API_KEY_PREFIX):
-            return await self._key_owner(token)
+            if (known := self._keys.remembered(token)) is not None:
+                return known
+            return await self._owner(token, ("unknown key", _address(request)))
         try:
             claims = self._verifier.verify(token, "access")
         except TokenRefused as problem:
             raise Problem(401, "unauthenticated", str(problem)) from problem
-        return Caller(claims.person, claims.role, claims.school)
+        return Caller(
+            claims.person,
+            claims.role,
+            claims.school,
+            until=claims.until,
+            session=claims.session,
+            signed_in=claims.signed_in.timestamp() if claims.signed_in else None,
+        )
+
+    async def _owner(self, key: str, failing: tuple[str, str]) -> Caller:
+        """Find the owner of a key; an address that has sent too many unknown ones is not asked for."""
+        if self._limiter.is_empty(failing):
+            raise Problem(429, "rate_limited", headers={"Retry-After": "1"})
+        try:
+            return await self._keys.caller(key)
+        except Problem:
+            self._limiter.acquire([failing])
+            raise
+
+    def _refused(self, request: Request, caller: Caller | None) -> Response | None:
+        """Count a refusal; return 429 when there were too many, which is then what is answered."""
+        try:
+            self._limited([("refused", caller.name if caller else _address(request))])
+        except Problem as problem:
+            return problem.response()
+        return None
+
+    def _ended(self, request: Request) -> None:
+        """Ask for each caller again after a change that may have ended access."""
+        if request.method not in SAFE:
+            self._standing.changed()
 
     def _limited(self, buckets: list[tuple[str, str]]) -> Grant | None:
         grant = self._limiter.acquire(buckets)
@@ -106,6 +167,10 @@ class Admission:
             school=context.school or caller.school,
             key=caller.key,
         )
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "-"
 
 
 def _is_audited(request: Request, access: Access) -> bool:

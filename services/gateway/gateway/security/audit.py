@@ -15,6 +15,25 @@ INSERT_ACT = """
 INSERT INTO audit (audit_id, school_id, person_id, role, key_id, action, subject, status, code)
 VALUES (%(id)s, %(school)s, %(person)s, %(role)s, %(key)s, %(action)s, %(subject)s, %(status)s, %(code)s)
 """
+# Count a refused attempt; the first ones of an hour are acts of their own.
+COUNT_REFUSED = """
+WITH counted AS (
+    INSERT INTO refused_attempt AS r (actor, action, status, hour, attempts)
+    VALUES (%(actor)s, %(action)s, %(status)s, date_trunc('hour', clock_timestamp()), 1)
+    ON CONFLICT (actor, action, status, hour)
+        DO UPDATE SET attempts = r.attempts + 1, last_at = clock_timestamp()
+    RETURNING attempts
+)
+INSERT INTO audit (audit_id, school_id, person_id, role, key_id, action, subject, status, code)
+SELECT %(id)s, %(school)s, %(person)s, %(role)s, %(key)s, %(action)s, %(subject)s, %(status)s, %(code)s
+FROM counted WHERE attempts <= %(stored)s
+"""
+# Delete the counts of a year ago.
+DELETE_COUNTS = "DELETE FROM refused_attempt WHERE hour < clock_timestamp() - interval '366 days'"
+
+FIRST_REFUSAL = 400
+STORED = 5
+"""Refused attempts of one actor with one action that are stored as acts, in an hour."""
 
 
 @dataclass(slots=True)
@@ -46,7 +65,7 @@ async def note(
     school: UUID | None = None,
     key: UUID | None = None,
 ) -> None:
-    """Add a row in a commit of its own."""
+    """Add a row in a commit of its own. Refused attempts are counted; the first of an hour are rows too."""
     values = {
         "id": uuid7(),
         "school": school,
@@ -58,5 +77,15 @@ async def note(
         "status": status,
         "code": code,
     }
+    statement = INSERT_ACT
+    if status >= FIRST_REFUSAL:
+        statement = COUNT_REFUSED
+        values |= {"actor": f"key {key}" if key else f"person {person}" if person else "-", "stored": STORED}
     async with rows.database.worker() as connection:
-        await connection.execute(INSERT_ACT, values)
+        await connection.execute(statement, values)
+
+
+async def forget_counts(rows: UnitOfWorkFactory) -> None:
+    """Delete counts of refused attempts that are older than a year."""
+    async with rows.begin() as tx:
+        await tx.execute(DELETE_COUNTS)

@@ -1,5 +1,7 @@
 """The caller of a request: a person with a token, or a program with an API key."""
 
+import math
+import time
 from dataclasses import dataclass
 from typing import Annotated, Literal
 from uuid import UUID
@@ -25,6 +27,12 @@ class Caller:
     school: UUID | None
     key: UUID | None = None
     scopes: frozenset[str] = frozenset()
+    until: float = math.inf
+    """When the token or the key ends, in seconds since the epoch."""
+    session: UUID | None = None
+    """The session of a signed-in person; None for a key and for a token that an operator signed."""
+    signed_in: float | None = None
+    """When the session began, in seconds since the epoch."""
 
     @property
     def name(self) -> str:
@@ -45,6 +53,15 @@ def student_scope(caller: Caller) -> dict[str, UUID]:
     if caller.person is None:
         raise Problem(403, "forbidden", "This token does not belong to a person.")
     return {narrowed: caller.person}
+
+
+def require_fresh(caller: Caller, minutes: float) -> None:
+    """Raise 403 when the session was opened longer ago: what gives lasting access needs a sign-in just now.
+
+    A token that an operator signed has no session.
+    """
+    if caller.signed_in is not None and time.time() - caller.signed_in > 60 * minutes:
+        raise Problem(403, "sign_in_again")
 
 
 async def current_caller(request: Request) -> Caller:

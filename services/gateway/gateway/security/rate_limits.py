@@ -86,6 +86,14 @@ class RateLimiter:
             self._forget(now)
         return tightest
 
+    def is_empty(self, bucket: tuple[str, str]) -> bool:
+        """Whether nothing can be taken from a bucket now."""
+        rate = self._rates.get(bucket[0])
+        if rate is None or bucket not in self._buckets:
+            return False
+        level, since = self._buckets[bucket]
+        return level + (self._clock() - since) * rate.per_second / self.gateways < 1
+
     def _forget(self, now: float) -> None:
         """Drop buckets that are full again; if that is not enough, the oldest half."""
         self._buckets = {

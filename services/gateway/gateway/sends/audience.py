@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from gateway.http.fields import Grade
 from gateway.http.json_types import Flag
 from shared.events import Audience
 from shared.events.values import Responsibility, Role
@@ -25,7 +26,7 @@ class AudienceIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     people: list[UUID] | None = Field(default=None, min_length=1, max_length=PEOPLE_LIMIT)
-    grade: Annotated[str, StringConstraints(min_length=1, max_length=16, pattern=NO_NUL)] | None = None
+    grade: Grade | None = None
     school: Flag = False
     classes: list[UUID] | None = Field(default=None, min_length=1, max_length=500)
     students: list[UUID] | None = Field(default=None, min_length=1, max_length=PEOPLE_LIMIT)

@@ -13,7 +13,7 @@ from gateway.tables.accounts import (
     SignInFailureRow,
 )
 from gateway.tables.api_keys import ApiKeyRow, ApiKeyShown
-from gateway.tables.audit import AuditRow, AuditShown
+from gateway.tables.audit import AuditRow, AuditShown, RefusedAttemptRow
 from gateway.tables.base import GatewayTable
 from gateway.tables.classes import ClassKind, ClassRole, EnrolmentRow, EnrolmentShown, SchoolClassRow, SchoolClassShown
 from gateway.tables.files import UploadRow
@@ -23,7 +23,16 @@ from gateway.tables.records import AnnouncementRow, RecordRow, RecordShown
 from gateway.tables.schools import CalendarRow, ClosureRow, SchoolRow, SchoolShown, TermRow
 from gateway.tables.sends import IdempotencyKeyRow, IntentRow, ScheduleIntentRow
 from gateway.tables.students import GuardianshipRow, StudentRow
-from gateway.tables.tasks import FailureRow, FailureShown, TaskRow, TaskShown, WorkerRow, WorkerShown
+from gateway.tables.tasks import (
+    FailureRetryMemberRow,
+    FailureRetryRow,
+    FailureRow,
+    FailureShown,
+    TaskRow,
+    TaskShown,
+    WorkerRow,
+    WorkerShown,
+)
 
 __all__ = [
     "AccountNameRow",
@@ -44,6 +53,8 @@ __all__ = [
     "DeviceShown",
     "EnrolmentRow",
     "EnrolmentShown",
+    "FailureRetryMemberRow",
+    "FailureRetryRow",
     "FailureRow",
     "FailureShown",
     "GatewayTable",
@@ -61,6 +72,7 @@ __all__ = [
     "RecordRow",
     "RecordShown",
     "RefreshTokenRow",
+    "RefusedAttemptRow",
     "ScheduleIntentRow",
     "SchoolClassRow",
     "SchoolClassShown",

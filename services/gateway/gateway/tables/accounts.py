@@ -16,6 +16,8 @@ class AccountRow(GatewayTable, table=True):
     person_id: UUID = column(key=True, references="person.person_id")
     hash: str | None  # argon2id; without one the person signs in with Firebase only
     firebase_uid: str | None = column(unique=True)
+    sign_in_address: str | None = column(unique=True)  # verified; not a contact, so no school's entry changes it
+    school_id: UUID | None  # the school on whose word the account stands: it opens that school only
     changed_at: dt.datetime = column(default="clock_timestamp()")
 
 
@@ -49,6 +51,7 @@ class InvitationRow(GatewayTable, table=True):
 
     hash: bytes = column(key=True)
     person_id: UUID = column(references="person.person_id")
+    school_id: UUID | None  # the school that invited; NULL: the group
     expires_at: dt.datetime
     used_at: dt.datetime | None
 

@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index
+from sqlalchemy import BigInteger, Index
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import SQLModel
 
@@ -35,3 +35,14 @@ class AuditRow(AuditShown, GatewayTable, table=True):
     )
 
     audit_id: UUID = column(key=True)
+
+
+class RefusedAttemptRow(GatewayTable, table=True):
+    """The refused attempts of an actor with one action in one hour: counted, not stored one by one."""
+
+    actor: str = column(key=True)
+    action: str = column(key=True)
+    status: int = column(key=True)
+    hour: dt.datetime = column(key=True)
+    attempts: int = column(BigInteger)
+    last_at: dt.datetime = column(default="clock_timestamp()")

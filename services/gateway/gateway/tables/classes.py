@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Index, PrimaryKeyConstraint, Text, text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Index, PrimaryKeyConstraint, Text, UniqueConstraint, text
 from sqlmodel import SQLModel
 
 from gateway.tables.base import GatewayTable
@@ -17,7 +17,7 @@ ClassRole = Literal["student", "teacher", "administrator", "proctor", "aide"]
 class SchoolClassShown(SQLModel):
     """The fields of a class that answers show as they are stored."""
 
-    sourced_id: str | None = column(unique=True)  # the roster's name for it
+    sourced_id: str | None  # the roster's name for it
     title: str
     code: str | None
     kind: ClassKind = column(Text, default="'scheduled'")
@@ -30,12 +30,14 @@ class SchoolClassRow(SchoolClassShown, GatewayTable, table=True):
     """A class of a school."""
 
     __table_args__ = (
+        UniqueConstraint("sourced_id", "source", name="uq_school_class_sourced_id"),
         CheckConstraint("kind IN ('homeroom', 'scheduled')", name="ck_school_class_kind"),
         Index("ix_school_class_school_id", "school_id", "class_id"),
     )
 
     class_id: UUID = column(key=True)
     school_id: UUID = column(references="school.school_id")
+    source: str = column(default="''")  # the system whose rosters bring it
     digest: bytes | None  # of the last roster's row, so that a repeat changes nothing
 
 

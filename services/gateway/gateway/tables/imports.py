@@ -19,6 +19,10 @@ class ImportJobRow(GatewayTable, table=True):
     lease: UUID | None
     finished_at: dt.datetime | None
     attempts: int = column(default="0")
+    source: str = column(default="''")  # as the request names it; '': the manifest does
+    dry_run: bool = column(default="false")
+    waiting: bool = column(default="false")  # it would end many people, and nobody has confirmed that
+    confirmed: bool = column(default="false")
 
 
 class ImportPartRow(GatewayTable, table=True):

@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, Text, UniqueConstraint, text
 from sqlmodel import SQLModel
 
 from gateway.tables.base import GatewayTable
@@ -14,15 +14,20 @@ from shared.persistence.schema import column
 class PersonRow(GatewayTable, table=True):
     """A person, who belongs to the group and not to one school."""
 
-    __table_args__ = (CheckConstraint("(quiet_starts IS NULL) = (quiet_ends IS NULL)", name="ck_person_quiet"),)
+    __table_args__ = (
+        UniqueConstraint("sourced_id", "source", name="uq_person_sourced_id"),
+        CheckConstraint("(quiet_starts IS NULL) = (quiet_ends IS NULL)", name="ck_person_quiet"),
+    )
 
     person_id: UUID = column(key=True)
-    sourced_id: str | None = column(unique=True)  # the roster's name for them
+    source: str = column(default="''")  # the system whose rosters bring the person; '': added by hand
+    sourced_id: str | None  # that system's name for them
     given_name: str
     family_name: str
     language: str | None
     timezone: str | None
     active: bool = column(default="true")
+    signs_in: bool = column(default="true")  # whether the roster allows it (enabledUser)
     digest: bytes | None  # of the last roster's row, so that a repeat changes nothing
     quiet_starts: dt.time | None  # in place of the school's; over midnight where `quiet_ends` is not later
     quiet_ends: dt.time | None
@@ -78,6 +83,9 @@ class DeviceShown(SQLModel):
 class DeviceRow(DeviceShown, GatewayTable, table=True):
     """A device that push messages for a person go to; it belongs to the person who registered it last."""
 
-    __table_args__ = (Index("ix_device_person_id", "person_id"),)
+    __table_args__ = (
+        Index("ix_device_person_id", "person_id"),
+        Index("ix_device_fid", "fid", postgresql_where=text("fid IS NOT NULL")),
+    )
 
     person_id: UUID = column(references="person.person_id")

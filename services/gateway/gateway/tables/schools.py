@@ -35,6 +35,7 @@ class SchoolRow(SchoolShown, GatewayTable, table=True):
     __table_args__ = (CheckConstraint("(quiet_starts IS NULL) = (quiet_ends IS NULL)", name="ck_school_quiet"),)
 
     school_id: UUID = column(key=True)
+    source: str = column(default="''")  # the system whose roster brought it first
     quiet_starts: dt.time | None  # local time; over midnight where `quiet_ends` is not later
     quiet_ends: dt.time | None
 
@@ -51,13 +52,14 @@ class TermRow(GatewayTable, table=True):
     """A part of the school year."""
 
     __table_args__ = (
-        UniqueConstraint("school_id", "sourced_id", name="uq_term_sourced_id"),
+        UniqueConstraint("school_id", "sourced_id", "source", name="uq_term_sourced_id"),
         CheckConstraint("ends >= starts", name="ck_term_ends"),
         CheckConstraint("kind IN ('term', 'semester', 'gradingPeriod', 'schoolYear')", name="ck_term_kind"),
     )
 
     term_id: UUID = column(key=True)
     school_id: UUID = column(references="calendar.school_id")
+    source: str = column(default="''")  # the system whose rosters bring it
     sourced_id: str | None
     name: str
     kind: str = column(default="'term'")

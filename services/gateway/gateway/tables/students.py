@@ -43,3 +43,24 @@ class GuardianshipRow(GatewayTable, table=True):
     billing: bool = column(default="true")
     emergency: bool = column(default="true")
     rank: int = column(SmallInteger, default="1")  # the lowest is asked first
+
+
+class GuardianChoiceRow(GatewayTable, table=True):
+    """What a school said about a guardian; it holds again when a roster drops the relation and brings it back."""
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["school_id", "student_id"], ["student.school_id", "student.student_id"], name="fk_guardian_choice_student"
+        ),
+        ForeignKeyConstraint(["guardian_id"], ["person.person_id"], name="fk_guardian_choice_guardian"),
+    )
+
+    school_id: UUID = column(key=True)
+    student_id: UUID = column(key=True)
+    guardian_id: UUID = column(key=True)
+    guardian: bool  # false: the school says that this person is none
+    added: bool  # by the school and not by a roster
+    custody: bool
+    billing: bool
+    emergency: bool
+    rank: int = column(SmallInteger)

@@ -3,7 +3,6 @@
 import datetime as dt
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
@@ -12,13 +11,20 @@ from html import escape
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from notifier.content import builtin
+from notifier.content.mail_headers import ENCODED_WORD, from_line, one_line, subject_line
 from notifier.content.template_engine import RenderedContent, direction
 from notifier.content.unsubscribe_links import UnsubscribeLinks
 from notifier.providers import Courier, Mail, Outcome, Push
 
+log = structlog.get_logger()
+
 Send = Callable[[Mapping[str, Any], Mapping[str, Any]], Awaitable[Outcome]]
 """Sends one delivery of a notification, both as rows, to a provider."""
+MESSAGE_NOT_BUILT = "message_not_built"
+"""The reason of a delivery whose message cannot be made from its text: trying again would end in the same error."""
 MAX_ADDRESS_BYTES = 254
 """RFC 5321 section 4.5.3.1.3, without the angle brackets."""
 ATOM = r'[^@. <>()\[\]:;,"\\]+'
@@ -37,7 +43,12 @@ def push_sender(courier: Courier[Push]) -> Send:
     """Return the function that sends deliveries of the push channel."""
 
     async def send(notification: Mapping[str, Any], delivery: Mapping[str, Any]) -> Outcome:
-        return await courier.send(build_push(notification, delivery, dt.datetime.now(dt.UTC)))
+        try:
+            message = build_push(notification, delivery, dt.datetime.now(dt.UTC))
+        except Exception:
+            log.exception("delivery.message_not_built", delivery_id=delivery["delivery_id"], channel="push")
+            return Outcome("permanent", MESSAGE_NOT_BUILT)
+        return await courier.send(message)
 
     return send
 
@@ -52,19 +63,24 @@ def mail_sender(courier: Courier[Mail], sender: str, links: UnsubscribeLinks | N
         address = delivery["address"]
         if not is_usable_address(address):
             return Outcome("permanent", "address_not_usable")
-        content, school = content_for(notification, delivery), notification["school_name"] or ""
-        mail = build_mail(content, school, sender, notification["notification_id"])
-        return await courier.send(Mail(address, recipient_headers(notification, delivery, domain, links) + mail))
+        try:
+            content, school = content_for(notification, delivery), notification["school_name"] or ""
+            mail = build_mail(content, school, sender, notification["notification_id"])
+            message = Mail(address, recipient_headers(notification, delivery, domain, links) + mail)
+        except Exception:
+            log.exception("delivery.message_not_built", delivery_id=delivery["delivery_id"], channel="mail")
+            return Outcome("permanent", MESSAGE_NOT_BUILT)
+        return await courier.send(message)
 
     return send
 
 
 def is_usable_address(address: str) -> bool:
-    """Tell whether an address can stand in an envelope and a header unquoted: no space, no control character.
+    """Tell whether an address can be in an envelope and a header as it is: no space, control or encoded word.
 
     Addresses beyond ASCII are for the courier: its server accepts them or not (RFC 6531).
     """
-    whole = address.isprintable() and ADDRESS.fullmatch(address) is not None
+    whole = address.isprintable() and ENCODED_WORD not in address and ADDRESS.fullmatch(address) is not None
     return whole and len(address.encode()) <= MAX_ADDRESS_BYTES
 
 
@@ -87,7 +103,7 @@ def build_push(notification: Mapping[str, Any], delivery: Mapping[str, Any], now
     return Push(
         token=delivery["address"],
         fid=delivery["fid"],
-        title=_shortened(_one_line(title), MAX_PUSH_TITLE_BYTES),
+        title=_shortened(one_line(title), MAX_PUSH_TITLE_BYTES),
         body=_shortened(body, MAX_PUSH_BODY_BYTES),
         data={**notification["data"], **own},
         tag=identity,
@@ -131,16 +147,19 @@ def build_mail(content: RenderedContent, school: str, sender: str, _notification
 
     It comes from the school, by name, at the sender's address.
     """
-    message = EmailMessage(policy=SEVEN_BIT)
-    message["From"] = Address(_one_line(school), addr_spec=parseaddr(sender)[1]) if school else sender
-    message["Subject"] = _one_line(content.title)
-    message["Date"] = format_datetime(dt.datetime.now(dt.UTC))
-    message["Auto-Submitted"] = "auto-generated"
+    named, address = parseaddr(sender)
+    lines = [
+        from_line(school or named, address),
+        subject_line(content.title),
+        f"Date: {format_datetime(dt.datetime.now(dt.UTC))}\r\n",
+        "Auto-Submitted: auto-generated\r\n",
+    ]
     if content.language is not None:
-        message["Content-Language"] = content.language
-    message.set_content(content.body)
-    message.add_alternative(html_page(content), subtype="html")
-    return message.as_bytes()
+        lines.append(f"Content-Language: {content.language}\r\n")
+    body = EmailMessage(policy=SEVEN_BIT)
+    body.set_content(content.body)
+    body.add_alternative(html_page(content), subtype="html")
+    return "".join(lines).encode("ascii") + body.as_bytes()
 
 
 def html_page(content: RenderedContent) -> str:
@@ -159,8 +178,3 @@ def _shortened(text: str, most: int) -> str:
     """Return the text in at most `most` bytes of UTF-8, cut between characters."""
     content = text.encode()
     return text if len(content) <= most else content[: most - 3].decode(errors="ignore") + "…"
-
-
-def _one_line(text: str) -> str:
-    """Return a header or title in one line; a line break or a control character in it becomes a space."""
-    return " ".join("".join(each if each.isprintable() else " " for each in text).split())

@@ -1,10 +1,12 @@
 """Renders a notification's template, once for each language of its people, when it is planned."""
 
+import asyncio
 from dataclasses import asdict
 from typing import Any
 
 from notifier.content import templates
-from notifier.content.template_engine import Unrenderable
+from notifier.content.template_engine import RenderedContent, Unrenderable
+from notifier.content.templates import Template
 from shared.transactions.unit_of_work import UnitOfWork
 
 UNKNOWN_SCHOOL = {"name": "", "language": "en", "timezone": "UTC"}
@@ -48,9 +50,8 @@ async def render_notification(tx: UnitOfWork, notification: dict[str, Any]) -> s
     variables = {**notification["variables"], "school": school["name"]}
     asked = {school["language"], *(row["language"] for row in await tx.rows(SELECT_LANGUAGES, ids))}
     try:
-        contents = {
-            tag: template.render(tag, school["language"], school["timezone"], variables) for tag in sorted(asked)
-        }
+        # In a thread: a school's own template may take a while, and people may have many languages.
+        contents = await asyncio.to_thread(_render_all, template, sorted(asked), school, variables)
     except Unrenderable as problem:
         return f"template {notification['template']!r}: {problem}"
     for tag, content in contents.items():
@@ -58,6 +59,12 @@ async def render_notification(tx: UnitOfWork, notification: dict[str, Any]) -> s
     content = contents[school["language"]]
     await tx.execute(UPDATE_CONTENT, ids | {"version": template.version} | asdict(content))
     return None
+
+
+def _render_all(
+    template: Template, asked: list[str], school: dict[str, Any], variables: dict[str, str]
+) -> dict[str, RenderedContent]:
+    return {tag: template.render(tag, school["language"], school["timezone"], variables) for tag in asked}
 
 
 async def load_school(tx: UnitOfWork, school: Any) -> dict[str, Any]:

@@ -1,38 +1,22 @@
-"""Renders a template with its variables in a language. Pure, and bounded by construction.
+"""Renders a template with its variables in a language. Pure, and bounded by what `template_check` lets pass.
 
-A template is Jinja without loops, calls, attributes and arithmetic (`ALLOWED_NODES`): its time is linear in its length,
-and its output is refused beyond `MAX_RENDERED`. The environment is a sandbox nevertheless.
+Its output is refused beyond `MAX_RENDERED`. What fails while it is rendered is `Unrenderable`, whatever it is: the same
+values would fail again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from jinja2 import StrictUndefined, Template, TemplateError, meta, nodes
+from jinja2 import StrictUndefined, Template, meta
 from jinja2.sandbox import SandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, Field
 
 from notifier.content import template_filters
 from notifier.content.template_filters import LOCALE, ZONE
-from notifier.content.template_html import find_html_problems
 
-ALLOWED_NODES = (
-    nodes.Template,
-    nodes.Output,
-    nodes.TemplateData,
-    nodes.Name,
-    nodes.Const,
-    nodes.Filter,
-    nodes.If,
-    nodes.CondExpr,
-    nodes.Compare,
-    nodes.Operand,
-    nodes.And,
-    nodes.Or,
-    nodes.Not,
-)
 MAX_WRITTEN = {"title": 200, "body": 10_000, "html": 50_000, "push_title": 200, "push_body": 1000}
 """Characters of each part, as written."""
 MAX_RENDERED = {part: max(2 * most, 600) for part, most in MAX_WRITTEN.items()}
@@ -43,6 +27,10 @@ WITHOUT_ISOLATES = dict.fromkeys(map(ord, (template_filters.FSI, template_filter
 
 class Unrenderable(Exception):
     """The text cannot be rendered; the message says why, without the value of any variable."""
+
+
+class Misused(Unrenderable):
+    """A filter or a comparison cannot work with what the template gives it, whatever the variables are."""
 
 
 class Texts(BaseModel):
@@ -89,48 +77,31 @@ PLAIN, HTML = _environment(html=False), _environment(html=True)
 
 
 @lru_cache(maxsize=512)
-def _compiled(source: str, html: bool) -> Template:
+def compiled(source: str, *, html: bool) -> Template:
+    """Compile a text, once."""
     return (HTML if html else PLAIN).from_string(source)
-
-
-def find_problems(texts: Texts, allowed: Iterable[str]) -> list[str]:
-    """Return what is wrong with a template, part by part; nothing for a correct one. Unknown variables are named."""
-    known = frozenset(allowed)
-    return [f"{part}: {why}" for part, source in texts.parts.items() for why in _find_problems(source, part, known)]
-
-
-def _find_problems(source: str, part: str, known: frozenset[str]) -> list[str]:
-    environment = HTML if part == "html" else PLAIN
-    try:
-        tree = environment.parse(source)
-        forbidden = sorted(
-            {type(node).__name__.lower() for node in tree.find_all(nodes.Node) if type(node) not in ALLOWED_NODES}
-        )
-        if forbidden:
-            return [f"only variables, filters and if are allowed, not: {', '.join(forbidden)}"]
-        # Not earlier: compiling computes constants, and 'a' * 1000000000 is one.
-        _compiled(source, part == "html")
-    except TemplateError as problem:
-        return [str(problem)]
-    except (RecursionError, SyntaxError, ValueError):
-        return ["it is nested too deeply"]
-    unknown = sorted(meta.find_undeclared_variables(tree) - known)
-    wrong = [f"unknown variables: {', '.join(unknown)}; known are: {', '.join(sorted(known))}"] if unknown else []
-    return wrong + (find_html_problems(source) if part == "html" else [])
 
 
 def required_variables(texts: Texts) -> frozenset[str]:
     """Return the variables that a correct template needs."""
-    return frozenset().union(*(meta.find_undeclared_variables(PLAIN.parse(part)) for part in texts.parts.values()))
+    return frozenset().union(*map(_variables_of, texts.parts.values()))
+
+
+@lru_cache(maxsize=512)
+def _variables_of(source: str) -> frozenset[str]:
+    return frozenset(meta.find_undeclared_variables(PLAIN.parse(source)))
 
 
 def render(texts: Texts, variables: Mapping[str, str], language: str, timezone: str) -> RenderedContent:
     """Render a correct template; raise Unrenderable naming what is missing, wrong or too long."""
-    missing = sorted(required_variables(texts) - variables.keys())
+    try:
+        missing = sorted(required_variables(texts) - variables.keys())
+        values = {**variables, LOCALE: locale_of(language), ZONE: ZoneInfo(timezone)}
+    except Exception as problem:
+        raise Unrenderable(f"it cannot be read any more ({type(problem).__name__})") from problem
     if missing:
         raise Unrenderable(f"variables are missing: {', '.join(missing)}")
-    values = {**variables, LOCALE: locale_of(language), ZONE: ZoneInfo(timezone)}
-    parts = {part: _render(part, source, values) for part, source in texts.parts.items()}
+    parts = {part: render_part(part, source, values) for part, source in texts.parts.items()}
     title = _one_line(parts["title"])
     return RenderedContent(
         title=title,
@@ -146,19 +117,26 @@ def _one_line(text: str) -> str:
     return " ".join(text.translate(WITHOUT_ISOLATES).split())
 
 
-def _render(part: str, source: str, values: Mapping[str, object]) -> str:
-    pieces, length = [], 0
+def render_part(part: str, source: str, values: Mapping[str, object]) -> str:
+    """Render one part; raise Unrenderable, or Misused where no other values would help."""
     try:
-        for piece in _compiled(source, part == "html").generate(values):
-            length += len(piece)
-            if length > MAX_RENDERED[part]:
-                raise Unrenderable(f"{part}: it is longer than {MAX_RENDERED[part]} characters")
-            pieces.append(piece)
+        return "".join(_bounded(compiled(source, html=part == "html").generate(values), part))
+    except Unrenderable:
+        raise
     except template_filters.InvalidVariable as problem:
         raise Unrenderable(f"{part}: {problem}") from problem
-    except TemplateError as problem:
-        raise Unrenderable(f"{part}: {type(problem).__name__}") from problem
-    return "".join(pieces)
+    except Exception as problem:
+        reason = "a filter or a comparison cannot use what it is given"
+        raise Misused(f"{part}: {reason} ({type(problem).__name__})") from problem
+
+
+def _bounded(pieces: Iterator[str], part: str) -> Iterator[str]:
+    length = 0
+    for piece in pieces:
+        length += len(piece)
+        if length > MAX_RENDERED[part]:
+            raise Unrenderable(f"{part}: it is longer than {MAX_RENDERED[part]} characters")
+        yield piece
 
 
 def languages(asked: str | None, school: str) -> list[str]:

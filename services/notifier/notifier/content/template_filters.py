@@ -1,6 +1,7 @@
 """Filters of templates: dates, times, amounts and numbers in a locale (CLDR, by Babel)."""
 
 import datetime as dt
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any, cast
 from unicodedata import bidirectional
@@ -14,6 +15,8 @@ from jinja2.runtime import Context
 
 LOCALE, ZONE = " locale", " zone"
 """Context variables with names that no template can use."""
+MAX_EXPONENT = 20
+"""1E+999999 would be a million digits, and 1E+30 more than decimals are rounded with."""
 LENGTHS = ("short", "medium", "long", "full")
 
 
@@ -52,13 +55,13 @@ def money(context: Context, value: str, currency: str) -> str:
     """Write an exact amount in a currency (ISO 4217)."""
     if not is_currency(currency):
         raise InvalidVariable("the currency is not a code of ISO 4217")
-    return format_currency(_number(value), currency, locale=_locale(context))
+    return _formatted(lambda: format_currency(_number(value), currency, locale=_locale(context)))
 
 
 @pass_context
 def number(context: Context, value: str) -> str:
     """Write a number with the locale's separators."""
-    return format_decimal(_number(value), locale=_locale(context))
+    return _formatted(lambda: format_decimal(_number(value), locale=_locale(context)))
 
 
 @pass_context
@@ -79,7 +82,9 @@ def default(value: Any, other: str = "") -> Any:
     return other if isinstance(value, Undefined) or not value else value
 
 
-ALL = {
+WITH_CONTEXT = (date, time, moment, money, number)
+"""Filters whose first argument is the context."""
+ALL: dict[str, Callable[..., Any]] = {
     "date": date,
     "time": time,
     "moment": moment,
@@ -113,12 +118,19 @@ def _parsed(parse: Any, value: str, what: str) -> Any:
         raise InvalidVariable(f"a variable is not a {what} (ISO 8601)") from problem
 
 
+def _formatted(write: Callable[[], str]) -> str:
+    try:
+        return write()
+    except InvalidOperation as problem:  # more digits than the arithmetic of decimals keeps
+        raise InvalidVariable("a variable is not a usable number") from problem
+
+
 def _number(value: str) -> Decimal:
     try:
         found = Decimal(value)
     except InvalidOperation as problem:
         raise InvalidVariable("a variable is not a number") from problem
-    if not found.is_finite() or abs(found.adjusted()) > 30:  # noqa: PLR2004  # 1E+999999 would be a million digits
+    if not found.is_finite() or abs(found.adjusted()) > MAX_EXPONENT:
         raise InvalidVariable("a variable is not a usable number")
     return found
 

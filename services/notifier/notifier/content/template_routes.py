@@ -10,17 +10,21 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from notifier.content import builtin, renderer, templates
 from notifier.content.message_builder import html_page
-from notifier.content.template_engine import Texts, Unrenderable, direction, find_problems
+from notifier.content.template_check import find_problems
+from notifier.content.template_engine import Texts, Unrenderable, direction
+from notifier.content.template_thread import TemplateThread
 from notifier.content.templates import Template
 from shared.http.fields import TemplateName, VariableName, VariableValue
 from shared.http.internal_auth import InternalCaller, internal_caller, transactions
 from shared.http.preconditions import DecisionRefused, IfMatch, check_version, etag
+from shared.http.provided import Provided
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1", tags=["templates"])
 
 Who = Annotated[InternalCaller, Depends(internal_caller)]
 Rows = Annotated[UnitOfWorkFactory, Depends(transactions)]
+Aside = Annotated[TemplateThread, Depends(Provided(TemplateThread))]
 Name = Annotated[TemplateName, Path()]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
 
@@ -103,12 +107,15 @@ async def read_template(
 
 @router.put("/templates/{name}")
 async def save_template(
-    name: Name, body: TemplateIn, who: Who, database: Rows, response: Response, match: IfMatch = None
+    name: Name, body: TemplateIn, who: Who, database: Rows, aside: Aside, response: Response, match: IfMatch = None
 ) -> TemplateOut:
     """Save the next version; without If-Match the first. A notification keeps the version that it was planned with."""
     async with database.request(who.school) as tx:
+        await _expected(tx, who.school, name, match)
+    # Outside of a transaction: a check that waits for others must hold no connection.
+    wanted = await aside.run(_checked, name, body)
+    async with database.request(who.school) as tx:
         template = await _expected(tx, who.school, name, match)
-        wanted = _checked(name, body)
         return await _saved(tx, who, template, wanted.variables, wanted.own, response)
 
 
@@ -125,10 +132,11 @@ async def delete_template(
 
 
 @router.post("/templates/{name}/preview")
-async def preview(name: Name, body: PreviewIn, who: Who, database: Rows) -> Preview:
+async def preview(name: Name, body: PreviewIn, who: Who, database: Rows, aside: Aside) -> Preview:
     """Show a template in a language; nothing is saved or sent."""
+    draft = await aside.run(_checked, name, body.draft) if body.draft else None
     async with database.request(who.school) as tx:
-        template = _checked(name, body.draft) if body.draft else await templates.load(tx, who.school, name)
+        template = draft or await templates.load(tx, who.school, name)
         school = await renderer.load_school(tx, who.school)
     if not template.exists:
         raise DecisionRefused(404, "not_found")
@@ -137,9 +145,12 @@ async def preview(name: Name, body: PreviewIn, who: Who, database: Rows) -> Prev
         | builtin.SAMPLE_VARIABLES
         | {"school": school["name"]}
     )
-    asked_for = body.language or school["language"]
+    return await aside.run(_preview, template, body.language or school["language"], school, given | body.variables)
+
+
+def _preview(template: Template, asked: str, school: dict[str, Any], variables: dict[str, str]) -> Preview:
     try:
-        content = template.render(asked_for, school["language"], school["timezone"], given | body.variables)
+        content = template.render(asked, school["language"], school["timezone"], variables)
     except Unrenderable as problem:
         raise _invalid("variables", [str(problem)]) from problem
     assert content.language is not None

@@ -5,6 +5,7 @@ from typing import Any
 
 REASONS = {
     "inactive": "the person's account is not active",
+    "school_inactive": "the school was not active when it was to be sent",
     "opted_out": "the person does not want notifications of this kind on this channel",
     "unsubscribed": "the person has unsubscribed from mails of this kind",
     "no_address": "the person has no address for this channel",
@@ -17,6 +18,7 @@ REASONS = {
     "expired": "it had expired",
     "expired_while_held": "it expired during the person's quiet hours",
     "quiet_hours": "it waits for the end of the person's quiet hours",
+    "message_not_built": "its message could not be made from the text; the operators see the error",
     "no_outcome": "the worker that called the provider stopped; it is tried again",
 }
 OUTCOMES = {

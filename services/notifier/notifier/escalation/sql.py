@@ -36,13 +36,13 @@ ON CONFLICT DO NOTHING
 # read one before being asked about the case, or at another school of the group that sent it to them for all.
 LOCK_DUE_CASES = """
 SELECT e.notification_id, e.about, e.school_id, e.step, n.escalation, n.audience,
-    n.state IN ('cancelled', 'failed') OR n.retracted_at IS NOT NULL AS over,
+    n.state IN ('cancelled', 'failed') OR n.retracted_at IS NOT NULL OR s.active IS FALSE AS over,
     coalesce(e.deadline <= clock_timestamp(), false) AS late,
     EXISTS (SELECT FROM escalation_person p JOIN inbox_item i USING (person_id)
             JOIN notification m ON m.notification_id = i.notification_id
             WHERE p.notification_id = e.notification_id AND p.about = e.about AND i.read_at IS NOT NULL
               AND (coalesce(m.escalates, m.notification_id) = e.notification_id OR m.group_id = n.group_id)) AS read
-FROM escalation e JOIN notification n USING (notification_id)
+FROM escalation e JOIN notification n USING (notification_id) LEFT JOIN school s ON s.school_id = e.school_id
 WHERE e.state = 'open' AND e.due_at <= clock_timestamp()
 ORDER BY e.due_at LIMIT %(limit)s FOR UPDATE OF e SKIP LOCKED
 """

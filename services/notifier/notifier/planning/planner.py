@@ -18,9 +18,21 @@ from shared.events.notifications import SEND_TASK
 from shared.jobs.task_status import track
 from shared.transactions.unit_of_work import UnitOfWork
 
+SCHOOL_NOT_ACTIVE = "it was not sent: the school is not active"
+
 
 async def register(tx: UnitOfWork, event: NotificationIntent) -> bool:
     """Keep an intent; a repeat changes nothing. False for one that was cancelled before it arrived."""
+    row = await _insert(tx, event)
+    if row is not None and row["state"] == "cancelled":
+        await progress.complete_if_done(tx, event.notification_id)
+        return False
+    await corrections.register(tx, event)
+    return True
+
+
+async def _insert(tx: UnitOfWork, event: NotificationIntent) -> dict[str, Any] | None:
+    """Insert an intent; return its state, or None for a repeat."""
     values = event.model_dump()
     escalation_steps = event.escalation.model_dump(mode="json") if event.escalation else None
     channels = list(event.channels)
@@ -32,12 +44,7 @@ async def register(tx: UnitOfWork, event: NotificationIntent) -> bool:
         "variables": Jsonb(event.variables),
         "escalation": Jsonb(escalation_steps) if escalation_steps else None,
     }
-    row = await tx.row(sql.INSERT_NOTIFICATION, values | jsonb | {"channels": channels})
-    if row is not None and row["state"] == "cancelled":
-        await progress.complete_if_done(tx, event.notification_id)
-        return False
-    await corrections.register(tx, event)
-    return True
+    return await tx.row(sql.INSERT_NOTIFICATION, values | jsonb | {"channels": channels})
 
 
 async def plan_if_ready(tx: UnitOfWork, notification_id: UUID) -> bool:
@@ -48,6 +55,10 @@ async def plan_if_ready(tx: UnitOfWork, notification_id: UUID) -> bool:
     if not await corrections.can_plan(tx, notification):
         await tx.execute(sql.RETURN_TO_WAITING, {"notification_id": notification_id})
         return False
+    school = await tx.row(sql.SELECT_ACTIVE, {"school_id": notification["school_id"]})
+    if school is not None and not school["active"]:
+        await _refuse(tx, notification, SCHOOL_NOT_ACTIVE)
+        return True
     counts = await tx.rows(sql.INSERT_DELIVERIES, audience.values_of(notification) | plan_values(notification))
     problem = await renderer.render_notification(tx, notification)
     if problem is not None:
@@ -98,10 +109,25 @@ def planned_event(row: Mapping[str, Any], suppressed: int) -> NotificationPlanne
 
 
 async def _refuse(tx: UnitOfWork, notification: Mapping[str, Any], problem: str) -> None:
-    """Fail a notification whose text cannot be rendered; its task says why."""
+    """Fail a notification that has been claimed for planning; its task says why."""
     ids = {"notification_id": notification["notification_id"], "error": problem}
     await tx.execute(sql.REFUSE_NOTIFICATION, ids)
     await _fail_task(tx, notification, problem)
+
+
+async def fail_intent(tx: UnitOfWork, event: NotificationIntent, problem: str) -> None:
+    """Keep an intent that cannot be planned, as failed; one that has been planned is left unchanged."""
+    row = await _insert(tx, event)
+    if row is not None and row["state"] == "cancelled":
+        await progress.complete_if_done(tx, event.notification_id)
+    await fail_waiting(tx, event.notification_id, problem)
+
+
+async def fail_waiting(tx: UnitOfWork, notification_id: UUID, problem: str) -> None:
+    """Fail a notification that cannot be planned; its task says why."""
+    row = await tx.row(sql.FAIL_WAITING, {"notification_id": notification_id, "error": problem})
+    if row is not None:
+        await _fail_task(tx, row, problem)
 
 
 async def permit_ready(tx: UnitOfWork, schools: Sequence[UUID] | None = None) -> None:

@@ -30,6 +30,9 @@ WHERE n.notification_id = %(notification_id)s AND n.state = 'waiting'
 RETURNING n.*
 """
 
+# Find out whether a school is active; no row while the directory does not know it.
+SELECT_ACTIVE = "SELECT active FROM school WHERE school_id = %(school_id)s"
+
 # Let a notification wait again: an older version of its record is still being sent.
 RETURN_TO_WAITING = """
 UPDATE notification SET state = 'waiting', told_at = NULL WHERE notification_id = %(notification_id)s
@@ -56,13 +59,21 @@ WHERE n.state = 'waiting' AND n.directory_version > 0 AND NOT EXISTS (
 RETURNING n.notification_id, n.school_id, n.task_id, n.error
 """
 
+# Fail a notification that cannot be planned; no row where it is planned, or has ended.
+FAIL_WAITING = """
+UPDATE notification SET state = 'failed', completed_at = clock_timestamp(), error = %(error)s
+WHERE notification_id = %(notification_id)s AND state = 'waiting'
+RETURNING notification_id, school_id, task_id
+"""
+
 # Find the recipients: people → channels → addresses, each with the reason why it is not sent to, if there is one, and
 # with the moment until which quiet hours hold it.
 FIND_RECIPIENTS = """, recipient AS (
     SELECT a.person_id, coalesce(p.active, false) AS active, coalesce(p.language, s.language, 'en') AS language,
            CASE WHEN NOT %(passes)s AND (p.quiet_starts IS NOT NULL OR s.quiet_starts IS NOT NULL) THEN quiet_until(
                statement_timestamp(), coalesce(p.timezone, s.timezone), coalesce(p.quiet_starts, s.quiet_starts),
-               coalesce(p.quiet_ends, s.quiet_ends), s.digest_at) END AS quiet_until
+               coalesce(p.quiet_ends, s.quiet_ends), s.digest_at) END AS quiet_until,
+           coalesce(p.timezone, s.timezone) AS zone
     FROM audience a LEFT JOIN person p USING (person_id) LEFT JOIN school s ON s.school_id = %(school_id)s
 ), target AS (
     SELECT w.*, c.channel, %(kind)s = 'safety' OR coalesce(f.wanted, true) AS wanted,
@@ -116,7 +127,8 @@ WRITE_CHOSEN = """, claimed AS (
     END AS stop
     FROM chosen j
 ), planned AS (
-    INSERT INTO delivery (notification_id, school_id, person_id, channel, address, round, state, reason, due_at)
+    INSERT INTO delivery (notification_id, school_id, person_id, channel, address, round, state, reason, due_at,
+                          held_zone)
     SELECT %(notification_id)s, %(school_id)s, j.person_id, j.channel, j.address, %(round)s,
            CASE WHEN j.stop IS NOT NULL THEN 'suppressed'
                 WHEN %(expires_at)s::timestamptz <= clock_timestamp() THEN 'expired'
@@ -126,7 +138,8 @@ WRITE_CHOSEN = """, claimed AS (
                 WHEN j.stop IS NULL AND j.channel <> 'inbox' AND j.quiet_until IS NOT NULL THEN 'quiet_hours'
                 ELSE j.stop END,
            CASE WHEN j.channel <> 'inbox' AND j.quiet_until IS NOT NULL THEN j.quiet_until
-                ELSE clock_timestamp() END
+                ELSE clock_timestamp() END,
+           CASE WHEN j.channel <> 'inbox' AND j.quiet_until IS NOT NULL THEN j.zone END
     FROM decided j ORDER BY j.channel, j.person_id, j.address
     ON CONFLICT ON CONSTRAINT uq_delivery DO NOTHING
     RETURNING person_id, channel, state

@@ -48,6 +48,7 @@ CLAIM_LOCKED = """, judged AS (
     SELECT due.delivery_id, CASE
         WHEN n.state = 'cancelled' OR n.retracted_at IS NOT NULL THEN 'cancelled'
         WHEN n.expires_at <= clock_timestamp() THEN 'expired'
+        WHEN s.active IS FALSE THEN 'school_inactive'
         WHEN p.active IS FALSE THEN 'inactive'
         WHEN n.kind <> 'safety' AND f.wanted IS FALSE THEN 'opted_out'
         WHEN %(channel)s = 'push' AND NOT EXISTS (
@@ -64,7 +65,8 @@ CLAIM_LOCKED = """, judged AS (
     CASE WHEN NOT n.urgent AND n.kind <> 'safety' AND (p.quiet_starts IS NOT NULL OR s.quiet_starts IS NOT NULL)
           AND (due.released_at IS NULL OR due.released_at < clock_timestamp() - interval '1 hour') THEN quiet_until(
         clock_timestamp(), coalesce(p.timezone, s.timezone), coalesce(p.quiet_starts, s.quiet_starts),
-        coalesce(p.quiet_ends, s.quiet_ends), s.digest_at) END AS quiet_until
+        coalesce(p.quiet_ends, s.quiet_ends), s.digest_at) END AS quiet_until,
+    coalesce(p.timezone, s.timezone) AS zone
     FROM due
     JOIN notification n ON n.notification_id = due.notification_id
     LEFT JOIN person p ON p.person_id = due.person_id
@@ -79,6 +81,7 @@ CLAIM_LOCKED = """, judged AS (
         state = r.state,
         reason = CASE WHEN r.state = 'held' THEN 'quiet_hours' ELSE r.stop END,
         due_at = CASE WHEN r.state = 'held' THEN r.quiet_until ELSE d.due_at END,
+        held_zone = CASE WHEN r.state = 'held' THEN r.zone ELSE d.held_zone END,
         digest = CASE WHEN r.state = 'held' AND d.silent = 0 THEN NULL ELSE d.digest END,
         attempts = d.attempts + (r.state = 'sending')::int,
         lease = CASE WHEN r.state = 'sending' THEN %(lease)s::uuid END,

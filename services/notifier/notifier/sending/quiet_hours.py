@@ -7,6 +7,21 @@ MAX_RELEASED = 5000
 # Let one replica at a time release, so that the items of a person are not divided between two digests.
 LOCK_RELEASE = "SELECT pg_try_advisory_xact_lock(hashtext('notifier.digest')) AS locked"
 
+# Hold due deliveries on where their person or school has moved to a time zone in which quiet hours are not over.
+HOLD_ON = """
+WITH moved AS (
+    SELECT d.delivery_id, z.zone, quiet_until(statement_timestamp(), z.zone,
+        coalesce(p.quiet_starts, s.quiet_starts), coalesce(p.quiet_ends, s.quiet_ends), s.digest_at) AS until
+    FROM delivery d JOIN school s USING (school_id) LEFT JOIN person p USING (person_id)
+    CROSS JOIN LATERAL (SELECT coalesce(p.timezone, s.timezone) AS zone) z
+    WHERE d.state = 'held' AND d.due_at <= statement_timestamp() AND d.held_zone <> z.zone
+      AND (p.quiet_starts IS NOT NULL OR s.quiet_starts IS NOT NULL)
+    ORDER BY d.delivery_id LIMIT %(limit)s FOR UPDATE OF d
+)
+UPDATE delivery d SET due_at = m.until, held_zone = m.zone, changed_at = clock_timestamp()
+FROM moved m WHERE d.delivery_id = m.delivery_id AND m.until IS NOT NULL AND d.state = 'held'
+"""
+
 # Release held deliveries that are due. One that may have arrived already does not become part of a new digest.
 # `released_at` is when the release was due: a claim that comes late asks whether quiet hours have begun again.
 RELEASE_HELD = """
@@ -38,4 +53,5 @@ async def release_quiet_hours(tx: UnitOfWork) -> None:
     """Release the deliveries whose quiet hours are over."""
     turn = await tx.row(LOCK_RELEASE)
     if turn is not None and turn["locked"]:
+        await tx.execute(HOLD_ON, {"limit": MAX_RELEASED})
         await tx.execute(RELEASE_HELD, {"limit": MAX_RELEASED})

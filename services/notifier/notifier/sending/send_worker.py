@@ -1,5 +1,6 @@
 """Handles permits: claims due deliveries, sends them as a batch, and issues the permit for the following ones."""
 
+import asyncio
 from collections.abc import Mapping
 from uuid import uuid4
 
@@ -71,7 +72,7 @@ async def send_digests(
         template = await templates.load(tx, permit.school_id, digests.TEMPLATE_NAME)
     if not rows:
         return
-    calls = digests.calls_of(rows, notifications, template)
+    calls = await asyncio.to_thread(digests.calls_of, rows, notifications, template)
     await Batch(limiter, transactions, cause, lease, permit, digest_lane(permit.channel), calls).run()
 
 

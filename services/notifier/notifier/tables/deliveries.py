@@ -55,6 +55,7 @@ class DeliveryRow(NotifierTable, table=True):
     digest: UUID | None = column(comment="goes out together with the other rows of this digest")
     released_at: dt.datetime | None = column(comment="when quiet hours were to let it go, once they have")
     changed_at: dt.datetime = column(default="clock_timestamp()")
+    held_zone: str | None = column(comment="the time zone that quiet hours held it in")
 
 
 class AttemptRow(NotifierTable, table=True):

@@ -35,9 +35,11 @@ WHERE excluded.log_offset < f.log_offset
 """
 # Add what these versions say about when a person is a student where.
 ADD_MEMBERSHIPS = """
-INSERT INTO membership_fact (person_id, version, school_id, starts, ends)
-SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, version bigint, school_id uuid, starts date, ends date)
-ON CONFLICT DO NOTHING
+INSERT INTO membership_fact AS f (person_id, version, log_offset, school_id, starts, ends)
+SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, version bigint, log_offset bigint, school_id uuid,
+                                                starts date, ends date)
+ON CONFLICT (person_id, version, school_id) DO UPDATE SET log_offset = excluded.log_offset
+WHERE excluded.log_offset < f.log_offset
 """
 
 

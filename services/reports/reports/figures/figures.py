@@ -1,13 +1,13 @@
 """Reads the figures of a report, as of a position in the log."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from reports.domain import counts, period
+from reports.domain import counts, enrolment, period
 from reports.domain.content import (
     AbsenceRow,
     BehaviorRow,
@@ -20,12 +20,18 @@ from reports.domain.content import (
     School,
     StudentReport,
 )
+from reports.domain.enrolment import UNKNOWN, Pupil
+from reports.domain.fees import movements
 from reports.facts.position import Position
 from reports.figures import payments_sql, sql
+from reports.figures.pupils import read_pupils
 from shared.errors import Reject
 from shared.transactions.unit_of_work import UnitOfWork
 
 NOTIFICATION_COUNTS = ("sent", "delivered", "read")
+
+Pupils = Mapping[UUID, Pupil]
+"""Students of a report by id. A student's own report names no student in its lists, so it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +48,33 @@ class Subject:
 
 async def monthly(tx: UnitOfWork, subject: Subject, origin: Origin) -> MonthlyReport:
     """Read a school's month."""
-    school, values = await _bounds(tx, subject, period.month_before(subject.starts))
-    grades = await tx.rows(sql.COUNT_STUDENTS, values)
-    movement = await tx.rows(sql.LIST_MOVEMENT, values)
+    since = period.month_before(subject.starts)
+    school, values = await _bounds(tx, subject, since)
     starts = subject.starts
-    behavior = [_behavior(row) for row in await tx.rows(sql.LIST_BEHAVIOR, values)]
+    incidents = await tx.rows(sql.LIST_BEHAVIOR, values)
+    absent = await tx.rows(sql.LIST_ABSENCES, values)
+    fees = await tx.rows(payments_sql.READ_SCHOOL_FEES, values)
+    named = {row["student_id"] for rows in (incidents, absent, fees) for row in rows} - {None}
+    pupils = await read_pupils(tx, values, named)
+    behavior = [_behavior(row, pupils) for row in incidents]
     now = [row for row in behavior if row.happened_on >= starts]
     past = [row for row in behavior if row.happened_on < starts]
-    absences = [(row["student_id"], _absence(row)) for row in await tx.rows(sql.LIST_ABSENCES, values)]
+    absences = [(row["student_id"], _absence(row, pupils)) for row in absent]
     days = counts.absent_days(absences)
-    payments = [_payment(row) for row in await tx.rows(payments_sql.LIST_SCHOOL_MOVEMENTS, values)]
+    payments = [row for each in fees for row in _payments(each, pupils, since, subject.ends)]
+    payments.sort(key=lambda row: row.on)
+    grades = enrolment.by_grade(pupils.values(), subject.ends)
     bad, worse = counts.incidents(now), counts.incidents(past)
-    joined = [row for row in movement if row["starts"] and starts <= row["starts"] < subject.ends]
+    joined = enrolment.joined(pupils.values(), starts, subject.ends)
     return MonthlyReport(
         school=school,
         period=period.named(starts, subject.ends, subject.language),
         origin=origin,
-        students=sum(row["students"] for row in grades),
+        students=sum(count.value for count in grades),
         joined=len(joined),
-        left=sum(1 for row in movement if row["ends"] and starts <= row["ends"] < subject.ends),
-        students_by_grade=tuple(Count(row["grade"], row["students"]) for row in grades),
-        enrolments=tuple((row["starts"], row["name"], row["grade"]) for row in joined),
+        left=enrolment.count_left(pupils.values(), starts, subject.ends),
+        students_by_grade=grades,
+        enrolments=joined,
         behavior_by_category=counts.counted([r.category for r in bad], [r.category for r in worse]),
         behavior_by_grade=counts.counted([r.grade for r in bad], [r.grade for r in worse]),
         absences_by_status=counts.counted(
@@ -73,8 +85,8 @@ async def monthly(tx: UnitOfWork, subject: Subject, origin: Origin) -> MonthlyRe
         payments_by_status=counts.counted(
             [row.status for row in payments if row.on >= starts], [row.status for row in payments if row.on < starts]
         ),
-        money=_money(await tx.rows(payments_sql.SUM_SCHOOL_MONEY, values)),
-        notifications=_notifications(await tx.rows(sql.COUNT_NOTIFICATIONS, values)),
+        money=_money(fees),
+        notifications=_notifications(await tx.row(sql.COUNT_NOTIFICATIONS, values)),
         behavior=tuple(now),
         payments=tuple(row for row in payments if row.on >= starts),
         absences=tuple(row for _, row in absences if row.day >= starts),
@@ -87,8 +99,10 @@ async def student_progress(tx: UnitOfWork, subject: Subject, origin: Origin) -> 
     student = await tx.row(sql.SELECT_STUDENT, values)
     if student is None:
         raise Reject("the student was never at this school")
-    absences = [(subject.student, _absence(row)) for row in await tx.rows(sql.LIST_STUDENT_ABSENCES, values)]
-    behavior = [_behavior(row) for row in await tx.rows(sql.LIST_STUDENT_BEHAVIOR, values)]
+    absences = [(subject.student, _absence(row, {})) for row in await tx.rows(sql.LIST_STUDENT_ABSENCES, values)]
+    behavior = [_behavior(row, {}) for row in await tx.rows(sql.LIST_STUDENT_BEHAVIOR, values)]
+    fees = await tx.rows(payments_sql.READ_STUDENT_FEES, values)
+    payments = [row for each in fees for row in _payments(each, {}, subject.starts, subject.ends)]
     return StudentReport(
         school=school,
         period=period.named(subject.starts, subject.ends, subject.language),
@@ -103,10 +117,18 @@ async def student_progress(tx: UnitOfWork, subject: Subject, origin: Origin) -> 
         absences_by_status=counts.counted(counts.absent_days(absences).values()),
         behavior=tuple(behavior),
         behavior_by_month=counts.by_month(behavior),
-        payments=tuple(_payment(row) for row in await tx.rows(payments_sql.LIST_STUDENT_MOVEMENTS, values)),
-        money=_money(await tx.rows(payments_sql.SUM_STUDENT_MONEY, values)),
+        payments=tuple(sorted(payments, key=lambda row: row.on)),
+        money=_money(fees),
         remarks=tuple((row["day"], row["text"]) for row in await tx.rows(sql.LIST_STUDENT_REMARKS, values)),
     )
+
+
+async def students_of_grade(tx: UnitOfWork, subject: Subject, grade: str) -> list[UUID]:
+    """Return the students of a grade who were at the school in the period, by name; erased ones are left out."""
+    _, values = await _bounds(tx, subject, subject.starts)
+    pupils = await read_pupils(tx, values | {"grade": grade}, [])
+    named = [(student, pupil) for student, pupil in pupils.items() if pupil.name]
+    return enrolment.in_grade(named, grade, subject.starts, subject.ends)
 
 
 async def _bounds(tx: UnitOfWork, subject: Subject, since: dt.date) -> tuple[School, dict[str, Any]]:
@@ -135,46 +157,52 @@ async def _bounds(tx: UnitOfWork, subject: Subject, since: dt.date) -> tuple[Sch
     return School(row["name"], zone), values | instants
 
 
-def _behavior(row: Mapping[str, Any]) -> BehaviorRow:
+def _behavior(row: Mapping[str, Any], pupils: Pupils) -> BehaviorRow:
+    pupil = pupils.get(row["student_id"], UNKNOWN)
     return BehaviorRow(
-        row["day"], row["category"], row["severity"], row["description"], student=row["student"], grade=row["grade"]
+        row["day"], row["category"], row["severity"], row["description"], student=pupil.name, grade=pupil.grade
     )
 
 
-def _absence(row: Mapping[str, Any]) -> AbsenceRow:
+def _absence(row: Mapping[str, Any], pupils: Pupils) -> AbsenceRow:
+    pupil = pupils.get(row["student_id"], UNKNOWN)
     return AbsenceRow(
-        row["day"], row["status"], row["period"] or "", row["reason"] or "", student=row["student"], grade=row["grade"]
+        row["day"], row["status"], row["period"] or "", row["reason"] or "", student=pupil.name, grade=pupil.grade
     )
 
 
-def _payment(row: Mapping[str, Any]) -> PaymentRow:
-    return PaymentRow(
-        row["day"],
-        row["status"],
-        row["amount"],
-        row["currency"],
-        row["purpose"],
-        row["reference"],
-        student=row["student"],
-    )
+def _payments(row: Mapping[str, Any], pupils: Pupils, since: dt.date, ends: dt.date) -> Iterator[PaymentRow]:
+    if row["student_id"] is None:
+        return  # a currency in which no money moved
+    for on, status, amount in movements(row, since, ends):
+        yield PaymentRow(
+            on,
+            status,
+            amount,
+            row["currency"],
+            row["purpose"],
+            row["reference"],
+            student=pupils.get(row["student_id"], UNKNOWN).name,
+        )
 
 
 def _money(rows: Sequence[Mapping[str, Any]]) -> tuple[Money, ...]:
+    """Return the sums of each currency; they stand in each of its rows."""
+    sums = {row["currency"]: row for row in rows if row["total"] is not None}
     return tuple(
         Money(
             currency=row["currency"],
             total=row["total"],
             discount=Decimal(0),
             paid=row["paid"],
-            refunded=row["refunded"],
+            refunded=row["returned"],
             balance=row["balance"],
             paid_before=row["paid_before"],
         )
-        for row in rows
+        for row in sums.values()
     )
 
 
-def _notifications(rows: Sequence[Mapping[str, Any]]) -> tuple[Count, ...]:
-    now = next(row for row in rows if row["now"])
-    past = next(row for row in rows if not row["now"])
-    return tuple(Count(name, now[name], past[name]) for name in NOTIFICATION_COUNTS)
+def _notifications(row: Mapping[str, Any] | None) -> tuple[Count, ...]:
+    assert row is not None
+    return tuple(Count(name, int(row[name] or 0), int(row[f"{name}_before"] or 0)) for name in NOTIFICATION_COUNTS)

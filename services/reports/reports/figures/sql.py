@@ -10,74 +10,47 @@ SELECT name, timezone, language FROM school_fact
 WHERE school_id = %(school)s AND log_offset <= %(directory)s ORDER BY version DESC LIMIT 1
 """
 
-# The newest name of the student of a row `f`.
-WITH_NAME = """
-LEFT JOIN LATERAL (
-    SELECT concat_ws(' ', p.given_name, p.family_name) AS name FROM person_fact p
-    WHERE p.person_id = f.student_id AND p.log_offset <= %(directory)s ORDER BY p.version DESC LIMIT 1
-) person ON true
-"""
-# The grade of the student of a row `f` at the end of the period; of one who came later, the first one.
-WITH_GRADE = """
-LEFT JOIN LATERAL (
-    SELECT s.grade FROM student_fact s
-    WHERE s.school_id = f.school_id AND s.student_id = f.student_id AND s.log_offset <= %(directory)s
-    ORDER BY s.changed_at < %(ends_at)s DESC,
-        CASE WHEN s.changed_at < %(ends_at)s THEN -s.version ELSE s.version END LIMIT 1
-) pupil ON true
-"""
-
-# List who was at a school, from when until when. A student without a date of leaving left on the day of that change.
-WITH_ENROLMENTS = """
+# List every student who is or was at a school: from when until when, and the grade. A student without a date of leaving
+# left on the day of the change that said so. The grade is that of the end of the period; of a student who came later,
+# the first one. Both parts read an index in its own order, so that nothing is sorted.
+LIST_STUDENTS = """
 WITH newest AS (
-    SELECT DISTINCT ON (student_id) student_id, school_id, version, active, changed_at FROM student_fact
+    SELECT DISTINCT ON (student_id) student_id, active, changed_at, grade FROM student_fact
     WHERE school_id = %(school)s AND log_offset <= %(directory)s ORDER BY student_id, version DESC
-), enrolment AS (
-    SELECT f.student_id, f.school_id, m.starts,
-        coalesce(m.ends, CASE WHEN NOT f.active THEN (f.changed_at AT TIME ZONE %(timezone)s)::date END) AS ends,
-        concat_ws(' ', p.given_name, p.family_name) AS name
-    FROM newest f
-    LEFT JOIN LATERAL (
-        SELECT * FROM person_fact p WHERE p.person_id = f.student_id AND p.log_offset <= %(directory)s
-        ORDER BY p.version DESC LIMIT 1
-    ) p ON true
-    LEFT JOIN membership_fact m ON m.person_id = p.person_id AND m.version = p.version AND m.school_id = f.school_id
+), membership AS (
+    SELECT DISTINCT ON (person_id) person_id, starts, ends FROM membership_fact
+    WHERE school_id = %(school)s AND log_offset <= %(directory)s ORDER BY person_id, version DESC
 )
+SELECT f.student_id, m.starts,
+    coalesce(m.ends, CASE WHEN NOT f.active THEN (f.changed_at AT TIME ZONE %(timezone)s)::date END) AS ends,
+    coalesce(CASE WHEN f.changed_at < %(ends_at)s THEN f.grade ELSE (
+        SELECT s.grade FROM student_fact s
+        WHERE s.school_id = %(school)s AND s.student_id = f.student_id AND s.log_offset <= %(directory)s
+        ORDER BY s.changed_at < %(ends_at)s DESC,
+            CASE WHEN s.changed_at < %(ends_at)s THEN -s.version ELSE s.version END LIMIT 1) END, '') AS grade
+FROM newest f LEFT JOIN membership m ON m.person_id = f.student_id
 """
-# Count the students of each grade at the end of the last day.
-COUNT_STUDENTS = f"""
-{WITH_ENROLMENTS}
-SELECT coalesce(pupil.grade, '') AS grade, count(*) AS students,
-    count(*) FILTER (WHERE f.starts >= %(starts)s) AS joined
-FROM enrolment f {WITH_GRADE}
-WHERE (f.starts IS NULL OR f.starts < %(ends)s) AND (f.ends IS NULL OR f.ends >= %(ends)s)
-GROUP BY 1 ORDER BY 1
-"""  # noqa: S608  # parts of our own
-# List who joined and who left in the period.
-LIST_MOVEMENT = f"""
-{WITH_ENROLMENTS}
-SELECT f.starts, f.ends, f.name, coalesce(pupil.grade, '') AS grade FROM enrolment f {WITH_GRADE}
-WHERE (f.starts >= %(starts)s AND f.starts < %(ends)s AND (f.ends IS NULL OR f.ends > f.starts))
-   OR (f.ends >= %(starts)s AND f.ends < %(ends)s)
-ORDER BY f.starts, f.name, f.student_id
-"""  # noqa: S608  # parts of our own
+# Find the newest names of students. Only those in a list of the report need one.
+LIST_NAMES = """
+SELECT DISTINCT ON (person_id) person_id, concat_ws(' ', given_name, family_name) AS name FROM person_fact
+WHERE person_id = ANY(%(students)s) AND log_offset <= %(directory)s ORDER BY person_id, version DESC
+"""
 
+# Find the newest versions of records. Only corrections can replace a version, and there are few: they have an index.
 LIST_RECORDS = """
-SELECT f.student_id, f.day, {columns}, coalesce(person.name, '') AS student, coalesce(pupil.grade, '') AS grade
-FROM {table} f {with_name} {with_grade}
+SELECT f.student_id, f.day, {columns}
+FROM {table} f
 WHERE f.school_id = %(school)s {of_student} AND f.day >= %(since)s AND f.day < %(ends)s
   AND f.log_offset <= %(records)s AND NOT f.withdrawn
   AND NOT EXISTS (SELECT FROM {table} n WHERE n.school_id = f.school_id AND n.record_id = f.record_id
-                    AND n.version > f.version AND n.log_offset <= %(records)s)
+                    AND n.version > 1 AND n.version > f.version AND n.log_offset <= %(records)s)
 ORDER BY f.day, f.record_id
 """
 OF_STUDENT = "AND f.student_id = %(student)s"
 
 
 def _records(table: str, columns: str, of_student: str = "") -> str:
-    return LIST_RECORDS.format(
-        table=table, columns=columns, of_student=of_student, with_name=WITH_NAME, with_grade=WITH_GRADE
-    )
+    return LIST_RECORDS.format(table=table, columns=columns, of_student=of_student)
 
 
 # List records of a school, from the start of the period before on.
@@ -89,13 +62,19 @@ LIST_STUDENT_ABSENCES = _records("absence_fact", "f.status, f.period, f.reason",
 LIST_STUDENT_GRADES = _records("grade_fact", "f.course, f.term, f.grade AS given", OF_STUDENT)
 LIST_STUDENT_REMARKS = _records("remark_fact", "f.text", OF_STUDENT)
 
-# Find a student: name, grade and whether they are one of this school.
-SELECT_STUDENT = f"""
+# Find a student: the newest name, and the grade at the end of the period; of one who came later, the first grade.
+SELECT_STUDENT = """
 SELECT coalesce(person.name, '') AS name, coalesce(pupil.grade, '') AS grade
-FROM (SELECT %(school)s::uuid AS school_id, %(student)s::uuid AS student_id) f {WITH_NAME} {WITH_GRADE}
-WHERE EXISTS (SELECT FROM student_fact s WHERE s.school_id = f.school_id AND s.student_id = f.student_id
-                AND s.log_offset <= %(directory)s)
-"""  # noqa: S608  # parts of our own
+FROM (
+    SELECT s.grade FROM student_fact s
+    WHERE s.school_id = %(school)s AND s.student_id = %(student)s AND s.log_offset <= %(directory)s
+    ORDER BY s.changed_at < %(ends_at)s DESC,
+        CASE WHEN s.changed_at < %(ends_at)s THEN -s.version ELSE s.version END LIMIT 1
+) pupil LEFT JOIN (
+    SELECT concat_ws(' ', p.given_name, p.family_name) AS name FROM person_fact p
+    WHERE p.person_id = %(student)s AND p.log_offset <= %(directory)s ORDER BY p.version DESC LIMIT 1
+) person ON true
+"""
 # Count what was sent, reached people and was read, in the period and in the one before.
 COUNT_NOTIFICATIONS = """
 WITH completed AS (
@@ -109,8 +88,9 @@ WITH completed AS (
     WHERE r.school_id = %(school)s AND r.read_at >= %(since_at)s AND r.read_at < %(ends_at)s
       AND r.log_offset <= %(work)s
 )
-SELECT period.now, coalesce((SELECT sum(c.sent) FROM completed c WHERE c.now = period.now), 0)::bigint AS sent,
-    coalesce((SELECT sum(c.delivered) FROM completed c WHERE c.now = period.now), 0)::bigint AS delivered,
-    (SELECT count(*) FROM readings r WHERE r.now = period.now) AS read
-FROM (VALUES (true), (false)) AS period(now)
+SELECT sum(c.sent) FILTER (WHERE c.now) AS sent, sum(c.sent) FILTER (WHERE NOT c.now) AS sent_before,
+    sum(c.delivered) FILTER (WHERE c.now) AS delivered, sum(c.delivered) FILTER (WHERE NOT c.now) AS delivered_before,
+    (SELECT count(*) FROM readings r WHERE r.now) AS read,
+    (SELECT count(*) FROM readings r WHERE NOT r.now) AS read_before
+FROM completed c
 """

@@ -7,7 +7,7 @@ version at or below it.
 import datetime as dt
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index
+from sqlalchemy import BigInteger, Index, text
 
 from reports.tables.base import ReportsTable
 from shared.persistence.schema import column
@@ -28,7 +28,14 @@ class SchoolFactRow(ReportsTable, table=True):
 class StudentFactRow(ReportsTable, table=True):
     """A version of a student at one school."""
 
-    __table_args__ = (Index("ix_student_fact_student_id", "student_id"),)
+    __table_args__ = (
+        Index("ix_student_fact_student_id", "student_id"),
+        Index(
+            "ix_student_fact_newest",
+            *("school_id", "student_id", text("version DESC")),
+            postgresql_include=["log_offset", "changed_at", "grade", "active"],
+        ),
+    )
 
     school_id: UUID = column(key=True)
     student_id: UUID = column(key=True)
@@ -42,6 +49,14 @@ class StudentFactRow(ReportsTable, table=True):
 class PersonFactRow(ReportsTable, table=True):
     """A version of a person who is or was a student."""
 
+    __table_args__ = (
+        Index(
+            "ix_person_fact_newest",
+            *("person_id", text("version DESC")),
+            postgresql_include=["log_offset", "given_name", "family_name"],
+        ),
+    )
+
     person_id: UUID = column(key=True)
     version: int = column(BigInteger, key=True)
     log_offset: int = column(BigInteger)
@@ -53,9 +68,18 @@ class PersonFactRow(ReportsTable, table=True):
 class MembershipFactRow(ReportsTable, table=True):
     """When a person is a student at a school, as a version of the person says."""
 
+    __table_args__ = (
+        Index(
+            "ix_membership_fact_newest",
+            *("school_id", "person_id", text("version DESC")),
+            postgresql_include=["log_offset", "starts", "ends"],
+        ),
+    )
+
     person_id: UUID = column(key=True)
     version: int = column(BigInteger, key=True)
     school_id: UUID = column(key=True)
+    log_offset: int = column(BigInteger)
     starts: dt.date | None
     ends: dt.date | None  # the first day on which it no longer holds
 

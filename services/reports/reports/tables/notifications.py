@@ -25,7 +25,7 @@ class NotificationFactRow(ReportsTable, table=True):
 class ReadFactRow(ReportsTable, table=True):
     """A person has read a notification."""
 
-    __table_args__ = (Index("ix_read_fact_school_id", "school_id", "read_at"),)
+    __table_args__ = (Index("ix_read_fact_school_id", "school_id", "read_at", postgresql_include=["log_offset"]),)
 
     notification_id: UUID = column(key=True)
     person_id: UUID = column(key=True)

@@ -7,10 +7,12 @@ import datetime as dt
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index
+from sqlalchemy import BigInteger, Index, text
 
 from reports.tables.base import ReportsTable
 from shared.persistence.schema import column
+
+CORRECTION = ("school_id", "record_id", "version", "log_offset")
 
 
 class RecordFact(ReportsTable):
@@ -31,6 +33,7 @@ class BehaviorFactRow(RecordFact, table=True):
     __table_args__ = (
         Index("ix_behavior_fact_school_id", "school_id", "day"),
         Index("ix_behavior_fact_student_id", "student_id", "day"),
+        Index("ix_behavior_fact_corrections", *CORRECTION, postgresql_where=text("version > 1")),
     )
 
     category: str
@@ -44,6 +47,13 @@ class PaymentFactRow(RecordFact, table=True):
     __table_args__ = (
         Index("ix_payment_fact_school_id", "school_id", "day"),
         Index("ix_payment_fact_student_id", "student_id", "day"),
+        Index(
+            "ix_payment_fact_newest",
+            *("school_id", "record_id", text("version DESC")),
+            postgresql_include=[
+                *("log_offset", "student_id", "status", "amount", "currency", "day", "due_on", "paid_on", "withdrawn")
+            ],
+        ),
     )
 
     status: str
@@ -61,6 +71,7 @@ class AbsenceFactRow(RecordFact, table=True):
     __table_args__ = (
         Index("ix_absence_fact_school_id", "school_id", "day"),
         Index("ix_absence_fact_student_id", "student_id", "day"),
+        Index("ix_absence_fact_corrections", *CORRECTION, postgresql_where=text("version > 1")),
     )
 
     period: str | None

@@ -9,7 +9,8 @@ from gateway.roster_import.oneroster.archive import Limits
 from gateway.roster_import.oneroster.errors import Rejected, RosterRefused, Scope
 from gateway.roster_import.oneroster.existing import Known
 from gateway.roster_import.oneroster.manifest import Mode
-from gateway.roster_import.oneroster.reader import Roster, read
+from gateway.roster_import.oneroster.near_columns import NearColumn
+from gateway.roster_import.oneroster.reader import Roster, read, source_of
 from gateway.roster_import.oneroster.records import (
     Enrolment,
     Guardianship,
@@ -30,6 +31,7 @@ __all__ = [
     "Limits",
     "Membership",
     "Mode",
+    "NearColumn",
     "Org",
     "Person",
     "Rejected",
@@ -41,6 +43,6 @@ __all__ = [
     "Status",
     "Student",
     "Term",
-    "mark",
     "read",
+    "source_of",
 ]

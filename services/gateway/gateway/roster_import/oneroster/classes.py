@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from gateway.http.grades import grade_code
 from gateway.roster_import.oneroster.errors import BadValue, Scope
 from gateway.roster_import.oneroster.existing import Known
 from gateway.roster_import.oneroster.fields import (
@@ -30,27 +31,27 @@ CLASS_READS = ("classCode", "grades")
 ENROLLMENT_NEEDS = ("classSourcedId", "schoolSourcedId", "userSourcedId", "role")
 ENROLLMENT_READS = ("primary", "beginDate", "endDate")
 
+OWN_GRADE = "has a grade that is not known here; it is kept as it is written"
 UNKNOWN_TERM = "refers to an academic session that is not in the roster"
 UNKNOWN_COURSE = "refers to a course that is not in the roster"
 UNKNOWN_CLASS = "refers to a class that is not in the roster"
 UNKNOWN_USER = "refers to a user that is not in the roster"
 
 
-def build_term(sourced_id: str, status: Status, values: Row) -> Term:
-    title, kind, begins, ends, year, parent = values
-    if status is Status.TOBEDELETED:
-        return Term(sourced_id, title, kind, None, None, None, year, status)
-    required(title, "title")
-    one_of(kind, "type", SESSION_TYPES)
-    day(begins, "startDate")
-    day(ends, "endDate")
-    first, last = span(begins, ends, "startDate", "endDate")
-    above = optional(parent, "parentSourcedId", MAX_ID)
-    return Term(sourced_id, title, kind, first, last, above, required(year, "schoolYear"), status)
-
-
 def read_terms(source: Source) -> tuple[Term, ...]:
-    terms = tuple(source.records(build_term))
+    def build(sourced_id: str, status: Status, values: Row) -> Term:
+        title, kind, begins, ends, year, parent = values
+        if status is Status.TOBEDELETED:
+            return Term(sourced_id, title, kind, None, None, None, year, status)
+        required(title, "title")
+        kind = one_of(kind, "type", SESSION_TYPES)
+        day(begins, "startDate")
+        day(ends, "endDate")
+        first, last = span(begins, ends, "startDate", "endDate")
+        above = source.usable(optional, parent, "parentSourcedId")
+        return Term(sourced_id, title, kind, first, last, above, required(year, "schoolYear"), status)
+
+    terms = tuple(source.records(build))
     for term in terms:
         if term.parent is not None and term.parent not in source:
             line = source.accepted[term.sourced_id]
@@ -85,13 +86,17 @@ def read_classes(
         required(course, "courseSourcedId", MAX_ID)
         if courses is not None and course not in courses:
             raise BadValue("courseSourcedId", UNKNOWN_COURSE)
-        one_of(kind, "classType", CLASS_TYPES)
+        kind = one_of(kind, "classType", CLASS_TYPES)
         places.school(required(school, "schoolSourcedId", MAX_ID), "schoolSourcedId")
         listed = items(required(term_list, "termSourcedIds", MAX_ID * MAX_LIST), "termSourcedIds")
         if any(term not in terms for term in listed):
             raise BadValue("termSourcedIds", UNKNOWN_TERM)
-        levels = tuple(grade(level, "grades") for level in items(grades, "grades"))
-        return SchoolClass(sourced_id, title, optional(code, "classCode"), kind, school, course, listed, levels, status)
+        found = [source.usable(grade, level, "grades") for level in source.usable(items, grades, "grades") or ()]
+        levels = tuple(dict.fromkeys(level for level in found if level is not None))
+        if any(grade_code(level) is None for level in levels):
+            source.name_value("grades", OWN_GRADE)
+        own = source.usable(optional, code, "classCode")
+        return SchoolClass(sourced_id, title, own, kind, school, course, listed, levels, status, source.unsaid)
 
     return tuple(source.records(build))
 
@@ -114,9 +119,10 @@ def stream_enrolments(
                 raise BadValue("schoolSourcedId", "is not the school of the class")
             if required(person, "userSourcedId", MAX_ID) not in users:
                 raise BadValue("userSourcedId", UNKNOWN_USER)
-            one_of(role, "role", ENROLLMENT_ROLES)
+            role = one_of(role, "role", ENROLLMENT_ROLES)
             first, last = span(begins, ends, "beginDate", "endDate")
-        leads = flag(primary, "primary") if primary else False
+        says = "primary" not in source.unsaid
+        leads = source.usable(flag, primary, "primary") if primary else False if says else None
         return Enrolment(sourced_id, school_class, school, person, role, leads, first, last, status)
 
     return source.records(build)

@@ -27,10 +27,11 @@ class BadValue(Exception):
 
 
 class Scope(StrEnum):
-    """The part that was left out: the whole row, or one reference in a row that is used."""
+    """The part that was left out: the whole row, or one reference or optional value in a row that is used."""
 
     ROW = "row"
     REFERENCE = "reference"
+    VALUE = "value"
 
 
 @dataclass(frozen=True, slots=True)

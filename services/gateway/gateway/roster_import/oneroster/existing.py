@@ -12,7 +12,8 @@ class Known:
     """The sourcedIds of active records. A delta may refer to them; a bulk file is complete and may not.
 
     `districts` maps an organisation that is no school to the schools below it, `classes` a class to its
-    school. `erased` are the marks of people who were erased on request: they are not added again.
+    school. `erased` are the marks of people who were erased on request: they are not added again. `others` are the
+    names of schools that another source brought.
     """
 
     schools: AbstractSet[str] = frozenset()
@@ -23,6 +24,7 @@ class Known:
     classes: Mapping[str, str] = field(default_factory=dict)
     terms: AbstractSet[str] = frozenset()
     erased: AbstractSet[str] = frozenset()
+    others: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def orgs(self) -> AbstractSet[str]:

@@ -1,21 +1,22 @@
 """One value in, one checked value out, or BadValue with a reason that does not repeat the value."""
 
 import re
+from collections.abc import Callable
 from datetime import date
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from gateway.http.grades import MOST, grade_code
 from gateway.roster_import.oneroster.errors import BadValue
+from shared.http.addresses import mail_address, phone_number
 
 MAX_ID = 255  # OneRoster's limit for a sourcedId
 MAX_TEXT = 255
-MAX_EMAIL = 254  # RFC 5321: a path of 256 with its angle brackets
 MAX_PHONE = 64
-MAX_GRADE = 16
 MAX_LIST = 100
-LONGEST_GRADE_NUMBER = 2
+MAX_ADDRESS = 1024
+YES, NO = frozenset({"true", "yes", "y", "1"}), frozenset({"false", "no", "n", "0"})
 
-_EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]+\.[^@\s,;<>\".]+")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
@@ -44,17 +45,26 @@ def _too_long(limit: int) -> str:
 
 
 def one_of(value: str, column: str, words: frozenset[str]) -> str:
-    if value not in words:
+    """Return one of OneRoster's words, as it writes it; the file may write it in any case."""
+    if value in words:
+        return value
+    found = _in_any_case(words).get(value.casefold())
+    if found is None:
         raise BadValue(column, f"is not one of {', '.join(sorted(words))}")
-    return value
+    return found
+
+
+@lru_cache(maxsize=32)
+def _in_any_case(words: frozenset[str]) -> dict[str, str]:
+    return {word.casefold(): word for word in words}
 
 
 def flag(value: str, column: str) -> bool:
-    """Either true or false, in any case: spreadsheets write TRUE."""
-    lowered = value.lower()
-    if lowered not in {"true", "false"}:
+    """Read true or false, in any case: spreadsheets write TRUE, other systems 1 or yes."""
+    lowered = value.casefold()
+    if lowered not in YES | NO:
         raise BadValue(column, "is neither true nor false")
-    return lowered == "true"
+    return lowered in YES
 
 
 @lru_cache(maxsize=4096)
@@ -98,19 +108,27 @@ def items(value: str, column: str) -> tuple[str, ...]:
 
 
 def email(value: str, column: str) -> str | None:
+    """Read a mail address by the rule that holds everywhere."""
+    return _address(mail_address, value, column)
+
+
+def phone(value: str, column: str) -> str | None:
+    """Read a telephone number by the rule that holds everywhere."""
+    return _address(phone_number, value, column)
+
+
+def _address(read: Callable[[str], str], value: str, column: str) -> str | None:
     if not value:
         return None
-    if len(value) > MAX_EMAIL or not _EMAIL.fullmatch(value):
-        raise BadValue(column, "is not a mail address")
-    return value
+    try:
+        return read(bounded(value, column, MAX_ADDRESS))
+    except ValueError as wrong:
+        raise BadValue(column, str(wrong)) from None
 
 
 def grade(value: str, column: str) -> str:
-    """A grade code (CEDS Entry Grade Level: KG, 01 … 13, …); a bare 7 means 07. Other codes pass."""
-    bounded(value, column, MAX_GRADE)
-    if value.isdecimal() and len(value) < LONGEST_GRADE_NUMBER:
-        return value.zfill(LONGEST_GRADE_NUMBER)
-    return value
+    """Read a grade as its code; another text passes, because schools have grades of their own."""
+    return grade_code(bounded(value, column, MOST)) or value
 
 
 def timezone(value: str, column: str) -> str | None:

@@ -10,6 +10,7 @@ from gateway.roster_import.oneroster.table import Columns, Table
 from gateway.roster_import.oneroster.vocabulary import FILES, MANIFEST, ROLES, USERS
 
 MAX_SIZE = 64 * 1024
+MAX_SOURCE = 100
 VERSIONS = ("1.1", "1.2")
 COLUMNS = Columns(names=("propertyName", "value"), required=("propertyName", "value"))
 
@@ -22,8 +23,11 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
+    """`source` names the system that the upload comes from; "" when the manifest does not say."""
+
     version: str
     modes: Mapping[str, Mode]
+    source: str
 
 
 def read_manifest(archive: Archive) -> Manifest:
@@ -44,13 +48,14 @@ def read_manifest(archive: Archive) -> Manifest:
         raise RosterRefused("roster_empty", "the manifest announces none of the files that are read here")
     if version == "1.2" and modes[USERS] is Mode.BULK and modes[ROLES] is Mode.ABSENT:
         raise RosterRefused("file_missing", f"{USERS} is bulk, but {ROLES}, which places people, is absent")
-    return Manifest(version, modes)
+    source = properties.get("source.systemCode", "") or properties.get("source.systemName", "")
+    return Manifest(version, modes, source[:MAX_SOURCE])
 
 
 def _mode(properties: Mapping[str, str], name: str, present: frozenset[str]) -> Mode:
     word = properties.get("file." + name.removesuffix(".csv"), "") or Mode.ABSENT
     try:
-        mode = Mode(word)
+        mode = Mode(word.casefold())
     except ValueError:
         raise RosterRefused(
             "manifest_invalid", f"the manifest's entry for {name} is not bulk, delta or absent"

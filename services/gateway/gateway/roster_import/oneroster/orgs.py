@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 from gateway.roster_import.oneroster.errors import BadValue, Scope
-from gateway.roster_import.oneroster.fields import MAX_ID, one_of, optional, required, timezone
+from gateway.roster_import.oneroster.fields import one_of, optional, required, timezone
 from gateway.roster_import.oneroster.records import Org, Status
 from gateway.roster_import.oneroster.source import Source
 from gateway.roster_import.oneroster.table import Row
@@ -12,22 +12,10 @@ from gateway.roster_import.oneroster.vocabulary import ORG_TYPES
 
 NEEDS = ("name", "type")
 READS = ("identifier", "parentSourcedId", "metadata.timezone")
+OF_OTHER_SOURCE = (
+    "is a school of another source, with another name; give the school another sourcedId, or the same name if it is one"
+)
 UNKNOWN_ORG = "refers to an organisation that is not in the roster"
-
-
-def build_org(sourced_id: str, status: Status, values: Row) -> Org:
-    name, kind, identifier, parent, zone = values
-    if status is Status.TOBEDELETED:
-        return Org(sourced_id, name, kind, None, None, None, status)
-    return Org(
-        sourced_id,
-        required(name, "name"),
-        one_of(kind, "type", ORG_TYPES),
-        optional(identifier, "identifier"),
-        optional(parent, "parentSourcedId", MAX_ID),
-        timezone(zone, "metadata.timezone"),
-        status,
-    )
 
 
 class Organisations:
@@ -38,10 +26,15 @@ class Organisations:
     """
 
     def __init__(
-        self, source: Source, known_schools: AbstractSet[str], known_below: Mapping[str, AbstractSet[str]]
+        self,
+        source: Source,
+        known_schools: AbstractSet[str],
+        known_below: Mapping[str, AbstractSet[str]],
+        others: Mapping[str, str],
     ) -> None:
-        self.orgs = tuple(source.records(build_org))
         self._source = source
+        self._others = others
+        self.orgs = tuple(source.records(self._org))
         self._known_schools = known_schools
         self._known_below = known_below
         active = {org.sourced_id: org for org in self.orgs if org.status is Status.ACTIVE}
@@ -54,6 +47,25 @@ class Organisations:
             if org.is_school:
                 for above in self._line_of(org)[1:]:
                     self._below.setdefault(above.sourced_id, []).append(org.sourced_id)
+
+    def _org(self, sourced_id: str, status: Status, values: Row) -> Org:
+        name, kind, identifier, parent, zone = values
+        if status is Status.TOBEDELETED:
+            return Org(sourced_id, name, kind, None, None, None, status)
+        usable = self._source.usable
+        kind = one_of(kind, "type", ORG_TYPES)
+        theirs = self._others.get(sourced_id)
+        if kind == "school" and theirs is not None and theirs.casefold() != name.casefold():
+            raise BadValue("sourcedId", OF_OTHER_SOURCE)
+        return Org(
+            sourced_id,
+            required(name, "name"),
+            kind,
+            usable(optional, identifier, "identifier"),
+            usable(optional, parent, "parentSourcedId"),
+            usable(timezone, zone, "metadata.timezone"),
+            status,
+        )
 
     def is_school(self, org: str) -> bool:
         own = self._active.get(org)

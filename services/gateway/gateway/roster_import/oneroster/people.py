@@ -6,17 +6,17 @@ out. Only ids are kept in between.
 
 from collections.abc import Iterable, Iterator
 
+from gateway.http.grades import grade_code
 from gateway.roster_import.oneroster.errors import BadValue, Scope
 from gateway.roster_import.oneroster.existing import Known
 from gateway.roster_import.oneroster.fields import (
     MAX_ID,
-    MAX_PHONE,
     email,
     flag,
     grade,
     items,
     one_of,
-    optional,
+    phone,
     required,
     span,
 )
@@ -38,6 +38,8 @@ ROLE_READS = ("beginDate", "endDate")
 UNKNOWN_USER = "refers to a user that is not in the roster"
 NO_SCHOOL = "names no school of the roster"
 ERASED = "is a person who was erased here on request"
+SEVERAL_GRADES = "lists several grades; the first is used"
+OWN_GRADE = "is no grade that is known here; it is kept as it is written"
 NO_ROLE = "has no role in any school in roles.csv"
 
 
@@ -45,15 +47,19 @@ class People:
     def __init__(self, version: str, users: Source, roles: Source, places: Organisations, known: Known) -> None:
         self._in_roles_file = version != "1.1"
         self._words = USER_ROLES[version]
+        self._roles_allowed = frozenset(self._words)
         self._users = users
         self._roles = roles
         self._places = places
         self._known = known
         self._cache: dict[tuple[str, str], tuple[Membership, ...]] = {}
         self._placed: dict[str, list[Membership]] = {}
+        self._same: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._agents: dict[str, tuple[str, ...]] = {}
         self._students: set[str] = set()
         self._guardians: dict[str, str] = {}
+        self.partly: set[str] = set()
+        self.placements: dict[str, tuple[str, ...]] = {}
         self._guardians_of: dict[str, dict[str, None]] = {}
         for person, memberships in roles.records(self._role):
             self._placed.setdefault(person, []).extend(memberships)
@@ -81,39 +87,54 @@ class People:
 
     def _person(self, sourced_id: str, status: Status, values: Row) -> Person:
         enabled, given, family = values[:3]
-        mail, sms, phone, _, grades = values[-5:]
+        mail, sms, number, _, grades = values[-5:]
         if self._known.was_erased(sourced_id):
             raise BadValue("sourcedId", ERASED)
         if status is Status.TOBEDELETED:
             return Person(sourced_id, given, family, None, None, None, (), None, enabled=False, status=status)
         memberships = self._roles_of(sourced_id) if self._in_roles_file else self._at(values[3], values[4])
-        listed = items(grades, "grades")
+        usable = self._users.usable
         shared = (
             sourced_id,
             required(given, "givenName"),
             required(family, "familyName"),
-            email(mail, "email"),
-            optional(phone, "phone", MAX_PHONE),
-            optional(sms, "sms", MAX_PHONE),
+            usable(email, mail, "email"),
+            usable(phone, number, "phone"),
+            usable(phone, sms, "sms"),
             memberships,
-            grade(listed[0], "grades") if listed else None,
-            flag(enabled, "enabledUser"),
+            self._grade(grades),
+            usable(flag, enabled, "enabledUser"),
             status,
+            self._users.unsaid,
         )
         if self._is(memberships, "student") or (not memberships and sourced_id in self._known.students):
             return Student(*shared, guardians=tuple(self._guardians_of.get(sourced_id, ())))
         return Person(*shared)
+
+    def _grade(self, cell: str) -> str | None:
+        """Return the first grade of a cell; name what has no code, and the others: a student is in one grade."""
+        users = self._users
+        listed = users.usable(items, cell, "grades") or ()
+        if len(listed) > 1:
+            users.name_value("grades", SEVERAL_GRADES)
+        if not listed:
+            return None
+        found = users.usable(grade, listed[0], "grades")
+        if found is not None and grade_code(found) is None:
+            users.name_value("grades", OWN_GRADE)
+        return found
 
     def _at(self, orgs: str, role: str) -> tuple[Membership, ...]:
         """OneRoster 1.1: one role in all organisations of the row. Few combinations, so each is made once."""
         found = self._cache.get((orgs, role))
         if found is None:
             listed = items(required(orgs, "orgSourcedIds", MAX_ID * 100), "orgSourcedIds")
-            ours = self._words[one_of(role, "role", frozenset(self._words))]
+            role_word = one_of(role, "role", self._roles_allowed)
+            ours = self._words[role_word]
             schools = self._places.schools(listed, ours, "orgSourcedIds")
             if not schools:
                 raise BadValue("orgSourcedIds", NO_SCHOOL)
-            found = tuple(Membership(school, ours, role, primary=True) for school in schools)
+            found = tuple(Membership(school, ours, role_word, primary=True) for school in schools)
             self._cache[orgs, role] = found
         return found
 
@@ -126,13 +147,21 @@ class People:
         return found
 
     def _role(self, sourced_id: str, status: Status, values: Row) -> tuple[str, tuple[Membership, ...]]:
+        try:
+            return self._placing(sourced_id, status, values)
+        except BadValue:
+            self.partly.add(values[0])
+            raise
+
+    def _placing(self, sourced_id: str, status: Status, values: Row) -> tuple[str, tuple[Membership, ...]]:
         person, kind, role, org, begins, ends = values
         if status is Status.TOBEDELETED:
             gone = Membership(org, "", role, primary=False, sourced_id=sourced_id, status=status)
             return person, (gone,)
         required(person, "userSourcedId", MAX_ID)
         primary = one_of(kind, "roleType", ROLE_TYPES) == "primary"
-        ours = self._words[one_of(role, "role", frozenset(self._words))]
+        role = one_of(role, "role", self._roles_allowed)
+        ours = self._words[role]
         schools = self._places.schools((required(org, "orgSourcedId", MAX_ID),), ours, "orgSourcedId")
         first, last = span(begins, ends, "beginDate", "endDate")
         return person, tuple(
@@ -141,12 +170,15 @@ class People:
 
     def _indexed(self, sourced_id: str, status: Status, values: Row) -> Person:
         person = self._person(sourced_id, status, values)
-        agents = items(values[-2], "agentSourcedIds")
+        agents = self._users.usable(items, values[-2], "agentSourcedIds")
         if agents and status is Status.ACTIVE:
             self._agents[sourced_id] = agents
         return person
 
     def _remember(self, person: Person) -> None:
+        if person.status is Status.ACTIVE:
+            at = tuple(m.school for m in person.memberships if m.status is Status.ACTIVE)
+            self.placements[person.sourced_id] = self._same.setdefault(at, at)
         if isinstance(person, Student):
             self._students.add(person.sourced_id)
         for membership in person.memberships:

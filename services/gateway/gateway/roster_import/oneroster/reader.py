@@ -8,9 +8,10 @@ from typing import BinaryIO, Self
 from gateway.roster_import.oneroster import classes, people
 from gateway.roster_import.oneroster import orgs as places
 from gateway.roster_import.oneroster.archive import Archive, Limits
-from gateway.roster_import.oneroster.errors import Rejected, Rejections
+from gateway.roster_import.oneroster.errors import Rejected, Rejections, RosterRefused
 from gateway.roster_import.oneroster.existing import Known
 from gateway.roster_import.oneroster.manifest import Manifest, Mode, read_manifest
+from gateway.roster_import.oneroster.near_columns import NearColumn
 from gateway.roster_import.oneroster.records import (
     Enrolment,
     Guardianship,
@@ -34,6 +35,7 @@ from gateway.roster_import.oneroster.vocabulary import (
 )
 
 NOTHING_KNOWN = Known()
+CONTENT = frozenset({USERS, ROLES, CLASSES, ENROLLMENTS})
 
 
 class Roster:
@@ -46,20 +48,22 @@ class Roster:
 
     def __init__(self, archive: Archive, manifest: Manifest, known: Known) -> None:
         self.version = manifest.version
+        self.source = manifest.source
+        self._sources: list[Source] = []
         self.modes: Mapping[str, Mode] = MappingProxyType(dict(manifest.modes))
         self._archive = archive
         self._known = known
         self._rejections = Rejections()
         org_file = self._source(ORGS, places.NEEDS, places.READS, known.orgs)
-        self._places = places.Organisations(org_file, known.schools, known.districts)
+        self._places = places.Organisations(org_file, known.schools, known.districts, known.others)
         self.orgs: tuple[Org, ...] = self._places.orgs
         terms = self._source(SESSIONS, classes.TERM_NEEDS, classes.TERM_READS, known.terms)
         self.terms: tuple[Term, ...] = classes.read_terms(terms)
         courses = self._source(COURSES, classes.COURSE_NEEDS)
         classes.check_courses(courses, self._places)
         self._users = self._source(USERS, people.USER_NEEDS[self.version], people.USER_READS, known.users)
-        roles = self._source(ROLES, people.ROLE_NEEDS, people.ROLE_READS)
-        self._people = people.People(self.version, self._users, roles, self._places, known)
+        self._roles = self._source(ROLES, people.ROLE_NEEDS, people.ROLE_READS)
+        self._people = people.People(self.version, self._users, self._roles, self._places, known)
         self.roles: tuple[Role, ...] = self._people.loose
         self._classes = self._source(
             CLASSES,
@@ -88,6 +92,41 @@ class Roster:
     def rejected(self) -> tuple[Rejected, ...]:
         """Complaints by file, in the order the files are read, and by line."""
         return tuple(sorted(self._rejections.rows, key=lambda row: (FILES.index(row.file), row.line)))
+
+    @property
+    def near_columns(self) -> tuple[NearColumn, ...]:
+        """Columns that are not read and look like one that is missing."""
+        return tuple(found for source in self._sources for found in source.near_columns)
+
+    @property
+    def refused_whole(self) -> bool:
+        """Whether of the rows that an upload is for, not one can be used.
+
+        These are those of users, roles, classes and enrolments; else those of organisations, sessions and courses.
+        """
+        own = [source for source in self._sources if source.name in CONTENT and source.lines]
+        used = [source for source in own or self._sources if source.lines]
+        return any(source.refuses_all for source in used) and not any(source.accepted for source in used)
+
+    @property
+    def gone_people(self) -> frozenset[str]:
+        """People whom users.csv names as gone."""
+        return self._users.gone
+
+    @property
+    def gone_roles(self) -> frozenset[str]:
+        """Rows of roles.csv that are named as gone."""
+        return self._roles.gone
+
+    @property
+    def placements(self) -> Mapping[str, tuple[str, ...]]:
+        """The schools of each person in users.csv, by sourcedIds."""
+        return self._people.placements
+
+    @property
+    def partly(self) -> frozenset[str]:
+        """People of whose rows in roles.csv one was rejected: what they were stays."""
+        return frozenset(self._people.partly)
 
     @property
     def people_count(self) -> int:
@@ -153,7 +192,21 @@ class Roster:
         self, name: str, needs: tuple[str, ...], reads: tuple[str, ...] = (), known: Container[str] = ()
     ) -> Source:
         mode = self.modes[name]
-        return Source(self._archive, name, mode, self._rejections, needs=needs, reads=reads, known=known)
+        source = Source(self._archive, name, mode, self._rejections, needs=needs, reads=reads, known=known)
+        self._sources.append(source)
+        return source
+
+
+def source_of(upload: BinaryIO) -> str:
+    """Return the system that an upload names in its manifest; "" for one that cannot be read: `read` says why."""
+    try:
+        archive = Archive(upload, Limits())
+        try:
+            return read_manifest(archive).source
+        finally:
+            archive.close()
+    except RosterRefused:
+        return ""
 
 
 def read(source: str | Path | BinaryIO, *, known: Known = NOTHING_KNOWN, limits: Limits | None = None) -> Roster:

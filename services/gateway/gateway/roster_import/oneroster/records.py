@@ -67,7 +67,10 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Someone of the school group. `grade` is a code such as 07, the first if the file lists several."""
+    """A person of the school group. `grade` is a code such as 07, the first if the file lists several.
+
+    `enabled` is about signing in only. `unsaid` names the columns that the row says nothing about.
+    """
 
     sourced_id: str
     given_name: str
@@ -77,8 +80,13 @@ class Person:
     sms: str | None
     memberships: tuple[Membership, ...]
     grade: str | None
-    enabled: bool
+    enabled: bool | None
     status: Status
+    unsaid: frozenset[str] = frozenset()
+
+    def says(self, *columns: str) -> bool:
+        """Tell whether the row says something about all of these columns, if only that there is none."""
+        return self.unsaid.isdisjoint(columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +123,19 @@ class SchoolClass:
     terms: tuple[str, ...]
     grades: tuple[str, ...]
     status: Status
+    unsaid: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """`role` is student, teacher, administrator, proctor or aide, within the class."""
+    """`role` is student, teacher, administrator, proctor or aide, within the class; `primary` may be unsaid."""
 
     sourced_id: str
     school_class: str
     school: str
     person: str
     role: str
-    primary: bool
+    primary: bool | None
     begins: date | None
     ends: date | None
     status: Status

@@ -8,6 +8,7 @@ from gateway.roster_import.oneroster.archive import Archive
 from gateway.roster_import.oneroster.errors import BadValue, Rejections, Scope
 from gateway.roster_import.oneroster.fields import MAX_ID, required
 from gateway.roster_import.oneroster.manifest import Mode
+from gateway.roster_import.oneroster.near_columns import near_columns
 from gateway.roster_import.oneroster.records import Status
 from gateway.roster_import.oneroster.table import Columns, Row, Table
 
@@ -42,9 +43,13 @@ class Source:
         self._deleted: set[str] = set()
         self._known = known
         self._rejections = rejections
+        self._left_out: list[BadValue] = []
+        self._named: list[BadValue] = []
         must = ("sourcedId", *needs) if mode is Mode.BULK else (*COMMON, *needs)
         self._table = Table(archive, name, Columns(names=(*COMMON, *needs, *reads), required=must))
         self.lines = 0 if mode is Mode.ABSENT else self._table.check()
+        self.near_columns = near_columns(name, self._table.header, (*COMMON, *needs, *reads))
+        self._absent = frozenset(name for name in reads if name not in self._table.header)
 
     def __contains__(self, sourced_id: str) -> bool:
         """True for an id another row may refer to."""
@@ -57,6 +62,35 @@ class Source:
 
     def reject(self, line: int, column: str, reason: str, sourced_id: str = "", scope: Scope = Scope.ROW) -> None:
         self._rejections.add(self.name, line, column, reason, sourced_id, scope)
+
+    def usable(self, read: Callable[[str, str], T], value: str, column: str) -> T | None:
+        """Read an optional value; one that cannot be used is left out and named, and its row stays."""
+        try:
+            return read(value, column)
+        except BadValue as bad:
+            self._left_out.append(bad)
+            return None
+
+    def name_value(self, column: str, reason: str) -> None:
+        """Name a value of the row that is being read, which is used all the same."""
+        self._named.append(BadValue(column, reason))
+
+    @property
+    def gone(self) -> frozenset[str]:
+        """The ids of accepted rows that say `tobedeleted`."""
+        return frozenset(self._deleted)
+
+    @property
+    def unsaid(self) -> frozenset[str]:
+        """The columns that the row which is being read says nothing about: not in the file, or left out."""
+        if not self._left_out:
+            return self._absent
+        return self._absent | {bad.column for bad in self._left_out}
+
+    @property
+    def refuses_all(self) -> bool:
+        """Whether the file has rows of which not one can be used."""
+        return not self.accepted and any(row.file == self.name for row in self._rejections.rows)
 
     def withdraw(self, sourced_id: str, column: str, reason: str) -> None:
         """A record that looked right until the rest of the roster was known."""
@@ -72,6 +106,7 @@ class Source:
         seen: dict[str, int] = {}
         for line, row in self._table.rows(self._rejections):
             sourced_id, word, moment = row[:3]
+            self._forget_values()
             try:
                 _check_unused(required(sourced_id, "sourcedId", MAX_ID), seen)
                 seen[sourced_id] = line
@@ -81,6 +116,8 @@ class Source:
                 self.reject(line, bad.column, bad.reason, sourced_id)
                 continue
             self.accepted[sourced_id] = line
+            for named in (*self._left_out, *self._named):
+                self.reject(line, named.column, named.reason, scope=Scope.VALUE)
             if status is Status.TOBEDELETED:
                 self._deleted.add(sourced_id)
             yield record
@@ -91,15 +128,20 @@ class Source:
             return
         for line, row in self._table.rows(None):
             if self.accepted.get(row[0]) == line:
-                yield build(row[0], _STATUSES.get(row[1], Status.ACTIVE), row[3:])
+                self._forget_values()
+                yield build(row[0], _STATUSES.get(row[1].casefold(), Status.ACTIVE), row[3:])
+
+    def _forget_values(self) -> None:
+        self._left_out.clear()
+        self._named.clear()
 
     def _status(self, word: str, moment: str) -> Status:
         """Read the status: bulk leaves it blank or fills it, delta must fill it."""
         if moment and not _MOMENT.fullmatch(moment):
-            raise BadValue("dateLastModified", "is not an ISO 8601 date and time")
+            self.name_value("dateLastModified", "is not an ISO 8601 date and time")
         if not word and self.mode is Mode.BULK:
             return Status.ACTIVE
-        status = _STATUSES.get(required(word, "status"))
+        status = _STATUSES.get(required(word, "status").casefold())
         if status is None:
             raise BadValue("status", "is neither active nor tobedeleted")
         return status

@@ -16,6 +16,8 @@ from gateway.roster_import.oneroster.errors import Rejections, RosterRefused
 MAX_LINE = 64 * 1024
 MAX_COLUMNS = 500
 BOM = b"\xef\xbb\xbf"
+OTHER_SEPARATORS = (";", "\t", "|")
+BLANK = ', \t"'
 OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
 
 # Controls, line separators, and the surrogates that stand for bytes which are not UTF-8.
@@ -42,11 +44,12 @@ class Table:
         self._archive = archive
         self.name = name
         self.columns = columns
+        self.header: tuple[str, ...] = ()
 
     def check(self) -> int:
         """Read the file through once, so that an unusable file is refused before any row is used; returns its lines."""
         with self._archive.open(self.name) as stream:
-            self._header(stream)
+            self.header = tuple(self._header(stream))
             lines = sum(piece.count(b"\n") for piece in iter(lambda: stream.read(BUFFER), b""))
         if lines > self._archive.limits.rows:
             raise RosterRefused("too_many_rows", f"{self.name} has more than {self._archive.limits.rows} rows")
@@ -75,11 +78,14 @@ class Table:
             raise RosterRefused("not_utf8", f"{self.name} is not UTF-8; save it as UTF-8")
         try:
             text = raw.removeprefix(BOM).decode().rstrip("\r\n")
-            header = [name.strip() for name in _split(text)] if len(raw) <= MAX_LINE else []
+            header = [self._usual(name) for name in _split(text)] if len(raw) <= MAX_LINE else []
         except (UnicodeDecodeError, csv.Error):
             header = []
         if not any(header) or len(header) > MAX_COLUMNS:
             raise RosterRefused("header_unreadable", f"the first line of {self.name} is not a header in UTF-8")
+        if len(header) == 1 and any(mark in header[0] for mark in OTHER_SEPARATORS):
+            advice = "its columns are not separated by commas; save it as CSV with commas"
+            raise RosterRefused("separator_unknown", f"{self.name}: {advice}")
         missing = [c for c in self.columns.required if c not in header]
         if missing:
             raise RosterRefused("column_missing", f"{self.name} lacks the columns {', '.join(missing)}")
@@ -88,12 +94,18 @@ class Table:
             raise RosterRefused("column_twice", f"{self.name} has the columns {', '.join(twice)} twice")
         return header
 
+    def _usual(self, name: str) -> str:
+        """Return a column's name as OneRoster writes it: spreadsheets change its case."""
+        plain = name.strip()
+        known = {each.casefold(): each for each in self.columns.names}
+        return known.get(plain.casefold(), plain)
+
     def _cells(
         self, raw: bytes, line: int, header: list[str], id_at: int, stream: IO[bytes], rejections: Rejections
     ) -> list[str] | None:
         text = raw.decode(errors="surrogateescape").rstrip("\r\n")
-        if not text:
-            return None  # a blank line, usually the last
+        if not text.strip(BLANK):
+            return None  # a blank line, usually the last, or an empty row of a spreadsheet
         cells: list[str] = []
         at = id_at
         try:
