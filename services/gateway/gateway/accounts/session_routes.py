@@ -139,7 +139,7 @@ async def _by_password(name: str, password: str, rows: Rows, tools: Tools) -> UU
     async with rows.begin() as tx:
         account = await tx.row(accounts.SELECT_ACCOUNT_BY_NAME, {"name": name})
     if not await tools.passwords.right(password, account["hash"] if account else None) or account is None:
-        raise Problem(401, "unauthenticated", "Name or password is wrong.")
+        raise Problem(401, "credentials_refused", "Name or password is wrong.")
     await tools.failures.succeeded(name)
     found: UUID = account["person_id"]
     return found
@@ -150,7 +150,7 @@ async def _by_firebase(token: str, rows: Rows, tools: Tools) -> UUID:
     async with rows.begin() as tx:
         person = await accounts.person_of_firebase(tx, user.uid, user.email)
     if person is None:
-        raise Problem(401, "unauthenticated", "No person is linked to this Firebase user.")
+        raise Problem(401, "credentials_refused", "No person is linked to this Firebase user.")
     return person
 
 
