@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 
 from benchmarks.harness import Lab, Report
-from reports.pages.render import render_bundle, render_pdf, render_xlsx
+from reports.pages.render import render_pdf, render_xlsx
+from services.reports.tests.pages.bundles import render_bundle
 from services.reports.tests.pages.samples import NAMES, month, student
 
 ROUNDS = 5

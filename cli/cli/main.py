@@ -11,11 +11,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import get_args
 
+import httpx
 import structlog
 
 from cli.demo import player
 from cli.layout import Layout, layout
-from cli.operations import first_administrator, migrate, tokens
+from cli.operations import failures, first_administrator, migrate, tokens
 from cli.processes.keys import SIGNING
 from cli.processes.lock import AlreadyRunning
 from cli.stack import first_screen, lifecycle
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     first.add_argument("--gateway", default="", help="URL of the gateway (default: the local stack's)")
     first.add_argument("--key", type=Path, default=None, help="file of the signing key (default: the local stack's)")
     verb("migrate", "bring the database's schemas up to date", lambda _: migrate.migrate() * 0)
+    failures.add(verb("failures", "see, retry and discard messages that failed for good", _failures))
     _add_files(verb("files", "read documents without the stack", _read_files))
     test = verb("test", "run the tests on their own RabbitMQ and PostgreSQL", lambda o: environment.run(o.arguments))
     test.add_argument("arguments", nargs="*", help="arguments for pytest, after --")
@@ -155,6 +157,20 @@ def _administrator(options: argparse.Namespace) -> int:
         )
     )
     return 0
+
+
+def _failures(options: argparse.Namespace) -> int:
+    here = layout()
+    gateway = options.gateway.rstrip("/") or str(_contract(here)["gateway"])
+    token = os.environ.get("SCHOOLCONNECT_TOKEN")
+    if token is None:
+        key = here.secrets / SIGNING
+        if options.gateway or not key.exists():
+            raise Refused("set SCHOOLCONNECT_TOKEN to a token or an API key of an operator")
+        token = tokens.make(key, "platform_admin")
+    bearer = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=gateway, headers=bearer, timeout=failures.TIMEOUT, trust_env=False) as client:
+        return failures.run(options, client, lambda question: input(f"{question} [y/N] ").strip().lower() == "y")
 
 
 def _token(options: argparse.Namespace) -> int:

@@ -4,6 +4,8 @@ import asyncio
 import datetime as dt
 import io
 import uuid
+import zipfile
+from collections import Counter
 from contextlib import closing
 
 import openpyxl
@@ -38,6 +40,14 @@ pytestmark = pytest.mark.timeout(300)  # the service reads the whole log of the 
 DAY = dt.date(2026, 10, 14)
 STORED = "SELECT blob FROM reports.report_file"
 STATES = "SELECT report_id, state FROM reports.report WHERE report_id = ANY(%s)"
+BEGUN = """
+SELECT FROM reports.report r JOIN reports.task_lease l USING (task_id)
+WHERE r.report_id = %s AND r.directory_offset IS NOT NULL AND r.state = 'waiting'
+"""
+READY = """
+SELECT count(*) AS n FROM gateway.intent i JOIN notifier.notification n USING (notification_id)
+WHERE n.origin = 'report:' || %s
+"""
 ANNOUNCED = """
 SELECT count(*) AS n FROM gateway.intent i JOIN notifier.notification n USING (notification_id)
 WHERE n.origin = ANY(%s)
@@ -62,6 +72,14 @@ async def files(system, api, school, report):
     found = await asyncio.to_thread(api.report, school, report)
     assert found["state"] == "ready"
     return {each["format"]: await asyncio.to_thread(api.download, each["url"]) for each in found["files"]}
+
+
+async def stored(system):
+    store = open_store((system.backing.keys / "blobs").as_uri())
+    try:
+        return {each.key async for each in store.list("reports")}
+    finally:
+        await store.close()
 
 
 def record_some(api, school, student):
@@ -144,9 +162,30 @@ async def test_a_kill_in_the_middle_of_reports_loses_none_and_makes_none_twice(s
         return (await asyncio.to_thread(system.rows, ANNOUNCED, [f"report:{each}" for each in reports]))[0]["n"]
 
     await eventually(announced, lambda n: n == len(reports), within=60)
-    store = open_store((system.backing.keys / "blobs").as_uri())
-    try:
-        kept = {each.key async for each in store.list("reports")}
-    finally:
-        await store.close()
-    assert kept == {row["blob"] for row in system.rows(STORED)}
+    assert await stored(system) == {row["blob"] for row in system.rows(STORED)}
+
+
+async def test_a_kill_in_the_middle_of_a_grades_reports_makes_each_once_and_leaves_no_other_file(system, administrator):
+    school, person = str(administrator["school_id"]), administrator["person_id"]
+    with closing(desk(system, "school_admin", administrator["school_id"], person)) as api:
+        grades = Counter(each["grade"] for each in api.students(school) if each["grade"])
+        grade, students = grades.most_common(1)[0]
+        asked = {"kind": "grade_progress", "grade": grade, "period": "2026-10"}
+        report = api.request_report(asked, str(uuid.uuid4()))
+
+        async def begun():
+            rows = await asyncio.to_thread(system.rows, BEGUN, uuid.UUID(report))
+            return bool(rows)
+
+        await eventually(begun, lambda working: working, within=60)
+        # when
+        system.kill("reports")
+        await system.start("reports")
+        # then
+        made = await files(system, api, school, report)
+    names = zipfile.ZipFile(io.BytesIO(made["zip"])).namelist()
+    assert len(names) == len(set(names)) == students
+    assert len(pypdf.PdfReader(io.BytesIO(made["pdf"])).outline) == students
+    assert await stored(system) == {row["blob"] for row in system.rows(STORED)}
+    rows = await asyncio.to_thread(system.rows, READY, str(report))
+    assert [row["n"] for row in rows] == [1]

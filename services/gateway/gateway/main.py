@@ -47,6 +47,7 @@ from gateway.notifications import (
     template_routes,
     unsubscribe_routes,
 )
+from gateway.operations import bulk_retry, dead_letters, failure_routes, task_cancel
 from gateway.permits import IMPORT_LANE, ImportPermit
 from gateway.records import announcements, report_announcements, routes
 from gateway.reports import routes as report_routes
@@ -59,7 +60,7 @@ from gateway.security.admission import Admission
 from gateway.security.rate_limits import Rate, RateLimiter
 from gateway.sends.batch_accept import BatchAcceptor
 from gateway.settings import Settings
-from gateway.tasks import dead_letters, failure_routes, projection, retention, task_routes
+from gateway.tasks import projection, retention, task_routes
 from shared.events import (
     AbsenceRecorded,
     BehaviorRecorded,
@@ -90,6 +91,7 @@ FORGET_SECONDS = 300.0
 LAPSE_SECONDS = 30.0
 UNFINISHED_SECONDS = 3_600.0
 ORPHAN_SECONDS = 15.0
+WAVE_SECONDS = 1.0
 
 
 def limiter_of(settings: Settings) -> RateLimiter:
@@ -155,7 +157,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.drain_old_queue(
         topology.projection_retry_queue("gateway", "remember_runs"), NotificationDue, projection.record_scheduled_run
     )
-    service.on(TaskCancelRequested, job.cancel)
+    service.on(TaskCancelRequested, task_cancel.cancel)
     service.on(DeviceInvalidated, devices.forget)
     service.on(TasksExpiryDue, retention.expire_results)
     service.on(AbsenceRecorded, announcements.announce)
@@ -169,6 +171,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     bound = Bound(settings.import_ending_share, settings.import_ending_least)
     service.work(ImportPermit, job.run, [IMPORT_LANE], bound=bound)
     service.sweep(RESUME_SECONDS, job.resume_imports)
+    service.sweep(WAVE_SECONDS, bulk_retry.advance_retries)
     service.sweep(RESUME_SECONDS, publish_bulk.emit_remaining)
     service.sweep(FORGET_SECONDS, projection.forget_workers)
     service.sweep(LAPSE_SECONDS, classes.end_lapsed)

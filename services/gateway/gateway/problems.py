@@ -31,6 +31,7 @@ CODES = {
     "unknown_route": "There is no such route. /docs lists all of them.",
     "method_not_allowed": "This route does not support this method.",
     "conflict": "The request conflicts with the current state. Reload and try again.",
+    "drifted": "The selection has another size than you have seen; `count` is its size now. List it again.",
     "too_late": "It is too late for this; `state` gives the current state.",
     "idempotency_conflict": "This idempotency key was used before with another request.",
     "stale": "The resource has changed: If-Match names an older version. Reload it.",

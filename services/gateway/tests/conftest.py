@@ -162,7 +162,7 @@ async def gateway(backing, live):
     return live
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def serve():
     """Runs another application: `async with serve(backing, **settings) as gateway`."""
     return serving

@@ -8,7 +8,7 @@ from uuid import uuid4
 import aio_pika
 import pytest
 
-from gateway.tasks import dead_letters
+from gateway.operations import dead_letters
 from shared.consumers.dead_letters import DeadLetter
 from shared.events import DeviceInvalidated, Envelope
 from shared.messaging import topology

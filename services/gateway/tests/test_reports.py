@@ -60,6 +60,12 @@ async def test_a_request_opens_a_task_and_says_what_its_requester_had_seen(gatew
         {"kind": "student_progress"},
         {"kind": "student_progress", "student": str(uuid4())},
         {"period": "2026-01-01/2026-01-15"},
+        {"formats": ["zip"]},
+        {"grade": "05"},
+        {"kind": "grade_progress"},
+        {"kind": "grade_progress", "grade": "99"},
+        {"kind": "grade_progress", "grade": "05", "student": str(uuid4())},
+        {"kind": "grade_progress", "grade": "05", "formats": ["xlsx"]},
     ],
 )
 async def test_a_request_that_cannot_be_is_refused_with_a_reason_and_nothing_is_done(gateway, wrong):
@@ -112,3 +118,17 @@ async def test_a_student_of_another_school_is_unknown(gateway):
 async def test_a_period_is_a_month_or_its_first_and_last_day():
     assert days_of("2026-12") == (dt.date(2026, 12, 1), dt.date(2027, 1, 1))
     assert days_of("2026-09-01/2026-12-18") == (dt.date(2026, 9, 1), dt.date(2026, 12, 19))
+
+
+async def test_the_progress_of_a_grade_is_for_the_office_and_comes_as_a_document_and_an_archive(gateway):
+    school = await gateway.add_school()
+    await student_of(gateway, school, await gateway.add_person(school))
+    await gateway.rows("UPDATE student SET grade = '05' WHERE school_id = %s RETURNING 1", (school,))
+    body = {"kind": "grade_progress", "grade": "05", "period": "2026-01"}
+    # when
+    answers = [await gateway.ask("POST", "/v1/reports", role, school, json=body) for role in ("staff", "teacher")]
+    # then
+    assert [answer.status_code for answer in answers] == [202, 403], answers[0].text
+    (row,) = await gateway.rows(REQUESTED, (str(school),))
+    event = json.loads(row["data"])
+    assert (event["kind"], event["grade"], event["formats"]) == ("grade_progress", "05", ["pdf", "zip"])

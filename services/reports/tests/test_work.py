@@ -9,7 +9,8 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from reports import handlers
-from reports.making import cleanup, job, requests
+from reports.making import bundle, cleanup, job, requests
+from reports.making.content import read_content
 from reports.making.files import store_files
 from reports.permits import CleanupPermit, ReportPermit
 from shared.errors import LeaseLost
@@ -30,7 +31,7 @@ EXPIRE_LEASES = "UPDATE task_lease SET leased_until = '-infinity'"
 
 def asked(school, student=None, **changes):
     report = uuid7()
-    kind = "monthly" if student is None else "student_progress"
+    kind = "student_progress" if student else "grade_progress" if "grade" in changes else "monthly"
     base = {"report_id": report, "task_id": report, "school_id": school, "kind": kind, "student_id": student}
     days = {"starts": NOV, "ends": DEC, "requested_at": NOW}
     return ReportRequested(**(base | days | changes))
@@ -175,7 +176,7 @@ async def test_a_cancelled_report_leaves_no_file(harness):
     row = (await harness.rows("SELECT * FROM report"))[0]
     report = row | {"directory_offset": 0, "records_offset": -1, "work_offset": -1}
     async with harness.service.transactions.begin() as tx:
-        drawn = await job.read_content(tx, report)
+        drawn = await read_content(tx, report)
     await store_files(harness.store, report, drawn)
     wish = TaskCancelRequested(task_id=event.task_id, school_id=school, kind="report.make", requested_at=NOW)
     async with harness.service.transactions.begin() as tx:
@@ -283,3 +284,52 @@ async def test_an_erasure_empties_the_facts_and_removes_the_students_reports(har
     assert len(await keys(harness)) == 2
     report = await harness.monthly(school)
     assert (report.students, sorted(row.student for row in report.absences)) == (2, ["", "Ben Demo"])
+
+
+async def test_the_progress_of_a_grade_is_one_archive_and_one_document_of_its_students(harness, monkeypatch):
+    monkeypatch.setattr(bundle, "PART", 2)
+    school = await harness.school()
+    names = ("Zoë", "Ada", "Ben", "Ada", "Cleo")
+    for name in names:
+        await harness.record("grade", school, await harness.student(school, name, "07"), grade=f"Grade of {name}")
+    await harness.student(school, "Elsewhere", "08")
+    await harness.student(school, "Gone", "07", ends=NOV)
+    await harness.student(school, "Later", "07", starts=DEC)
+    event = asked(school, grade="07", formats=("pdf", "zip"))
+    await receive(harness, event)
+    # when
+    await make(harness, event)
+    # then
+    files = {row["format"]: row for row in await harness.rows("SELECT * FROM report_file")}
+    archive = zipfile.ZipFile(io.BytesIO(await content(harness, files["zip"]["blob"])))
+    alphabetic = ["Ada Demo.pdf", "Ada Demo (2).pdf", "Ben Demo.pdf", "Cleo Demo.pdf", "Zoë Demo.pdf"]
+    assert archive.namelist() == alphabetic
+    text = pypdf.PdfReader(io.BytesIO(archive.read("Ben Demo.pdf"))).pages[0].extract_text()
+    assert "Grade of Ben" in text
+    document = pypdf.PdfReader(io.BytesIO(await content(harness, files["pdf"]["blob"])))
+    assert [mark.title for mark in document.outline] == ["Ada Demo", "Ada Demo", "Ben Demo", "Cleo Demo", "Zoë Demo"]
+    assert all(document.get_destination_page_number(mark) % 2 == 0 for mark in document.outline)
+    changes = await harness.emitted("task.changed")
+    assert [each["done"] for each in changes if each["state"] == "running"][-3:] == [2, 4, 5]
+    (ready,) = await harness.emitted("report.ready")
+    assert (ready["name"], ready["student_id"]) == ("Progress reports", None)
+    again = asked(school, grade="07", formats=("pdf", "zip"))
+    await receive(harness, again)
+    await make(harness, again)
+    same = {row["report_id"]: row["same_as"] for row in await harness.rows("SELECT report_id, same_as FROM report")}
+    assert same[again.report_id] == event.report_id
+
+
+async def test_a_grade_without_students_fails_and_says_so(harness):
+    school = await harness.school()
+    event = asked(school, grade="12", formats=("zip",))
+    await receive(harness, event)
+    # when
+    await make(harness, event)
+    # then
+    last = (await harness.emitted("task.changed"))[-1]
+    assert (last["state"], last["error"]) == (
+        "failed",
+        "Reject: no student of grade 12 was at this school in the period",
+    )
+    assert await keys(harness) == []

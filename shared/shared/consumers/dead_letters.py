@@ -1,4 +1,7 @@
-"""Stores dead letters of all services. Any message is stored, even one that cannot be read."""
+"""Stores dead letters of all services. Any message is stored, even one that cannot be read.
+
+A dead letter that an operator returned to its queue is marked. Its consumer reports here what came of it.
+"""
 
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,12 +16,16 @@ from shared.errors import Refused
 from shared.events.headers import (
     ATTEMPT,
     ERROR,
+    FAILURE,
     FINGERPRINT,
     FIRST_FAILED,
     LAST_FAILED,
+    OUTCOME,
     QUEUE,
+    RETRY,
     copy_headers,
     read_count,
+    read_number,
 )
 from shared.messaging.subscriber import Message
 from shared.persistence.database import replace_nul
@@ -51,6 +58,12 @@ class DeadLetter:
     last_failed: dt.datetime
     headers: dict[str, Any]
     body: bytes
+    failure: int = 0
+    """The number under which it was stored, if an operator returned it from there; else 0."""
+    retry: str | None = None
+    """The task of the retry that returned it, if it was one of many."""
+    outcome: str | None = None
+    """If this is no dead letter but a report on a returned one: `done`, `duplicate` or `superseded`."""
 
     @classmethod
     def of(cls, headers: dict[str, Any], body: bytes, now: dt.datetime) -> "DeadLetter":
@@ -71,14 +84,20 @@ class DeadLetter:
                 replace_nul(name): replace_nul(value) for name, value in headers.items() if not name.startswith("x-")
             },
             body=body,
+            failure=read_number(headers, FAILURE),
+            retry=_text(headers, RETRY),
+            outcome=_text(headers, OUTCOME),
         )
 
 
-async def requeue(tx: UnitOfWork, queue: str, headers: Mapping[str, Any], body: bytes) -> None:
+async def requeue(
+    tx: UnitOfWork, queue: str, headers: Mapping[str, Any], body: bytes, marks: Mapping[str, str] | None = None
+) -> None:
     """Send a dead letter to its queue again, through the outbox of `tx`; attempts count from 0.
 
     It keeps its id, so that a consumer that has handled it before ignores it. The broker's headers and our own are
-    removed. Raises Refused if the body is not text, which no consumer can read, or if the queue's name is too long.
+    removed, then `marks` are added. Raises Refused if the body is not text, which no consumer can read, or if the
+    queue's name is too long.
     """
     if len(queue.encode()) > LONGEST_NAME:
         raise Refused(f"the name of its queue has more than {LONGEST_NAME} bytes; such a queue cannot exist")
@@ -86,7 +105,8 @@ async def requeue(tx: UnitOfWork, queue: str, headers: Mapping[str, Any], body: 
         data = body.decode()
     except UnicodeDecodeError as problem:
         raise Refused("the body is not text, so that no consumer can read it; discard the message") from problem
-    tx.outgoing.append(OutboxEntry("", queue, json_text(copy_headers(headers, without=("x-", "sc-"))), data))
+    kept = copy_headers(headers, without=("x-", "sc-")) | dict(marks or {})
+    tx.outgoing.append(OutboxEntry("", queue, json_text(kept), data))
 
 
 def _text(headers: Mapping[str, Any], name: str) -> str | None:
@@ -120,6 +140,9 @@ class DeadLetterConsumer:
         """Store one dead letter in a transaction of its own."""
         async with self._transactions.begin() as tx:
             await self._keep(letter, tx)
+        if letter.outcome is not None:
+            log.info("dead_letter.resolved", queue=letter.queue, failure=letter.failure, outcome=letter.outcome)
+            return
         log.warning("dead_letter.stored", queue=letter.queue, fingerprint=letter.fingerprint)
 
     async def process(self, handle: MessageHandler, message: Message) -> None:

@@ -16,10 +16,13 @@ from shared.errors import InfrastructureDown, LeaseLost, Undeliverable, Unwritab
 from shared.events.headers import (
     ATTEMPT,
     ERROR,
+    FAILURE,
     FINGERPRINT,
     FIRST_FAILED,
     LAST_FAILED,
+    OUTCOME,
     QUEUE,
+    RETRY,
     copy_headers,
     read_count,
 )
@@ -38,6 +41,9 @@ SUSPICIOUS_DELIVERIES = 2
 SUSPICIOUS_PAUSE = 0.25
 
 OUTCOMES = ("done", "duplicate", "superseded", "retried", "dead")
+
+REPORTED = ("ce-id", FAILURE, RETRY)
+"""Headers of a returned dead letter that identify it in a report."""
 
 MessageHandler = Callable[[Message], Awaitable[object]]
 """Decodes a message and runs its handler."""
@@ -101,17 +107,28 @@ class MessageProcessor:
 
     async def _try(self, handle: MessageHandler, message: Message) -> str:
         """Handle a message once; after an error of the message, send it to a retry tier or to the dead letters."""
+        outcome = "done"
         try:
             await handle(message)
         except Duplicate:
-            return "duplicate"
+            outcome = "duplicate"
         except LeaseLost:
-            return "superseded"
+            outcome = "superseded"
         except Exception as problem:
             if is_unavailable(problem):
                 raise
             return await self._retry_or_dead_letter(message, problem)
-        return "done"
+        if FAILURE in message.headers:
+            await self._report(message, outcome)
+        return outcome
+
+    async def _report(self, message: Message, outcome: str) -> None:
+        """Report that a returned dead letter was handled. After a crash before the acknowledgement it is repeated."""
+        headers: dict[str, Any] = {name: message.headers[name] for name in REPORTED if name in message.headers}
+        try:
+            await self._publisher.publish(DEAD, self.queue, b"", headers | {QUEUE: self.queue, OUTCOME: outcome})
+        except Undeliverable as refusal:
+            raise InfrastructureDown(f"cannot report on a returned message: {refusal}") from refusal
 
     async def _retry_or_dead_letter(self, message: Message, problem: Exception) -> str:
         attempts = read_count(message.headers, ATTEMPT) + 1
@@ -125,7 +142,7 @@ class MessageProcessor:
             FIRST_FAILED: headers.get(FIRST_FAILED, now),
             LAST_FAILED: now,
         }
-        decision = decide(problem, attempts, self._tiers)
+        decision = decide(problem, attempts, self._tiers, returned=FAILURE in message.headers)
         facts = {"error": headers[ERROR], "fingerprint": headers[FINGERPRINT], "attempt": attempts}
         try:
             if isinstance(decision, RetryAfter):

@@ -17,9 +17,17 @@ class GiveUp:
     """Move the message to the dead letters."""
 
 
-def decide(problem: BaseException, attempts: int, tiers: tuple[int, ...]) -> RetryAfter | GiveUp:
-    """Decide about a failed message. `attempts` includes this failure; each tier is used once, in order."""
+def decide(
+    problem: BaseException, attempts: int, tiers: tuple[int, ...], *, returned: bool = False
+) -> RetryAfter | GiveUp:
+    """Decide about a failed message. `attempts` includes this failure; each tier is used once, in order.
+
+    A message that an operator `returned` has been through the tiers: only an error that asks for a later time uses them
+    again.
+    """
     if isinstance(problem, Reject | Malformed) or attempts > len(tiers):
+        return GiveUp()
+    if returned and not isinstance(problem, Retry):
         return GiveUp()
     if isinstance(problem, Retry) and problem.after is not None:
         wanted = problem.after.total_seconds()

@@ -21,6 +21,13 @@ FIRST_FAILED = "sc-first-failed"
 LAST_FAILED = "sc-last-failed"
 """Instants of the first and of the last failure (RFC 3339)."""
 
+FAILURE = "sc-failure"
+"""The number of the dead letter that an operator has returned to its queue. Its consumer reports what came of it."""
+RETRY = "sc-retry"
+"""The task of the retry in which an operator returned a dead letter, if it was one of many."""
+OUTCOME = "sc-outcome"
+"""Makes a message to the dead letters a report on a returned one: `done`, `duplicate` or `superseded`."""
+
 MOST_ATTEMPTS = 1_000_000
 MOST_HEADERS = 32_000
 """Bytes. A frame holds 131,072 bytes, and the broker closes the connection of a client that sends more."""

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from shared.events.event import Event
 
-ReportKind = Literal["monthly", "student_progress"]
-ReportFormat = Literal["pdf", "xlsx", "csv"]
+ReportKind = Literal["monthly", "student_progress", "grade_progress"]
+ReportFormat = Literal["pdf", "xlsx", "csv", "zip"]
 ReportLanguage = Literal["en", "de", "fr", "ar"]
 
 REPORT_TASK = "report.make"
@@ -34,13 +34,15 @@ class ReportRequested(ReportEvent):
     The report covers the days from `starts` up to and without `ends`, in the school's timezone. It is made once the
     report service has the directory up to `directory_version` and the versions of the records in `records`, so that it
     has everything that the requester had committed before. With `force`, an equal report is made again. `replaces`
-    names the report that this one corrects.
+    names the report that this one corrects. `grade` names the grade whose students' progress is reported, each in a
+    file of their own and all in one.
     """
 
     topic: ClassVar[str] = "report.requested"
 
     kind: ReportKind
     student_id: UUID | None = None
+    grade: str | None = None
     starts: dt.date
     ends: dt.date
     formats: tuple[ReportFormat, ...] = ("pdf", "xlsx")

@@ -90,7 +90,10 @@ def _behind_colon(cell: Cell, names: tuple[str, ...], number: int, *, is_form_ro
         return
     first = cell.text.split()
     for size in range(min(MAX_LABEL_WORDS, len(first) - 1), 0, -1):
-        if fold_label(" ".join(first[:size])) in names and ":" not in cell.text:
+        label = fold_label(" ".join(first[:size]))
+        if label in any_field_label() and label not in names:
+            return
+        if label in names and ":" not in cell.text:
             start = len(" ".join(first[:size])) + 1
             value = cell.part(start, len(cell.text))
             strength = WITHOUT_COLON_IN_A_FORM if is_form_row else WITHOUT_COLON

@@ -5,12 +5,14 @@ from collections.abc import Collection, Iterator
 
 from files.domain.finding import Field
 from files.extraction.fields import field_at
-from files.extraction.folding import fold, trim
-from files.extraction.labels import Labelled, find_labelled
+from files.extraction.folding import fold, fold_label, trim
+from files.extraction.labels import Labelled, find_labelled, labels
 from files.extraction.layout import Cell, Row
 
 MAX_NAME_WORDS = 7
 MIN_LETTERS = 3
+LABEL_WORDS = 4
+NUMBER = re.compile(r"[A-Z]{0,4}[-/]?\d[\w/-]*")
 SAME_EDGE = 0.03
 _NAME = r"(?P<name>[^\W\d_][\w'\u2019.-]+(?:\s(?:[^\W\d_][\w'\u2019.-]*)){1,5})"
 CERTIFIES = (
@@ -19,7 +21,7 @@ CERTIFIES = (
         rf"|transcript (?:of|for)|report (?:card )?for|zeugnis f(?:ü|ue)r):?\s+{_NAME}"
     ),
     re.compile(
-        rf"(?i:\bque)\s+(?:el alumno |la alumna |D\.\s?|Dña\.\s?|D\.ª\s?)?{_NAME}(?=\s+(?:ha|con|nacid|curs|obtuvo))"
+        rf"(?i:\bque)\s+(?:el alumno |la alumna |D\.\s?|Dña\.\s?|D\.ª\s?)?{_NAME}(?=,?\s+(?:ha|con|nacid|curs|obtuvo))"
     ),
     re.compile(rf"(?i:alumno|alumna|estudiante)\s+(?:D\.\s?|Dña\.\s?)?{_NAME}(?=\s+(?:ha|con|nacid|curs|obtuvo|,))"),
     re.compile(rf"(?:D\.\s?/\s?Dña\.|Dña\.|D\.|Don|Doña)\s+{_NAME}(?=,?\s+(?:con|ha|nacid|alumn|matricul))"),
@@ -50,8 +52,39 @@ def student_of(rows: list[Row], other_names: Collection[str] = ()) -> Field | No
         return sentence
     named = next((hit for hit in find_labelled(rows, "person_name") if looks_like_a_name(hit.text)), None)
     if named is not None:
-        return field_at(clean_name(named.text), named.value, 0.85 * named.strength)
+        sure = 0.95 if _is_students(rows[named.row]) else 0.85
+        return field_at(clean_name(named.text), named.value, sure * named.strength)
     return labelled[0] if labelled else None
+
+
+def student_number_of(rows: list[Row]) -> Field | None:
+    """Return the number of the student, behind its label or in a sentence."""
+    for hit in find_labelled(rows, "student_number"):
+        first = hit.text.split(" ")[0]
+        if NUMBER.fullmatch(first):
+            return field_at(first, hit.value, 0.95 * hit.strength)
+    return next((found for row in rows if (found := _number_in_sentence(row)) is not None), None)
+
+
+def _number_in_sentence(row: Row) -> Field | None:
+    """Return the number directly behind "with student number" and the like."""
+    tokens = row.whole.tokens
+    for place in range(LABEL_WORDS, len(tokens)):
+        value = tokens[place].text.strip(",.;")
+        label = fold_label(" ".join(token.text for token in tokens[place - LABEL_WORDS : place]))
+        if NUMBER.fullmatch(value) and any(label.endswith(f" {name}") for name in _long_labels()):
+            return field_at(value, Cell((tokens[place],)), 0.85)
+    return None
+
+
+def _long_labels() -> list[str]:
+    """Return the labels of a student's number that no other word of a sentence is."""
+    return [name for name in labels("fields", "student_number") if " " in name or name in {"expediente", "matricula"}]
+
+
+def _is_students(row: Row) -> bool:
+    """Tell whether a row holds the number of a student too: then "Name" in it is the student's."""
+    return any(find_labelled([row], "student_number"))
 
 
 def looks_like_a_name(text: str) -> bool:

@@ -157,3 +157,43 @@ def test_the_code_of_a_course_is_no_part_of_its_name():
     finding = read("Course              Grade\nS309 Biology        B\nMAT-101 Algebra I   A\n10234 Drama         C")
 
     assert grades(finding) == [("Biology", "B"), ("Algebra I", "A"), ("Drama", "C")]
+
+
+CERTIFICATE = """
+Colegio Ejemplo                     CERTIFICACIÓN ACADÉMICA
+La secretaria certifica que Pablo Ejemplo, con número de expediente D-19044, ha obtenido
+en el curso 2025/26, 2.ª evaluación las siguientes calificaciones:
+Asignatura              Convocatoria     Calificación
+Física y Química        Ordinaria        Suficiente
+Economía                Ordinaria        Bien
+Matemáticas             Extraordinaria   Notable
+"""
+
+
+def test_a_certificate_names_the_student_in_a_sentence_and_the_call_before_the_grade():
+    finding = read(CERTIFICATE)
+
+    assert grades(finding) == [("Física y Química", "Suficiente"), ("Economía", "Bien"), ("Matemáticas", "Notable")]
+    assert finding.fields["student"].value == "Pablo Ejemplo"
+    assert finding.fields["student_number"].value == "D-19044"
+    assert finding.fields["period"].value == "curso 2025/26, 2.ª evaluación"
+    assert needs_review(finding, "transcript") == ()
+
+
+def test_a_grade_may_carry_its_label_and_a_comment_stand_below():
+    finding = read(
+        "Student: Lea Muster\nAlgebra II                    Grade: B+\nHas improved this term\n\n"
+        "Drama                         Grade: A\nWorks steadily\n\nMusic                         Grade: C\n"
+        "Should revise\n\nArt                           Grade: A-\nWorks steadily"
+    )
+
+    assert grades(finding) == [("Algebra II", "B+"), ("Drama", "A"), ("Music", "C"), ("Art", "A-")]
+
+
+def test_the_longest_label_of_a_row_without_colons_wins():
+    finding = read(
+        "Name Lea Muster     Student No. D-99390     Year 2025/26\nCourse     Grade\nDrama      A\nMusic      B"
+    )
+
+    assert finding.fields["student"].value == "Lea Muster"
+    assert finding.fields["student_number"].value == "D-99390"

@@ -44,4 +44,4 @@ async def check_request(tx: UnitOfWork, caller: Caller, school: UUID, kind: Repo
         return
     if kind == "student_progress":
         raise Problem(404, "not_found")
-    raise Problem(403, "forbidden", "Monthly reports are for the office and for administrators.")
+    raise Problem(403, "forbidden", "Reports of a school or a grade are for the office and for administrators.")

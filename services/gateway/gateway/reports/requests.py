@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import answered
 from gateway.problems import Problem
-from gateway.reports.schemas import ReportIn, days_of
+from gateway.reports.schemas import FORMATS, ReportIn, days_of
 from gateway.security.caller import Caller
 from shared.events import ReportRequested
 from shared.events.reports import REPORT_TASK
@@ -22,6 +22,7 @@ SELECT_NEWEST_RECORDS = """
 SELECT record_id, version FROM record WHERE school_id = %(school)s ORDER BY changed_at DESC LIMIT 20
 """
 SELECT_STUDENT = "SELECT FROM student WHERE school_id = %(school)s AND student_id = %(student)s"
+SELECT_GRADE = "SELECT FROM student WHERE school_id = %(school)s AND grade = %(grade)s LIMIT 1"
 # Open the task of a report.
 OPEN_TASK = """
 INSERT INTO task (task_id, school_id, kind, state, created_by)
@@ -39,7 +40,7 @@ async def request_report(
     before = await answered(tx, caller, school, key, ["reports", asked.model_dump(mode="json")], answer)
     if before is not None:
         return before
-    values = {"school": school, "student": asked.student}
+    values = {"school": school, "student": asked.student, "grade": asked.grade}
     row = await tx.row(SELECT_SCHOOL, values)
     if row is None:
         raise Problem(404, "unknown_school")
@@ -50,6 +51,9 @@ async def request_report(
         raise Problem(422, "invalid", errors=[{"loc": ["body", "period"], "code": "future", "message": reason}])
     if asked.student is not None and await tx.row(SELECT_STUDENT, values) is None:
         raise Problem(422, "unknown_people", "This is no student of this school.", people=[str(asked.student)])
+    if asked.grade is not None and await tx.row(SELECT_GRADE, values) is None:
+        reason = "has no student at this school"
+        raise Problem(422, "invalid", errors=[{"loc": ["body", "grade"], "code": "unknown", "message": reason}])
     await tx.execute(OPEN_TASK, values | {"task": report, "kind": REPORT_TASK, "person": caller.person})
     newest = await tx.rows(SELECT_NEWEST_RECORDS, values)
     tx.emit(
@@ -59,9 +63,10 @@ async def request_report(
             task_id=report,
             kind=asked.kind,
             student_id=asked.student,
+            grade=asked.grade,
             starts=starts,
             ends=ends,
-            formats=tuple(asked.formats),
+            formats=tuple(asked.formats or FORMATS[asked.kind][:2]),
             language=asked.language,
             force=asked.force,
             replaces=asked.replaces,

@@ -24,7 +24,7 @@ from shared.http.download_links import Download, DownloadLinks
 router = APIRouter(prefix="/v1/reports", tags=["reports"], route_class=GuardedRoute)
 
 READERS: frozenset[Role] = STAFF | {"guardian"}
-EXTENSIONS: dict[ReportFormat, str] = {"pdf": "pdf", "xlsx": "xlsx", "csv": "zip"}
+EXTENSIONS: dict[ReportFormat, str] = {"pdf": "pdf", "xlsx": "xlsx", "csv": "zip", "zip": "zip"}
 """CSV is one file for each list: they come as a ZIP."""
 
 
@@ -102,7 +102,7 @@ async def read(
     async with rows.request(school) as tx:
         if not await may_see(tx, caller, school, summary.kind, summary.student):
             raise Problem(404, "not_found")
-    name = f"{found['name']} {found['period']}"
+    name = " ".join(filter(None, (found["name"], summary.grade, found["period"])))
     files = [_file(links, school, name, each) for each in found["files"]]
     return ReportOut(**dict(summary), name=found["name"], period=found["period"], files=files)
 

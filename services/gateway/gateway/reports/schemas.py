@@ -2,18 +2,31 @@
 
 import datetime as dt
 import re
+from collections.abc import Mapping
 from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
-from gateway.http.fields import ONE_LINE, SchoolName, Strict
+from gateway.http.fields import ONE_LINE, Grade, SchoolName, Strict
 from gateway.http.json_types import DATE, YEAR, Flag
 from shared.events.reports import ReportFormat, ReportKind, ReportLanguage
 
 MONTH = re.compile(f"{YEAR}-(0[1-9]|1[0-2])")
 SPAN = re.compile(f"({DATE})/({DATE})")
 LONGEST = dt.timedelta(days=400)
+FORMATS: Mapping[ReportKind, tuple[ReportFormat, ...]] = {
+    "monthly": ("pdf", "xlsx", "csv"),
+    "student_progress": ("pdf", "xlsx", "csv"),
+    "grade_progress": ("pdf", "zip"),
+}
+"""What each kind can be made as; the first two unless a request names some."""
+SUBJECTS: Mapping[ReportKind, tuple[bool, bool]] = {
+    "monthly": (False, False),
+    "student_progress": (True, False),
+    "grade_progress": (False, True),
+}
+"""Whether each kind is about a student, and whether about a grade."""
 PERIOD = f"^({MONTH.pattern}|{DATE}/{DATE})$"
 
 
@@ -42,13 +55,17 @@ Period = Annotated[str, StringConstraints(pattern=PERIOD), AfterValidator(_possi
 
 
 class ReportIn(Strict):
-    """A report to make. A monthly one covers a school's calendar month; a student's progress covers any days."""
+    """A report to make. A monthly one covers a school's calendar month; progress of a student or a grade any days.
+
+    `grade_progress` makes a ZIP with a PDF for each student of a grade, and one PDF of all of them for the printer.
+    """
 
     school: SchoolName | None = None
     kind: ReportKind
     student: UUID | None = None
+    grade: Grade | None = None
     period: Period
-    formats: list[ReportFormat] = Field(default=["pdf", "xlsx"], min_length=1, max_length=3)
+    formats: list[ReportFormat] | None = Field(default=None, min_length=1, max_length=3)
     language: ReportLanguage = "en"
     force: Flag = False
     replaces: UUID | None = None
@@ -56,9 +73,12 @@ class ReportIn(Strict):
 
     @model_validator(mode="after")
     def about_one_subject(self) -> Self:
-        """A monthly report is about a school, a progress report about one student."""
-        if (self.student is not None) != (self.kind == "student_progress"):
-            msg = "student_progress needs a student; monthly has none"
+        """A monthly report is about a school, a progress report about one student or one grade."""
+        if (self.student is not None, self.grade is not None) != SUBJECTS[self.kind]:
+            msg = "student_progress needs a student, grade_progress a grade; monthly has neither"
+            raise ValueError(msg)
+        if wrong := set(self.formats or ()) - set(FORMATS[self.kind]):
+            msg = f"{self.kind} is made as {', '.join(FORMATS[self.kind])}, not as {', '.join(sorted(wrong))}"
             raise ValueError(msg)
         if self.kind == "monthly" and not MONTH.fullmatch(self.period):
             msg = "a monthly report covers a month, as in 2026-11"
@@ -84,6 +104,7 @@ class ReportSummary(BaseModel):
     state: str
     kind: ReportKind
     student: UUID | None = None
+    grade: str | None = None
     starts: dt.date
     ends: dt.date
     language: str

@@ -23,7 +23,16 @@ from gateway.tables.records import AnnouncementRow, RecordRow, RecordShown
 from gateway.tables.schools import CalendarRow, ClosureRow, SchoolRow, SchoolShown, TermRow
 from gateway.tables.sends import IdempotencyKeyRow, IntentRow, ScheduleIntentRow
 from gateway.tables.students import GuardianshipRow, StudentRow
-from gateway.tables.tasks import FailureRow, FailureShown, TaskRow, TaskShown, WorkerRow, WorkerShown
+from gateway.tables.tasks import (
+    FailureRetryMemberRow,
+    FailureRetryRow,
+    FailureRow,
+    FailureShown,
+    TaskRow,
+    TaskShown,
+    WorkerRow,
+    WorkerShown,
+)
 
 __all__ = [
     "AccountNameRow",
@@ -44,6 +53,8 @@ __all__ = [
     "DeviceShown",
     "EnrolmentRow",
     "EnrolmentShown",
+    "FailureRetryMemberRow",
+    "FailureRetryRow",
     "FailureRow",
     "FailureShown",
     "GatewayTable",

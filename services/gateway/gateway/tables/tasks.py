@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import SQLModel
 
@@ -73,13 +73,74 @@ class FailureShown(SQLModel):
     deaths: int = column(default="1")
     given_back_at: dt.datetime | None
     given_back_by: UUID | None
+    opened_at: dt.datetime = column(default="clock_timestamp()")  # when it was stored, or died again
+    resolved_at: dt.datetime | None  # when its consumer handled it after it was given back
+    discarded_at: dt.datetime | None
+    discarded_by: UUID | None
+    discard_reason: str | None
 
 
 class FailureRow(FailureShown, GatewayTable, table=True):
     """A message that failed for good, as it came."""
 
-    __table_args__ = (UniqueConstraint("message_id", "queue", "attempts", name="uq_failure"),)
+    __table_args__ = (
+        UniqueConstraint("message_id", "queue", "attempts", name="uq_failure"),
+        Index(
+            "ix_failure_open",
+            "queue",
+            "fingerprint",
+            "failure_id",
+            postgresql_include=["first_failed", "last_failed", "opened_at", "school_id", "type"],
+            postgresql_where=text("given_back_at IS NULL AND discarded_at IS NULL"),
+        ),
+        Index("ix_failure_school_id", "school_id", "failure_id"),
+    )
 
     failure_id: int = column(BigInteger, key=True, generated=True)
     headers: dict[str, Any] = column(JSONB)
     body: bytes
+
+
+class FailureRetryRow(GatewayTable, table=True):
+    """A retry of many failures, in waves that grow."""
+
+    __table_args__ = (Index("ix_failure_retry_open", "task_id", postgresql_where=text("ended_at IS NULL")),)
+
+    task_id: UUID = column(key=True)
+    requested_by: UUID | None
+    wave: int = column(default="0")
+    created_at: dt.datetime = column(default="clock_timestamp()")
+    ended_at: dt.datetime | None
+
+
+class FailureRetryMemberRow(GatewayTable, table=True):
+    """A failure in a retry of many, and what came of it."""
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["task_id"],
+            ["failure_retry.task_id"],
+            name="fk_failure_retry_member_task_id_failure_retry",
+            ondelete="CASCADE",
+        ),
+        CheckConstraint(
+            "state IN ('waiting', 'sent', 'retried', 'skipped', 'failed_again', 'halted', 'cancelled')",
+            name="ck_failure_retry_member_state",
+        ),
+        Index(
+            "uq_failure_retry_member_running",
+            "failure_id",
+            unique=True,
+            postgresql_where=text("state IN ('waiting', 'sent')"),
+        ),
+        Index("ix_failure_retry_member_waiting", "task_id", "place", postgresql_where=text("state = 'waiting'")),
+        Index("ix_failure_retry_member_state", "task_id", "state"),
+    )
+
+    task_id: UUID = column(key=True)
+    failure_id: int = column(BigInteger, key=True)
+    queue: str
+    fingerprint: str  # before the retry: the fault that halts it
+    place: int = column(BigInteger)  # among the members with the same fault
+    state: str = column(default="'waiting'")
+    reason: str | None  # why it was skipped

@@ -1,11 +1,11 @@
-"""Answers about tasks, workers and failures, and the statements that select them."""
+"""Answers about tasks and workers, and the statements that select them."""
 
 from uuid import UUID
 
 from pydantic import BaseModel
 from sqlmodel import col, func
 
-from gateway.tables import FailureRow, FailureShown, TaskRow, TaskShown, WorkerShown
+from gateway.tables import TaskRow, TaskShown, WorkerShown
 from shared.persistence.query import Query, given, showing
 
 
@@ -42,22 +42,6 @@ class Workers(BaseModel):
     items: list[Worker]
 
 
-class Failure(FailureShown):
-    """One dead letter, without its body: `fingerprint` is the same for the same fault of the same consumer.
-
-    `deaths` counts how often it has died; `given_back_at` is null while it waits for an operator's decision.
-    """
-
-    id: int
-
-
-class FailurePage(BaseModel):
-    """Newest first; pass `next` as `after` to go on."""
-
-    items: list[Failure]
-    next: int | None
-
-
 PROGRESS = func.jsonb_build_object("done", TaskRow.done, "total", TaskRow.total)
 
 READ_TASK = Query(
@@ -72,18 +56,5 @@ LIST_TASKS = Query(
     state=col(TaskRow.state) == given("state"),
     kind=col(TaskRow.kind) == given("kind"),
     after=col(TaskRow.task_id) < given("after"),
-)
-"""Newest first."""
-
-READ_FAILURE = Query(
-    Failure,
-    showing(Failure, FailureRow, id=FailureRow.failure_id).where(col(FailureRow.failure_id) == given("id")),
-)
-LIST_FAILURES = Query(
-    Failure,
-    showing(Failure, FailureRow, id=FailureRow.failure_id)
-    .order_by(col(FailureRow.failure_id).desc())
-    .limit(given("limit")),
-    after=col(FailureRow.failure_id) < given("after"),
 )
 """Newest first."""

@@ -4,6 +4,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from uuid import UUID
 
 from reports.domain.content import Count
 
@@ -30,6 +31,18 @@ def by_grade(pupils: Iterable[Pupil], ends: dt.date) -> tuple[Count, ...]:
         if (pupil.starts is None or pupil.starts < ends) and (pupil.ends is None or pupil.ends >= ends)
     )
     return tuple(Count(grade, there[grade]) for grade in sorted(there))
+
+
+def in_grade(pupils: Iterable[tuple[UUID, Pupil]], grade: str, starts: dt.date, ends: dt.date) -> list[UUID]:
+    """Return the students of a grade who were there on a day of a period, by name."""
+    found = [
+        (pupil.name, student)
+        for student, pupil in pupils
+        if pupil.grade == grade
+        and (pupil.starts is None or pupil.starts < ends)
+        and (pupil.ends is None or pupil.ends > starts)
+    ]
+    return [student for _, student in sorted(found)]
 
 
 def joined(pupils: Iterable[Pupil], starts: dt.date, ends: dt.date) -> tuple[tuple[dt.date, str, str], ...]:

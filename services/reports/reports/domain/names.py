@@ -12,6 +12,12 @@ NAMES: Mapping[ReportKind, Mapping[ReportLanguage, str]] = {
         "fr": "Rapport de progression",
         "ar": "تقرير التقدم",
     },
+    "grade_progress": {
+        "en": "Progress reports",
+        "de": "Lernstandsberichte",
+        "fr": "Rapports de progression",
+        "ar": "تقارير التقدم",
+    },
 }
 
 

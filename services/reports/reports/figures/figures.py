@@ -123,6 +123,14 @@ async def student_progress(tx: UnitOfWork, subject: Subject, origin: Origin) -> 
     )
 
 
+async def students_of_grade(tx: UnitOfWork, subject: Subject, grade: str) -> list[UUID]:
+    """Return the students of a grade who were at the school in the period, by name; erased ones are left out."""
+    _, values = await _bounds(tx, subject, subject.starts)
+    pupils = await read_pupils(tx, values | {"grade": grade}, [])
+    named = [(student, pupil) for student, pupil in pupils.items() if pupil.name]
+    return enrolment.in_grade(named, grade, subject.starts, subject.ends)
+
+
 async def _bounds(tx: UnitOfWork, subject: Subject, since: dt.date) -> tuple[School, dict[str, Any]]:
     """Return the school and the parameters of every statement."""
     position = subject.position

@@ -10,10 +10,15 @@ from shared.transactions.unit_of_work import UnitOfWork
 
 
 async def read_pupils(tx: UnitOfWork, values: dict[str, Any], listed: Collection[UUID]) -> dict[UUID, Pupil]:
-    """Return all students by id. `listed` ones have their names, and those who joined in the period."""
+    """Return all students by id. `listed` ones have their names, and those who joined in the period or of `grade`."""
     rows = await tx.rows(sql.LIST_STUDENTS, values)
-    joined = {row["student_id"] for row in rows if row["starts"] and row["starts"] >= values["starts"]}
-    names = await tx.rows(sql.LIST_NAMES, values | {"students": list(joined | set(listed))})
+    grade = values.get("grade")
+    named = {
+        row["student_id"]
+        for row in rows
+        if (row["starts"] and row["starts"] >= values["starts"]) or (grade is not None and row["grade"] == grade)
+    }
+    names = await tx.rows(sql.LIST_NAMES, values | {"students": list(named | set(listed))})
     name = {row["person_id"]: row["name"] for row in names}
     found = {
         row["student_id"]: Pupil(name.get(row["student_id"], ""), row["grade"], row["starts"], row["ends"])

@@ -11,6 +11,7 @@ MEDIA_TYPES: dict[ReportFormat, str] = {
     "pdf": "application/pdf",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "csv": "application/zip",
+    "zip": "application/zip",
 }
 RENDER = {"pdf": render_pdf, "xlsx": render_xlsx, "csv": render_csv_archive}
 

@@ -5,16 +5,20 @@ A second attempt writes the same keys again, so that a worker that dies leaves n
 
 import asyncio
 import hashlib
+import io
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import IO, Any
 
 from reports.domain.content import MonthlyReport, StudentReport
 from reports.making.drawing import MEDIA_TYPES, draw
 from reports.making.outcome import StoredFile
+from shared.events.reports import ReportFormat
 from shared.storage.blob_store import BlobStore
 from shared.storage.keys import blob_key
 
 ROOM = "reports"
+PART = 2**20
+"""Bytes of a part of a file."""
 
 
 async def store_files(
@@ -24,11 +28,7 @@ async def store_files(
     stored, warnings = [], dict[str, None]()
     for name in report["formats"]:
         drawn = await asyncio.to_thread(draw, name, content, report["language"])
-        key = blob_key(ROOM, report["school_id"], report["report_id"], f"report.{name}")
-        file = drawn.content
-        await store.put(key, _parts(file))
-        digest = hashlib.sha256(file).hexdigest()
-        stored.append(StoredFile(name, key, MEDIA_TYPES[name], len(file), digest))
+        stored.append(await store_file(store, report, name, io.BytesIO(drawn.content)))
         warnings |= dict.fromkeys(drawn.warnings)
     return stored, list(warnings)
 
@@ -39,5 +39,16 @@ async def delete_files(store: BlobStore, report: Mapping[str, Any]) -> None:
         await store.delete(blob_key(ROOM, report["school_id"], report["report_id"], f"report.{name}"))
 
 
-async def _parts(content: bytes) -> AsyncIterator[bytes]:
-    yield content
+async def store_file(store: BlobStore, report: Mapping[str, Any], form: ReportFormat, content: IO[bytes]) -> StoredFile:
+    """Store one file of a report."""
+    key = blob_key(ROOM, report["school_id"], report["report_id"], f"report.{form}")
+    digest = hashlib.sha256()
+
+    async def parts() -> AsyncIterator[bytes]:
+        content.seek(0)
+        while part := await asyncio.to_thread(content.read, PART):
+            digest.update(part)
+            yield part
+
+    size = await store.put(key, parts())
+    return StoredFile(form, key, MEDIA_TYPES[form], size, digest.hexdigest())

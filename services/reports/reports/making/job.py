@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from reports.domain.content import MonthlyReport, Origin, StudentReport
-from reports.figures.figures import Subject, monthly, student_progress
 from reports.making import outcome
+from reports.making.bundle import store_bundle
+from reports.making.content import read_content
 from reports.making.files import store_files
 from reports.pages.render import TEMPLATE
 from reports.permits import REPORTS_LANE, ReportPermit
@@ -41,35 +41,15 @@ async def make(
             if (other := await outcome.equal_report(tx, report)) is not None:
                 await job.succeed(tx, result=_result(report, same_as=other))
                 return
-        async with transactions.begin(cause) as tx:
-            content = await read_content(tx, report)
-        files, warnings = await store_files(store, report, content)
+        if report["kind"] == "grade_progress":
+            files, warnings = await store_bundle(job, transactions, store, report)
+        else:
+            async with transactions.begin(cause) as tx:
+                content = await read_content(tx, report)
+            files, warnings = await store_files(store, report, content)
         async with job.commit() as tx:
             await outcome.record_ready(tx, report, files, TEMPLATE)
             await job.succeed(tx, result=_result(report, warnings=warnings))
-
-
-async def read_content(tx: UnitOfWork, report: dict[str, Any]) -> MonthlyReport | StudentReport:
-    """Read what a report says, as of its offsets."""
-    subject = Subject(
-        report["school_id"],
-        report["starts"],
-        report["ends"],
-        report["language"],
-        outcome.position_of(report),
-        report["student_id"],
-    )
-    origin = Origin(
-        report_id=str(report["report_id"]),
-        as_of=report["requested_at"].replace(microsecond=0),  # a PDF's time of creation has whole seconds
-        offset=report["records_offset"],
-        template=TEMPLATE,
-        replaces=str(report["replaces"]) if report["replaces"] else None,
-        reason=report["reason"],
-    )
-    if report["kind"] == "monthly":
-        return await monthly(tx, subject, origin)
-    return await student_progress(tx, subject, origin)
 
 
 async def _begin(job: Job, patience: float) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from reports.domain.names import name_of
 from reports.domain.period import named
-from reports.facts.position import Position, count_missing, newest_position
+from reports.facts.position import count_missing, newest_position
 from shared.errors import Reject, Retry
 from shared.events import ReportFailed, ReportReady
 from shared.transactions.unit_of_work import UnitOfWork
@@ -19,7 +19,8 @@ SELECT_REPORT = "SELECT * FROM report WHERE task_id = %(task)s"
 SELECT_REPLACED = """
 SELECT FROM report r JOIN report o ON o.report_id = r.replaces
 WHERE r.report_id = %(report)s AND o.school_id = r.school_id AND o.kind = r.kind AND o.starts = r.starts
-  AND o.ends = r.ends AND o.student_id IS NOT DISTINCT FROM r.student_id AND o.state = 'ready'
+  AND o.ends = r.ends AND o.student_id IS NOT DISTINCT FROM r.student_id
+  AND o.grade IS NOT DISTINCT FROM r.grade AND o.state = 'ready'
 """
 # Let one of several equal requests look at a time.
 LOCK_IDENTITY = "SELECT pg_advisory_xact_lock(hashtextextended(%(identity)s, 0))"
@@ -32,7 +33,8 @@ WHERE report_id = %(report)s RETURNING *
 SELECT_EQUAL = """
 SELECT o.report_id, o.state FROM report o JOIN report r ON r.report_id = %(report)s
 WHERE o.school_id = r.school_id AND o.report_id <> r.report_id AND o.kind = r.kind AND o.starts = r.starts
-  AND o.ends = r.ends AND o.student_id IS NOT DISTINCT FROM r.student_id AND o.language = r.language
+  AND o.ends = r.ends AND o.student_id IS NOT DISTINCT FROM r.student_id AND o.grade IS NOT DISTINCT FROM r.grade
+  AND o.language = r.language
   AND o.formats = r.formats AND o.same_as IS NULL AND o.state IN ('waiting', 'ready')
   AND (o.directory_offset, o.records_offset, o.work_offset) = (r.directory_offset, r.records_offset, r.work_offset)
 ORDER BY o.report_id LIMIT 1
@@ -74,7 +76,7 @@ class StoredFile:
 async def check_replaced(tx: UnitOfWork, report: dict[str, Any]) -> None:
     """Raise Reject if the report that this one is to replace is none of the same subject and period."""
     if report["replaces"] is not None and await tx.row(SELECT_REPLACED, {"report": report["report_id"]}) is None:
-        raise Reject("`replaces` names no report of the same kind, student and period")
+        raise Reject("`replaces` names no report of the same kind, student or grade, and period")
 
 
 async def select_report(tx: UnitOfWork, task: UUID) -> dict[str, Any]:
@@ -92,16 +94,11 @@ async def begin(tx: UnitOfWork, report: dict[str, Any]) -> dict[str, Any] | None
     if await count_missing(tx, report["school_id"], report["directory_version"], awaited):
         return None
     # One at a time, so that of two equal reports one sees the other.
-    names = ("school_id", "kind", "student_id", "starts", "ends", "language")
+    names = ("school_id", "kind", "student_id", "grade", "starts", "ends", "language")
     await tx.execute(LOCK_IDENTITY, {"identity": "/".join(str(report[name]) for name in names)})
     position = await newest_position(tx, report["school_id"])
     offsets = {"directory": position.directory, "records": position.records, "work": position.work}
     return await tx.row(FIX_POSITION, offsets | {"report": report["report_id"]})
-
-
-def position_of(report: dict[str, Any]) -> Position:
-    """Return the offsets that a report is made as of."""
-    return Position(report["directory_offset"], report["records_offset"], report["work_offset"])
 
 
 async def equal_report(tx: UnitOfWork, report: dict[str, Any]) -> UUID | None:

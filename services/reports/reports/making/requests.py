@@ -14,10 +14,10 @@ from shared.transactions.unit_of_work import UnitOfWork
 
 # Store a request, unless it is known.
 INSERT_REPORT = """
-INSERT INTO report (report_id, school_id, kind, student_id, starts, ends, formats, language, task_id, requested_by,
-                    requested_at, replaces, reason, forced, directory_version, awaits)
-VALUES (%(report)s, %(school)s, %(kind)s, %(student)s, %(starts)s, %(ends)s, %(formats)s, %(language)s, %(task)s,
-        %(by)s, %(at)s, %(replaces)s, %(reason)s, %(forced)s, %(version)s, %(awaits)s)
+INSERT INTO report (report_id, school_id, kind, student_id, grade, starts, ends, formats, language, task_id,
+                    requested_by, requested_at, replaces, reason, forced, directory_version, awaits)
+VALUES (%(report)s, %(school)s, %(kind)s, %(student)s, %(grade)s, %(starts)s, %(ends)s, %(formats)s, %(language)s,
+        %(task)s, %(by)s, %(at)s, %(replaces)s, %(reason)s, %(forced)s, %(version)s, %(awaits)s)
 ON CONFLICT DO NOTHING RETURNING report_id
 """
 # Note that a report was cancelled before its request arrived.
@@ -37,6 +37,7 @@ async def request(event: ReportRequested, tx: UnitOfWork) -> None:
         "school": event.school_id,
         "kind": event.kind,
         "student": event.student_id,
+        "grade": event.grade,
         "starts": event.starts,
         "ends": event.ends,
         "formats": sorted(set(event.formats)),

@@ -1,35 +1,49 @@
-"""Bundles the reports of many students: one ZIP with a file each, and one PDF for the printer."""
+"""Bundles the reports of many students, one after the other: a ZIP with a file each, and one PDF for the printer."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import datetime as dt
+import io
+import zipfile
+from typing import IO
 
-from reports.pages.archive import pack
+from pypdf import PdfReader, PdfWriter
+
+from reports.domain.content import StudentReport
+from reports.pages.archive import ZIP_STARTS
 from reports.pages.file_names import FileNames
-from reports.pages.outline import Outline
 from reports.pages.pdf import draw_pdf
+from reports.pages.student import outline_student
 from reports.pages.words import Words
 
 
-@dataclass(frozen=True, slots=True)
 class Bundle:
-    """A ZIP of PDFs and one PDF of all, in which each student starts on a right-hand page and has a bookmark."""
+    """Both files while they grow. Each student of the one PDF starts on a right-hand page and has a bookmark.
 
-    archive: bytes
-    document: bytes
-    warnings: tuple[str, ...] = ()
+    A report is drawn once; the one PDF joins the pages of the reports. It is for paper: the files of the ZIP have the
+    tags of PDF/A and PDF/UA, the joined one has none.
+    """
 
+    def __init__(self, archive: IO[bytes], words: Words, as_of: dt.datetime) -> None:
+        self.warnings = dict[str, None]()
+        self._words = words
+        self._names = FileNames()
+        self._moment = max(as_of.astimezone(dt.UTC), ZIP_STARTS).timetuple()[:6]
+        self._archive = zipfile.ZipFile(archive, "w")
+        self._document = PdfWriter()
 
-def draw_bundle(outlines: Sequence[Outline], words: Words, on_drawn: Callable[[int], None]) -> Bundle:
-    """Draw each report and then all as one; `on_drawn` is given how many there are after each."""
-    names, warnings = FileNames(), dict[str, None]()
+    def add(self, report: StudentReport) -> None:
+        """Draw the report of one more student into both files."""
+        outline = outline_student(report, self._words)
+        drawing = draw_pdf([outline], self._words)
+        self.warnings |= dict.fromkeys(drawing.warnings)
+        name = outline.subject or outline.title
+        entry = zipfile.ZipInfo(self._names.free(name, "pdf"), self._moment)
+        self._archive.writestr(entry, drawing.content, compress_type=zipfile.ZIP_STORED)  # it is compressed already
+        if len(self._document.pages) % 2:
+            self._document.add_blank_page()
+        self._document.append(PdfReader(io.BytesIO(drawing.content)), outline_item=name, import_outline=False)
 
-    def drawn() -> Iterator[tuple[str, bytes]]:
-        for number, outline in enumerate(outlines, 1):
-            drawing = draw_pdf([outline], words)
-            warnings.update(dict.fromkeys(drawing.warnings))
-            yield names.free(outline.subject or outline.title, "pdf"), drawing.content
-            on_drawn(number)
-
-    archive = pack(drawn(), outlines[0].origin.as_of, compressed=False)  # a PDF is compressed already
-    document = draw_pdf(outlines, words)
-    return Bundle(archive, document.content, tuple(warnings))
+    def finish(self, document: IO[bytes], title: str) -> None:
+        """Complete the ZIP, and write the one PDF."""
+        self._archive.close()
+        self._document.add_metadata({"/Title": title})
+        self._document.write(document)

@@ -1,10 +1,11 @@
 """Draws reports in a language: what the rest of the service calls. Each raises UnknownLanguage without texts."""
 
-from collections.abc import Callable, Sequence
+import datetime as dt
+from typing import IO
 
 from reports.domain.content import MonthlyReport, StudentReport
 from reports.pages.archive import pack
-from reports.pages.bundle import Bundle, draw_bundle
+from reports.pages.bundle import Bundle
 from reports.pages.csv_files import write_csv
 from reports.pages.drawing import Drawing
 from reports.pages.monthly import outline_monthly
@@ -43,14 +44,9 @@ def render_csv_archive(report: Report, language: str) -> Drawing:
     return Drawing(pack(sorted(files.items()), report.origin.as_of, compressed=True))
 
 
-def render_bundle(
-    reports: Sequence[StudentReport], language: str, on_drawn: Callable[[int], None] = lambda _: None
-) -> Bundle:
-    """Draw the reports of many students, in the given order; `on_drawn` is given how many there are after each."""
-    if not reports:
-        raise ValueError("a bundle needs at least one report")
-    words = words_of(language)
-    return draw_bundle([outline_student(report, words) for report in reports], words, on_drawn)
+def open_bundle(archive: IO[bytes], language: str, as_of: dt.datetime) -> Bundle:
+    """Begin a bundle of students' reports, whose ZIP is written to `archive` while it grows."""
+    return Bundle(archive, words_of(language), as_of)
 
 
 def outline(report: Report, words: Words) -> Outline:

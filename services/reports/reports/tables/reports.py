@@ -19,6 +19,7 @@ class ReportShown(SQLModel):
     school_id: UUID
     kind: ReportKind = column(Text)
     student_id: UUID | None
+    grade: str | None  # the grade whose students' progress is reported
     starts: dt.date
     ends: dt.date  # the first day after the period
     formats: list[str] = column(ARRAY(Text))
@@ -37,7 +38,7 @@ class ReportRow(ReportShown, ReportsTable, table=True):
     """A report. Its three offsets are set once, when its work begins: a later attempt says the same."""
 
     __table_args__ = (
-        CheckConstraint("kind IN ('monthly', 'student_progress')", name="ck_report_kind"),
+        CheckConstraint("kind IN ('monthly', 'student_progress', 'grade_progress')", name="ck_report_kind"),
         CheckConstraint("state IN ('waiting', 'ready', 'failed', 'cancelled')", name="ck_report_state"),
         CheckConstraint("ends > starts", name="ck_report_ends"),
         Index("ix_report_school_id", "school_id", "report_id"),

@@ -8,8 +8,9 @@ import pypdfium2
 import pytest
 from PIL import Image, ImageDraw
 
-from reports.pages.render import render_bundle, render_pdf
+from reports.pages.render import render_pdf
 from reports.pages.words import known_languages
+from services.reports.tests.pages.bundles import render_bundle
 from services.reports.tests.pages.samples import DAYS, NAMES, SCHOOL, empty_month, empty_student, month, student
 
 LONG = "Maximiliane-Wilhelmine Freifrau von und zu Beispielhausen-Musterstadt " * 3

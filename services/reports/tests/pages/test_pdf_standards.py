@@ -1,14 +1,16 @@
 """PDF/A-2a and PDF/UA-1, and the tags that no checker asks for."""
 
 import io
+import zipfile
 
 import page
 import pypdf
 import pytest
 
 from reports.pages.pdf import UndrawablePage, draw_pdf
-from reports.pages.render import outline, render_bundle, render_pdf
+from reports.pages.render import outline, render_pdf
 from reports.pages.words import known_languages, words_of
+from services.reports.tests.pages.bundles import render_bundle
 from services.reports.tests.pages.samples import NAMES, empty_month, month, student
 
 PROFILES = (page.ValidationProfile.PDF_A_2A, page.ValidationProfile.PDF_UA_1)
@@ -31,10 +33,10 @@ def test_pages_conform_to_pdf_a_and_pdf_ua(kind, language):
     assert [failure.message for failure in _failures(content)] == []
 
 
-def test_the_document_of_a_bundle_conforms():
-    content = render_bundle([student(), student("Zoë Exemple")], "fr").document
+def test_each_file_of_a_bundle_conforms():
+    archive = zipfile.ZipFile(io.BytesIO(render_bundle([student(), student("Zoë Exemple")], "fr").archive))
 
-    assert [failure.message for failure in _failures(content)] == []
+    assert [[failure.message for failure in _failures(archive.read(name))] for name in archive.namelist()] == [[], []]
 
 
 def test_pages_with_chinese_japanese_or_korean_letters_conform_but_for_glyph_widths():

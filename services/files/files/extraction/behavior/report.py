@@ -1,7 +1,5 @@
 """Read behaviour reports into fields."""
 
-import re
-
 from files.domain.document import Document
 from files.domain.finding import Field, Finding, Hints
 from files.extraction.behavior.lexicon import Evidence, classify, classify_action, classify_severity
@@ -11,7 +9,7 @@ from files.extraction.fields import field_at
 from files.extraction.labels import Labelled, find_labelled, first_text
 from files.extraction.layout import Cell, Row, rows_of
 from files.extraction.origin import country_of
-from files.extraction.people import clean_name, student_of, students_in
+from files.extraction.people import clean_name, student_number_of, student_of, students_in
 from files.extraction.receipts.issued import choose_date
 
 UNCLASSIFIED = "unclassified"
@@ -39,13 +37,9 @@ def _read_people(rows: list[Row], fields: dict[str, Field], reasons: list[str]) 
         fields["student"] = student
     if len(students_in(rows)) > 1:
         reasons.append("several_students")
-    number = first_text(
-        hit
-        for hit in find_labelled(rows, "student_number")
-        if re.fullmatch(r"[A-Z]{0,4}[-/]?\d[\w/-]*", hit.text.split(" ")[0])
-    )
+    number = student_number_of(rows)
     if number is not None:
-        fields["student_number"] = field_at(number.text.split(" ")[0], number.value, 0.95 * number.strength)
+        fields["student_number"] = number
     reporter = first_text(hit for hit in find_labelled(rows, "reporter") if any(c.isalpha() for c in hit.text))
     if reporter is not None:
         fields["reporter"] = field_at(clean_name(reporter.text), reporter.value, 0.95 * reporter.strength)

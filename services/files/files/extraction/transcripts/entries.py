@@ -15,6 +15,8 @@ TERM = re.compile(
     r"|s[12]|q[1-4]|t[1-3]|primer[oa]?|segund[oa]|tercer[oa]?|anual|ordinaria|extraordinaria|year)"
     r"(?: (?:semester|term|trimester|quarter|semestre|trimestre))?"
 )
+CALL = re.compile(r"(?:extra)?ordinaria|(?:extra)?ordinario")
+"""The call of an examination, in a column between subject and grade."""
 CODE = re.compile(r"[A-Z]{0,5}[-\s]?\d{2,6}[A-Z]?|[A-Z]{1,3}\d{1,4}|\d+\.")
 COURSE_CODE = re.compile(r"[A-Z]{2,5}-?\d{2,5}[A-Z]?|[A-Z]-?\d{3,5}|\d{3,6}")
 HEADER_NAMES = ("grade", "points", "final", "term", "credits", "other", "subject", "comment")
@@ -76,7 +78,7 @@ def _in_row(number: int, cells: list[Cell], headers: list[Cell]) -> Iterator[Ent
         if grade is not None:
             if current is not None:
                 current.values.append(Value(cell, grade))
-        elif _ends_entry(cell):
+        elif ends_entry(cell):
             if current is not None and current.values:
                 yield current
             current = None
@@ -97,9 +99,11 @@ def _overlap(one: Cell, other: Cell) -> bool:
     return min(one.box.x1, other.box.x1) - max(one.box.x0, other.box.x0) > 0
 
 
-def _ends_entry(cell: Cell) -> bool:
+def ends_entry(cell: Cell) -> bool:
     """Tell whether what follows a cell belongs to it and to no subject: the header of a column, "Gender:", "Group"."""
     head, _, _ = cell.text.partition(":")
+    if CALL.fullmatch(fold(cell.text)):
+        return False
     return is_header(fold_label(cell.text)) or _is_form_label(fold_label(head)) or cell.text.strip() in {":", "-"}
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from files.extraction.folding import fold
+from files.extraction.folding import fold, fold_label
+from files.extraction.labels import labels
 from files.extraction.layout import SAME_EDGE, Cell, Row
 from files.extraction.transcripts.entries import ALIGNED, MIN_ALIGNED, MIN_CAPITALS, TERM, middle
 from files.extraction.transcripts.grades import parse_grade
@@ -18,11 +19,22 @@ def split_joined(rows: list[Row]) -> list[Row]:
 
 
 def _split(row: Row, places: list[Cell]) -> Iterator[Cell]:
-    for place, cell in enumerate(row.cells):
+    for place, cell in enumerate(_without_label(row)):
         following = row.cells[place + 1 : place + 2]
         has_value = bool(following) and parse_grade(following[0].text) is not None
         for part in _parts(cell, places, number=not has_value):
             yield from _without_comment(part, places)
+
+
+def _without_label(row: Row) -> Iterator[Cell]:
+    """Yield the cells of a row; of "Grade: B+" behind a subject the grade."""
+    yield from row.cells[:1]
+    for cell in row.cells[1:]:
+        size = next((place for place, token in enumerate(cell.tokens, 1) if token.text.endswith(":")), 0)
+        label = fold_label(" ".join(token.text for token in cell.tokens[:size]))
+        value = Cell(cell.tokens[size:])
+        named = label in labels("columns", "grade") and size < len(cell.tokens)
+        yield value if named and parse_grade(value.text) is not None else cell
 
 
 def _parts(cell: Cell, places: list[Cell], *, number: bool) -> list[Cell]:

@@ -22,7 +22,11 @@ PART_OF_A_REPORT = re.compile(
 def without_grade(rows: list[Row], block: Block, graded: set[int]) -> list[Cell]:
     """Return the subjects of a block without a grade. `graded`: the rows of subjects that have one."""
     inside = {entry.row for entry in block.entries}
-    lost = [entry.subject for entry in block.entries if entry.row not in graded]
+    lost = [
+        entry.subject
+        for entry in block.entries
+        if entry.row not in graded and entry.row > min(graded) and not _is_heading(entry.subject)
+    ]
     return lost + [cell for number, cell in _lone(rows, block) if number not in inside]
 
 
@@ -49,8 +53,17 @@ def _stands_like(cell: Cell, subject: Cell) -> bool:
     """Tell whether a text can be a subject as the one above. A heading between subjects is larger or in capitals."""
     same_edge = cell.page == subject.page and abs(cell.box.x0 - subject.box.x0) < SAME_EDGE
     in_capitals = cell.text.isupper() and not subject.text.isupper()
-    heading = in_capitals or PART_OF_A_REPORT.search(fold(cell.text)) is not None
-    return same_edge and not heading and is_subject(cell) and not is_header(fold_label(cell.text))
+    return (
+        same_edge
+        and not in_capitals
+        and not _is_heading(cell)
+        and is_subject(cell)
+        and not is_header(fold_label(cell.text))
+    )
+
+
+def _is_heading(cell: Cell) -> bool:
+    return PART_OF_A_REPORT.search(fold(cell.text)) is not None
 
 
 def _pitch(entries: list[Entry]) -> float | None:

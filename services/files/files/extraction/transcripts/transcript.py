@@ -10,7 +10,7 @@ from files.extraction.fields import field_at
 from files.extraction.folding import fold, trim
 from files.extraction.labels import find_labelled, first_text, is_label
 from files.extraction.layout import Row, rows_of
-from files.extraction.people import looks_like_a_name, student_of
+from files.extraction.people import looks_like_a_name, student_number_of, student_of
 from files.extraction.transcripts.gpa import agrees
 from files.extraction.transcripts.subjects import SubjectGrade, find_subjects
 from files.extraction.words import pattern
@@ -22,6 +22,9 @@ YEARS = re.compile(
 PERIOD_WORDS = re.compile(
     r"(?i:curso|school year|academic year|schuljahr|schooljaar|ann[ée]e scolaire|a[ñn]o \w+|anno scolastico)"
     rf"\s+(?:{YEARS.pattern})"
+)
+TERM_BEHIND = re.compile(
+    r"(?i:(?:, ?| )(?:\d\.? ?[\u00aa\u00ba]? )?(?:(?:evaluaci[óo]n|trimestre|semestre|term|semester)(?: \d)?|final)\b)"
 )
 MAX_PERIOD_WORDS = 6
 HEAD_ROWS = 25
@@ -61,13 +64,9 @@ def _read_people(rows: list[Row], subjects: list[SubjectGrade], fields: dict[str
     student = student_of(rows, {subject.name for subject in subjects}) or _name_in_head(rows, subjects)
     if student is not None:
         fields["student"] = student
-    number = first_text(
-        hit
-        for hit in find_labelled(rows, "student_number")
-        if re.fullmatch(r"[A-Z]{0,4}[-/]?\d[\w/-]*", hit.text.split(" ")[0])
-    )
+    number = student_number_of(rows)
     if number is not None:
-        fields["student_number"] = field_at(number.text.split(" ")[0], number.value, 0.95 * number.strength)
+        fields["student_number"] = number
     school = _school(rows)
     if school is not None:
         fields["school"] = school
@@ -134,10 +133,11 @@ def _read_period(rows: list[Row], fields: dict[str, Field]) -> None:
 
 def _period_in(text: str) -> str:
     """Return the years with the words that belong to them: "Curso 2025-2026, final" of "Boletín – Curso …"."""
-    part = next(part for part in re.split(r"\s[-–]\s|:\s", text) if YEARS.search(part))
+    part = next(part for part in re.split(r"\s[-–·|]\s|:\s", text) if YEARS.search(part))
     years = PERIOD_WORDS.search(part) or YEARS.search(part)
     if years is None or len(part.split()) > MAX_PERIOD_WORDS:
-        return years[0].strip() if years else part
+        term = TERM_BEHIND.match(part, years.end()) if years else None
+        return part[years.start() : (term or years).end()].strip() if years else part
     return part[years.start() :].strip()
 
 

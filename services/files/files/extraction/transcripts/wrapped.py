@@ -6,11 +6,14 @@ from statistics import median
 
 from files.extraction.folding import fold_label
 from files.extraction.layout import Cell, Row
-from files.extraction.transcripts.entries import ALIGNED, Entry, Value, is_header, is_subject
+from files.extraction.transcripts.entries import ALIGNED, Entry, Value, ends_entry, is_header, is_subject
 from files.extraction.transcripts.grades import parse_grade
 
 CLOSER = 0.8
 """A line belongs to a subject if it is closer to it than this share of the usual distance of two subjects."""
+MOST = 2 / 3
+"""If more subjects than this share have a second line, it is a comment."""
+MIN_ENTRIES = 4
 LINES = 1.6
 """Two lines of one subject are at most this many text heights apart, from middle to middle."""
 
@@ -18,14 +21,21 @@ LINES = 1.6
 def join_wrapped(rows: list[Row], entries: list[Entry]) -> None:
     """Add the first or second line of a subject to its entry, if that line is clearly closer than the next subject."""
     taken = {entry.row for entry in entries}
-    for entry in entries:
-        pitch = _pitch(rows, entries, entry)
-        if pitch is None:
-            continue
-        above = _continuation(rows, entry, -1, taken, pitch)
-        below = _continuation(rows, entry, 1, taken, pitch)
-        parts = [part for part in (above, entry.subject, below) if part is not None]
-        entry.subject = Cell(tuple(token for part in parts for token in part.tokens))
+    around = [_lines_around(rows, entries, entry, taken) for entry in entries]
+    has_comments = sum(below is not None for _, below in around) > MOST * max(len(entries), MIN_ENTRIES)
+    for entry, (above, below) in zip(entries, around, strict=True):
+        parts = [above, entry.subject, None if has_comments else below]
+        entry.subject = Cell(tuple(token for part in parts if part is not None for token in part.tokens))
+
+
+def _lines_around(
+    rows: list[Row], entries: list[Entry], entry: Entry, taken: set[int]
+) -> tuple[Cell | None, Cell | None]:
+    """Return the lines above and below a subject that may be a part of it."""
+    pitch = _pitch(entries, entry)
+    if pitch is None:
+        return None, None
+    return _continuation(rows, entry, -1, taken, pitch), _continuation(rows, entry, 1, taken, pitch)
 
 
 def between_lines(rows: list[Row], entries: list[Entry]) -> list[Entry]:
@@ -53,11 +63,10 @@ def _text_left_of(row: Row, value: Value) -> Cell | None:
     return cell if close and usable and cell.page == value.cell.page and cell.box.x1 <= value.cell.box.x0 else None
 
 
-def _pitch(rows: list[Row], entries: list[Entry], entry: Entry) -> float | None:
+def _pitch(entries: list[Entry], entry: Entry) -> float | None:
     """Return the usual distance of two subjects in the column of an entry."""
     same = [e for e in entries if e.subject.page == entry.subject.page and _aligned(e.subject, entry.subject)]
     distances = [abs(_y(two.subject) - _y(one.subject)) for one, two in pairwise(same) if one.row != two.row]
-    del rows
     return median(distances) if distances else None
 
 
@@ -73,8 +82,13 @@ def _continuation(rows: list[Row], entry: Entry, step: int, taken: set[int], pit
             return None
         distance = abs(_y(cell) - _y(entry.subject))
         close = distance < CLOSER * pitch and distance <= LINES * (cell.box.y1 - cell.box.y0)
-        return cell if close and not is_header(fold_label(cell.text)) else None
+        return cell if close and not ends_entry(cell) and not _is_sentence(cell) else None
     return None
+
+
+def _is_sentence(cell: Cell) -> bool:
+    """Tell whether a line is what a teacher says about the subject."""
+    return cell.text.rstrip().endswith((".", "!"))
 
 
 def _has_value(row: Row, cell: Cell) -> bool:

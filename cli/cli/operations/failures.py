@@ -1,0 +1,129 @@
+"""`schoolconnect failures`: list by fault, show one, retry or discard many. Thin over the gateway's API."""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from cli.terminal import complain, say
+from shared.errors import Refused
+
+HALTED = 3
+"""Exit code of a retry that did not succeed as a whole."""
+TIMEOUT = 30.0
+LOOK_SECONDS = 0.5
+FINAL = frozenset({"succeeded", "failed", "cancelled"})
+FILTERS = ("service", "queue", "fingerprint", "type", "school")
+
+Confirm = Callable[[str], bool]
+
+
+def add(verb: argparse.ArgumentParser) -> None:
+    """Add the verbs of failures to the command."""
+    verbs = verb.add_subparsers(required=True, dest="action", metavar="VERB")
+    texts = {
+        "list": "list open failures, one line for each fault of a consumer",
+        "show": "show one failure",
+        "retry": "return failures to the queue that they failed in; exit code 3 if some fail again",
+        "discard": "close failures without a retry",
+    }
+    for name, text in texts.items():
+        added = verbs.add_parser(name, help=text, description=text)
+        added.add_argument("--json", action="store_true", help="print the answer as JSON")
+        added.add_argument("--gateway", default="", help="URL of the gateway (default: the local stack's)")
+        if name == "show":
+            added.add_argument("failure", type=int)
+            continue
+        for filter_ in FILTERS:
+            added.add_argument(f"--{filter_}", default=None)
+        if name == "list":
+            continue
+        added.add_argument("--everything", action="store_true", help="all open failures; only without another filter")
+        added.add_argument("--yes", action="store_true", help="do not ask")
+        if name == "discard":
+            added.add_argument("--reason", required=True)
+
+
+def run(options: argparse.Namespace, client: httpx.Client, confirm: Confirm) -> int:
+    """Run one verb and return its exit code. Raises Refused with what the gateway says."""
+    if options.action == "show":
+        return _show(_asked(client, "GET", f"/v1/failures/{options.failure}"), options)
+    chosen = {name: getattr(options, name) for name in FILTERS if getattr(options, name) is not None}
+    if options.action != "list" and not chosen and not options.everything:
+        raise Refused("name a filter (--fingerprint, --queue, …), or --everything")
+    seen = _asked(client, "GET", "/v1/failure-groups", params=chosen)
+    if options.action == "list":
+        return _list(seen, options)
+    if not seen["count"]:
+        raise Refused("no open failure matches; nothing was done")
+    doing = "Retry" if options.action == "retry" else "Discard"
+    if not options.yes and not confirm(f"{doing} {seen['count']} failures with {len(seen['items'])} faults?"):
+        complain("nothing was done")
+        return 1
+    # What was seen is acted on: failures that arrived since are left alone.
+    selection = chosen | {"everything": options.everything, "seen_until": seen["seen_until"], "count": seen["count"]}
+    if options.action == "discard":
+        done = _asked(client, "POST", "/v1/failures/discard", json=selection | {"reason": options.reason})
+        say(json.dumps(done) if options.json else f"{done['discarded']} failures discarded")
+        return 0
+    accepted = _asked(client, "POST", "/v1/failures/retry", json=selection)
+    return _follow(client, accepted["task_id"], options)
+
+
+def _asked(client: httpx.Client, method: str, path: str, **more: Any) -> dict[str, Any]:
+    try:
+        answer = client.request(method, path, **more)
+    except httpx.HTTPError as problem:
+        raise Refused(f"the gateway cannot be asked: {type(problem).__name__}") from problem
+    if answer.is_success:
+        found: dict[str, Any] = answer.json()
+        return found
+    try:
+        said = answer.json()["detail"]
+    except (ValueError, KeyError):
+        said = f"status {answer.status_code}"
+    raise Refused(f"the gateway refuses this: {said}")
+
+
+def _list(seen: dict[str, Any], options: argparse.Namespace) -> int:
+    if options.json:
+        say(json.dumps(seen))
+        return 0
+    line = "{:>7}  {:<10} {:<28} {:<16}  {:<19}  {}"
+    say(line.format("count", "service", "handler", "fingerprint", "last failed", "error"))
+    for each in seen["items"]:
+        last = each["last_failed"][:19]
+        names = (each["service"], each["handler"][:28], each["fingerprint"][:16])
+        say(line.format(each["count"], *names, last, each["sample"]["error"]))
+    say(f"{seen['count']} open failures")
+    return 0
+
+
+def _show(failure: dict[str, Any], options: argparse.Namespace) -> int:
+    if options.json:
+        say(json.dumps(failure))
+    else:
+        for name, value in failure.items():
+            say(f"{name:<16} {'-' if value is None else value}")
+    return 0
+
+
+def _follow(client: httpx.Client, task_id: str, options: argparse.Namespace) -> int:
+    """Show the progress of a retry until it has ended."""
+    done = -1
+    while (task := _asked(client, "GET", f"/v1/tasks/{task_id}"))["state"] not in FINAL:
+        if task["progress"]["done"] != done and not options.json:
+            done = task["progress"]["done"]
+            say(f"{done} of {task['progress']['total']}")
+        time.sleep(LOOK_SECONDS)
+    if options.json:
+        say(json.dumps(task))
+    else:
+        counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in task["result"].items() if count)
+        say(f"{task['state']}: {counts}")
+        if task["error"]:
+            complain(task["error"])
+    return 0 if task["state"] == "succeeded" else HALTED

@@ -1,0 +1,1 @@
+"""Operating the system: failures and what becomes of them, retries in bulk, replay."""

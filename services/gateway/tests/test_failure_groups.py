@@ -1,0 +1,242 @@
+"""Failures are seen as groups, retried as a task in waves that halt when a fault returns, or discarded."""
+
+import asyncio
+import datetime as dt
+import hashlib
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+from gateway.main import build
+from gateway.settings import Settings
+from shared.events import DeviceInvalidated
+from shared.testing.fixtures import declare, eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+QUEUE = "gateway.device.invalidated"
+FAULT = """
+CREATE OR REPLACE FUNCTION gateway.fault() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'canary: Ada Demo'; END $$;
+CREATE TRIGGER fault BEFORE DELETE ON gateway.device FOR EACH ROW EXECUTE FUNCTION gateway.fault();
+"""
+MEND = "DROP TRIGGER IF EXISTS fault ON gateway.device"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def operated(backing, serve):
+    """A gateway at work whose messages become dead letters without retry tiers."""
+    environment = {name.lower(): value for name, value in backing.environment("gateway").items()}
+    await declare(backing.amqp_url, build(Settings(**environment, retry_tiers=())).topology())
+    async with serve(backing, retry_tiers=(), rate_caller=10_000, burst_caller=10_000) as running:
+        await eventually(running.service.runtime.not_ready, lambda reasons: reasons == [], within=30)
+        yield running
+
+
+@pytest.fixture
+def fault(admin):
+    """Makes the deletion of a device fail until it is mended."""
+    admin.execute(FAULT)
+    yield lambda: admin.execute(MEND)
+    admin.execute(MEND)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def clean(operated):
+    """No failure is left from another test."""
+    async with operated.service.transactions.begin() as tx:
+        await tx.execute("DELETE FROM failure_retry")
+        await tx.execute("DELETE FROM failure")
+        await tx.execute("DELETE FROM device")
+    return operated
+
+
+async def break_some(gateway, number, school=None):
+    """Register devices whose end fails; their failures become one group. Returns it and `seen_until`."""
+    school = school or await gateway.add_school()
+    person = await gateway.add_person(school)
+    tokens = [f"canary-{uuid4().hex}" for _ in range(number)]
+    async with gateway.service.transactions.begin() as tx:
+        for token in tokens:
+            query = "INSERT INTO device (token, person_id, platform) VALUES (%s, %s, 'web')"
+            await tx.execute(query, (token, person))
+            tx.emit(ended(school, person, token))
+    seen = await eventually(
+        lambda: listed(gateway, school=str(school)), lambda page: page["count"] == number, within=30
+    )
+    (group,) = seen["items"]
+    return group, seen["seen_until"], school
+
+
+def ended(school, person, token):
+    sha = hashlib.sha256(token.encode()).hexdigest()
+    when = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)
+    return DeviceInvalidated(school_id=school, person_id=person, token_sha256=sha, attempted_at=when)
+
+
+async def listed(gateway, role="platform_admin", of=None, **filters):
+    answer = await gateway.ask("GET", "/v1/failure-groups", role, of, params=filters)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def selection(group, seen_until, **changes):
+    wanted = {"queue": group["queue"], "fingerprint": group["fingerprint"], "count": group["count"]}
+    return wanted | {"seen_until": seen_until} | changes
+
+
+async def task_of(gateway, answer):
+    """The task of an accepted retry, once it has ended."""
+    assert answer.status_code == 202, answer.text
+
+    async def look():
+        return (await gateway.ask("GET", answer.headers["location"])).json()
+
+    return await eventually(look, lambda task: task["state"] in {"succeeded", "failed", "cancelled"}, within=60)
+
+
+def retry(gateway, body, **more):
+    return gateway.ask("POST", "/v1/failures/retry", json=body, **more)
+
+
+def result(**counts):
+    return dict.fromkeys(("retried", "skipped", "failed_again", "halted", "cancelled", "sent"), 0) | counts
+
+
+async def test_a_group_of_failures_is_seen_retried_as_a_task_and_disappears(clean, fault):
+    # given
+    group, seen_until, school = await break_some(clean, 5)
+    assert (group["service"], group["handler"], group["count"]) == ("gateway", "device.invalidated", 5)
+    assert group["first_failed"] <= group["last_failed"]
+    assert group["sample"]["state"] == "open"
+    assert "canary" not in str(group)
+    # when the cause is mended
+    fault()
+    operator = uuid4()
+    answer = await retry(clean, selection(group, seen_until), person=operator)
+    # then
+    task = await task_of(clean, answer)
+    assert (task["state"], task["kind"], task["result"]) == ("succeeded", "failures.retry", result(retried=5))
+    assert task["progress"] == {"done": 5, "total": 5}
+    assert (await listed(clean, school=str(school)))["items"] == []
+    assert await clean.one("SELECT count(*) FROM device WHERE token LIKE 'canary-%%'") == 0
+    states = await clean.rows("SELECT state, count(*) AS n FROM failure_retry_member GROUP BY state")
+    assert [(row["state"], row["n"]) for row in states] == [("retried", 5)]
+    # and it is known who did that, to what
+    acts = (await clean.ask("GET", "/v1/audit", params={"person": str(operator)})).json()["items"]
+    assert [act["action"] for act in acts] == ["POST /v1/failures/retry"]
+    assert acts[0]["subject"]["fingerprint"] == group["fingerprint"]
+    assert acts[0]["subject"]["count"] == "5"
+
+
+async def test_a_retry_halts_when_its_fault_returns_and_says_what_came_of_each(clean, fault):
+    # given: the cause is still there
+    group, seen_until, _ = await break_some(clean, 30)
+    # when
+    task = await task_of(clean, await retry(clean, selection(group, seen_until)))
+    # then: the first wave was one message
+    assert (task["state"], task["result"]) == ("failed", result(failed_again=1, halted=29))
+    assert "correct its cause first" in task["error"]
+    again = await listed(clean, queue=QUEUE)
+    assert [(each["fingerprint"], each["count"]) for each in again["items"]] == [(group["fingerprint"], 30)]
+    assert sorted(row["deaths"] for row in await clean.rows("SELECT deaths FROM failure"))[-2:] == [1, 2]
+
+
+async def test_a_selection_that_has_changed_is_refused_and_nothing_is_done(clean, fault):
+    group, seen_until, school = await break_some(clean, 3)
+    # when a fourth comes
+    await asyncio.sleep(0)
+    person = await clean.add_person(school)
+    query = "INSERT INTO device (token, person_id, platform) VALUES ('late', %s, 'web')"
+    async with clean.service.transactions.begin() as tx:
+        await tx.execute(query, (person,))
+        tx.emit(ended(school, person, "late"))
+    await eventually(lambda: listed(clean), lambda page: page["count"] == 4)
+    # then what was seen is still three, and more or fewer are refused
+    for count, path in ((4, "retry"), (2, "retry"), (4, "discard")):
+        body = selection(group, seen_until, count=count) | ({"reason": "known"} if path == "discard" else {})
+        answer = await clean.ask("POST", f"/v1/failures/{path}", json=body)
+        assert (answer.status_code, answer.json()["code"], answer.json()["count"]) == (409, "drifted", 3)
+    assert (await listed(clean))["count"] == 4
+    assert await clean.one("SELECT count(*) FROM failure_retry") == 0
+
+
+@pytest.mark.parametrize("change", [{}, {"everything": True, "queue": QUEUE}])
+async def test_an_empty_filter_must_say_that_it_means_everything(clean, change):
+    body = {"count": 1, "seen_until": dt.datetime.now(dt.UTC).isoformat()} | change
+    answer = await retry(clean, body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+    assert "everything" in answer.text
+
+
+async def test_a_failure_is_in_one_running_retry_at_most(clean, fault):
+    # given: a retry whose messages do not come back
+    group, seen_until, _ = await break_some(clean, 4)
+    body = selection(group, seen_until)
+    # when
+    answers = await asyncio.gather(*(retry(clean, body) for _ in range(4)))
+    # then
+    assert sorted(answer.status_code for answer in answers) == [202, 409, 409, 409]
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} <= {"conflict", "drifted"}
+    assert await clean.one("SELECT count(*) FROM failure_retry") == 1
+
+
+async def test_discarded_failures_leave_the_groups_and_keep_the_reason(clean, fault):
+    group, seen_until, _ = await break_some(clean, 2)
+    operator = uuid4()
+    # when
+    body = selection(group, seen_until) | {"reason": "the devices are gone"}
+    answer = await clean.ask("POST", "/v1/failures/discard", person=operator, json=body)
+    # then
+    assert (answer.status_code, answer.json()) == (200, {"discarded": 2})
+    assert (await listed(clean))["items"] == []
+    items = (await clean.ask("GET", "/v1/failures", params={"state": "discarded"})).json()["items"]
+    assert {(each["discard_reason"], each["discarded_by"]) for each in items} == {
+        ("the devices are gone", str(operator))
+    }
+    # and it cannot be retried by mistake
+    late = await clean.ask("POST", f"/v1/failures/{items[0]['id']}/retry")
+    assert (late.status_code, late.json()["state"]) == (409, "discarded")
+
+
+async def test_a_school_role_sees_the_failures_of_its_own_school_only(clean, fault):
+    group, _, school = await break_some(clean, 2)
+    other = await clean.add_school()
+    # when, then
+    assert (await listed(clean, "school_admin", school))["count"] == 2
+    assert (await listed(clean, "school_admin", other))["items"] == []
+    path = f"/v1/failures/{group['sample']['id']}"
+    assert (await clean.ask("GET", path, "school_admin", school)).status_code == 200
+    assert (await clean.ask("GET", path, "school_admin", other)).status_code == 404
+    assert (await clean.ask("POST", f"{path}/retry", "school_admin", school)).status_code == 403
+    assert (await clean.ask("GET", "/v1/failure-groups", "teacher", school)).status_code == 403
+
+
+async def test_a_cancelled_retry_sends_no_more_and_leaves_the_rest_open(clean, fault, admin):
+    # given: the first message of a retry waits, because its row is locked
+    group, seen_until, _ = await break_some(clean, 6)
+    fault()
+    admin.execute("BEGIN")
+    admin.execute("LOCK TABLE gateway.device IN ACCESS EXCLUSIVE MODE")
+    answer = await retry(clean, selection(group, seen_until))
+    members = "SELECT count(*) FROM failure_retry_member WHERE state = 'sent'"
+    await eventually(lambda: clean.one(members), lambda sent: sent == 1)
+    # when
+    cancelled = await clean.ask("POST", f"{answer.headers['location']}/cancel")
+    assert cancelled.status_code == 202
+    task = await task_of(clean, answer)
+    admin.execute("COMMIT")
+    # then
+    assert (task["state"], task["result"]) == ("cancelled", result(sent=1, cancelled=5))
+    await eventually(lambda: listed(clean), lambda page: page["count"] == 5)
+
+
+async def test_the_same_key_begins_one_retry(clean, fault):
+    group, seen_until, _ = await break_some(clean, 2)
+    fault()
+    headers = {"Idempotency-Key": uuid4().hex}
+    first = await retry(clean, selection(group, seen_until), headers=headers)
+    await task_of(clean, first)
+    again = await retry(clean, selection(group, seen_until), headers=headers)
+    assert again.json() == first.json()
