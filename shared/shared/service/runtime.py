@@ -13,6 +13,7 @@ from shared.errors import InfrastructureDown, is_out_of_descriptors
 from shared.messaging import topology, topology_admin
 from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
 from shared.service.components import Components
+from shared.service.dependency_probe import DependencyProbe
 from shared.service.heartbeat import Heartbeat
 from shared.transactions.relay import Relay
 
@@ -151,6 +152,7 @@ class Runtime:
             self._watch,
             components.subscriber.run,
             heartbeat.run,
+            DependencyProbe(components.database.check_writable, components.publisher.ready, components.metrics).run,
             *([relay.run] * RELAYS),
             *self._backgrounds,
         ]

@@ -7,14 +7,14 @@ import asyncio
 import heapq
 import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from notifier.content.message_builder import Send
 from notifier.domain.circuit_breaker import CircuitBreaker
-from notifier.domain.delivery import UNHEALTHY
+from notifier.domain.delivery import UNHEALTHY, OutcomeKind
 from notifier.providers import Outcome
 
 log = structlog.get_logger()
@@ -52,6 +52,9 @@ class ProviderLimiter:
         """Count calls from now on."""
         self._metrics = metrics
         metrics.circuit_open.labels(self.channel).set(0)
+        metrics.configuration_rejected.labels(self.channel).set(0)
+        for outcome in get_args(OutcomeKind):
+            metrics.calls.labels(self.channel, outcome)
 
     async def acquire_slot(self, priority: int, recipient: str = "") -> None:
         """Wait for a free slot and call; the lowest `priority` goes first, then the order of asking.
