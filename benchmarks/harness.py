@@ -69,6 +69,11 @@ class Lab:
         """Return a duration of faults, as `size`; CHAOS_SECONDS shortens a full run."""
         return int(os.environ.get("CHAOS_SECONDS", full)) if self.full else smoke
 
+    @property
+    def broker_metrics(self) -> str:
+        """Host and port of the metrics of RabbitMQ."""
+        return f"127.0.0.1:{self._ports['rabbitmq_metrics']}"
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Lab"]:
         """Start both nodes; everything is ended afterwards."""

@@ -86,10 +86,10 @@ def export_process(registry: CollectorRegistry, service: str) -> None:
     ProcessCollector(registry=registry)
     Gauge(
         "schoolconnect_build_info",
-        "1, with the service and its version as labels",
-        ["service", "version"],
+        "1, with the version of the service as a label",
+        ["version"],
         registry=registry,
-    ).labels(service, installed_version(service)).set(1)
+    ).labels(installed_version(service)).set(1)
 
 
 class Metrics:
@@ -126,6 +126,12 @@ class Metrics:
             "schoolconnect_consumers_paused", "1 while all consumers are paused because the database is unavailable",
             registry=self.registry,
         )  # fmt: skip
+        self.database_up = Gauge(
+            "schoolconnect_database_up", "1 while the database takes writes of this service", registry=self.registry
+        )
+        self.broker_up = Gauge(
+            "schoolconnect_broker_up", "1 while the broker takes messages of this service", registry=self.registry
+        )
         self.blocked = Gauge(
             "schoolconnect_broker_blocked",
             "1 while a memory or disk alarm of the broker blocks publishing",

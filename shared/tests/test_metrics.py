@@ -1,10 +1,13 @@
 """What every service exports from its start."""
 
+import asyncio
+
 from prometheus_client import generate_latest
 
 from shared.consumers.message_processor import OUTCOMES
 from shared.events import NotificationCompleted
 from shared.messaging.topology import reaction_queue
+from shared.service.dependency_probe import DependencyProbe
 from shared.service.periodic import PeriodicTask
 from shared.telemetry import Metrics
 
@@ -28,7 +31,7 @@ def test_counters_of_a_queue_start_at_zero(spine):
 def test_the_process_and_its_version_are_exported(spine):
     text = exported(spine.build().metrics)
     assert "process_resident_memory_bytes " in text
-    assert 'schoolconnect_build_info{service="' in text
+    assert 'schoolconnect_build_info{version="' in text
 
 
 def test_no_series_says_when_a_metric_was_created(spine):
@@ -47,3 +50,21 @@ async def test_a_failed_sweep_is_counted_and_violates_no_invariant():
     assert metrics.sweeps_failed.labels("clean")._value.get() == 1
     assert metrics.swept_at.labels("clean")._value.get() == before
     assert "sweep_failed" not in exported(metrics).replace("sweeps_failed", "")
+
+
+async def test_an_idle_service_says_that_its_database_or_its_broker_is_away():
+    metrics, broker, reasons = Metrics(), asyncio.Event(), []
+
+    async def check() -> None:
+        if reasons:
+            raise OSError(reasons[0])
+
+    probe = DependencyProbe(check, broker, metrics)
+    await probe.ask()
+    assert "schoolconnect_database_up 1.0" in exported(metrics)
+    assert "schoolconnect_broker_up 0.0" in exported(metrics)
+    reasons.append("disk full")
+    broker.set()
+    await probe.ask()
+    assert "schoolconnect_database_up 0.0" in exported(metrics)
+    assert "schoolconnect_broker_up 1.0" in exported(metrics)

@@ -54,6 +54,7 @@ if [ -d /run/systemd/system ]; then
         case "$package" in
             rabbitmq-server) systemctl disable --quiet rabbitmq-server.service || true ;;
             postgresql) systemctl disable --quiet postgresql.service || true ;;
+            prometheus | prometheus-alertmanager) systemctl disable --quiet "$package.service" || true ;;
             redis-server) systemctl disable --quiet redis-server.service || true ;;
         esac
     done

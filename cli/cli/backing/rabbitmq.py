@@ -14,7 +14,7 @@ from cli.processes.specs import Spec
 SCRIPTS = (Path("/usr/lib/rabbitmq/bin/rabbitmq-server"),)
 """The script behind Debian's command in /usr/sbin, which allows only root and rabbitmq and switches to the latter."""
 
-PORTS = ("amqp", "rabbitmq_management", "rabbitmq_dist", "epmd")
+PORTS = ("amqp", "rabbitmq_management", "rabbitmq_metrics", "rabbitmq_dist", "epmd")
 USER = VHOST = "schoolconnect"
 NODE = "schoolconnect@localhost"
 
@@ -41,6 +41,8 @@ management.tcp.port = {rabbitmq_management}
 management.sample_retention_policies.global.minute = 5
 management.sample_retention_policies.basic.minute = 5
 management.sample_retention_policies.detailed.10 = 5
+prometheus.tcp.ip = 127.0.0.1
+prometheus.tcp.port = {rabbitmq_metrics}
 """
 
 
@@ -50,6 +52,7 @@ class Node:
 
     amqp_url: str
     management_url: str
+    metrics_url: str
 
 
 def find() -> Path | None:
@@ -64,6 +67,7 @@ def node(ports: dict[str, int], password: str) -> Node:
     return Node(
         amqp_url=f"amqp://{USER}:{secret}@127.0.0.1:{ports['amqp']}/{VHOST}",
         management_url=f"http://{USER}:{secret}@127.0.0.1:{ports['rabbitmq_management']}",
+        metrics_url=f"http://127.0.0.1:{ports['rabbitmq_metrics']}/metrics",
     )
 
 
@@ -76,7 +80,7 @@ def specs(script: Path, folder: Path, ports: dict[str, int], password: str) -> l
     home = private_folder(folder)
     config = CONFIG.format(user=USER, vhost=VHOST, password=password, **ports)
     write_private(home / "rabbitmq.conf", config.encode())
-    write_private(home / "enabled_plugins", b"[rabbitmq_management,rabbitmq_management_agent].\n")
+    write_private(home / "enabled_plugins", b"[rabbitmq_management,rabbitmq_management_agent,rabbitmq_prometheus].\n")
     write_private(home / "environment", b"# nothing: the machine's own file must not be read\n")
     env = {
         "PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin"),

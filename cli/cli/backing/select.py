@@ -24,11 +24,13 @@ class Backing:
     """The addresses of both, and the processes to run for them.
 
     The login of `database_url` is a superuser, or may at least create roles and schemas. `management_url` is empty when
-    only AMQP_URL was given. `databases` is the folder of our own server's data.
+    only AMQP_URL was given, `broker_metrics_url` when the broker is not our own process. `databases` is the folder of
+    our own server's data.
     """
 
     amqp_url: str
     management_url: str
+    broker_metrics_url: str
     database_url: str
     specs: tuple[Spec, ...]
     databases: Path | None
@@ -79,6 +81,7 @@ def choose(layout: Layout, ports: dict[str, int], given: Mapping[str, str]) -> B
     return Backing(
         amqp_url=given.get("AMQP_URL", amqp),
         management_url=given.get("RABBITMQ_MANAGEMENT_URL", "") if "AMQP_URL" in given else node.management_url,
+        broker_metrics_url=node.metrics_url if "rabbitmq" in {spec.name for spec in specs} else "",
         database_url=given.get("DATABASE_URL", dsn),
         specs=tuple(specs),
         databases=databases,

@@ -28,6 +28,7 @@ PREFERRED = {
     "amqp": 26672,
     "rabbitmq_management": 26673,
     "rabbitmq_dist": 26674,
+    "rabbitmq_metrics": 26676,
     "epmd": 26675,
     "postgres": 26432,
 }

@@ -45,6 +45,7 @@ def plan(layout: Layout, ports: dict[str, int], backing: Backing) -> Stack:
         "fcm_ca": str(layout.certs / "ca.pem"),
         "mail": {"smtp": f"127.0.0.1:{ports['smtp']}", "http": f"http://127.0.0.1:{ports['mail']}"},
         "rabbitmq_management": backing.management_url,
+        "rabbitmq_metrics": backing.broker_metrics_url,
         "services": {name: [url] for name, url in urls.items()},
     }
     return Stack((*backing.specs, *fakes, *steps, *services), contract)

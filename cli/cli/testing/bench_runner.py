@@ -7,7 +7,7 @@ import sys
 from cli.layout import ROOT, Layout, layout
 from cli.processes.specs import Spec
 from cli.processes.supervisor import Supervisor
-from cli.testing.environment import OF_THE_CALLER, install, run_isolated
+from cli.testing.environment import OF_THE_CALLER, install, install_tools, run_isolated
 
 VERBS = {
     "bench": "measure speed and memory against their bounds",
@@ -24,6 +24,8 @@ def run(verb: str, only: str, seed: int) -> int:
     async def measure(own: Layout, supervisor: Supervisor) -> int:
         if verb != "accuracy":
             await install(supervisor)
+        if verb == "chaos":
+            await install_tools(supervisor)
         return await supervisor.foreground(_scenarios(own, arguments))
 
     return asyncio.run(run_isolated(clone, measure))

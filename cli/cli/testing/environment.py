@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -23,6 +24,9 @@ from shared.errors import Refused
 
 OF_THE_CALLER = ("AMQP_URL", "DATABASE_URL", "RABBITMQ_MANAGEMENT_URL")
 """Variables that tests never get: they create and drop databases and virtual hosts, on servers of their own only."""
+
+WATCHERS = ("prometheus", "prometheus-alertmanager")
+"""Debian's packages of Prometheus with promtool, and of Alertmanager; their programs have the same names."""
 
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 """Run the whole suite two files at a time: one at a time leaves a core idle. Selected tests run one by one."""
@@ -67,22 +71,24 @@ async def install(supervisor: Supervisor) -> None:
         await supervisor.start([step])
 
 
-async def _install_faketime(supervisor: Supervisor) -> None:
-    """Install libfaketime, which moves the clock of a process; without it the tests that need it fail and say so."""
-    if faketime.library() is not None:
+async def install_tools(supervisor: Supervisor) -> None:
+    """Install what only tests use: libfaketime, Prometheus, Alertmanager. Without them, their tests fail and say so."""
+    absent = [faketime.PACKAGE] if faketime.library() is None else []
+    absent += [name for name in WATCHERS if not shutil.which(name)]
+    if not absent:
         return
     try:
-        step = await debian_packages.spec([faketime.PACKAGE])
+        step = await debian_packages.spec(absent)
     except Refused as refusal:
-        say(f"{refusal}\nThe tests of a jumping wall clock will fail without it.")
+        say(f"{refusal}\nWhat needs {' and '.join(absent)} will fail.")
         return
-    say(f"Installing {faketime.PACKAGE} from this machine's packages")
+    say(f"Installing {' and '.join(absent)} from this machine's packages")
     await supervisor.start([step])
 
 
 async def _test(own: Layout, supervisor: Supervisor, arguments: Sequence[str]) -> int:
     await install(supervisor)
-    await _install_faketime(supervisor)
+    await install_tools(supervisor)
     backing = await asyncio.to_thread(select.choose, own, pick(select.PORTS), {})
     # Killed at the end: their data is removed, and an orderly stop takes seconds.
     await supervisor.start([replace(spec, stop_signal=signal.SIGKILL) for spec in backing.specs])
@@ -95,6 +101,7 @@ def _pytest(backing: Backing, arguments: Sequence[str]) -> Spec:
         "TEST_DATABASE_URL": backing.database_url,
         "TEST_AMQP_URL": backing.amqp_url,
         "TEST_RABBITMQ_MANAGEMENT_URL": backing.management_url,
+        "TEST_RABBITMQ_METRICS_URL": backing.broker_metrics_url,
     }
     # In its own session, where a Ctrl-C does not reach it a second time.
     return Spec(

@@ -25,7 +25,7 @@ def small(layout, ports, given):
     port = ports["postgres"]
     code = f"import socket, time; s = socket.create_server(('127.0.0.1', {port})); time.sleep(600)"
     spec = Spec("postgres", (sys.executable, "-c", code), {}, ready=listens(port))
-    return select.Backing("amqp://ours", "http://ours", "postgresql://ours", (spec,), None)
+    return select.Backing("amqp://ours", "http://ours", "http://ours/metrics", "postgresql://ours", (spec,), None)
 
 select.installation, select.choose = installed, small
 sys.exit(environment.run(sys.argv[1:]))

@@ -41,6 +41,7 @@ class InvariantChecker:
     def __init__(self, transactions: UnitOfWorkFactory, metrics: Metrics, seconds: float) -> None:
         self._transactions = transactions
         self._metrics = metrics
+        metrics.counted_at.set_to_current_time()  # else the first count would be decades late
         self._seconds = seconds
         self.invariants = dict(SPINE_INVARIANTS)
 

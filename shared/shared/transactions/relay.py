@@ -22,6 +22,7 @@ LINGER = ((12, 0.02), (3, 0.004))
 """(rows of the last batch, seconds to wait for more): large batches are cheaper. A single row is sent immediately."""
 
 UNAVAILABLE = "unavailable"
+REASONS = (UNAVAILABLE, "missing_key", "unconfirmed", "unroutable", "refused")
 """The reason of a failure while the broker is unavailable; a label of `schoolconnect_outbox_failed_total`."""
 
 
@@ -48,6 +49,8 @@ class Relay:
         self._vault = vault
         self._wake = wake
         self._metrics = metrics
+        for reason in REASONS:
+            metrics.publish_failed.labels(reason)
         self._batch = batch
         self._lease_seconds = lease_seconds
         self._sweep_seconds = sweep_seconds

@@ -43,11 +43,14 @@ UPDATE refresh_token SET revoked_at = clock_timestamp() WHERE person_id = %(pers
 DELETE_EXPIRED = "DELETE FROM refresh_token WHERE expires_at < clock_timestamp() - interval '30 days'"
 
 
+KNOWN_DEVICE = dt.timedelta(days=180)
+
+
 class RefreshTokenReused(Problem):
     """A refresh token was used a second time; `person` owns it."""
 
     def __init__(self, person: UUID) -> None:
-        super().__init__(401, "unauthenticated", "The refresh token was used before: the session has ended everywhere.")
+        super().__init__(401, "credentials_refused", "The refresh token was used before: the session has ended.")
         self.person = person
 
 
@@ -114,6 +117,15 @@ class Sessions:
             "school_id": as_what["school_id"],
         }
 
+    def ticket(self, claims: Claims, ttl: dt.timedelta) -> str:
+        """Sign a ticket that opens a stream within `ttl`."""
+        return self._signer.sign(claims, ttl)
+
+    def device_token(self, session: dict[str, Any]) -> str:
+        """Return what a device shows at its next sign-in, so that failures elsewhere do not make it wait."""
+        claims = Claims(person=session["person_id"], role=session["role"], use="device")
+        return self._signer.sign(claims, KNOWN_DEVICE)
+
     async def renew(self, token: str, wish: SessionRequest) -> dict[str, Any]:
         """Renew both tokens, in another role if asked; 401 when expired. A used token ends its whole session."""
         async with self._rows.begin() as tx:
@@ -125,7 +137,7 @@ class Sessions:
             reused = await tx.row(REVOKE_REUSED, {"hash": digest(token)})
         if reused is not None:
             raise RefreshTokenReused(reused["person_id"])
-        raise Problem(401, "unauthenticated", "The refresh token is unknown or expired.")
+        raise Problem(401, "credentials_refused", "The refresh token is unknown or expired.")
 
     async def end(self, token: str) -> None:
         """Sign out: the family ends, and its access tokens with it."""
