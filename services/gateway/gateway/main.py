@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from gateway import invariants, problems
 from gateway.accounts import accounts, administration_routes, passwords, sessions
 from gateway.accounts import api_key_routes as api_keys
+from gateway.accounts import me_routes as own_routes
 from gateway.accounts import session_routes as sign_in
 from gateway.accounts.api_keys import Keys
 from gateway.accounts.dependencies import SignInTools
@@ -31,7 +32,7 @@ from gateway.files import decision_routes, orphans, recording, upload_routes
 from gateway.files import read_routes as file_reads
 from gateway.files.intake import Intake
 from gateway.files.upload_route import FileBodyLimit
-from gateway.http import idempotency, openapi, status_page
+from gateway.http import cors, idempotency, openapi, status_page
 from gateway.http.body_limit import BodyLimit
 from gateway.http.front import Front
 from gateway.http.guarded_route import access_table
@@ -47,7 +48,7 @@ from gateway.notifications import (
     template_routes,
     unsubscribe_routes,
 )
-from gateway.operations import bulk_retry, dead_letters, failure_routes, task_cancel
+from gateway.operations import bulk_retry, dead_letters, failure_retention, failure_routes, task_cancel
 from gateway.permits import IMPORT_LANE, ImportPermit
 from gateway.records import announcements, report_announcements, routes
 from gateway.reports import routes as report_routes
@@ -127,6 +128,7 @@ ROUTERS = (
     *routes.routers,
     report_routes.router,
     me_routes.router,
+    own_routes.router,
     device_routes.router,
     import_routes.router,
     import_routes.uploads,
@@ -172,6 +174,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.work(ImportPermit, job.run, [IMPORT_LANE], bound=bound)
     service.sweep(RESUME_SECONDS, job.resume_imports)
     service.sweep(WAVE_SECONDS, bulk_retry.advance_retries)
+    service.sweep(FORGET_SECONDS, failure_retention.forget_failures)
     service.sweep(RESUME_SECONDS, publish_bulk.emit_remaining)
     service.sweep(FORGET_SECONDS, projection.forget_workers)
     service.sweep(LAPSE_SECONDS, classes.end_lapsed)
@@ -245,6 +248,8 @@ def build_api(settings: Settings) -> Service:
 def app(service: Service) -> FastAPI:
     """Build the public application: the service, its problems and its documentation."""
     application = service.app()
+    if isinstance(service.settings, Settings):
+        cors.install(application, service.settings.origins)
     application.router.redirect_slashes = False  # behind a proxy it would redirect to its own address
     problems.install(application)
     application.add_middleware(Front)

@@ -1,5 +1,6 @@
 """Problems in the form of RFC 9457, each with a stable code."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,11 +22,13 @@ log = structlog.get_logger()
 CODES = {
     "bad_request": "The request cannot be read.",
     "unauthenticated": "The request has no valid bearer token.",
-    "forbidden": "The role of this token is not allowed to do this.",
+    "credentials_refused": "These credentials are not accepted; `detail` says which.",
+    "forbidden": "This caller is not allowed to do this.",
     "sign_in_again": "This needs a sign-in of the last minutes. Sign in again, then repeat the request.",
     "school_needed": "The token is not bound to a school. Name the school in the request.",
     "membership_needed": "You have several memberships. Choose one with `school` and `role`; `memberships` lists them.",
     "not_found": "No such resource exists, or you are not allowed to see it.",
+    "unknown_route": "There is no such route. /docs lists all of them.",
     "method_not_allowed": "This route does not support this method.",
     "conflict": "The request conflicts with the current state. Reload and try again.",
     "drifted": "The selection has another size than you have seen; `count` is its size now. List it again.",
@@ -118,9 +121,18 @@ BY_ROUTER = {
 """The framework's messages, in our words."""
 
 
+OWN_STEP = re.compile(r"[a-z-]+\[.*\]|constrained-\w+", re.DOTALL)
+"""Steps such as `function-before[check(), date]`, `literal['a']` and `constrained-str`."""
+
+
 def readable(errors: Sequence[Any]) -> list[dict[str, Any]]:
     """Errors of pydantic without the values that were sent, and ours without pydantic's preface."""
-    return [{"loc": [str(p) for p in e["loc"]], "code": e["type"], "message": _message(e)} for e in errors]
+    return [{"loc": _place(e["loc"]), "code": e["type"], "message": _message(e)} for e in errors]
+
+
+def _place(parts: Sequence[Any]) -> list[str]:
+    """Return the way to a field, without the steps of pydantic's own that name a check and no field."""
+    return [str(part) for part in parts if not (isinstance(part, str) and OWN_STEP.fullmatch(part))]
 
 
 def _message(error: Any) -> str:
@@ -157,6 +169,8 @@ def _json(content_type: str) -> bool:
 
 def _http(problem: HTTPException) -> JSONResponse:
     code = BY_STATUS.get(problem.status_code, "bad_request")
+    if problem.status_code == 404 and problem.detail == "Not Found":  # noqa: PLR2004  # the router's own
+        code = "unknown_route"
     detail = BY_ROUTER.get(str(problem.detail), str(problem.detail))
     response = Problem(problem.status_code, code, detail).response()
     response.headers.update(problem.headers or {})

@@ -30,6 +30,10 @@ class Settings(ServiceSettings, StorageSettings):
     school_space_bytes: int = Field(default=50_000_000_000, ge=1, description="bytes of all files of one school")
     upload_lease: float = Field(default=600, gt=0, description="seconds; storing one file may take half of it")
 
+    cors_origins: str = Field(
+        default="", description="origins whose pages may call the API from a browser, with commas between; empty: none"
+    )
+
     access_minutes: float = Field(default=15, gt=0, description="how long an access token is valid")
     refresh_days: float = Field(default=30, gt=0, description="how long a session goes on without being used")
     invitation_days: float = Field(default=7, gt=0)
@@ -61,6 +65,11 @@ class Settings(ServiceSettings, StorageSettings):
         "https://www.googleapis.com/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com"
     )
     firebase_auth_emulator_host: str = ""
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins of `cors_origins`."""
+        return [each.strip().rstrip("/") for each in self.cors_origins.split(",") if each.strip()]
 
     @model_validator(mode="after")
     def no_emulator_in_production(self) -> Self:

@@ -84,7 +84,7 @@ async def test_sign_ins_are_kept_whether_they_succeed_or_not_and_no_name_is(gate
     await gateway.client.post("/v1/sessions", json={"name": name, "password": "wrong"})
     found = await gateway.ask("GET", "/v1/audit", params={"action": "POST /v1/sessions", "refused": True, "limit": 1})
     (act,) = found.json()["items"]
-    assert (act["status"], act["code"], act["subject"]) == (401, "unauthenticated", {"by": "password"})
+    assert (act["status"], act["code"], act["subject"]) == (401, "credentials_refused", {"by": "password"})
     assert CANARY not in found.text
 
 
@@ -113,7 +113,7 @@ async def test_a_refresh_token_in_two_hands_is_kept(gateway, school):
     # then
     found = await gateway.ask("GET", "/v1/audit", params={"person": str(person)})
     (act,) = found.json()["items"]
-    assert (act["action"], act["status"], act["code"]) == ("POST /v1/sessions/refresh", 401, "unauthenticated")
+    assert (act["action"], act["status"], act["code"]) == ("POST /v1/sessions/refresh", 401, "credentials_refused")
 
 
 @pytest.mark.parametrize("statement", ["UPDATE audit SET status = 200", "DELETE FROM audit", "TRUNCATE audit"])

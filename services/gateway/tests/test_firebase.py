@@ -262,7 +262,7 @@ async def test_seed_23_a_token_that_is_not_for_us_is_refused(firebase, google, c
     address = f"{uuid4().hex}@example.org"
     await known(firebase, address)
     answer = await sign_in(firebase, token(google[1], email=address, email_verified=True, **changes))
-    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+    assert (answer.status_code, answer.json()["code"]) == (401, "credentials_refused")
 
 
 async def test_seed_23_only_googles_signature_counts(firebase, google):

@@ -169,7 +169,7 @@ async def test_all_that_is_wrong_is_listed_at_once(gateway):
 @pytest.mark.parametrize("path", ["/nowhere", "/v1", "/v1/", "/v1/task", f"/v1/tasks/{NOBODYS}/more", "/docs/x"])
 async def test_an_unknown_route_is_a_problem(gateway, path):
     problem = check(await gateway.ask("GET", path))
-    assert (problem["code"], problem["detail"]) == ("not_found", "There is no such route.")
+    assert (problem["code"], problem["detail"]) == ("unknown_route", "There is no such route.")
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ async def test_an_invitation_is_good_once_and_for_a_while(gateway, school, admin
     admin.execute("UPDATE gateway.invitation SET expires_at = now() WHERE person_id = %s", (person,))
     for each in (token, "unknown"):
         answer = await post(gateway, "invitations/accept", token=each, name=uuid4().hex, password=PASSWORD)
-        assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+        assert (answer.status_code, answer.json()["code"]) == (401, "credentials_refused")
     admin.execute("UPDATE gateway.invitation SET expires_at = now() + interval '1 day' WHERE person_id = %s", (person,))
     for status in (204, 401):
         answer = await post(gateway, "invitations/accept", token=token, name=f"n-{person}", password=PASSWORD)
@@ -132,7 +132,7 @@ async def test_a_refresh_token_is_good_once_and_a_second_use_ends_the_session_ev
     # when
     stolen = await post(gateway, "sessions/refresh", refresh_token=first["refresh_token"])
     # then
-    assert (stolen.status_code, stolen.json()["code"]) == (401, "unauthenticated")
+    assert (stolen.status_code, stolen.json()["code"]) == (401, "credentials_refused")
     assert (await post(gateway, "sessions/refresh", refresh_token=second.json()["refresh_token"])).status_code == 401
     other = (await post(gateway, "sessions", name=name, password=PASSWORD)).json()
     assert (await post(gateway, "sessions/refresh", refresh_token=other["refresh_token"])).status_code == 200

@@ -129,3 +129,45 @@ async def test_membership_is_judged_by_the_schools_own_date(client, zone):
     for name, words in (("not yet", "belong to the school yet"), ("over", "no longer belong to the school")):
         answer = await client.call("GET", f"/v1/notifications/{sent}/why/{people[name]}")
         assert words in answer.json()["because"]
+
+
+ALL_KINDS = [
+    {"school": True},
+    {"people": "all"},
+    {"grade": "07"},
+    {"students": "all"},
+    {"classes": "all"},
+]
+
+
+@pytest.mark.parametrize("audience", ALL_KINDS, ids=lambda each: next(iter(each)))
+async def test_responsibility_holds_in_every_kind_of_audience(client, audience):
+    # given: one has custody of one child; the other has none of the same child
+    red = uuid.uuid4()
+    with_custody, without = await client.add_person(), await client.add_person()
+    rights = (Guardian(person_id=with_custody), Guardian(person_id=without, custody=False, rank=2))
+    student = await client.add_student(*rights, grade="07", classes=(red,))
+    named = {"people": (with_custody, without), "students": (student,), "classes": (red,)}
+    wanted = {kind: named.get(kind, value) for kind, value in audience.items()}
+    # when
+    sent = await client.plan(wanted | {"responsibility": "custody"}, channels=("inbox",))
+    # then
+    assert await client.recipients(sent) == {with_custody}
+    answer = await client.call("GET", f"/v1/notifications/{sent}/why/{without}")
+    assert "it is for guardians with custody" in answer.json()["because"]
+
+
+async def test_staff_who_are_named_are_told_whatever_responsibility_is_asked_for(client):
+    teacher = await client.add_person("teacher")
+    sent = await client.plan({"people": (teacher,), "responsibility": "custody"}, channels=("inbox",))
+    assert await client.recipients(sent) == {teacher}
+
+
+async def test_a_guardian_whose_children_have_left_is_not_in_the_whole_school(client):
+    gone, both, unrelated = [await client.add_person() for _ in range(3)]
+    await client.add_student(gone, both, active=False)
+    await client.add_student(both)
+    sent = await client.plan({"school": True}, channels=("inbox",))
+    assert await client.recipients(sent) == {both, unrelated}
+    answer = await client.call("GET", f"/v1/notifications/{sent}/why/{gone}")
+    assert "no longer belong to the school" in answer.json()["because"]

@@ -138,6 +138,33 @@ async def test_deliveries_under_way_end_by_their_outcome_and_the_rest_is_cancell
     assert attempts["n"] == len(asked)
 
 
+async def test_a_cancel_that_stops_nothing_is_too_late_and_the_notification_is_completed(open_harness):
+    """The stop comes while the only call is under way: everybody is told."""
+    answers = []
+
+    class Slow:
+        async def send(self, message):
+            stopping = asyncio.create_task(harness.http(school, "POST", f"/v1/notifications/{notification}/cancel"))
+            answers.append(stopping)
+            while (await harness.rows("SELECT state FROM notification"))[0]["state"] != "cancelled":
+                await asyncio.sleep(0.01)
+            return Outcome("accepted")
+
+        async def close(self):
+            pass
+
+    harness = await open_harness(mail=Slow())
+    school = await someone(harness, MAILS[0])
+    notification = await harness.plan(school, channels=("mail",))
+    # when
+    await harness.run_permits()
+    # then
+    answer = await answers[0]
+    assert (answer.status_code, answer.json()["detail"]["code"]) == (409, "too_late")
+    assert answer.json()["detail"]["state"] == "completed"
+    assert (await harness.task(notification))["state"] == "succeeded"
+
+
 async def test_an_unknown_permit_changes_nothing(harness):
     permit = SendPermit(notification_id=uuid7(), channel="mail")
     async with harness.service.transactions.begin() as tx:

@@ -14,8 +14,9 @@ from shared.errors import SchoolConnectError
 from shared.events.values import Role
 
 ISSUER = "schoolconnect"
-Use = Literal["access", "internal", "device"]
-"""`device`: shows that a person signed in on a device before; it opens nothing."""
+Use = Literal["access", "internal", "stream", "device"]
+"""`stream`: a ticket in an address, which opens a stream of events and nothing else. `device`: shows that its
+person signed in on a device before; it opens nothing."""
 LEEWAY = dt.timedelta(seconds=5)
 MOST_VERIFIED = 10_000
 
@@ -38,7 +39,7 @@ class Claims(BaseModel):
     signed_in: AwareDatetime | None = None
     """When the person signed in; renewing the session does not change it (`auth_time` of OpenID Connect)."""
     until: float = Field(default=math.inf, exclude=True)
-    """When a verified token ends, in seconds since the epoch."""
+    """When a verified token ends, in seconds since the epoch; for a ticket when its stream ends."""
 
     @classmethod
     def verify(cls, token: str, public_pem: bytes, use: Use) -> Self:
@@ -79,13 +80,13 @@ class Verifier:
                 use=use,
                 session=read.get("sid"),
                 signed_in=read.get("auth_time"),
-                until=float(read["exp"]),
+                until=float(read.get("stream_until", read["exp"])),
             )
         except (jwt.PyJWTError, ValidationError) as problem:
             raise TokenRefused(str(problem)) from problem
         if len(self._verified) >= MOST_VERIFIED:
             self._verified.clear()
-        self._verified[token, use] = (claims.until, claims)
+        self._verified[token, use] = (float(read["exp"]), claims)
         return claims
 
 
@@ -111,6 +112,8 @@ class Signer:
             body["school"] = str(claims.school)
         if claims.session and claims.signed_in:
             body |= {"sid": str(claims.session), "auth_time": int(claims.signed_in.timestamp())}
+        if claims.use == "stream":
+            body["stream_until"] = claims.until
         return jwt.encode(body, self._key, algorithm="EdDSA")  # type: ignore[arg-type]
 
 

@@ -156,7 +156,7 @@ async def accept(tx: UnitOfWork, token: str, name: str, hashed: str) -> UUID:
     """
     row = await tx.row(USE_INVITATION, {"hash": digest(token)})
     if row is None:
-        raise Problem(401, "unauthenticated", "The invitation is unknown, already used, or expired.")
+        raise Problem(401, "credentials_refused", "The invitation is unknown, already used, or expired.")
     person: UUID = row["person_id"]
     values = {"person": person, "name": name, "hash": hashed, "school": row["school_id"]}
     wrong = {"loc": ["body", "name"], "code": "taken", "message": "is not free; an address must be your own"}

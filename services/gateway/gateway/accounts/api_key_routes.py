@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from gateway.accounts import api_keys
 from gateway.accounts.dependencies import ApiKeys
 from gateway.accounts.reads import LIST_KEYS, READ_KEY, Key, KeyPage, NewKey
-from gateway.http.dependencies import Configured, Rows, school_of, seen_by
+from gateway.http.dependencies import Configured, Rows, one_school, school_of, seen_by
 from gateway.http.fields import Label, Limit, Wanted
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import Instant
@@ -49,7 +49,13 @@ class KeyChange(BaseModel):
 
 @router.post("/keys", status_code=201, dependencies=[allow(ADMINS)])
 async def add_key(
-    body: KeyIn, caller: CurrentCaller, rows: Rows, audited: Audited, settings: Configured, response: Response
+    body: KeyIn,
+    caller: CurrentCaller,
+    rows: Rows,
+    audited: Audited,
+    settings: Configured,
+    response: Response,
+    school: Wanted = None,
 ) -> NewKey:
     """Make a key. It can do no more than its maker, and ends when its maker leaves; without an end, after a year.
 
@@ -58,16 +64,17 @@ async def add_key(
     require_fresh(caller, settings.fresh_minutes)
     if api_keys.over(body.expires_at):
         raise Problem(422, "invalid", errors=[{"loc": ["body", "expires_at"], "code": "past", "message": "is over"}])
+    named = one_school(body.school, school)
     if body.role == "platform_admin":
-        if not caller.everywhere or body.school is not None:
+        if not caller.everywhere or named is not None:
             raise Problem(403, "forbidden", "Only an administrator of the group may create a key without a school.")
-        school = None
+        where = None
     else:
-        audited.school = school = await school_of(rows, caller, body.school)
-    values = body.model_dump(exclude={"school"}) | {"id": uuid7(), "school": school, "by": caller.person}
+        audited.school = where = await school_of(rows, caller, named)
+    values = body.model_dump(exclude={"school"}) | {"id": uuid7(), "school": where, "by": caller.person}
     values["expires_at"] = values["expires_at"] or _default_end(settings)
     async with rows.begin() as tx:
-        await _school_there(tx, school)
+        await _school_there(tx, where)
         secret = await api_keys.add(tx, values)
         made = await _key(tx, values["id"])
     audited.subject["key_id"] = str(made.id)

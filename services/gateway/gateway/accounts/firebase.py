@@ -45,7 +45,7 @@ class Firebase:
     async def user(self, token: str) -> FirebaseUser:
         """Return the person who signed in; 401 for a token of another project, 503 while Google is unavailable."""
         if not self._project:
-            raise Problem(401, "unauthenticated", "This installation does not accept Firebase tokens.")
+            raise Problem(401, "credentials_refused", "This installation does not accept Firebase tokens.")
         try:
             key = await self._key(str(jwt.get_unverified_header(token).get("kid")))
             claims = jwt.decode(
@@ -58,12 +58,12 @@ class Firebase:
                 options={"require": ["exp", "iat", "aud", "iss", "sub", "auth_time"]},
             )
         except jwt.PyJWTError as problem:
-            raise Problem(401, "unauthenticated", f"The Firebase token is refused: {problem}") from problem
+            raise Problem(401, "credentials_refused", f"The Firebase token is refused: {problem}") from problem
         uid, signed_in = claims["sub"], claims["auth_time"]
         if not isinstance(uid, str) or not 0 < len(uid) <= LONGEST_UID:
-            raise Problem(401, "unauthenticated", "The Firebase token does not name a user.")
+            raise Problem(401, "credentials_refused", "The Firebase token does not name a user.")
         if not isinstance(signed_in, int | float) or signed_in > time.time() + LEEWAY_SECONDS:
-            raise Problem(401, "unauthenticated", "The Firebase token was issued in the future.")
+            raise Problem(401, "credentials_refused", "The Firebase token was issued in the future.")
         email = claims.get("email") if claims.get("email_verified") is True else None
         return FirebaseUser(uid, email.lower() if isinstance(email, str) else None)
 

@@ -149,7 +149,7 @@ async def _by_password(name: str, password: str, device: str | None, rows: Rows,
         counted = f"device {device}"
     await tools.failures.attempt(counted)
     if not await tools.passwords.right(password, account["hash"] if account else None) or account is None:
-        raise Problem(401, "unauthenticated", "Name or password is wrong.")
+        raise Problem(401, "credentials_refused", "Name or password is wrong.")
     await tools.failures.succeeded(counted)
     found: UUID = account["person_id"]
     return found
@@ -167,7 +167,7 @@ async def _by_firebase(token: str, rows: Rows, tools: Tools) -> UUID:
     async with rows.begin() as tx:
         person = await accounts.person_of_firebase(tx, user.uid, user.email)
     if person is None:
-        raise Problem(401, "unauthenticated", "No person is linked to this Firebase user.")
+        raise Problem(401, "credentials_refused", "No person is linked to this Firebase user.")
     return person
 
 

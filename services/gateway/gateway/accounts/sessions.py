@@ -50,7 +50,7 @@ class RefreshTokenReused(Problem):
     """A refresh token was used a second time; `person` owns it."""
 
     def __init__(self, person: UUID) -> None:
-        super().__init__(401, "unauthenticated", "The refresh token was used before: the session has ended everywhere.")
+        super().__init__(401, "credentials_refused", "The refresh token was used before: the session has ended.")
         self.person = person
 
 
@@ -122,6 +122,10 @@ class Sessions:
         claims = Claims(person=session["person_id"], role=session["role"], use="device")
         return self._signer.sign(claims, KNOWN_DEVICE)
 
+    def ticket(self, claims: Claims, ttl: dt.timedelta) -> str:
+        """Sign a ticket that opens a stream within `ttl`."""
+        return self._signer.sign(claims, ttl)
+
     async def renew(self, token: str, wish: SessionRequest) -> dict[str, Any]:
         """Renew both tokens, in another role if asked; 401 when expired. A used token ends its whole session."""
         async with self._rows.begin() as tx:
@@ -133,7 +137,7 @@ class Sessions:
             reused = await tx.row(REVOKE_REUSED, {"hash": digest(token)})
         if reused is not None:
             raise RefreshTokenReused(reused["person_id"])
-        raise Problem(401, "unauthenticated", "The refresh token is unknown or expired.")
+        raise Problem(401, "credentials_refused", "The refresh token is unknown or expired.")
 
     async def end(self, token: str) -> None:
         """Sign out: the family ends, and its access tokens with it."""

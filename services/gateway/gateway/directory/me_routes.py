@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 from gateway.directory import devices, people
 from gateway.directory.device_reads import LIST_DEVICES, DeviceOut
 from gateway.http.dependencies import InSchool, Rows
-from gateway.http.fields import QuietIn, Strict, columns_of
+from gateway.http.fields import Language, QuietIn, Strict, columns_of
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import Flag
 from gateway.problems import Problem
@@ -24,6 +24,7 @@ router = APIRouter(prefix="/v1", tags=["me"], route_class=GuardedRoute)
 # Select the choices of a person, who belongs to the given school if one is given.
 SELECT_PREFERENCES = """
 SELECT p.version,
+    p.language,
     CASE WHEN p.quiet_starts IS NOT NULL THEN jsonb_build_object('starts', p.quiet_starts, 'ends', p.quiet_ends) END
         AS quiet,
     (SELECT coalesce(jsonb_agg(to_jsonb(f) - 'person_id' ORDER BY f.kind, f.channel), '[]')
@@ -57,6 +58,8 @@ class PreferencesIn(Strict):
 
     preferences: list[PreferenceIn] | None = Field(default=None, max_length=50)
     quiet: QuietIn | None = None
+    language: Language | None = None
+    """The person's own language, such as ar or pt-BR; null: the school's."""
 
 
 class Preferences(BaseModel):
@@ -64,6 +67,7 @@ class Preferences(BaseModel):
 
     preferences: list[Preference]
     quiet: QuietHours | None
+    language: str | None
     version: int
 
 
@@ -148,9 +152,10 @@ async def _prefer(
     choices: dict[tuple[str, str], bool] | None = None
     if body.preferences is not None:
         choices = {(choice.kind, choice.channel): choice.wanted for choice in body.preferences}
-    quiet: dict[str, Any] | None = columns_of(body.quiet) if "quiet" in body.model_fields_set else None
+    facts: dict[str, Any] = columns_of(body.quiet) if "quiet" in body.model_fields_set else {}
+    facts |= body.model_dump(include={"language"} & body.model_fields_set)
     async with rows.begin() as tx:
-        await people.prefer(tx, person, school, expected, choices, quiet)
+        await people.prefer(tx, person, school, expected, choices, facts)
     return await _preferences(rows, person, school, response)
 
 

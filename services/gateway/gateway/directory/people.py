@@ -118,12 +118,7 @@ async def change(
 ) -> None:
     """Change names, language, timezone, quiet hours, or whether the person is active."""
     await lock(tx, person, school, expected)
-    names = [name for name in FIELDS if name in facts]
-    assigned = sql.SQL(", ").join(
-        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in names
-    )
-    query = sql.SQL("UPDATE person SET {} WHERE person_id = {}").format(assigned, sql.Placeholder("person"))
-    await tx.execute(query, {"person": person, **facts})
+    await _set(tx, person, facts)
     await _publish(tx, person, await _students(tx, person) if "active" in facts else ())
 
 
@@ -170,9 +165,9 @@ async def prefer(
     school: UUID | None,
     expected: int | None,
     choices: Mapping[tuple[str, str], bool] | None,
-    quiet: Mapping[str, Any] | None,
+    facts: Mapping[str, Any],
 ) -> None:
-    """Set preferences by kind and channel, and quiet hours; None leaves a part as it is."""
+    """Set preferences by kind and channel (None: as they are), and quiet hours and language where `facts` has them."""
     await lock(tx, person, school, expected)
     if choices is not None:
         rows = [
@@ -181,10 +176,18 @@ async def prefer(
         ]
         await tx.execute(DELETE_PREFERENCES, {"person": person})
         await tx.execute(INSERT_PREFERENCES, publish.rows(rows))
-    if quiet is not None:
-        query = "UPDATE person SET quiet_starts = %(quiet_starts)s, quiet_ends = %(quiet_ends)s WHERE person_id = %(p)s"
-        await tx.execute(query, {"p": person, **quiet})
+    if facts:
+        await _set(tx, person, facts)
     await _publish(tx, person)
+
+
+async def _set(tx: UnitOfWork, person: UUID, facts: Mapping[str, Any]) -> None:
+    names = [name for name in FIELDS if name in facts]
+    assigned = sql.SQL(", ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in names
+    )
+    query = sql.SQL("UPDATE person SET {} WHERE person_id = {}").format(assigned, sql.Placeholder("person"))
+    await tx.execute(query, {"person": person, **facts})
 
 
 async def _students(tx: UnitOfWork, person: UUID, school: UUID | None = None) -> list[tuple[UUID, UUID]]:

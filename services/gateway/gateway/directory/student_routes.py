@@ -1,6 +1,7 @@
 """`/v1/students`: grade, classes and guardians of a school's students."""
 
-from typing import Annotated, Any, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
@@ -22,7 +23,11 @@ router = APIRouter(prefix="/v1/students", tags=["students"], route_class=Guarded
 
 
 class GuardianIn(Strict):
-    """A person who is responsible for a student; the lowest `rank` is asked first."""
+    """A person who is responsible for a student; the lowest `rank` is asked first.
+
+    `custody`, `billing` and `emergency` are independent. Absences go to guardians with either of custody and
+    emergency: set both to false to keep them from a person. `reached_by` in the answer says what still reaches each.
+    """
 
     person_id: UUID
     rank: Annotated[int, Field(ge=1, le=20), WHOLE] = 1
@@ -30,6 +35,23 @@ class GuardianIn(Strict):
     custody: Flag = True
     billing: Flag = True
     emergency: Flag = True
+
+
+Reach = Literal["absences", "behavior", "payments", "reports", "sends"]
+"""`sends` are those to guardians without a responsibility in the audience."""
+
+
+def reached_by(guardian: Mapping[str, Any]) -> list[Reach]:
+    """Return what reaches a guardian with these responsibilities."""
+    custody, billing, emergency = (bool(guardian[name]) for name in ("custody", "billing", "emergency"))
+    reach: dict[Reach, bool] = {
+        "absences": custody or emergency,
+        "behavior": custody,
+        "payments": billing,
+        "reports": custody,
+        "sends": True,
+    }
+    return [name for name, reaches in reach.items() if reaches]
 
 
 class GuardiansIn(Strict):
@@ -52,6 +74,12 @@ class StudentChange(Strict):
     grade: Grade | None
 
 
+class Guardian(GuardianIn):
+    """A guardian of a student; `reached_by` are the messages that still reach this person."""
+
+    reached_by: list[Reach]
+
+
 class Student(BaseModel):
     """A student at one school; `version` is the ETag."""
 
@@ -61,7 +89,7 @@ class Student(BaseModel):
     grade: str | None
     active: bool
     classes: list[UUID]
-    guardians: list[dict[str, Any]]
+    guardians: list[Guardian]
     version: int
 
 
@@ -135,7 +163,10 @@ async def replace_guardians(
 
 def _out(row: dict[str, Any]) -> Student:
     kept = set(GuardianIn.model_fields)
-    guardians = [{name: value for name, value in g.items() if name in kept} for g in row["guardians"]]
+    guardians = [
+        {name: value for name, value in g.items() if name in kept} | {"reached_by": reached_by(g)}
+        for g in row["guardians"]
+    ]
     return Student(**(row | {"guardians": guardians}))
 
 

@@ -48,6 +48,14 @@ async def school_of(rows: UnitOfWorkFactory, caller: Caller, named: str | None) 
         return found
 
 
+def one_school(body: str | None, query: str | None) -> str | None:
+    """Return the school that a request names in its query or in its body; 422 when the two differ."""
+    if body is not None and query is not None and body != query:
+        errors = [{"loc": ["query", "school"], "code": "conflict", "message": "differs from the school in the body"}]
+        raise Problem(422, "invalid", errors=errors)
+    return body if query is None else query
+
+
 def seen_by(rows: UnitOfWorkFactory, caller: Caller) -> AbstractAsyncContextManager[UnitOfWork]:
     """Begin a transaction that sees the caller's school, or all schools for a caller of the whole group."""
     return rows.begin() if caller.everywhere else rows.request(caller.school)

@@ -8,11 +8,13 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, ClassVar
 
 from fastapi import Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.params import Depends
 from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.routing import BaseRoute
 
 from gateway.http.body_limit import BodyLimit
+from gateway.problems import Problem
 from gateway.security.access_control import Access, take_mark
 from gateway.security.admission import Admission
 from shared.http.provided import Provided
@@ -37,6 +39,8 @@ class GuardedRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         """Admit a request, then pass it on."""
         handler = self.get_admitted_handler()
+        if self.access.roles is not None and not _takes_school(self.dependant):
+            handler = _without_school(handler)
         if self.limits_body:
             handler = _body_limited(handler)
 
@@ -59,6 +63,24 @@ class UploadRoute(GuardedRoute):
 def _body_limited(handler: Handler) -> Handler:
     async def handle(request: Request) -> Response:
         return await handler(BODY_LIMIT.by(request.app).applied(request))
+
+    return handle
+
+
+def _takes_school(dependant: Dependant) -> bool:
+    """Tell whether a route or one of its dependencies reads `?school=`."""
+    named = any(field.alias == "school" for field in dependant.query_params)
+    return named or any(_takes_school(each) for each in dependant.dependencies)
+
+
+def _without_school(handler: Handler) -> Handler:
+    """Refuse `?school=` where it would be ignored: a request must not act on another school than its sender means."""
+
+    async def handle(request: Request) -> Response:
+        if "school" in request.query_params:
+            message = "this route takes no school: it follows from the token or from what the path names"
+            raise Problem(422, "invalid", errors=[{"loc": ["query", "school"], "code": "unknown", "message": message}])
+        return await handler(request)
 
     return handle
 

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from gateway.http.examples import add_examples
 from gateway.http.guarded_route import access_table
 from gateway.http.json_types import CLOCK
 from gateway.problems import CODES
@@ -109,6 +110,7 @@ def compose(app: FastAPI) -> dict[str, Any]:
             _complete(method, path, operation, table.get((method.upper(), path)))
             _owned(method, path, operation, owners, schemas)
     _exactly(spec)
+    add_examples(spec)
     return spec
 
 

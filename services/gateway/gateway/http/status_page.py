@@ -26,10 +26,11 @@ from shared.transactions.unit_of_work import UnitOfWorkFactory
 router = APIRouter(include_in_schema=False)
 pages = Environment(loader=PackageLoader("gateway"), autoescape=True)
 
-# Count schools, people, waiting messages, failures and open tasks.
+# Count schools, people, waiting messages, open failures and open tasks.
 COUNT_ALL = """
 SELECT (SELECT count(*) FROM school WHERE active) AS schools, (SELECT count(*) FROM person WHERE active) AS people,
-       (SELECT count(*) FROM outbox) AS outbox, (SELECT count(*) FROM failure) AS failures,
+       (SELECT count(*) FROM outbox) AS outbox,
+       (SELECT count(*) FROM failure WHERE given_back_at IS NULL AND discarded_at IS NULL) AS failures,
        (SELECT count(*) FROM task WHERE state NOT IN ('succeeded', 'failed', 'cancelled')) AS open_tasks
 """
 # Select the latest tasks.

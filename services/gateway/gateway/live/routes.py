@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 
 from gateway.http.dependencies import Rows, school_of, seen_by
 from gateway.http.fields import Wanted
@@ -42,6 +42,14 @@ LastEvent = Annotated[
 ]
 
 
+LastEventInQuery = Annotated[
+    int | None, Query(alias="last_event_id", ge=0, le=253_402_300_799_000, description="the same, for browsers")
+]
+Ticket = Annotated[
+    str | None, Query(max_length=4096, description="in place of a header: POST /v1/me/stream-tickets makes one")
+]
+
+
 Live = Annotated[Hub, Depends(Provided(Hub))]
 
 
@@ -55,7 +63,7 @@ def watcher_of(caller: Caller) -> Watcher:
     tags=["tasks"],
     response_class=Response,
     responses=_stream("task"),
-    dependencies=[allow(STAFF, scope="tasks:read")],
+    dependencies=[allow(STAFF, scope="tasks:read", ticket=True)],
 )
 async def task_events(
     caller: CurrentCaller,
@@ -63,12 +71,15 @@ async def task_events(
     hub: Live,
     school: Wanted = None,
     last_event_id: LastEvent = None,
+    last: LastEventInQuery = None,
+    ticket: Ticket = None,  # noqa: ARG001  # admission reads it
 ) -> EventStream:
     """Changes of the tasks that the caller may see: `task`, the state as in `/v1/tasks`, perhaps twice; the higher
     (`epoch`, `version`) is the newer. `reset`: too much was missed, list the tasks again. `reconnect`: connect again.
     """
     where: UUID | None = None if caller.everywhere and school is None else await school_of(rows, caller, school)
     interest = Interest("task", where)
+    last_event_id = last if last_event_id is None else last_event_id
 
     async def missed() -> list[bytes]:
         if last_event_id is None:
@@ -90,13 +101,20 @@ async def task_events(
     tags=["inbox"],
     response_class=Response,
     responses=_stream("inbox"),
-    dependencies=[allow(EVERYBODY, audience="person")],
+    dependencies=[allow(EVERYBODY, audience="person", ticket=True)],
 )
-async def inbox_events(caller: CurrentCaller, hub: Live, last_event_id: LastEvent = None) -> EventStream:
+async def inbox_events(
+    caller: CurrentCaller,
+    hub: Live,
+    last_event_id: LastEvent = None,
+    last: LastEventInQuery = None,
+    ticket: Ticket = None,  # noqa: ARG001  # admission reads it
+) -> EventStream:
     """Changes of the caller's inbox: `inbox`, with `notification_id` and `reason` (`added`, `read`), perhaps twice.
     `reset`: something may have been missed, list the inbox again. `reconnect`: connect again.
     """
     interest = Interest("inbox", caller.school, caller.person)
+    last_event_id = last if last_event_id is None else last_event_id
 
     async def missed() -> list[bytes]:
         if last_event_id is None:

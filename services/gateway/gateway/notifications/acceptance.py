@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.http.dependencies import school_of
+from gateway.http.dependencies import one_school, school_of
 from gateway.notifications.read_routes import NotificationIn
 from gateway.problems import Problem
 from gateway.schedules.commands import invalid, later_of, request_schedule
@@ -15,9 +15,17 @@ from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 
 async def accept(
-    body: NotificationIn, caller: Caller, rows: UnitOfWorkFactory, sends: BatchAcceptor, key: str | None
+    body: NotificationIn,
+    caller: Caller,
+    rows: UnitOfWorkFactory,
+    sends: BatchAcceptor,
+    key: str | None,
+    school: str | None = None,
 ) -> dict[str, Any]:
-    """Commit a send, a schedule, or one send per school; return the ids for the answer. Raises Problem."""
+    """Commit a send, a schedule, or one send per school; return the ids for the answer. Raises Problem.
+
+    `school`: as the query names it; the body may name it too.
+    """
     command = SendCommand(
         kind=body.type,
         title=body.title,
@@ -34,15 +42,17 @@ async def accept(
     if body.only_limits:
         raise invalid("deliver_at", "give deliver_at or repeat, or leave out the fields about later times")
     if body.schools is not None:
+        if school is not None:
+            raise invalid("school", "name one school, or several in `schools`")
         if not caller.everywhere:
             raise Problem(403, "forbidden", "Only administrators of the group may send to several schools.")
         async with rows.begin() as tx:
             return await multi_school.request_group_send(tx, caller, list(dict.fromkeys(body.schools)), command, key)
-    school = await school_of(rows, caller, body.school)
+    where = await school_of(rows, caller, one_school(body.school, school))
     if body.rule is None:
-        return await sends.send(caller, school, command, key)
-    async with rows.request(school) as tx:
-        return await request_schedule(tx, caller, school, later_of(command, body), key)
+        return await sends.send(caller, where, command, key)
+    async with rows.request(where) as tx:
+        return await request_schedule(tx, caller, where, later_of(command, body), key)
 
 
 def location_of(answer: dict[str, Any]) -> str:

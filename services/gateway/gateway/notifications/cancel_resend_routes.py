@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 from uuid_utils.compat import uuid7
 
-from gateway.http.dependencies import InSchool, Rows, Services, school_of, seen_by
+from gateway.http.dependencies import InSchool, Rows, Services, one_school, school_of, seen_by
 from gateway.http.fields import After, Key, Limit, Number, SchoolName, Wanted
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.idempotency import answered
@@ -136,10 +136,10 @@ async def suppressions(
 
 @router.post("/suppressions", status_code=201, dependencies=[allow(OFFICE, scope="suppressions:write")])
 async def suppress(
-    body: SuppressionIn, caller: CurrentCaller, rows: Rows, owners: Services, audited: Audited
+    body: SuppressionIn, caller: CurrentCaller, rows: Rows, owners: Services, audited: Audited, school: Wanted = None
 ) -> Response:
     """Suppress an address, because it bounced elsewhere or its reader complained."""
-    audited.school = where = await school_of(rows, caller, body.school)
+    audited.school = where = await school_of(rows, caller, one_school(body.school, school))
     wanted = body.model_dump(exclude={"school"})
     return await owners.send_command("notifier", "POST", "/v1/suppressions", caller, where, wanted)
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 
 from gateway.http.dependencies import Rows
-from gateway.http.fields import Key
+from gateway.http.fields import Key, Wanted
 from gateway.notifications.acceptance import accept, location_of
 from gateway.notifications.fast_path import SendFastPath
 from gateway.notifications.read_routes import Accepted, NotificationIn
@@ -32,9 +32,10 @@ async def send(
     caller: CurrentCaller,
     rows: Rows,
     sends: Sends,
+    school: Wanted = None,
     idempotency_key: Key = None,
 ) -> dict[str, Any]:
     """Send a notification now, later or at recurring times. The answer comes after the commit."""
-    answer = await accept(body, caller, rows, sends, idempotency_key)
+    answer = await accept(body, caller, rows, sends, idempotency_key, school)
     response.headers["Location"] = location_of(answer)
     return answer

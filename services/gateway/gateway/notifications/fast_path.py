@@ -42,8 +42,10 @@ class SendFastPath(GuardedRoute):
 
 
 async def _valid_body(request: Request, key: str | None) -> NotificationIn | None:
-    """Return the body of a valid request to one school, else None."""
+    """Return the body of a valid request to one school that the body or the token names, else None."""
     if request.headers.get("content-type", "").partition(";")[0] != "application/json":
+        return None
+    if request.url.query:
         return None
     if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
         return None

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gateway.http.dependencies import Rows, Services, school_of, seen_by
+from gateway.http.dependencies import Rows, Services, one_school, school_of, seen_by
 from gateway.http.fields import Limit, SchoolName, State, Wanted
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import Flag, Instant
@@ -87,22 +87,24 @@ class Accepted(BaseModel):
 
 
 @router.post("/notifications:preview", dependencies=[allow(STAFF, scope="notifications:write", audited=False)])
-async def preview(body: PreviewIn, caller: CurrentCaller, rows: Rows, owners: Services) -> Response:
+async def preview(
+    body: PreviewIn, caller: CurrentCaller, rows: Rows, owners: Services, school: Wanted = None
+) -> Response:
     """Count the people whom it would reach, by channel and language, and those it cannot. Nothing is sent or stored.
 
     The notifier answers with the statements that plan a send, so the preview cannot differ from the send.
     """
-    school = await school_of(rows, caller, body.school)
+    where = await school_of(rows, caller, one_school(body.school, school))
     audience = audience_of(body.audience)
-    async with rows.request(school) as tx:
-        await audience_checks.check_ids(tx, school, audience)
+    async with rows.request(where) as tx:
+        await audience_checks.check_ids(tx, where, audience)
     asked = {
         "audience": audience.model_dump(mode="json"),
         "kind": body.type,
         "channels": list(dict.fromkeys(body.channels)),
         "urgent": body.urgent,
     }
-    return await owners.send_command("notifier", "POST", "/v1/notifications:preview", caller, school, asked)
+    return await owners.send_command("notifier", "POST", "/v1/notifications:preview", caller, where, asked)
 
 
 @router.get("/notifications/{notification_id}", dependencies=[allow(STAFF, scope="notifications:read")])

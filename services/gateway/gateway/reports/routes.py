@@ -7,8 +7,8 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from gateway.downloads.links import Links, address
-from gateway.http.dependencies import InSchool, Rows, Services, school_of
-from gateway.http.fields import Key, Limit
+from gateway.http.dependencies import InSchool, Rows, Services, one_school, school_of
+from gateway.http.fields import Key, Limit, Wanted
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.service_client import ServiceClients
 from gateway.problems import Problem
@@ -44,13 +44,18 @@ class ReportAccepted(BaseModel):
     dependencies=[allow(READERS, scope="reports:write", audited=False)],
 )
 async def create(
-    body: ReportIn, caller: CurrentCaller, rows: Rows, response: Response, idempotency_key: Key = None
+    body: ReportIn,
+    caller: CurrentCaller,
+    rows: Rows,
+    response: Response,
+    school: Wanted = None,
+    idempotency_key: Key = None,
 ) -> dict[str, Any]:
     """Request a report. An equal one that was made before, of the same state of the records, is given again."""
-    school = await school_of(rows, caller, body.school)
-    async with rows.request(school) as tx:
-        await check_request(tx, caller, school, body.kind, body.student)
-        answer = await request_report(tx, caller, school, body, idempotency_key)
+    where = await school_of(rows, caller, one_school(body.school, school))
+    async with rows.request(where) as tx:
+        await check_request(tx, caller, where, body.kind, body.student)
+        answer = await request_report(tx, caller, where, body, idempotency_key)
     response.headers["Location"] = f"/v1/tasks/{answer['task_id']}"
     return answer
 

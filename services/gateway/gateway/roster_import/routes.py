@@ -69,7 +69,7 @@ async def import_roster(
     return answer
 
 
-@router.post("/imports/{task_id}/confirm", status_code=202, dependencies=[allow(PLATFORM, scope="imports:write")])
+@router.post("/imports/{task_id}/confirm", dependencies=[allow(PLATFORM, scope="imports:write")])
 async def confirm_import(task_id: UUID, rows: Rows) -> ImportAccepted:
     """Let an import end the people that its task names; 409 `conflict` when it does not wait.
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Header
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from gateway.http.dependencies import InSchool, Rows, Services, school_of, seen_by
+from gateway.http.dependencies import InSchool, Rows, Services, one_school, school_of, seen_by
 from gateway.http.fields import Limit, Wanted
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import WHOLE, Flag
@@ -129,9 +129,11 @@ async def listing(
 
 
 @router.post("/preview", dependencies=[allow(STAFF, scope="schedules:write")])
-async def preview(body: PreviewIn, caller: CurrentCaller, rows: Rows, owners: Services, audited: Audited) -> Response:
+async def preview(
+    body: PreviewIn, caller: CurrentCaller, rows: Rows, owners: Services, audited: Audited, school: Wanted = None
+) -> Response:
     """Preview the next runs of a rule, by the school's calendar, before it is saved."""
-    audited.school = where = await school_of(rows, caller, body.school)
+    audited.school = where = await school_of(rows, caller, one_school(body.school, school))
     if body.rule is None:
         raise Problem(422, "invalid", "Give deliver_at or repeat.", errors=[])
     asked = {"rule": body.rule.model_dump(mode="json"), "timezone": body.timezone, "count": body.count}

@@ -50,6 +50,8 @@ class Access:
     audience: Audience = "anyone"
     audited: bool = True
     """Whether a change is an act of administration; the task of a notification names its requester itself."""
+    ticket: bool = False
+    """Whether a ticket in the address is accepted: browsers open streams without a header."""
 
     def __post_init__(self) -> None:
         if self.scope is not None and self.scope not in SCOPES:
@@ -78,10 +80,15 @@ class Access:
 
 
 def allow(
-    roles: frozenset[Role], *, scope: str | None = None, audience: Audience = "anyone", audited: bool = True
+    roles: frozenset[Role],
+    *,
+    scope: str | None = None,
+    audience: Audience = "anyone",
+    audited: bool = True,
+    ticket: bool = False,
 ) -> Depends:
     """Mark a route as open to these roles."""
-    return Depends(Access(roles, scope, audience, audited))
+    return Depends(Access(roles, scope, audience, audited, ticket))
 
 
 def public() -> Depends:

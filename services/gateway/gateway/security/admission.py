@@ -78,7 +78,7 @@ class Admission:
                 kind = "link" if access.audience == "link" else "address"
                 grant = self._limited([(kind, _address(request))])
             else:
-                caller = await self._authenticated(request)
+                caller = await self._authenticated(request, access)
                 grant = self._limited(_buckets(caller))
                 access.check(caller)
                 await self._standing.check(caller)
@@ -98,11 +98,12 @@ class Admission:
             await self._note(request, path, caller, context, response)
         return response
 
-    async def _authenticated(self, request: Request) -> Caller:
+    async def _authenticated(self, request: Request, access: Access) -> Caller:
         given = request.headers.getlist("authorization")
         if len(given) > 1:
             raise Problem(401, "unauthenticated", "The request has several Authorization headers. Send one.")
-        scheme, _, token = "".join(given).partition(" ")
+        ticket = request.query_params.get("ticket") if access.ticket and not given else None
+        scheme, _, token = ("".join(given) if ticket is None else f"bearer {ticket}").partition(" ")
         if scheme.lower() != "bearer":
             raise Problem(401, "unauthenticated")
         if token.startswith(API_KEY_PREFIX):
@@ -110,7 +111,7 @@ class Admission:
                 return known
             return await self._owner(token, ("unknown key", _address(request)))
         try:
-            claims = self._verifier.verify(token, "access")
+            claims = self._verifier.verify(token, "access" if ticket is None else "stream")
         except TokenRefused as problem:
             raise Problem(401, "unauthenticated", str(problem)) from problem
         return Caller(

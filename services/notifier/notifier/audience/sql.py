@@ -37,9 +37,23 @@ GUARDIANS_MEANT = f"""guardians_meant AS (
     WHERE 'guardian' = ANY(%(roles)s) AND {IS_RESPONSIBLE}
 )"""  # noqa: S608  # constants of our own
 
+# Whether member m answers for a student who is here now, with the responsibility that the audience asks for.
+HAS_STUDENT = f"""EXISTS (
+    SELECT FROM guardianship g JOIN student s ON (s.school_id, s.student_id) = (g.school_id, g.student_id)
+    WHERE (g.school_id, g.guardian_id) = (m.school_id, m.person_id) AND s.active AND {HAS_RESPONSIBILITY})"""
+# Whether member m has students here at all: some rosters name none for a guardian.
+HAD_STUDENT = """EXISTS (
+    SELECT FROM guardianship g WHERE (g.school_id, g.guardian_id) = (m.school_id, m.person_id))"""
+
 # Whether membership m has begun, and whether it goes on, by the school's own date.
 HAS_BEGUN = "(m.starts IS NULL OR m.starts <= (SELECT school_today(%(school_id)s)))"
 GOES_ON = "(m.ends IS NULL OR m.ends > (SELECT school_today(%(school_id)s)))"
+
+# Whether membership m is in an audience of the whole school: a guardian whose children have left is not.
+IS_MEANT_AT_SCHOOL = f"""CASE WHEN m.role <> 'guardian' THEN true
+    WHEN %(responsibility)s = 'any' THEN {HAS_STUDENT} OR NOT {HAD_STUDENT} ELSE {HAS_STUDENT} END"""
+# Whether membership m is in an audience that names its person: the responsibility holds for guardians, not for staff.
+IS_MEANT_BY_NAME = f"(%(responsibility)s = 'any' OR (m.role <> 'guardian' AND {GOES_ON}) OR {HAS_STUDENT})"
 
 # People who received an older version of the record (`told`), and those who must not receive this one for that reason.
 RECEIVED_BEFORE = "SELECT t.person_id FROM told(%(school_id)s, %(told)s, %(origin_version)s) t"
@@ -49,10 +63,11 @@ EXCLUDED = "SELECT t.person_id FROM told(%(school_id)s, %(except_told)s, %(origi
 WITH_AUDIENCE = f"""
 WITH {STUDENTS_MEANT}, {GUARDIANS_MEANT}, audience AS (
     (SELECT m.person_id FROM membership m
-     WHERE m.school_id = %(school_id)s AND m.person_id = ANY(%(people)s::uuid[])
+     WHERE m.school_id = %(school_id)s AND m.person_id = ANY(%(people)s::uuid[]) AND {IS_MEANT_BY_NAME}
      UNION
      SELECT m.person_id FROM membership m
      WHERE %(whole_school)s AND m.school_id = %(school_id)s AND m.role = ANY(%(roles)s) AND {HAS_BEGUN} AND {GOES_ON}
+       AND {IS_MEANT_AT_SCHOOL}
      UNION
      SELECT g.guardian_id FROM guardians_meant g WHERE g.nth = 1 OR NOT %(first_guardian)s
      UNION
@@ -67,7 +82,8 @@ WITH {STUDENTS_MEANT}, {GUARDIANS_MEANT}, audience AS (
 # The first condition that a person does not meet, as a code; NULL for one who is in the audience today.
 FIND_GAP = f"""
 WITH {STUDENTS_MEANT}, {GUARDIANS_MEANT}, own_role AS (
-    SELECT m.role, {HAS_BEGUN} AS begun, {GOES_ON} AS going_on FROM membership m
+    SELECT m.role, {HAS_BEGUN} AS begun, {GOES_ON} AS going_on, {IS_MEANT_AT_SCHOOL} AS meant,
+           {IS_MEANT_BY_NAME} AS named FROM membership m
     WHERE m.school_id = %(school_id)s AND m.person_id = %(person)s
 ), own_student AS (
     SELECT g.student_id, {HAS_RESPONSIBILITY} AS responsible, {MEMBERSHIP_ENDED} AS ended FROM guardianship g
@@ -81,11 +97,16 @@ SELECT CASE
         CASE WHEN %(person)s NOT IN ({RECEIVED_BEFORE}) THEN 'not_corrected' END
     WHEN NOT EXISTS (SELECT FROM own_role) AND NOT EXISTS (SELECT FROM own_student) THEN 'unknown_person'
     WHEN %(named)s THEN
-        CASE WHEN %(person)s <> ALL(%(people)s::uuid[]) THEN 'not_named' END
+        CASE WHEN %(person)s <> ALL(%(people)s::uuid[]) THEN 'not_named'
+            WHEN NOT EXISTS (SELECT FROM own_role WHERE named) THEN 'no_responsibility' END
     WHEN %(whole_school)s THEN CASE
         WHEN NOT EXISTS (SELECT FROM own_role WHERE role = ANY(%(roles)s)) THEN 'other_role'
         WHEN NOT EXISTS (SELECT FROM own_role WHERE role = ANY(%(roles)s) AND going_on) THEN 'left'
         WHEN NOT EXISTS (SELECT FROM own_role WHERE role = ANY(%(roles)s) AND going_on AND begun) THEN 'not_yet'
+        WHEN EXISTS (SELECT FROM own_role WHERE role = ANY(%(roles)s) AND going_on AND begun AND meant) THEN NULL
+        WHEN NOT EXISTS (SELECT FROM own_student o JOIN student s ON s.student_id = o.student_id
+                         WHERE s.school_id = %(school_id)s AND s.active) THEN 'left'
+        ELSE 'no_responsibility'
     END
     WHEN %(person)s IN (SELECT student_id FROM students_meant) THEN
         CASE WHEN 'student' <> ALL(%(roles)s) THEN 'guardians_only' END

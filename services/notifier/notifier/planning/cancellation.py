@@ -39,6 +39,15 @@ WITH open AS (
 SELECT count(*) AS n FROM moved
 """
 
+# Count the deliveries that a cancel stopped, once all have ended.
+COUNT_STOPPED = """
+SELECT n.state, count(d.delivery_id) AS cancelled FROM notification n
+LEFT JOIN delivery d ON d.notification_id = n.notification_id AND d.state = 'cancelled'
+WHERE n.notification_id = %(notification_id)s AND (n.completed_at IS NOT NULL OR n.tombstone OR NOT EXISTS (
+    SELECT FROM delivery o WHERE o.notification_id = n.notification_id))
+GROUP BY n.notification_id
+"""
+
 # End the deliveries of notifications that have expired, or that were cancelled while a worker held some of them.
 END_OVERDUE = """
 WITH over AS (
@@ -73,6 +82,11 @@ async def cancel_notification(tx: UnitOfWork, notification_id: UUID, school_id: 
         return {"state": state, "stopped": state == "cancelled", "cancelled": 0}
     cancelled = 0 if row["tombstone"] else await cancel_deliveries(tx, notification_id)
     return {"state": "cancelled", "stopped": True, "cancelled": cancelled}
+
+
+async def count_stopped(tx: UnitOfWork, notification_id: UUID) -> dict[str, Any] | None:
+    """Return {"state", "cancelled"} once the deliveries under way have ended; None while some have not."""
+    return await tx.row(COUNT_STOPPED, {"notification_id": notification_id})
 
 
 async def cancel_task(tx: UnitOfWork, task_id: UUID) -> bool:

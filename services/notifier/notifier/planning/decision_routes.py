@@ -1,14 +1,14 @@
 """Routes of decisions about a notification that exists: cancel it, send it again. The gateway calls them."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, HTTPException
 from psycopg.errors import InsufficientPrivilege
 from pydantic import BaseModel
 
-from notifier.planning.cancellation import cancel_notification
+from notifier.planning.cancellation import cancel_notification, count_stopped
 from notifier.planning.resend import resend
 from shared.http.internal_auth import InternalCaller, internal_caller, transactions
 from shared.http.preconditions import DecisionRefused
@@ -64,7 +64,10 @@ class Resent(BaseModel):
 
 @router.post("/notifications/{notification_id}/cancel")
 async def cancel(notification_id: UUID, who: Who, database: Rows) -> Cancelled:
-    """Cancel a notification. 409 `too_late` when it has ended; an unknown id is cancelled before it arrives."""
+    """Cancel a notification; an unknown id is cancelled before it arrives.
+
+    409 `too_late` when nothing was stopped: it has ended, or every delivery was under way.
+    """
     try:
         async with database.request(who.school) as tx:
             found = await cancel_notification(tx, notification_id, who.school)
@@ -73,9 +76,22 @@ async def cancel(notification_id: UUID, who: Who, database: Rows) -> Cancelled:
         raise DecisionRefused(404, "not_found") from foreign
     if found["state"] == "unknown":
         raise DecisionRefused(404, "not_found")
+    if found["stopped"] and not found["cancelled"]:
+        found |= await _outcome(database, who, notification_id)
     if not found["stopped"]:
-        raise DecisionRefused(409, "too_late", "The notification has already ended.", state=found["state"])
+        raise DecisionRefused(409, "too_late", "Nothing of the notification could be stopped.", state=found["state"])
     return Cancelled(notification_id=notification_id, state=found["state"], cancelled=found["cancelled"])
+
+
+async def _outcome(database: UnitOfWorkFactory, who: InternalCaller, notification_id: UUID) -> dict[str, Any]:
+    """Wait for the deliveries under way: the worker that has them stops those that it has not begun."""
+    for _ in range(CHECKS):
+        async with database.request(who.school) as tx:
+            found = await count_stopped(tx, notification_id)
+        if found is not None:
+            return found | {"stopped": found["state"] == "cancelled"}
+        await asyncio.sleep(CHECK_SECONDS)
+    return {"state": "sending", "stopped": False}
 
 
 @router.post("/notifications/{notification_id}/resend", status_code=202)

@@ -21,10 +21,13 @@ RETURNING notification_id, school_id, task_id, round_planned, outstanding, state
           told_at = statement_timestamp() AS report_due
 """
 
-# End a notification whose last delivery has finished; no row where some are outstanding, or it has ended before.
+# End a notification whose last delivery has finished; no row where some are outstanding, or it has ended before. A
+# cancel that stopped no delivery was too late: the notification is completed.
 COMPLETE_NOTIFICATION = """
 UPDATE notification SET completed_at = statement_timestamp(),
-    state = CASE state WHEN 'sending' THEN 'completed' ELSE state END
+    state = CASE WHEN state = 'sending' OR (
+        SELECT bool_and(d.state <> 'cancelled') AND bool_or(d.state <> 'suppressed')
+        FROM delivery d WHERE d.notification_id = %(notification_id)s) THEN 'completed' ELSE state END
 WHERE notification_id = %(notification_id)s AND outstanding = 0 AND completed_at IS NULL
   AND state IN ('sending', 'cancelled')
 RETURNING notification_id, school_id, task_id, round_planned, state
