@@ -117,14 +117,14 @@ class Sessions:
             "school_id": as_what["school_id"],
         }
 
+    def ticket(self, claims: Claims, ttl: dt.timedelta) -> str:
+        """Sign a ticket that opens a stream within `ttl`."""
+        return self._signer.sign(claims, ttl)
+
     def device_token(self, session: dict[str, Any]) -> str:
         """Return what a device shows at its next sign-in, so that failures elsewhere do not make it wait."""
         claims = Claims(person=session["person_id"], role=session["role"], use="device")
         return self._signer.sign(claims, KNOWN_DEVICE)
-
-    def ticket(self, claims: Claims, ttl: dt.timedelta) -> str:
-        """Sign a ticket that opens a stream within `ttl`."""
-        return self._signer.sign(claims, ttl)
 
     async def renew(self, token: str, wish: SessionRequest) -> dict[str, Any]:
         """Renew both tokens, in another role if asked; 401 when expired. A used token ends its whole session."""
