@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.content import message_builder
+from notifier.content.links import html_text
 from notifier.content.unsubscribe_links import UnsubscribeLinks
 from services.notifier.tests.recording import Recording
 
@@ -236,3 +237,20 @@ async def test_seed_11_a_long_body_is_shortened_for_a_push():
 
 async def test_seed_12_data_reaches_the_push():
     assert (await pushed(data={"trip": "7"})).data["trip"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "See https://example.org/a?b=1&c=2.",
+            'See <a href="https://example.org/a?b=1&amp;c=2">https://example.org/a?b=1&amp;c=2</a>.',
+        ),
+        ("(http://example.org)", '(<a href="http://example.org">http://example.org</a>)'),
+        ("https://example.org/x_(y)", '<a href="https://example.org/x_(y)">https://example.org/x_(y)</a>'),
+        ("<b> & javascript:alert(1)", "&lt;b&gt; &amp; javascript:alert(1)"),
+        ("one\ntwo", "one<br>two"),
+    ],
+)
+def test_an_address_in_a_body_is_a_link_in_the_html_part(text, shown):
+    assert html_text(text) == shown

@@ -14,6 +14,7 @@ from uuid import UUID
 import structlog
 
 from notifier.content import builtin
+from notifier.content.links import html_text
 from notifier.content.mail_headers import ENCODED_WORD, from_line, one_line, subject_line
 from notifier.content.template_engine import RenderedContent, direction
 from notifier.content.unsubscribe_links import UnsubscribeLinks
@@ -164,7 +165,7 @@ def build_mail(content: RenderedContent, school: str, sender: str, _notification
 
 def html_page(content: RenderedContent) -> str:
     """Return the HTML of a mail in the direction of its language; without one the reader's program decides."""
-    paragraphs = "".join(f"<p>{escape(part).replace(chr(10), '<br>')}</p>" for part in content.body.split("\n\n"))
+    paragraphs = "".join(f"<p>{html_text(part)}</p>" for part in content.body.split("\n\n"))
     tag = content.language
     language = f' lang="{escape(tag)}" dir="{direction(tag)}"' if tag else ' dir="auto"'
     return (
