@@ -148,6 +148,13 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        self.requests = Histogram(
+            "schoolconnect_http_server_request_duration_seconds",
+            "Seconds from a request's headers to the end of its response",
+            ["http_request_method", "http_route", "http_response_status_code"],
+            registry=self.registry,
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+        )
         self.projected = Counter(
             "schoolconnect_events_projected_total",
             "Events applied, by projection",

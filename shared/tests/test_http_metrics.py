@@ -4,17 +4,18 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 
 from shared.service.http_metrics import RequestMetrics
+from shared.telemetry import Metrics
 
 NAME = "schoolconnect_http_server_request_duration_seconds_count"
 
 
 @pytest.fixture
 async def client():
-    registry, app = CollectorRegistry(), FastAPI()
-    app.add_middleware(RequestMetrics, registry=registry)
+    metrics, app = Metrics(), FastAPI()
+    app.add_middleware(RequestMetrics, seconds=metrics.requests)
 
     @app.get("/things/{thing}")
     async def read(thing: str) -> str:
@@ -30,7 +31,7 @@ async def client():
 
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as found:
-        found.registry = registry
+        found.registry = metrics.registry
         yield found
 
 

@@ -34,6 +34,12 @@ def test_the_process_and_its_version_are_exported(spine):
     assert 'schoolconnect_build_info{version="' in text
 
 
+def test_an_application_is_built_twice_from_one_service(spine):
+    service = spine.build()
+    service.app()
+    service.app()
+
+
 def test_no_series_says_when_a_metric_was_created(spine):
     assert "_created" not in exported(spine.build().metrics)
 

@@ -6,7 +6,7 @@ id is never a label; a path without a route is `unmatched`, a method that HTTP d
 
 import time
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
@@ -18,15 +18,10 @@ ENDLESS = b"text/event-stream"
 class RequestMetrics:
     """ASGI middleware; outermost, so that refusals are measured too."""
 
-    def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
+    def __init__(self, app: ASGIApp, seconds: Histogram) -> None:
+        """`seconds`: has the labels method, route and status, in this order."""
         self._app = app
-        self._seconds = Histogram(
-            "schoolconnect_http_server_request_duration_seconds",
-            "Seconds from a request's headers to the end of its response",
-            ["http_request_method", "http_route", "http_response_status_code"],
-            registry=registry,
-            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-        )
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application and measure how long it took."""

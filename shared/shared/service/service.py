@@ -340,7 +340,7 @@ class Service:
         own = (self.settings, parts.transactions, parts.verifier, parts.metrics, self.runtime, self.backlog)
         provide(app, [*own, *self._provided])
         app.add_middleware(UnexpectedErrors)
-        app.add_middleware(RequestMetrics, registry=parts.metrics.registry)
+        app.add_middleware(RequestMetrics, seconds=parts.metrics.requests)
         if self.settings.operations_port is not None:
             app.add_middleware(OperationsPort, port=self.settings.operations_port)
         app.include_router(health_router)
