@@ -56,6 +56,7 @@ check: dev ## check format, lint, types and import contracts
 	@$(BIN)/ruff check -q .
 	@$(BIN)/mypy $(PACKAGES)
 	@$(BIN)/lint-imports
+	@$(BIN)/python requirements/audit
 
 format: dev ## format the code
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check --fix -q .

@@ -16,13 +16,14 @@ import structlog
 
 from cli.demo import player
 from cli.layout import Layout, layout
-from cli.operations import failures, first_administrator, migrate, tokens
+from cli.operations import failures, first_administrator, make_reports, migrate, tokens
 from cli.processes.keys import SIGNING
 from cli.processes.lock import AlreadyRunning
 from cli.stack import first_screen, lifecycle
 from cli.terminal import complain, say
 from cli.testing import bench_runner, environment
 from shared.errors import Refused
+from shared.events.reports import ReportFormat, ReportKind, ReportLanguage
 from shared.events.values import Role
 
 
@@ -89,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("migrate", "bring the database's schemas up to date", lambda _: migrate.migrate() * 0)
     failures.add(verb("failures", "see, retry and discard messages that failed for good", _failures))
     _add_files(verb("files", "read documents without the stack", _read_files))
+    _add_reports(verb("reports", "make reports over the API", _make_reports))
     test = verb("test", "run the tests on their own RabbitMQ and PostgreSQL", lambda o: environment.run(o.arguments))
     test.add_argument("arguments", nargs="*", help="arguments for pytest, after --")
     for name, text in bench_runner.VERBS.items():
@@ -114,6 +116,38 @@ def _add_files(files: argparse.ArgumentParser) -> None:
     read.add_argument("--language", action="append", help="BCP 47 code of an expected language; may be repeated")
     day = "the day of the upload: a date far from it needs a review (default: no date does)"
     read.add_argument("--uploaded-on", type=dt.date.fromisoformat, default=None, metavar="DATE", help=day)
+
+
+def _add_reports(reports: argparse.ArgumentParser) -> None:
+    """Add `reports make`."""
+    text = "request a report, wait until it is ready, and save its files"
+    codes = (
+        "The token is read from SCHOOLCONNECT_TOKEN. Exit codes: 0 if the files are saved, 1 if the report failed or "
+        "the gateway does not answer, 3 if the gateway refused the request, 4 if the report is not ready in time."
+    )
+    make = reports.add_subparsers(required=True, metavar="VERB").add_parser(
+        "make", help=text, description=text, epilog=codes
+    )
+    make.set_defaults(verb=_make_reports)
+    make.add_argument("kind", choices=get_args(ReportKind))
+    make.add_argument("period", help="a month (2026-11), or the first and last day (2026-09-01/2026-12-18)")
+    make.add_argument("--school", help="id or sourcedId; needed by a token of the whole group")
+    make.add_argument("--student", help="id of the student, for student_progress")
+    make.add_argument("--grade", help="the grade, for grade_progress")
+    make.add_argument("--language", choices=get_args(ReportLanguage))
+    make.add_argument("--format", action="append", choices=get_args(ReportFormat), help="may be repeated")
+    make.add_argument("--replaces", help="id of the report that this one corrects")
+    make.add_argument("--reason", help="why it is corrected")
+    make.add_argument("--force", action="store_true", help="make it again although an equal one exists")
+    make.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="where to save (default: here)")
+    make.add_argument("--timeout", type=float, default=300, metavar="SECONDS", help="how long to wait (default: 300)")
+    make.add_argument("--json", action="store_true", help="print the report's id and its files as one JSON object")
+    make.add_argument("--gateway", default="", help="URL of the gateway (default: the local stack's)")
+
+
+def _make_reports(options: argparse.Namespace) -> int:
+    gateway = options.gateway.rstrip("/") or str(_contract(layout())["gateway"])
+    return make_reports.run(options, gateway)
 
 
 def _read_files(options: argparse.Namespace) -> int:

@@ -25,6 +25,9 @@ class ServiceSettings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = 8000
+    operations_port: int | None = Field(
+        default=None, description="metrics and status are answered on this port only; without it on the service's port"
+    )
     environment: Literal["development", "production"] = "development"
     standins: bool = False
     log_level: str = "INFO"

@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import io
+import json
 import uuid
 import zipfile
 from collections import Counter
@@ -14,6 +15,7 @@ import pytest
 
 from cli.demo.report_check import check_monthly, check_progress, monthly_figures
 from cli.demo.report_desk import KINDS, ReportDesk
+from cli.main import command
 from cli.operations import tokens
 from shared.storage.locations import open_store
 from shared.testing.fixtures import eventually
@@ -189,3 +191,36 @@ async def test_a_kill_in_the_middle_of_a_grades_reports_makes_each_once_and_leav
     assert await stored(system) == {row["blob"] for row in system.rows(STORED)}
     rows = await asyncio.to_thread(system.rows, READY, str(report))
     assert [row["n"] for row in rows] == [1]
+
+
+async def test_the_command_saves_a_reports_files_and_says_why_a_request_is_refused(
+    system, administrator, tmp_path, monkeypatch, capsys
+):
+    school, person = administrator["school_id"], administrator["person_id"]
+    key = system.backing.keys / "signing.pem"
+    monkeypatch.setenv("SCHOOLCONNECT_TOKEN", tokens.make(key, "school_admin", school, person))
+    make = ("reports", "make", "--gateway", system.url, "--out", str(tmp_path))
+    # when
+    made = await asyncio.to_thread(command, [*make, "--json", "--format", "pdf", "monthly", "2026-08"])
+    answer = json.loads(capsys.readouterr().out)
+    # then
+    assert made == 0
+    assert answer["files"] == [str(tmp_path / f"{answer['report_id']}.pdf")]
+    assert pypdf.PdfReader(answer["files"][0]).pages
+    assert [each.suffix for each in tmp_path.iterdir()] == [".pdf"]
+    # when the month has not begun
+    assert await asyncio.to_thread(command, [*make, "monthly", "2976-01"]) == 3
+    assert "period: has not begun yet at this school" in capsys.readouterr().err
+    # when there is no time to wait
+    assert await asyncio.to_thread(command, [*make, "--timeout", "0", "monthly", "2026-07"]) == 4
+    assert "it goes on" in capsys.readouterr().err
+
+
+def test_the_command_needs_a_token_and_a_gateway_that_answers(monkeypatch, capsys):
+    make = ["reports", "make", "--gateway", "http://127.0.0.1:1", "monthly", "2026-08"]
+    monkeypatch.delenv("SCHOOLCONNECT_TOKEN", raising=False)
+    assert command(make) == 1
+    assert "set SCHOOLCONNECT_TOKEN" in capsys.readouterr().err
+    monkeypatch.setenv("SCHOOLCONNECT_TOKEN", "made-up")
+    assert command(make) == 1
+    assert "does not answer: ConnectError" in capsys.readouterr().err

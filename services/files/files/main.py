@@ -2,8 +2,9 @@
 
 from functools import partial
 
-from files import handlers, invariants, work
+from files import erasure, handlers, invariants, work
 from files.cleanup import purge
+from files.cleanup.orphans import OrphanCounter, count_orphans
 from files.directory import projection
 from files.permits import LANE, TaskPermit
 from files.processing import job as processing
@@ -18,6 +19,9 @@ from shared.service.service import Service
 from shared.storage.locations import open_store
 
 RESUME_SECONDS = 5.0
+ERASE_SECONDS = 10.0
+ORPHAN_SECONDS = 60.0
+"""One school a round."""
 
 
 def limited_reader() -> Reader:
@@ -39,6 +43,8 @@ def build(settings: Settings, reader: Reader | None = None) -> Service:
     service.on(FilesCleanupDue, purge.start)
     service.work(TaskPermit, work.perform, (LANE,), store, reader or limited_reader(), settings)
     service.sweep(RESUME_SECONDS, work.resume)
+    service.sweep(ERASE_SECONDS, erasure.erase_files, store)
+    service.sweep(ORPHAN_SECONDS, count_orphans, OrphanCounter(store, service.metrics))
     for name, statement in invariants.INVARIANTS.items():
         service.check_invariant(name, statement)
     service.include_router(routes.router)

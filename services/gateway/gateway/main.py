@@ -34,6 +34,7 @@ from gateway.files.intake import Intake
 from gateway.files.upload_route import FileBodyLimit
 from gateway.http import cors, idempotency, openapi, status_page
 from gateway.http.body_limit import BodyLimit
+from gateway.http.front import Front
 from gateway.http.guarded_route import access_table
 from gateway.http.service_client import ServiceClients
 from gateway.live import routes as live_routes
@@ -47,7 +48,7 @@ from gateway.notifications import (
     template_routes,
     unsubscribe_routes,
 )
-from gateway.operations import bulk_retry, dead_letters, failure_routes, task_cancel
+from gateway.operations import bulk_retry, dead_letters, failure_retention, failure_routes, task_cancel
 from gateway.permits import IMPORT_LANE, ImportPermit
 from gateway.records import announcements, report_announcements, routes
 from gateway.reports import routes as report_routes
@@ -78,6 +79,7 @@ from shared.events import (
     TasksExpiryDue,
 )
 from shared.http.download_links import DownloadLinks
+from shared.http.tokens import Verifier
 from shared.messaging import topology
 from shared.persistence.encryption import read_master_key
 from shared.service.service import Service
@@ -172,6 +174,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.work(ImportPermit, job.run, [IMPORT_LANE], bound=bound)
     service.sweep(RESUME_SECONDS, job.resume_imports)
     service.sweep(WAVE_SECONDS, bulk_retry.advance_retries)
+    service.sweep(FORGET_SECONDS, failure_retention.forget_failures)
     service.sweep(RESUME_SECONDS, publish_bulk.emit_remaining)
     service.sweep(FORGET_SECONDS, projection.forget_workers)
     service.sweep(LAPSE_SECONDS, classes.end_lapsed)
@@ -222,7 +225,7 @@ def build_api(settings: Settings) -> Service:
     service.on_broadcast((TaskChanged, InboxChanged), hub.heard, hub.interrupted)
     service.background(hub.run)
     service.on_stop(hub.stop)
-    tools = _sign_in_tools(rows, settings, signing_key)
+    tools = _sign_in_tools(rows, settings, signing_key, service.components.verifier)
     service.on_close(tools.firebase.close)
     fixed_paths = frozenset(path for _, path in ACCESS if "{" not in path)
     service.provide(
@@ -237,7 +240,7 @@ def build_api(settings: Settings) -> Service:
         BatchAcceptor(rows),
         store,
         DownloadLinks(read_master_key(settings.vault_key_file), dt.timedelta(minutes=settings.download_minutes)),
-        status_page.StatusPage(rows, owners, service.runtime.not_ready),
+        status_page.StatusPage(rows, owners, service.attention),
     )
     return service
 
@@ -249,16 +252,18 @@ def app(service: Service) -> FastAPI:
         cors.install(application, service.settings.origins)
     application.router.redirect_slashes = False  # behind a proxy it would redirect to its own address
     problems.install(application)
+    application.add_middleware(Front)
     status_page.documentation(application)
     openapi.install(application)
     return application
 
 
-def _sign_in_tools(rows: UnitOfWorkFactory, settings: Settings, signing_key: bytes) -> SignInTools:
+def _sign_in_tools(rows: UnitOfWorkFactory, settings: Settings, signing_key: bytes, verifier: Verifier) -> SignInTools:
     access, refresh = dt.timedelta(minutes=settings.access_minutes), dt.timedelta(days=settings.refresh_days)
     return SignInTools(
         sessions.Sessions(rows, signing_key, access, refresh),
         passwords.Passwords(),
         passwords.Failures(rows, settings.sign_in_free_failures, settings.sign_in_longest_wait),
         Firebase(settings.firebase_project, settings.firebase_certificates_url),
+        verifier,
     )

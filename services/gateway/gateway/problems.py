@@ -13,7 +13,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
-from shared.errors import InfrastructureDown, NoSchool, SchoolConnectError, StorageFull, is_full
+from shared.errors import InfrastructureDown, NoSchool, SchoolConnectError, StorageFull, is_full, is_out_of_descriptors
 from shared.http.preconditions import DecisionRefused
 from shared.persistence.database_errors import INFRASTRUCTURE, is_contention, is_unavailable
 
@@ -204,7 +204,7 @@ def answer(problem: Exception, content_type: str = "") -> JSONResponse:  # noqa:
         # A value that PostgreSQL cannot hold, such as a NUL or a number beyond its type.
         log.warning("request.bad_value", error=type(problem).__name__)
         return Problem(422, "invalid", errors=[]).response()
-    if is_unavailable(problem) or is_contention(problem):
+    if is_unavailable(problem) or is_contention(problem) or is_out_of_descriptors(problem):
         log.warning("request.unavailable", error=type(problem).__name__)
         return Problem(503, "unavailable").response()
     log.error("request.failed", exc_info=problem)

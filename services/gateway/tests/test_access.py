@@ -76,7 +76,17 @@ async def test_a_role_of_one_school_needs_a_token_of_that_school(gateway, role):
     assert answer.status_code == 403
 
 
-OPEN = {"/", "/docs", "/docs/events", "/openapi.json", "/asyncapi.json", "/health/live", "/health/ready", "/metrics"}
+OPEN = {
+    "/",
+    "/docs",
+    "/docs/events",
+    "/openapi.json",
+    "/asyncapi.json",
+    "/health/live",
+    "/health/ready",
+    "/health/status",
+    "/metrics",
+}
 """Pages and what an operator asks: no route of the API."""
 
 

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.main import build
+from gateway.operations import failure_retention
 from gateway.settings import Settings
 from shared.events import DeviceInvalidated
 from shared.testing.fixtures import declare, eventually
@@ -240,3 +241,22 @@ async def test_the_same_key_begins_one_retry(clean, fault):
     await task_of(clean, first)
     again = await retry(clean, selection(group, seen_until), headers=headers)
     assert again.json() == first.json()
+
+
+async def test_closed_failures_are_deleted_after_their_time_in_small_batches_and_open_ones_never(clean, fault):
+    # given: two groups, one of them discarded long ago
+    group, seen_until, _ = await break_some(clean, 5)
+    body = selection(group, seen_until) | {"reason": "a test"}
+    assert (await clean.ask("POST", "/v1/failures/discard", json=body)).status_code == 200
+    await break_some(clean, 2)
+    rows = clean.service.transactions
+    await failure_retention.forget_failures(rows)
+    assert await clean.one("SELECT count(*) FROM failure") == 7
+    async with rows.begin() as tx:
+        await tx.execute("UPDATE failure SET discarded_at = discarded_at - interval '31 days'")
+        await tx.execute("UPDATE failure SET first_failed = first_failed - interval '1 year'")
+    # when two instances prune at once
+    await asyncio.gather(*(failure_retention.forget_failures(rows, limit=2) for _ in range(2)))
+    # then
+    assert await clean.one("SELECT count(*) FROM failure") == 2
+    assert (await listed(clean))["count"] == 2

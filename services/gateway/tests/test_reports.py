@@ -86,10 +86,10 @@ async def test_a_month_is_for_the_office_and_a_students_progress_also_for_teache
         "INSERT INTO guardianship (school_id, student_id, guardian_id, custody) VALUES (%s, %s, %s, false) RETURNING 1"
     )
     await gateway.rows(query, (school, student, other))
-    teacher = await gateway.add_person(school, "teacher")
+    office, teacher = [await gateway.add_person(school, role) for role in ("staff", "teacher")]
     progress = {"kind": "student_progress", "student": str(student), "period": "2026-01-07/2026-03-31"}
     asked = {
-        ("staff", teacher): (202, 202),
+        ("staff", office): (202, 202),
         ("teacher", teacher): (403, 202),
         ("guardian", mother): (403, 202),
         ("guardian", other): (403, 404),

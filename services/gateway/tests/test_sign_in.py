@@ -98,6 +98,25 @@ async def test_seed_23_an_unknown_name_and_a_wrong_password_are_the_same_answer_
     assert [status for status, _ in mine] == [401] * 5 + [429]
 
 
+async def test_failures_elsewhere_make_neither_a_known_device_nor_a_password_change_wait(gateway, school):
+    person, name = await account(gateway, school)
+    session = (await post(gateway, "sessions", name=name, password=PASSWORD)).json()
+    # when: somebody guesses, by the name and by the person's id
+    for each in (str(person), name):  # the wait is 5 s: the name comes last
+        for _ in range(6):
+            await post(gateway, "sessions", name=each, password="wrong")
+    # then
+    assert (await post(gateway, "sessions", name=name, password=PASSWORD)).status_code == 429
+    known = {"name": name, "device_token": session["device_token"]}
+    assert (await post(gateway, "sessions", **known, password=PASSWORD)).status_code == 200
+    change = {"old": PASSWORD, "new": "another long password"}
+    changed = await gateway.ask("PUT", "/v1/me/password", "school_admin", school, person, json=change)
+    assert changed.status_code == 204
+    # and a known device has no more attempts than others
+    answers = [await post(gateway, "sessions", **known, password="wrong") for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [401] * 5 + [429]
+
+
 async def test_guesses_at_the_same_moment_are_no_more_than_one_after_another(gateway):
     name = f"nobody-{uuid4().hex}"
     answers = await asyncio.gather(*(post(gateway, "sessions", name=name, password="wrong") for _ in range(12)))

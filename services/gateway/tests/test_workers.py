@@ -26,3 +26,24 @@ async def test_seed_24_a_silent_worker_is_listed_as_stale_and_no_worker_is_asked
     stale = {each["worker"]: each["stale"] for each in answer.json()["items"]}
     assert stale["notifier@here:1"] is True
     assert stale["notifier@here:2"] is False
+
+
+async def test_of_a_worker_that_is_not_live_nothing_is_shown_as_current(gateway):
+    # given: three workers, silent for 0, 4 and 13 heartbeats
+    heard = projection.HeartbeatRecorder(gateway.service.transactions, RateLimiter({}))
+    silence = {"files@here:1": 0, "files@here:2": 20, "files@here:3": 65}
+    for worker, seconds in silence.items():
+        await heard({"service": "files", "worker": worker, "every_seconds": 5.0, "version": "0.3", "in_flight": 2})
+        query = "UPDATE worker SET seen_at = seen_at - make_interval(secs => %s) WHERE worker = %s"
+        async with gateway.service.transactions.begin() as tx:
+            await tx.execute(query, (seconds, worker))
+    # when
+    items = (await gateway.ask("GET", "/v1/workers")).json()["items"]
+    # then
+    shown = {each["worker"]: each for each in items if each["service"] == "files" and each["worker"] in silence}
+    assert [shown[worker]["state"] for worker in silence] == ["live", "stale", "gone"]
+    assert ["in_flight" in shown[worker]["facts"] for worker in silence] == [True, False, False]
+    assert {each["facts"]["version"] for each in shown.values()} == {"0.3"}
+    gone = (await gateway.ask("GET", "/v1/workers", params={"state": "gone"})).json()["items"]
+    assert "files@here:3" in {each["worker"] for each in gone}
+    assert not {"files@here:1", "files@here:2"} & {each["worker"] for each in gone}

@@ -63,7 +63,7 @@ async def harness(open_harness):
 
 @pytest_asyncio.fixture
 async def client(harness):
-    transport = httpx.ASGITransport(harness.service.app())
+    transport = httpx.ASGITransport(harness.app)
     async with httpx.AsyncClient(transport=transport, base_url="http://notifier") as http:
         found = NotifierClient(harness, http)
         await found.set_school()

@@ -3,10 +3,12 @@
 import datetime as dt
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 import httpx
+from fastapi import FastAPI
 from uuid_utils.compat import uuid7
 
 from notifier import handlers
@@ -25,7 +27,7 @@ from shared.service.service import Service
 # Every table that a test fills.
 EMPTY = """
 TRUNCATE notification, delivery, attempt, release, inbox_item, outbox, inbox, task_track, directory_seen,
-    digest_window, group_address, suppression CASCADE
+    digest_window, group_address, suppression, urgent_rate CASCADE
 """
 PERMITS = "DELETE FROM outbox WHERE exchange = '' AND routing_key LIKE 'notifier.work.%' RETURNING headers, data"
 EVENTS = "SELECT headers, data FROM outbox WHERE exchange <> '' ORDER BY position"
@@ -55,6 +57,11 @@ class NotifierHarness:
         providers = Couriers(*recorders, settings)
         return cls(build(settings, providers), settings, providers, *recorders)
 
+    @cached_property
+    def app(self) -> FastAPI:
+        """The service's application, made once: its metrics are registered once."""
+        return self.service.app()
+
     async def rows(self, query: str, values: Any = None) -> list[dict[str, Any]]:
         async with self.service.transactions.begin() as tx:
             return await tx.rows(query, values)
@@ -68,7 +75,7 @@ class NotifierHarness:
         claims = Claims(person=person, role=role, school=school, use="internal")
         key = (self.settings.verify_key_file.parent / "signing.pem").read_bytes()
         headers = {"Authorization": f"Bearer {sign(key, claims, dt.timedelta(minutes=5))}"}
-        transport = httpx.ASGITransport(self.service.app())
+        transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://notifier") as client:
             return await client.request(method, path, headers=headers, **content)
 

@@ -126,7 +126,7 @@ def test_a_certain_or_repeated_bounce_suppresses_an_address(reason, times, expec
 @given(st.lists(st.tuples(KINDS.filter(lambda k: k != "withheld"), WAIT, st.floats(0, 5)), max_size=200))
 def test_a_circuit_breaker_always_probes_again_and_never_before_retry_after(answers):
     breaker, now, floor = CircuitBreaker(), 0.0, 0.0
-    for kind, wait, step in answers:
+    for nth, (kind, wait, step) in enumerate(answers):
         now += step
         admission = breaker.admit(now)
         if admission == "blocked":
@@ -136,17 +136,37 @@ def test_a_circuit_breaker_always_probes_again_and_never_before_retry_after(answ
             admission = breaker.admit(now)
         assert admission == "probe" if breaker.is_open else admission == "allowed"
         assert admission == "allowed" or now >= floor
-        breaker.record(kind, "r", wait, now, admission=admission)
+        breaker.record(kind, "r", wait, now, admission=admission, recipient=str(nth))
         floor = now + (wait or 0.0) if breaker.is_open and kind in UNHEALTHY else 0.0
 
 
 @pytest.mark.parametrize(("kind", "run"), [("transient", FAILURES_TO_OPEN), ("config", CONFIG_FAILURES_TO_OPEN)])
 def test_a_run_of_failures_opens_the_circuit_and_one_probe_closes_it(kind, run):
     breaker = CircuitBreaker()
-    opened = [breaker.record(kind, "r", None, 0.0, admission=breaker.admit(0.0)) for _ in range(run)]
+    opened = [breaker.record(kind, "r", None, 0.0, admission=breaker.admit(0.0), recipient=str(n)) for n in range(run)]
     assert opened == [False] * (run - 1) + [True]
     assert breaker.admit(0.1) == "blocked"
     later = breaker.seconds_until_retry(0.0)
     assert [breaker.admit(later), breaker.admit(later)] == ["probe", "blocked"]
-    breaker.record("accepted", "", None, later, admission="probe")
+    breaker.record("accepted", "", None, later, admission="probe", recipient="a")
     assert breaker.admit(later) == "allowed"
+
+
+@pytest.mark.parametrize("kind", ["transient", "throttled", "unknown", "config"])
+def test_trust_9_what_two_recipients_provoke_does_not_open_the_circuit(kind):
+    breaker = CircuitBreaker()
+    for n in range(500):
+        assert breaker.admit(0.0) == "allowed"
+        assert not breaker.record(kind, "r", None, 0.0, admission="allowed", recipient=f"{n % 2}")
+    # and a third one is the evidence that it is the provider
+    assert breaker.record(kind, "r", None, 0.0, admission="allowed", recipient="other")
+    assert breaker.is_open
+
+
+def test_trust_9_an_answer_that_works_clears_the_evidence():
+    breaker = CircuitBreaker()
+    for n in range(FAILURES_TO_OPEN - 1):
+        breaker.record("transient", "r", None, 0.0, admission="allowed", recipient=f"{n}")
+    breaker.record("accepted", "", None, 0.0, admission="allowed", recipient="a")
+    for _ in range(FAILURES_TO_OPEN):
+        assert not breaker.record("transient", "r", None, 0.0, admission="allowed", recipient="b")

@@ -84,7 +84,7 @@ async def test_a_failing_provider_opens_the_circuit(kind, run):
         return Outcome(kind, "why")
 
     limiter = limiter_of(send=unwell)
-    outcomes = [await limiter.call({}, {}) for _ in range(run + 10)]
+    outcomes = [await limiter.call({}, {"address": f"token-{n}"}) for n in range(run + 10)]
     assert len(calls) == run
     assert [outcome.kind for outcome in outcomes[run:]] == ["withheld"] * 10
     assert outcomes[-1].retry_after > 0
@@ -96,3 +96,39 @@ def test_a_small_send_is_finished_before_a_big_one_that_began_with_it():
     assert priority_of(4_000, 1) < priority_of(100_000, 100_000)
     # and who has been served less goes before who has been served more
     assert priority_of(4_000, 4_000) < priority_of(4_000, 2_000) < priority_of(100_000, 50_000)
+
+
+async def test_trust_9_a_recipient_whose_call_failed_goes_to_the_end_of_the_line():
+    answers = {"bad": Outcome("transient", "smtp_421"), "good": Outcome("accepted")}
+
+    async def send(_, delivery):
+        return answers[delivery["address"]]
+
+    limiter, order = limiter_of(send=send), []
+    await limiter.acquire_slot(0)
+    await limiter.call({}, {"address": "bad"})
+
+    async def wait(priority, address):
+        await limiter.acquire_slot(priority, address)
+        order.append(address)
+        limiter.end_call()
+        limiter.release_slots(1)
+
+    # when both wait, and the one that failed has the better place
+    tasks = [asyncio.create_task(wait(-1, "bad")), asyncio.create_task(wait(5_000, "good"))]
+    await asyncio.sleep(0)
+    limiter.end_call()
+    limiter.release_slots(1)
+    await asyncio.gather(*tasks)
+    assert order == ["good", "bad"]
+    # and once it works, it is one like all others
+    answers["bad"] = Outcome("accepted")
+    await limiter.call({}, {"address": "bad"})
+    order.clear()
+    await limiter.acquire_slot(0)
+    tasks = [asyncio.create_task(wait(5_000, "good")), asyncio.create_task(wait(-1, "bad"))]
+    await asyncio.sleep(0)
+    limiter.end_call()
+    limiter.release_slots(1)
+    await asyncio.gather(*tasks)
+    assert order == ["bad", "good"]

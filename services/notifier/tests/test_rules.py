@@ -14,7 +14,7 @@ async def test_rule_08_each_channel_has_queues_and_a_breaker_of_its_own(harness)
         assert {lane_name("notifier", f"{channel}.{urgency}") for urgency in ("urgent", "bulk")} <= queues
     unwell, well = (limiter.breaker for limiter in limiters.values())
     # and one that is open says nothing about the other
-    for _ in range(FAILURES_TO_OPEN):
-        unwell.record("transient", "UNAVAILABLE", None, 0.0, admission="allowed")
+    for n in range(FAILURES_TO_OPEN):
+        unwell.record("transient", "UNAVAILABLE", None, 0.0, admission="allowed", recipient=f"token-{n}")
     assert unwell.is_open
     assert not well.is_open

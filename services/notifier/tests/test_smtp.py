@@ -236,3 +236,20 @@ async def test_mail_is_sent_over_tls(tmp_path, scheme, option):
 def test_an_invalid_server_url_prevents_the_start(urls):
     with pytest.raises(ValueError, match="SMTP_URL"):
         SmtpCourier(urls, SENDER)
+
+
+@pytest.mark.parametrize("reply", ["421 not this one", None])
+async def test_trust_9_one_recipient_that_ends_the_connection_delays_no_other_mail(reply):
+    """It costs its own connection, once: the others stay, and the server has no cooldown."""
+    async with scripted() as server, courier(server.url, cooldown=30) as mails:
+        await asyncio.gather(*(mails.send(mail(recipient=f"{n}@example.org")) for n in range(4)))
+        before = server.connections
+        server.replies["RCPT"] = reply
+        for _ in range(3):
+            assert (await mails.send(mail(recipient="bad@example.org"))).kind == "transient"
+        used = server.connections
+        del server.replies["RCPT"]
+        began = asyncio.get_running_loop().time()
+        assert (await mails.send(mail(recipient="good@example.org"))).kind == "accepted"
+        assert asyncio.get_running_loop().time() - began < 1
+        assert used - before <= 3

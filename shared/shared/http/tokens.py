@@ -14,8 +14,9 @@ from shared.errors import SchoolConnectError
 from shared.events.values import Role
 
 ISSUER = "schoolconnect"
-Use = Literal["access", "internal", "stream"]
-"""`stream`: a ticket in an address, which opens a stream of events and nothing else."""
+Use = Literal["access", "internal", "stream", "device"]
+"""`stream`: a ticket in an address, which opens a stream of events and nothing else. `device`: shows that a person
+signed in on a device before; it opens nothing."""
 LEEWAY = dt.timedelta(seconds=5)
 MOST_VERIFIED = 10_000
 

@@ -4,6 +4,8 @@ Worker connections see all schools (handlers, relay, periodic tasks). Request co
 row-level security is forced, and a request without a school raises an error instead of finding nothing.
 """
 
+import secrets
+import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +19,11 @@ from shared.errors import InfrastructureDown
 
 Connection = AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
+
+
+PROBE_BYTES = 16 * 1024
+# Write a row that is rolled back.
+INSERT_PROBE = "INSERT INTO outbox (exchange, routing_key, headers, data) VALUES ('', '', '{}', %(data)s)"
 
 
 def replace_nul(value: object) -> str:
@@ -83,6 +90,15 @@ class Database:
         if row is None or row["transaction_read_only"] != "off":
             raise InfrastructureDown("the server is read-only: a standby, or its disk is full")
 
+    async def check_room(self) -> None:
+        """Raise as `check_writable`, or psycopg's error if there is no room for a row of the outbox; it is rolled back.
+
+        Its random text fits into no free space of the table's pages, so that the server needs room on its disk.
+        """
+        await self.check_writable()
+        async with self.worker() as connection, connection.transaction(force_rollback=True):
+            await connection.execute(INSERT_PROBE, {"data": secrets.token_hex(PROBE_BYTES // 2)})
+
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[Connection]:
         """Provide an autocommit connection that sees all schools."""
@@ -99,6 +115,17 @@ def bind_literals(connection: Connection, query: str, values: dict[str, Any] | N
     return sql.SQL(cursor.mogrify(query, values))
 
 
+async def check_alive(connection: Connection) -> None:
+    """Raise OperationalError for a connection that the server has closed, as after a restart.
+
+    An idle connection has nothing to read; only one that has is asked, so a healthy one costs no round trip.
+    """
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
+    if waiting.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
+
+
 def _pool(info: str, size: int, name: str, patience: float) -> Pool:
     return AsyncConnectionPool(
         info,
@@ -108,6 +135,7 @@ def _pool(info: str, size: int, name: str, patience: float) -> Pool:
         open=False,
         name=name,
         timeout=patience,
+        check=check_alive,
         reconnect_timeout=5,
         kwargs={"autocommit": True, "row_factory": dict_row},
     )

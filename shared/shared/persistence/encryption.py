@@ -86,6 +86,7 @@ class SubjectKeyStore:
         A subject without a key that this service may not create is missing in the result.
         """
         now = time.monotonic()
+        self.forget_expired(now)
         wanted = set(subjects)
         found: dict[UUID, AESGCM | None] = {}
         for subject in wanted:
@@ -136,6 +137,15 @@ class SubjectKeyStore:
         async with self._database.worker() as connection:
             await connection.execute(ERASE_KEY, {"subject": subject})
         self._cache.pop(subject, None)
+
+    def forget_expired(self, now: float | None = None) -> None:
+        """Drop the keys whose time is over: an erased key must not stay in memory because nothing asks for it."""
+        now = time.monotonic() if now is None else now
+        while self._cache:
+            oldest = next(iter(self._cache))
+            if self._cache[oldest][0] > now:
+                return
+            del self._cache[oldest]
 
     def clear_cache(self) -> None:
         """Read each key again, so that an erasure takes effect in this process now."""

@@ -56,7 +56,7 @@ class Components:
             verifier=Verifier(read_file("VERIFY_KEY_FILE", settings.verify_key_file)),
             publisher=Publisher(url, name, topology.LOGS, settings.publish_timeout, metrics.blocked.set),
             subscriber=Subscriber(url, name, metrics.registry, drain=settings.drain),
-            pause_switch=PauseSwitch(database.check_writable, metrics),
+            pause_switch=PauseSwitch(database.check_room, metrics),
             quarantine=ExclusiveSection(),
             concurrency_limit=asyncio.Semaphore(settings.database_pool),
         )

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from shared.http.provided import Provided
+from shared.service.outbox_backlog import OutboxBacklog
 from shared.service.runtime import Runtime
 from shared.telemetry import Metrics
 
@@ -25,6 +26,17 @@ async def ready(runtime: Annotated[Runtime, Depends(Provided(Runtime))], respons
     if reasons:
         response.status_code = 503
     return {"status": "not ready" if reasons else "ready", "reasons": reasons}
+
+
+@router.get("/health/status")
+async def status(
+    runtime: Annotated[Runtime, Depends(Provided(Runtime))],
+    backlog: Annotated[OutboxBacklog, Depends(Provided(OutboxBacklog))],
+) -> dict[str, Any]:
+    """Say in words what keeps the service from its work, and what waits in its outbox (a few seconds old)."""
+    reasons = await runtime.not_ready() + backlog.notes()
+    outbox = {"pending": backlog.pending, "oldest_seconds": round(backlog.oldest, 1)}
+    return {"status": "needs attention" if reasons else "well", "reasons": reasons, "outbox": outbox}
 
 
 @router.get("/metrics", response_class=Response)

@@ -52,7 +52,7 @@ class HeartbeatListener:
 
 
 class Heartbeat:
-    """Publishes {service, worker, host, version, in_flight, load, at} every `seconds`."""
+    """Publishes who the worker is and its counts: messages in flight, handled and failed, load, memory."""
 
     def __init__(self, service: str, worker: str, publisher: Publisher, metrics: Metrics, seconds: float) -> None:
         self._service = service
@@ -89,6 +89,7 @@ class Heartbeat:
             "every_seconds": self._seconds,
             "in_flight": _total(self._metrics, "schoolconnect_received_messages_in_process"),
             "handled": _total(self._metrics, "schoolconnect_messages_handled_total"),
+            "failed": _total(self._metrics, "schoolconnect_messages_handled_total", ("retried", "dead")),
             "load": float(_field(loads, 0)),
             "memory_bytes": int(_field(statm, 1)) * os.sysconf("SC_PAGE_SIZE"),  # resident, in pages (proc(5))
         }
@@ -100,7 +101,11 @@ def _field(file: FileIO, number: int) -> bytes:
     return file.read().split()[number]
 
 
-def _total(metrics: Metrics, name: str) -> float:
+def _total(metrics: Metrics, name: str, outcomes: tuple[str, ...] = ()) -> float:
+    """Add up a metric over all its labels, or over these outcomes."""
     return sum(
-        sample.value for family in metrics.registry.collect() for sample in family.samples if sample.name == name
+        sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == name and (not outcomes or sample.labels.get("outcome") in outcomes)
     )

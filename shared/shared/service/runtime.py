@@ -21,6 +21,8 @@ log = structlog.get_logger()
 
 WATCH_SECONDS = 5.0
 LOOK_SECONDS = 0.5
+ROOM_SECONDS = 10.0
+"""For how long the database is said to have room once a write has succeeded: the check itself writes."""
 STOP_SECONDS = 1.0
 STOP_ATTEMPTS = 3
 PLACE_SECONDS = 1.0
@@ -54,6 +56,7 @@ class Runtime:
         self._stopping: list[Callable[[], None]] = []
         self._missing: list[str] | None = None
         self._consuming = False
+        self._room_until = 0.0
 
     def background(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run while the service runs."""
@@ -77,7 +80,7 @@ class Runtime:
         reasons = []
         try:
             async with asyncio.timeout(2):
-                await self._components.database.check_writable()
+                await self._check_database()
         except InfrastructureDown as problem:
             reasons.append(f"database: {problem}")
         except Exception as problem:  # noqa: BLE001  # any error is a reason
@@ -96,6 +99,15 @@ class Runtime:
         if self._components.pause_switch.closed:
             reasons.append("consumers: paused, the database is unavailable")
         return reasons
+
+    async def _check_database(self) -> None:
+        """Check that the database accepts writes, and now and then that it has room for them."""
+        now = asyncio.get_running_loop().time()
+        if now < self._room_until:
+            await self._components.database.check_writable()
+        else:
+            await self._components.database.check_room()
+            self._room_until = now + ROOM_SECONDS
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -75,5 +75,11 @@ def run(name: str, settings: ServiceSettings, app: FastAPI) -> None:
     configure_logs(name, settings.log_level, settings.log_format)
     config = configured(settings, app)
     freeze_gc()
+    sockets = None
+    if settings.operations_port is not None:
+        sockets = [
+            config.bind_socket(),
+            uvicorn.Config(app, host=settings.host, port=settings.operations_port).bind_socket(),
+        ]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Server(config, app).serve())
+        runner.run(Server(config, app).serve(sockets))

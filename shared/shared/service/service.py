@@ -24,6 +24,7 @@ from shared.errors import UnknownMajor
 from shared.events.envelope import Envelope
 from shared.events.event import Event
 from shared.http.provided import provide
+from shared.http.unhandled import UnexpectedErrors
 from shared.messaging import topology
 from shared.messaging.broadcast_listener import BroadcastListener
 from shared.messaging.serialization import deserialize, parse
@@ -36,6 +37,8 @@ from shared.service.heartbeat import HeartbeatListener
 from shared.service.http_metrics import RequestMetrics
 from shared.service.invariants import InvariantChecker
 from shared.service.loop_watchdog import LoopWatchdog
+from shared.service.operations_port import OperationsPort
+from shared.service.outbox_backlog import OutboxBacklog
 from shared.service.periodic import PeriodicTask
 from shared.service.runtime import Runtime
 from shared.settings import ServiceSettings
@@ -53,6 +56,8 @@ ReadBody = Callable[[Envelope, bytes], Awaitable[Any]]
 """Reads a message's body; raises NotUnderstood."""
 
 DEAD_LETTERS_AT_ONCE = 10
+KEY_SECONDS = 30.0
+"""Between looks for keys whose time in the cache is over."""
 
 
 class Service:
@@ -69,6 +74,9 @@ class Service:
         self.invariant_checker = InvariantChecker(self.transactions, self.metrics, settings.reconcile)
         self.runtime = Runtime(parts, self.topology)
         self.runtime.background(self.invariant_checker.run)
+        self.backlog = OutboxBacklog(self.database, self.metrics)
+        self.runtime.background(self.backlog.run)
+        self.runtime.background(PeriodicTask("forget_keys", KEY_SECONDS, self._forget_keys, self.metrics).run)
         self.runtime.background(LoopWatchdog(self.metrics.registry).run)
         self._url = settings.amqp_url.get_secret_value()
         self._topology = topology.spine() | topology.retry_topology(name, settings.retry_tiers)
@@ -302,6 +310,13 @@ class Service:
         """Give the routes objects, each by its type: see `shared.http.provided`."""
         self._provided += objects
 
+    async def _forget_keys(self) -> None:
+        self.vault.forget_expired()
+
+    async def attention(self) -> list[str]:
+        """Return what an operator should know: why the service is not ready, and what waits in its outbox."""
+        return await self.runtime.not_ready() + self.backlog.notes()
+
     def topology(self) -> topology.Topology:
         """Return what must exist on the broker for this service."""
         return self._topology
@@ -322,8 +337,12 @@ class Service:
             telemetry={"tracing": False, "metrics": False, "logs": False},  # texts of errors may contain names
         )
         parts = self.components
-        provide(app, [self.settings, parts.transactions, parts.verifier, parts.metrics, self.runtime, *self._provided])
+        own = (self.settings, parts.transactions, parts.verifier, parts.metrics, self.runtime, self.backlog)
+        provide(app, [*own, *self._provided])
+        app.add_middleware(UnexpectedErrors)
         app.add_middleware(RequestMetrics, registry=parts.metrics.registry)
+        if self.settings.operations_port is not None:
+            app.add_middleware(OperationsPort, port=self.settings.operations_port)
         app.include_router(health_router)
         for router in self._routers:
             app.include_router(router)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from shared.events import Event, PersonChanged, SchoolChanged, StudentChanged
 from shared.transactions.unit_of_work import UnitOfWork
@@ -18,10 +19,11 @@ WHERE school.version < excluded.version
 """
 # Keep the newest names of people; an erased person has none.
 UPSERT_PEOPLE = """
-INSERT INTO person (person_id, given_name, family_name, version)
-SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, given_name text, family_name text, version bigint)
+INSERT INTO person (person_id, given_name, family_name, version, erased)
+SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, given_name text, family_name text, version bigint,
+                                                erased boolean)
 ON CONFLICT (person_id) DO UPDATE SET given_name = excluded.given_name, family_name = excluded.family_name,
-    version = excluded.version
+    version = excluded.version, erased = excluded.erased
 WHERE person.version < excluded.version
 """
 # Keep the newest state of students.
@@ -43,6 +45,11 @@ STATEMENTS: dict[type[Event], tuple[str, set[str]]] = {
 async def remember_directory(events: Sequence[Event], tx: UnitOfWork) -> None:
     """Keep the newest state of schools, names and students; calendars are not needed here."""
     for kind, (statement, fields) in STATEMENTS.items():
-        rows = [event.model_dump(mode="json", include=fields) for event in events if isinstance(event, kind)]
+        rows = [_row(event, fields) for event in events if isinstance(event, kind)]
         if rows:
             await tx.execute(statement, {"rows": json.dumps(rows)})
+
+
+def _row(event: Event, fields: set[str]) -> dict[str, Any]:
+    row = event.model_dump(mode="json", include=fields)
+    return row | {"erased": event.erased} if isinstance(event, PersonChanged) else row

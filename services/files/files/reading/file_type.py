@@ -40,7 +40,19 @@ EXTENSIONS = frozenset(
 )
 HEAD = 8_192
 MARKUP = (b"<html", b"<!doctype html", b"<script", b"<?php", b"<iframe")
-FOREIGN_TEXT = (b"<?xml", b"<svg", b"<!doctype", b"<html", b"<script", b"<?php", b"{\\rtf", b"%!ps", b"#!/", b"mz")
+FOREIGN_TEXT = (
+    b"<?xml",
+    b"<!--",
+    b"<svg",
+    b"<!doctype",
+    b"<html",
+    b"<script",
+    b"<?php",
+    b"{\\rtf",
+    b"%!ps",
+    b"#!/",
+    b"mz",
+)
 CONTROLS = bytes(set(range(32)) - set(b"\t\r\n\f"))
 OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 OPENABLE = "Send it as PDF, JPEG, PNG, WebP, HEIC, TIFF, GIF, DOCX, XLSX, CSV or plain text."
@@ -104,7 +116,7 @@ def _ole(content: mmap.mmap) -> Refused:
 
 def _is_text(head: bytes) -> bool:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return True
+        head = head.decode("utf-16", errors="ignore").encode(errors="ignore")
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     controls = sum(byte in CONTROLS for byte in head)
     return controls == 0 and not start.startswith(FOREIGN_TEXT)

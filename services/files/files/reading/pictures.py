@@ -10,6 +10,7 @@ import pillow_heif
 from PIL import Image, ImageOps
 
 from files.reading.limits import ReadLimits
+from files.reading.malware import refuse_eicar
 from files.reading.refusal import Code, Refused
 
 OCR_SIDE = 3_600
@@ -76,8 +77,16 @@ def _opened(path: Path, media_type: str, limits: ReadLimits) -> Image.Image:
     with contextlib.ExitStack() as stack:
         stack.enter_context(picture)
         refuse_large(picture.width, picture.height, limits)
+        _refuse_infected_comments(picture)
         stack.pop_all()
     return picture
+
+
+def _refuse_infected_comments(picture: Image.Image) -> None:
+    """Refuse a picture with the test string in a comment, which may be packed."""
+    for comment in picture.info.values():
+        if isinstance(comment, str | bytes):
+            refuse_eicar(comment if isinstance(comment, bytes) else comment.encode(errors="replace"))
 
 
 def refuse_large(width: int, height: int, limits: ReadLimits) -> None:

@@ -6,6 +6,7 @@ A fresh child for each file: memory that OCR takes is returned when it ends.
 import asyncio
 import dataclasses
 import json
+import os
 import re
 import signal
 import sys
@@ -34,8 +35,10 @@ GRACE = 2.0
 NICENESS = 10
 """A scan takes a core for minutes; requests and notifications go first."""
 LONGEST_NAME = 255
-WAITING = 3
-"""By the clock a child has this much longer than its processor time: a busy machine is no fault of the file."""
+LONGEST_WAIT = 6.0
+WAIT_PER_LOAD = 3.0
+"""By the clock a child has longer than its processor time on a busy machine, which is no fault of the file: a process
+that is nice gets a third of a core, or less, where others wait for one."""
 
 
 class ReaderFailed(SchoolConnectError):
@@ -62,14 +65,14 @@ async def read_file(
     argv += [f"--limits={json.dumps(dataclasses.asdict(limits))}"]
     argv += ([f"--out={out}"] if out else []) + (["--text"] if with_text else []) + ["--", str(path)]
     try:
-        async with asyncio.timeout(WAITING * limits.hostile_seconds) as deadline:
+        async with asyncio.timeout(_wait() * limits.hostile_seconds) as deadline:
 
             def follow(line: str) -> None:
                 if line == OCR_LINE:
-                    deadline.reschedule(_now() + WAITING * limits.ocr_page_seconds)
+                    deadline.reschedule(_now() + _wait() * limits.ocr_page_seconds)
                 elif page := PAGE.fullmatch(line):
                     on_progress(int(page[1]), int(page[2]))
-                    deadline.reschedule(max(deadline.when() or 0, _now() + WAITING * limits.hostile_seconds))
+                    deadline.reschedule(max(deadline.when() or 0, _now() + _wait() * limits.hostile_seconds))
 
             ended = await subprocess.run(argv, bounds=_bounds(limits), grace=GRACE, on_error_line=follow)
     except TimeoutError:
@@ -87,6 +90,12 @@ def _printable(name: str) -> str:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _wait() -> float:
+    """Return how many times its processor time a child may take by the clock: 1 on a quiet machine."""
+    load, _, _ = os.getloadavg()
+    return min(LONGEST_WAIT, max(1.0, WAIT_PER_LOAD * load / (os.cpu_count() or 1)))
 
 
 def _bounds(limits: ReadLimits) -> ResourceLimits:

@@ -18,6 +18,8 @@ def read(path: Path, media_type: str, limits: ReadLimits) -> Document:
     content = path.read_bytes()
     text, notices = _decode(content)
     refuse_eicar(text.encode(errors="replace"))
+    if not text.strip():
+        raise Refused("empty", "The file holds nothing but spaces. Choose the file again and send it once more.")
     rows: list[Row] = [*_cells(text)] if media_type == "text/csv" else [*text.splitlines()]
     if sum(map(_values, rows)) > limits.cells:
         raise Refused("too_large", f"The file has more than {limits.cells} values. Send a part of it.")

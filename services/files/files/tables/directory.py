@@ -24,6 +24,7 @@ class PersonRow(FilesTable, table=True):
     given_name: str | None
     family_name: str | None
     version: int = column(BigInteger)
+    erased: bool = column(default="false")  # files about this person go
 
 
 class StudentRow(FilesTable, table=True):

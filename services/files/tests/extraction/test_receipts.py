@@ -270,3 +270,13 @@ def test_the_header_of_a_table_of_items_is_no_label_of_a_total():
 
 def test_the_addressee_of_a_letter_paid():
     assert values(read(LETTER), "payer", "merchant") == ("Petra Beispiel", "Förderverein Beispiel e. V.")
+
+
+@pytest.mark.parametrize("clue", ["41150 KLANG", "(123456-W)", "GST NO: 000123456789", "KEDAI CONTOH"])
+def test_a_town_or_a_registration_tells_currency_and_order_of_the_date(clue):
+    finding = read(
+        f"EXAMPLE KEY MAKER\n{clue}\n03/04/2026 12:30\nKEY      4.00\nTOTAL    4.00\nCASH    10.00\nCHANGE   6.00"
+    )
+
+    assert values(finding, "amount", "currency", "date") == ("4.00", "MYR", "2026-04-03")
+    assert needs_review(finding, "payment_receipt") == ()

@@ -14,7 +14,7 @@ from files.domain.finding import Hints
 from files.reading.limits import ReadLimits
 from files.reading.sandbox import ReaderFailed, read_file
 from services.files.tests.reading import made_files as made
-from services.files.tests.reading.test_refusals import huge_png
+from services.files.tests.reading.hostile_files import huge_png
 from shared.testing.fixtures import eventually
 
 LIMITS = ReadLimits()

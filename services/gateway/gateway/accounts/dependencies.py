@@ -10,6 +10,7 @@ from gateway.accounts.firebase import Firebase
 from gateway.accounts.passwords import Failures, Passwords
 from gateway.accounts.sessions import Sessions
 from shared.http.provided import Provided
+from shared.http.tokens import Verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class SignInTools:
     passwords: Passwords
     failures: Failures
     firebase: Firebase
+    verifier: Verifier
 
 
 Tools = Annotated[SignInTools, Depends(Provided(SignInTools))]

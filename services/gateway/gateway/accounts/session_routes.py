@@ -17,6 +17,7 @@ from gateway.security import audit
 from gateway.security.access_control import EVERYBODY, allow, public
 from gateway.security.caller import CurrentCaller, require_fresh
 from shared.events.values import Role
+from shared.http.tokens import TokenRefused
 
 router = APIRouter(prefix="/v1", tags=["sign-in"], route_class=GuardedRoute)
 
@@ -29,12 +30,16 @@ Secret = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern
 
 
 class SignIn(BaseModel):
-    """A name (user name or e-mail) with its password, or a Firebase ID token; `school` and `role` choose a role."""
+    """A name (user name or e-mail) with its password, or a Firebase ID token; `school` and `role` choose a role.
+
+    `device_token` is that of the last sign-in on this device: failures elsewhere then do not make it wait.
+    """
 
     model_config = ConfigDict(extra="forbid")
     name: Name | None = None
     password: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     firebase_token: Annotated[str, StringConstraints(min_length=1, max_length=8192)] | None = None
+    device_token: Annotated[str, StringConstraints(min_length=1, max_length=2048)] | None = None
     school: UUID | None = None
     role: Role | None = None
 
@@ -59,6 +64,7 @@ class Session(BaseModel):
     person_id: UUID
     role: Role
     school_id: UUID | None
+    device_token: str | None = None
 
 
 class Renewal(BaseModel):
@@ -112,11 +118,12 @@ async def sign_in(body: SignIn, rows: Rows, tools: Tools) -> dict[str, Any]:
     person: UUID | None = None
     try:
         if body.name is not None:
-            person = await _by_password(body.name, body.password or "", rows, tools)
+            person = await _by_password(body.name, body.password or "", body.device_token, rows, tools)
         else:
             person = await _by_firebase(body.firebase_token or "", rows, tools)
         async with rows.begin() as tx:
             session = await tools.sessions.open(tx, person, SessionRequest(body.school, body.role))
+        session["device_token"] = tools.sessions.device_token(session)
     except Problem as problem:
         await audit.note(
             rows, "POST /v1/sessions", status=problem.status, code=problem.code, person=person, subject={"by": by}
@@ -134,15 +141,25 @@ async def sign_in(body: SignIn, rows: Rows, tools: Tools) -> dict[str, Any]:
     return session
 
 
-async def _by_password(name: str, password: str, rows: Rows, tools: Tools) -> UUID:
-    await tools.failures.attempt(name)
+async def _by_password(name: str, password: str, device: str | None, rows: Rows, tools: Tools) -> UUID:
     async with rows.begin() as tx:
         account = await tx.row(accounts.SELECT_ACCOUNT_BY_NAME, {"name": name})
+    counted = name
+    if device is not None and account is not None and _is_known(device, account["person_id"], tools):
+        counted = f"device {device}"
+    await tools.failures.attempt(counted)
     if not await tools.passwords.right(password, account["hash"] if account else None) or account is None:
         raise Problem(401, "credentials_refused", "Name or password is wrong.")
-    await tools.failures.succeeded(name)
+    await tools.failures.succeeded(counted)
     found: UUID = account["person_id"]
     return found
+
+
+def _is_known(device: str, person: UUID, tools: Tools) -> bool:
+    try:
+        return tools.verifier.verify(device, "device").person == person
+    except TokenRefused:
+        return False
 
 
 async def _by_firebase(token: str, rows: Rows, tools: Tools) -> UUID:

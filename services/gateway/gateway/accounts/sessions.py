@@ -43,6 +43,9 @@ UPDATE refresh_token SET revoked_at = clock_timestamp() WHERE person_id = %(pers
 DELETE_EXPIRED = "DELETE FROM refresh_token WHERE expires_at < clock_timestamp() - interval '30 days'"
 
 
+KNOWN_DEVICE = dt.timedelta(days=180)
+
+
 class RefreshTokenReused(Problem):
     """A refresh token was used a second time; `person` owns it."""
 
@@ -117,6 +120,11 @@ class Sessions:
     def ticket(self, claims: Claims, ttl: dt.timedelta) -> str:
         """Sign a ticket that opens a stream within `ttl`."""
         return self._signer.sign(claims, ttl)
+
+    def device_token(self, session: dict[str, Any]) -> str:
+        """Return what a device shows at its next sign-in, so that failures elsewhere do not make it wait."""
+        claims = Claims(person=session["person_id"], role=session["role"], use="device")
+        return self._signer.sign(claims, KNOWN_DEVICE)
 
     async def renew(self, token: str, wish: SessionRequest) -> dict[str, Any]:
         """Renew both tokens, in another role if asked; 401 when expired. A used token ends its whole session."""

@@ -1,9 +1,12 @@
 """The status page at `/` and the documentation at `/docs`; nothing on them comes from elsewhere."""
 
 import asyncio
+import re
 import time
+from base64 import b64encode
 from collections.abc import Callable, Coroutine
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +17,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader
 
+from gateway.http.front import PAGE
 from gateway.http.service_client import ServiceClients
 from shared.http.provided import Provided
 from shared.messaging import asyncapi
@@ -22,10 +26,11 @@ from shared.transactions.unit_of_work import UnitOfWorkFactory
 router = APIRouter(include_in_schema=False)
 pages = Environment(loader=PackageLoader("gateway"), autoescape=True)
 
-# Count schools, people, waiting messages, failures and open tasks.
+# Count schools, people, waiting messages, open failures and open tasks.
 COUNT_ALL = """
 SELECT (SELECT count(*) FROM school WHERE active) AS schools, (SELECT count(*) FROM person WHERE active) AS people,
-       (SELECT count(*) FROM outbox) AS outbox, (SELECT count(*) FROM failure) AS failures,
+       (SELECT count(*) FROM outbox) AS outbox,
+       (SELECT count(*) FROM failure WHERE given_back_at IS NULL AND discarded_at IS NULL) AS failures,
        (SELECT count(*) FROM task WHERE state NOT IN ('succeeded', 'failed', 'cancelled')) AS open_tasks
 """
 # Select the latest tasks.
@@ -122,10 +127,18 @@ def documentation(app: FastAPI) -> None:
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        return get_swagger_ui_html(
+        page = get_swagger_ui_html(
             openapi_url="/openapi.json",
             title="SchoolConnect API",
             swagger_js_url="/assets/swagger/swagger-ui-bundle.js",
             swagger_css_url="/assets/swagger/swagger-ui.css",
             swagger_favicon_url="/assets/swagger/favicon.png",
         )
+        page.headers["Content-Security-Policy"] = f"{PAGE}; script-src 'self' {_hashes(bytes(page.body))}"
+        return page
+
+
+def _hashes(page: bytes) -> str:
+    """Return the hashes by which a browser knows the scripts that are written in a page (CSP, 6.7.3.3)."""
+    scripts = re.findall(rb"<script>(.*?)</script>", page, re.DOTALL)
+    return " ".join(f"'sha256-{b64encode(sha256(script).digest()).decode()}'" for script in scripts)

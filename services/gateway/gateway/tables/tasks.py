@@ -94,6 +94,11 @@ class FailureRow(FailureShown, GatewayTable, table=True):
             postgresql_where=text("given_back_at IS NULL AND discarded_at IS NULL"),
         ),
         Index("ix_failure_school_id", "school_id", "failure_id"),
+        Index(
+            "ix_failure_closed_at",
+            text("COALESCE(resolved_at, discarded_at)"),
+            postgresql_where=text("COALESCE(resolved_at, discarded_at) IS NOT NULL"),
+        ),
     )
 
     failure_id: int = column(BigInteger, key=True, generated=True)

@@ -1,5 +1,6 @@
 """Answers about tasks and workers, and the statements that select them."""
 
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -7,6 +8,8 @@ from sqlmodel import col, func
 
 from gateway.tables import TaskRow, TaskShown, WorkerShown
 from shared.persistence.query import Query, given, showing
+
+WorkerState = Literal["live", "stale", "gone"]
 
 
 class Progress(BaseModel):
@@ -31,8 +34,13 @@ class TaskPage(BaseModel):
 
 
 class Worker(WorkerShown):
-    """A process that works; `stale` after three missed beats."""
+    """A process that works: `live`, `stale` after three missed heartbeats, `gone` after twelve.
 
+    The database's time of arrival decides. What changes with each heartbeat (`in_flight`, `handled`, `failed`, `load`,
+    `memory_bytes`) is in `facts` only while it is live: nothing old is shown as current.
+    """
+
+    state: WorkerState
     stale: bool
 
 

@@ -11,16 +11,23 @@ from gateway.problems import Problem
 from gateway.security.access_control import PLATFORM, STAFF, allow
 from gateway.security.caller import CurrentCaller
 from gateway.tasks.cancel import request_cancel
-from gateway.tasks.reads import LIST_TASKS, READ_TASK, Task, TaskPage, Worker, Workers
+from gateway.tasks.reads import LIST_TASKS, READ_TASK, Task, TaskPage, Worker, Workers, WorkerState
 from shared.events import TaskState
 
 router = APIRouter(prefix="/v1", tags=["tasks"], route_class=GuardedRoute)
 
-# Select all workers.
+# Select all workers. Figures that change with each heartbeat are left out where they are not current.
 SELECT_WORKERS = """
-SELECT worker, service, seen_at, facts,
-       seen_at < clock_timestamp() - make_interval(secs => 3 * (facts->>'every_seconds')::float8) AS stale
-FROM worker ORDER BY service, worker
+SELECT worker, service, seen_at, state, state <> 'live' AS stale,
+       CASE state WHEN 'live' THEN facts
+                  ELSE facts - '{in_flight,handled,failed,load,memory_bytes}'::text[] END AS facts
+FROM (
+    SELECT *, CASE WHEN missed < 3 THEN 'live' WHEN missed < 12 THEN 'stale' ELSE 'gone' END AS state
+    FROM (SELECT *, extract(epoch FROM clock_timestamp() - seen_at) / (facts->>'every_seconds')::float8 AS missed
+          FROM worker) beats
+) states
+WHERE %(state)s::text IS NULL OR state = %(state)s
+ORDER BY service, worker
 """
 
 
@@ -64,7 +71,7 @@ async def listing(
 
 
 @router.get("/workers", dependencies=[allow(PLATFORM, scope="workers:read")])
-async def workers(rows: Rows) -> Workers:
-    """List the workers; `stale` after three missed heartbeats."""
+async def workers(rows: Rows, state: WorkerState | None = None) -> Workers:
+    """List the workers: `live`, `stale` after three missed heartbeats, `gone` after twelve; forgotten after an hour."""
     async with rows.begin() as tx:
-        return Workers(items=[Worker(**row) for row in await tx.rows(SELECT_WORKERS)])
+        return Workers(items=[Worker(**row) for row in await tx.rows(SELECT_WORKERS, {"state": state})])

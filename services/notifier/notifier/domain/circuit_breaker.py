@@ -1,6 +1,6 @@
 """A provider's circuit breaker: while it is open, deliveries wait and use no attempts. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from notifier.domain.delivery import UNHEALTHY, OutcomeKind
@@ -10,13 +10,15 @@ Admission = Literal["allowed", "probe", "blocked"]
 FAILURES_TO_OPEN = 20
 """If a provider fails every second call, a run this long comes once in a million calls."""
 CONFIG_FAILURES_TO_OPEN = 5
+RECIPIENTS_TO_OPEN = 3
+"""What fewer recipients provoke is their own trouble, not the provider's."""
 FIRST_PAUSE = 2.0
 MAX_PAUSE = 60.0
 
 
 @dataclass(slots=True)
 class CircuitBreaker:
-    """Opens after a run of failures, lets one probe through after a pause, closes when the probe succeeds.
+    """Opens after failures for several recipients in a row; a probe after a pause closes it if it succeeds.
 
     `now` is in seconds of any clock that never goes back. A call that began before the breaker opened changes nothing
     after it.
@@ -28,6 +30,8 @@ class CircuitBreaker:
     open_until: float = 0.0
     probing: bool = False
     reason: str = ""
+    recipients: set[str] = field(default_factory=set)
+    """Those of the failures, as far as they are needed."""
 
     @property
     def is_open(self) -> bool:
@@ -56,7 +60,14 @@ class CircuitBreaker:
         self.probing = False
 
     def record(
-        self, kind: OutcomeKind, reason: str, retry_after: float | None, now: float, *, admission: Admission
+        self,
+        kind: OutcomeKind,
+        reason: str,
+        retry_after: float | None,
+        now: float,
+        *,
+        admission: Admission,
+        recipient: str,
     ) -> bool:
         """Take an answer into account; return True when it opened the breaker."""
         if self.is_open and admission != "probe":
@@ -64,11 +75,14 @@ class CircuitBreaker:
         if kind not in UNHEALTHY:
             self.failures = self.config_failures = self.times_opened = 0
             self.probing, self.reason = False, ""
+            self.recipients.clear()
             return False
+        if len(self.recipients) < RECIPIENTS_TO_OPEN:
+            self.recipients.add(recipient)
         self.failures += 1
         self.config_failures = self.config_failures + 1 if kind == "config" else 0
         enough = self.failures >= FAILURES_TO_OPEN or self.config_failures >= CONFIG_FAILURES_TO_OPEN
-        if admission != "probe" and not enough:
+        if admission != "probe" and not (enough and len(self.recipients) >= RECIPIENTS_TO_OPEN):
             return False
         self.times_opened += 1
         self.probing = False

@@ -59,16 +59,18 @@ class SmtpCourier:
         return next((outcome for outcome in unavailable if outcome.kind != "config"), unavailable[0])
 
     async def _through(self, pool: ConnectionPool, message: Mail) -> Outcome:
-        while (client := pool.idle()) is not None:
+        """Send over an idle connection, or over a new one where the server had closed the idle one.
+
+        The cooldown begins only where no connection can be made: what ends one that works may be this mail's own
+        trouble, and the limiter's circuit breaker judges it by several recipients.
+        """
+        if (client := pool.idle()) is not None:
             try:
                 return await self._using(pool, client, message)
-            except ServerUnavailable:
-                continue  # the server had closed an idle connection: a new one may work
-        client = await pool.connect()
-        try:
-            return await self._using(pool, client, message)
-        except ServerUnavailable as problem:
-            raise pool.start_cooldown(problem.outcome) from problem
+            except ServerUnavailable as problem:
+                if problem.at_recipient:
+                    raise
+        return await self._using(pool, await pool.connect(), message)
 
     async def _using(self, pool: ConnectionPool, client: SMTP, message: Mail) -> Outcome:
         try:
@@ -111,19 +113,21 @@ async def _send_envelope(client: SMTP, sender: str, message: Mail) -> Outcome | 
     options, encoding = _parameters(client, sender, message)
     if encoding != "ascii" and not client.supports_extension("smtputf8"):
         return Outcome("permanent", "smtputf8_not_offered")
+    at_recipient = False
     try:
         await client.mail(sender, options=options, encoding=encoding)
+        at_recipient = True
         await client.rcpt(message.recipient, encoding=encoding)
     except SMTPResponseException as problem:
         if problem.code == SERVICE_CLOSING:
-            raise ServerUnavailable(Outcome("transient", f"smtp_{SERVICE_CLOSING}")) from problem
+            raise ServerUnavailable(Outcome("transient", f"smtp_{SERVICE_CLOSING}"), at_recipient) from problem
         await _reset(client)
         return refusal_outcome(problem)
     except ValueError:
         await _reset(client)
         return Outcome("permanent", "address_not_usable")
     except (SMTPException, OSError) as problem:
-        raise ServerUnavailable(Outcome("transient", type(problem).__name__)) from problem
+        raise ServerUnavailable(Outcome("transient", type(problem).__name__), at_recipient) from problem
     return None
 
 

@@ -52,11 +52,15 @@ class Server:
 
 
 class ServerUnavailable(Exception):
-    """This server accepts nothing at the moment and received no content; `outcome` says why."""
+    """This server does not accept the mail at the moment and received no content; `outcome` says why.
 
-    def __init__(self, outcome: Outcome) -> None:
+    `at_recipient`: it ended the connection when it was given the recipient, so another connection would end as well.
+    """
+
+    def __init__(self, outcome: Outcome, at_recipient: bool = False) -> None:
         super().__init__(outcome.reason)
         self.outcome = outcome
+        self.at_recipient = at_recipient
 
 
 class ConnectionPool:

@@ -64,7 +64,7 @@ class Batch:
             self.limiter.release_slots(self.uncommitted)
 
     async def _make(self, call: Call) -> None:
-        await self.limiter.acquire_slot(call.priority)
+        await self.limiter.acquire_slot(call.priority, call.delivery["address"])
         self.uncommitted += 1
         try:
             if self.cancelled:
@@ -123,6 +123,7 @@ class Batch:
                 )
                 self.cancelled |= cancelled and isinstance(self.permit, SendPermit)
         if not self.missing:
+            await windows.extend(tx, self.permit, windows.WAITING_SECONDS)
             tx.permit(self.permit, self.lane)
 
     async def _renew_lease(self) -> None:

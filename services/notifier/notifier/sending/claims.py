@@ -112,7 +112,10 @@ SELECT n.*, s.name AS school_name, s.language AS school_language, coalesce(s.mut
        FROM rendering r WHERE r.notification_id = n.notification_id) AS content
 FROM notification n LEFT JOIN school s USING (school_id)
 """
-SELECT_NOTIFICATION = SELECT_CONTENT + "WHERE n.notification_id = %(notification_id)s"
+SELECT_NOTIFICATION = f"""
+SELECT found.*, r.lane FROM ({SELECT_CONTENT} WHERE n.notification_id = %(notification_id)s) found
+LEFT JOIN release r ON r.notification_id = found.notification_id AND r.channel = %(channel)s
+"""  # noqa: S608  # constants of our own
 SELECT_NOTIFICATIONS = SELECT_CONTENT + "WHERE n.notification_id = ANY(%(ids)s)"
 
 # Give back deliveries whose worker died. Whether the provider was called is unknown; a repeat replaces what the person
@@ -146,7 +149,7 @@ async def claim_deliveries(
     if notification is None:
         return None, []
     claimed = await tx.rows(CLAIM_DELIVERIES, values | {"lease": lease, "limit": limit, "seconds": seconds})
-    return notification, await _sendable(tx, permit, claimed)
+    return notification, await _sendable(tx, permit, claimed, seconds)
 
 
 async def claim_digests(
@@ -156,17 +159,19 @@ async def claim_digests(
     values = permit.model_dump() | {"lease": lease, "limit": limit, "seconds": seconds}
     if await tx.row(LOCK_DIGEST_WINDOW, values) is None:
         return {}, []
-    rows = await _sendable(tx, permit, await tx.rows(CLAIM_DIGESTS, values))
+    rows = await _sendable(tx, permit, await tx.rows(CLAIM_DIGESTS, values), seconds)
     ids = sorted({row["notification_id"] for row in rows})
     return {each["notification_id"]: each for each in await tx.rows(SELECT_NOTIFICATIONS, {"ids": ids})}, rows
 
 
-async def _sendable(tx: UnitOfWork, permit: SendPermit | DigestPermit, claimed: Sequence[Row]) -> list[Row]:
+async def _sendable(
+    tx: UnitOfWork, permit: SendPermit | DigestPermit, claimed: Sequence[Row], seconds: float
+) -> list[Row]:
     """Return the claimed rows that are to be sent; count the others as finished."""
     await _finish_stopped(tx, claimed)
     rows = [row for row in claimed if row["state"] == "sending"]
     # A permit that finds nothing is used: the sweep issues a new one for what is due next, without a delay.
-    await windows.extend(tx, permit, windows.PERMIT_SECONDS if rows else 0.0)
+    await windows.extend(tx, permit, seconds if rows else 0.0)
     return rows
 
 

@@ -14,12 +14,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from notifier.content.message_builder import Send
 from notifier.domain.circuit_breaker import CircuitBreaker
-from notifier.domain.delivery import OutcomeKind
+from notifier.domain.delivery import UNHEALTHY, OutcomeKind
 from notifier.providers import Outcome
 
 log = structlog.get_logger()
 
 MAX_RESULTS_PER_COMMIT = 50
+LAST_PRIORITY = 2**62
+MAX_TROUBLED = 10_000
+"""Recipients that are remembered because their last call failed."""
 
 
 class ProviderLimiter:
@@ -43,6 +46,7 @@ class ProviderLimiter:
         self._gap = 1.0 / rate if rate else 0.0
         self._next_call_at = 0.0
         self._metrics: ProviderMetrics | None = None
+        self._troubled: dict[str, None] = {}
 
     def measure(self, metrics: "ProviderMetrics") -> None:
         """Count calls from now on."""
@@ -52,8 +56,13 @@ class ProviderLimiter:
         for outcome in get_args(OutcomeKind):
             metrics.calls.labels(self.channel, outcome)
 
-    async def acquire_slot(self, priority: int) -> None:
-        """Wait for a free slot and call; the lowest `priority` goes first, then the order of asking."""
+    async def acquire_slot(self, priority: int, recipient: str = "") -> None:
+        """Wait for a free slot and call; the lowest `priority` goes first, then the order of asking.
+
+        A recipient whose last call failed goes after all others.
+        """
+        if recipient in self._troubled:
+            priority = LAST_PRIORITY
         if self._calls > 0 and self._slots > 0 and not self._waiting:
             self._calls -= 1
             self._slots -= 1
@@ -109,12 +118,24 @@ class ProviderLimiter:
             if admission == "probe":
                 self.breaker.abandon_probe()
             raise
-        opened = self.breaker.record(outcome.kind, outcome.reason, outcome.retry_after, now(), admission=admission)
+        recipient = delivery["address"]
+        self._note_trouble(recipient, outcome)
+        opened = self.breaker.record(
+            outcome.kind, outcome.reason, outcome.retry_after, now(), admission=admission, recipient=recipient
+        )
         if opened or admission == "probe":
             self._report(outcome)
         if self._metrics is not None:
             self._metrics.calls.labels(self.channel, outcome.kind).inc()
         return outcome
+
+    def _note_trouble(self, recipient: str, outcome: Outcome) -> None:
+        """Remember a recipient whose call failed, until one succeeds; of very many, only the latest."""
+        self._troubled.pop(recipient, None)
+        if outcome.kind in UNHEALTHY:
+            self._troubled[recipient] = None
+            if len(self._troubled) > MAX_TROUBLED:
+                del self._troubled[next(iter(self._troubled))]
 
     def _report(self, outcome: Outcome) -> None:
         """Log and export the circuit's state: a rejected configuration needs an operator."""

@@ -41,6 +41,7 @@ async def send_deliveries(
         notification, rows = await claims.claim_deliveries(tx, permit, lease=lease, limit=limit, seconds=limiter.lease)
     if notification is None or not rows:
         return
+    lane = notification["lane"] or send_lane(permit.channel, urgent=False)
     first = priority_of(notification["round_planned"], notification["outstanding"])
     calls = [
         Call(
@@ -48,11 +49,10 @@ async def send_deliveries(
             row,
             (row["delivery_id"],),
             attempts_of([row]),
-            URGENT_PRIORITY if notification["urgent"] else first + nth,
+            URGENT_PRIORITY if lane == send_lane(permit.channel, urgent=True) else first + nth,
         )
         for nth, row in enumerate(rows)
     ]
-    lane = send_lane(permit.channel, urgent=notification["urgent"])
     await Batch(limiter, transactions, cause, lease, permit, lane, calls).run()
 
 

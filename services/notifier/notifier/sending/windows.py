@@ -8,17 +8,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from notifier.permits import DigestPermit, SendPermit, digest_lane, send_lane
+from notifier.sending.urgent_rate import is_urgent
 from shared.transactions.unit_of_work import UnitOfWork
 
 PERMITS_PER_WINDOW = 2
 """Permits on their way per notification and channel: a big send never fills a lane."""
-PERMIT_SECONDS = 10.0
+WAITING_SECONDS = 120.0
+"""How long a permit may wait in its lane before it counts as lost: a stall must not fill the lane with repeats."""
 
 # Open a notification's window on one channel, or open it again for a new round.
 OPEN_WINDOW = """
 INSERT INTO release (notification_id, channel, lane, permitted_until)
 VALUES (%(notification_id)s, %(channel)s, %(lane)s, clock_timestamp() + make_interval(secs => %(seconds)s))
-ON CONFLICT (notification_id, channel) DO UPDATE SET permitted_until = excluded.permitted_until
+ON CONFLICT (notification_id, channel) DO UPDATE SET permitted_until = excluded.permitted_until, lane = excluded.lane
 """
 
 # Close the windows of a notification that has ended; a resend opens new ones.
@@ -61,9 +63,10 @@ async def open_for(tx: UnitOfWork, notification: Mapping[str, Any], channels: Ma
     Only a window with due deliveries gets permits: the sweep issues those of the others in time.
     """
     ids = {"notification_id": notification["notification_id"]}
+    urgent = bool(channels) and await is_urgent(tx, notification)
     for channel, due in sorted(channels.items()):
-        name = send_lane(channel, urgent=notification["urgent"])
-        values = {"channel": channel, "lane": name, "seconds": PERMIT_SECONDS if due else 0.0}
+        name = send_lane(channel, urgent=urgent)
+        values = {"channel": channel, "lane": name, "seconds": WAITING_SECONDS if due else 0.0}
         await tx.execute(OPEN_WINDOW, ids | values)
         for _ in range(PERMITS_PER_WINDOW if due else 0):
             tx.permit(SendPermit(channel=channel, **ids), name)
@@ -77,7 +80,7 @@ async def extend(tx: UnitOfWork, permit: SendPermit | DigestPermit, seconds: flo
 
 async def top_up(tx: UnitOfWork) -> None:
     """Issue a permit for every window that has due deliveries and no permit on its way."""
-    values = {"seconds": PERMIT_SECONDS}
+    values = {"seconds": WAITING_SECONDS}
     for row in await tx.rows(TOP_UP_WINDOWS, values):
         tx.permit(SendPermit(notification_id=row["notification_id"], channel=row["channel"]), row["lane"])
     for row in await tx.rows(TOP_UP_DIGEST_WINDOWS, values):

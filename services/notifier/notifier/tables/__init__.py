@@ -4,7 +4,14 @@ Row-level security, the trigger on deliveries, functions and storage options are
 """
 
 from notifier.tables.base import NotifierTable
-from notifier.tables.deliveries import AttemptRow, DeliveryRow, DigestWindowRow, GroupAddressRow, ReleaseRow
+from notifier.tables.deliveries import (
+    AttemptRow,
+    DeliveryRow,
+    DigestWindowRow,
+    GroupAddressRow,
+    ReleaseRow,
+    UrgentRateRow,
+)
 from notifier.tables.directory import (
     ContactRow,
     DeviceRow,
@@ -47,4 +54,5 @@ __all__ = [
     "SuppressionRow",
     "SuppressionShown",
     "TemplateRow",
+    "UrgentRateRow",
 ]

@@ -87,6 +87,17 @@ class DigestWindowRow(NotifierTable, table=True):
     permitted_until: dt.datetime
 
 
+class UrgentRateRow(NotifierTable, table=True):
+    """How many urgent sends of a school have been planned since `began`; those about safety are counted apart."""
+
+    __tablename__ = "urgent_rate"
+
+    school_id: UUID = column(key=True)
+    safety: bool = column(key=True)
+    began: dt.datetime
+    used: int
+
+
 class GroupAddressRow(NotifierTable, table=True):
     """An address that a send to several schools writes to once, by the notification that wrote the row first."""
 

@@ -53,7 +53,13 @@ def payment_table(words: Words, rows: tuple[PaymentRow, ...], *, students: bool)
 def fee_table(words: Words, rows: tuple[Money, ...]) -> Table:
     """List the fees of each currency; amounts of different currencies are never added."""
     compared = any(row.paid_before is not None for row in rows)
-    names = ("total", "discount", "paid", "refunded", "balance", *(("paid_before",) if compared else ()))
+    discounted = any(row.discount for row in rows)  # no event says so yet: a column of zeros would be a claim
+    names = (
+        "total",
+        *(("discount",) if discounted else ()),
+        *("paid", "refunded", "balance"),
+        *(("paid_before",) if compared else ()),
+    )
     columns = (Column(words.text("currency"), "code", 2), *(Column(words.text(name), "money", 3) for name in names))
     cells = tuple((row.currency, *(_amount(row, name) for name in names)) for row in rows)
     return Table(words.text("fees"), columns, cells, words.text("none_fees"), whole=True)

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from reports.domain.content import GradeRow, PaymentRow
+from reports.domain.content import GradeRow, Money, PaymentRow
 from reports.pages.render import render_csv, render_pdf
 from services.reports.tests.pages.bundles import render_bundle
 from services.reports.tests.pages.samples import DAYS, NAMES, empty_student, month, student
@@ -32,6 +32,14 @@ def test_csv_holds_no_formula(formula):
     files = render_csv(empty_student(remarks=((DAYS[0], formula),)), "en")
 
     assert files["Remarks.csv"].decode("utf-8-sig").split("\r\n")[1] == f"2026-11-01,'{formula.strip()}"
+
+
+@pytest.mark.parametrize(("discount", "shown"), [(Decimal(0), False), (Decimal(5), True)])
+def test_fees_have_a_column_of_discounts_only_where_there_is_one(discount, shown):
+    money = Money("EUR", Decimal(25), discount, Decimal(20), Decimal(0), Decimal(0))
+    files = render_csv(empty_student(money=(money,)), "en")
+
+    assert ("Discount" in files["Fees.csv"].decode()) is shown
 
 
 def test_csv_has_each_list_whole():

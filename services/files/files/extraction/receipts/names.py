@@ -34,6 +34,8 @@ BREAK = re.compile(r"\s+[-–|·•]\s+|\s{2,}")
 UNCLOSED = re.compile(r"\s*\([^)]*$")
 WEB_ADDRESS = re.compile(r"@|www\.|\.com\b")
 DOMAIN = re.compile(r"(?:www|http|https|mail|info|[a-z]+)? ?([a-z0-9]{4,}) (?:com|org|net|de|nl|fr|es|it|co uk|my)\b")
+POSTCODE = re.compile(r"\d{4,6} [^\d]+$")
+"""A town behind its postcode."""
 SAME_DOMAIN = 90
 MAX_WORDS = 8
 LARGE = 1.3
@@ -86,7 +88,7 @@ def score_name(name: str, cell: Cell, number: int, page: Surroundings) -> float:
     folded, strong = fold(name), has_suffix(name)
     repeats = min(2, page.everything.count(folded) - 1)
     tall = page.usual_height > 0 and cell.box.y1 - cell.box.y0 > LARGE * page.usual_height
-    is_address = pattern("address").search(folded) or WEB_ADDRESS.search(name.lower())
+    is_address = pattern("address").search(folded) or WEB_ADDRESS.search(name.lower()) or POSTCODE.match(folded)
     return sum((
         max(0.0, 4.0 - 0.45 * number),
         4.0 if strong else 2.0 if SUFFIX.search(name) else 0.0,

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidocr import RapidOCR
 from rapidocr.ch_ppocr_det import TextDetOutput
+from rapidocr.inference_engine.onnxruntime.main import ONNXRuntimeError
 from rapidocr.utils.process_img import get_rotate_crop_image
 
 DETECTION_LONG_SIDE = 1_280
@@ -18,6 +19,10 @@ SMALLEST_LONG_SIDE = 736
 """Smaller pictures are enlarged: letters of a few pixels are not found."""
 RECOGNITION_SHAPE = [3, 48, 96]
 """Channels, height, smallest width. Short cells of tables are most of a page; wider ones cost accordingly."""
+
+WIDE = 20
+"""Texts that are longer, in heights, are recognised one by one: a batch of them takes more memory than a page."""
+OUT_OF_MEMORY = ("bad_alloc", "Failed to allocate")
 
 Picture = NDArray[np.uint8]
 Corners = NDArray[np.float32]
@@ -70,8 +75,20 @@ def recognise(picture: Picture, places: list[Corners]) -> list[tuple[str, float]
 
 
 def recognise_cuttings(cuttings: list[Picture]) -> list[tuple[str, float]]:
-    """Return text and confidence of pictures that show one line of text each."""
-    if not cuttings:
-        return []
-    result = _models().recognize_txt(cuttings)
+    """Return text and confidence of pictures that show one line of text each. Raises MemoryError."""
+    short = [index for index, cutting in enumerate(cuttings) if cutting.shape[1] <= WIDE * cutting.shape[0]]
+    wide = [[index] for index, cutting in enumerate(cuttings) if cutting.shape[1] > WIDE * cutting.shape[0]]
+    found: dict[int, tuple[str, float]] = {}
+    for batch in ([short] if short else []) + wide:
+        found |= zip(batch, _recognised([cuttings[index] for index in batch]), strict=True)
+    return [found[index] for index in range(len(cuttings))]
+
+
+def _recognised(cuttings: list[Picture]) -> list[tuple[str, float]]:
+    try:
+        result = _models().recognize_txt(cuttings)
+    except ONNXRuntimeError as error:
+        if any(sign in str(error) for sign in OUT_OF_MEMORY):
+            raise MemoryError from error
+        raise
     return [(text, float(score)) for text, score in zip(result.txts or (), result.scores or (), strict=True)]

@@ -1,6 +1,7 @@
 """Checks the archive of a DOCX or XLSX before a library opens it: its size when unpacked, macros, embedded files."""
 
 import errno
+import io
 import lzma
 import re
 import zipfile
@@ -8,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from files.reading.limits import ReadLimits
 from files.reading.malware import refuse_eicar
@@ -23,6 +25,8 @@ DAMAGE = (
 """What zipfile and its decoders raise for a damaged archive, or for a packing that documents do not use."""
 OF_THE_FILE = (None, errno.EINVAL)
 """Numbers of the OSErrors that damage causes: bz2 gives none, and an offset before the file is EINVAL."""
+ARCHIVE = b"PK\x03\x04"
+DEEPEST = 3
 MACROS = re.compile(r"(vbaProject\.bin|vbaData\.xml|/activeX/|/macrosheets/|customUI)", re.IGNORECASE)
 EMBEDDED = re.compile(r"(oleObject[^/]*\.bin|/embeddings/[^/]+\.(?!xlsx$)[^/.]+)$", re.IGNORECASE)
 """Other files inside; the workbook behind a chart is none."""
@@ -49,13 +53,29 @@ def unpacking() -> Iterator[None]:
 
 def refuse_dangerous(path: Path, limits: ReadLimits) -> None:
     """Check names and declared sizes, then the real content of each member. Raises Refused."""
-    with unpacking(), zipfile.ZipFile(path) as archive:
+    _refuse_members(path, limits, depth=0)
+
+
+def _refuse_members(source: Path | IO[bytes], limits: ReadLimits, depth: int) -> None:
+    with unpacking(), zipfile.ZipFile(source) as archive:
         members = archive.infolist()
         _refuse_bomb(members, limits)
         for member in members:
             _refuse_member(member.filename)
         for member in members:
-            _refuse_content(member.filename, _content(archive, member))
+            content = _content(archive, member)
+            _refuse_content(member.filename, content)
+            if content.startswith(ARCHIVE):
+                _refuse_inner(member.filename, content, limits, depth + 1)
+
+
+def _refuse_inner(name: str, content: bytes, limits: ReadLimits, depth: int) -> None:
+    """Look into an archive inside: only the workbook behind a chart is none that was hidden."""
+    if depth > DEEPEST:
+        raise bomb()
+    _refuse_members(io.BytesIO(content), limits, depth)
+    if not name.lower().endswith(".xlsx"):
+        raise embedded()
 
 
 def _refuse_bomb(members: list[zipfile.ZipInfo], limits: ReadLimits) -> None:
@@ -78,7 +98,7 @@ def _refuse_member(name: str) -> None:
     if MACROS.search(name):
         raise active()
     if EMBEDDED.search(name):
-        raise Refused("embedded_file", "Other files are embedded in the document. Send them one by one.")
+        raise embedded()
 
 
 def _refuse_content(name: str, content: bytes) -> None:
@@ -96,6 +116,11 @@ def _refuse_content(name: str, content: bytes) -> None:
 def bomb() -> Refused:
     """The refusal of an archive that unpacks to far more than a document."""
     return Refused("bomb", "The file unpacks to far more than a document holds. Save it again, or send it as PDF.")
+
+
+def embedded() -> Refused:
+    """The refusal of a document that carries other files."""
+    return Refused("embedded_file", "Other files are embedded in the document. Send them one by one.")
 
 
 def active() -> Refused:

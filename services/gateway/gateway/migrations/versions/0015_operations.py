@@ -19,6 +19,8 @@ CREATE INDEX ix_failure_open ON failure (queue, fingerprint, failure_id)
     INCLUDE (first_failed, last_failed, opened_at, school_id, type)
     WHERE given_back_at IS NULL AND discarded_at IS NULL;
 CREATE INDEX ix_failure_school_id ON failure (school_id, failure_id);
+CREATE INDEX ix_failure_closed_at ON failure (coalesce(resolved_at, discarded_at))
+    WHERE coalesce(resolved_at, discarded_at) IS NOT NULL;
 
 -- A retry of many failures, which grows in waves and halts for each fault that returns.
 CREATE TABLE failure_retry (
