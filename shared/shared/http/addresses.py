@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 import idna
 
@@ -19,10 +20,7 @@ def mail_address(text: str) -> str:
     Raises ValueError for what cannot be an address; the message does not repeat it.
     """
     local, at, domain = _visible(text).rpartition("@")
-    try:
-        looked_up = idna.encode(domain, uts46=True).decode() if at else ""
-    except idna.IDNAError:
-        looked_up = ""
+    looked_up = _looked_up(domain) if at else ""
     address = f"{local}@{looked_up}"
     whole = LOCAL_PART.fullmatch(local) and local.isprintable() and "." in looked_up
     if not whole or len(address.encode()) > MOST_BYTES:
@@ -36,7 +34,9 @@ def phone_number(text: str) -> str:
 
     Raises ValueError for what cannot be one.
     """
-    number = "".join(_digit(each) for each in _visible(text))
+    number = _visible(text)
+    if not number.isascii():
+        number = "".join(_digit(each) for each in number)
     digits = number.translate(PHONE_MARKS)
     placed = "+" not in number.lstrip("+(")
     if not (digits.isascii() and digits.isdecimal() and placed and FEWEST_DIGITS <= len(digits) <= MOST_DIGITS):
@@ -45,8 +45,19 @@ def phone_number(text: str) -> str:
     return number
 
 
+@lru_cache(maxsize=4096)
+def _looked_up(domain: str) -> str:
+    """Return a domain as it is looked up, "" for none: a roster has few domains and many addresses."""
+    try:
+        return idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError:
+        return ""
+
+
 def _visible(text: str) -> str:
     """Drop format characters, as copies from web pages have them, and turn wide forms and spaces into plain ones."""
+    if text.isascii():
+        return text.strip()
     shown = "".join(each for each in text if unicodedata.category(each) != "Cf")
     return unicodedata.normalize("NFKC", shown).strip()
 

@@ -5,6 +5,7 @@ Without one form, a send to `7` would miss the students whose roster says `07`.
 
 import re
 import unicodedata
+from functools import lru_cache
 
 MOST = 16
 HIGHEST = 13
@@ -61,6 +62,7 @@ NUMBER = re.compile(r"0*([0-9]+)(?:[.,]0+)?(?:st|nd|rd|th|\.)?")
 AROUND = re.compile(r"^(?:grade|gr|year|yr|class|form|klasse|level)[. ]*|[. ]*(?:grade|year|class|klasse)$")
 
 
+@lru_cache(maxsize=1024)
 def grade_code(text: str) -> str | None:
     """Return the code of a grade; None for what has none."""
     plain = " ".join(unicodedata.normalize("NFKC", text).casefold().split())

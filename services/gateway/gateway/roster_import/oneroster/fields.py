@@ -126,6 +126,7 @@ def _address(read: Callable[[str], str], value: str, column: str) -> str | None:
         raise BadValue(column, str(wrong)) from None
 
 
+@lru_cache(maxsize=1024)
 def grade(value: str, column: str) -> str:
     """Read a grade as its code; another text passes, because schools have grades of their own."""
     return grade_code(bounded(value, column, MOST)) or value
