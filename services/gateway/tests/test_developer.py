@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import jsonschema_rs
 import pytest
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -164,7 +165,7 @@ async def test_an_address_is_checked_where_it_is_entered(gateway, kind, address,
         assert answer.json()["contacts"] == [{"kind": kind, "address": stored}]
 
 
-async def test_every_request_and_answer_of_the_description_has_an_example(gateway):
+async def test_every_request_and_answer_of_the_description_has_an_example_that_fits_its_schema(gateway):
     spec = (await gateway.client.get("/openapi.json")).json()
     without = [
         (method, path, status)
@@ -175,6 +176,18 @@ async def test_every_request_and_answer_of_the_description_has_an_example(gatewa
         if "example" not in content
     ]
     assert without == []
+    wrong = [
+        (method, path, str(problem))
+        for path, methods in spec["paths"].items()
+        for method, operation in methods.items()
+        for part in (operation.get("requestBody", {}), *operation["responses"].values())
+        for kind, content in part.get("content", {}).items()
+        if "schema" in content and "json" in kind
+        for problem in jsonschema_rs.Draft202012Validator(
+            content["schema"] | {"components": spec["components"]}, validate_formats=True
+        ).iter_errors(content["example"])
+    ]
+    assert wrong == []
     me = spec["paths"]["/v1/me"]["get"]["responses"]["200"]["content"]["application/json"]["example"]
     assert me["given_name"] == "Ada"
 

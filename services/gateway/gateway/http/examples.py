@@ -4,6 +4,7 @@ A person who reads the description wants a value to copy. Examples that are writ
 change; a test checks that these fit their schemas.
 """
 
+import re
 from typing import Any
 
 DEEPEST = 8
@@ -43,6 +44,8 @@ BY_NAME = {
     "repeat": "0 8 * * 1-5",
 }
 """Values for fields whose schema is only a text; they are made up."""
+BY_PATTERN = ("21:00",)
+"""Values for a field with a pattern that its own value does not fit."""
 
 
 def add_examples(spec: dict[str, Any]) -> None:
@@ -101,6 +104,9 @@ def _of_type(schema: dict[str, Any], schemas: dict[str, Any], name: str, depth: 
 def _object(schema: dict[str, Any], schemas: dict[str, Any], depth: int) -> dict[str, Any]:
     """Return the fields that are needed and those that have a value to show."""
     needed = schema.get("required", ())
+    if schema.get("minProperties") and not schema.get("properties"):
+        of_each = next(iter(schema.get("patternProperties", {}).values()), schema.get("additionalProperties", {}))
+        return {"en": example_of(of_each, schemas, "", depth + 1)}  # a dict by language
     return {
         field: example_of(part, schemas, field, depth + 1)
         for field, part in schema.get("properties", {}).items()
@@ -116,4 +122,8 @@ def _may_be_left_out(part: Any) -> bool:
 
 def _text(schema: dict[str, Any], name: str) -> str:
     found = BY_FORMAT.get(schema.get("format", "")) or BY_NAME.get(name) or f"{name or 'text'}".replace("_", " ")
+    if (pattern := schema.get("pattern")) is not None:
+        found = next(
+            (each for each in (found, *BY_PATTERN, found.replace(" ", "-")) if re.search(pattern, each)), found
+        )
     return found[: schema.get("maxLength", len(found))].ljust(schema.get("minLength", 0), "x")
