@@ -1,6 +1,6 @@
 """Ten documents of `make accuracy`, of layouts that readers know. And the corpus is the same each time."""
 
-from itertools import chain
+from itertools import chain, islice
 
 import pytest
 
@@ -46,7 +46,11 @@ async def test_ten_documents_of_known_layouts_are_read_within_the_bounds(tmp_pat
 
 
 def _two_scans():
-    """A receipt and a report card, as an office scans them."""
-    found = (case for case in scans(SEED, 20, held_out=False) if case.level == "office" and case.dpi == 200)
-    wanted = {"receipt_till": True, "transcript_plain": True}
-    return (case for case in found if wanted.pop(case.layout, False))
+    """A receipt and a report card, as an office scans them; none with an Ł, which OCR reads as L (docs/files.md)."""
+    found = (
+        case
+        for case in scans(SEED, 200, held_out=False)
+        if case.level == "office" and case.dpi == 200 and "Ł" not in str(case.facts)
+    )
+    wanted = {"payment_receipt": True, "transcript": True}
+    return islice((case for case in found if wanted.pop(case.kind, False)), 2)

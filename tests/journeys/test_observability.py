@@ -49,11 +49,12 @@ def prometheus(system, tmp_path_factory):
         ready=answers(f"{url}/-/ready"),
         grace=10.0,
     )
-    asyncio.run(system.start(*(name for name in NAMES if name not in system.fleet.running)))
+    started = [name for name in NAMES if name not in system.fleet.running]
+    asyncio.run(system.start(*started))
     asyncio.run(system.fleet.start(spec))
     with httpx.Client(base_url=url, trust_env=False) as client:
         yield client
-    asyncio.run(system.fleet.stop("prometheus"))
+    asyncio.run(system.fleet.stop("prometheus", *started))  # other journeys start these themselves
 
 
 def ask(prometheus, query: str) -> list[dict]:

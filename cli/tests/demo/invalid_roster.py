@@ -20,7 +20,10 @@ class Mistake:
 
 
 def build() -> tuple[bytes, tuple[Mistake, ...]]:
-    """Return the zip and its mistakes. Of nine people four are accepted, one of them without its guardian."""
+    """Return the zip and its mistakes.
+
+    Of nine people five are accepted: one without its address, one without its guardian.
+    """
     roster = oneroster.pack(
         {
             "orgs": [(SCHOOL, *ACTIVE, "Demo School Bramble", "school", "", "", "Europe/Berlin")],

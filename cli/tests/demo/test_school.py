@@ -93,4 +93,4 @@ def test_the_invalid_roster_is_rejected_at_its_mistakes():
     with read(io.BytesIO(packed), known=Known()) as roster:
         assert [(r.file, r.line, r.column) for r in roster.rejected] == [(m.file, m.line, m.column) for m in mistakes]
         assert [r.line for r in roster.rejected if r.scope is Scope.REFERENCE] == [9]
-        assert roster.people_count == 4
+        assert roster.people_count == 5

@@ -82,11 +82,11 @@ async def test_a_refused_request_is_answered_before_its_body_is_read(backing, se
         ("DELETE", "/v1/tasks/events", (405, "GET")),
         ("DELETE", "/v1/tasks/7", (405, "GET")),
         ("GET", "/v1/tasks/7/more", (404, "")),
-        ("GET", "/v1//tasks", (404, "")),
+        ("GET", "/v1//tasks", (400, "")),
         ("GET", "/v1/tasks/", (404, "")),
-        ("GET", "/v1/tasks/../failures", (404, "")),
+        ("GET", "/v1/tasks/../failures", (400, "")),
         ("GET", "/v1/tasks/%2e%2e/failures", (404, "")),
-        ("GET", "/v1/tasks/..", (422, "")),
+        ("GET", "/v1/tasks/..", (400, "")),
     ],
 )
 async def test_a_path_is_one_route_or_none(gateway, method, path, answer):
@@ -95,24 +95,19 @@ async def test_a_path_is_one_route_or_none(gateway, method, path, answer):
     assert (found.status, found.headers.get(b"allow", b"").decode()) == answer
 
 
-async def test_a_line_end_after_a_path_passes_no_limit(backing, serve):
-    """`$` matches before a last line end: the route is found, and so are its limits."""
-    async with serve(backing, rate_address=0.01, burst_address=2) as gateway:
-        body = {"refresh_token": "unknown"}
-        answers = [await gateway.client.post("/v1/sessions/refresh%0A", json=body) for _ in range(3)]
-        assert [answer.status_code for answer in answers] == [401, 401, 429]
-        without = await gateway.client.post("/v1/keys%0A", json={})
-        assert (without.status_code, without.json()["code"]) == (401, "unauthenticated")
+@pytest.mark.parametrize("path", ["/v1/sessions/refresh%0A", "/v1/keys%0A"])
+async def test_a_line_end_after_a_path_is_no_route(gateway, path):
+    """`$` matches before a last line end: without the check of spellings the route would be found."""
+    answer = await gateway.client.post(path, json={"refresh_token": "unknown"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
 
 
 @pytest.mark.parametrize("path", ["/v1/templates/%00", "/v1/people/%00/memberships/staff%00"])
-async def test_a_nul_in_a_path_is_refused_and_audited(gateway, path):
+async def test_a_nul_in_a_path_is_refused_before_it_is_routed(gateway, path):
     school, person = await gateway.add_school(), uuid4()
     answer = await gateway.ask("DELETE", path, "school_admin", school, person)
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
-    (row,) = await gateway.rows("SELECT status, subject::text FROM audit WHERE person_id = %s", (person,))
-    assert row["status"] == 422
-    assert "\N{SYMBOL FOR NULL}" in row["subject"]
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert await gateway.rows("SELECT FROM audit WHERE person_id = %s", (person,)) == []
 
 
 async def test_two_tokens_are_none(gateway):

@@ -86,7 +86,7 @@ async def test_a_student_whose_membership_ends_by_its_date_is_told_of(gateway):
 
 
 async def test_a_roster_makes_nobody_a_student_who_is_none_today(gateway, roster, person):
-    # given: one stays, one has left, one's account is closed
+    # given: one stays, one has left, one's account is closed, which decides about signing in only
     school = f"school-{uuid4().hex[:8]}"
     today = dt.datetime.now(dt.UTC).date()
     names = {"stays": {"endDate": (today + DAY).isoformat()}, "left": {"endDate": today.isoformat()}, "closed": {}}
@@ -107,5 +107,5 @@ async def test_a_roster_makes_nobody_a_student_who_is_none_today(gateway, roster
         " WHERE p.sourced_id LIKE %s",
         (f"{school}-%",),
     )
-    expected = {f"{school}-{n}": (n == "stays", 1) for n in names}
+    expected = {f"{school}-{n}": (n != "left", 1) for n in names}
     assert {row["sourced_id"]: (row["active"], row["version"]) for row in found} == expected

@@ -33,6 +33,8 @@ class Side:
     school: UUID
     canary: str
     ids: dict[str, str] = field(default_factory=dict)
+    people: dict[str, UUID] = field(default_factory=dict)
+    """Somebody who has the role, by role."""
 
 
 def sample(schema, spec, ids):
@@ -79,6 +81,7 @@ async def make(gateway, spec, side, route, path, **changes):
 async def furnish(gateway, spec):
     school = await gateway.add_school()
     side = Side(school, f"canary-{uuid4().hex}")
+    side.people = {role: await gateway.add_person(school, role) for role in ROLES}
     person = await gateway.add_person(school, "student")
     async with gateway.service.transactions.begin() as tx:
         await tx.execute("UPDATE school SET name = %s WHERE school_id = %s", (side.canary, school))
@@ -156,7 +159,7 @@ async def ask(gateway, spec, route, role, as_whom, about):
     body = body_of(route, spec, about.ids)
     asked = spec["paths"][template][method.lower()].get("parameters", ())
     params = {p["name"]: about.ids[p["name"]] for p in asked if p["in"] == "query" and p["name"] in about.ids}
-    person = UUID(as_whom.ids["person_id"])
+    person = as_whom.people[role]
     queries = ({}, params) if params else ({},)
     more = {"headers": headers, **body}
     return [await gateway.ask(method, path, role, as_whom.school, person, params=query, **more) for query in queries]

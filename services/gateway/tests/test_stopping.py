@@ -74,7 +74,8 @@ async def test_promise_08_a_resend_under_one_key_is_one_task_and_with_another_bo
     # given
     scripted = owners(notifier_POST=(202, {"round": 2}))
     school, person = await gateway.add_school(), uuid4()
-    path = f"/v1/notifications/{await sent(gateway, school, await gateway.add_person(school))}/resend"
+    teacher = await gateway.add_person(school, "teacher")
+    path = f"/v1/notifications/{await sent(gateway, school, teacher)}/resend"
 
     async def again(key, **body):
         return await gateway.ask("POST", path, "staff", school, person, {"Idempotency-Key": key}, json=body)

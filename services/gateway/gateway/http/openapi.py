@@ -102,6 +102,7 @@ def compose(app: FastAPI) -> dict[str, Any]:
         }
         for status, text in STATUS_OF.items()
     }
+    _drop_null_parts(spec["paths"], schemas)
     table = access_table(app.routes)
     for path, methods in spec["paths"].items():
         for method, operation in methods.items():
@@ -117,13 +118,17 @@ def compose(app: FastAPI) -> dict[str, Any]:
 def _on_the_wire(parameter: dict[str, Any]) -> None:
     """Describe an optional parameter without `null`, which an address or a header cannot express."""
     schema = parameter["schema"]
+    _drop_null(schema)
+    if schema.pop("x-needed", False):
+        parameter["required"] = True
+
+
+def _drop_null(schema: dict[str, Any]) -> None:
     choices = [each for each in schema.pop("anyOf", ()) if each != {"type": "null"}]
     if len(choices) == 1:
         schema |= choices[0]
     elif choices:
         schema["anyOf"] = choices
-    if schema.pop("x-needed", False):
-        parameter["required"] = True
 
 
 def _exactly(part: Any) -> None:
@@ -206,6 +211,16 @@ def _owned(method: str, path: str, operation: dict[str, Any], owners: dict[str, 
                 if method == "get" and path.endswith("_id}"):
                     content["schema"] = {"anyOf": [content["schema"], ACCEPTED]}
                 operation["x-answered-by"] = owner
+
+
+def _drop_null_parts(paths: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Let no part of a form be null: a form can leave a part out, and `null` in one is a text."""
+    for operation in (operation for methods in paths.values() for operation in methods.values()):
+        form = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data")
+        if form is None:
+            continue
+        for part in schemas[form["schema"]["$ref"].rpartition("/")[2]]["properties"].values():
+            _drop_null(part)
 
 
 def _open(content: dict[str, Any]) -> bool:
