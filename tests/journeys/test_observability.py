@@ -32,6 +32,8 @@ pytestmark = pytest.mark.timeout(400)  # all services start first
 @pytest.fixture(scope="module")
 def prometheus(system, tmp_path_factory):
     folder, port = tmp_path_factory.mktemp("prometheus"), pick(("prometheus",))["prometheus"]
+    if not os.environ["TEST_RABBITMQ_METRICS_URL"]:
+        pytest.skip("RabbitMQ is not our own process here: its metrics have no address")
     broker = os.environ["TEST_RABBITMQ_METRICS_URL"].split("/")[2]
     config = watchers.configuration(system, broker, every="1s", rules=sorted((FOLDER / "rules").glob("*.yml")))
     del config["alerting"]

@@ -38,7 +38,7 @@ async def test_a_person_sets_their_own_language_and_the_schools_again(gateway):
 
 
 async def test_a_wrong_password_and_an_unknown_route_have_titles_of_their_own(gateway):
-    body = {"name": f"nobody-{uuid4().hex}", "password": "wrong-password"}
+    body = {"name": f"unknown-{uuid4().hex}", "password": "wrong-password"}
     refused = (await gateway.client.post("/v1/sessions", json=body)).json()
     assert (refused["status"], refused["code"]) == (401, "credentials_refused")
     assert "credentials" in refused["title"]

@@ -34,7 +34,7 @@ class Side:
     canary: str
     ids: dict[str, str] = field(default_factory=dict)
     people: dict[str, UUID] = field(default_factory=dict)
-    """Somebody who has the role, by role."""
+    """A person with the role, by role."""
 
 
 def sample(schema, spec, ids):

@@ -101,7 +101,7 @@ async def test_seed_23_an_unknown_name_and_a_wrong_password_are_the_same_answer_
 async def test_failures_elsewhere_make_neither_a_known_device_nor_a_password_change_wait(gateway, school):
     person, name = await account(gateway, school)
     session = (await post(gateway, "sessions", name=name, password=PASSWORD)).json()
-    # when: somebody guesses, by the name and by the person's id
+    # when: a stranger guesses, by the name and by the person's id
     for each in (str(person), name):  # the wait is 5 s: the name comes last
         for _ in range(6):
             await post(gateway, "sessions", name=each, password="wrong")

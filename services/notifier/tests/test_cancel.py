@@ -139,7 +139,7 @@ async def test_deliveries_under_way_end_by_their_outcome_and_the_rest_is_cancell
 
 
 async def test_a_cancel_that_stops_nothing_is_too_late_and_the_notification_is_completed(open_harness):
-    """The stop comes while the only call is under way: everybody is told."""
+    """The stop comes while the only call is under way: it reaches all."""
     answers = []
 
     class Slow:

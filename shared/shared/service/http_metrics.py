@@ -12,11 +12,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 UNMATCHED = "unmatched"
 ENDLESS = b"text/event-stream"
-"""A stream's duration says how long somebody listened, so it is not measured."""
+"""A stream lasts as long as a client listens, so its duration is not measured."""
 
 
 class RequestMetrics:
-    """ASGI middleware; outermost, so that refusals are measured too."""
+    """ASGI middleware around the routes. Middleware that an application adds later is around this one: not measured."""
 
     def __init__(self, app: ASGIApp, seconds: Histogram) -> None:
         """`seconds`: has the labels method, route and status, in this order."""

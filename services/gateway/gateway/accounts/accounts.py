@@ -25,8 +25,9 @@ WHERE active AND signs_in AND (firebase_uid = %(uid)s OR firebase_uid IS NULL AN
 ORDER BY firebase_uid = %(uid)s DESC NULLS LAST LIMIT 1
 """
 # Make the first account of a guardian or a student by an address that is theirs alone; returns the person.
-# An address that two people share names neither of them. Schools write addresses down: so one makes nobody staff, names
-# only a person of one school, and the account opens that school only. Afterwards the link counts, not the address.
+# An address that two people share names neither of them. Schools write addresses down, so an address opens no account
+# of staff, names only a person of one school, and the account opens that school only. Afterwards the link counts,
+# not the address.
 INSERT_ACCOUNT_BY_ADDRESS = """
 WITH found AS (
     SELECT (array_agg(DISTINCT c.person_id))[1] AS person_id FROM contact c JOIN person p USING (person_id)

@@ -142,8 +142,8 @@ async def _advance(tx: UnitOfWork, task_id: UUID) -> None:
 
 async def _send_wave(tx: UnitOfWork, task_id: UUID, wave: int, person: UUID | None) -> None:
     place = RAMP[wave] if wave < len(RAMP) else RAMP[-1] + LATER * (wave - len(RAMP) + 1)
-    taken = await tx.rows(TAKE_WAVE, {"task_id": task_id, "place": place, "limit": LARGEST_WAVE})
-    ids = [row["failure_id"] for row in taken]
+    members = await tx.rows(TAKE_WAVE, {"task_id": task_id, "place": place, "limit": LARGEST_WAVE})
+    ids = [row["failure_id"] for row in members]
     skipped = dict.fromkeys(ids, "it was not open any more")
     for row in await tx.rows(LOCK_FAILURES, {"ids": ids}):
         failure = row["failure_id"]

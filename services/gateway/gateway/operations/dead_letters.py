@@ -78,16 +78,16 @@ async def store_failures(letter: DeadLetter, tx: UnitOfWork) -> None:
 
 async def retry(tx: UnitOfWork, failure: int, person: UUID | None) -> Failure:
     """Return a message to its queue, by the outbox; returns its row. 404, 409 `too_late`, or 409 `conflict` and why."""
-    taken = await tx.row(MARK_RETURNED, {"id": failure, "person": person})
+    letter = await tx.row(MARK_RETURNED, {"id": failure, "person": person})
     found = await READ_FAILURE.first(tx, id=failure)
     if found is None:
         raise Problem(404, "not_found")
     if found.discarded_at is not None:
         raise Problem(409, "too_late", "The dead letter was discarded.", state="discarded")
-    if taken is None:
+    if letter is None:
         raise Problem(409, "too_late", "The dead letter was already returned to its queue.", state="given_back")
     try:
-        await send_back(tx, failure, taken["queue"], taken["headers"], bytes(taken["body"]))
+        await send_back(tx, failure, letter["queue"], letter["headers"], bytes(letter["body"]))
     except Refused as problem:
         raise Problem(409, "conflict", str(problem)) from problem
     return found

@@ -87,7 +87,7 @@ class RateLimiter:
         return tightest
 
     def is_empty(self, bucket: tuple[str, str]) -> bool:
-        """Whether nothing can be taken from a bucket now."""
+        """Whether a bucket is empty now."""
         rate = self._rates.get(bucket[0])
         if rate is None or bucket not in self._buckets:
             return False

@@ -21,7 +21,7 @@ class ImportJobRow(GatewayTable, table=True):
     attempts: int = column(default="0")
     source: str = column(default="''")  # as the request names it; '': the manifest does
     dry_run: bool = column(default="false")
-    waiting: bool = column(default="false")  # it would end many people, and nobody has confirmed that
+    waiting: bool = column(default="false")  # it would end many people and is not confirmed
     confirmed: bool = column(default="false")
 
 
