@@ -17,7 +17,7 @@ class ReadLimits:
     expanded_bytes: int = 200 * MEGABYTE
     cells: int = 500_000
     ocr_pages: int = 60
-    ocr_page_seconds: int = 40
+    ocr_page_seconds: int = 18
     hostile_seconds: int = 20
     memory_bytes: int = 1_000 * MEGABYTE
     ocr_memory_bytes: int = 1_200 * MEGABYTE
