@@ -23,7 +23,7 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class School:
-    """The school whose report it is, and its look. `logo` is a PNG or SVG; `color` is `#rrggbb`."""
+    """The school whose report it is, and its look. `logo` is a WebP, PNG or JPEG; `color` is `#rrggbb`."""
 
     name: str
     timezone: str

@@ -6,7 +6,7 @@ from typing import Any
 from xlsxwriter.utility import xl_rowcol_to_cell
 
 from reports.domain.content import Count
-from reports.pages.logos import read_png
+from reports.pages.logos import read_picture
 from reports.pages.outline import Amount, Counts, Outline, Table, Trend, plain
 from reports.pages.sheets import Book, Sheet
 
@@ -56,7 +56,7 @@ def _write_head(sheet: Sheet, outline: Outline) -> int:
 
 
 def _insert_logo(sheet: Sheet, outline: Outline) -> None:
-    picture = read_png(outline.school.logo)
+    picture = read_picture(outline.school.logo)
     if picture is None:
         return
     scale = min(LOGO_HEIGHT / picture.height, LOGO_WIDTH / picture.width)
