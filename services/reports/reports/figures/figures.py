@@ -71,7 +71,7 @@ async def monthly(tx: UnitOfWork, subject: Subject, origin: Origin) -> MonthlyRe
         school=school,
         period=period.named(starts, subject.ends, subject.language),
         origin=origin,
-        students=sum(count.value for count in grades),
+        students=sum(count.value or 0 for count in grades),
         joined=len(joined),
         left=enrolment.count_left(pupils.values(), starts, subject.ends),
         students_by_grade=grades,
