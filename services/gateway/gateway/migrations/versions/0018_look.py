@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "gateway_0018_look"
-down_revision = "gateway_0015_operations"
+down_revision = "gateway_0016_counts"
 branch_labels = None
 depends_on = None
 
