@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "gateway_0019_import_by_key"
-down_revision = "gateway_0016_counts"
+down_revision = "gateway_0018_look"
 branch_labels = None
 depends_on = None
 
