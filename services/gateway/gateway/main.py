@@ -51,7 +51,7 @@ from gateway.notifications import (
     template_routes,
     unsubscribe_routes,
 )
-from gateway.operations import bulk_retry, dead_letters, failure_retention, failure_routes, task_cancel
+from gateway.operations import bulk_retry, dead_letters, failure_groups, failure_retention, failure_routes, task_cancel
 from gateway.permits import IMPORT_LANE, ImportPermit
 from gateway.records import announcements, report_announcements, routes
 from gateway.reports import routes as report_routes
@@ -178,6 +178,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.work(ImportPermit, job.run, [IMPORT_LANE], bound=bound)
     service.sweep(RESUME_SECONDS, job.resume_imports)
     service.sweep(WAVE_SECONDS, bulk_retry.advance_retries)
+    service.sweep(RESUME_SECONDS, failure_groups.add_up_counts)
     service.sweep(FORGET_SECONDS, failure_retention.forget_failures)
     service.sweep(RESUME_SECONDS, publish_bulk.emit_remaining)
     service.sweep(FORGET_SECONDS, projection.forget_workers)
