@@ -51,6 +51,7 @@ from gateway.notifications import (
 from gateway.operations import (
     bulk_retry,
     dead_letters,
+    failure_groups,
     failure_retention,
     failure_routes,
     log_routes,
@@ -187,6 +188,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.work(ImportPermit, job.run, [IMPORT_LANE], bound=bound)
     service.sweep(RESUME_SECONDS, job.resume_imports)
     service.sweep(WAVE_SECONDS, bulk_retry.advance_retries)
+    service.sweep(RESUME_SECONDS, failure_groups.add_up_counts)
     service.sweep(FORGET_SECONDS, failure_retention.forget_failures)
     service.sweep(RESUME_SECONDS, publish_bulk.emit_remaining)
     service.sweep(FORGET_SECONDS, projection.forget_workers)
