@@ -63,12 +63,6 @@ class Spine:
         await eventually(lambda: self.count(service, "SELECT count(*) FROM outbox"), lambda n: n == 0)
 
 
-@pytest.fixture(scope="session")
-def spine_of():
-    """Build the helper of a backing, for fixtures of a module."""
-    return Spine
-
-
 @pytest.fixture
 def spine(backing):
     return Spine(backing)

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from shared.events import ReplayRequested, TaskCancelRequested, replay_task
+from shared.jobs.time_limits import TimeLimits
 from shared.replays import job
 from shared.replays.permits import LANE, ReplayPermit
 from shared.service.failed_tasks import fail_task
@@ -16,12 +17,12 @@ RESUME_SECONDS = 5.0
 Cancel = Callable[[TaskCancelRequested, UnitOfWork], Awaitable[None]]
 
 
-def serve(service: Service) -> None:
+def serve(service: Service, limits: TimeLimits = job.LIMITS) -> None:
     """Let a service do replays of its consumers, and let its heartbeats name these consumers."""
     kind = replay_task(service.name)
     service.on(ReplayRequested, job.request, service.name)
     service.on_final_failure(ReplayRequested, fail_task(kind, "the replay could not be registered"))
-    service.work(ReplayPermit, job.run, (LANE,), service)
+    service.work(ReplayPermit, job.run, (LANE,), service, limits)
     service.sweep(RESUME_SECONDS, job.resume, service.name)
     service.runtime.told["replays"] = partial(consumers, service)
 
