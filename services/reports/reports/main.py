@@ -4,7 +4,7 @@ from reports import handlers
 from reports.api import router
 from reports.facts import projection
 from reports.invariants import INVARIANTS
-from reports.making import cleanup, job, requests
+from reports.making import cleanup, job, redraw, requests
 from reports.permits import CLEANUP_LANE, REPORTS_LANE, CleanupPermit, ReportPermit
 from reports.settings import Settings
 from shared.events import ReportRequested, ReportsCleanupDue, ReportsMonthlyDue, TaskCancelRequested
@@ -37,6 +37,7 @@ def build(settings: Settings) -> Service:
     service.sweep(CLEAN_SECONDS, cleanup.clean_failed, store)
     service.sweep(ERASE_SECONDS, handlers.erase)
     service.sweep(ERASE_SECONDS, cleanup.clean_erased, store)
+    service.sweep(ERASE_SECONDS, redraw.redraw, store)
     for name, statement in INVARIANTS.items():
         service.check_invariant(name, statement)
     service.include_router(router)
