@@ -1,13 +1,17 @@
 """Settings of a service, read from the environment once, when the process starts."""
 
+import os
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
 from shared.errors import Refused
+
+SECRETS_DIR = "/run/secrets"
+"""The folders of secrets, unless the environment's SECRETS_DIR names others, with colons between."""
 
 
 def read_file(setting: str, path: Path) -> bytes:
@@ -18,7 +22,36 @@ def read_file(setting: str, path: Path) -> bytes:
         raise Refused(f"{setting} {path} cannot be read: {problem.strerror}") from problem
 
 
-class ServiceSettings(BaseSettings):
+def secret_folders() -> list[Path]:
+    """Return the folders of secrets that exist, in the order in which a later one wins."""
+    named = os.environ.get("SECRETS_DIR") or SECRETS_DIR
+    return [folder for each in named.split(os.pathsep) if (folder := Path(each)).is_dir()]
+
+
+class FromSecrets(BaseSettings):
+    """Settings from the environment, else from files of a folder of secrets, each named as its setting.
+
+    What stands in a file is seen by no one who can only list processes or inspect containers.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # no .env is read
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # its folder is not known yet
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments first, then the environment, then the files."""
+        folders = secret_folders()
+        files = [SecretsSettingsSource(settings_cls, secrets_dir=[*folders])] if folders else []
+        return init_settings, env_settings, *files
+
+
+class ServiceSettings(FromSecrets):
     """Settings of every service. Times are in seconds."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
@@ -27,6 +60,11 @@ class ServiceSettings(BaseSettings):
     port: int = 8000
     operations_port: int | None = Field(
         default=None, description="metrics and status are answered on this port only; without it on the service's port"
+    )
+    listen_descriptor: int | None = Field(
+        default=None,
+        ge=3,
+        description="a listening socket that the process inherits, as from systemd; HOST and PORT are not bound then",
     )
     environment: Literal["development", "production"] = "development"
     standins: bool = False
@@ -46,6 +84,11 @@ class ServiceSettings(BaseSettings):
     retry_tiers: tuple[int, ...] = (5, 60, 600)
     heartbeat: float = 5.0
     drain: float = 20.0
+    last_answers: float = Field(
+        default=1.0,
+        ge=0,
+        description="seconds in which a stopping process still answers on open connections, each for the last time",
+    )
     reconcile: float = 60.0
 
     connections: int = Field(

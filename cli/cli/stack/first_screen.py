@@ -90,7 +90,7 @@ def screen(layout: Layout, contract: dict[str, Any]) -> str:
     return f"""
 SchoolConnect is running.
 
-  status    {gateway}/
+  status    {contract["operations"]["gateway"][0]}/
   API docs  {gateway}/docs
   push      {contract["fcm"]}/            (fake of FCM; its certificate is signed by this stack's own authority)
   mail      {contract["mail"]["http"]}/            (fake mail server)
