@@ -56,8 +56,8 @@ class ServiceSettings(FromSecrets):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    host: str = "127.0.0.1"
-    port: int = 8000
+    host: str = Field(default="127.0.0.1", description="the address that it listens on")
+    port: int = Field(default=8000, description="the API")
     operations_port: int | None = Field(
         default=None, description="metrics and status are answered on this port only; without it on the service's port"
     )
@@ -66,44 +66,53 @@ class ServiceSettings(FromSecrets):
         ge=3,
         description="a listening socket that the process inherits, as from systemd; HOST and PORT are not bound then",
     )
-    environment: Literal["development", "production"] = "development"
-    standins: bool = False
-    log_level: str = "INFO"
-    log_format: Literal["json", "console"] = "json"
+    environment: Literal["development", "production"] = Field(
+        default="development", description="in production nothing starts that is for development only"
+    )
+    standins: bool = Field(default=False, description="whether providers may be fakes in production, too")
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_format: Literal["json", "console"] = Field(default="json", description="one object a line, or for people")
 
-    database_url: SecretStr
-    amqp_url: SecretStr
+    database_url: SecretStr = Field(
+        description="postgresql://user:password@host:5432/database; several hosts with commas between, and then "
+        "?target_session_attrs=read-write"
+    )
+    amqp_url: SecretStr = Field(
+        description="amqp://user:password@host:5672/vhost; several nodes of one cluster with commas between hosts"
+    )
     database_pool: int = Field(default=8, ge=2, description="connections for handlers")
     database_request_pool: int = Field(default=8, ge=1, description="connections for HTTP requests")
 
     prefetch: int = Field(default=50, ge=1, description="unacknowledged messages per reaction queue")
-    publish_timeout: float = 8.0
-    relay_batch: int = 200
-    relay_lease: float = 10.0
-    relay_sweep: float = 1.0
-    retry_tiers: tuple[int, ...] = (5, 60, 600)
-    heartbeat: float = 5.0
-    drain: float = 20.0
+    publish_timeout: float = Field(default=8.0, description="seconds after which an unconfirmed message is sent again")
+    relay_batch: int = Field(default=200, description="rows of the outbox that are published together")
+    relay_lease: float = Field(default=10.0, description="seconds after which another process publishes them")
+    relay_sweep: float = Field(default=1.0, description="the longest pause between two looks into the outbox")
+    retry_tiers: tuple[int, ...] = Field(
+        default=(5, 60, 600), description="seconds before each further attempt; after the last, dead letters"
+    )
+    heartbeat: float = Field(default=5.0, description="seconds between two heartbeats")
+    drain: float = Field(default=20.0, description="seconds in which received messages are finished at a stop")
     last_answers: float = Field(
         default=1.0,
         ge=0,
         description="seconds in which a stopping process still answers on open connections, each for the last time",
     )
-    reconcile: float = 60.0
+    reconcile: float = Field(default=60.0, description="seconds between two counts of the invariants")
 
     connections: int = Field(
         default=10_000, ge=16, description="HTTP connections at once; fewer if descriptors are few"
     )
-    connections_per_address: int = Field(default=2_000, ge=1)
+    connections_per_address: int = Field(default=2_000, ge=1, description="of which one client may hold so many")
     header_seconds: float = Field(default=10, gt=0, description="in which the head of a request must be complete")
     body_seconds: float = Field(default=20, gt=0, description="in which `body_rate` bytes a second must come of a body")
-    body_rate: int = Field(default=256, ge=0)
+    body_rate: int = Field(default=256, ge=0, description="bytes a second")
     forwarded_allow_ips: str = Field(
         default="", description="addresses or networks of reverse proxies, whose X-Forwarded-For is believed"
     )
 
-    vault_key_file: Path
-    verify_key_file: Path
+    vault_key_file: Path = Field(description="the key that wraps the keys of all people: 32 bytes, base64")
+    verify_key_file: Path = Field(description="public Ed25519 key of access tokens, PEM")
 
     @property
     def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:

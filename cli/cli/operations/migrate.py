@@ -2,7 +2,7 @@
 
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from pydantic import SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 
 from cli.operations.service_names import NAMES
 from shared.errors import Refused
@@ -13,13 +13,12 @@ from shared.settings import FromSecrets
 class MigrationSettings(FromSecrets):
     """The logins of the migration step."""
 
-    migration_database_url: SecretStr
-    """May create roles and schemas."""
-    gateway_database_url: SecretStr
-    notifier_database_url: SecretStr
-    files_database_url: SecretStr
-    reports_database_url: SecretStr
-    scheduler_database_url: SecretStr
+    migration_database_url: SecretStr = Field(description="a login that may create roles and schemas")
+    gateway_database_url: SecretStr = Field(description="the gateway's login, which the step creates")
+    notifier_database_url: SecretStr = Field(description="the notifier's")
+    files_database_url: SecretStr = Field(description="that of the files service")
+    reports_database_url: SecretStr = Field(description="that of the reports service")
+    scheduler_database_url: SecretStr = Field(description="the scheduler's")
 
     def login(self, service: str) -> str:
         """Return the URL by which a service reaches its schema."""
