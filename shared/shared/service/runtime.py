@@ -58,6 +58,7 @@ class Runtime:
         self._stopping: list[Callable[[], None]] = []
         self._missing: list[str] | None = None
         self._consuming = False
+        self.stopping = False
         self._room_until = 0.0
 
     def background(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -74,6 +75,7 @@ class Runtime:
 
     def stop_soon(self) -> None:
         """Announce the stop of the process, so that endless responses end."""
+        self.stopping = True
         for stop in self._stopping:
             stop()
 
