@@ -43,7 +43,7 @@ USER 10001:10001
 WORKDIR /data
 EXPOSE 8000
 # Live, not ready: an engine that restarts what is unhealthy shall not do so because the broker is away.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
-    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/health/live', timeout=3)"]
+HEALTHCHECK --interval=10s --timeout=10s --start-period=60s \
+    CMD ["python", "-IS", "-c", "import os, socket; s = socket.create_connection(('127.0.0.1', int(os.environ['PORT'])), 5); s.sendall(b'GET /health/live HTTP/1.0\\r\\n\\r\\n'); assert b' 200 ' in s.recv(64)"]
 # exec: the service itself gets the stop signal and drains.
 CMD ["sh", "-c", "exec python -m $SERVICE"]

@@ -99,6 +99,6 @@ def listening(settings: ServiceSettings, config: uvicorn.Config) -> list[socket.
     inherited = settings.listen_descriptor
     sockets = [config.bind_socket() if inherited is None else socket.socket(fileno=inherited)]
     if settings.operations_port is not None:
-        operators = uvicorn.Config(config.app, host=settings.host, port=settings.operations_port)
+        operators = uvicorn.Config(config.app, host=settings.host, port=settings.operations_port, log_config=None)
         sockets.append(operators.bind_socket())
     return sockets
