@@ -96,12 +96,9 @@ def screen(layout: Layout, contract: dict[str, Any]) -> str:
     return f"""
 SchoolConnect is running.
 
-<<<<<<< HEAD
-  metrics   {contract["operations"]["gateway"][0]}/metrics            (of the gateway; each service has such a port)
-=======
   console   {gateway}/console
->>>>>>> origin/main
   API docs  {gateway}/docs
+  metrics   {contract["operations"]["gateway"][0]}/metrics            (of the gateway; each service has such a port)
   push      {contract["fcm"]}/            (fake of FCM; its certificate is signed by this stack's own authority)
   mail      {contract["mail"]["http"]}/            (fake mail server)
 {_broker(contract)}
