@@ -19,7 +19,7 @@ COMBINATIONS = [(overlay, ()) for overlay in ("base", *OVERLAYS)] + [("base", (e
 
 def is_custom(each: Manifest) -> bool:
     group = each["apiVersion"].partition("/")[0]
-    return "." in group and not group.endswith(".k8s.io")
+    return ("." in group and not group.endswith(".k8s.io")) or group == "gateway.networking.k8s.io"
 
 
 @cache

@@ -4,6 +4,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal
 
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -30,7 +32,7 @@ class ServiceSettings(BaseSettings):
     )
     environment: Literal["development", "production"] = "development"
     standins: bool = False
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     log_format: Literal["json", "console"] = "json"
 
     database_url: SecretStr
@@ -66,6 +68,28 @@ class ServiceSettings(BaseSettings):
     def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The networks of the reverse proxies."""
         return tuple(ip_network(each.strip()) for each in self.forwarded_allow_ips.split(",") if each.strip())
+
+    @field_validator("database_url")
+    @classmethod
+    def only_postgresql(cls, given: SecretStr) -> SecretStr:
+        """Refuse what is no address of a PostgreSQL server; the error must not quote it."""
+        msg = "write postgresql://user:password@host/database"
+        if not given.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError(msg)
+        try:
+            conninfo_to_dict(given.get_secret_value())
+        except ProgrammingError:
+            raise ValueError(msg) from None
+        return given
+
+    @field_validator("amqp_url")
+    @classmethod
+    def only_amqp(cls, given: SecretStr) -> SecretStr:
+        """Refuse what is no address of a broker; the error must not quote it."""
+        if not given.get_secret_value().startswith(("amqp://", "amqps://")):
+            msg = "write amqp://user:password@host/vhost, or amqps:// for TLS"
+            raise ValueError(msg)
+        return given
 
     @field_validator("forwarded_allow_ips")
     @classmethod
