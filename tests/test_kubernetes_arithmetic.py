@@ -40,7 +40,7 @@ def test_the_grace_is_longer_than_the_longest_stop(overlay):
         pod = pods(objects)[name]
         (main,) = pod["containers"]
         ending = 2 * runtime.STOP_ATTEMPTS * runtime.STOP_SECONDS
-        open_requests = server.GRACEFUL_SECONDS
+        open_requests = told(objects, name).last_answers + server.GRACEFUL_SECONDS
         drained = told(objects, name).drain + subscriber.CANCEL_SECONDS + 2 * subscriber.SETTLE_SECONDS
         waited = main["lifecycle"]["preStop"]["sleep"]["seconds"]
         probe = main["readinessProbe"]

@@ -41,6 +41,10 @@ SETTINGS = {
     "logging_collector": "off",
 }
 
+UNSYNCED = ("--fsync=off", "--full-page-writes=off")
+"""Options of a server whose data need not survive the machine. What was committed still survives a kill of the server:
+the kernel has it."""
+
 INITDB = """
 set -e
 rm -rf "$2.new"

@@ -23,9 +23,10 @@ from cli.fakes.control import control_routes
 from cli.fakes.faults import Dice, SmtpFaults
 from cli.fakes.page import Row
 from cli.fakes.received import Received, ReceivedMessage
-from cli.fakes.server import serve
+from cli.fakes.server import LOOPBACK, serve
 
 MESSAGE_ID = re.compile(rb"^message-id:\s*(<[^>]*>)", re.IGNORECASE | re.MULTILINE)
+BUSY = "421 4.7.0 Not this one"
 OK, DEFERRED, REJECTED = "250 2.1.5 Ok", "451 4.3.0 Try again later", "550 5.1.1 No such mailbox"
 NEEDS_UTF8 = "553 5.6.7 Address needs SMTPUTF8"
 SIZE_LIMIT = 10 * 1024 * 1024
@@ -44,9 +45,13 @@ class Smtp:
         self._set(SmtpFaults())
 
     async def handle_RCPT(  # noqa: N802  # aiosmtpd's name
-        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+        self, server: "Connection", _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         """Reply to RCPT TO."""
+        if address in self.ending:
+            self.refusals["deferred"] += 1
+            server.end(reply=address in self.faults.busy_addresses)
+            return BUSY
         if not address.isascii() and not envelope.smtp_utf8:
             return NEEDS_UTF8
         fault = "reject" if address in self.rejected else self.recipient_dice.draw()
@@ -132,6 +137,7 @@ class Smtp:
     def _set(self, faults: SmtpFaults) -> None:
         self.faults = faults
         self.rejected = frozenset(faults.reject_addresses)
+        self.ending = frozenset((*faults.busy_addresses, *faults.reset_addresses))
         self.recipient_dice = Dice(faults.seed, {"defer": faults.defer, "reject": faults.reject})
         self.message_dice = Dice(faults.seed, {"drop": faults.drop})
         if faults.down:
@@ -166,6 +172,13 @@ class Connection(SMTP):
         self.fake.open.discard(self)
         super().connection_lost(error)
 
+    def end(self, *, reply: bool) -> None:
+        """Close the connection, after the reply that follows or without it."""
+        if not reply:
+            self.abort()
+        elif self.transport is not None:
+            asyncio.get_running_loop().call_soon(self.transport.close)
+
     def abort(self) -> None:
         """Close the connection without another reply."""
         if self.transport is not None:
@@ -189,7 +202,7 @@ def _row(message: ReceivedMessage) -> Row:
 
 
 async def listen(fake: Smtp, options: argparse.Namespace) -> None:
-    """Serve both ports on 127.0.0.1 until a signal ends the process."""
+    """Serve both ports until a signal ends the process."""
     tls = _tls(options.certs)
     upgrade = {} if options.implicit_tls else {"tls_context": tls}
     signin = {"auth_required": True, "authenticator": _authenticator(options.auth)} if options.auth else {}
@@ -198,10 +211,16 @@ async def listen(fake: Smtp, options: argparse.Namespace) -> None:
         return Unavailable() if fake.faults.down else Connection(fake, **upgrade, **signin)
 
     server = await asyncio.get_running_loop().create_server(
-        connect, "127.0.0.1", options.smtp_port, ssl=tls if options.implicit_tls else None, backlog=1024
+        connect, options.address, options.smtp_port, ssl=tls if options.implicit_tls else None, backlog=1024
     )
     async with server:
-        await serve(Router(control_routes(fake)), options.http_port, fake="smtp", smtp_port=options.smtp_port)
+        await serve(
+            Router(control_routes(fake)),
+            options.http_port,
+            address=options.address,
+            fake="smtp",
+            smtp_port=options.smtp_port,
+        )
         server.close()
         for connection in list(fake.open):
             connection.abort()
@@ -224,9 +243,10 @@ def _tls(certs: Path | None) -> ssl.SSLContext | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="fake mail server on 127.0.0.1")
+    parser = argparse.ArgumentParser(description="fake mail server")
     parser.add_argument("--smtp-port", type=int, required=True)
     parser.add_argument("--http-port", type=int, required=True)
+    parser.add_argument("--address", default=LOOPBACK, help="where it listens (default: this machine only)")
     parser.add_argument("--certs", type=Path, help="folder made by cli.fakes.certs: offer STARTTLS")
     parser.add_argument("--implicit-tls", action="store_true", help="TLS from the first byte (needs --certs)")
     parser.add_argument("--auth", metavar="USER:PASSWORD", help="require this sign-in")

@@ -7,9 +7,10 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from cli.backing import debian_packages, select
+from cli.backing import debian_packages, postgres, select
 from cli.backing.select import Backing
 from cli.layout import ROOT, Layout, layout
 from cli.processes import faketime
@@ -90,9 +91,14 @@ async def _test(own: Layout, supervisor: Supervisor, arguments: Sequence[str]) -
     await install(supervisor)
     await install_tools(supervisor)
     backing = await asyncio.to_thread(select.choose, own, pick(select.PORTS), {})
-    # Killed at the end: their data is removed, and an orderly stop takes seconds.
-    await supervisor.start([replace(spec, stop_signal=signal.SIGKILL) for spec in backing.specs])
+    await supervisor.start(list(map(_short_lived, backing.specs)))
     return await supervisor.foreground(_pytest(backing, arguments))
+
+
+def _short_lived(spec: Spec) -> Spec:
+    """Kill it at the end, as its data is removed and an orderly stop takes seconds; let PostgreSQL wait for no disk."""
+    own_postgres = spec.name == "postgres" and Path(spec.argv[0]).name == "postgres"
+    return replace(spec, stop_signal=signal.SIGKILL, argv=spec.argv + (postgres.UNSYNCED if own_postgres else ()))
 
 
 def _pytest(backing: Backing, arguments: Sequence[str]) -> Spec:

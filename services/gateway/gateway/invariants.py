@@ -16,4 +16,19 @@ WHERE t.task_id IS NULL
        AND t.state NOT IN ('succeeded', 'failed', 'cancelled'))
 """
 
-INVARIANTS = {"intent_unheard": FIND_UNHEARD, "import_left_open": FIND_OPEN_IMPORTS}
+# Find faults whose count is not the number of their open failures.
+FIND_WRONG_COUNTS = """
+SELECT count(*) AS violations FROM (
+    SELECT FROM (
+        SELECT school_id, queue, fingerprint, type, change FROM failure_count
+        UNION ALL
+        SELECT school_id, queue, fingerprint, type, -1 FROM failure
+        WHERE given_back_at IS NULL AND discarded_at IS NULL) both_sides
+    GROUP BY school_id, queue, fingerprint, type HAVING sum(change) <> 0) wrong
+"""
+
+INVARIANTS = {
+    "intent_unheard": FIND_UNHEARD,
+    "import_left_open": FIND_OPEN_IMPORTS,
+    "failure_count_differs": FIND_WRONG_COUNTS,
+}

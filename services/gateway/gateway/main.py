@@ -13,6 +13,9 @@ from gateway.accounts.api_keys import Keys
 from gateway.accounts.dependencies import SignInTools
 from gateway.accounts.firebase import Firebase
 from gateway.accounts.standing import Standing
+from gateway.console import routers as console
+from gateway.console.overview_page import Attention
+from gateway.console.templating import Templates
 from gateway.directory import (
     calendar_routes,
     class_routes,
@@ -32,7 +35,7 @@ from gateway.files import decision_routes, orphans, recording, upload_routes
 from gateway.files import read_routes as file_reads
 from gateway.files.intake import Intake
 from gateway.files.upload_route import FileBodyLimit
-from gateway.http import cors, idempotency, openapi, status_page
+from gateway.http import cors, documentation_pages, idempotency, openapi
 from gateway.http.body_limit import BodyLimit
 from gateway.http.front import Front
 from gateway.http.guarded_route import access_table
@@ -48,7 +51,17 @@ from gateway.notifications import (
     template_routes,
     unsubscribe_routes,
 )
-from gateway.operations import bulk_retry, dead_letters, failure_retention, failure_routes, task_cancel
+from gateway.operations import (
+    bulk_retry,
+    dead_letters,
+    failure_groups,
+    failure_retention,
+    failure_routes,
+    log_routes,
+    replay_routes,
+    task_cancel,
+)
+from gateway.operations.log_reader import LogReader
 from gateway.permits import IMPORT_LANE, ImportPermit
 from gateway.records import announcements, report_announcements, routes
 from gateway.reports import routes as report_routes
@@ -82,6 +95,7 @@ from shared.http.download_links import DownloadLinks
 from shared.http.tokens import Verifier
 from shared.messaging import topology
 from shared.persistence.encryption import read_master_key
+from shared.replays.serve import cancelling, serve
 from shared.service.service import Service
 from shared.settings import read_file
 from shared.storage.locations import open_store
@@ -120,6 +134,8 @@ ROUTERS = (
     schedules.router,
     task_routes.router,
     failure_routes.router,
+    log_routes.router,
+    replay_routes.router,
     school_routes.router,
     calendar_routes.router,
     people_routes.router,
@@ -141,10 +157,11 @@ ROUTERS = (
     api_keys.router,
     administration_routes.router,
     downloads.router,
-    status_page.router,
 )
 ACCESS = access_table(route for router in ROUTERS for route in router.routes)
 """(method, path) → access, read from the routes."""
+CONSOLE_ACCESS = access_table(route for router in console.ROUTERS for route in router.routes)
+"""The same for the pages of the console."""
 
 
 def build(settings: Settings, limiter: RateLimiter | None = None, store: ThreadedStore | None = None) -> Service:
@@ -159,7 +176,8 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.drain_old_queue(
         topology.projection_retry_queue("gateway", "remember_runs"), NotificationDue, projection.record_scheduled_run
     )
-    service.on(TaskCancelRequested, task_cancel.cancel)
+    service.on(TaskCancelRequested, cancelling("gateway", task_cancel.cancel))
+    serve(service)
     service.on(DeviceInvalidated, devices.forget)
     service.on(TasksExpiryDue, retention.expire_results)
     service.on(AbsenceRecorded, announcements.announce)
@@ -174,6 +192,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.work(ImportPermit, job.run, [IMPORT_LANE], bound=bound)
     service.sweep(RESUME_SECONDS, job.resume_imports)
     service.sweep(WAVE_SECONDS, bulk_retry.advance_retries)
+    service.sweep(RESUME_SECONDS, failure_groups.add_up_counts)
     service.sweep(FORGET_SECONDS, failure_retention.forget_failures)
     service.sweep(RESUME_SECONDS, publish_bulk.emit_remaining)
     service.sweep(FORGET_SECONDS, projection.forget_workers)
@@ -191,7 +210,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
         service.check_invariant(name, statement)
     service.on_heartbeat(projection.HeartbeatRecorder(service.transactions, limiter or limiter_of(settings)))
     service.store_dead_letters(dead_letters.store_failures)
-    for router in ROUTERS:
+    for router in (*ROUTERS, *console.ROUTERS):
         service.include_router(router)
     return service
 
@@ -227,20 +246,22 @@ def build_api(settings: Settings) -> Service:
     service.on_stop(hub.stop)
     tools = _sign_in_tools(rows, settings, signing_key, service.components.verifier)
     service.on_close(tools.firebase.close)
-    fixed_paths = frozenset(path for _, path in ACCESS if "{" not in path)
+    fixed_paths = frozenset(path for _, path in ACCESS | CONSOLE_ACCESS if "{" not in path)
     service.provide(
         Admission(rows, service.components.verifier, keys, standing, limiter, fixed_paths),
         BodyLimit(settings.body_limit_bytes),
         FileBodyLimit(settings.file_limit_bytes),
         Intake(rows, store, lease=settings.upload_lease, space=settings.school_space_bytes),
         owners,
+        LogReader(settings.amqp_url.get_secret_value()),
         hub,
         keys,
         tools,
         BatchAcceptor(rows),
         store,
         DownloadLinks(read_master_key(settings.vault_key_file), dt.timedelta(minutes=settings.download_minutes)),
-        status_page.StatusPage(rows, owners, service.attention),
+        Templates(),
+        Attention(service.attention),
     )
     return service
 
@@ -253,7 +274,8 @@ def app(service: Service) -> FastAPI:
     application.router.redirect_slashes = False  # behind a proxy it would redirect to its own address
     problems.install(application)
     application.add_middleware(Front)
-    status_page.documentation(application)
+    documentation_pages.install(application)
+    console.install(application)
     openapi.install(application)
     return application
 

@@ -3,15 +3,19 @@
 import asyncio
 import datetime as dt
 import hashlib
+import json
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from uuid_utils.compat import uuid7
 
+from gateway import invariants
 from gateway.main import build
-from gateway.operations import failure_retention
+from gateway.operations import bulk_retry, failure_groups, failure_retention, retry_acceptance
+from gateway.operations.failure_selection import FailureSelection
 from gateway.settings import Settings
-from shared.events import DeviceInvalidated
+from shared.events import DeviceInvalidated, TaskCancelRequested
 from shared.testing.fixtures import declare, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -22,15 +26,20 @@ CREATE OR REPLACE FUNCTION gateway.fault() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'canary: Ada Demo'; END $$;
 CREATE TRIGGER fault BEFORE DELETE ON gateway.device FOR EACH ROW EXECUTE FUNCTION gateway.fault();
 """
+DELETE_IN_ORDER = """
+DELETE FROM failure WHERE failure_id = ANY (ARRAY (SELECT failure_id FROM failure ORDER BY failure_id FOR UPDATE))
+"""
 MEND = "DROP TRIGGER IF EXISTS fault ON gateway.device"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def operated(backing, serve):
+async def operated(backing_with_broker, serve):
     """A gateway at work whose messages become dead letters without retry tiers."""
-    environment = {name.lower(): value for name, value in backing.environment("gateway").items()}
-    await declare(backing.amqp_url, build(Settings(**environment, retry_tiers=())).topology())
-    async with serve(backing, retry_tiers=(), rate_caller=10_000, burst_caller=10_000) as running:
+    environment = {name.lower(): value for name, value in backing_with_broker.environment("gateway").items()}
+    await declare(backing_with_broker.amqp_url, build(Settings(**environment, retry_tiers=())).topology())
+    async with serve(
+        backing_with_broker, at_work=True, retry_tiers=(), rate_caller=10_000, burst_caller=10_000
+    ) as running:
         await eventually(running.service.runtime.not_ready, lambda reasons: reasons == [], within=30)
         yield running
 
@@ -47,8 +56,9 @@ def fault(admin):
 async def clean(operated):
     """No failure is left from another test."""
     async with operated.service.transactions.begin() as tx:
+        await tx.execute("DELETE FROM failure_retry_selection")
         await tx.execute("DELETE FROM failure_retry")
-        await tx.execute("DELETE FROM failure")
+        await tx.execute(DELETE_IN_ORDER)
         await tx.execute("DELETE FROM device")
     return operated
 
@@ -180,7 +190,105 @@ async def test_a_failure_is_in_one_running_retry_at_most(clean, fault):
     # then
     assert sorted(answer.status_code for answer in answers) == [202, 409, 409, 409]
     assert {answer.json()["code"] for answer in answers if answer.status_code == 409} <= {"conflict", "drifted"}
-    assert await clean.one("SELECT count(*) FROM failure_retry") == 1
+    both = "SELECT (SELECT count(*) FROM failure_retry) + (SELECT count(*) FROM failure_retry_selection) AS count"
+    assert await clean.one(both) == 1
+
+
+async def test_an_accepted_retry_that_has_not_begun_keeps_its_failures_from_others(clean, fault):
+    # given: retries are accepted, and no sweep begins them
+    group, seen_until, _ = await break_some(clean, 3)
+    lock = clean.service.transactions
+    async with lock.begin() as tx:
+        await tx.execute("LOCK TABLE failure_retry IN ACCESS EXCLUSIVE MODE")
+        answer = await retry(clean, selection(group, seen_until))
+        assert answer.status_code == 202, answer.text
+        # when
+        second = await retry(clean, {"everything": True, "seen_until": seen_until, "count": 3})
+        # then
+        assert (second.status_code, second.json()["code"]) == (409, "conflict")
+        assert "has 3 of these" in second.json()["detail"]
+    assert (await task_of(clean, answer))["result"] == result(failed_again=1, halted=2)
+
+
+async def test_a_retry_that_is_cancelled_before_it_begins_leaves_its_failures_open(clean, fault):
+    group, seen_until, _ = await break_some(clean, 3)
+    task, now = uuid7(), dt.datetime.now(dt.UTC)
+    wanted = FailureSelection.model_validate_json(json.dumps(selection(group, seen_until)))
+    # when both are in one commit
+    async with clean.service.transactions.begin() as tx:
+        await retry_acceptance.accept(tx, task, wanted, None)
+        asked = {"school_id": None, "kind": retry_acceptance.KIND, "epoch": 1, "requested_by": None}
+        await bulk_retry.cancel(TaskCancelRequested(task_id=task, requested_at=now, **asked), tx)
+    # then
+
+    async def look():
+        return (await clean.ask("GET", f"/v1/tasks/{task}")).json()
+
+    ended = await eventually(look, lambda each: each["state"] == "cancelled")
+    assert ended["result"] == result(cancelled=3)
+    assert (await listed(clean))["count"] == 3
+
+
+async def test_failures_that_are_closed_before_their_retry_begins_are_skipped(clean, fault):
+    group, seen_until, _ = await break_some(clean, 4)
+    fault()
+    async with clean.service.transactions.begin() as tx:
+        await tx.execute("LOCK TABLE failure_retry IN ACCESS EXCLUSIVE MODE")
+        answer = await retry(clean, selection(group, seen_until))
+        one = {"failure": group["sample"]["id"], "seen_until": seen_until, "count": 1, "reason": "known"}
+        assert (await clean.ask("POST", "/v1/failures/discard", json=one)).status_code == 200
+    task = await task_of(clean, answer)
+    assert (task["state"], task["result"]) == ("succeeded", result(retried=3, skipped=1))
+    assert task["progress"] == {"done": 4, "total": 4}
+
+
+async def test_counts_stay_those_of_the_open_failures_through_all_that_changes_them(clean, fault):
+    # given: failures of two schools, some of them closed, one died again
+    await break_some(clean, 3)
+    group, seen_until, school = await break_some(clean, 3)
+    one = {"failure": group["sample"]["id"], "seen_until": seen_until, "count": 1, "reason": "known"}
+    assert (await clean.ask("POST", "/v1/failures/discard", json=one)).status_code == 200
+    await task_of(clean, await retry(clean, selection(group, seen_until, count=2, school=str(school))))
+    # when sums are made by two instances at once, while a failure is deleted
+    rows = clean.service.transactions
+    await asyncio.gather(*(failure_groups.add_up_counts(rows) for _ in range(2)))
+    # then
+    assert (await listed(clean))["count"] == 5
+    assert (await listed(clean, "school_admin", school))["count"] == 2
+    assert await clean.one(invariants.FIND_WRONG_COUNTS) == 0
+    counted = "SELECT count(*) FROM (SELECT FROM failure_count GROUP BY school_id, fingerprint, type) g"
+    assert await clean.one("SELECT count(*) FROM failure_count") == await clean.one(counted)
+    # and a wrong one is noticed
+    async with rows.begin() as tx:
+        await tx.execute("INSERT INTO failure_count (queue, fingerprint, change) VALUES ('a', 'wrong one', 1)")
+    assert await clean.one(invariants.FIND_WRONG_COUNTS) == 1
+    async with rows.begin() as tx:
+        await tx.execute("DELETE FROM failure_count WHERE queue = 'a'")
+
+
+async def test_a_discard_beside_a_retry_of_the_same_failures_does_not_deadlock(clean, fault, admin):
+    # given: two faults, whose rows lie in the table in another order than their numbers
+    await break_some(clean, 2)
+    fault()
+    first, second = [row["failure_id"] for row in await clean.rows("SELECT failure_id FROM failure ORDER BY 1")]
+    async with clean.service.transactions.begin() as tx:
+        await tx.execute("UPDATE failure SET fingerprint = '!' WHERE failure_id = %s", (second,))
+        await tx.execute("UPDATE failure SET deaths = deaths WHERE failure_id = %s", (first,))
+    everything = {"everything": True, "count": 2, "seen_until": (await listed(clean))["seen_until"]}
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')"
+    admin.execute("BEGIN")
+    admin.execute("SELECT FROM gateway.failure WHERE failure_id = %s FOR UPDATE", (first,))
+    # when a retry waits for the first row, and a discard comes to both
+    accepted = await retry(clean, everything)
+    await eventually(lambda: clean.one(waiting), lambda count: count >= 1)
+    discard = clean.ask("POST", "/v1/failures/discard", json=everything | {"reason": "known"})
+    discarding = asyncio.create_task(discard)
+    await eventually(lambda: clean.one(waiting), lambda count: count >= 2)
+    admin.execute("COMMIT")
+    # then the retry goes first, and the discard finds that what was seen has changed
+    answer = await discarding
+    assert (answer.status_code, answer.json().get("code")) == (409, "drifted"), answer.text
+    assert (await task_of(clean, accepted))["result"] == result(retried=2)
 
 
 async def test_discarded_failures_leave_the_groups_and_keep_the_reason(clean, fault):

@@ -54,14 +54,16 @@ class Runtime:
         self._required = required
         self.worker = f"{components.name}@{socket.gethostname()}:{os.getpid()}"
         self._backgrounds: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self.told: dict[str, Callable[[], Any]] = {}
+        """What each heartbeat says besides the facts of every worker."""
         self._closing: list[Callable[[], Awaitable[None]]] = []
         self._stopping: list[Callable[[], None]] = []
         self._gate = SchemaGate(components.database, components.name)
         self._missing: list[str] | None = None
         self._consuming = False
+        self.stopping = False
         self._room_until = 0.0
         self._started = False
-        self._ending = False
 
     def background(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run while the service runs."""
@@ -77,7 +79,7 @@ class Runtime:
 
     def stop_soon(self) -> None:
         """Announce the stop of the process, so that endless responses end."""
-        self._ending = True
+        self.stopping = True
         for stop in self._stopping:
             stop()
 
@@ -89,7 +91,7 @@ class Runtime:
         """
         reasons = await self.not_ready()
         self._started = self._started or not reasons
-        return self._started and not self._ending, ["service: stopping", *reasons] if self._ending else reasons
+        return self._started and not self.stopping, ["service: stopping", *reasons] if self.stopping else reasons
 
     async def not_ready(self) -> list[str]:
         """Return the reasons why this service is not ready; empty if it is."""
@@ -165,7 +167,7 @@ class Runtime:
             sweep_seconds=settings.relay_sweep,
         )
         heartbeat = Heartbeat(
-            components.name, self.worker, components.publisher, components.metrics, settings.heartbeat
+            components.name, self.worker, components.publisher, components.metrics, settings.heartbeat, self.told
         )
         return [
             components.pause_switch.run,

@@ -27,7 +27,7 @@ class Progress:
         if self.ocr_pages > self.limits.ocr_pages:
             most = self.limits.ocr_pages
             raise Refused("too_many_pages", f"More than {most} pages are pictures of text. Split the document.")
-        budget.before_ocr_page(self.limits)
+        budget.before_ocr_page(self.limits, self.ocr_pages)
         _say(OCR_LINE)
 
 

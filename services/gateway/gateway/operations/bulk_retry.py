@@ -10,9 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.operations import dead_letters
-from gateway.operations.failure_groups import COUNT_SELECTED, check_count
-from gateway.operations.failure_selection import SELECTED, FailureSelection
-from gateway.problems import Problem
+from gateway.operations.retry_acceptance import KIND, collect_members, withdraw
 from shared.errors import Refused
 from shared.events import TaskCancelRequested, TaskState
 from shared.events.headers import RETRY
@@ -20,32 +18,17 @@ from shared.jobs.task_status import track
 from shared.transactions.outbox import json_text
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
-KIND = "failures.retry"
 RAMP = (1, 3, 8, 18, 38, 88, 188, 388, 888, 1888)
 """Members of one fault that may have been sent by the end of each wave (1, 2, 5, 10, …); later waves add 1,000."""
 LATER = 1000
 LARGEST_WAVE = 1000
 """Messages of all faults in one wave, which are in memory together."""
 
-# Show the task before its first event is projected.
-INSERT_TASK = """
-INSERT INTO task (task_id, kind, state, created_by, total)
-VALUES (%(task_id)s, %(kind)s, 'accepted', %(person)s, %(count)s)
-"""
-# Begin a retry.
-INSERT_RETRY = "INSERT INTO failure_retry (task_id, requested_by) VALUES (%(task_id)s, %(person)s)"
-# Add the selected failures. Those in a running retry are left out, so that the number differs.
-INSERT_MEMBERS = f"""
-INSERT INTO failure_retry_member (task_id, failure_id, queue, fingerprint, place)
-SELECT %(task_id)s, failure_id, queue, fingerprint,
-       row_number() OVER (PARTITION BY queue, fingerprint ORDER BY failure_id)
-FROM failure WHERE {SELECTED} ORDER BY failure_id ON CONFLICT DO NOTHING
-"""  # noqa: S608  # a constant
 # Select the retries that have not ended.
 SELECT_RUNNING = "SELECT task_id FROM failure_retry WHERE ended_at IS NULL ORDER BY task_id"
 # Let one instance go on with a retry.
 LOCK_RETRY = """
-SELECT wave, requested_by FROM failure_retry
+SELECT wave, requested_by, absent FROM failure_retry
 WHERE task_id = %(task_id)s AND ended_at IS NULL FOR UPDATE SKIP LOCKED
 """
 # Stop the members whose fault has returned.
@@ -88,7 +71,7 @@ WHERE m.task_id = %(task_id)s AND m.failure_id = s.failure_id
 COUNT_WAVE = "UPDATE failure_retry SET wave = wave + 1 WHERE task_id = %(task_id)s"
 # End a retry, once.
 END_RETRY = """
-UPDATE failure_retry SET ended_at = clock_timestamp() WHERE task_id = %(task_id)s AND ended_at IS NULL RETURNING task_id
+UPDATE failure_retry SET ended_at = clock_timestamp() WHERE task_id = %(task_id)s AND ended_at IS NULL RETURNING absent
 """
 # Stop all members that were not sent.
 CANCEL_MEMBERS = """
@@ -96,25 +79,9 @@ UPDATE failure_retry_member SET state = 'cancelled' WHERE task_id = %(task_id)s 
 """
 
 
-async def accept(tx: UnitOfWork, task_id: UUID, selection: FailureSelection, person: UUID | None) -> None:
-    """Commit a retry of the selection; its first wave goes with the next sweep.
-
-    409 `drifted` when the selection has another size than was seen, 409 `conflict` when a running retry has some of it.
-    """
-    values = selection.values() | {"task_id": task_id, "kind": KIND, "person": person, "count": selection.count}
-    await tx.execute(INSERT_TASK, values)
-    await tx.execute(INSERT_RETRY, values)
-    added = (await tx.execute(INSERT_MEMBERS, values)).rowcount
-    if added != selection.count:
-        found = await tx.row(COUNT_SELECTED, values)
-        check_count(found["count"] if found else 0, selection.count)
-        busy = selection.count - added
-        raise Problem(409, "conflict", f"A running retry has {busy} of these failures. Wait for its end, or cancel it.")
-    await track(tx, task_id, school_id=None, kind=KIND, state="running", total=selection.count)
-
-
 async def advance_retries(transactions: UnitOfWorkFactory) -> None:
-    """Send the next wave of each retry whose last wave has settled, and end those that have nothing left."""
+    """Begin accepted retries, send the next wave where the last one has settled, end those without members left."""
+    await collect_members(transactions)
     async with transactions.begin() as tx:
         running = [row["task_id"] for row in await tx.rows(SELECT_RUNNING)]
     for task_id in running:
@@ -128,7 +95,7 @@ async def _advance(tx: UnitOfWork, task_id: UUID) -> None:
     if retry is None:
         return
     await tx.execute(HALT_MEMBERS, key)
-    counts = await _counts(tx, task_id)
+    counts = await _counts(tx, task_id, retry["absent"])
     if counts.get("sent"):
         return
     if not counts.get("waiting"):
@@ -162,8 +129,10 @@ async def _send_wave(tx: UnitOfWork, task_id: UUID, wave: int, person: UUID | No
     await tx.execute(COUNT_WAVE, values)
 
 
-async def _counts(tx: UnitOfWork, task_id: UUID) -> dict[str, int]:
-    return {row["state"]: row["count"] for row in await tx.rows(COUNT_MEMBERS, {"task_id": task_id})}
+async def _counts(tx: UnitOfWork, task_id: UUID, absent: int) -> dict[str, int]:
+    """Count the members by state; those that were closed before they became members were skipped."""
+    counts = {row["state"]: row["count"] for row in await tx.rows(COUNT_MEMBERS, {"task_id": task_id})}
+    return counts | {"skipped": counts.get("skipped", 0) + absent}
 
 
 async def _end(tx: UnitOfWork, task_id: UUID, counts: Mapping[str, int]) -> None:
@@ -181,10 +150,17 @@ async def _end(tx: UnitOfWork, task_id: UUID, counts: Mapping[str, int]) -> None
 
 async def cancel(event: TaskCancelRequested, tx: UnitOfWork) -> None:
     """Stop a retry: members that were sent stay on their way, the others stay open failures."""
-    if event.kind != KIND or await tx.row(END_RETRY, {"task_id": event.task_id}) is None:
+    if event.kind != KIND:
         return
-    await tx.execute(CANCEL_MEMBERS, {"task_id": event.task_id})
-    counts = await _counts(tx, event.task_id)
+    not_begun = await withdraw(tx, event.task_id)
+    ended = None if not_begun else await tx.row(END_RETRY, {"task_id": event.task_id})
+    if ended:
+        await tx.execute(CANCEL_MEMBERS, {"task_id": event.task_id})
+        counts = await _counts(tx, event.task_id, ended["absent"])
+    elif not_begun:
+        counts = {"cancelled": not_begun}
+    else:
+        return
     total = sum(counts.values())
     facts: dict[str, Any] = {"done": total - counts.get("sent", 0), "total": total, "result": _result(counts)}
     await track(tx, event.task_id, school_id=None, kind=KIND, state="cancelled", **facts)

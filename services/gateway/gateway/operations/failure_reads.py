@@ -33,7 +33,10 @@ class FailurePage(BaseModel):
 
 
 class FailureGroup(BaseModel):
-    """Open failures with the same fault of the same consumer; `sample` is the newest of them."""
+    """Open failures with the same fault of the same consumer; `sample` is the newest of them.
+
+    `first_failed` and `last_failed` are of the fault, as long as it has open failures: of those that were closed, too.
+    """
 
     service: str
     handler: str

@@ -9,7 +9,7 @@ from gateway.http.dependencies import Rows, school_of, seen_by
 from gateway.http.fields import After, Key, Limit, Number, Wanted
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.idempotency import GROUP, answered
-from gateway.operations import bulk_retry, dead_letters, failure_groups
+from gateway.operations import dead_letters, failure_groups, retry_acceptance
 from gateway.operations.failure_reads import (
     LIST_FAILURES,
     READ_FAILURE,
@@ -107,7 +107,7 @@ async def retry_many(
     async with rows.begin() as tx:
         before = await answered(tx, caller, GROUP, idempotency_key, request, accepted.model_dump(mode="json"))
         if before is None:
-            await bulk_retry.accept(tx, task, selection, caller.person)
+            await retry_acceptance.accept(tx, task, selection, caller.person)
         else:
             accepted = RetryAccepted.model_validate(before)
     audited.subject["task_id"] = str(accepted.task_id)

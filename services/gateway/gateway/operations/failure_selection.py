@@ -24,6 +24,18 @@ AND (%(school)s::uuid IS NULL OR school_id = %(school)s)
 """
 
 
+# Select open failures of the accepted retry `s`, whose failures are not members yet.
+SELECTED_BY_ROW = """
+f.given_back_at IS NULL AND f.discarded_at IS NULL AND f.opened_at <= s.seen_until
+AND (s.failure IS NULL OR f.failure_id = s.failure)
+AND (s.service IS NULL OR split_part(f.queue, '.', 1) = s.service)
+AND (s.queue IS NULL OR f.queue = s.queue)
+AND (s.fingerprint IS NULL OR f.fingerprint = s.fingerprint)
+AND (s.type IS NULL OR f.type = s.type)
+AND (s.school IS NULL OR f.school_id = s.school)
+"""
+
+
 class FailureSelection(Strict):
     """Open failures of a filter. Acts on what was seen: failures after `seen_until` are untouched.
 

@@ -24,8 +24,10 @@ from gateway.tables.schools import CalendarRow, ClosureRow, SchoolRow, SchoolSho
 from gateway.tables.sends import IdempotencyKeyRow, IntentRow, ScheduleIntentRow
 from gateway.tables.students import GuardianshipRow, StudentRow
 from gateway.tables.tasks import (
+    FailureCountRow,
     FailureRetryMemberRow,
     FailureRetryRow,
+    FailureRetrySelectionRow,
     FailureRow,
     FailureShown,
     TaskRow,
@@ -53,8 +55,10 @@ __all__ = [
     "DeviceShown",
     "EnrolmentRow",
     "EnrolmentShown",
+    "FailureCountRow",
     "FailureRetryMemberRow",
     "FailureRetryRow",
+    "FailureRetrySelectionRow",
     "FailureRow",
     "FailureShown",
     "GatewayTable",

@@ -93,6 +93,14 @@ class FailureRow(FailureShown, GatewayTable, table=True):
             postgresql_include=["first_failed", "last_failed", "opened_at", "school_id", "type"],
             postgresql_where=text("given_back_at IS NULL AND discarded_at IS NULL"),
         ),
+        Index(
+            "ix_failure_open_school",
+            "school_id",
+            "queue",
+            "fingerprint",
+            "failure_id",
+            postgresql_where=text("given_back_at IS NULL AND discarded_at IS NULL"),
+        ),
         Index("ix_failure_school_id", "school_id", "failure_id"),
         Index(
             "ix_failure_closed_at",
@@ -106,6 +114,19 @@ class FailureRow(FailureShown, GatewayTable, table=True):
     body: bytes
 
 
+class FailureCountRow(GatewayTable, table=True):
+    """A change of the number of open failures of one fault. Triggers add rows, a sweep adds them up."""
+
+    count_id: int = column(BigInteger, key=True, generated=True)
+    school_id: UUID | None
+    queue: str
+    fingerprint: str
+    type: str | None
+    change: int = column(BigInteger)
+    first_failed: dt.datetime | None
+    last_failed: dt.datetime | None
+
+
 class FailureRetryRow(GatewayTable, table=True):
     """A retry of many failures, in waves that grow."""
 
@@ -116,6 +137,22 @@ class FailureRetryRow(GatewayTable, table=True):
     wave: int = column(default="0")
     created_at: dt.datetime = column(default="clock_timestamp()")
     ended_at: dt.datetime | None
+    absent: int = column(BigInteger, default="0")  # selected, but closed before they became members
+
+
+class FailureRetrySelectionRow(GatewayTable, table=True):
+    """An accepted retry whose failures are not members yet."""
+
+    task_id: UUID = column(key=True)
+    requested_by: UUID | None
+    count: int = column(BigInteger)
+    seen_until: dt.datetime
+    failure: int | None = column(BigInteger)
+    service: str | None
+    queue: str | None
+    fingerprint: str | None
+    type: str | None
+    school: UUID | None
 
 
 class FailureRetryMemberRow(GatewayTable, table=True):

@@ -23,6 +23,9 @@ class SchoolFactRow(ReportsTable, table=True):
     timezone: str
     language: str
     active: bool
+    letterhead: str = column(default="''")
+    color: str | None
+    logo: str | None  # WebP in base64
 
 
 class StudentFactRow(ReportsTable, table=True):
@@ -55,6 +58,7 @@ class PersonFactRow(ReportsTable, table=True):
             *("person_id", text("version DESC")),
             postgresql_include=["log_offset", "given_name", "family_name"],
         ),
+        Index("ix_person_fact_erased", "person_id", postgresql_where=text("erased")),
     )
 
     person_id: UUID = column(key=True)
