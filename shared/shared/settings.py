@@ -2,12 +2,15 @@
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import Refused
+
+LOG_DAYS = 90
+"""How long the log keeps an event, at least."""
 
 
 def read_file(setting: str, path: Path) -> bytes:
@@ -46,6 +49,10 @@ class ServiceSettings(BaseSettings):
     retry_tiers: tuple[int, ...] = (5, 60, 600)
     heartbeat: float = 5.0
     drain: float = 20.0
+    inbox_days: int = Field(
+        default=120, ge=1, description="how long a handled message is known, so that it is not again"
+    )
+    retry_days: int = Field(default=90, ge=1, description="how long after its first failure a message can be retried")
     reconcile: float = 60.0
 
     connections: int = Field(
@@ -66,6 +73,15 @@ class ServiceSettings(BaseSettings):
     def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The networks of the reverse proxies."""
         return tuple(ip_network(each.strip()) for each in self.forwarded_allow_ips.split(",") if each.strip())
+
+    @model_validator(mode="after")
+    def inbox_outlasts_what_can_come_again(self) -> Self:
+        """Refuse an inbox that forgets a message which can still be retried, or replayed from the log."""
+        longest = max(self.retry_days, LOG_DAYS)
+        if self.inbox_days <= longest:
+            msg = f"INBOX_DAYS must be more than {longest}: messages can be retried or replayed for so long"
+            raise ValueError(msg)
+        return self
 
     @field_validator("forwarded_allow_ips")
     @classmethod

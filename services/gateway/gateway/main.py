@@ -48,7 +48,16 @@ from gateway.notifications import (
     template_routes,
     unsubscribe_routes,
 )
-from gateway.operations import bulk_retry, dead_letters, failure_groups, failure_retention, failure_routes, task_cancel
+from gateway.operations import (
+    bulk_retry,
+    dead_letters,
+    failure_groups,
+    failure_retention,
+    failure_routes,
+    queue_routes,
+    task_cancel,
+)
+from gateway.operations.queue_reads import QueueDepths
 from gateway.permits import IMPORT_LANE, ImportPermit
 from gateway.records import announcements, report_announcements, routes
 from gateway.reports import routes as report_routes
@@ -62,6 +71,7 @@ from gateway.security.rate_limits import Rate, RateLimiter
 from gateway.sends.batch_accept import BatchAcceptor
 from gateway.settings import Settings
 from gateway.tasks import projection, retention, task_routes
+from gateway.tasks.timeline import TimelineReader
 from shared.events import (
     AbsenceRecorded,
     BehaviorRecorded,
@@ -120,6 +130,7 @@ ROUTERS = (
     schedules.router,
     task_routes.router,
     failure_routes.router,
+    queue_routes.router,
     school_routes.router,
     calendar_routes.router,
     people_routes.router,
@@ -150,6 +161,7 @@ ACCESS = access_table(route for router in ROUTERS for route in router.routes)
 def build(settings: Settings, limiter: RateLimiter | None = None, store: ThreadedStore | None = None) -> Service:
     """Build the service; only the gateway creates keys and stores dead letters."""
     service = Service("gateway", settings, creates_keys=True)
+    service.follow_orders()
     store = store or open_store(settings.storage_url)
     service.on_close(store.close)
     service.project("remember_tasks", (TaskChanged,), projection.project_tasks)
@@ -161,7 +173,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     )
     service.on(TaskCancelRequested, task_cancel.cancel)
     service.on(DeviceInvalidated, devices.forget)
-    service.on(TasksExpiryDue, retention.expire_results)
+    service.on(TasksExpiryDue, retention.expire_results, settings.result_days)
     service.on(AbsenceRecorded, announcements.announce)
     service.on(BehaviorRecorded, announcements.announce)
     service.on(PaymentRecorded, announcements.announce)
@@ -173,9 +185,10 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     bound = Bound(settings.import_ending_share, settings.import_ending_least)
     service.work(ImportPermit, job.run, [IMPORT_LANE], bound=bound)
     service.sweep(RESUME_SECONDS, job.resume_imports)
-    service.sweep(WAVE_SECONDS, bulk_retry.advance_retries)
+    service.sweep(WAVE_SECONDS, bulk_retry.advance_retries, settings.retry_days)
     service.sweep(RESUME_SECONDS, failure_groups.add_up_counts)
-    service.sweep(FORGET_SECONDS, failure_retention.forget_failures)
+    service.prune(*retention.of_tasks(settings))
+    service.sweep(FORGET_SECONDS, failure_retention.forget_failures, settings.failure_days)
     service.sweep(RESUME_SECONDS, publish_bulk.emit_remaining)
     service.sweep(FORGET_SECONDS, projection.forget_workers)
     service.sweep(LAPSE_SECONDS, classes.end_lapsed)
@@ -242,6 +255,8 @@ def build_api(settings: Settings) -> Service:
         store,
         DownloadLinks(read_master_key(settings.vault_key_file), dt.timedelta(minutes=settings.download_minutes)),
         status_page.StatusPage(rows, owners, service.attention),
+        QueueDepths(settings.amqp_url.get_secret_value()),
+        TimelineReader(settings.amqp_url.get_secret_value(), rows),
     )
     return service
 

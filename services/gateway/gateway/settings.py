@@ -57,6 +57,10 @@ class Settings(ServiceSettings, StorageSettings):
     burst_link: int = Field(default=1_000, ge=1)
     download_minutes: float = Field(default=5, gt=0, description="how long a link to a download can be used")
 
+    result_days: int = Field(default=30, ge=1, description="how long a task keeps its result and error after its end")
+    task_days: int = Field(default=180, ge=1, description="how long a task is kept after its end")
+    failure_days: int = Field(default=400, ge=1, description="how long a closed failure is kept; an open one always")
+
     streams_person: int = Field(default=20, ge=1, description="live streams of one person or key at once")
     streams_school: int = Field(default=5_000, ge=1, description="live streams of one school's people at once")
 
@@ -70,6 +74,14 @@ class Settings(ServiceSettings, StorageSettings):
     def origins(self) -> list[str]:
         """The origins of `cors_origins`."""
         return [each.strip().rstrip("/") for each in self.cors_origins.split(",") if each.strip()]
+
+    @model_validator(mode="after")
+    def failures_are_kept_longest(self) -> Self:
+        """Refuse to forget a failure before its task, or a task before its result."""
+        if not self.result_days <= self.task_days <= self.failure_days:
+            msg = "RESULT_DAYS, TASK_DAYS and FAILURE_DAYS must not decrease in this order"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def no_emulator_in_production(self) -> Self:

@@ -27,5 +27,6 @@ class Settings(ServiceSettings):
     delivery_lease: float = Field(
         default=30.0, ge=3, description="seconds after which the deliveries of a dead process are sent by another"
     )
+    notification_days: int = Field(default=400, ge=1, description="how long a notification is kept after its end")
     directory_patience: float = 60.0
     public_url: str = "https://schoolconnect.example.org"

@@ -54,12 +54,22 @@ class HeartbeatListener:
 class Heartbeat:
     """Publishes who the worker is and its counts: messages in flight, handled and failed, load, memory."""
 
-    def __init__(self, service: str, worker: str, publisher: Publisher, metrics: Metrics, seconds: float) -> None:
+    def __init__(
+        self,
+        service: str,
+        worker: str,
+        publisher: Publisher,
+        metrics: Metrics,
+        seconds: float,
+        consumption: Callable[[], dict[str, Any]] = dict,
+    ) -> None:
+        """`consumption`: what it says of its queues."""
         self._service = service
         self._worker = worker
         self._publisher = publisher
         self._metrics = metrics
         self._seconds = seconds
+        self._consumption = consumption
         self._started = dt.datetime.now(dt.UTC)
         self._version = installed_version(service)
 
@@ -92,6 +102,7 @@ class Heartbeat:
             "failed": _total(self._metrics, "schoolconnect_messages_handled_total", ("retried", "dead")),
             "load": float(_field(loads, 0)),
             "memory_bytes": int(_field(statm, 1)) * os.sysconf("SC_PAGE_SIZE"),  # resident, in pages (proc(5))
+            **self._consumption(),
         }
 
 

@@ -31,10 +31,10 @@ COUNT_ALL = """
 SELECT (SELECT count(*) FROM school WHERE active) AS schools, (SELECT count(*) FROM person WHERE active) AS people,
        (SELECT count(*) FROM outbox) AS outbox,
        (SELECT count(*) FROM failure WHERE given_back_at IS NULL AND discarded_at IS NULL) AS failures,
-       (SELECT count(*) FROM task WHERE state NOT IN ('succeeded', 'failed', 'cancelled')) AS open_tasks
+       (SELECT count(*) FROM task WHERE state IN ('accepted', 'queued', 'running', 'retrying')) AS open_tasks
 """
 # Select the latest tasks.
-SELECT_LATEST_TASKS = "SELECT task_id, kind, state, done, total, changed_at FROM task ORDER BY task_id DESC LIMIT 12"
+SELECT_LATEST_TASKS = "SELECT task_id, kind, state, done, total, changed_at FROM task ORDER BY created_at DESC LIMIT 12"
 # Select all workers and the seconds since their last heartbeat.
 SELECT_WORKERS = """
 SELECT worker, service, facts, extract(epoch FROM clock_timestamp() - seen_at) AS age FROM worker

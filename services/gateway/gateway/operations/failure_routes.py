@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from uuid_utils.compat import uuid7
 
-from gateway.http.dependencies import Rows, school_of, seen_by
+from gateway.http.dependencies import Configured, Rows, school_of, seen_by
 from gateway.http.fields import After, Key, Limit, Number, Wanted
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.idempotency import GROUP, answered
@@ -128,10 +128,10 @@ async def discard(selection: DiscardIn, caller: CurrentCaller, rows: Rows, audit
 
 
 @router.post("/failures/{failure_id}/retry", dependencies=[allow(PLATFORM, scope="failures:write")])
-async def retry(failure_id: Number, caller: CurrentCaller, rows: Rows) -> Failure:
+async def retry(failure_id: Number, caller: CurrentCaller, rows: Rows, settings: Configured) -> Failure:
     """Return a message to the queue that it died in, unchanged. If it fails again, it is a failure again at once.
 
     A consumer that has handled it before does nothing. 409 `too_late` when it has been given back and not died since.
     """
     async with rows.begin() as tx:
-        return await dead_letters.retry(tx, failure_id, caller.person)
+        return await dead_letters.retry(tx, failure_id, caller.person, settings.retry_days)

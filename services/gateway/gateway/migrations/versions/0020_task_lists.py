@@ -1,0 +1,24 @@
+"""Lists of a million tasks: an index for each filter."""
+
+from alembic import op
+
+revision = "gateway_0020_task_lists"
+down_revision = "gateway_0019_import_by_key"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute(
+        """
+-- Tasks are listed by their time: ids of tasks that a schedule or a record causes do not say when they began.
+DROP INDEX ix_task_school_id;
+DROP INDEX ix_task_state;
+CREATE INDEX ix_task_created_at ON task (created_at, task_id);
+CREATE INDEX ix_task_school_id ON task (school_id, created_at, task_id);
+CREATE INDEX ix_task_school_state ON task (school_id, state, created_at, task_id);
+CREATE INDEX ix_task_state ON task (state, created_at, task_id);
+CREATE INDEX ix_task_kind ON task (kind, created_at, task_id);
+CREATE INDEX ix_task_created_by ON task (created_by, created_at, task_id) WHERE created_by IS NOT NULL;
+"""
+    )
