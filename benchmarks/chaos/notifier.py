@@ -1,7 +1,8 @@
 """Every known fault of providers, at 5 % each, on one bulk: all figures add up, and no person is notified twice.
 
 UNAVAILABLE, QUOTA_EXCEEDED with Retry-After and UNREGISTERED at FCM; 451 and 550 at the mail server. Dice are seeded.
-Before that an FCM that answers after ten seconds: its effect on mail, by the database's own times.
+Before that an FCM that answers after ten seconds: its effect on mail, by the database's own times. After it what one
+school or one recipient costs all others.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ from contextlib import closing
 from statistics import median
 from typing import LiteralString
 
-from benchmarks import notifier_load
+from benchmarks import neighbours, notifier_load
 from benchmarks.harness import Lab, Report
 from cli.testing.system import System
 from shared.testing.fixtures import eventually
@@ -54,6 +55,7 @@ async def run(lab: Lab, report: Report) -> None:
         sent = await notifier_load.notify(system, school)
         await _counters_at_rest(system)
         _judge(report, system, sent, people)
+    await neighbours.run(lab, report)
 
 
 async def _slow_push(lab: Lab, report: Report, system: System) -> None:

@@ -138,6 +138,7 @@ def _add_reports(reports: argparse.ArgumentParser) -> None:
     make.add_argument("--format", action="append", choices=get_args(ReportFormat), help="may be repeated")
     make.add_argument("--replaces", help="id of the report that this one corrects")
     make.add_argument("--reason", help="why it is corrected")
+    make.add_argument("--to-share", action="store_true", help="leave out small counts and all about single people")
     make.add_argument("--force", action="store_true", help="make it again although an equal one exists")
     make.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="where to save (default: here)")
     make.add_argument("--timeout", type=float, default=300, metavar="SECONDS", help="how long to wait (default: 300)")

@@ -50,12 +50,16 @@ class FcmFaults(Faults):
 class SmtpFaults(Faults):
     """Rates of SMTP replies per recipient (`defer` 451, `reject` 550) and per message (`drop`).
 
-    `down` closes all connections and greets new ones with 421; `drop` accepts the message and closes without a reply.
+    `busy_addresses` are replied to with 421, which ends the connection; for `reset_addresses` it is reset without a
+    reply. `down` closes all connections and greets new ones with 421; `drop` accepts the message and closes without a
+    reply.
     """
 
     defer: Rate = 0.0
     reject: Rate = 0.0
     reject_addresses: list[str] = []
+    busy_addresses: list[str] = []
+    reset_addresses: list[str] = []
     drop: Rate = 0.0
     down: bool = False
 

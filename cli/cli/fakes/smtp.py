@@ -26,6 +26,7 @@ from cli.fakes.received import Received, ReceivedMessage
 from cli.fakes.server import serve
 
 MESSAGE_ID = re.compile(rb"^message-id:\s*(<[^>]*>)", re.IGNORECASE | re.MULTILINE)
+BUSY = "421 4.7.0 Not this one"
 OK, DEFERRED, REJECTED = "250 2.1.5 Ok", "451 4.3.0 Try again later", "550 5.1.1 No such mailbox"
 NEEDS_UTF8 = "553 5.6.7 Address needs SMTPUTF8"
 SIZE_LIMIT = 10 * 1024 * 1024
@@ -44,9 +45,13 @@ class Smtp:
         self._set(SmtpFaults())
 
     async def handle_RCPT(  # noqa: N802  # aiosmtpd's name
-        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+        self, server: "Connection", _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         """Reply to RCPT TO."""
+        if address in self.ending:
+            self.refusals["deferred"] += 1
+            server.end(reply=address in self.faults.busy_addresses)
+            return BUSY
         if not address.isascii() and not envelope.smtp_utf8:
             return NEEDS_UTF8
         fault = "reject" if address in self.rejected else self.recipient_dice.draw()
@@ -132,6 +137,7 @@ class Smtp:
     def _set(self, faults: SmtpFaults) -> None:
         self.faults = faults
         self.rejected = frozenset(faults.reject_addresses)
+        self.ending = frozenset((*faults.busy_addresses, *faults.reset_addresses))
         self.recipient_dice = Dice(faults.seed, {"defer": faults.defer, "reject": faults.reject})
         self.message_dice = Dice(faults.seed, {"drop": faults.drop})
         if faults.down:
@@ -165,6 +171,13 @@ class Connection(SMTP):
     def connection_lost(self, error: Exception | None) -> None:
         self.fake.open.discard(self)
         super().connection_lost(error)
+
+    def end(self, *, reply: bool) -> None:
+        """Close the connection, after the reply that follows or without it."""
+        if not reply:
+            self.abort()
+        elif self.transport is not None:
+            asyncio.get_running_loop().call_soon(self.transport.close)
 
     def abort(self) -> None:
         """Close the connection without another reply."""

@@ -69,7 +69,8 @@ def _make(client: httpx.Client, options: argparse.Namespace) -> int:
 def _asked(options: argparse.Namespace) -> dict[str, Any]:
     names = ("kind", "period", "language", "student", "grade", "school", "replaces", "reason")
     asked = {name: getattr(options, name) for name in names if getattr(options, name)}
-    return asked | ({"formats": options.format} if options.format else {}) | ({"force": True} if options.force else {})
+    flags = {name: True for name in ("force", "to_share") if getattr(options, name)}
+    return asked | ({"formats": options.format} if options.format else {}) | flags
 
 
 def _school(options: argparse.Namespace) -> dict[str, str]:

@@ -81,7 +81,13 @@ def _sign_ins(layout: Layout, gateway: str) -> str:
     """List the accounts of the first run. They open made-up data on this machine, so their passwords may be shown."""
     found = json.loads(layout.welcomed.read_text()).get("accounts", []) if layout.welcomed.exists() else []
     rows = [f"  {each['role']:<16} {each['name']:<22} {each['password']}" for each in found]
-    return "\n".join([f"Sign in with name and password (POST {gateway}/v1/sessions):", *rows, "", ""]) if rows else ""
+    return (
+        "\n".join(
+            [f"Sign in to the console with name and password (programs: POST {gateway}/v1/sessions):", *rows, "", ""]
+        )
+        if rows
+        else ""
+    )
 
 
 def screen(layout: Layout, contract: dict[str, Any]) -> str:
@@ -90,7 +96,7 @@ def screen(layout: Layout, contract: dict[str, Any]) -> str:
     return f"""
 SchoolConnect is running.
 
-  status    {gateway}/
+  console   {gateway}/console
   API docs  {gateway}/docs
   push      {contract["fcm"]}/            (fake of FCM; its certificate is signed by this stack's own authority)
   mail      {contract["mail"]["http"]}/            (fake mail server)

@@ -111,6 +111,18 @@ def test_one_address_can_be_rejected(smtp, line):
     assert mail(line) == [250, 250]
 
 
+@pytest.mark.parametrize(("fault", "codes"), [("busy_addresses", [421, None]), ("reset_addresses", [None])])
+def test_one_address_can_end_its_connection(smtp, line, fault, codes):
+    smtp.faults(**{fault: ["bad@x.org"]})
+    line.say("MAIL FROM:<a@x.org>", "RCPT TO:<bad@x.org>")
+    assert [code for code in line.hear(len(codes) + 1) if code != 250] == codes
+    assert (smtp.stats()["calls"], smtp.stats()["open_connections"]) == ({"deferred": 1}, 0)
+    with Line(smtp) as second:
+        second.say("EHLO test")
+        second.hear(2)
+        assert mail(second) == [250, 250]
+
+
 def test_a_dropped_mail_is_kept(smtp, line):
     smtp.faults(drop=1.0)
     assert mail(line) == [250, None]

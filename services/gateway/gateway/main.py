@@ -13,6 +13,9 @@ from gateway.accounts.api_keys import Keys
 from gateway.accounts.dependencies import SignInTools
 from gateway.accounts.firebase import Firebase
 from gateway.accounts.standing import Standing
+from gateway.console import routers as console
+from gateway.console.overview_page import Attention
+from gateway.console.templating import Templates
 from gateway.directory import (
     calendar_routes,
     class_routes,
@@ -32,7 +35,7 @@ from gateway.files import decision_routes, orphans, recording, upload_routes
 from gateway.files import read_routes as file_reads
 from gateway.files.intake import Intake
 from gateway.files.upload_route import FileBodyLimit
-from gateway.http import cors, idempotency, openapi, status_page
+from gateway.http import cors, documentation_pages, idempotency, openapi
 from gateway.http.body_limit import BodyLimit
 from gateway.http.front import Front
 from gateway.http.guarded_route import access_table
@@ -152,10 +155,11 @@ ROUTERS = (
     api_keys.router,
     administration_routes.router,
     downloads.router,
-    status_page.router,
 )
 ACCESS = access_table(route for router in ROUTERS for route in router.routes)
 """(method, path) → access, read from the routes."""
+CONSOLE_ACCESS = access_table(route for router in console.ROUTERS for route in router.routes)
+"""The same for the pages of the console."""
 
 
 def build(settings: Settings, limiter: RateLimiter | None = None, store: ThreadedStore | None = None) -> Service:
@@ -205,7 +209,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
         service.check_invariant(name, statement)
     service.on_heartbeat(projection.HeartbeatRecorder(service.transactions, limiter or limiter_of(settings)))
     service.store_dead_letters(dead_letters.store_failures)
-    for router in ROUTERS:
+    for router in (*ROUTERS, *console.ROUTERS):
         service.include_router(router)
     return service
 
@@ -241,7 +245,7 @@ def build_api(settings: Settings) -> Service:
     service.on_stop(hub.stop)
     tools = _sign_in_tools(rows, settings, signing_key, service.components.verifier)
     service.on_close(tools.firebase.close)
-    fixed_paths = frozenset(path for _, path in ACCESS if "{" not in path)
+    fixed_paths = frozenset(path for _, path in ACCESS | CONSOLE_ACCESS if "{" not in path)
     service.provide(
         Admission(rows, service.components.verifier, keys, standing, limiter, fixed_paths),
         BodyLimit(settings.body_limit_bytes),
@@ -254,9 +258,10 @@ def build_api(settings: Settings) -> Service:
         BatchAcceptor(rows),
         store,
         DownloadLinks(read_master_key(settings.vault_key_file), dt.timedelta(minutes=settings.download_minutes)),
-        status_page.StatusPage(rows, owners, service.attention),
         QueueDepths(settings.amqp_url.get_secret_value()),
         TimelineReader(settings.amqp_url.get_secret_value(), rows),
+        Templates(),
+        Attention(service.attention),
     )
     return service
 
@@ -269,7 +274,8 @@ def app(service: Service) -> FastAPI:
     application.router.redirect_slashes = False  # behind a proxy it would redirect to its own address
     problems.install(application)
     application.add_middleware(Front)
-    status_page.documentation(application)
+    documentation_pages.install(application)
+    console.install(application)
     openapi.install(application)
     return application
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -33,6 +34,11 @@ class Settings(ServiceSettings, StorageSettings):
     cors_origins: str = Field(
         default="", description="origins whose pages may call the API from a browser, with commas between; empty: none"
     )
+
+    public_origin: str = Field(
+        default="", description="where browsers reach the gateway, such as https://connect.example.org"
+    )
+    console_hours: float = Field(default=12, gt=0, description="how long a sign-in to the console is valid")
 
     access_minutes: float = Field(default=15, gt=0, description="how long an access token is valid")
     refresh_days: float = Field(default=30, gt=0, description="how long a session goes on without being used")
@@ -74,6 +80,31 @@ class Settings(ServiceSettings, StorageSettings):
     def origins(self) -> list[str]:
         """The origins of `cors_origins`."""
         return [each.strip().rstrip("/") for each in self.cors_origins.split(",") if each.strip()]
+
+    @property
+    def origin(self) -> str:
+        """Where browsers reach the gateway; a development's own port unless it is set."""
+        if self.public_origin or self.environment == "production":
+            return self.public_origin.rstrip("/")
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether cookies are for HTTPS only: always, except where browsers reach the gateway on their own machine."""
+        return not self.origin.startswith("http://")
+
+    @model_validator(mode="after")
+    def origin_is_one(self) -> Self:
+        """Refuse an address with a path, and HTTP to another machine: its cookie could be read on the way."""
+        parts = urlsplit(self.public_origin)
+        if self.public_origin and (not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment):
+            msg = "PUBLIC_ORIGIN is a scheme and a host only, such as https://connect.example.org"
+            raise ValueError(msg)
+        loopback = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        if self.public_origin and parts.scheme != "https" and not (parts.scheme == "http" and loopback):
+            msg = "PUBLIC_ORIGIN begins with https://; only localhost and 127.0.0.1 may be http://"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def failures_are_kept_longest(self) -> Self:

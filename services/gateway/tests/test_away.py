@@ -51,9 +51,3 @@ async def test_an_owner_that_is_away_is_503_and_what_was_accepted_is_still_there
     away(await gateway.ask("GET", "/v1/notifications", "staff", school, person))
     # then
     assert (await gateway.ask("GET", sent.headers["location"], "staff", school, person)).status_code == 200
-
-
-async def test_the_status_page_tells_who_is_away(gateway):
-    page = await gateway.client.get("/")
-    assert page.status_code == 200
-    assert "away" in page.text

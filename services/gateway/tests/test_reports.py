@@ -30,7 +30,7 @@ async def test_a_request_opens_a_task_and_says_what_its_requester_had_seen(gatew
     grade = {"student_id": str(student), "course": "Languages", "given_on": "2026-01-05", "grade": "A"}
     recorded = await gateway.ask("POST", "/v1/grades", "school_admin", school, person, json=grade)
     # when
-    asked = MONTH | {"formats": ["pdf"], "language": "de"}
+    asked = MONTH | {"formats": ["pdf"], "language": "de", "to_share": True}
     key = {"Idempotency-Key": "one"}
     answers = [await gateway.ask("POST", "/v1/reports", "school_admin", school, person, key, json=asked) for _ in "ab"]
     # then
@@ -39,6 +39,7 @@ async def test_a_request_opens_a_task_and_says_what_its_requester_had_seen(gatew
     (row,) = await gateway.rows(REQUESTED, (str(school),))
     event = json.loads(row["data"])
     assert (event["starts"], event["ends"], event["formats"]) == ("2026-01-01", "2026-02-01", ["pdf"])
+    assert event["to_share"] is True
     assert event["records"] == {recorded.json()["ids"][0]: 1}
     assert event["requested_by"] == str(person)
     (task,) = await gateway.rows(TASKS, (answers[0].json()["task_id"],))
@@ -57,6 +58,7 @@ async def test_a_request_opens_a_task_and_says_what_its_requester_had_seen(gatew
         {"formats": []},
         {"formats": ["docx"]},
         {"student": str(uuid4())},
+        {"kind": "grade_progress", "grade": "05", "to_share": True},
         {"kind": "student_progress"},
         {"kind": "student_progress", "student": str(uuid4())},
         {"period": "2026-01-01/2026-01-15"},

@@ -112,8 +112,8 @@ async def test_the_group_sees_both(gateway, ours, theirs):
         assert await found(gateway, "/v1/people", "platform_admin", None, school=str(each.school)) == {str(each.person)}
 
 
-async def test_seed_21_the_status_page_names_no_school_and_nobody(gateway, ours):
-    page = await gateway.client.get("/")
-    assert page.status_code == 200
-    assert str(ours.school) not in page.text
-    assert str(ours.person) not in page.text
+async def test_seed_21_without_a_session_no_page_of_the_system_is_shown(gateway):
+    root = await gateway.client.get("/")
+    assert (root.status_code, root.headers["location"]) == (303, "/console")
+    page = await gateway.client.get("/console/overview")
+    assert (page.status_code, page.text) == (303, "")

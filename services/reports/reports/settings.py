@@ -12,6 +12,9 @@ class Settings(ServiceSettings, StorageSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     port: int = 8003
+    smallest_count: int = Field(
+        default=10, ge=3, description="smaller counts, zero excepted, are not shown in a report that is to be shared"
+    )
     facts_patience: float = Field(
         default=60, gt=0, description="how long a report waits for the facts that its requester had seen"
     )

@@ -26,6 +26,18 @@ async def test_a_month_counts_what_happened_from_its_first_day_up_to_the_next_mo
     assert (report.students, report.joined, report.left) == (1, 0, 0)
 
 
+async def test_a_report_has_the_look_that_its_school_had_then(harness):
+    look = {"letterhead": "1 Example Road", "color": "#7a1f3d", "logo": "UklGRg=="}
+    school = await harness.school(**look)
+    first = len(harness.log) - 1
+    await harness.school(school_id=school, version=2)
+    # when
+    then, now = [(await harness.monthly(school, position=Position(at, -1, -1))).school for at in (first, first + 1)]
+    # then
+    assert (then.letterhead, then.color, then.logo) == ("1 Example Road", "#7a1f3d", b"RIFF")
+    assert (now.letterhead, now.color, now.logo) == ("", None, None)
+
+
 async def test_a_correction_replaces_and_a_withdrawal_removes_as_of_its_offset(harness):
     school = await harness.school()
     ada = await harness.student(school)

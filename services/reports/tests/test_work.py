@@ -39,7 +39,7 @@ def asked(school, student=None, **changes):
 
 async def receive(harness, event):
     async with harness.service.transactions.begin() as tx:
-        await requests.request(event, tx)
+        await requests.request(event, tx, 10)
 
 
 async def make(harness, event, store: BlobStore | None = None):
@@ -126,6 +126,28 @@ async def test_an_equal_request_gets_the_same_files_until_a_fact_is_new_or_it_is
     assert {row["format"] for row in rows} == {row["format"] for row in first} == {"pdf", "xlsx"}
 
 
+async def test_a_version_to_share_is_another_report_than_the_whole_one(harness):
+    school = await harness.school()
+    await harness.record("behavior", school, await harness.student(school))
+    events = [asked(school), asked(school, to_share=True), asked(school, to_share=True)]
+    for event in events:
+        await receive(harness, event)
+        await make(harness, event)
+    # then
+    rows = {
+        row["report_id"]: row for row in await harness.rows("SELECT report_id, same_as, smallest_count FROM report")
+    }
+    whole, shared, again = [rows[event.report_id] for event in events]
+    assert [row["smallest_count"] for row in (whole, shared, again)] == [None, 10, 10]
+    assert [row["same_as"] for row in (whole, shared, again)] == [None, None, events[1].report_id]
+    (file,) = await harness.rows(
+        "SELECT * FROM report_file WHERE report_id = %s AND format = 'pdf'", (events[1].report_id,)
+    )
+    text = pypdf.PdfReader(io.BytesIO(await content(harness, file["blob"]))).pages[0].extract_text()
+    assert "Version to share" in text
+    assert "Ada" not in text
+
+
 async def test_a_worker_that_dies_after_storing_leaves_nothing_that_the_next_does_not_replace(harness):
     school = await harness.school()
     event = asked(school)
@@ -197,7 +219,7 @@ async def test_a_month_that_has_ended_makes_one_report_in_the_schools_language(h
     )
     for _ in range(2):
         async with harness.service.transactions.begin() as tx:
-            await requests.request_monthly(due, tx)
+            await requests.request_monthly(due, tx, 10)
     await make(harness, due)
     # then
     (ready,) = await harness.emitted("report.ready")

@@ -16,7 +16,10 @@ class QuietHours(Part):
 
 
 class SchoolChanged(DirectoryEvent):
-    """A school was added, or its name, timezone or settings changed."""
+    """A school was added, or its name, timezone or settings changed.
+
+    `logo` is a small WebP picture in base64; `color` is `#rrggbb`.
+    """
 
     topic: ClassVar[str] = "school.changed"
 
@@ -30,6 +33,9 @@ class SchoolChanged(DirectoryEvent):
     quiet: QuietHours | None = None
     digest_at: dt.time = dt.time(7)
     office: tuple[UUID, ...] = ()
+    letterhead: str = ""
+    color: str | None = None
+    logo: str | None = None
 
     @property
     def subject(self) -> str:

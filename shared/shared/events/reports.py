@@ -34,7 +34,8 @@ class ReportRequested(ReportEvent):
     The report covers the days from `starts` up to and without `ends`, in the school's timezone. It is made once the
     report service has the directory up to `directory_version` and the versions of the records in `records`, so that it
     has everything that the requester had committed before. With `force`, an equal report is made again. `replaces`
-    names the report that this one corrects. `grade` names the grade whose students' progress is reported, each in a
+    names the report that this one corrects. `to_share`: small counts and everything about single people are left out of
+    a monthly report. `grade` names the grade whose students' progress is reported, each in a
     file of their own and all in one.
     """
 
@@ -50,6 +51,7 @@ class ReportRequested(ReportEvent):
     force: bool = False
     replaces: UUID | None = None
     reason: str = ""
+    to_share: bool = False
     directory_version: int = 0
     records: dict[UUID, int] = Field(default_factory=dict)
     requested_by: UUID | None = None

@@ -14,9 +14,10 @@ from shared.errors import SchoolConnectError
 from shared.events.values import Role
 
 ISSUER = "schoolconnect"
-Use = Literal["access", "internal", "stream", "device"]
+Use = Literal["access", "internal", "stream", "device", "console", "choice"]
 """`stream`: a ticket in an address, which opens a stream of events and nothing else. `device`: shows that a person
-signed in on a device before; it opens nothing."""
+signed in on a device before; it opens nothing. `console`: in a cookie, which opens pages and no route of the API.
+`choice`: a person has shown a password and has yet to choose a role; it opens nothing."""
 LEEWAY = dt.timedelta(seconds=5)
 MOST_VERIFIED = 10_000
 

@@ -3,8 +3,7 @@
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-PRIVATE = frozenset({"/", "/metrics", "/health/status"})
-"""`/` is the gateway's status page."""
+PRIVATE = frozenset({"/metrics", "/health/status"})
 EVERYWHERE = frozenset({"/health/live", "/health/ready"})
 """For the load balancer in front of the service's port, too."""
 

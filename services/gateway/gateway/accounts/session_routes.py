@@ -118,7 +118,7 @@ async def sign_in(body: SignIn, rows: Rows, tools: Tools) -> dict[str, Any]:
     person: UUID | None = None
     try:
         if body.name is not None:
-            person = await _by_password(body.name, body.password or "", body.device_token, rows, tools)
+            person = await person_by_password(body.name, body.password or "", body.device_token, rows, tools)
         else:
             person = await _by_firebase(body.firebase_token or "", rows, tools)
         async with rows.begin() as tx:
@@ -141,7 +141,8 @@ async def sign_in(body: SignIn, rows: Rows, tools: Tools) -> dict[str, Any]:
     return session
 
 
-async def _by_password(name: str, password: str, device: str | None, rows: Rows, tools: Tools) -> UUID:
+async def person_by_password(name: str, password: str, device: str | None, rows: Rows, tools: Tools) -> UUID:
+    """Return the person whom a name and its password sign in; raises 401, or 429 after too many failures."""
     async with rows.begin() as tx:
         account = await tx.row(accounts.SELECT_ACCOUNT_BY_NAME, {"name": name})
     counted = name

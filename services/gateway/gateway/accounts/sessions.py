@@ -35,6 +35,10 @@ REVOKE_FAMILY = """
 UPDATE refresh_token SET revoked_at = clock_timestamp()
 WHERE revoked_at IS NULL AND family IN (SELECT family FROM refresh_token WHERE hash = %(hash)s) RETURNING person_id
 """
+# End a session by its name.
+REVOKE_SESSION = (
+    "UPDATE refresh_token SET revoked_at = clock_timestamp() WHERE revoked_at IS NULL AND family = %(family)s"
+)
 # End all sessions of a person.
 REVOKE_ALL = """
 UPDATE refresh_token SET revoked_at = clock_timestamp() WHERE person_id = %(person)s AND revoked_at IS NULL
@@ -116,6 +120,37 @@ class Sessions:
             "role": as_what["role"],
             "school_id": as_what["school_id"],
         }
+
+    async def open_console(
+        self, tx: UnitOfWork, person: UUID, wish: SessionRequest, lasts: dt.timedelta
+    ) -> tuple[str, dict[str, Any]]:
+        """Open a session of a browser; return its token and the membership. It is not renewed: it ends after `lasts`.
+
+        Its refresh token leaves this function nowhere: a browser's tabs would renew it at once, and end it so.
+        """
+        family, signed_in = uuid4(), dt.datetime.now(dt.UTC)
+        as_what = choose(await accounts.memberships(tx, person), wish)
+        values = {"hash": digest(secrets.token_urlsafe(32)), "family": family, "person": person}
+        values |= {"role": as_what["role"], "school": as_what["school_id"], "seconds": lasts.total_seconds()}
+        await tx.execute(OPEN_SESSION, values)
+        claims = Claims(
+            person=person,
+            role=as_what["role"],
+            school=as_what["school_id"],
+            use="console",
+            session=family,
+            signed_in=signed_in,
+        )
+        return self._signer.sign(claims, lasts), as_what
+
+    def choice(self, person: UUID, lasts: dt.timedelta) -> str:
+        """Sign that a person has shown a password, for the choice of a role that follows."""
+        return self._signer.sign(Claims(person=person, role="staff", use="choice"), lasts)
+
+    async def end_session(self, family: UUID) -> None:
+        """End a session by its name, which is in each of its tokens."""
+        async with self._rows.begin() as tx:
+            await tx.execute(REVOKE_SESSION, {"family": family})
 
     def ticket(self, claims: Claims, ttl: dt.timedelta) -> str:
         """Sign a ticket that opens a stream within `ttl`."""

@@ -1,16 +1,18 @@
 """`/v1/schools`: settings."""
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Response
-from pydantic import Field, model_validator
+from fastapi import APIRouter, Depends, Response
+from pydantic import Field, StringConstraints, model_validator
 from uuid_utils.compat import uuid7
 
 from gateway.directory import schools
+from gateway.directory.logos import read_logo
 from gateway.directory.school_reads import LIST_SCHOOLS, School, SchoolPage
-from gateway.http.dependencies import Rows, seen_by
+from gateway.http.dependencies import Rows, Services, seen_by
 from gateway.http.fields import (
+    ONE_LINE,
     Key,
     Language,
     Limit,
@@ -31,13 +33,25 @@ from gateway.security.access_control import ADMINS, EVERYBODY, PLATFORM, STAFF, 
 from gateway.security.caller import Caller, CurrentCaller
 from shared.events.values import Occasion
 from shared.http.preconditions import IfMatch, etag
+from shared.http.provided import Provided
+from shared.storage.threaded_store import ThreadedStore
 from shared.transactions.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/v1/schools", tags=["schools"], route_class=GuardedRoute)
 
 
+Letterhead = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=ONE_LINE)]
+Color = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
+Store = Annotated[ThreadedStore, Depends(Provided(ThreadedStore))]
+
+CAN_BE_NULL = frozenset({"quiet", "color", "logo_file"})
+
+
 class SettingsIn(Strict):
-    """A change of settings; each field may be left out. `announces`: events of which guardians are notified."""
+    """A change of settings; each field may be left out. `announces`: events of which guardians are notified.
+
+    `letterhead`, `color` (#rrggbb) and `logo_file`, a picture uploaded as kind `other`, are the look of reports.
+    """
 
     name: Name | None = None
     timezone: Timezone | None = None
@@ -48,14 +62,17 @@ class SettingsIn(Strict):
     quiet: QuietIn | None = None
     digest_at: LocalTime | None = None
     office: list[UUID] | None = Field(default=None, max_length=50)
+    letterhead: Letterhead | None = None
+    color: Color | None = None
+    logo_file: UUID | None = None
 
     @model_validator(mode="after")
     def something(self) -> Self:
-        """Refuse null for every field but quiet hours, and a change of nothing."""
+        """Refuse null for fields that a school must have, and a change of nothing."""
         if not self.model_fields_set:
             msg = "has no field to change"
             raise ValueError(msg)
-        if empty := sorted(n for n in self.model_fields_set - {"quiet"} if getattr(self, n) is None):
+        if empty := sorted(n for n in self.model_fields_set - CAN_BE_NULL if getattr(self, n) is None):
             msg = f"cannot be null: {', '.join(empty)}"
             raise ValueError(msg)
         return self
@@ -122,11 +139,23 @@ async def read(school_id: UUID, caller: CurrentCaller, rows: Rows, response: Res
 
 @router.patch("/{school_id}", dependencies=[allow(ADMINS, scope="schools:write")])
 async def change(
-    school_id: UUID, body: SettingsIn, caller: CurrentCaller, rows: Rows, expected: IfMatch, response: Response
+    school_id: UUID,
+    body: SettingsIn,
+    caller: CurrentCaller,
+    rows: Rows,
+    owners: Services,
+    store: Store,
+    expected: IfMatch,
+    response: Response,
 ) -> School:
-    """Change settings; with If-Match only if the version is current."""
+    """Change settings; with If-Match only if the version is current. `logo_file` is copied: it may be deleted then."""
+    columns = body.columns()
+    school = ours(caller, school_id)
+    if "logo_file" in columns:
+        file = body.logo_file
+        columns["logo"] = await read_logo(owners, store, caller, school, file) if file else None
     async with seen_by(rows, caller) as tx:
-        await schools.change(tx, ours(caller, school_id), expected, body.columns())
+        await schools.change(tx, school, expected, columns)
         return await _answer(tx, school_id, response)
 
 

@@ -33,6 +33,10 @@ SETTINGS = (
     "quiet_ends",
     "digest_at",
     "office",
+    "letterhead",
+    "color",
+    "logo_file",
+    "logo",
 )
 # Select which people work at a school today.
 SELECT_STAFF = """

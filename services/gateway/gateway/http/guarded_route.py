@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute
 from gateway.http.body_limit import BodyLimit
 from gateway.problems import Problem
 from gateway.security.access_control import Access, take_mark
-from gateway.security.admission import Admission
+from gateway.security.admission import API, Admission, Door
 from shared.http.provided import Provided
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -29,6 +29,7 @@ class GuardedRoute(APIRoute):
     """A route that names its roles: `dependencies=[allow(…)]` or `[public()]`."""
 
     limits_body: ClassVar[bool] = True
+    door: ClassVar[Door] = API
 
     def __init__(
         self, path: str, endpoint: Callable[..., Any], *, dependencies: Sequence[Depends] | None = None, **options: Any
@@ -45,7 +46,7 @@ class GuardedRoute(APIRoute):
             handler = _body_limited(handler)
 
         async def handle(request: Request) -> Response:
-            return await ADMISSION.by(request.app).respond(request, self.access, self.path_format, handler)
+            return await ADMISSION.by(request.app).respond(request, self.access, self.path_format, handler, self.door)
 
         return handle
 

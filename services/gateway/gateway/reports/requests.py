@@ -71,6 +71,7 @@ async def request_report(
             force=asked.force,
             replaces=asked.replaces,
             reason=asked.reason,
+            to_share=asked.to_share,
             directory_version=row["directory_version"],
             records={each["record_id"]: each["version"] for each in newest},
             requested_by=caller.person,

@@ -58,6 +58,8 @@ class ReportIn(Strict):
     """A report to make. A monthly one covers a school's calendar month; progress of a student or a grade any days.
 
     `grade_progress` makes a ZIP with a PDF for each student of a grade, and one PDF of all of them for the printer.
+    `to_share` makes the version of a monthly report that may leave the school: small counts are not shown, and lists,
+    days and amounts are left out.
     """
 
     school: SchoolName | None = None
@@ -70,6 +72,7 @@ class ReportIn(Strict):
     force: Flag = False
     replaces: UUID | None = None
     reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=ONE_LINE)] = ""
+    to_share: Flag = False
 
     @model_validator(mode="after")
     def about_one_subject(self) -> Self:
@@ -79,6 +82,9 @@ class ReportIn(Strict):
             raise ValueError(msg)
         if wrong := set(self.formats or ()) - set(FORMATS[self.kind]):
             msg = f"{self.kind} is made as {', '.join(FORMATS[self.kind])}, not as {', '.join(sorted(wrong))}"
+            raise ValueError(msg)
+        if self.to_share and self.kind != "monthly":
+            msg = "only a monthly report has a version to share"
             raise ValueError(msg)
         if self.kind == "monthly" and not MONTH.fullmatch(self.period):
             msg = "a monthly report covers a month, as in 2026-11"
@@ -97,7 +103,10 @@ class FileOut(BaseModel):
 
 
 class ReportSummary(BaseModel):
-    """A report. `state` is accepted, waiting, ready, failed or cancelled; `ends` is the first day after its period."""
+    """A report. `state` is accepted, waiting, ready, failed or cancelled; `ends` is the first day after its period.
+
+    `smallest_count` is set for a version to share: smaller counts are not shown.
+    """
 
     id: UUID
     task_id: UUID
@@ -113,6 +122,7 @@ class ReportSummary(BaseModel):
     ready_at: dt.datetime | None = None
     replaces: UUID | None = None
     reason: str = ""
+    smallest_count: int | None = None
     same_as: UUID | None = None
 
 

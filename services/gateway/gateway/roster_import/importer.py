@@ -11,6 +11,7 @@ from gateway.directory import publish_bulk
 from gateway.roster_import import outcome, structure
 from gateway.roster_import import people as import_people
 from gateway.roster_import import students as import_students
+from gateway.roster_import.administrators import find_new_administrators
 from gateway.roster_import.endings import Bound, count_endings, held_endings
 from gateway.roster_import.oneroster import (
     Enrolment,
@@ -90,7 +91,8 @@ async def import_roster(
 ) -> None:
     """Import everything and end the job; a row is written after those that it refers to.
 
-    It ends or waits before anything is written if no row can be used, or if too many people would end.
+    It ends or waits before anything is written if no row can be used, if too many people would end, or if a program
+    would make administrators.
     """
     if roster.refused_whole:
         await outcome.refuse(job, roster)
@@ -98,7 +100,8 @@ async def import_roster(
     async with job.commit() as tx:
         place = await _place(tx, roster, source)
         endings = await count_endings(tx, roster, place)
-    held = list(held_endings(endings, bound))
+        administrators = await find_new_administrators(tx, roster, place) if order.by_key else []
+    held = outcome.Held(list(held_endings(endings, bound)), [each.shown() for each in administrators])
     if order.dry_run:
         await outcome.report_dry_run(job, roster, [ending.shown() for ending in endings], held)
     elif held and not order.confirmed:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, BinaryIO
 from uuid import UUID
 
@@ -33,12 +33,12 @@ INSERT INTO task (task_id, kind, state, created_by) VALUES (%(task_id)s, %(kind)
 """
 # `leased_until` keeps workers of the version before from claiming it: leases are `task_lease`'s now.
 OPEN_JOB = """
-INSERT INTO import_job (task_id, leased_until, source, dry_run)
-VALUES (%(task_id)s, 'infinity', %(source)s, %(dry_run)s)
+INSERT INTO import_job (task_id, leased_until, source, dry_run, by_key)
+VALUES (%(task_id)s, 'infinity', %(source)s, %(dry_run)s, %(by_key)s)
 """
 # Lock an import, and select whether it waits for a confirmation.
 SELECT_WAITING = "SELECT waiting FROM import_job WHERE task_id = %(task)s FOR UPDATE"
-# Confirm what an import ends.
+# Confirm what an import ends, or whom it makes an administrator.
 CONFIRM_JOB = "UPDATE import_job SET confirmed = true, waiting = false WHERE task_id = %(task)s"
 # Take over imports that the version before accepted. A worker of it that still runs one loses its lease by this.
 TAKE_OVER_JOBS = """
@@ -83,13 +83,13 @@ async def request_import(
         if (before := await answered(tx, caller, GROUP, key, request, answer)) is not None:
             return before
     await tx.execute(INSERT_TASK, {"task_id": task, "kind": KIND, "person": caller.person})
-    await open_import(tx, task, upload, order)
+    await open_import(tx, task, upload, replace(order, by_key=caller.key is not None))
     permit(tx, task)
     return answer
 
 
 async def confirm(tx: UnitOfWork, task_id: UUID) -> None:
-    """Let an import go on that waits because it would end many people; 404, or 409 when it does not wait."""
+    """Let an import go on that waits for a person; 404, or 409 when it does not wait."""
     row = await tx.row(SELECT_WAITING, {"task": task_id})
     if row is None:
         raise Problem(404, "not_found")
@@ -101,7 +101,8 @@ async def confirm(tx: UnitOfWork, task_id: UUID) -> None:
 
 async def open_import(tx: UnitOfWork, task_id: UUID, upload: BinaryIO, order: Order = importer.ORDER) -> None:
     """Keep an upload as a job that a worker may claim; `permit` it in the same commit."""
-    await tx.execute(OPEN_JOB, {"task_id": task_id, "source": order.source, "dry_run": order.dry_run})
+    named = {"source": order.source, "dry_run": order.dry_run, "by_key": order.by_key}
+    await tx.execute(OPEN_JOB, {"task_id": task_id, **named})
     await import_upload.keep(tx, task_id, upload)
     await jobs.start(tx, Task(task_id, None, KIND))
 

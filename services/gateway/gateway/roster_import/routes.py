@@ -60,7 +60,8 @@ async def import_roster(
 
     `source` names the system that it comes from, if the manifest does not: an id means a person of that system. A
     `dry_run` writes nothing and says what would end. An import that would end many people of a school waits: its task
-    says `waits_for: confirmation`, and `POST /v1/imports/{task_id}/confirm` lets it go on.
+    says `waits_for: confirmation`, and `POST /v1/imports/{task_id}/confirm` lets it go on. So does an import by an API
+    key that would make new administrators: only a person confirms.
     """
     with await import_upload.receive(request.stream(), settings.import_limit_bytes) as upload:
         async with rows.begin() as tx:
@@ -69,9 +70,9 @@ async def import_roster(
     return answer
 
 
-@router.post("/imports/{task_id}/confirm", dependencies=[allow(PLATFORM, scope="imports:write")])
+@router.post("/imports/{task_id}/confirm", dependencies=[allow(PLATFORM)])
 async def confirm_import(task_id: UUID, rows: Rows) -> ImportAccepted:
-    """Let an import end the people that its task names; 409 `conflict` when it does not wait.
+    """Let an import end people, or make administrators, that its task names; 409 `conflict` when it does not wait.
 
     Cancel the task to refuse.
     """

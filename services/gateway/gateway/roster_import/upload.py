@@ -21,7 +21,7 @@ SELECT_PART = "SELECT content FROM import_part WHERE task_id = %(task)s AND numb
 # Select an upload of the release before, which is in the job's own row.
 SELECT_WHOLE = "SELECT content FROM import_job WHERE task_id = %(task)s"
 # Select how an import was requested.
-SELECT_ORDER = "SELECT source, dry_run, confirmed FROM import_job WHERE task_id = %(task)s"
+SELECT_ORDER = "SELECT source, dry_run, confirmed, by_key FROM import_job WHERE task_id = %(task)s"
 # Delete an upload when its job ends, with or without success.
 DISCARD_UPLOAD = """
 WITH parts AS (DELETE FROM import_part WHERE task_id = %(task)s)
@@ -84,11 +84,12 @@ async def fetch(tx: UnitOfWork, task: UUID) -> BinaryIO:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """How an import was requested: `source` as the request names it, else the manifest does."""
+    """How an import was requested: `source` as the request names it, else the manifest does; `by_key`: by a program."""
 
     source: str = ""
     dry_run: bool = False
     confirmed: bool = False
+    by_key: bool = False
 
 
 async def order(tx: UnitOfWork, task: UUID) -> Order:

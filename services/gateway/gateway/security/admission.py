@@ -18,7 +18,7 @@ from gateway.security.access_control import Access
 from gateway.security.audit import AuditContext
 from gateway.security.caller import API_KEY_PREFIX, Caller
 from gateway.security.rate_limits import Grant, RateLimiter
-from shared.http.tokens import TokenRefused, Verifier
+from shared.http.tokens import TokenRefused, Use, Verifier
 from shared.persistence.database import replace_nul
 from shared.transactions.unit_of_work import UnitOfWorkFactory
 
@@ -26,6 +26,40 @@ REFUSED = frozenset({401, 403})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Door(Protocol):
+    """How callers of some routes show who they are, and how their errors are answered."""
+
+    def credential(self, request: Request, access: Access) -> tuple[str, Use]:
+        """Return an API key, or a token and its use; raise 401 without one."""
+
+    async def answer(self, request: Request, problem: Exception) -> Response:
+        """Return an error as an answer."""
+
+
+class ApiDoor:
+    """Takes the bearer token of a header, or a ticket in the address where a route allows one; answers in JSON."""
+
+    def credential(self, request: Request, access: Access) -> tuple[str, Use]:
+        """Return the token of the request."""
+        given = request.headers.getlist("authorization")
+        if len(given) > 1:
+            raise Problem(401, "unauthenticated", "The request has several Authorization headers. Send one.")
+        ticket = request.query_params.get("ticket") if access.ticket and not given else None
+        if ticket is not None:
+            return ticket, "stream"
+        scheme, _, token = "".join(given).partition(" ")
+        if scheme.lower() != "bearer":
+            raise Problem(401, "unauthenticated")
+        return token, "access"
+
+    async def answer(self, request: Request, problem: Exception) -> Response:
+        """Return an error as a problem."""
+        return answer(problem, request.headers.get("content-type", ""))
+
+
+API = ApiDoor()
 
 
 class KeyOwners(Protocol):
@@ -68,7 +102,9 @@ class Admission:
         self._limiter = limiter
         self._fixed_paths = fixed_paths
 
-    async def respond(self, request: Request, access: Access, path: str, handler: Handler) -> Response:
+    async def respond(
+        self, request: Request, access: Access, path: str, handler: Handler, door: Door = API
+    ) -> Response:
         """Return the answer of a route, or a refusal; audited before it is sent. `path` is the route's template."""
         if request.scope["path"] != path and request.scope["path"] in self._fixed_paths:
             raise HTTPException(405)
@@ -78,17 +114,19 @@ class Admission:
                 kind = "link" if access.audience == "link" else "address"
                 grant = self._limited([(kind, _address(request))])
             else:
-                caller = await self._authenticated(request, access)
+                caller = await self._authenticated(request, access, door)
                 grant = self._limited(_buckets(caller))
                 access.check(caller)
                 await self._standing.check(caller)
             admitted = True
             request.state.caller, request.state.audit = caller, context
             response = await handler(request)
-        except Exception as problem:  # noqa: BLE001  # each becomes an answer: nothing is admitted by an error
-            response = answer(problem, request.headers.get("content-type", ""))
-            if not admitted and response.status_code in REFUSED:
-                response = self._refused(request, caller) or response
+        except Exception as failure:  # noqa: BLE001  # each becomes an answer: nothing is admitted by an error
+            problem: Exception = failure
+            if not admitted:
+                problem = self._too_many(request, caller, problem) or problem
+            response = await door.answer(request, problem)
+            context.code = problem.code if isinstance(problem, Problem) else None
         if access.audited or access.roles is None:
             self._ended(request)
         if grant is not None:
@@ -98,20 +136,14 @@ class Admission:
             await self._note(request, path, caller, context, response)
         return response
 
-    async def _authenticated(self, request: Request, access: Access) -> Caller:
-        given = request.headers.getlist("authorization")
-        if len(given) > 1:
-            raise Problem(401, "unauthenticated", "The request has several Authorization headers. Send one.")
-        ticket = request.query_params.get("ticket") if access.ticket and not given else None
-        scheme, _, token = ("".join(given) if ticket is None else f"bearer {ticket}").partition(" ")
-        if scheme.lower() != "bearer":
-            raise Problem(401, "unauthenticated")
-        if token.startswith(API_KEY_PREFIX):
+    async def _authenticated(self, request: Request, access: Access, door: Door) -> Caller:
+        token, use = door.credential(request, access)
+        if use == "access" and token.startswith(API_KEY_PREFIX):
             if (known := self._keys.remembered(token)) is not None:
                 return known
             return await self._owner(token, ("unknown key", _address(request)))
         try:
-            claims = self._verifier.verify(token, "access" if ticket is None else "stream")
+            claims = self._verifier.verify(token, use)
         except TokenRefused as problem:
             raise Problem(401, "unauthenticated", str(problem)) from problem
         return Caller(
@@ -133,12 +165,14 @@ class Admission:
             self._limiter.acquire([failing])
             raise
 
-    def _refused(self, request: Request, caller: Caller | None) -> Response | None:
+    def _too_many(self, request: Request, caller: Caller | None, refusal: Exception) -> Problem | None:
         """Count a refusal; return 429 when there were too many, which is then what is answered."""
+        if not isinstance(refusal, Problem) or refusal.status not in REFUSED:
+            return None
         try:
             self._limited([("refused", caller.name if caller else _address(request))])
         except Problem as problem:
-            return problem.response()
+            return problem
         return None
 
     def _ended(self, request: Request) -> None:
@@ -161,7 +195,7 @@ class Admission:
             self._rows,
             f"{request.method} {path}",
             status=response.status_code,
-            code=_code(response),
+            code=context.code or _code(response),
             subject=named | context.subject,
             person=caller.person,
             role=caller.role,

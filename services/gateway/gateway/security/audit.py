@@ -42,6 +42,8 @@ class AuditContext:
 
     school: UUID | None = None
     subject: dict[str, str] = field(default_factory=dict)
+    code: str | None = None
+    """Of the problem that was answered."""
 
 
 async def audit_context(request: Request) -> AuditContext:

@@ -23,6 +23,7 @@ class ImportJobRow(GatewayTable, table=True):
     dry_run: bool = column(default="false")
     waiting: bool = column(default="false")  # it would end many people and is not confirmed
     confirmed: bool = column(default="false")
+    by_key: bool = column(default="false")  # by a program, which makes no administrators
 
 
 class ImportPartRow(GatewayTable, table=True):

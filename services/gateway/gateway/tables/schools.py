@@ -25,6 +25,9 @@ class SchoolShown(SQLModel):
     )  # events that guardians are notified of without a request
     digest_at: dt.time = column(default="'07:00:00'")
     office: list[UUID] = column(ARRAY(Uuid), default="'{}'")  # people who are asked where no guardian can be reached
+    letterhead: str = column(default="''")  # the line below the school's name on reports
+    color: str | None  # `#rrggbb`
+    logo_file: UUID | None  # the file whose picture is the logo
     version: int = column(BigInteger, default="1")
     directory_version: int = column(BigInteger, default="0")  # rises with every event about the school's directory
 
@@ -38,6 +41,7 @@ class SchoolRow(SchoolShown, GatewayTable, table=True):
     source: str = column(default="''")  # the system whose roster brought it first
     quiet_starts: dt.time | None  # local time; over midnight where `quiet_ends` is not later
     quiet_ends: dt.time | None
+    logo: str | None  # the picture as it was when it was chosen: WebP in base64
 
 
 class CalendarRow(GatewayTable, table=True):

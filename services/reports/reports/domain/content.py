@@ -23,7 +23,7 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class School:
-    """The school whose report it is, and its look. `logo` is a PNG or SVG; `color` is `#rrggbb`."""
+    """The school whose report it is, and its look. `logo` is a WebP, PNG or JPEG; `color` is `#rrggbb`."""
 
     name: str
     timezone: str
@@ -46,10 +46,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A number with its name, and the number of the period before if it is compared."""
+    """A number with its name, and the number of the period before if it is compared. None: it is not shown."""
 
     name: str
-    value: int
+    value: int | None
     before: int | None = None
 
 
@@ -116,16 +116,26 @@ class AbsenceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """What a version to share says beside its counts: the smallest one that it shows, and totals; None: not shown."""
+
+    least: int
+    incidents: int | None
+    absences: int | None
+    payments: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class MonthlyReport:
     """A school's month. Lists are complete; the PDF shows the start of a long one and says how many there are."""
 
     school: School
     period: Period
     origin: Origin
-    students: int
-    """Head-count at the end of the last day."""
-    joined: int
-    left: int
+    students: int | None
+    """Head-count at the end of the last day. None, as in each count: it is not shown."""
+    joined: int | None
+    left: int | None
     students_by_grade: tuple[Count, ...] = ()
     enrolments: tuple[tuple[dt.date, str, str], ...] = ()
     """Day, student and grade of each new enrolment."""
@@ -140,6 +150,8 @@ class MonthlyReport:
     behavior: tuple[BehaviorRow, ...] = ()
     payments: tuple[PaymentRow, ...] = ()
     absences: tuple[AbsenceRow, ...] = ()
+    shared: Shared | None = None
+    """Of the version to share."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,14 @@ from shared.transactions.unit_of_work import UnitOfWork
 
 # Add versions of schools.
 ADD_SCHOOLS = """
-INSERT INTO school_fact AS f (school_id, version, log_offset, name, timezone, language, active)
+INSERT INTO school_fact AS f (school_id, version, log_offset, name, timezone, language, active, letterhead, color, logo)
 SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, version bigint, log_offset bigint, name text,
-                                                timezone text, language text, active boolean)
+                                                timezone text, language text, active boolean, letterhead text,
+                                                color text, logo text)
 ON CONFLICT (school_id, version) DO UPDATE SET log_offset = excluded.log_offset
 WHERE excluded.log_offset < f.log_offset
 """
+OF_SCHOOLS = {"school_id", "version", "name", "timezone", "language", "active", "letterhead", "color", "logo"}
 # Add versions of students at a school. A repeat that came first in the log also says when it was.
 ADD_STUDENTS = """
 INSERT INTO student_fact AS f (school_id, student_id, version, log_offset, changed_at, grade, active)
@@ -45,11 +47,7 @@ WHERE excluded.log_offset < f.log_offset
 
 async def add_schools(tx: UnitOfWork, facts: Sequence[tuple[SchoolChanged, LoggedEvent]]) -> None:
     """Add versions of schools."""
-    rows = [
-        event.model_dump(mode="json", include={"school_id", "version", "name", "timezone", "language", "active"})
-        | {"log_offset": each.offset}
-        for event, each in facts
-    ]
+    rows = [event.model_dump(mode="json", include=OF_SCHOOLS) | {"log_offset": each.offset} for event, each in facts]
     await add_rows(tx, ADD_SCHOOLS, rows, "school_id", "version")
 
 

@@ -1,6 +1,7 @@
 """Reads the figures of a report, as of a position in the log."""
 
 import datetime as dt
+from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -70,7 +71,7 @@ async def monthly(tx: UnitOfWork, subject: Subject, origin: Origin) -> MonthlyRe
         school=school,
         period=period.named(starts, subject.ends, subject.language),
         origin=origin,
-        students=sum(count.value for count in grades),
+        students=sum(count.value or 0 for count in grades),
         joined=len(joined),
         left=enrolment.count_left(pupils.values(), starts, subject.ends),
         students_by_grade=grades,
@@ -154,7 +155,8 @@ async def _bounds(tx: UnitOfWork, subject: Subject, since: dt.date) -> tuple[Sch
         "ends_at": period.instant(subject.ends, zone),
         "since_at": period.instant(since, zone),
     }
-    return School(row["name"], zone), values | instants
+    logo = b64decode(row["logo"]) if row["logo"] else None
+    return School(row["name"], zone, row["letterhead"], row["color"], logo), values | instants
 
 
 def _behavior(row: Mapping[str, Any], pupils: Pupils) -> BehaviorRow:

@@ -4,9 +4,9 @@ Periods are half-open (`starts` up to and without `ends`), so that neighbours sh
 one is at or below the offset; the primary keys make that check cheap.
 """
 
-# Find the name and the timezone of a school.
+# Find the name, the timezone and the look of a school.
 SELECT_SCHOOL = """
-SELECT name, timezone, language FROM school_fact
+SELECT name, timezone, language, letterhead, color, logo FROM school_fact
 WHERE school_id = %(school)s AND log_offset <= %(directory)s ORDER BY version DESC LIMIT 1
 """
 

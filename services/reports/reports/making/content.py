@@ -3,6 +3,7 @@
 from typing import Any
 
 from reports.domain.content import MonthlyReport, Origin, StudentReport
+from reports.domain.suppression import share
 from reports.facts.position import Position
 from reports.figures.figures import Subject, monthly, student_progress
 from reports.pages.render import TEMPLATE
@@ -35,5 +36,7 @@ def origin_of(report: dict[str, Any]) -> Origin:
 
 async def read_content(tx: UnitOfWork, report: dict[str, Any]) -> MonthlyReport | StudentReport:
     """Read the content of a report about a school's month or about one student."""
-    read = monthly if report["kind"] == "monthly" else student_progress
-    return await read(tx, subject_of(report), origin_of(report))
+    if report["kind"] != "monthly":
+        return await student_progress(tx, subject_of(report), origin_of(report))
+    month = await monthly(tx, subject_of(report), origin_of(report))
+    return month if report["smallest_count"] is None else share(month, report["smallest_count"])

@@ -21,6 +21,7 @@ SELECT FROM report r JOIN report o ON o.report_id = r.replaces
 WHERE r.report_id = %(report)s AND o.school_id = r.school_id AND o.kind = r.kind AND o.starts = r.starts
   AND o.ends = r.ends AND o.student_id IS NOT DISTINCT FROM r.student_id
   AND o.grade IS NOT DISTINCT FROM r.grade AND o.state = 'ready'
+  AND (o.smallest_count IS NULL) = (r.smallest_count IS NULL)
 """
 # Let one of several equal requests look at a time.
 LOCK_IDENTITY = "SELECT pg_advisory_xact_lock(hashtextextended(%(identity)s, 0))"
@@ -34,7 +35,7 @@ SELECT_EQUAL = """
 SELECT o.report_id, o.state FROM report o JOIN report r ON r.report_id = %(report)s
 WHERE o.school_id = r.school_id AND o.report_id <> r.report_id AND o.kind = r.kind AND o.starts = r.starts
   AND o.ends = r.ends AND o.student_id IS NOT DISTINCT FROM r.student_id AND o.grade IS NOT DISTINCT FROM r.grade
-  AND o.language = r.language
+  AND o.language = r.language AND o.smallest_count IS NOT DISTINCT FROM r.smallest_count
   AND o.formats = r.formats AND o.same_as IS NULL AND o.state IN ('waiting', 'ready')
   AND (o.directory_offset, o.records_offset, o.work_offset) = (r.directory_offset, r.records_offset, r.work_offset)
 ORDER BY o.report_id LIMIT 1
@@ -94,7 +95,7 @@ async def begin(tx: UnitOfWork, report: dict[str, Any]) -> dict[str, Any] | None
     if await count_missing(tx, report["school_id"], report["directory_version"], awaited):
         return None
     # One at a time, so that of two equal reports one sees the other.
-    names = ("school_id", "kind", "student_id", "grade", "starts", "ends", "language")
+    names = ("school_id", "kind", "student_id", "grade", "starts", "ends", "language", "smallest_count")
     await tx.execute(LOCK_IDENTITY, {"identity": "/".join(str(report[name]) for name in names)})
     position = await newest_position(tx, report["school_id"])
     offsets = {"directory": position.directory, "records": position.records, "work": position.work}

@@ -15,9 +15,10 @@ from shared.transactions.unit_of_work import UnitOfWork
 # Store a request, unless it is known.
 INSERT_REPORT = """
 INSERT INTO report (report_id, school_id, kind, student_id, grade, starts, ends, formats, language, task_id,
-                    requested_by, requested_at, replaces, reason, forced, directory_version, awaits)
+                    requested_by, requested_at, replaces, reason, forced, directory_version, awaits, smallest_count)
 VALUES (%(report)s, %(school)s, %(kind)s, %(student)s, %(grade)s, %(starts)s, %(ends)s, %(formats)s, %(language)s,
-        %(task)s, %(by)s, %(at)s, %(replaces)s, %(reason)s, %(forced)s, %(version)s, %(awaits)s)
+        %(task)s, %(by)s, %(at)s, %(replaces)s, %(reason)s, %(forced)s, %(version)s, %(awaits)s,
+        %(smallest_count)s)
 ON CONFLICT DO NOTHING RETURNING report_id
 """
 # Note that a report was cancelled before its request arrived.
@@ -29,8 +30,11 @@ SELECT language FROM school_fact WHERE school_id = %(school)s ORDER BY version D
 LANGUAGES = frozenset({"en", "de", "fr", "ar"})
 
 
-async def request(event: ReportRequested, tx: UnitOfWork) -> None:
-    """Open the task of a report and permit its work; a repeat changes nothing."""
+async def request(event: ReportRequested, tx: UnitOfWork, smallest_count: int) -> None:
+    """Open the task of a report and permit its work; a repeat changes nothing.
+
+    A version to share keeps the smallest count that it shows, so that each attempt makes the same.
+    """
     assert event.task_id is not None
     values = {
         "report": event.report_id,
@@ -49,6 +53,7 @@ async def request(event: ReportRequested, tx: UnitOfWork) -> None:
         "reason": event.reason,
         "forced": event.force,
         "version": event.directory_version,
+        "smallest_count": smallest_count if event.to_share else None,
         "awaits": Jsonb({str(record): version for record, version in event.records.items()}),
     }
     if await tx.row(INSERT_REPORT, values) is None:
@@ -68,7 +73,7 @@ async def request(event: ReportRequested, tx: UnitOfWork) -> None:
     )
 
 
-async def request_monthly(event: ReportsMonthlyDue, tx: UnitOfWork) -> None:
+async def request_monthly(event: ReportsMonthlyDue, tx: UnitOfWork, smallest_count: int) -> None:
     """Request the report of a school's month that has ended, in its language; each run makes one report."""
     if event.school_id is None:
         return
@@ -85,4 +90,4 @@ async def request_monthly(event: ReportsMonthlyDue, tx: UnitOfWork) -> None:
         language=language if language in LANGUAGES else "en",
         requested_at=event.due_at,
     )
-    await request(due, tx)
+    await request(due, tx, smallest_count)

@@ -12,7 +12,7 @@ from babel.numbers import get_decimal_symbol
 from defusedcsv import csv
 
 from reports.pages.file_names import FileNames
-from reports.pages.outline import Amount, Cell, Counts, Outline, Table, Trend
+from reports.pages.outline import HIDDEN, Amount, Cell, Counts, Outline, Table, Trend
 from reports.pages.words import Words, decimal_places
 
 BOM = "\ufeff"
@@ -40,11 +40,16 @@ def _figures(outline: Outline, words: Words) -> list[Row]:
     rows: list[Row] = [heads, (outline.title, outline.subject or outline.school.name, period.starts, period.ends)]
     rows.append((outline.title, words.plain_text("as_of", moment=origin.as_of.isoformat()), None, None))
     rows.append((outline.title, words.plain_text("log_position", offset=str(origin.offset)), origin.offset, None))
-    rows += [(outline.title, card.label, card.value, card.before) for card in outline.cards]
+    rows += [(outline.title, label, value, None) for label, value in outline.details if not outline.subject]
+    rows += [(outline.title, card.label, _shown(card.value), card.before) for card in outline.cards]
     for part in outline.parts:
         if isinstance(part, Counts):
-            rows += [(part.title, count.name, count.value, count.before) for count in part.rows]
+            rows += [(part.title, count.name, _shown(count.value), count.before) for count in part.rows]
     return rows
+
+
+def _shown(value: int | Amount | None) -> Cell:
+    return HIDDEN if value is None else value
 
 
 def _trend(part: Trend, words: Words) -> list[Row]:

@@ -25,4 +25,4 @@ def warn_of_glyphs(missing: Iterable[str]) -> tuple[str, ...]:
 def warn_of_logos(outlines: Sequence[Outline], drawn: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Say so if a school's logo is not on its pages."""
     lost = any(outline.school.logo and not page["logo"] for outline, page in zip(outlines, drawn, strict=True))
-    return ("the school's logo is no PNG or SVG that can be read: it was left out",) if lost else ()
+    return ("the school's logo is no picture that can be read: it was left out",) if lost else ()

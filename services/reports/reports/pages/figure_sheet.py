@@ -6,8 +6,8 @@ from typing import Any
 from xlsxwriter.utility import xl_rowcol_to_cell
 
 from reports.domain.content import Count
-from reports.pages.logos import read_png
-from reports.pages.outline import Amount, Counts, Outline, Table, Trend, plain
+from reports.pages.logos import read_picture
+from reports.pages.outline import HIDDEN, Amount, Counts, Outline, Table, Trend, plain
 from reports.pages.sheets import Book, Sheet
 
 CHART_COLUMN = 8
@@ -56,7 +56,7 @@ def _write_head(sheet: Sheet, outline: Outline) -> int:
 
 
 def _insert_logo(sheet: Sheet, outline: Outline) -> None:
-    picture = read_png(outline.school.logo)
+    picture = read_picture(outline.school.logo)
     if picture is None:
         return
     scale = min(LOGO_HEIGHT / picture.height, LOGO_WIDTH / picture.width)
@@ -70,8 +70,8 @@ def _write_cards(sheet: Sheet, outline: Outline, row: int) -> int:
     for card in outline.cards:
         row += 1
         sheet.write(row, NAME, card.label)
-        sheet.write(row, VALUE, card.value)
-        if card.before is not None:
+        sheet.write(row, VALUE, HIDDEN if card.value is None else card.value)
+        if card.before is not None and card.value is not None:
             sheet.write(row, BEFORE, card.before)
             _write_change(sheet, row, plain(card.value) - plain(card.before), money=isinstance(card.value, Amount))
     return row + 2
@@ -100,17 +100,25 @@ def _write_counts(sheet: Sheet, part: Counts, row: int) -> int:
         _write_count(sheet, at, each)
     last = first + len(part.rows) - 1
     if part.total:
-        cells = f"{xl_rowcol_to_cell(first, VALUE)}:{xl_rowcol_to_cell(last, VALUE)}"
-        sheet.write(last + 1, NAME, sheet.book.words.text("total"), "bold")
-        sheet.formula(last + 1, VALUE, f"=SUM({cells})", sum(each.value for each in part.rows), "bold", "#,##0")
+        _write_total(sheet, part, first, last)
     _insert_chart(sheet, row, part.title, "bar", first, last, [(VALUE, sheet.book.words.text("value"))])
     return row + max(len(part.rows) + 4, CHART_ROWS)
 
 
+def _write_total(sheet: Sheet, part: Counts, first: int, last: int) -> None:
+    """Write the total: a formula, unless it would leave out rows that are not shown."""
+    sheet.write(last + 1, NAME, sheet.book.words.text("total"), "bold")
+    if part.sum is None or not part.whole:
+        sheet.write(last + 1, VALUE, HIDDEN if part.sum is None else part.sum, "bold")
+        return
+    cells = f"{xl_rowcol_to_cell(first, VALUE)}:{xl_rowcol_to_cell(last, VALUE)}"
+    sheet.formula(last + 1, VALUE, f"=SUM({cells})", part.sum, "bold", "#,##0")
+
+
 def _write_count(sheet: Sheet, row: int, count: Count) -> None:
     sheet.write(row, NAME, count.name)
-    sheet.write(row, VALUE, count.value)
-    if count.before is not None:
+    sheet.write(row, VALUE, HIDDEN if count.value is None else count.value)
+    if count.before is not None and count.value is not None:
         sheet.write(row, BEFORE, count.before)
         _write_change(sheet, row, count.value - count.before)
 

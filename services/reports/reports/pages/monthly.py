@@ -2,7 +2,7 @@
 
 from reports.domain.content import Count, MonthlyReport
 from reports.pages.lists import absence_table, behavior_table, fee_table, payment_table
-from reports.pages.outline import Amount, Card, Column, Counts, Outline, Part, Table, Trend
+from reports.pages.outline import HIDDEN, Amount, Card, Column, Counts, Outline, Part, Table, Trend
 from reports.pages.words import Words
 
 
@@ -11,13 +11,21 @@ def outline_monthly(report: MonthlyReport, words: Words) -> Outline:
     return Outline(
         title=words.text("monthly_title"),
         subject="",
-        details=(),
+        details=_details(report, words),
         school=report.school,
         period=report.period,
         origin=report.origin,
         cards=_cards(report, words),
-        parts=(*_figures(report, words), *_lists(report, words)),
+        parts=_shared(report, words) if report.shared else (*_figures(report, words), *_lists(report, words)),
     )
+
+
+def _details(report: MonthlyReport, words: Words) -> tuple[tuple[str, str], ...]:
+    """Say that it is the version to share, and what it does not show."""
+    if report.shared is None:
+        return ()
+    note = words.plain_text("share_note", mark=HIDDEN, least=words.number(report.shared.least))
+    return ((words.text("to_share"), note),)
 
 
 def _cards(report: MonthlyReport, words: Words) -> tuple[Card, ...]:
@@ -33,25 +41,47 @@ def _cards(report: MonthlyReport, words: Words) -> tuple[Card, ...]:
         Card(words.text("head_count"), report.students),
         Card(words.text("joined"), report.joined),
         Card(words.text("left"), report.left),
-        _sum(words.text("incidents"), report.behavior_by_category),
-        _sum(words.text("absences"), report.absences_by_status),
+        _sum(words.text("incidents"), _behavior(report, words)),
+        _sum(words.text("absences"), _absences(report, words)),
         *paid,
     )
 
 
-def _sum(label: str, counts: tuple[Count, ...]) -> Card:
-    before = [count.before for count in counts]
+def _sum(label: str, counts: Counts) -> Card:
+    before = [count.before for count in counts.rows]
     known = [value for value in before if value is not None]
-    return Card(label, sum(count.value for count in counts), sum(known) if len(known) == len(before) > 0 else None)
+    return Card(label, counts.sum, sum(known) if len(known) == len(before) > 0 else None)
+
+
+def _behavior(report: MonthlyReport, words: Words) -> Counts:
+    stated = report.shared.incidents if report.shared else None
+    title, empty = words.text("behavior_by_category"), words.text("none_behavior")
+    return Counts(title, report.behavior_by_category, empty, stated=stated)
+
+
+def _absences(report: MonthlyReport, words: Words) -> Counts:
+    stated = report.shared.absences if report.shared else None
+    title, empty = words.text("absences_by_status"), words.text("none_absences")
+    return Counts(title, _named(words, report.absences_by_status), empty, stated=stated)
+
+
+def _shared(report: MonthlyReport, words: Words) -> tuple[Part, ...]:
+    """Return the parts of the version to share: those with a number for each name."""
+    return tuple(part for part in _figures(report, words) if isinstance(part, Counts))
 
 
 def _figures(report: MonthlyReport, words: Words) -> tuple[Part, ...]:
-    named = {name: words.text(name) for name in ("students_by_grade", "behavior_by_category", "behavior_by_grade")}
+    behavior = _behavior(report, words)
     return (
-        Counts(named["students_by_grade"], report.students_by_grade, words.text("none_students")),
-        Counts(named["behavior_by_category"], report.behavior_by_category, words.text("none_behavior")),
-        Counts(named["behavior_by_grade"], report.behavior_by_grade, words.text("none_behavior")),
-        Counts(words.text("absences_by_status"), _named(words, report.absences_by_status), words.text("none_absences")),
+        Counts(
+            words.text("students_by_grade"),
+            report.students_by_grade,
+            words.text("none_students"),
+            stated=report.students,
+        ),
+        behavior,
+        Counts(words.text("behavior_by_grade"), report.behavior_by_grade, behavior.empty, stated=behavior.stated),
+        _absences(report, words),
         Trend(
             words.text("absences_by_day"),
             "day",
@@ -59,7 +89,12 @@ def _figures(report: MonthlyReport, words: Words) -> tuple[Part, ...]:
             ((words.text("absences"), tuple(count for _, count in report.absences_by_day)),),
             words.text("none_absences"),
         ),
-        Counts(words.text("payments_by_status"), _named(words, report.payments_by_status), words.text("none_payments")),
+        Counts(
+            words.text("payments_by_status"),
+            _named(words, report.payments_by_status),
+            words.text("none_payments"),
+            stated=report.shared.payments if report.shared else None,
+        ),
         fee_table(words, report.money),
         Counts(
             words.text("notifications"),

@@ -19,6 +19,10 @@ class Amount:
     currency: str
 
 
+HIDDEN = "*"
+"""Stands for a count that is not shown."""
+
+
 def plain(value: int | Amount) -> int | Decimal:
     """Return the number of a figure."""
     return value.value if isinstance(value, Amount) else value
@@ -41,18 +45,33 @@ class Card:
     """A key figure, with the figure of the period before if it is compared."""
 
     label: str
-    value: int | Amount
+    value: int | Amount | None
     before: int | Amount | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Numbers by name: a bar chart whose numbers are written. `empty` stands there if there are none."""
+    """Numbers by name: a bar chart whose numbers are written. `empty` stands there if there are none.
+
+    `stated` is the total where some rows are not shown; None: it is not shown either.
+    """
 
     title: str
     rows: tuple[Count, ...]
     empty: str
     total: bool = True
+    stated: int | None = None
+
+    @property
+    def sum(self) -> int | None:
+        """The total of all rows."""
+        shown = [row.value for row in self.rows if row.value is not None]
+        return sum(shown) if self.whole else self.stated
+
+    @property
+    def whole(self) -> bool:
+        """Whether each row is shown."""
+        return all(row.value is not None for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True)

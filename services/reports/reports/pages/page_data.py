@@ -3,10 +3,11 @@
 import datetime as dt
 from typing import Any
 
+from reports.domain.content import Count
 from reports.pages.colors import readable
 from reports.pages.glyphs import Writer
 from reports.pages.logos import logo_data
-from reports.pages.outline import Amount, Card, Cell, Counts, Outline, Part, Table, Trend, plain
+from reports.pages.outline import HIDDEN, Amount, Card, Cell, Counts, Outline, Part, Table, Trend, plain
 from reports.pages.words import Words
 
 SHOWN_ROWS = 40
@@ -63,7 +64,7 @@ def _replaced(outline: Outline, writer: Writer) -> str:
 def _card(card: Card, writer: Writer) -> dict[str, str]:
     words = writer.words
     note = ""
-    if card.before is not None:
+    if card.before is not None and card.value is not None:
         change = words.change(plain(card.value) - plain(card.before))
         note = words.text("change", before=_figure(card.before, words), change=change)
     return {
@@ -73,7 +74,9 @@ def _card(card: Card, writer: Writer) -> dict[str, str]:
     }
 
 
-def _figure(value: int | Amount, words: Words) -> str:
+def _figure(value: int | Amount | None, words: Words) -> str:
+    if value is None:
+        return HIDDEN
     return words.amount(value.value, value.currency) if isinstance(value, Amount) else words.number(value)
 
 
@@ -88,13 +91,13 @@ def _counts(part: Counts, writer: Writer) -> dict[str, Any]:
     rows = [
         {
             "name": writer.value(row.name),
-            "value": writer.value(words.number(row.value)),
-            "change": "" if row.before is None else writer.value(words.change(row.value - row.before)),
-            "count": row.value,
+            "value": writer.value(_figure(row.value, words)),
+            "change": _change(row, writer),
+            "count": row.value or 0,
         }
         for row in part.rows
     ]
-    values = "; ".join(f"{words.apart(row.name)}: {words.apart(words.number(row.value))}" for row in part.rows)
+    values = "; ".join(f"{words.apart(row.name)}: {words.apart(_figure(row.value, words))}" for row in part.rows)
     return {
         "kind": "counts",
         "title": writer.text(part.title),
@@ -103,10 +106,16 @@ def _counts(part: Counts, writer: Writer) -> dict[str, Any]:
         "compared": any(row.before is not None for row in part.rows),
         "rows": rows,
         "alt": writer.text(words.text("chart", title=part.title, values=values)),
-        "total": [writer.text(words.text("total")), writer.value(words.number(sum(row.value for row in part.rows)))]
+        "total": [writer.text(words.text("total")), writer.value(_figure(part.sum, words))]
         if part.total and len(part.rows) > 1
         else [],
     }
+
+
+def _change(row: Count, writer: Writer) -> str:
+    if row.before is None or row.value is None:
+        return ""
+    return writer.value(writer.words.change(row.value - row.before))
 
 
 def _trend(part: Trend, writer: Writer) -> dict[str, Any]:

@@ -42,14 +42,7 @@ def draw_pdf(outlines: Sequence[Outline], words: Words, families: Sequence[str] 
         data["glyphs"] = words.text("glyphs", mark="\ufffd")
     moment = outlines[0].origin.as_of.astimezone(dt.UTC).replace(microsecond=0)  # what typst takes
     warnings = (*warn_of_glyphs(writer.missing), *warn_of_logos(outlines, data["reports"]))
-    try:
-        return Drawing(_compile(data, moment), warnings)
-    except UndrawablePage:
-        if not any(report["logo"] for report in data["reports"]):
-            raise
-    reports = [report | {"logo": None} for report in data["reports"]]
-    content = _compile(data | {"reports": reports}, moment)
-    return Drawing(content, (*warn_of_glyphs(writer.missing), *warn_of_logos(outlines, reports)))
+    return Drawing(_compile(data, moment), warnings)
 
 
 def _compile(data: dict[str, Any], moment: dt.datetime) -> bytes:

@@ -18,7 +18,7 @@ def outline_student(report: StudentReport, words: Words) -> Outline:
         origin=report.origin,
         cards=(
             Card(words.text("grades"), sum(row.state == "given" and bool(row.grade) for row in report.grades)),
-            Card(words.text("absences"), sum(count.value for count in report.absences_by_status)),
+            Card(words.text("absences"), sum(count.value or 0 for count in report.absences_by_status)),
             Card(words.text("praises"), sum(row.severity == "praise" for row in report.behavior)),
             Card(words.text("misconduct"), sum(row.severity != "praise" for row in report.behavior)),
         ),

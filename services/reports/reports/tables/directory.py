@@ -23,6 +23,9 @@ class SchoolFactRow(ReportsTable, table=True):
     timezone: str
     language: str
     active: bool
+    letterhead: str = column(default="''")
+    color: str | None
+    logo: str | None  # WebP in base64
 
 
 class StudentFactRow(ReportsTable, table=True):

@@ -30,6 +30,7 @@ class ReportShown(SQLModel):
     requested_at: dt.datetime
     replaces: UUID | None  # the report that this one corrects
     reason: str
+    smallest_count: int | None  # of a version to share: smaller counts are not shown
     ready_at: dt.datetime | None
     template: str | None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pypdfium2
 from PIL import Image, ImageDraw
 
+from reports.domain.suppression import share
 from reports.pages.render import Report, render_pdf
 from services.reports.tests.pages.samples import SCHOOL, empty_month, month, student
 
@@ -34,6 +35,7 @@ def pages() -> dict[str, tuple[Report, str, int]]:
     return {
         "month-en-1": (month(1000, school=school), "en", 0),
         "month-en-2": (month(1000, school=school), "en", 1),
+        "month-share-en": (share(month(180, school=school), 10), "en", 0),
         "month-fr-list": (month(1000, school=school), "fr", 3),
         "month-ar": (month(1000, school=school), "ar", 0),
         "month-empty-de": (empty_month(), "de", 0),

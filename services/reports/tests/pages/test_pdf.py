@@ -1,8 +1,11 @@
 import io
+import re
+import zipfile
 from dataclasses import replace
 
 import pypdf
 import pytest
+from PIL import Image
 
 from reports.pages.render import render_pdf, render_xlsx
 from reports.pages.words import UnknownLanguage
@@ -64,7 +67,7 @@ BROKEN = {
     "text": b"no picture",
     "half a PNG": draw_logo()[:300],
     "only a PNG's start": b"\x89PNG\r\n\x1a\n",
-    "half an SVG": SVG[:60],
+    "an SVG": SVG,
 }
 
 
@@ -73,14 +76,33 @@ def test_a_logo_that_cannot_be_read_is_left_out_with_a_warning(logo):
     school = replace(SCHOOL, logo=logo)
 
     assert render_pdf(student(school=school), "en").warnings == (
-        "the school's logo is no PNG or SVG that can be read: it was left out",
+        "the school's logo is no picture that can be read: it was left out",
     )
     assert len(render_xlsx(student(school=school), "en").content) > 0
 
 
-@pytest.mark.parametrize("logo", [draw_logo(), SVG], ids=["png", "svg"])
-def test_a_logo_is_drawn(logo):
-    with_logo = render_pdf(student(school=replace(SCHOOL, logo=logo)), "en")
+def saved_as(form):
+    target = io.BytesIO()
+    Image.open(io.BytesIO(draw_logo())).save(target, form)
+    return target.getvalue()
 
-    assert with_logo.warnings == ()
-    assert with_logo.content != render_pdf(student(), "en").content
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "JPEG"])
+def test_a_schools_look_is_in_pdf_and_excel(form):
+    school = replace(SCHOOL, logo=saved_as(form), color="#ffee00", letterhead="2 Example Road")
+    pdf, workbook = render_pdf(student(school=school), "en"), render_xlsx(student(school=school), "en")
+
+    assert pdf.warnings == workbook.warnings == ()
+    page = pypdf.PdfReader(io.BytesIO(pdf.content)).pages[0]
+    assert [image.image.size for image in page.images] == [(300, 200)]
+    assert "2 Example Road" in page.extract_text()
+    with zipfile.ZipFile(io.BytesIO(workbook.content)) as package:
+        assert "xl/media/image1.png" in package.namelist()
+        colors = re.findall(r'fgColor rgb="FF([0-9A-F]{6})"', package.read("xl/styles.xml").decode())
+    assert contrast_to_white(colors[0]) >= 4.5
+
+
+def contrast_to_white(color):
+    shares = [int(color[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    red, green, blue = (each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in shares)
+    return 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05)

@@ -60,6 +60,7 @@ class People:
         self._guardians: dict[str, str] = {}
         self.partly: set[str] = set()
         self.placements: dict[str, tuple[str, ...]] = {}
+        self.administrators: dict[str, tuple[str, ...]] = {}
         self._guardians_of: dict[str, dict[str, None]] = {}
         for person, memberships in roles.records(self._role):
             self._placed.setdefault(person, []).extend(memberships)
@@ -179,17 +180,24 @@ class People:
         if person.status is Status.ACTIVE:
             at = tuple(m.school for m in person.memberships if m.status is Status.ACTIVE)
             self.placements[person.sourced_id] = self._same.setdefault(at, at)
+            self._remember_administrator(person.sourced_id, person.memberships)
         if isinstance(person, Student):
             self._students.add(person.sourced_id)
         for membership in person.memberships:
             if membership.role == "guardian":
                 self._guardians[person.sourced_id] = membership.source_role
 
+    def _remember_administrator(self, person: str, memberships: Iterable[Membership]) -> None:
+        schools = [m.school for m in memberships if m.role == "school_admin" and m.status is Status.ACTIVE]
+        if schools:
+            self.administrators[person] = (*self.administrators.get(person, ()), *schools)
+
     def _loose(self) -> Iterator[Role]:
         """Return role rows of people who are not in users.csv; reject rows of unknown people."""
         for person in [person for person in self._placed if person not in self._users.accepted]:
             for membership in self._placed.pop(person):
                 if person in self._users or membership.status is Status.TOBEDELETED:
+                    self._remember_administrator(person, (membership,))
                     yield Role(person, membership)
                 elif not self._users.rejected(person) and membership.sourced_id in self._roles.accepted:
                     self._roles.withdraw(membership.sourced_id, "userSourcedId", UNKNOWN_USER)

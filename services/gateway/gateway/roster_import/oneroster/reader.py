@@ -124,6 +124,11 @@ class Roster:
         return self._people.placements
 
     @property
+    def administrators(self) -> Mapping[str, tuple[str, ...]]:
+        """The schools that each administrator of the upload administers, by sourcedIds."""
+        return self._people.administrators
+
+    @property
     def partly(self) -> frozenset[str]:
         """People of whose rows in roles.csv one was rejected: what they were stays."""
         return frozenset(self._people.partly)

@@ -1,0 +1,63 @@
+"""Geometry of charts, which the templates draw as SVG. Pure: numbers in, places out."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+WIDTH = 720.0
+HEIGHT = 160.0
+GAP = 0.2
+"""Of a bar's place, so that bars are apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar: what it counts, its place, and the name of its kind."""
+
+    kind: str
+    value: float
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Bars in a box of `width` by `height`, with lines at round values."""
+
+    width: float
+    height: float
+    bars: tuple[Bar, ...]
+    lines: tuple[tuple[float, float], ...]
+    """Each is a value and its height in the box."""
+    top: float
+
+
+def round_top(most: float) -> float:
+    """Return the next round number: 1, 2 or 5 times a power of ten."""
+    if most <= 1:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(most))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= most)
+
+
+def stacked_bars(series: Sequence[Sequence[tuple[str, float]]]) -> Chart:
+    """Return a bar for each place of the series; its kinds stand on each other in their order."""
+    top = round_top(max((sum(value for _, value in place) for place in series), default=0))
+    step = WIDTH / max(1, len(series))
+    bars: list[Bar] = []
+    for nth, place in enumerate(series):
+        below = 0.0
+        for kind, value in place:
+            tall = HEIGHT * value / top
+            if value:
+                x = nth * step + step * GAP / 2
+                bars.append(Bar(kind, value, round(x, 1), round(HEIGHT - below - tall, 1), _wide(step), round(tall, 1)))
+            below += tall
+    lines = tuple((value, round(HEIGHT - HEIGHT * value / top, 1)) for value in (0.0, top / 2, top))
+    return Chart(WIDTH, HEIGHT, tuple(bars), lines, top)
+
+
+def _wide(step: float) -> float:
+    return round(step * (1 - GAP), 1)

@@ -1,0 +1,54 @@
+"""The pages of the console, and the roles that each is for."""
+
+from dataclasses import dataclass
+
+from gateway.console.texts import N_
+from gateway.security.access_control import ADMINS, PLATFORM, STAFF
+from gateway.security.caller import Caller
+from shared.events.values import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A page in the navigation."""
+
+    path: str
+    label: str
+    roles: frozenset[Role]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Pages under one heading."""
+
+    label: str
+    places: tuple[Place, ...]
+
+
+SECTIONS = (
+    Section(
+        N_("Operations"),
+        (
+            Place("/console/overview", N_("Overview"), PLATFORM),
+            Place("/console/tasks", N_("Tasks"), STAFF),
+            Place("/console/failures", N_("Failures"), ADMINS),
+            Place("/console/workers", N_("Workers"), PLATFORM),
+            Place("/console/keys", N_("API keys"), ADMINS),
+            Place("/console/audit", N_("Audit log"), ADMINS),
+        ),
+    ),
+)
+
+
+def sections_of(caller: Caller) -> list[Section]:
+    """Return the sections that a caller may open, each with its pages."""
+    mine = [
+        Section(section.label, tuple(place for place in section.places if caller.role in place.roles))
+        for section in SECTIONS
+    ]
+    return [section for section in mine if section.places]
+
+
+def home_of(caller: Caller) -> str:
+    """Return the first page of a caller."""
+    return sections_of(caller)[0].places[0].path

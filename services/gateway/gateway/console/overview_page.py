@@ -1,0 +1,103 @@
+"""The overview for operators: what is done, what waits, what has failed, and which processes work."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+
+from gateway.console.charts import Chart, stacked_bars
+from gateway.console.console_route import ConsoleRoute
+from gateway.console.page import ReaderPage
+from gateway.http.dependencies import Rows, Services
+from gateway.http.service_client import ServiceClients
+from gateway.operations import failure_routes
+from gateway.security.access_control import PLATFORM, allow
+from gateway.security.caller import CurrentCaller
+from gateway.tasks import task_routes
+from shared.http.provided import Provided
+from shared.transactions.unit_of_work import UnitOfWorkFactory
+
+router = APIRouter(prefix="/console", include_in_schema=False, route_class=ConsoleRoute)
+
+MINUTES = 60
+MOST_GROUPS = 8
+# Count schools, people, open tasks, open failures and what waits to be published.
+COUNT_ALL = """
+SELECT (SELECT count(*) FROM school WHERE active) AS schools, (SELECT count(*) FROM person WHERE active) AS people,
+       (SELECT count(*) FROM task WHERE state IN ('accepted', 'queued', 'running', 'retrying')) AS open_tasks,
+       (SELECT count(*) FROM failure WHERE given_back_at IS NULL AND discarded_at IS NULL) AS failures,
+       (SELECT count(*) FROM outbox) AS outbox,
+       (SELECT extract(epoch FROM clock_timestamp() - min(created_at)) FROM outbox) AS oldest
+"""
+# Count the tasks that ended in each of the last minutes.
+COUNT_ENDED = """
+SELECT date_trunc('minute', changed_at) AS minute, state, count(*) AS count FROM task
+WHERE changed_at >= date_trunc('minute', clock_timestamp()) - make_interval(mins => %(minutes)s - 1)
+  AND state IN ('succeeded', 'failed', 'cancelled')
+GROUP BY 1, 2
+"""
+ENDINGS = ("succeeded", "cancelled", "failed")
+
+
+class Attention:
+    """Says why the gateway itself is not ready."""
+
+    def __init__(self, reasons: Any) -> None:
+        self.reasons = reasons
+
+
+async def services_of(owners: ServiceClients, attention: Attention) -> dict[str, dict[str, Any]]:
+    """Return the state of every service, the gateway first."""
+    names = sorted(owners.urls)
+    answers, reasons = await asyncio.gather(
+        asyncio.gather(*(owners.ready(name) for name in names)), attention.reasons()
+    )
+    own = {"status": "not ready" if reasons else "ready", "reasons": reasons}
+    return {"gateway": own} | dict(zip(names, answers, strict=True))
+
+
+async def figures_of(rows: UnitOfWorkFactory) -> tuple[Mapping[str, Any], Chart, dict[str, int]]:
+    """Return the counts, the chart of tasks that ended, and the sum of each ending."""
+    async with rows.begin() as tx:
+        counts = await tx.row(COUNT_ALL)
+        ended = await tx.rows(COUNT_ENDED, {"minutes": MINUTES})
+    assert counts is not None
+    sums = {name: sum(row["count"] for row in ended if row["state"] == name) for name in ENDINGS}
+    return counts, ended_chart(ended, dt.datetime.now(dt.UTC)), sums
+
+
+def ended_chart(ended: Sequence[Mapping[str, Any]], now: dt.datetime) -> Chart:
+    """Return a bar for each of the last minutes, the oldest first."""
+    found = {(row["minute"], row["state"]): row["count"] for row in ended}
+    last = now.replace(second=0, microsecond=0)
+    minutes = [last - dt.timedelta(minutes=back) for back in reversed(range(MINUTES))]
+    return stacked_bars([[(name, found.get((minute, name), 0)) for name in ENDINGS] for minute in minutes])
+
+
+@router.get("/overview", dependencies=[allow(PLATFORM, audience="person")])
+async def overview(
+    page: ReaderPage,
+    caller: CurrentCaller,
+    rows: Rows,
+    owners: Services,
+    attention: Annotated[Attention, Depends(Provided(Attention))],
+) -> Response:
+    """Show the whole group."""
+    services, (counts, chart, sums), groups, workers = await asyncio.gather(
+        services_of(owners, attention),
+        figures_of(rows),
+        failure_routes.groups(caller, rows, limit=MOST_GROUPS),
+        task_routes.workers(rows),
+    )
+    return page.html(
+        "overview.html",
+        services=services,
+        counts=counts,
+        chart_drawn=chart,
+        sums=sums,
+        groups=groups,
+        workers=workers.items,
+        minutes=MINUTES,
+    )

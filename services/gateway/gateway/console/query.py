@@ -1,0 +1,30 @@
+"""Fields of a filter in an address. A form sends its empty fields too: they filter nothing."""
+
+import datetime as dt
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Query
+from pydantic import BeforeValidator
+
+from gateway.http.fields import MOST
+from gateway.operations.failure_reads import FailureState
+from gateway.tasks.reads import WorkerState
+from shared.events import TaskState
+from shared.http.fields import NO_NUL
+
+PAGE_ROWS = 25
+
+
+def _none_if_empty(given: Any) -> Any:
+    return None if given == "" else given
+
+
+EMPTY = BeforeValidator(_none_if_empty)
+Filter = Annotated[str | None, EMPTY, Query(max_length=500, pattern=NO_NUL)]
+IdFilter = Annotated[UUID | None, EMPTY, Query()]
+NumberFilter = Annotated[int | None, EMPTY, Query(ge=1, le=MOST)]
+TaskStateFilter = Annotated[TaskState | None, EMPTY, Query()]
+FailureStateFilter = Annotated[FailureState | None, EMPTY, Query()]
+WorkerStateFilter = Annotated[WorkerState | None, EMPTY, Query()]
+DayFilter = Annotated[dt.date | None, EMPTY, Query()]
