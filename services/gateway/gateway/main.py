@@ -258,6 +258,7 @@ def build_api(settings: Settings) -> Service:
         BatchAcceptor(rows),
         store,
         DownloadLinks(read_master_key(settings.vault_key_file), dt.timedelta(minutes=settings.download_minutes)),
+        service.vault,
         QueueDepths(settings.amqp_url.get_secret_value()),
         TimelineReader(settings.amqp_url.get_secret_value(), rows),
         Templates(),

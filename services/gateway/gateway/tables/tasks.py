@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, Text, UniqueConstraint, text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKeyConstraint, Index, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import SQLModel
 
@@ -88,6 +88,10 @@ class FailureShown(SQLModel):
     discarded_at: dt.datetime | None
     discarded_by: UUID | None
     discard_reason: str | None
+    edited_at: dt.datetime | None
+    edited_by: UUID | None
+    edit_reason: str | None
+    edited_fields: list[str] | None = column(ARRAY(Text))
 
 
 class FailureRow(FailureShown, GatewayTable, table=True):
@@ -122,6 +126,7 @@ class FailureRow(FailureShown, GatewayTable, table=True):
     failure_id: int = column(BigInteger, key=True, generated=True)
     headers: dict[str, Any] = column(JSONB)
     body: bytes
+    original_body: bytes | None  # before it was edited
 
 
 class FailureCountRow(GatewayTable, table=True):
