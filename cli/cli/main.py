@@ -16,7 +16,7 @@ import structlog
 
 from cli.demo import player
 from cli.layout import Layout, layout
-from cli.operations import failures, first_administrator, make_reports, migrate, operator_verbs, tokens
+from cli.operations import failures, first_administrator, make_reports, migrate, operator_verbs, replays, tokens
 from cli.processes.keys import SIGNING
 from cli.processes.lock import AlreadyRunning
 from cli.stack import first_screen, lifecycle
@@ -92,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     operator_verbs.add_tasks(verb("tasks", "see and cancel tasks", _operate))
     operator_verbs.add_queues(verb("queues", "see, pause and resume queues", _operate))
     operator_verbs.add_workers(verb("workers", "see and drain workers", _operate))
+    replays.add_replay(verb("replay", "read the log again into a projection of a service", _replay))
+    replays.add_react(verb("react", "let a service react to events of the log that it has not handled", _replay))
+    replays.add_resync(verb("resync", "publish the state of an owner again", _replay))
     _add_files(verb("files", "read documents without the stack", _read_files))
     _add_reports(verb("reports", "make reports over the API", _make_reports))
     test = verb("test", "run the tests on their own RabbitMQ and PostgreSQL", lambda o: environment.run(o.arguments))
@@ -199,7 +202,12 @@ def _administrator(options: argparse.Namespace) -> int:
 
 def _failures(options: argparse.Namespace) -> int:
     with _operator(options) as client:
-        return failures.run(options, client, lambda question: input(f"{question} [y/N] ").strip().lower() == "y")
+        return failures.run(options, client, _confirm)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    with _operator(options) as client:
+        return replays.run(options, client, _confirm)
 
 
 def _operate(options: argparse.Namespace) -> int:
@@ -207,8 +215,12 @@ def _operate(options: argparse.Namespace) -> int:
         return operator_verbs.run(options, client)
 
 
+def _confirm(question: str) -> bool:
+    return input(f"{question} [y/N] ").strip().lower() == "y"
+
+
 def _operator(options: argparse.Namespace) -> httpx.Client:
-    """Return a client of the gateway in the name of an operator."""
+    """Return a client of the gateway, as an administrator of the group."""
     here = layout()
     gateway = options.gateway.rstrip("/") or str(_contract(here)["gateway"])
     token = os.environ.get("SCHOOLCONNECT_TOKEN")

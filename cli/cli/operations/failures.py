@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from cli.operations.gateway_call import ask
+from cli.operations.operator_api import ask
 from cli.terminal import complain, say
 from shared.errors import Refused
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
-from cli.operations.gateway_call import ask
+from cli.operations.operator_api import ask
 from cli.terminal import say
 
 TASK_FILTERS = ("state", "kind", "person", "school", "from", "until", "text", "after", "limit")

@@ -4,22 +4,30 @@ It runs before any relay starts: an event without its queue would be lost.
 """
 
 import asyncio
-import os
 import sys
 
 import aio_pika
+from pydantic import SecretStr, ValidationError
 
 from cli.operations.service_builders import BUILDS
 from cli.terminal import complain
 from shared.errors import Refused
 from shared.messaging import topology_admin
 from shared.messaging.topology import Topology
+from shared.settings import FromSecrets
+
+
+class TopologySettings(FromSecrets):
+    """The broker of the topology step."""
+
+    amqp_url: SecretStr
 
 
 def main() -> int:
     """Declare everything and return the exit code."""
-    url = os.environ.get("AMQP_URL")
-    if not url:
+    try:
+        url = TopologySettings().amqp_url.get_secret_value()
+    except ValidationError:
         complain("AMQP_URL is not set")
         return 1
     wanted = Topology()

@@ -19,7 +19,7 @@ LOGS: dict[str, tuple[str, ...]] = {
     "school.log.work": (
         "notification", "inbox", "schedule", "file", "files", "report", "reports", "device",
     ),
-    "school.log.tasks": ("task", "tasks", "consumers"),
+    "school.log.tasks": ("task", "tasks", "replay", "consumers"),
 }  # fmt: skip
 """Stream → the nouns of its events."""
 

@@ -5,7 +5,7 @@ import datetime as dt
 import json
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from io import FileIO
 from typing import Any
 
@@ -61,15 +61,14 @@ class Heartbeat:
         publisher: Publisher,
         metrics: Metrics,
         seconds: float,
-        consumption: Callable[[], dict[str, Any]] = dict,
+        told: Mapping[str, Callable[[], Any]],
     ) -> None:
-        """`consumption`: what it says of its queues."""
         self._service = service
         self._worker = worker
         self._publisher = publisher
         self._metrics = metrics
         self._seconds = seconds
-        self._consumption = consumption
+        self._told = told
         self._started = dt.datetime.now(dt.UTC)
         self._version = installed_version(service)
 
@@ -89,7 +88,7 @@ class Heartbeat:
                 continue
 
     def _facts(self, statm: FileIO, loads: FileIO) -> dict[str, object]:
-        return {
+        return {name: tell() for name, tell in self._told.items()} | {
             "service": self._service,
             "worker": self._worker,
             "host": socket.gethostname(),
@@ -102,7 +101,6 @@ class Heartbeat:
             "failed": _total(self._metrics, "schoolconnect_messages_handled_total", ("retried", "dead")),
             "load": float(_field(loads, 0)),
             "memory_bytes": int(_field(statm, 1)) * os.sysconf("SC_PAGE_SIZE"),  # resident, in pages (proc(5))
-            **self._consumption(),
         }
 
 

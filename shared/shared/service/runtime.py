@@ -67,10 +67,13 @@ class Runtime:
         self.orders: ConsumerOrders | None = None
         """What operators ordered of this process; None if it does not follow orders."""
         self._backgrounds: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self.told: dict[str, Callable[[], Any]] = {"draining": self._is_draining, "queues": self._describe_queues}
+        """What each heartbeat says besides the facts of every worker."""
         self._closing: list[Callable[[], Awaitable[None]]] = []
         self._stopping: list[Callable[[], None]] = []
         self._missing: list[str] | None = None
         self._consuming = False
+        self.stopping = False
         self._room_until = 0.0
 
     def background(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -87,6 +90,7 @@ class Runtime:
 
     def stop_soon(self) -> None:
         """Announce the stop of the process, so that endless responses end."""
+        self.stopping = True
         for stop in self._stopping:
             stop()
 
@@ -160,12 +164,7 @@ class Runtime:
             sweep_seconds=settings.relay_sweep,
         )
         heartbeat = Heartbeat(
-            components.name,
-            self.worker,
-            components.publisher,
-            components.metrics,
-            settings.heartbeat,
-            self._consumption,
+            components.name, self.worker, components.publisher, components.metrics, settings.heartbeat, self.told
         )
         return [
             components.pause_switch.run,
@@ -177,17 +176,16 @@ class Runtime:
             *self._backgrounds,
         ]
 
-    def _consumption(self) -> dict[str, Any]:
+    def _is_draining(self) -> bool:
+        return self.orders is not None and self.orders.draining
+
+    def _describe_queues(self) -> dict[str, Any]:
         """Return what the heartbeat says of this process's queues."""
-        orders = self.orders
-        paused = orders.paused if orders else frozenset()
+        paused = self.orders.paused if self.orders else frozenset()
         return {
-            "draining": orders is not None and orders.draining,
-            "queues": {
-                queue: {"paused": queue in paused, "holds": held.messages, "age_seconds": held.age}
-                for queue in self._components.subscriber.queues
-                for held in (self.held.get(queue, Held()),)
-            },
+            queue: {"paused": queue in paused, "holds": held.messages, "age_seconds": held.age}
+            for queue in self._components.subscriber.queues
+            for held in (self.held.get(queue, Held()),)
         }
 
     async def _guard(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:

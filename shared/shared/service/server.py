@@ -15,17 +15,29 @@ from shared.service.runtime import Runtime
 from shared.settings import ServiceSettings
 from shared.telemetry import configure_logs
 
+LOOK_SECONDS = 0.02
+
 
 class Server(uvicorn.Server):
-    """Tells the service to stop before it waits for open responses, because event streams do not end by themselves."""
+    """Stops so that no request is lost: see `shutdown`."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+    def __init__(self, config: uvicorn.Config, app: FastAPI, last_answers: float = 0.0) -> None:
         super().__init__(config)
         self._app = app
+        self._last_answers = last_answers
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the listening sockets, end event streams, and wait for other responses."""
+        """Take no more connections, end event streams, answer the last requests of open connections, close them.
+
+        uvicorn alone closes idle connections at once, also those on which a client is just sending.
+        """
         Provided(Runtime).by(self._app).stop_soon()
+        for server in self.servers:
+            server.close()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._last_answers
+        while self.server_state.connections and loop.time() < until and not self.force_exit:
+            await asyncio.sleep(LOOK_SECONDS)
         await super().shutdown(sockets)
 
 
@@ -75,11 +87,18 @@ def run(name: str, settings: ServiceSettings, app: FastAPI) -> None:
     configure_logs(name, settings.log_level, settings.log_format)
     config = configured(settings, app)
     freeze_gc()
-    sockets = None
-    if settings.operations_port is not None:
-        sockets = [
-            config.bind_socket(),
-            uvicorn.Config(app, host=settings.host, port=settings.operations_port).bind_socket(),
-        ]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Server(config, app).serve(sockets))
+        runner.run(Server(config, app, settings.last_answers).serve(listening(settings, config)))
+
+
+def listening(settings: ServiceSettings, config: uvicorn.Config) -> list[socket.socket]:
+    """Return the sockets to serve on: the inherited one or that of HOST and PORT, and the operators' one.
+
+    Processes that inherit one socket share its waiting connections, so none is refused while they are replaced.
+    """
+    inherited = settings.listen_descriptor
+    sockets = [config.bind_socket() if inherited is None else socket.socket(fileno=inherited)]
+    if settings.operations_port is not None:
+        operators = uvicorn.Config(config.app, host=settings.host, port=settings.operations_port, log_config=None)
+        sockets.append(operators.bind_socket())
+    return sockets

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "shared_0008"
-down_revision = "shared_0006"
+down_revision = "shared_0007"
 branch_labels = None
 depends_on = None
 
