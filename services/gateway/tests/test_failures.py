@@ -124,6 +124,18 @@ async def test_what_has_no_way_back_says_why_and_stays(live, body, queue, says):
     assert after["given_back_at"] is None
 
 
+async def test_a_message_that_its_consumer_may_have_forgotten_is_not_sent_again(live):
+    fact = invalidated()
+    long_ago = (dt.datetime.now(dt.UTC) - dt.timedelta(days=91)).isoformat()
+    headers = Envelope.of(fact, "test").headers() | {"sc-first-failed": long_ago}
+    row = await buried(live, headers, fact.model_dump_json().encode())
+    answer = await retry(live, row["failure_id"])
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert "more than 90 days ago" in answer.json()["detail"]
+    (after,) = await live.rows(KEPT, (row["message_id"],))
+    assert after["given_back_at"] is None
+
+
 @pytest.mark.parametrize(("failure", "status"), [(2**62, 404), (0, 422), (2**70, 422), ("x", 422)])
 async def test_a_failure_that_is_not_there_is_not_found(live, failure, status):
     assert (await retry(live, failure)).status_code == status
