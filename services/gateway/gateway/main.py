@@ -69,6 +69,7 @@ from gateway.records import announcements, report_announcements, routes
 from gateway.reports import routes as report_routes
 from gateway.roster_import import job
 from gateway.roster_import import routes as import_routes
+from gateway.roster_import.body_limit import RosterBodyLimit
 from gateway.roster_import.endings import Bound
 from gateway.schedules import routes as schedules
 from gateway.security import audit
@@ -257,6 +258,7 @@ def build_api(settings: Settings) -> Service:
         Admission(rows, service.components.verifier, keys, standing, limiter, fixed_paths),
         BodyLimit(settings.body_limit_bytes),
         FileBodyLimit(settings.file_limit_bytes),
+        RosterBodyLimit(settings.import_limit_bytes),
         Intake(rows, store, lease=settings.upload_lease, space=settings.school_space_bytes),
         owners,
         LogReader(settings.amqp_url.get_secret_value()),
