@@ -85,7 +85,7 @@ class ServiceSettings(FromSecrets):
         "?target_session_attrs=read-write"
     )
     amqp_url: SecretStr = Field(
-        description="amqp://user:password@host:5672/vhost; several nodes of one cluster with commas between hosts"
+        description="amqp://user:password@host:5672/vhost; for a cluster, a name that leads to each of its nodes"
     )
     database_pool: int = Field(default=8, ge=2, description="connections for handlers")
     database_request_pool: int = Field(default=8, ge=1, description="connections for HTTP requests")
