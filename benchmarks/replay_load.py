@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 
 from cli.operations import tokens
 from cli.testing.system import System
-from shared.events import GradeRecorded, Envelope
+from shared.events import Envelope, GradeRecorded
 from shared.messaging.connection import connected
 from shared.messaging.publisher import Outbound, publishing
 from shared.messaging.stream_reader import last_offset
