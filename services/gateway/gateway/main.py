@@ -51,7 +51,17 @@ from gateway.notifications import (
     template_routes,
     unsubscribe_routes,
 )
-from gateway.operations import bulk_retry, dead_letters, failure_groups, failure_retention, failure_routes, task_cancel
+from gateway.operations import (
+    bulk_retry,
+    dead_letters,
+    failure_groups,
+    failure_retention,
+    failure_routes,
+    log_routes,
+    replay_routes,
+    task_cancel,
+)
+from gateway.operations.log_reader import LogReader
 from gateway.permits import IMPORT_LANE, ImportPermit
 from gateway.records import announcements, report_announcements, routes
 from gateway.reports import routes as report_routes
@@ -85,6 +95,7 @@ from shared.http.download_links import DownloadLinks
 from shared.http.tokens import Verifier
 from shared.messaging import topology
 from shared.persistence.encryption import read_master_key
+from shared.replays.serve import cancelling, serve
 from shared.service.service import Service
 from shared.settings import read_file
 from shared.storage.locations import open_store
@@ -123,6 +134,8 @@ ROUTERS = (
     schedules.router,
     task_routes.router,
     failure_routes.router,
+    log_routes.router,
+    replay_routes.router,
     school_routes.router,
     calendar_routes.router,
     people_routes.router,
@@ -163,7 +176,8 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.drain_old_queue(
         topology.projection_retry_queue("gateway", "remember_runs"), NotificationDue, projection.record_scheduled_run
     )
-    service.on(TaskCancelRequested, task_cancel.cancel)
+    service.on(TaskCancelRequested, cancelling("gateway", task_cancel.cancel))
+    serve(service)
     service.on(DeviceInvalidated, devices.forget)
     service.on(TasksExpiryDue, retention.expire_results)
     service.on(AbsenceRecorded, announcements.announce)
@@ -239,6 +253,7 @@ def build_api(settings: Settings) -> Service:
         FileBodyLimit(settings.file_limit_bytes),
         Intake(rows, store, lease=settings.upload_lease, space=settings.school_space_bytes),
         owners,
+        LogReader(settings.amqp_url.get_secret_value()),
         hub,
         keys,
         tools,

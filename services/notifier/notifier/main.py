@@ -24,6 +24,7 @@ from notifier.suppressions import routes as suppression_routes
 from notifier.suppressions.suppressions import unsubscribe_links
 from shared.errors import Refused
 from shared.events import DIRECTORY, NotificationDue, NotificationRequested, TaskCancelRequested
+from shared.replays.serve import cancelling, serve
 from shared.service.service import Service
 
 TEND_SECONDS = 1.0
@@ -88,7 +89,8 @@ def build(settings: Settings, providers: Couriers) -> Service:
     service.rebuilds("remember_directory", projection.TABLES)
     service.on(NotificationRequested, handlers.plan)
     service.on(NotificationDue, handlers.plan)
-    service.on(TaskCancelRequested, handlers.cancel)
+    service.on(TaskCancelRequested, cancelling("notifier", handlers.cancel))
+    serve(service)
     service.work(PlanPermit, handlers.plan_waiting, (PLANNING_LANE,))
     for message in (NotificationRequested, NotificationDue, PlanPermit):
         service.on_final_failure(message, handlers.fail_intent)

@@ -9,6 +9,7 @@ from reports.permits import CLEANUP_LANE, REPORTS_LANE, CleanupPermit, ReportPer
 from reports.settings import Settings
 from shared.events import ReportRequested, ReportsCleanupDue, ReportsMonthlyDue, TaskCancelRequested
 from shared.events.reports import REPORT_TASK
+from shared.replays.serve import cancelling, serve
 from shared.service.failed_tasks import fail_task
 from shared.service.service import Service
 from shared.storage.locations import open_store
@@ -28,7 +29,8 @@ def build(settings: Settings) -> Service:
     service.on_final_failure(ReportRequested, fail_task(REPORT_TASK, "the report could not be requested"))
     service.on(ReportsMonthlyDue, requests.request_monthly, settings.smallest_count)
     service.on(ReportsCleanupDue, cleanup.permit_cleanup)
-    service.on(TaskCancelRequested, job.cancel)
+    service.on(TaskCancelRequested, cancelling("reports", job.cancel))
+    serve(service)
     service.work(ReportPermit, job.make, (REPORTS_LANE,), store, settings.facts_patience)
     service.work(CleanupPermit, cleanup.clean, (CLEANUP_LANE,), store)
     service.sweep(RESUME_SECONDS, job.resume)

@@ -4,6 +4,7 @@ from scheduler import api, handlers, invariants, system_schedules
 from scheduler.claim_loop import DueScheduleLoop
 from scheduler.settings import Settings
 from shared.events import CalendarChanged, ScheduleRequested, SchoolChanged, StudentChanged, TaskCancelRequested
+from shared.replays.serve import cancelling, serve
 from shared.service.service import Service
 
 FOLLOW_SECONDS = 1.0
@@ -17,7 +18,8 @@ def build(settings: Settings) -> Service:
     service.project("remember_schools", events, handlers.remember_schools)
     service.on(ScheduleRequested, handlers.register)
     service.on_final_failure(ScheduleRequested, handlers.fail_request)
-    service.on(TaskCancelRequested, handlers.cancel_task)
+    service.on(TaskCancelRequested, cancelling("scheduler", handlers.cancel_task))
+    serve(service)
     service.background(DueScheduleLoop(service.transactions, claim=settings.claim, look_every=settings.look_every).run)
     service.sweep(settings.maintain_every, system_schedules.maintain)
     service.sweep(FOLLOW_SECONDS, handlers.follow_calendars)

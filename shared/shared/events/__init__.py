@@ -32,6 +32,7 @@ from shared.events.records import (
     PaymentRecorded,
     RemarkRecorded,
 )
+from shared.events.replays import ReplayMode, ReplayRequested, replay_task
 from shared.events.reports import ReportFailed, ReportReady, ReportRequested, ReportsCleaned
 from shared.events.schedules import (
     FilesCleanupDue,
@@ -79,6 +80,8 @@ __all__ = [
     "Personal",
     "RecordFound",
     "RemarkRecorded",
+    "ReplayMode",
+    "ReplayRequested",
     "ReportFailed",
     "ReportReady",
     "ReportRequested",
@@ -95,4 +98,5 @@ __all__ = [
     "TaskChanged",
     "TaskState",
     "TasksExpiryDue",
+    "replay_task",
 ]

@@ -17,7 +17,7 @@ LOGS: dict[str, tuple[str, ...]] = {
     "school.log.work": (
         "notification", "inbox", "schedule", "file", "files", "report", "reports", "device",
     ),
-    "school.log.tasks": ("task", "tasks"),
+    "school.log.tasks": ("task", "tasks", "replay"),
 }  # fmt: skip
 """Stream → the nouns of its events."""
 

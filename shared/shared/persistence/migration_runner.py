@@ -84,6 +84,7 @@ def migrate(admin_url: str, services: dict[str, str]) -> int:
         for service in services:
             _allow_owner(connection, service)
             _grants(connection, service)
+            _shadow(connection, service)
         _warn(connection)
     log.info("database.migrated", revisions=applied, schemas=len(services) + 1)
     return applied
@@ -133,6 +134,17 @@ def _roles(connection: psycopg.Connection, schema: str) -> None:
     owner = sql.Identifier(f"{schema}_owner")
     connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(owner))
     connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(sql.Identifier(schema), owner))
+
+
+def _shadow(connection: psycopg.Connection, service: str) -> None:
+    """Give the workers of a service a schema in which a rebuild makes its tables. They may create nowhere else."""
+    schema, worker = sql.Identifier(f"{service}_shadow"), sql.Identifier(f"{service}_worker")
+    owner = sql.Identifier(f"{service}_owner")
+    for statement in (
+        "CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner}",
+        "GRANT USAGE, CREATE ON SCHEMA {schema} TO {worker}",
+    ):
+        connection.execute(sql.SQL(statement).format(schema=schema, owner=owner, worker=worker))
 
 
 def _allow_owner(connection: psycopg.Connection, schema: str) -> None:

@@ -52,6 +52,8 @@ class Runtime:
         self._required = required
         self.worker = f"{components.name}@{socket.gethostname()}:{os.getpid()}"
         self._backgrounds: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self.told: dict[str, Callable[[], Any]] = {}
+        """What each heartbeat says besides the facts of every worker."""
         self._closing: list[Callable[[], Awaitable[None]]] = []
         self._stopping: list[Callable[[], None]] = []
         self._missing: list[str] | None = None
@@ -145,7 +147,7 @@ class Runtime:
             sweep_seconds=settings.relay_sweep,
         )
         heartbeat = Heartbeat(
-            components.name, self.worker, components.publisher, components.metrics, settings.heartbeat
+            components.name, self.worker, components.publisher, components.metrics, settings.heartbeat, self.told
         )
         return [
             components.pause_switch.run,

@@ -8,7 +8,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 FOLDER = Path(__file__).parent / "static"
-ADDRESS = "/console/assets"
+ADDRESS = "/assets/console"
 YEAR = 31_536_000
 
 

@@ -90,4 +90,4 @@ async def cancel(event: TaskCancelRequested, tx: UnitOfWork) -> None:
 
 async def resume(transactions: UnitOfWorkFactory) -> None:
     """Permit again the reports that have no worker."""
-    await jobs.resume(transactions, lambda task: ReportPermit(task_id=task), REPORTS_LANE)
+    await jobs.resume(transactions, lambda task: ReportPermit(task_id=task), REPORTS_LANE, frozenset({REPORT_TASK}))
