@@ -33,11 +33,13 @@ MEND = "DROP TRIGGER IF EXISTS fault ON gateway.device"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def operated(backing, serve):
+async def operated(backing_with_broker, serve):
     """A gateway at work whose messages become dead letters without retry tiers."""
-    environment = {name.lower(): value for name, value in backing.environment("gateway").items()}
-    await declare(backing.amqp_url, build(Settings(**environment, retry_tiers=())).topology())
-    async with serve(backing, retry_tiers=(), rate_caller=10_000, burst_caller=10_000) as running:
+    environment = {name.lower(): value for name, value in backing_with_broker.environment("gateway").items()}
+    await declare(backing_with_broker.amqp_url, build(Settings(**environment, retry_tiers=())).topology())
+    async with serve(
+        backing_with_broker, at_work=True, retry_tiers=(), rate_caller=10_000, burst_caller=10_000
+    ) as running:
         await eventually(running.service.runtime.not_ready, lambda reasons: reasons == [], within=30)
         yield running
 

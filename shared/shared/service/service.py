@@ -36,6 +36,7 @@ from shared.service.health import router as health_router
 from shared.service.heartbeat import HeartbeatListener
 from shared.service.http_metrics import RequestMetrics
 from shared.service.invariants import InvariantChecker
+from shared.service.last_answers import LastAnswers
 from shared.service.loop_watchdog import LoopWatchdog
 from shared.service.operations_port import OperationsPort
 from shared.service.outbox_backlog import OutboxBacklog
@@ -341,6 +342,7 @@ class Service:
         provide(app, [*own, *self._provided])
         app.add_middleware(UnexpectedErrors)
         app.add_middleware(RequestMetrics, seconds=parts.metrics.requests)
+        app.add_middleware(LastAnswers, stopping=lambda: self.runtime.stopping)
         if self.settings.operations_port is not None:
             app.add_middleware(OperationsPort, port=self.settings.operations_port)
         app.include_router(health_router)

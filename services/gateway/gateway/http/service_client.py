@@ -9,6 +9,7 @@ import httpx
 import structlog
 from fastapi.responses import JSONResponse, Response
 
+from gateway.http.trust import authorities
 from gateway.problems import BY_STATUS, CODES, Problem, readable
 from gateway.security.caller import Caller
 from shared.http.tokens import Claims, Signer
@@ -33,7 +34,7 @@ class ServiceClients:
         self._signer = Signer(signing_key)
         self._tokens: dict[Claims, tuple[float, str]] = {}
         self._clients = {
-            name: httpx.AsyncClient(base_url=url, timeout=WAITS, limits=LIMITS, trust_env=False)
+            name: httpx.AsyncClient(base_url=url, timeout=WAITS, limits=LIMITS, verify=authorities(), trust_env=False)
             for name, url in urls.items()
         }
 
