@@ -28,3 +28,5 @@ TaskStateFilter = Annotated[TaskState | None, EMPTY, Query()]
 FailureStateFilter = Annotated[FailureState | None, EMPTY, Query()]
 WorkerStateFilter = Annotated[WorkerState | None, EMPTY, Query()]
 DayFilter = Annotated[dt.date | None, EMPTY, Query()]
+FlagFilter = Annotated[str | None, EMPTY, Query(max_length=5)]
+"""A box: checked, or not in the address at all."""

@@ -3,13 +3,29 @@
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 
-from gateway.console import error_pages, overview_page, sign_in_pages
+from gateway.console import (
+    audit_page,
+    error_pages,
+    failure_decisions,
+    failure_pages,
+    key_pages,
+    overview_page,
+    sign_in_pages,
+    task_pages,
+    worker_page,
+)
 from gateway.console.assets import ADDRESS, FOLDER, Assets
 from gateway.console.return_path import HOME
 
 ROUTERS = (
     sign_in_pages.router,
     overview_page.router,
+    task_pages.router,
+    failure_decisions.router,
+    failure_pages.router,
+    worker_page.router,
+    key_pages.router,
+    audit_page.router,
     error_pages.router,  # last: it has a page for every other address
 )
 

@@ -1,7 +1,7 @@
 """The templates: one environment for each language, with the filters that write numbers and times its way."""
 
 import datetime as dt
-from typing import Any
+from typing import Any, get_args
 
 from babel import Locale
 from babel.dates import format_datetime, format_timedelta, get_timezone
@@ -13,6 +13,9 @@ from markupsafe import Markup, escape
 from gateway.console import assets
 from gateway.console.texts import LANGUAGES, direction, translations
 from gateway.console.vocabulary import ROLES, STATES, TONES
+from gateway.operations.failure_reads import FailureState
+from gateway.tasks.reads import WorkerState
+from shared.events import TaskState
 
 
 class Templates:
@@ -56,6 +59,9 @@ def _environment(language: str) -> Environment:
         "direction": direction(language),
         "assets": assets.ADDRESSES,
         "tones": TONES,
+        "states": [(name, text(STATES[name])) for name in get_args(TaskState)],
+        "failure_states": [(name, text(STATES[name])) for name in get_args(FailureState)],
+        "worker_states": [(name, text(STATES[name])) for name in get_args(WorkerState)],
     }
     return made
 
