@@ -5,6 +5,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal
 
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
@@ -70,7 +72,9 @@ class ServiceSettings(FromSecrets):
         default="development", description="in production nothing starts that is for development only"
     )
     standins: bool = Field(default=False, description="whether providers may be fakes in production, too")
-    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+        default="INFO", description="the least severe lines that are written"
+    )
     log_format: Literal["json", "console"] = Field(default="json", description="one object a line, or for people")
 
     database_url: SecretStr = Field(
@@ -118,6 +122,28 @@ class ServiceSettings(FromSecrets):
     def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The networks of the reverse proxies."""
         return tuple(ip_network(each.strip()) for each in self.forwarded_allow_ips.split(",") if each.strip())
+
+    @field_validator("database_url")
+    @classmethod
+    def only_postgresql(cls, given: SecretStr) -> SecretStr:
+        """Refuse what is no address of a PostgreSQL server; the error must not quote it."""
+        msg = "write postgresql://user:password@host/database"
+        if not given.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError(msg)
+        try:
+            conninfo_to_dict(given.get_secret_value())
+        except ProgrammingError:
+            raise ValueError(msg) from None
+        return given
+
+    @field_validator("amqp_url")
+    @classmethod
+    def only_amqp(cls, given: SecretStr) -> SecretStr:
+        """Refuse what is no address of a broker; the error must not quote it."""
+        if not given.get_secret_value().startswith(("amqp://", "amqps://")):
+            msg = "write amqp://user:password@host/vhost, or amqps:// for TLS"
+            raise ValueError(msg)
+        return given
 
     @field_validator("forwarded_allow_ips")
     @classmethod

@@ -13,7 +13,9 @@ from cli.operations.service_builders import BUILDS
 from cli.terminal import complain
 from shared.errors import Refused
 from shared.messaging import topology_admin
+from shared.messaging.connection import CONNECTION_PROBLEMS
 from shared.messaging.topology import Topology
+from shared.service.refusal import wrong_settings
 from shared.settings import FromSecrets
 
 
@@ -31,14 +33,19 @@ def main() -> int:
         complain("AMQP_URL is not set")
         return 1
     wanted = Topology()
-    for build in BUILDS.values():
-        wanted |= build().topology()
     try:
+        for build in BUILDS.values():
+            wanted |= build().topology()
         asyncio.run(_declare(url, wanted))
+    except ValidationError as problem:
+        complain(str(wrong_settings(problem)))
     except Refused as problem:
         complain(str(problem))
-        return 1
-    return 0
+    except CONNECTION_PROBLEMS as problem:
+        complain(f"the broker at AMQP_URL does not answer: {problem}")
+    else:
+        return 0
+    return 1
 
 
 async def _declare(url: str, wanted: Topology) -> None:

@@ -17,6 +17,7 @@ from notifier.providers import Courier, Mail, Push
 from notifier.providers.fcm import FcmCourier
 from notifier.providers.smtp import SmtpCourier
 from notifier.providers.unconfigured import Unconfigured
+from notifier.sending.backlog import DeliveryBacklog, count_due
 from notifier.sending.provider_limiter import ProviderLimiter, ProviderMetrics
 from notifier.sending.send_worker import send_deliveries, send_digests
 from notifier.settings import Settings
@@ -30,6 +31,7 @@ from shared.service.service import Service
 TEND_SECONDS = 1.0
 ESCALATE_SECONDS = 1.0
 ERASE_SECONDS = 60.0
+COUNT_SECONDS = 10.0
 ROUTERS = (
     notification_routes.router,
     decision_routes.router,
@@ -99,6 +101,7 @@ def build(settings: Settings, providers: Couriers) -> Service:
     service.sweep(TEND_SECONDS, handlers.tend, settings.directory_patience)
     service.sweep(ESCALATE_SECONDS, handlers.escalate)
     service.sweep(ERASE_SECONDS, handlers.erase)
+    service.sweep(COUNT_SECONDS, count_due, DeliveryBacklog(service.metrics.registry))
     for name, statement in invariants.INVARIANTS.items():
         service.check_invariant(name, statement)
     templates = TemplateThread()

@@ -3,19 +3,27 @@
 import asyncio
 import gc
 import socket
+import sys
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
 
 import uvicorn
 import uvloop
 from fastapi import FastAPI
+from pydantic import ValidationError
 
+from shared.errors import Refused
 from shared.http.provided import Provided
 from shared.service.bounded_protocol import bounded
 from shared.service.connections import ConnectionLimits, ConnectionTable, places, raise_descriptor_limit
+from shared.service.refusal import REFUSED, report_refusal, wrong_settings
 from shared.service.runtime import Runtime
 from shared.settings import ServiceSettings
 from shared.telemetry import configure_logs
 
 LOOK_SECONDS = 0.02
+
+S = TypeVar("S", bound=ServiceSettings)
 
 
 class Server(uvicorn.Server):
@@ -41,6 +49,8 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+GRACEFUL_SECONDS = 5
+"""How long a stop waits for open responses, before the messages that are being handled."""
 COLLECT_AFTER = (10_000, 20, 50)
 """Objects, then collections of the generation below: each message leaves a few cycles, and looking for them as often as
 Python does by itself costs more than the message's own decoding."""
@@ -71,7 +81,7 @@ def configured(settings: ServiceSettings, app: FastAPI) -> uvicorn.Config:
         port=settings.port,
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
         lifespan="on",
         http=bounded(ConnectionTable(limits)),
         ws="none",
@@ -82,9 +92,30 @@ def configured(settings: ServiceSettings, app: FastAPI) -> uvicorn.Config:
     )
 
 
-def run(name: str, settings: ServiceSettings, app: FastAPI) -> None:
-    """Serve until SIGINT or SIGTERM; then drain within `settings.drain` seconds."""
-    configure_logs(name, settings.log_level, settings.log_format)
+def run(name: str, read_settings: Callable[[], S], build: Callable[[S], FastAPI]) -> None:
+    """Serve until SIGINT or SIGTERM; then drain within `settings.drain` seconds.
+
+    A process that cannot start as it is configured ends with one sentence and the code 78.
+    """
+    try:
+        settings = read_settings()
+        configure_logs(name, settings.log_level, settings.log_format)
+        app = build(settings)
+    except ValidationError as problem:
+        configure_logs(name, "INFO", "json")
+        _refuse(wrong_settings(problem))
+    except Refused as problem:
+        _refuse(problem)
+    else:
+        _serve(settings, app)
+
+
+def _refuse(problem: Refused) -> NoReturn:
+    report_refusal(problem)
+    sys.exit(REFUSED)
+
+
+def _serve(settings: ServiceSettings, app: FastAPI) -> None:
     config = configured(settings, app)
     freeze_gc()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
