@@ -16,7 +16,7 @@ import structlog
 
 from cli.demo import player
 from cli.layout import Layout, layout
-from cli.operations import failures, first_administrator, make_reports, migrate, replays, tokens
+from cli.operations import event_log, failures, first_administrator, make_reports, migrate, replays, tokens
 from cli.processes.keys import SIGNING
 from cli.processes.lock import AlreadyRunning
 from cli.stack import first_screen, lifecycle
@@ -89,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     first.add_argument("--key", type=Path, default=None, help="file of the signing key (default: the local stack's)")
     verb("migrate", "bring the database's schemas up to date", lambda _: migrate.migrate() * 0)
     failures.add(verb("failures", "see, retry and discard messages that failed for good", _failures))
+    event_log.add(verb("log", "see the event log", _log))
     replays.add_replay(verb("replay", "read the log again into a projection of a service", _replay))
     replays.add_react(verb("react", "let a service react to events of the log that it has not handled", _replay))
     replays.add_resync(verb("resync", "publish the state of an owner again", _replay))
@@ -205,6 +206,11 @@ def _failures(options: argparse.Namespace) -> int:
 def _replay(options: argparse.Namespace) -> int:
     with _operator(options) as client:
         return replays.run(options, client, _confirm)
+
+
+def _log(options: argparse.Namespace) -> int:
+    with _operator(options) as client:
+        return event_log.run(options, client)
 
 
 def _confirm(question: str) -> bool:

@@ -19,7 +19,10 @@ from shared.testing.fixtures import Backing, declare, eventually, fresh_database
 
 COUNT = " + ".join(f"(SELECT count(*) FROM {table})" for table in TABLES if table.endswith("_fact"))
 DAMAGE = (
-    "UPDATE behavior_fact SET category = 'wrong' WHERE record_id = (SELECT min(record_id::text)::uuid FROM behavior_fact)",
+    """
+    UPDATE behavior_fact SET category = 'wrong'
+    WHERE record_id = (SELECT min(record_id::text)::uuid FROM behavior_fact)
+    """,
     "DELETE FROM payment_fact WHERE record_id = (SELECT min(record_id::text)::uuid FROM payment_fact)",
     "INSERT INTO school_fact SELECT school_id, 99, log_offset, 'Surplus', timezone, language, active FROM school_fact",
 )

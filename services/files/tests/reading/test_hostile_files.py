@@ -19,8 +19,10 @@ from files.reading.limits import ReadLimits
 from files.reading.sandbox import read_file
 from services.files.tests.reading import made_files as made
 from services.files.tests.reading.hostile_files import HOSTILE
-from services.files.tests.reading.hostile_others import HOSTILE_OFFICE, HOSTILE_PICTURES, HOSTILE_TEXTS
+from services.files.tests.reading.hostile_office import HOSTILE_OFFICE
 from services.files.tests.reading.hostile_pdfs import HOSTILE_PDFS
+from services.files.tests.reading.hostile_pictures import HOSTILE_PICTURES
+from services.files.tests.reading.hostile_texts import HOSTILE_TEXTS
 
 KNOWN_LIMITS = ReadLimits(file_bytes=30_000_000, pages=20, frames=5, expanded_bytes=40_000_000)
 LIMITS = ReadLimits()
