@@ -33,6 +33,8 @@ TaskStateFilter = Annotated[TaskState | None, EMPTY, Query()]
 FailureStateFilter = Annotated[FailureState | None, EMPTY, Query()]
 WorkerStateFilter = Annotated[WorkerState | None, EMPTY, Query()]
 DayFilter = Annotated[dt.date | None, EMPTY, Query()]
+FlagFilter = Annotated[str | None, EMPTY, Query(max_length=5)]
+"""A box: checked, or not in the address at all."""
 FileStateFilter = Annotated[FileState | None, EMPTY, Query()]
 FileKindFilter = Annotated[FileKind | None, EMPTY, Query()]
 ReportKindFilter = Annotated[ReportKind | None, EMPTY, Query()]

@@ -4,10 +4,14 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 
 from gateway.console import (
+    audit_page,
     error_pages,
+    failure_decisions,
+    failure_pages,
     file_decisions,
     file_pages,
     import_pages,
+    key_pages,
     overview_page,
     people_pages,
     report_order_pages,
@@ -15,7 +19,9 @@ from gateway.console import (
     schedule_pages,
     school_list_page,
     sign_in_pages,
+    task_pages,
     upload_pages,
+    worker_page,
 )
 from gateway.console.assets import ADDRESS, FOLDER, Assets
 from gateway.console.return_path import HOME
@@ -35,6 +41,12 @@ ROUTERS = (
     people_pages.router,
     import_pages.router,
     import_pages.uploads,
+    task_pages.router,
+    failure_decisions.router,
+    failure_pages.router,
+    worker_page.router,
+    key_pages.router,
+    audit_page.router,
     error_pages.router,  # last: it has a page for every other address
 )
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from babel import Locale
 from babel.dates import format_datetime, format_timedelta, get_timezone
@@ -15,6 +15,9 @@ from markupsafe import Markup, escape
 from gateway.console import assets, file_words, import_words, report_words, schedule_words
 from gateway.console.texts import LANGUAGES, direction, translations
 from gateway.console.vocabulary import ROLES, STATES, TONES
+from gateway.operations.failure_reads import FailureState
+from gateway.tasks.reads import WorkerState
+from shared.events import TaskState
 
 WORDS: dict[str, Mapping[str, str]] = {
     "file_state": file_words.STATES,
@@ -79,6 +82,9 @@ def _environment(language: str) -> Environment:
         "report_tones": report_words.TONES,
         "report_languages": report_words.LANGUAGES,
         "schedule_tones": schedule_words.TONES,
+        "states": [(name, text(STATES[name])) for name in get_args(TaskState)],
+        "failure_states": [(name, text(STATES[name])) for name in get_args(FailureState)],
+        "worker_states": [(name, text(STATES[name])) for name in get_args(WorkerState)],
     } | {
         f"{name}s": [(key, text(word)) for key, word in words.items() if key != "accepted"]
         for name, words in WORDS.items()
