@@ -172,7 +172,7 @@ async def live(backing_with_broker):
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def gateway(backing):
     """The gateway as it answers requests: all that was emitted stays in the outbox."""
-    async with serving(backing, notifier_url=AWAY) as running:
+    async with serving(backing, **dict.fromkeys(OWNERS, AWAY)) as running:
         yield running
 
 
