@@ -156,5 +156,5 @@ def python(name: str, module: tuple[str, ...], env: Any, url: str | None = None,
         env=dict(env),
         ready=answers(url, ca) if url else None,
         grace=GRACE,
-        limit=60.0,
+        limit=120.0,
     )
