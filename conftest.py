@@ -6,6 +6,7 @@ The fakes are fixtures for all tests: one process of each for the whole run, cle
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 
@@ -33,6 +34,12 @@ LONGEST = (
 )
 """The files that take the longest, the longest first."""
 
+
+# Hypothesis fails what takes long by the clock, which on a busy machine is no fault of the code.
+hypothesis.settings.register_profile(
+    "any_machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any_machine")
 
 # The default formatter draws each traceback with its values, which takes a second on a busy machine.
 structlog.configure(

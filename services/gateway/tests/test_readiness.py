@@ -10,12 +10,13 @@ from shared.testing.fixtures import eventually
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_no_request_fails_while_the_broker_is_away(backing, live, serve):
+async def test_no_request_fails_while_the_broker_is_away(backing_with_broker, live, serve):
     # given: a gateway that has started
     school = await live.add_school()
     person = await live.add_person(school)
     body = {"type": "general", "title": "Hello", "body": "Made up.", "audience": {"people": [str(person)]}}
-    async with proxied(backing.amqp_url) as (amqp_url, proxy), serve(backing, amqp_url=amqp_url) as gateway:
+    broker = proxied(backing_with_broker.amqp_url)
+    async with broker as (amqp_url, proxy), serve(backing_with_broker, at_work=True, amqp_url=amqp_url) as gateway:
 
         async def asked(path):
             answer = await gateway.client.get(path)
