@@ -122,7 +122,8 @@ async def replay(system: System, within: float) -> Replayed:
 
 async def latencies(system: System, *, seconds: float = 0, until: "asyncio.Task[Any] | None" = None) -> list[float]:
     """Publish live events one after the other, and measure each until its fact is there."""
-    found, end = [], time.monotonic() + seconds
+    found: list[float] = []
+    end = time.monotonic() + seconds
     query = "SELECT 1 FROM reports.grade_fact WHERE record_id = %s"
     connecting = psycopg.AsyncConnection.connect(system.backing.admin_url, autocommit=True, row_factory=dict_row)
     async with publishing(system.backing.amqp_url, "live events") as publisher, await connecting as connection:

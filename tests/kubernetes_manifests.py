@@ -77,11 +77,14 @@ def containers(pod: Manifest) -> Iterator[Manifest]:
     yield from pod["containers"]
 
 
-def environment(container: Manifest, objects: Sequence[Manifest]) -> dict[str, str | None]:
-    """Return a container's environment; the value of a secret is None."""
+def environment(pod: Manifest, objects: Sequence[Manifest]) -> dict[str, str | None]:
+    """Return the settings of a pod's main container: variables, and files of secrets, whose value is None."""
+    (main,) = pod["containers"]
     maps = of_kind(objects, "ConfigMap")
     found: dict[str, str | None] = {}
-    for source in container.get("envFrom", ()):
-        if "configMapRef" in source:
-            found |= maps[source["configMapRef"]["name"]]["data"]
-    return found | {each["name"]: each.get("value") for each in container.get("env", ())}
+    for volume in pod["volumes"]:
+        for source in volume.get("projected", {}).get("sources", ()):
+            found |= dict.fromkeys(item["path"].upper() for item in source["secret"]["items"])
+    for source in main.get("envFrom", ()):
+        found |= maps[source["configMapRef"]["name"]]["data"]
+    return found | {each["name"]: each.get("value") for each in main.get("env", ())}

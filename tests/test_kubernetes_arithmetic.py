@@ -18,9 +18,9 @@ RESERVED = 30
 
 
 def told(objects, name):
-    (main,) = of_kind(objects, "Deployment")[name]["spec"]["template"]["spec"]["containers"]
+    pod = of_kind(objects, "Deployment")[name]["spec"]["template"]["spec"]
     secret = {"database_url": "postgresql://demo@example.org/demo", "amqp_url": "amqp://example.org/"}
-    found = {key.lower(): value for key, value in environment(main, objects).items() if value is not None}
+    found = {key.lower(): value for key, value in environment(pod, objects).items() if value is not None}
     return SETTINGS[name](**(secret | found))
 
 
@@ -130,7 +130,7 @@ def test_everything_is_closed_but_the_edges_that_a_setting_uses():
         (pod, port)
         for pod, spec in pods(objects).items()
         for port, needs in NEEDS.items()
-        if needs(environment(spec["containers"][0], objects))
+        if needs(environment(spec, objects))
     }
     assert edges == used
 

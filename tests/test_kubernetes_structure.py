@@ -36,8 +36,8 @@ SETTINGS = {
     "reports": ReportsSettings,
     "scheduler": SchedulerSettings,
 }
-PROCESS = {"TMPDIR", "HOME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
-"""Read by Python or by the libraries of the store."""
+PROCESS = {"TMPDIR", "HOME", "SECRETS_DIR", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+"""Read by Python, by the settings themselves, or by the libraries of the store."""
 OF_OTHERS = set(GatewaySettings.model_fields) | set(NotifierSettings.model_fields) | {"storage_url"}
 """One config map is for all services: each reads its own settings from it."""
 BEFOREHAND = {
@@ -91,22 +91,24 @@ def asked_of_secrets(value):
     if isinstance(value, list):
         for each in value:
             yield from asked_of_secrets(each)
-    if not isinstance(value, dict):
-        return
-    for name, each in value.items():
-        if name == "secretRef":
-            yield each["name"], None
-        elif name in ("secretKeyRef", "accessKeyId", "secretAccessKey"):
-            yield each["name"], each["key"]
-        elif name == "secretTargetRef":
-            yield from ((one["name"], one["key"]) for one in each)
-        elif name == "secret" and "secretName" in each:
-            items = [item["key"] for item in each.get("items", ())] or [None]
-            yield from ((each["secretName"], key) for key in items)
-        elif name in ("passwordSecret", "secret"):
-            yield each["name"], "password"
-        else:
-            yield from asked_of_secrets(each)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            found = list(named(name, each))
+            yield from found or asked_of_secrets(each)
+
+
+def named(field, value):
+    """The secrets that one field names itself."""
+    if field == "secretRef":
+        yield value["name"], None
+    elif field in ("secretKeyRef", "accessKeyId", "secretAccessKey"):
+        yield value["name"], value["key"]
+    elif field == "secretTargetRef":
+        yield from ((each["name"], each["key"]) for each in value)
+    elif field in ("secret", "passwordSecret"):
+        items = [item["key"] for item in value.get("items", ())]
+        whole = [None] if "secretName" in value else ["password"]
+        yield from ((value.get("secretName") or value["name"], key) for key in items or whole)
 
 
 def test_each_secret_and_key_that_is_named_exists_and_each_documented_one_is_used(objects):
@@ -148,7 +150,7 @@ def test_ports_that_are_named_are_those_of_the_containers_and_of_the_settings(ob
     for name, each in of_kind(objects, "Deployment").items():
         (main,) = each["spec"]["template"]["spec"]["containers"]
         ports = {port["name"]: str(port["containerPort"]) for port in main["ports"]}
-        told = environment(main, objects)
+        told = environment(each["spec"]["template"]["spec"], objects)
         assert ports == {"http": told["PORT"], "operations": told["OPERATIONS_PORT"]}
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             assert main[probe]["httpGet"]["port"] == "operations"
@@ -170,11 +172,11 @@ def test_each_variable_is_a_setting_and_each_required_setting_has_one(objects):
     for name, pod in pods(objects).items():
         if name not in SERVICES:
             continue
-        told = environment(pod["containers"][0], objects)
+        told = environment(pod, objects)
         fields = SETTINGS[name].model_fields
         assert {each.lower() for each in told.keys() - PROCESS} <= set(fields) | OF_OTHERS
         assert {each for each, field in fields.items() if field.is_required()} <= {each.lower() for each in told}
-        own = {each["name"].lower() for each in pod["containers"][0]["env"] if each["name"] not in PROCESS}
+        own = {each["name"].lower() for each in pod["containers"][0].get("env", ()) if each["name"] not in PROCESS}
         assert own <= set(fields), name
         values = {key.lower(): value for key, value in told.items() if value is not None and key not in PROCESS}
         secret = {"database_url": "postgresql://demo@example.org/demo", "amqp_url": "amqp://example.org/"}
@@ -189,9 +191,11 @@ def test_files_that_settings_name_are_mounted(objects):
         mounted = {each["mountPath"] for each in main["volumeMounts"]}
         volumes = {each["name"]: each for each in pod["volumes"]}
         assert {each["name"] for each in main["volumeMounts"]} <= set(volumes)
-        for variable, value in environment(main, objects).items():
+        for variable, value in environment(pod, objects).items():
             if value and (variable.endswith("_FILE") or variable == "GOOGLE_APPLICATION_CREDENTIALS"):
                 assert value.rpartition("/")[0] in mounted, (name, variable)
+            if variable == "SECRETS_DIR":
+                assert value in mounted
             if variable in ("TMPDIR", "HOME"):
                 (volume,) = (each["name"] for each in main["volumeMounts"] if each["mountPath"] == value)
                 assert "emptyDir" in volumes[volume]

@@ -46,6 +46,7 @@ class Load:
     token: str
     school: UUID
     reads: list[str]
+    pause: float
     accepted: list[str] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
@@ -61,7 +62,7 @@ class Load:
                     self.accepted.append(answer.json()["notification_id"])
                 await self._ask(client, "GET", self.reads[turn % len(self.reads)])
                 turn += 1
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(self.pause)
 
     def _message(self) -> dict[str, Any]:
         content = Message(
@@ -103,7 +104,7 @@ async def run(lab: Lab, report: Report) -> None:
         school = notifier_load.add_school(system, lab.size(10, 2))
         token = tokens.make(system.backing.keys / "signing.pem", "platform_admin")
         reads = [f"{READS[name]}?school={school}" for name in services if name in READS]
-        load = Load(system.url, token, school, reads)
+        load = Load(system.url, token, school, reads, pause=0.02 if lab.full else 0.2)
         with Replicas(system, services) as replicas:
             await replicas.start()
             async with _under(load, lab.size(8, 3)):

@@ -16,7 +16,16 @@ import structlog
 
 from cli.demo import player
 from cli.layout import Layout, layout
-from cli.operations import event_log, failures, first_administrator, make_reports, migrate, replays, tokens
+from cli.operations import (
+    event_log,
+    failures,
+    first_administrator,
+    make_reports,
+    migrate,
+    operator_verbs,
+    replays,
+    tokens,
+)
 from cli.processes.keys import SIGNING
 from cli.processes.lock import AlreadyRunning
 from cli.stack import first_screen, lifecycle
@@ -89,6 +98,9 @@ def _parser() -> argparse.ArgumentParser:
     first.add_argument("--key", type=Path, default=None, help="file of the signing key (default: the local stack's)")
     verb("migrate", "bring the database's schemas up to date", lambda _: migrate.migrate() * 0)
     failures.add(verb("failures", "see, retry and discard messages that failed for good", _failures))
+    operator_verbs.add_tasks(verb("tasks", "see and cancel tasks", _operate))
+    operator_verbs.add_queues(verb("queues", "see, pause and resume queues", _operate))
+    operator_verbs.add_workers(verb("workers", "see and drain workers", _operate))
     event_log.add(verb("log", "see the event log", _log))
     replays.add_replay(verb("replay", "read the log again into a projection of a service", _replay))
     replays.add_react(verb("react", "let a service react to events of the log that it has not handled", _replay))
@@ -206,6 +218,11 @@ def _failures(options: argparse.Namespace) -> int:
 def _replay(options: argparse.Namespace) -> int:
     with _operator(options) as client:
         return replays.run(options, client, _confirm)
+
+
+def _operate(options: argparse.Namespace) -> int:
+    with _operator(options) as client:
+        return operator_verbs.run(options, client)
 
 
 def _log(options: argparse.Namespace) -> int:

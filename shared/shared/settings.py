@@ -3,17 +3,20 @@
 import os
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
 from shared.errors import Refused
 
 SECRETS_DIR = "/run/secrets"
 """The folders of secrets, unless the environment's SECRETS_DIR names others, with colons between."""
+
+LOG_DAYS = 90
+"""How long the log keeps an event, at least."""
 
 
 def read_file(setting: str, path: Path) -> bytes:
@@ -82,7 +85,7 @@ class ServiceSettings(FromSecrets):
         "?target_session_attrs=read-write"
     )
     amqp_url: SecretStr = Field(
-        description="amqp://user:password@host:5672/vhost; several nodes of one cluster with commas between hosts"
+        description="amqp://user:password@host:5672/vhost; for a cluster, a name that leads to each of its nodes"
     )
     database_pool: int = Field(default=8, ge=2, description="connections for handlers")
     database_request_pool: int = Field(default=8, ge=1, description="connections for HTTP requests")
@@ -102,6 +105,10 @@ class ServiceSettings(FromSecrets):
         ge=0,
         description="seconds in which a stopping process still answers on open connections, each for the last time",
     )
+    inbox_days: int = Field(
+        default=120, ge=1, description="how long a handled message is known, so that it is not again"
+    )
+    retry_days: int = Field(default=90, ge=1, description="how long after its first failure a message can be retried")
     reconcile: float = Field(default=60.0, description="seconds between two counts of the invariants")
 
     connections: int = Field(
@@ -122,6 +129,15 @@ class ServiceSettings(FromSecrets):
     def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The networks of the reverse proxies."""
         return tuple(ip_network(each.strip()) for each in self.forwarded_allow_ips.split(",") if each.strip())
+
+    @model_validator(mode="after")
+    def inbox_outlasts_what_can_come_again(self) -> Self:
+        """Refuse an inbox that forgets a message which can still be retried, or replayed from the log."""
+        longest = max(self.retry_days, LOG_DAYS)
+        if self.inbox_days <= longest:
+            msg = f"INBOX_DAYS must be more than {longest}: messages can be retried or replayed for so long"
+            raise ValueError(msg)
+        return self
 
     @field_validator("database_url")
     @classmethod

@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 import uuid
 
-from shared.events import DeviceInvalidated, TaskCancelRequested
+from shared.events import DeviceInvalidated, PersonChanged, TaskCancelRequested
 from shared.events.directory import SchoolChanged
 from shared.jobs.time_limits import TimeLimits
 from shared.replays.serve import cancelling, serve
@@ -13,14 +13,19 @@ from shared.service.service import Service
 TABLE = """
 CREATE TABLE IF NOT EXISTS notifier.mirror (school_id uuid PRIMARY KEY, name text, version bigint);
 CREATE TABLE IF NOT EXISTS notifier.other (school_id uuid PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS notifier.named (person_id uuid PRIMARY KEY, given_name text);
+ALTER TABLE notifier.named OWNER TO notifier_owner;
 ALTER TABLE notifier.mirror OWNER TO notifier_owner;
 ALTER TABLE notifier.other OWNER TO notifier_owner;
-GRANT ALL ON notifier.mirror, notifier.other TO notifier_worker;
+GRANT ALL ON notifier.mirror, notifier.other, notifier.named TO notifier_worker;
 """
 MIRROR = """
 INSERT INTO mirror VALUES (%(school_id)s, %(name)s, %(version)s)
 ON CONFLICT (school_id) DO UPDATE SET name = excluded.name, version = excluded.version
 WHERE mirror.version < excluded.version
+"""
+NAME = """
+INSERT INTO named VALUES (%s, %s) ON CONFLICT (person_id) DO UPDATE SET given_name = excluded.given_name
 """
 POISON: set[uuid.UUID] = set()
 """Schools that cannot be mirrored."""
@@ -48,6 +53,12 @@ def build(settings, react=None, pause=0.0):
         for event in events:
             await tx.execute("INSERT INTO other VALUES (%s) ON CONFLICT DO NOTHING", (event.school_id,))
 
+    async def name(events, tx):
+        for event in events:
+            await tx.execute(NAME, (event.person_id, event.given_name))
+
+    service.project("named", (PersonChanged,), name)
+    service.rebuilds("named", ["named"])
     service.project("mirror", (SchoolChanged,), mirror)
     service.rebuilds("mirror", ["mirror"])
     service.project("other", (SchoolChanged,), other)

@@ -8,15 +8,17 @@ import pytest
 import pytest_asyncio
 from mirror_service import POISON, TABLE, build
 
-from shared.events import DeviceInvalidated, ReplayRequested, TaskCancelRequested, TaskChanged
+from shared.events import DeviceInvalidated, PersonChanged, ReplayRequested, TaskCancelRequested, TaskChanged
 from shared.events.directory import SchoolChanged
 from shared.replays.serve import consumers
+from shared.service.service import Service
 from shared.settings import ServiceSettings
 from shared.testing.fixtures import Recorder, declare, eventually, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ROWS = "SELECT school_id, name, version FROM mirror ORDER BY school_id"
+CANARY = "Kanarienvogel"
 NOW = dt.datetime.now(dt.UTC)
 ENDED = ("succeeded", "failed", "cancelled")
 
@@ -171,9 +173,9 @@ async def test_a_dry_run_counts_and_says_what_would_react(replayed):
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ({"mode": "rebuild", "consumer": "unknown"}, "notifier can rebuild mirror"),
-        ({"mode": "rebuild", "consumer": "other"}, "notifier can rebuild mirror"),
-        ({"mode": "in_place", "consumer": "unknown"}, "notifier has mirror, other"),
+        ({"mode": "rebuild", "consumer": "unknown"}, "notifier can rebuild named, mirror"),
+        ({"mode": "rebuild", "consumer": "other"}, "notifier can rebuild named, mirror"),
+        ({"mode": "in_place", "consumer": "unknown"}, "notifier has named, mirror, other"),
         ({"mode": "in_place", "schools": (uuid.UUID(int=1),)}, "no event of the log matches: nothing was done"),
         ({"mode": "in_place", "since": NOW + dt.timedelta(days=1)}, "no event of the log matches: nothing was done"),
         ({"mode": "in_place", "types": ("file.processed",)}, "mirror does not read file.processed"),
@@ -225,10 +227,37 @@ async def test_an_event_that_cannot_be_applied_is_named_and_the_rows_stay(replay
     assert await replayed.rows() == before
 
 
+async def test_promise_14_a_rebuild_after_an_erasure_makes_no_name_again(replayed):
+    # given: a person whose name was encrypted in the log and stored by the projection
+    environment = {key.lower(): value for key, value in replayed.backing.environment("gateway").items()}
+    owner = Service("gateway", ServiceSettings(**environment), creates_keys=True)
+    await declare(replayed.backing.amqp_url, owner.topology())
+    person = uuid.uuid4()
+
+    async def name():
+        found = replayed.admin.execute("SELECT given_name FROM named WHERE person_id = %s", (person,)).fetchone()
+        return found and found[0]
+
+    async with running(owner):
+        async with owner.transactions.begin() as tx:
+            tx.emit(PersonChanged(person_id=person, given_name=CANARY, version=1))
+        await eventually(name, lambda found: found == CANARY)
+        # when: the key is deleted, and the projection is rebuilt
+        await owner.vault.erase(person)
+    replayed.service.vault.clear_cache()
+    task = await replayed.ask("rebuild", "named")
+    # then
+    assert (task.state, task.error) == ("succeeded", None)
+    assert task.result["changed"]["named"] == 1
+    assert await name() is None
+    assert replayed.one("SELECT count(*) FROM notifier_shadow.named") == 0
+
+
 async def test_heartbeats_name_what_can_be_replayed(replayed):
     assert consumers(replayed.service) == {
         "projections": {
             "mirror": {"topics": ["school.changed"], "rebuild": True},
+            "named": {"topics": ["person.changed"], "rebuild": True},
             "other": {"topics": ["school.changed"], "rebuild": False},
         },
         "reactions": ["replay.requested", "school.changed", "task.cancel_requested"],

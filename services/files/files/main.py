@@ -33,6 +33,7 @@ def limited_reader() -> Reader:
 def build(settings: Settings, reader: Reader | None = None) -> Service:
     """Return the service with everything that it reacts to, performs, sweeps and serves."""
     service = Service("files", settings)
+    service.follow_orders()
     store = open_store(settings.storage_url)
     service.on_close(store.close)
     service.pause_until(store.check)

@@ -63,6 +63,10 @@ class Settings(ServiceSettings, StorageSettings):
     burst_link: int = Field(default=1_000, ge=1, description="so many at once")
     download_minutes: float = Field(default=5, gt=0, description="how long a link to a download can be used")
 
+    result_days: int = Field(default=30, ge=1, description="how long a task keeps its result and error after its end")
+    task_days: int = Field(default=180, ge=1, description="how long a task is kept after its end")
+    failure_days: int = Field(default=400, ge=1, description="how long a closed failure is kept; an open one always")
+
     streams_person: int = Field(default=20, ge=1, description="live streams of one person or key at once")
     streams_school: int = Field(default=5_000, ge=1, description="live streams of one school's people at once")
 
@@ -100,6 +104,14 @@ class Settings(ServiceSettings, StorageSettings):
         loopback = parts.hostname in {"localhost", "127.0.0.1", "::1"}
         if self.public_origin and parts.scheme != "https" and not (parts.scheme == "http" and loopback):
             msg = "PUBLIC_ORIGIN begins with https://; only localhost and 127.0.0.1 may be http://"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def failures_are_kept_longest(self) -> Self:
+        """Refuse to forget a failure before its task, or a task before its result."""
+        if not self.result_days <= self.task_days <= self.failure_days:
+            msg = "RESULT_DAYS, TASK_DAYS and FAILURE_DAYS must not decrease in this order"
             raise ValueError(msg)
         return self
 

@@ -52,7 +52,7 @@ class Scripted(ServiceClients):
     """Owners that answer as they are told, over the real client."""
 
     def __init__(self, key, script):
-        super().__init__({name: f"http://{name}" for name in ("scheduler", "notifier", "files")}, key)
+        super().__init__({name: f"http://{name}" for name in ("scheduler", "notifier", "files", "reports")}, key)
         self.asked = []
         self.bodies = []
         self._script = script

@@ -15,10 +15,8 @@ async def test_no_request_fails_while_the_broker_is_away(backing_with_broker, li
     school = await live.add_school()
     person = await live.add_person(school)
     body = {"type": "general", "title": "Hello", "body": "Made up.", "audience": {"people": [str(person)]}}
-    async with (
-        proxied(backing_with_broker.amqp_url) as (amqp_url, proxy),
-        serve(backing_with_broker, at_work=True, amqp_url=amqp_url) as gateway,
-    ):
+    broker = proxied(backing_with_broker.amqp_url)
+    async with broker as (amqp_url, proxy), serve(backing_with_broker, at_work=True, amqp_url=amqp_url) as gateway:
 
         async def asked(path):
             answer = await gateway.client.get(path)

@@ -17,6 +17,7 @@ from notifier.providers import Courier, Mail, Push
 from notifier.providers.fcm import FcmCourier
 from notifier.providers.smtp import SmtpCourier
 from notifier.providers.unconfigured import Unconfigured
+from notifier.retention import of_notifications
 from notifier.sending.backlog import DeliveryBacklog, count_due
 from notifier.sending.provider_limiter import ProviderLimiter, ProviderMetrics
 from notifier.sending.send_worker import send_deliveries, send_digests
@@ -87,6 +88,7 @@ def couriers(settings: Settings) -> Couriers:
 def build(settings: Settings, providers: Couriers) -> Service:
     """Return the service with everything it reacts to, performs, sweeps and serves."""
     service = Service("notifier", settings)
+    service.follow_orders()
     service.project("remember_directory", DIRECTORY, handlers.remember_directory)
     service.rebuilds("remember_directory", projection.TABLES)
     service.on(NotificationRequested, handlers.plan)
@@ -98,6 +100,7 @@ def build(settings: Settings, providers: Couriers) -> Service:
         service.on_final_failure(message, handlers.fail_intent)
     service.work(SendPermit, send_deliveries, SEND_LANES, providers.limiters, settings.claim)
     service.work(DigestPermit, send_digests, DIGEST_LANES, providers.limiters, settings.claim)
+    service.prune(*of_notifications(settings.notification_days))
     service.sweep(TEND_SECONDS, handlers.tend, settings.directory_patience)
     service.sweep(ESCALATE_SECONDS, handlers.escalate)
     service.sweep(ERASE_SECONDS, handlers.erase)

@@ -29,6 +29,7 @@ class Settings(ServiceSettings):
     delivery_lease: float = Field(
         default=30.0, ge=3, description="seconds after which the deliveries of a dead process are sent by another"
     )
+    notification_days: int = Field(default=400, ge=1, description="how long a notification is kept after its end")
     directory_patience: float = Field(
         default=60.0, description="how long a send waits for the people that its requester had seen"
     )

@@ -22,6 +22,7 @@ ERASE_SECONDS = 60.0
 def build(settings: Settings) -> Service:
     """Return the service with everything it projects, reacts to, makes, sweeps and serves."""
     service = Service("reports", settings)
+    service.follow_orders()
     store = open_store(settings.storage_url)
     service.project_history("remember_facts", projection.EVENTS, handlers.remember_facts)
     service.rebuilds("remember_facts", projection.TABLES)

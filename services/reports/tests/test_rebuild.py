@@ -18,13 +18,11 @@ from shared.settings import ServiceSettings
 from shared.testing.fixtures import Backing, declare, eventually, fresh_database, fresh_vhost, running, write_keys
 
 COUNT = " + ".join(f"(SELECT count(*) FROM {table})" for table in TABLES if table.endswith("_fact"))
+ONE = "(SELECT min(record_id::text)::uuid FROM {})"
 DAMAGE = (
-    """
-    UPDATE behavior_fact SET category = 'wrong'
-    WHERE record_id = (SELECT min(record_id::text)::uuid FROM behavior_fact)
-    """,
-    "DELETE FROM payment_fact WHERE record_id = (SELECT min(record_id::text)::uuid FROM payment_fact)",
-    "INSERT INTO school_fact SELECT school_id, 99, log_offset, 'Surplus', timezone, language, active FROM school_fact",
+    f"UPDATE behavior_fact SET category = 'wrong' WHERE record_id = {ONE.format('behavior_fact')}",
+    f"DELETE FROM payment_fact WHERE record_id = {ONE.format('payment_fact')}",
+    "INSERT INTO school_fact SELECT school_id, 99, log_offset, 'Added', timezone, language, active FROM school_fact",
 )
 
 

@@ -14,6 +14,7 @@ FORGET_SECONDS = 600.0
 def build(settings: Settings) -> Service:
     """Build the service. It reads students only because their events advance the school's directory version."""
     service = Service("scheduler", settings)
+    service.follow_orders()
     events = (SchoolChanged, CalendarChanged, StudentChanged)
     service.project("remember_schools", events, handlers.remember_schools)
     service.on(ScheduleRequested, handlers.register)

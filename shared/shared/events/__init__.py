@@ -1,5 +1,6 @@
 """Public events: the facts that services publish, one file per noun."""
 
+from shared.events.consumers import ConsumersOrdered
 from shared.events.devices import DeviceInvalidated
 from shared.events.directory import DIRECTORY, CalendarChanged, PersonChanged, SchoolChanged, StudentChanged
 from shared.events.envelope import Envelope
@@ -54,6 +55,7 @@ __all__ = [
     "Audience",
     "BehaviorRecorded",
     "CalendarChanged",
+    "ConsumersOrdered",
     "DeviceInvalidated",
     "DirectoryEvent",
     "Envelope",

@@ -213,8 +213,8 @@ def _upgrade(connection: Connection, chain: Chain) -> int:
     connection.execute(text(f"SET LOCAL lock_timeout = '{WAIT_FOR_TABLES}'"))
     config = configuration(chain)
     config.attributes.update({"connection": connection, "chain": chain, "applied": note})
-    _refuse_newer(connection, chain, ScriptDirectory.from_config(config))
     try:
+        _refuse_newer(connection, chain, ScriptDirectory.from_config(config))
         command.upgrade(config, "heads")
     except OperationalError as problem:
         if not isinstance(problem.orig, psycopg.errors.LockNotAvailable):

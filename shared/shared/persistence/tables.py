@@ -100,6 +100,18 @@ class ReplayRow(SpineTable, table=True):
     requested_at: datetime = column(default="now()")
 
 
+class ConsumerOrderRow(SpineTable, table=True):
+    """The newest order of an operator about a queue or a worker of this service."""
+
+    __table_args__ = (CheckConstraint("\"order\" IN ('pause', 'resume', 'drain')", name="ck_consumer_order_order"),)
+
+    target: str = column(key=True)
+    order: str
+    reason: str
+    ordered_by: UUID | None
+    ordered_at: datetime
+
+
 class VaultTable(Table):
     """A table of the vault's schema, which all services share."""
 

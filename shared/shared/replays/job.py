@@ -2,10 +2,12 @@
 
 from psycopg.types.json import Jsonb
 
+from shared.consumers.final_failure import FinalFailure
 from shared.errors import HistoryMissing, LeaseLost, Refused, Reject
 from shared.events import Envelope, ReplayRequested, TaskCancelRequested, replay_task
 from shared.jobs import job as jobs
 from shared.jobs.job import Job, Task
+from shared.jobs.task_status import track
 from shared.jobs.time_limits import TimeLimits
 from shared.projections import shadow_tables
 from shared.replays import reading
@@ -33,6 +35,14 @@ async def request(event: ReplayRequested, tx: UnitOfWork, service: str) -> None:
     await tx.execute(INSERT_REPLAY, values)
     if await jobs.start(tx, Task(event.task_id, None, replay_task(service))):
         tx.permit(ReplayPermit(task_id=event.task_id), LANE)
+
+
+async def report_failure(failure: FinalFailure, tx: UnitOfWork, service: str) -> None:
+    """End a replay of this service whose request died. A request that cannot be read may be of another service."""
+    asked = failure.content
+    if isinstance(asked, ReplayRequested) and asked.service == service:
+        error = f"the replay could not be registered: {failure.reason}"
+        await track(tx, asked.task_id, school_id=None, kind=replay_task(service), state="failed", error=error)
 
 
 async def run(

@@ -4,11 +4,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from shared.events import ReplayRequested, TaskCancelRequested, replay_task
+from shared.events import ReplayRequested, TaskCancelRequested
 from shared.jobs.time_limits import TimeLimits
 from shared.replays import job
 from shared.replays.permits import LANE, ReplayPermit
-from shared.service.failed_tasks import fail_task
 from shared.service.service import Service
 from shared.transactions.unit_of_work import UnitOfWork
 
@@ -19,9 +18,8 @@ Cancel = Callable[[TaskCancelRequested, UnitOfWork], Awaitable[None]]
 
 def serve(service: Service, limits: TimeLimits = job.LIMITS) -> None:
     """Let a service do replays of its consumers, and let its heartbeats name these consumers."""
-    kind = replay_task(service.name)
     service.on(ReplayRequested, job.request, service.name)
-    service.on_final_failure(ReplayRequested, fail_task(kind, "the replay could not be registered"))
+    service.on_final_failure(ReplayRequested, partial(job.report_failure, service=service.name))
     service.work(ReplayPermit, job.run, (LANE,), service, limits)
     service.sweep(RESUME_SECONDS, job.resume, service.name)
     service.runtime.told["replays"] = partial(consumers, service)

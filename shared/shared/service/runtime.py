@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -13,6 +14,7 @@ from shared.errors import InfrastructureDown, Refused, is_out_of_descriptors
 from shared.messaging import topology, topology_admin
 from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
 from shared.service.components import Components
+from shared.service.consumer_orders import ConsumerOrders
 from shared.service.dependency_probe import DependencyProbe
 from shared.service.heartbeat import Heartbeat
 from shared.service.refusal import REFUSED, report_refusal
@@ -45,6 +47,15 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
         tasks = list(stuck)
 
 
+@dataclass(slots=True)
+class Held:
+    """Messages of one queue that this process has and has not acknowledged."""
+
+    messages: int = 0
+    age: float | None = None
+    """Seconds from the newest received event's time to its receipt, at the first attempt."""
+
+
 class Runtime:
     """The running parts of a service. Only `Service` adds parts."""
 
@@ -53,8 +64,12 @@ class Runtime:
         self._components = components
         self._required = required
         self.worker = f"{components.name}@{socket.gethostname()}:{os.getpid()}"
+        self.held: dict[str, Held] = {}
+        """What this process has received from each queue."""
+        self.orders: ConsumerOrders | None = None
+        """What operators ordered of this process; None if it does not follow orders."""
         self._backgrounds: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        self.told: dict[str, Callable[[], Any]] = {}
+        self.told: dict[str, Callable[[], Any]] = {"draining": self._is_draining, "queues": self._describe_queues}
         """What each heartbeat says besides the facts of every worker."""
         self._closing: list[Callable[[], Awaitable[None]]] = []
         self._stopping: list[Callable[[], None]] = []
@@ -178,6 +193,18 @@ class Runtime:
             *([relay.run] * RELAYS),
             *self._backgrounds,
         ]
+
+    def _is_draining(self) -> bool:
+        return self.orders is not None and self.orders.draining
+
+    def _describe_queues(self) -> dict[str, Any]:
+        """Return what the heartbeat says of this process's queues."""
+        paused = self.orders.paused if self.orders else frozenset()
+        return {
+            queue: {"paused": queue in paused, "holds": held.messages, "age_seconds": held.age}
+            for queue in self._components.subscriber.queues
+            for held in (self.held.get(queue, Held()),)
+        }
 
     async def _guard(
         self, run: Callable[[], Coroutine[Any, Any, None]], after: Callable[[], Awaitable[None]] | None

@@ -55,7 +55,8 @@ def stacked_bars(series: Sequence[Sequence[tuple[str, float]]]) -> Chart:
                 x = nth * step + step * GAP / 2
                 bars.append(Bar(kind, value, round(x, 1), round(HEIGHT - below - tall, 1), _wide(step), round(tall, 1)))
             below += tall
-    lines = tuple((value, round(HEIGHT - HEIGHT * value / top, 1)) for value in (0.0, top / 2, top))
+    marks = (0.0, top / 2, top) if top > 1 else (0.0, top)
+    lines = tuple((value, round(HEIGHT - HEIGHT * value / top, 1)) for value in marks)
     return Chart(WIDTH, HEIGHT, tuple(bars), lines, top)
 
 

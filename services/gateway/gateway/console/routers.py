@@ -3,13 +3,50 @@
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 
-from gateway.console import error_pages, overview_page, sign_in_pages
+from gateway.console import (
+    audit_page,
+    error_pages,
+    failure_decisions,
+    failure_pages,
+    file_decisions,
+    file_pages,
+    import_pages,
+    key_pages,
+    overview_page,
+    people_pages,
+    report_order_pages,
+    report_pages,
+    schedule_pages,
+    school_list_page,
+    sign_in_pages,
+    task_pages,
+    upload_pages,
+    worker_page,
+)
 from gateway.console.assets import ADDRESS, FOLDER, Assets
 from gateway.console.return_path import HOME
 
 ROUTERS = (
     sign_in_pages.router,
     overview_page.router,
+    school_list_page.router,
+    upload_pages.router,  # before one file
+    upload_pages.uploads,
+    file_pages.router,
+    file_pages.queue,
+    file_decisions.router,
+    report_order_pages.router,  # before one report
+    report_pages.router,
+    schedule_pages.router,
+    people_pages.router,
+    import_pages.router,
+    import_pages.uploads,
+    task_pages.router,
+    failure_decisions.router,
+    failure_pages.router,
+    worker_page.router,
+    key_pages.router,
+    audit_page.router,
     error_pages.router,  # last: it has a page for every other address
 )
 

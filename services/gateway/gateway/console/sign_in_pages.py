@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Response
 from fastapi.responses import RedirectResponse
 from pydantic import StringConstraints
 
@@ -15,7 +15,7 @@ from gateway.accounts.sessions import SessionRequest
 from gateway.console.console_route import ConsoleRoute
 from gateway.console.cookie import SessionCookie
 from gateway.console.navigation import home_of
-from gateway.console.page import Page, PublicPage
+from gateway.console.page import Page, PublicPage, ReaderPage
 from gateway.console.return_path import HOME, SIGN_IN, safe_return
 from gateway.console.texts import COOKIE, LANGUAGES, N_
 from gateway.http.dependencies import Configured, Rows
@@ -41,10 +41,9 @@ ReturnField = Annotated[str, Form(max_length=2_000)]
 
 
 @router.get("", dependencies=[allow(EVERYBODY, audience="person")])
-async def home(caller: CurrentCaller, request: Request) -> Response:
+async def home(page: ReaderPage, caller: CurrentCaller) -> Response:
     """Go to the caller's first page."""
-    query = f"?{request.url.query}" if request.url.query else ""
-    return RedirectResponse(home_of(caller) + query, 303)
+    return RedirectResponse(page.href(home_of(caller)), 303)
 
 
 @router.get("/sign-in", dependencies=[public()])

@@ -103,10 +103,11 @@ class ServiceClients:
         return token
 
     async def ready(self, owner: str) -> dict[str, Any]:
-        """Return an owner's own state, for the status page."""
+        """Return an owner's own state, for people: one that lacks something is not ready, though it takes requests."""
         try:
             response = await self._clients[owner].get("/health/ready", timeout=1.5)
-            return dict(response.json())
+            found = dict(response.json())
+            return found | {"status": "not ready"} if found.get("reasons") else found
         except (httpx.TransportError, ValueError) as problem:
             return {"status": "away", "reasons": [type(problem).__name__]}
 

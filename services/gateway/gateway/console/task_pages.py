@@ -1,0 +1,64 @@
+"""Tasks: what was asked for and how far it is; one task, and a stop for it."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Response
+from fastapi.responses import RedirectResponse
+
+from gateway.console.console_route import ConsoleRoute
+from gateway.console.page import ReaderPage
+from gateway.console.query import PAGE_ROWS, Filter, IdFilter, TaskStateFilter
+from gateway.http.dependencies import Rows
+from gateway.security.access_control import ADMINS, STAFF, allow
+from gateway.security.caller import CurrentCaller
+from gateway.tasks import task_routes
+from shared.events import FINAL
+
+router = APIRouter(prefix="/console/tasks", include_in_schema=False, route_class=ConsoleRoute)
+
+
+@router.get("", dependencies=[allow(STAFF)])
+async def tasks(
+    page: ReaderPage,
+    caller: CurrentCaller,
+    rows: Rows,
+    school: Filter = None,
+    state: TaskStateFilter = None,
+    kind: Filter = None,
+    after: IdFilter = None,
+) -> Response:
+    """List tasks, the newest first."""
+    found = await task_routes.listing(caller, rows, school, state, kind, after, PAGE_ROWS)
+    asked = {"state": state, "kind": kind}
+    return page.html(
+        "tasks.html",
+        tasks=found.items,
+        asked=asked,
+        first=page.href(page.path, **asked) if after else None,
+        next=page.href(page.path, **asked, after=found.next) if found.next else None,
+    )
+
+
+@router.get("/{task_id}", dependencies=[allow(STAFF)])
+async def task(task_id: UUID, page: ReaderPage, caller: CurrentCaller, rows: Rows) -> Response:
+    """Show one task."""
+    found = await task_routes.read(task_id, caller, rows)
+    stoppable = found.state not in FINAL and found.cancel_requested_at is None
+    return page.html("task.html", task=found, stoppable=stoppable and caller.role in ADMINS)
+
+
+@router.get("/{task_id}/cancel", dependencies=[allow(ADMINS)])
+async def ask_cancel(task_id: UUID, page: ReaderPage, caller: CurrentCaller, rows: Rows) -> Response:
+    """Ask before a task is stopped."""
+    return page.html("task_cancel.html", task=await task_routes.read(task_id, caller, rows))
+
+
+@router.post("/{task_id}/cancel", dependencies=[allow(ADMINS)])
+async def cancel(
+    task_id: UUID, page: ReaderPage, caller: CurrentCaller, rows: Rows, sure: Annotated[str, Form(max_length=10)] = ""
+) -> Response:
+    """Request that a task stops; its service decides."""
+    if sure:
+        await task_routes.cancel(task_id, caller, rows, Response())
+    return RedirectResponse(page.href(f"/console/tasks/{task_id}"), 303)
