@@ -33,16 +33,16 @@ def add(verb: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, client: httpx.Client) -> int:
     """Run one verb and return its exit code. Raises Refused with what the gateway says."""
     if options.action == "streams":
-        answer, show = ask(client, "GET", "/v1/log/streams"), _streams
+        answer = ask(client, "GET", "/v1/log/streams")
     elif options.action == "tree":
-        answer, show = ask(client, "GET", f"/v1/log/{options.event}/tree"), _tree
+        answer = ask(client, "GET", f"/v1/log/{options.event}/tree")
     else:
         chosen = {name: getattr(options, name) for name in FILTERS if getattr(options, name) is not None}
-        answer, show = ask(client, "GET", "/v1/log", params=chosen), _list
+        answer = ask(client, "GET", "/v1/log", params=chosen)
     if options.json:
         say(json.dumps(answer))
     else:
-        show(answer)
+        SHOWS[options.action](answer)
     return 0
 
 
@@ -78,3 +78,6 @@ def _streams(found: dict[str, Any]) -> None:
         say(line.format(each["stream"], each["events"], first, last, "removed" if each["lost"] else "none"))
     for each in found["projections"]:
         say(f"{each['service']}.{each['projection']}: rebuild {each['rebuild'].replace('_', ' ')}")
+
+
+SHOWS = {"list": _list, "tree": _tree, "streams": _streams}

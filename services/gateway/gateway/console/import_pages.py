@@ -22,8 +22,10 @@ from gateway.roster_import.job import KIND, request_import
 from gateway.roster_import.upload import Order
 from gateway.security.access_control import PLATFORM, allow
 from gateway.security.caller import CurrentCaller
+from gateway.settings import Settings
 from gateway.tasks import task_routes
 from gateway.tasks.reads import Task
+from gateway.tasks.task_search import TaskFilter
 from shared.events import FINAL
 
 router = APIRouter(prefix="/console/imports", include_in_schema=False, route_class=ConsoleRoute)
@@ -33,9 +35,11 @@ SHOWN = frozenset({409, 413, 422})
 
 
 @router.get("", dependencies=[allow(PLATFORM)])
-async def imports(page: ReaderPage, caller: CurrentCaller, rows: Rows, after: IdFilter = None) -> Response:
+async def imports(
+    page: ReaderPage, caller: CurrentCaller, rows: Rows, settings: Configured, after: IdFilter = None
+) -> Response:
     """List imports, the newest first, with the form for a new one."""
-    return await _list(page, caller, rows, after)
+    return await _list(page, caller, rows, settings, after)
 
 
 @uploads.post("", dependencies=[allow(PLATFORM)])
@@ -56,7 +60,7 @@ async def add(
     except Problem as problem:
         if problem.status not in SHOWN:
             raise
-        return await _list(page, caller, rows, None, problem.status, refusal_text(page, problem))
+        return await _list(page, caller, rows, settings, None, problem.status, refusal_text(page, problem))
     return RedirectResponse(page.href(f"/console/imports/{answer}"), 303)
 
 
@@ -66,10 +70,11 @@ async def one(
     page: ReaderPage,
     caller: CurrentCaller,
     rows: Rows,
+    settings: Configured,
     after: Annotated[int, Query(ge=0, le=MOST)] = 0,
 ) -> Response:
     """Show an import: progress, what it changed, what it waits for, and each row that was not used."""
-    task = await _import(task_id, caller, rows)
+    task = await _import(task_id, caller, rows, settings)
     rejected = await import_routes.rejected(task_id, rows, after, PAGE_ROWS)
     schools = await _schools(rows, task)
     return page.html(
@@ -85,9 +90,11 @@ async def one(
 
 
 @router.get("/{task_id}/confirm", dependencies=[allow(PLATFORM)])
-async def ask_confirm(task_id: UUID, page: ReaderPage, caller: CurrentCaller, rows: Rows) -> Response:
+async def ask_confirm(
+    task_id: UUID, page: ReaderPage, caller: CurrentCaller, rows: Rows, settings: Configured
+) -> Response:
     """Ask before an import ends people, or makes administrators."""
-    task = await _import(task_id, caller, rows)
+    task = await _import(task_id, caller, rows, settings)
     return page.html("import_confirm.html", task=task, schools=await _schools(rows, task))
 
 
@@ -99,10 +106,10 @@ async def confirm(task_id: UUID, page: ReaderPage, rows: Rows) -> Response:
 
 
 @router.post("/{task_id}/cancel", dependencies=[allow(PLATFORM)])
-async def cancel(task_id: UUID, page: ReaderPage, caller: CurrentCaller, rows: Rows) -> Response:
+async def cancel(task_id: UUID, page: ReaderPage, caller: CurrentCaller, rows: Rows, settings: Configured) -> Response:
     """Stop an import; rows that are written stay."""
-    await _import(task_id, caller, rows)
-    await task_routes.cancel(task_id, caller, rows, Response())
+    await _import(task_id, caller, rows, settings)
+    await task_routes.cancel(task_id, caller, rows, settings, Response())
     return RedirectResponse(page.href(f"/console/imports/{task_id}"), 303)
 
 
@@ -113,9 +120,9 @@ async def _request(rows: Rows, caller: CurrentCaller, upload: BinaryIO, key: str
     return task
 
 
-async def _import(task_id: UUID, caller: CurrentCaller, rows: Rows) -> Task:
+async def _import(task_id: UUID, caller: CurrentCaller, rows: Rows, settings: Settings) -> Task:
     """Return the task of an import; 404 for another task."""
-    task = await task_routes.read(task_id, caller, rows)
+    task = await task_routes.read(task_id, caller, rows, settings)
     if task.kind != KIND:
         raise Problem(404, "not_found")
     return task
@@ -136,11 +143,12 @@ async def _list(
     page: Page,
     caller: CurrentCaller,
     rows: Rows,
+    settings: Settings,
     after: UUID | None,
     status: int = 200,
     error: str | None = None,
 ) -> Response:
-    found = await task_routes.listing(caller, rows, None, None, KIND, after, PAGE_ROWS)
+    found = await task_routes.listing(caller, rows, settings, TaskFilter(kind=KIND, after=after, limit=PAGE_ROWS))
     return page.html(
         "imports.html",
         status,

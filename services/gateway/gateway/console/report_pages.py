@@ -12,7 +12,7 @@ from gateway.console.page import ReaderPage
 from gateway.console.people_names import choose_student, names_of
 from gateway.console.query import PAGE_ROWS, Filter, IdFilter, ReportKindFilter
 from gateway.downloads.links import Links
-from gateway.http.dependencies import Rows, Services
+from gateway.http.dependencies import Configured, Rows, Services
 from gateway.problems import Problem
 from gateway.reports import routes as report_routes
 from gateway.reports.schemas import ReportSummary
@@ -62,6 +62,7 @@ async def report(
     school: ChosenSchool,
     caller: CurrentCaller,
     rows: Rows,
+    settings: Configured,
     owners: Services,
     links: Links,
 ) -> Response:
@@ -71,13 +72,13 @@ async def report(
     except Problem as problem:
         if problem.status != 404:  # noqa: PLR2004
             raise
-        task = await task_routes.read(report_id, caller, rows)
+        task = await task_routes.read(report_id, caller, rows, settings)
         if task.kind != REPORT_TASK or task.school_id != school or task.state == "succeeded":
             raise  # a report that is ready is hidden from this role
         return page.html("report.html", report=None, task=task)
     async with rows.request(school) as tx:
         names = await names_of(tx, school, (found.student, found.requested_by))
-    task = await task_routes.read(found.task_id, caller, rows)
+    task = await task_routes.read(found.task_id, caller, rows, settings)
     return page.html("report.html", report=_shown(found, names), names=names, files=found.files, task=task)
 
 
