@@ -86,7 +86,7 @@ async def test_a_paused_queue_keeps_its_messages_through_a_restart_until_it_is_r
 
 
 async def test_a_drained_worker_consumes_no_more_and_says_so(broker, backing_with_broker, serve):
-    async with serve(backing_with_broker, at_work=True, heartbeat=0.3) as gateway:
+    async with serve(backing_with_broker, at_work=True, heartbeat=1.0) as gateway:
         worker = gateway.service.runtime.worker
 
         async def said():
