@@ -53,7 +53,9 @@ async def other(gateway):
 
 
 @pytest.mark.parametrize("role", ["platform_admin", "school_admin", "staff", "teacher"])
-async def test_each_role_opens_its_pages_and_sees_nothing_of_another_school(signed_in, school, other, role):
+async def test_each_role_opens_its_pages_and_sees_nothing_of_another_school(owners, signed_in, school, other, role):
+    empty = (200, {"items": [], "next": None, "status": "ready", "reasons": []})
+    owners(files_GET=empty, notifier_GET=empty, reports_GET=empty, scheduler_GET=empty)
     async with signed_in(school, role) as browser:
         for route in PAGES:
             page = await browser.get(route)
