@@ -99,6 +99,8 @@ async def furnish(gateway, spec):
         "group_id": str(uuid4()),
         "suppression_id": str(uuid4()),
         "failure_id": "9876543210",
+        "event_id": str(uuid4()),
+        "worker": "gateway-1",
     }
     body = {"type": "general", "title": side.canary, "body": "Snow", "audience": {"people": [str(person)]}}
     sent = (await gateway.ask("POST", "/v1/notifications", "staff", school, uuid4(), json=body)).json()
