@@ -27,6 +27,13 @@ class Section:
 
 SECTIONS = (
     Section(
+        N_("School"),
+        (
+            Place("/console/notifications", N_("Notifications"), STAFF),
+            Place("/console/notifications/new", N_("New notification"), STAFF),
+        ),
+    ),
+    Section(
         N_("Operations"),
         (
             Place("/console/overview", N_("Overview"), PLATFORM),
@@ -50,5 +57,7 @@ def sections_of(caller: Caller) -> list[Section]:
 
 
 def home_of(caller: Caller) -> str:
-    """Return the first page of a caller."""
+    """Return the first page of a caller: the overview for the whole group, else that of the school."""
+    if caller.role in PLATFORM:
+        return "/console/overview"
     return sections_of(caller)[0].places[0].path

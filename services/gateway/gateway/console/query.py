@@ -1,7 +1,7 @@
 """Fields of a filter in an address. A form sends its empty fields too: they filter nothing."""
 
 import datetime as dt
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Query
@@ -11,6 +11,7 @@ from gateway.http.fields import MOST
 from gateway.operations.failure_reads import FailureState
 from gateway.tasks.reads import WorkerState
 from shared.events import TaskState
+from shared.events.values import Kind
 from shared.http.fields import NO_NUL
 
 PAGE_ROWS = 25
@@ -30,3 +31,6 @@ WorkerStateFilter = Annotated[WorkerState | None, EMPTY, Query()]
 DayFilter = Annotated[dt.date | None, EMPTY, Query()]
 FlagFilter = Annotated[str | None, EMPTY, Query(max_length=5)]
 """A box: checked, or not in the address at all."""
+KindFilter = Annotated[Kind | None, EMPTY, Query()]
+NotificationState = Literal["waiting", "sending", "completed", "failed", "cancelled"]
+NotificationStateFilter = Annotated[NotificationState | None, EMPTY, Query()]

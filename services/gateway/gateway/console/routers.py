@@ -5,10 +5,12 @@ from fastapi.responses import RedirectResponse
 
 from gateway.console import (
     audit_page,
+    compose_pages,
     error_pages,
     failure_decisions,
     failure_pages,
     key_pages,
+    notification_pages,
     overview_page,
     sign_in_pages,
     task_pages,
@@ -21,6 +23,8 @@ ROUTERS = (
     sign_in_pages.router,
     overview_page.router,
     task_pages.router,
+    compose_pages.router,
+    notification_pages.router,
     failure_decisions.router,
     failure_pages.router,
     worker_page.router,
