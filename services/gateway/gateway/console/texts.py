@@ -1,6 +1,6 @@
 """The texts of the console in several languages: catalogs in `locales/`, one for each language but English.
 
-They are read as they are translated (`.po`), so that nothing has to be compiled. `make texts` adds what is new.
+They are read as they are translated (`.po`), so that nothing has to be compiled. A test names each text that is missing.
 """
 
 from functools import cache
