@@ -8,8 +8,11 @@ DISTRIBUTIONS := shared services/gateway services/notifier services/files servic
 PACKAGES := benchmarks shared/shared cli/cli $(foreach s,gateway notifier files reports scheduler,services/$(s)/$(s))
 ARGS ?=
 ONLY ?=
+SERVICE ?=
+SINCE ?=
+DRY ?=
 
-.PHONY: help local dev run up down reset demo token test bench chaos accuracy check format requirements
+.PHONY: help local dev run up down reset demo token replay test bench chaos accuracy check format requirements
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -38,6 +41,9 @@ demo: local ## play a school day and check that its figures reconcile
 
 token: local ## print a bearer token: ROLE=school_admin SCHOOL=<id or sourcedId>
 	@$(BIN)/python -m cli token --role "$(ROLE)" --school "$(SCHOOL)"
+
+replay: local ## read the log again: SERVICE=reports, SINCE=2026-09-01 for a part, DRY=1 to count only
+	@$(BIN)/python -m cli replay "$(SERVICE)" $(if $(SINCE),--since "$(SINCE)") $(if $(DRY),--dry-run,--yes)
 
 test: dev ## run every test on its own RabbitMQ and PostgreSQL (ARGS= for pytest)
 	@$(BIN)/python -m cli test -- $(ARGS)

@@ -4,7 +4,9 @@ The fakes are fixtures for all tests: one process of each for the whole run, cle
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 
@@ -19,8 +21,25 @@ from cli.fakes import process
 from cli.fakes.process import Running
 
 PACKAGES = (cli, files, gateway, notifier, reports, scheduler, shared)
-LONGEST = "tests/test_benchmarks.py"
+ROOT = Path(__file__).parent
+LONGEST = (
+    "tests/scenarios/test_chaos.py",
+    "tests/scenarios/test_bench.py",
+    "tests/journeys/test_upload_faults.py",
+    "tests/test_accuracy.py",
+    "services/files/tests/reading/test_hostile_files.py",
+    "tests/journeys/test_observability.py",
+    "tests/journeys/test_reports.py",
+    "tests/described/test_described.py",
+)
+"""The files that take the longest, the longest first."""
 
+
+# Hypothesis fails what takes long by the clock, which on a busy machine is no fault of the code.
+hypothesis.settings.register_profile(
+    "any_machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any_machine")
 
 # The default formatter draws each traceback with its values, which takes a second on a busy machine.
 structlog.configure(
@@ -35,8 +54,9 @@ structlog.configure(
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file first, in any order, so that no worker runs it alone in the end."""
-    items.sort(key=lambda item: not item.path.match(LONGEST))
+    """The longest files first, in any order of the others, so that no worker runs one alone in the end."""
+    rank = {ROOT / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")

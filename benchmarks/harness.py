@@ -7,7 +7,7 @@ A scenario is a module `benchmarks/bench/<name>.py` or `benchmarks/chaos/<name>.
 It gets a fresh environment (`lab.backing(...)`, `lab.system(...)`), works, and adds rows to the report: `figure` (no
 bound), `at_least`, `at_most`, `exactly`, `times_peer`. Ratios are of two things measured side by side in one run. A
 promise of chaos names itself in its row: `promise 03: confirmed, missing from the log`. Sizes come from
-`lab.size(full, smoke)` and dice from `lab.dice`, so that tests/test_benchmarks.py can run the same code in seconds.
+`lab.size(full, smoke)` and dice from `lab.dice`, so that tests/scenarios can run the same code in seconds.
 
 `make bench ONLY=<name>` runs one; `.local/<verb>/<name>.json` has the rows of the table.
 """

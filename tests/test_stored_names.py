@@ -13,6 +13,8 @@ RETRIES = ("retry.5s", "retry.60s", "retry.600s")
 QUEUES = {
     "files": {
         *RETRIES,
+        "replay.requested",
+        "work.replay",
         "file.uploaded",
         "files.cleanup_due",
         "log.remember_directory",
@@ -21,6 +23,8 @@ QUEUES = {
     },
     "gateway": {
         *RETRIES,
+        "replay.requested",
+        "work.replay",
         "absence.recorded",
         "behavior.recorded",
         "device.invalidated",
@@ -39,6 +43,8 @@ QUEUES = {
     },
     "notifier": {
         *RETRIES,
+        "replay.requested",
+        "work.replay",
         "log.remember_directory",
         "notification.due",
         "notification.requested",
@@ -53,6 +59,8 @@ QUEUES = {
     },
     "reports": {
         *RETRIES,
+        "replay.requested",
+        "work.replay",
         "log.remember_facts",
         "report.requested",
         "reports.cleanup_due",
@@ -61,7 +69,14 @@ QUEUES = {
         "work.cleanup",
         "work.reports",
     },
-    "scheduler": {*RETRIES, "log.remember_schools", "schedule.requested", "task.cancel_requested"},
+    "scheduler": {
+        *RETRIES,
+        "replay.requested",
+        "work.replay",
+        "log.remember_schools",
+        "schedule.requested",
+        "task.cancel_requested",
+    },
 }
 """Service → its queues, each after the service's name and a dot."""
 

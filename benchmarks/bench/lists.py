@@ -94,7 +94,7 @@ async def run(lab: Lab, report: Report) -> None:
                 timeout=60,
             ) as client:
                 for path, params in _lists(middle).items():
-                    name, p95 = f"{path[0]} {path[1]}", await _p95(client, path[0], params)
+                    name, p95 = f"{path[0]} {path[1]}", await p95_of(client, path[0], params)
                     report.at_most(f"{name}, p95", p95, "ms", 20)
 
 
@@ -129,7 +129,7 @@ async def _fill(service: Service, rows: int) -> tuple[UUID, Mapping[str, UUID]]:
         return school, (await tx.rows(MIDDLE, {"school": school}))[0]
 
 
-async def _p95(client: httpx.AsyncClient, path: str, params: dict[str, str]) -> float:
+async def p95_of(client: httpx.AsyncClient, path: str, params: dict[str, str]) -> float:
     """Milliseconds; the first few answers warm connections and plans."""
     taken = []
     for _ in range(TIMES + 5):

@@ -63,7 +63,7 @@ class Layout:
 
     @property
     def containers(self) -> Path:
-        """Exists when a container engine has run a part of this stack."""
+        """Passwords of servers in containers; exists when a container engine has run a part of this stack."""
         return self.folder / "containers"
 
     @property

@@ -16,7 +16,16 @@ import structlog
 
 from cli.demo import player
 from cli.layout import Layout, layout
-from cli.operations import failures, first_administrator, make_reports, migrate, tokens
+from cli.operations import (
+    event_log,
+    failures,
+    first_administrator,
+    make_reports,
+    migrate,
+    operator_verbs,
+    replays,
+    tokens,
+)
 from cli.processes.keys import SIGNING
 from cli.processes.lock import AlreadyRunning
 from cli.stack import first_screen, lifecycle
@@ -89,6 +98,13 @@ def _parser() -> argparse.ArgumentParser:
     first.add_argument("--key", type=Path, default=None, help="file of the signing key (default: the local stack's)")
     verb("migrate", "bring the database's schemas up to date", lambda _: migrate.migrate() * 0)
     failures.add(verb("failures", "see, retry and discard messages that failed for good", _failures))
+    operator_verbs.add_tasks(verb("tasks", "see and cancel tasks", _operate))
+    operator_verbs.add_queues(verb("queues", "see, pause and resume queues", _operate))
+    operator_verbs.add_workers(verb("workers", "see and drain workers", _operate))
+    event_log.add(verb("log", "see the event log", _log))
+    replays.add_replay(verb("replay", "read the log again into a projection of a service", _replay))
+    replays.add_react(verb("react", "let a service react to events of the log that it has not handled", _replay))
+    replays.add_resync(verb("resync", "publish the state of an owner again", _replay))
     _add_files(verb("files", "read documents without the stack", _read_files))
     _add_reports(verb("reports", "make reports over the API", _make_reports))
     test = verb("test", "run the tests on their own RabbitMQ and PostgreSQL", lambda o: environment.run(o.arguments))
@@ -195,6 +211,31 @@ def _administrator(options: argparse.Namespace) -> int:
 
 
 def _failures(options: argparse.Namespace) -> int:
+    with _operator(options) as client:
+        return failures.run(options, client, _confirm)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    with _operator(options) as client:
+        return replays.run(options, client, _confirm)
+
+
+def _operate(options: argparse.Namespace) -> int:
+    with _operator(options) as client:
+        return operator_verbs.run(options, client)
+
+
+def _log(options: argparse.Namespace) -> int:
+    with _operator(options) as client:
+        return event_log.run(options, client)
+
+
+def _confirm(question: str) -> bool:
+    return input(f"{question} [y/N] ").strip().lower() == "y"
+
+
+def _operator(options: argparse.Namespace) -> httpx.Client:
+    """Return a client of the gateway, as an administrator of the group."""
     here = layout()
     gateway = options.gateway.rstrip("/") or str(_contract(here)["gateway"])
     token = os.environ.get("SCHOOLCONNECT_TOKEN")
@@ -204,8 +245,7 @@ def _failures(options: argparse.Namespace) -> int:
             raise Refused("set SCHOOLCONNECT_TOKEN to a token or an API key of an operator")
         token = tokens.make(key, "platform_admin")
     bearer = {"Authorization": f"Bearer {token}"}
-    with httpx.Client(base_url=gateway, headers=bearer, timeout=failures.TIMEOUT, trust_env=False) as client:
-        return failures.run(options, client, lambda question: input(f"{question} [y/N] ").strip().lower() == "y")
+    return httpx.Client(base_url=gateway, headers=bearer, timeout=failures.TIMEOUT, trust_env=False)
 
 
 def _token(options: argparse.Namespace) -> int:

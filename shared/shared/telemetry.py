@@ -126,6 +126,9 @@ class Metrics:
             "schoolconnect_consumers_paused", "1 while all consumers are paused because the database is unavailable",
             registry=self.registry,
         )  # fmt: skip
+        self.queue_paused = Gauge(
+            "schoolconnect_queue_paused", "1 while an operator has paused the queue", ["queue"], registry=self.registry
+        )
         self.database_up = Gauge(
             "schoolconnect_database_up", "1 while the database takes writes of this service", registry=self.registry
         )

@@ -142,7 +142,7 @@ PROBLEMS = {
 }
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(BEHAVIOURS), st.booleans(), st.booleans(), st.booleans()), max_size=COUNT))
 async def test_promise_07_all_other_messages_are_handled_once_beside_any_failure(spine, messages):
     """Each message: its behaviour, whether it buffers a write, runs a statement, and has failed before."""

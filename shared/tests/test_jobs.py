@@ -217,8 +217,8 @@ async def test_seed_09_a_failure_is_tried_again_as_a_due_row_and_ends_as_failed(
                     pytest.fail("tried again before its time")
             await work.due(task_id)
             async with work.transactions.begin() as tx:
-                assert task_id in await leases.stalled_tasks(tx)
-                assert task_id not in await leases.stalled_tasks(tx)
+                assert task_id in await leases.stalled_tasks(tx, frozenset({KIND}))
+                assert task_id not in await leases.stalled_tasks(tx, frozenset({KIND}))
     assert (await work.told(task_id))[-2:] == ["running", "failed"]
 
 
@@ -236,7 +236,7 @@ async def test_seed_10_task_of_a_dead_worker_continues_and_fails_after_four_deat
         async with work.transactions.begin() as tx:
             assert await leases.claim(tx, task_id, 30)  # then the worker dies
         await work.due(task_id)
-        await jobs.resume(work.transactions, lambda found: Permit(task_id=found), "tests")
+        await jobs.resume(work.transactions, lambda found: Permit(task_id=found), "tests", frozenset({KIND}))
     # when
     with pytest.raises(LeaseLost):
         async with work.working(task_id):

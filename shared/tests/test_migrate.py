@@ -14,7 +14,7 @@ from psycopg import sql
 
 from shared.errors import Refused
 from shared.persistence import migration_runner
-from shared.testing.fixtures import service_url
+from shared.testing.fixtures import fresh_database, service_url
 
 AT_ONCE = 4
 STEP = """
@@ -83,6 +83,28 @@ async def test_old_server_is_refused(monkeypatch):
     monkeypatch.setattr(migration_runner, "OLDEST", 99)
     with pytest.raises(Refused, match="PostgreSQL 99 or newer is needed; this server is 1"):
         migration_runner.migrate(server, {"notifier": service_url(server, "notifier")})
+
+
+@pytest.mark.parametrize(
+    ("wait", "held", "says"),
+    [
+        ("WAIT_FOR_OTHERS", f"SELECT pg_advisory_lock({migration_runner.LOCK})", "another migration of this database"),
+        ("WAIT_FOR_TABLES", "LOCK TABLE notifier.alembic_version", "a table of notifier was in use for 100ms"),
+    ],
+)
+async def test_a_migration_waits_for_others_for_a_limited_time(monkeypatch, wait, held, says):
+    monkeypatch.setattr(migration_runner, wait, "100ms")
+    with fresh_database(["notifier"]) as url, psycopg.connect(url) as other:
+        other.execute(held)
+        with pytest.raises(Refused, match=says):
+            migration_runner.migrate(url, {"notifier": service_url(url, "notifier")})
+
+
+async def test_a_database_that_does_not_answer_is_said_in_one_sentence():
+    url = "postgresql://demo:secret@127.0.0.1:1/demo"
+    with pytest.raises(Refused, match="the database at MIGRATION_DATABASE_URL does not answer") as refused:
+        migration_runner.migrate(url, {})
+    assert "secret" not in str(refused.value)
 
 
 ADMINISTRATOR = "test_administrator"

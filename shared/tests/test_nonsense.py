@@ -8,7 +8,7 @@ import aiormq
 import pamqp.frame
 import pytest
 from aiormq.abc import ChannelFrame, DeliveredMessage
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pamqp import commands, decode
 from pamqp.encode import field_table
@@ -95,7 +95,6 @@ values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(names, values), max_size=6))
 async def test_any_table_of_headers_is_read_and_can_be_passed_on(fields):
     # when

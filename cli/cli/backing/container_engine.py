@@ -9,7 +9,7 @@ from cli.processes.commands import succeeds
 from cli.processes.specs import Probe, Spec
 from shared.errors import Refused
 
-FILE = ROOT / "compose.yaml"
+FILES = (ROOT / "compose.yaml", Path(__file__).with_name("servers.yaml"))
 LIMIT = 10.0
 REMOVAL = 60.0
 PULL = 900.0
@@ -26,13 +26,15 @@ def project(folder: Path) -> str:
 
 
 def command(folder: Path, *words: str) -> tuple[str, ...]:
-    return ("docker", "compose", "--file", str(FILE), "--project-name", project(folder), *words)
+    files = (word for file in FILES for word in ("--file", str(file)))
+    return ("docker", "compose", *files, "--project-name", project(folder), *words)
 
 
 async def remove(folder: Path) -> None:
     """Remove containers and volumes of the stack in `folder`; raises Refused when that fails."""
-    if not await succeeds(command(folder, "down", "--volumes", "--timeout", "10"), REMOVAL):
-        raise Refused(f"the containers could not be removed; try `{' '.join(command(folder, 'down', '--volumes'))}`")
+    down = command(folder, "down", "--volumes", "--timeout", "10")
+    if not await succeeds(down, REMOVAL):
+        raise Refused(f"the containers could not be removed; try `{' '.join(down)}`")
 
 
 def spec(name: str, folder: Path, ready: Probe, variables: dict[str, str]) -> Spec:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.backing import container_engine, debian_packages, postgres, rabbitmq
+from cli.backing.server_secrets import write_server_secrets
 from cli.layout import Layout
 from cli.processes.keys import password
 from cli.processes.probes import broker, database
@@ -56,7 +57,7 @@ async def installation(absent: list[str]) -> Spec | None:
 def choose(layout: Layout, ports: dict[str, int], given: Mapping[str, str]) -> Backing:
     """Choose processes and addresses by what is on the machine now; `ports` has one for each of PORTS."""
     secrets = {name: password(layout.secrets, name) for name in PACKAGES}
-    variables = _compose_variables(ports, secrets)
+    variables = _compose_variables(ports, layout.containers)
     node = rabbitmq.node(ports, secrets["rabbitmq"])
     amqp, dsn = node.amqp_url, postgres.url(ports["postgres"], secrets["postgres"])
     specs: list[Spec] = []
@@ -66,7 +67,7 @@ def choose(layout: Layout, ports: dict[str, int], given: Mapping[str, str]) -> B
         if script:
             specs += rabbitmq.specs(script, layout.inside / "rabbitmq", ports, secrets["rabbitmq"])
         else:
-            layout.containers.touch()
+            write_server_secrets(layout.containers, secrets["rabbitmq"], secrets["postgres"])
             specs.append(container_engine.spec("rabbitmq", layout.folder, broker(amqp), variables))
     if not given.get("DATABASE_URL"):
         installed = postgres.find()
@@ -76,7 +77,7 @@ def choose(layout: Layout, ports: dict[str, int], given: Mapping[str, str]) -> B
             folder, secret = databases / "postgres", secrets["postgres"]
             specs += postgres.specs(installed, folder, ports["postgres"], secret, user)
         else:
-            layout.containers.touch()
+            write_server_secrets(layout.containers, secrets["rabbitmq"], secrets["postgres"])
             specs.append(container_engine.spec("postgres", layout.folder, database(dsn), variables))
     return Backing(
         amqp_url=given.get("AMQP_URL", amqp),
@@ -94,12 +95,11 @@ def given() -> dict[str, str]:
     return {name: os.environ[name] for name in names if os.environ.get(name)}
 
 
-def _compose_variables(ports: dict[str, int], secrets: dict[str, str]) -> dict[str, str]:
-    """Return the variables that `compose.yaml` reads."""
+def _compose_variables(ports: dict[str, int], folder: Path) -> dict[str, str]:
+    """Return the variables that `servers.yaml` reads; `folder` has their passwords."""
     return {
         "AMQP_PORT": str(ports["amqp"]),
         "RABBITMQ_MANAGEMENT_PORT": str(ports["rabbitmq_management"]),
         "POSTGRES_PORT": str(ports["postgres"]),
-        "RABBITMQ_PASSWORD": secrets["rabbitmq"],
-        "POSTGRES_PASSWORD": secrets["postgres"],
+        "SERVER_SECRETS": str(folder),
     }

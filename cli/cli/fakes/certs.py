@@ -9,6 +9,7 @@ import datetime as dt
 import ipaddress
 import json
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -35,12 +36,15 @@ def main() -> None:
     log.info("fake.credentials_written", folder=str(options.folder), made=made)
 
 
-def make(folder: Path, *, token_uri: str, project: str = PROJECT) -> list[str]:
-    """Make the files in `folder` that are missing, expired or wrong; return the names of the written files."""
+def make(folder: Path, *, token_uri: str, project: str = PROJECT, hosts: Sequence[str] = ()) -> list[str]:
+    """Make the files in `folder` that are missing, expired or wrong; return the names of the written files.
+
+    `hosts` are names of the server beside localhost.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     made: list[str] = []
-    if not certificate_holds(folder):
-        ca, leaf, key = localhost_certificate()
+    if not certificate_holds(folder, hosts):
+        ca, leaf, key = localhost_certificate(hosts)
         _write(folder / "ca.pem", ca, 0o644)
         _write(folder / "localhost-key.pem", key, 0o600)
         _write(folder / "localhost.pem", leaf, 0o644)
@@ -53,14 +57,17 @@ def make(folder: Path, *, token_uri: str, project: str = PROJECT) -> list[str]:
     return made
 
 
-def certificate_holds(folder: Path) -> bool:
-    """Whether the three PEM files exist, belong together and are valid for another week."""
+def certificate_holds(folder: Path, hosts: Sequence[str] = ()) -> bool:
+    """Whether the three PEM files exist, belong together, name `hosts` and are valid for another week."""
     try:
         ca = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
         leaf = x509.load_pem_x509_certificate((folder / "localhost.pem").read_bytes())
         key = serialization.load_pem_private_key((folder / "localhost-key.pem").read_bytes(), password=None)
         leaf.verify_directly_issued_by(ca)
-    except (OSError, ValueError, TypeError, InvalidSignature):
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+        return False
+    if not {*hosts} <= {*names.get_values_for_type(x509.DNSName)}:
         return False
     soon = dt.datetime.now(dt.UTC) + MARGIN
     return key.public_key() == leaf.public_key() and min(ca.not_valid_after_utc, leaf.not_valid_after_utc) > soon
@@ -76,8 +83,8 @@ def account_holds(path: Path, *, token_uri: str, project: str) -> bool:
     return (account.get("token_uri"), account.get("project_id")) == (token_uri, project)
 
 
-def localhost_certificate() -> tuple[bytes, bytes, bytes]:
-    """Return PEMs of a new CA, of a certificate for localhost and of its key. The CA's key is not kept."""
+def localhost_certificate(hosts: Sequence[str] = ()) -> tuple[bytes, bytes, bytes]:
+    """Return PEMs of a new CA, of a certificate for localhost and `hosts`, and of its key. The CA's key is not kept."""
     ca_key, leaf_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name, leaf_name = _name("SchoolConnect fake CA"), _name("localhost")
     ca = (
@@ -92,7 +99,9 @@ def localhost_certificate() -> tuple[bytes, bytes, bytes]:
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost"), *addresses]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([*map(x509.DNSName, ("localhost", *hosts)), *addresses]), critical=False
+        )
         .sign(ca_key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM

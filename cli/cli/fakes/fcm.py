@@ -26,7 +26,7 @@ from cli.fakes.fcm_protocol import DENIED, ERRORS, RETRY_LATER, UNAUTHENTICATED,
 from cli.fakes.oauth import GrantRefused, Grants
 from cli.fakes.page import Row
 from cli.fakes.received import Received
-from cli.fakes.server import serve
+from cli.fakes.server import LOOPBACK, serve
 
 RATES = ("drop", "unavailable", "quota", "internal", "sender_id_mismatch", "third_party_auth")
 OUTCOMES = {None: "accepted", "drop": "dropped"}
@@ -196,12 +196,13 @@ def _error(answer: ErrorAnswer, headers: dict[str, str] | None = None) -> Respon
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="fake FCM HTTP v1 on 127.0.0.1, over TLS")
+    parser = argparse.ArgumentParser(description="fake FCM HTTP v1, over TLS")
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--address", default=LOOPBACK, help="where it listens (default: this machine only)")
     parser.add_argument("--certs", type=Path, required=True, help="folder made by cli.fakes.certs")
     options = parser.parse_args()
     account = json.loads((options.certs / "service-account.json").read_text())
-    uvloop.run(serve(Fcm(account).app(), options.port, certs=options.certs, fake="fcm"))
+    uvloop.run(serve(Fcm(account).app(), options.port, address=options.address, certs=options.certs, fake="fcm"))
 
 
 if __name__ == "__main__":

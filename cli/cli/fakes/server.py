@@ -17,16 +17,18 @@ log = structlog.get_logger()
 STREAMS = 100
 """Simultaneous calls of one HTTP/2 connection, as with FCM's own front ends."""
 BACKLOG = 1024
+LOOPBACK = "127.0.0.1"
+"""A fake trusts every client, so it is for this machine only; in a container, for the network of the fakes."""
 
 
-async def serve(app: ASGIApp, port: int, *, certs: Path | None = None, **facts: Any) -> None:
-    """Serve on 127.0.0.1 until SIGTERM, SIGINT or SIGHUP.
+async def serve(app: ASGIApp, port: int, *, address: str = LOOPBACK, certs: Path | None = None, **facts: Any) -> None:
+    """Serve on `address` until SIGTERM, SIGINT or SIGHUP.
 
     With the certificate in `certs` it speaks TLS, and HTTP/2 or HTTP/1.1 as the client asks for (ALPN).
     """
     server = Server(
         app,
-        address="127.0.0.1",
+        address=address,
         port=port,
         interface=Interfaces.ASGINL,
         http=HTTPModes.auto,

@@ -23,7 +23,7 @@ from cli.fakes.control import control_routes
 from cli.fakes.faults import Dice, SmtpFaults
 from cli.fakes.page import Row
 from cli.fakes.received import Received, ReceivedMessage
-from cli.fakes.server import serve
+from cli.fakes.server import LOOPBACK, serve
 
 MESSAGE_ID = re.compile(rb"^message-id:\s*(<[^>]*>)", re.IGNORECASE | re.MULTILINE)
 BUSY = "421 4.7.0 Not this one"
@@ -202,7 +202,7 @@ def _row(message: ReceivedMessage) -> Row:
 
 
 async def listen(fake: Smtp, options: argparse.Namespace) -> None:
-    """Serve both ports on 127.0.0.1 until a signal ends the process."""
+    """Serve both ports until a signal ends the process."""
     tls = _tls(options.certs)
     upgrade = {} if options.implicit_tls else {"tls_context": tls}
     signin = {"auth_required": True, "authenticator": _authenticator(options.auth)} if options.auth else {}
@@ -211,10 +211,16 @@ async def listen(fake: Smtp, options: argparse.Namespace) -> None:
         return Unavailable() if fake.faults.down else Connection(fake, **upgrade, **signin)
 
     server = await asyncio.get_running_loop().create_server(
-        connect, "127.0.0.1", options.smtp_port, ssl=tls if options.implicit_tls else None, backlog=1024
+        connect, options.address, options.smtp_port, ssl=tls if options.implicit_tls else None, backlog=1024
     )
     async with server:
-        await serve(Router(control_routes(fake)), options.http_port, fake="smtp", smtp_port=options.smtp_port)
+        await serve(
+            Router(control_routes(fake)),
+            options.http_port,
+            address=options.address,
+            fake="smtp",
+            smtp_port=options.smtp_port,
+        )
         server.close()
         for connection in list(fake.open):
             connection.abort()
@@ -237,9 +243,10 @@ def _tls(certs: Path | None) -> ssl.SSLContext | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="fake mail server on 127.0.0.1")
+    parser = argparse.ArgumentParser(description="fake mail server")
     parser.add_argument("--smtp-port", type=int, required=True)
     parser.add_argument("--http-port", type=int, required=True)
+    parser.add_argument("--address", default=LOOPBACK, help="where it listens (default: this machine only)")
     parser.add_argument("--certs", type=Path, help="folder made by cli.fakes.certs: offer STARTTLS")
     parser.add_argument("--implicit-tls", action="store_true", help="TLS from the first byte (needs --certs)")
     parser.add_argument("--auth", metavar="USER:PASSWORD", help="require this sign-in")

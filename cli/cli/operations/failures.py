@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from cli.operations.operator_api import ask
 from cli.terminal import complain, say
 from shared.errors import Refused
 
@@ -50,11 +51,11 @@ def add(verb: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, client: httpx.Client, confirm: Confirm) -> int:
     """Run one verb and return its exit code. Raises Refused with what the gateway says."""
     if options.action == "show":
-        return _show(_asked(client, "GET", f"/v1/failures/{options.failure}"), options)
+        return _show(ask(client, "GET", f"/v1/failures/{options.failure}"), options)
     chosen = {name: getattr(options, name) for name in FILTERS if getattr(options, name) is not None}
     if options.action != "list" and not chosen and not options.everything:
         raise Refused("name a filter (--fingerprint, --queue, …), or --everything")
-    seen = _asked(client, "GET", "/v1/failure-groups", params=chosen)
+    seen = ask(client, "GET", "/v1/failure-groups", params=chosen)
     if options.action == "list":
         return _list(seen, options)
     if not seen["count"]:
@@ -66,26 +67,11 @@ def run(options: argparse.Namespace, client: httpx.Client, confirm: Confirm) -> 
     # What was seen is acted on: failures that arrived since are left alone.
     selection = chosen | {"everything": options.everything, "seen_until": seen["seen_until"], "count": seen["count"]}
     if options.action == "discard":
-        done = _asked(client, "POST", "/v1/failures/discard", json=selection | {"reason": options.reason})
+        done = ask(client, "POST", "/v1/failures/discard", json=selection | {"reason": options.reason})
         say(json.dumps(done) if options.json else f"{done['discarded']} failures discarded")
         return 0
-    accepted = _asked(client, "POST", "/v1/failures/retry", json=selection)
+    accepted = ask(client, "POST", "/v1/failures/retry", json=selection)
     return _follow(client, accepted["task_id"], options)
-
-
-def _asked(client: httpx.Client, method: str, path: str, **more: Any) -> dict[str, Any]:
-    try:
-        answer = client.request(method, path, **more)
-    except httpx.HTTPError as problem:
-        raise Refused(f"the gateway cannot be asked: {type(problem).__name__}") from problem
-    if answer.is_success:
-        found: dict[str, Any] = answer.json()
-        return found
-    try:
-        said = answer.json()["detail"]
-    except (ValueError, KeyError):
-        said = f"status {answer.status_code}"
-    raise Refused(f"the gateway refuses this: {said}")
 
 
 def _list(seen: dict[str, Any], options: argparse.Namespace) -> int:
@@ -114,7 +100,7 @@ def _show(failure: dict[str, Any], options: argparse.Namespace) -> int:
 def _follow(client: httpx.Client, task_id: str, options: argparse.Namespace) -> int:
     """Show the progress of a retry until it has ended."""
     done = -1
-    while (task := _asked(client, "GET", f"/v1/tasks/{task_id}"))["state"] not in FINAL:
+    while (task := ask(client, "GET", f"/v1/tasks/{task_id}"))["state"] not in FINAL:
         if task["progress"]["done"] != done and not options.json:
             done = task["progress"]["done"]
             say(f"{done} of {task['progress']['total']}")

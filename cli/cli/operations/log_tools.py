@@ -1,13 +1,11 @@
 """`python -m cli.operations.log_tools`: use the event log again after a mistake or for a new consumer.
 
-It runs beside the service with the same environment. `rebuild` also needs MIGRATION_DATABASE_URL, a login that may
-create schemas.
+It runs beside the service with the same environment, without the API.
 """
 
 import argparse
 import asyncio
 import datetime as dt
-import os
 import sys
 from collections.abc import Sequence
 
@@ -15,7 +13,7 @@ from cli.operations.service_builders import BUILDS
 from cli.terminal import complain, say
 from shared.errors import HistoryMissing, Refused
 from shared.projections.backfill import backfill
-from shared.service.rebuild import rebuild, rewind
+from shared.replays.rebuild import rebuild, rewind
 from shared.service.service import Service
 
 
@@ -58,14 +56,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _run(options: argparse.Namespace, service: Service) -> None:
-    if options.verb == "rebuild":
-        admin = os.environ.get("MIGRATION_DATABASE_URL")
-        if not admin:
-            raise Refused("MIGRATION_DATABASE_URL is not set")
-        found = await rebuild(service, options.projection, admin, force=options.force)
-        for table, rows in found.changed.items():
-            say(f"{table}: {rows} rows corrected" if rows else f"{table}: already correct")
-        return
     if options.verb == "backfill":
         if service.reads.get(options.topic) != "reaction":
             raise Refused(f"{service.name} does not react to {options.topic}")
@@ -74,7 +64,11 @@ async def _run(options: argparse.Namespace, service: Service) -> None:
         return
     await service.database.open()
     try:
-        if options.verb == "rewind":
+        if options.verb == "rebuild":
+            found = await rebuild(service, options.projection, force=options.force)
+            for table, rows in found.changed.items():
+                say(f"{table}: {rows} rows corrected" if rows else f"{table}: already correct")
+        elif options.verb == "rewind":
             await rewind(service, options.projection)
         elif not service.resyncs:
             raise Refused(f"{service.name} owns no state that it could emit again")

@@ -73,6 +73,7 @@ class Launcher:
                 group=pwd.getpwnam(spec.user).pw_gid if spec.user else None,
                 extra_groups=[] if spec.user else None,
                 cwd=spec.folder,
+                pass_fds=spec.descriptors,
             )
         record = ProcessRecord(
             name=spec.name,

@@ -20,7 +20,7 @@ class Spec:
     `ready` is None for a step: it is done when it has ended with exit code 0. `env` is the whole environment.
     `user` is the user to start it as (needs root). `limit` bounds the time until it is ready, `grace` the time from the
     stop signal to SIGKILL, both in seconds. `cleanup` is a command to run once the process has ended. `folder` is its
-    working directory.
+    working directory. It inherits `descriptors`, such as a listening socket.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Spec:
     limit: float = 120.0
     cleanup: tuple[str, ...] = ()
     folder: Path = Path("/")
+    descriptors: tuple[int, ...] = ()
 
 
 def depth(spec: Spec, specs: Sequence[Spec]) -> int:

@@ -47,6 +47,7 @@ def plan(layout: Layout, ports: dict[str, int], backing: Backing) -> Stack:
         "rabbitmq_management": backing.management_url,
         "rabbitmq_metrics": backing.broker_metrics_url,
         "services": {name: [url] for name, url in urls.items()},
+        "operations": {name: [f"http://127.0.0.1:{ports[f'{name}-operations']}"] for name in NAMES},
     }
     return Stack((*backing.specs, *fakes, *steps, *services), contract)
 
@@ -79,6 +80,7 @@ def _environment(
         "SMTP_URL": f"smtp://127.0.0.1:{ports['smtp']}",
         "PYTHONUNBUFFERED": "1",
         "DRAIN": f"{DRAIN:g}",
+        "LAST_ANSWERS": "0",
     }
 
 
@@ -130,6 +132,7 @@ def _service(name: str, ports: dict[str, int], environment: dict[str, str], step
     own = {
         "HOST": "127.0.0.1",
         "PORT": str(ports[name]),
+        "OPERATIONS_PORT": str(ports[f"{name}-operations"]),
         "DATABASE_URL": environment[f"{name.upper()}_DATABASE_URL"],
     }
     logins = {key for key in environment if key.endswith("_DATABASE_URL")}

@@ -98,6 +98,7 @@ SchoolConnect is running.
 
   console   {gateway}/console
   API docs  {gateway}/docs
+  metrics   {contract["operations"]["gateway"][0]}/metrics            (of the gateway; each service has such a port)
   push      {contract["fcm"]}/            (fake of FCM; its certificate is signed by this stack's own authority)
   mail      {contract["mail"]["http"]}/            (fake mail server)
 {_broker(contract)}

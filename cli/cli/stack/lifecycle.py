@@ -13,10 +13,11 @@ from cli.backing import select
 from cli.layout import Layout, private_folder
 from cli.processes.foreground import STOP, until_stopped
 from cli.processes.lock import AlreadyRunning, held, holder
-from cli.processes.ports import PREFERRED, pick_stable
+from cli.processes.ports import PREFERRED
 from cli.processes.process_table import ProcessTable
 from cli.processes.supervisor import Supervisor
 from cli.stack import definition, first_screen
+from cli.stack.port_choice import start_on_free_ports
 from cli.stack.removal import reap, remove
 from cli.terminal import complain, say
 from shared.errors import Refused
@@ -51,12 +52,14 @@ async def _start(layout: Layout, supervisor: Supervisor) -> None:
     if install := await select.installation(select.missing(given)):
         say("Installing RabbitMQ and PostgreSQL from this machine's packages")
         await supervisor.start([install])
-    ports = pick_stable(layout.ports, PREFERRED)
-    backing = await asyncio.to_thread(select.choose, layout, ports, given)
-    if backing.databases == layout.elsewhere:
-        say(f"The database is in {layout.elsewhere}, because PostgreSQL's user cannot enter {layout.folder}")
-    planned = definition.plan(layout, ports, backing)
-    await supervisor.start(planned.specs)
+
+    async def plan(ports: dict[str, int]) -> definition.Stack:
+        backing = await asyncio.to_thread(select.choose, layout, ports, given)
+        if backing.databases == layout.elsewhere:
+            say(f"The database is in {layout.elsewhere}, because PostgreSQL's user cannot enter {layout.folder}")
+        return definition.plan(layout, ports, backing)
+
+    planned = await start_on_free_ports(layout, supervisor, PREFERRED, plan)
     say(f"{len(planned.contract['services'])} services are ready after {time.monotonic() - began:.1f} s")
     await asyncio.to_thread(first_screen.first_run, layout, planned.contract)
     say(await asyncio.to_thread(first_screen.screen, layout, planned.contract))

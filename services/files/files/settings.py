@@ -11,7 +11,7 @@ class Settings(ServiceSettings, StorageSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    port: int = 8002
+    port: int = Field(default=8002, description="the API")
     review_below: float = Field(default=0.8, ge=0, le=1, description="fields with less confidence are reviewed")
     reading_lease: float = Field(
         default=30.0, ge=6, description="seconds after which the file of a dead process is read by another"

@@ -39,4 +39,5 @@ async def perform(
 
 async def resume(transactions: UnitOfWorkFactory) -> None:
     """Permit again what no worker works on."""
-    await jobs.resume(transactions, lambda task_id: TaskPermit(task_id=task_id), LANE)
+    kinds = frozenset({processing.KIND, purge.KIND})
+    await jobs.resume(transactions, lambda task_id: TaskPermit(task_id=task_id), LANE, kinds)

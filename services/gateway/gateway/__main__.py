@@ -4,5 +4,4 @@ from gateway.main import app, build_api
 from gateway.settings import Settings
 from shared.service.server import run
 
-settings = Settings()
-run("gateway", settings, app(build_api(settings)))
+run("gateway", Settings, lambda settings: app(build_api(settings)))

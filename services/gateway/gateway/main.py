@@ -51,12 +51,25 @@ from gateway.notifications import (
     template_routes,
     unsubscribe_routes,
 )
-from gateway.operations import bulk_retry, dead_letters, failure_groups, failure_retention, failure_routes, task_cancel
+from gateway.operations import (
+    bulk_retry,
+    dead_letters,
+    failure_groups,
+    failure_retention,
+    failure_routes,
+    log_routes,
+    queue_routes,
+    replay_routes,
+    task_cancel,
+)
+from gateway.operations.log_reader import LogReader
+from gateway.operations.queue_reads import QueueDepths
 from gateway.permits import IMPORT_LANE, ImportPermit
 from gateway.records import announcements, report_announcements, routes
 from gateway.reports import routes as report_routes
 from gateway.roster_import import job
 from gateway.roster_import import routes as import_routes
+from gateway.roster_import.body_limit import RosterBodyLimit
 from gateway.roster_import.endings import Bound
 from gateway.schedules import routes as schedules
 from gateway.security import audit
@@ -65,6 +78,7 @@ from gateway.security.rate_limits import Rate, RateLimiter
 from gateway.sends.batch_accept import BatchAcceptor
 from gateway.settings import Settings
 from gateway.tasks import projection, retention, task_routes
+from gateway.tasks.timeline import TimelineReader
 from shared.events import (
     AbsenceRecorded,
     BehaviorRecorded,
@@ -85,6 +99,7 @@ from shared.http.download_links import DownloadLinks
 from shared.http.tokens import Verifier
 from shared.messaging import topology
 from shared.persistence.encryption import read_master_key
+from shared.replays.serve import cancelling, serve
 from shared.service.service import Service
 from shared.settings import read_file
 from shared.storage.locations import open_store
@@ -123,6 +138,9 @@ ROUTERS = (
     schedules.router,
     task_routes.router,
     failure_routes.router,
+    queue_routes.router,
+    log_routes.router,
+    replay_routes.router,
     school_routes.router,
     calendar_routes.router,
     people_routes.router,
@@ -154,6 +172,7 @@ CONSOLE_ACCESS = access_table(route for router in console.ROUTERS for route in r
 def build(settings: Settings, limiter: RateLimiter | None = None, store: ThreadedStore | None = None) -> Service:
     """Build the service; only the gateway creates keys and stores dead letters."""
     service = Service("gateway", settings, creates_keys=True)
+    service.follow_orders()
     store = store or open_store(settings.storage_url)
     service.on_close(store.close)
     service.project("remember_tasks", (TaskChanged,), projection.project_tasks)
@@ -163,9 +182,10 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.drain_old_queue(
         topology.projection_retry_queue("gateway", "remember_runs"), NotificationDue, projection.record_scheduled_run
     )
-    service.on(TaskCancelRequested, task_cancel.cancel)
+    service.on(TaskCancelRequested, cancelling("gateway", task_cancel.cancel))
+    serve(service)
     service.on(DeviceInvalidated, devices.forget)
-    service.on(TasksExpiryDue, retention.expire_results)
+    service.on(TasksExpiryDue, retention.expire_results, settings.result_days)
     service.on(AbsenceRecorded, announcements.announce)
     service.on(BehaviorRecorded, announcements.announce)
     service.on(PaymentRecorded, announcements.announce)
@@ -177,9 +197,10 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     bound = Bound(settings.import_ending_share, settings.import_ending_least)
     service.work(ImportPermit, job.run, [IMPORT_LANE], bound=bound)
     service.sweep(RESUME_SECONDS, job.resume_imports)
-    service.sweep(WAVE_SECONDS, bulk_retry.advance_retries)
+    service.sweep(WAVE_SECONDS, bulk_retry.advance_retries, settings.retry_days)
     service.sweep(RESUME_SECONDS, failure_groups.add_up_counts)
-    service.sweep(FORGET_SECONDS, failure_retention.forget_failures)
+    service.prune(*retention.of_tasks(settings))
+    service.sweep(FORGET_SECONDS, failure_retention.forget_failures, settings.failure_days)
     service.sweep(RESUME_SECONDS, publish_bulk.emit_remaining)
     service.sweep(FORGET_SECONDS, projection.forget_workers)
     service.sweep(LAPSE_SECONDS, classes.end_lapsed)
@@ -237,14 +258,19 @@ def build_api(settings: Settings) -> Service:
         Admission(rows, service.components.verifier, keys, standing, limiter, fixed_paths),
         BodyLimit(settings.body_limit_bytes),
         FileBodyLimit(settings.file_limit_bytes),
+        RosterBodyLimit(settings.import_limit_bytes),
         Intake(rows, store, lease=settings.upload_lease, space=settings.school_space_bytes),
         owners,
+        LogReader(settings.amqp_url.get_secret_value()),
         hub,
         keys,
         tools,
         BatchAcceptor(rows),
         store,
         DownloadLinks(read_master_key(settings.vault_key_file), dt.timedelta(minutes=settings.download_minutes)),
+        service.vault,
+        QueueDepths(settings.amqp_url.get_secret_value()),
+        TimelineReader(settings.amqp_url.get_secret_value(), rows),
         Templates(),
         Attention(service.attention),
     )

@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 import httpx
@@ -28,8 +28,8 @@ from shared.service.service import Service
 from shared.testing.fixtures import Backing, declare, eventually, fresh_database, fresh_vhost, write_keys
 
 AWAY = "http://127.0.0.1:1"
-"""Nobody listens there: an owner that is away."""
-HOLD = "ALTER TABLE gateway.outbox ALTER leased_until SET DEFAULT 'infinity'"
+"""No program listens there: an owner that is away."""
+NO_BROKER = "amqp://127.0.0.1:1/"
 COMMON = "sourcedId,status,dateLastModified,"
 COLUMNS = {
     "orgs": "name,type,identifier,parentSourcedId",
@@ -49,7 +49,7 @@ class Scripted(ServiceClients):
     """Owners that answer as they are told, over the real client."""
 
     def __init__(self, key, script):
-        super().__init__({name: f"http://{name}" for name in ("scheduler", "notifier", "files")}, key)
+        super().__init__({name: f"http://{name}" for name in ("scheduler", "notifier", "files", "reports")}, key)
         self.asked = []
         self.bodies = []
         self._script = script
@@ -122,14 +122,23 @@ class Gateway:
 
 
 @asynccontextmanager
-async def serving(backing, **changes):
-    """The application within its lifespan."""
+async def opened(database):
+    await database.open()
+    try:
+        yield
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def serving(backing, *, at_work=False, **changes):
+    """The application; only `at_work` its relay, consumers, projections and periodic tasks run."""
     settings = Settings(**({name.lower(): value for name, value in backing.environment("gateway").items()} | changes))
     service = build_api(settings)
     application = app(service)
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with (
-        application.router.lifespan_context(application),
+        application.router.lifespan_context(application) if at_work else opened(service.database),
         httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=30) as client,
     ):
         Provided(Hub).by(application).stop()  # this client waits for the end of an answer; test_live has a server
@@ -140,26 +149,31 @@ async def serving(backing, **changes):
 def backing(tmp_path_factory):
     keys = tmp_path_factory.mktemp("keys")
     write_keys(keys)
-    with fresh_database(["gateway"]) as database, fresh_vhost() as amqp:
-        yield Backing(database, amqp, keys)
+    with fresh_database(["gateway"]) as database:
+        yield Backing(database, NO_BROKER, keys)
+
+
+@pytest.fixture(scope="module")
+def backing_with_broker(backing):
+    with fresh_vhost() as amqp:
+        yield replace(backing, amqp_url=amqp)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def live(backing):
+async def live(backing_with_broker):
     """The gateway with relay, consumers and projections at work."""
-    environment = {name.lower(): value for name, value in backing.environment("gateway").items()}
-    await declare(backing.amqp_url, build(Settings(**environment)).topology())
-    async with serving(backing, notifier_url=AWAY) as running:
+    environment = {name.lower(): value for name, value in backing_with_broker.environment("gateway").items()}
+    await declare(backing_with_broker.amqp_url, build(Settings(**environment)).topology())
+    async with serving(backing_with_broker, at_work=True, notifier_url=AWAY) as running:
         await eventually(running.service.runtime.not_ready, lambda reasons: reasons == [], within=30)
         yield running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def gateway(backing, live):
-    """The gateway with its relay held: all that was emitted stays in the outbox."""
-    with psycopg.connect(backing.admin_url, autocommit=True) as connection:
-        connection.execute(HOLD)
-    return live
+async def gateway(backing):
+    """The gateway as it answers requests: all that was emitted stays in the outbox."""
+    async with serving(backing, notifier_url=AWAY) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ async def test_promise_04_a_stale_pooled_connection_costs_no_request_and_the_sam
     assert await gateway.one("SELECT count(*) FROM task WHERE school_id = %s", (school,)) == 1
 
 
-async def test_promise_04_a_database_that_is_away_is_503(backing, live, serve):
+async def test_promise_04_a_database_that_is_away_is_503(backing, serve):
     gone = f"{backing.environment('gateway')['DATABASE_URL'].rpartition('@')[0]}@127.0.0.1:1/gone"
     async with serve(backing, database_url=gone) as alone:
         away(await alone.ask("GET", "/v1/people", "staff", uuid4(), uuid4()))

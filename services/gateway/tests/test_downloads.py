@@ -118,13 +118,13 @@ async def test_a_link_that_has_ended_was_altered_or_has_lost_its_blob_is_a_probl
         assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_store_that_is_away_is_a_problem_with_a_time_to_try_again(backing, live, serve, links, blob):
+async def test_a_store_that_is_away_is_a_problem_with_a_time_to_try_again(backing, serve, links, blob):
     async with serve(backing, storage_url="gs://blobs?endpoint=http://127.0.0.1:1") as gateway:
         answer = await gateway.client.get(address(links, of(blob)))
     assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "unavailable", "2")
 
 
-async def test_downloads_are_limited_apart_from_sign_ins(backing, live, serve, links, blob):
+async def test_downloads_are_limited_apart_from_sign_ins(backing, serve, links, blob):
     async with serve(backing, rate_address=0.01, burst_address=1, rate_link=0.01, burst_link=2) as gateway:
         answers = [await gateway.client.get(address(links, of(blob))) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [200, 200, 429]

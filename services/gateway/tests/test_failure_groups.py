@@ -33,11 +33,13 @@ MEND = "DROP TRIGGER IF EXISTS fault ON gateway.device"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def operated(backing, serve):
+async def operated(backing_with_broker, serve):
     """A gateway at work whose messages become dead letters without retry tiers."""
-    environment = {name.lower(): value for name, value in backing.environment("gateway").items()}
-    await declare(backing.amqp_url, build(Settings(**environment, retry_tiers=())).topology())
-    async with serve(backing, retry_tiers=(), rate_caller=10_000, burst_caller=10_000) as running:
+    environment = {name.lower(): value for name, value in backing_with_broker.environment("gateway").items()}
+    await declare(backing_with_broker.amqp_url, build(Settings(**environment, retry_tiers=())).topology())
+    async with serve(
+        backing_with_broker, at_work=True, retry_tiers=(), rate_caller=10_000, burst_caller=10_000
+    ) as running:
         await eventually(running.service.runtime.not_ready, lambda reasons: reasons == [], within=30)
         yield running
 
@@ -356,13 +358,13 @@ async def test_closed_failures_are_deleted_after_their_time_in_small_batches_and
     assert (await clean.ask("POST", "/v1/failures/discard", json=body)).status_code == 200
     await break_some(clean, 2)
     rows = clean.service.transactions
-    await failure_retention.forget_failures(rows)
+    await failure_retention.forget_failures(rows, 30)
     assert await clean.one("SELECT count(*) FROM failure") == 7
     async with rows.begin() as tx:
         await tx.execute("UPDATE failure SET discarded_at = discarded_at - interval '31 days'")
         await tx.execute("UPDATE failure SET first_failed = first_failed - interval '1 year'")
     # when two instances prune at once
-    await asyncio.gather(*(failure_retention.forget_failures(rows, limit=2) for _ in range(2)))
+    await asyncio.gather(*(failure_retention.forget_failures(rows, 30, limit=2) for _ in range(2)))
     # then
     assert await clean.one("SELECT count(*) FROM failure") == 2
     assert (await listed(clean))["count"] == 2

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.operations import dead_letters
 from shared.consumers.dead_letters import DeadLetter
-from shared.events import DeviceInvalidated, Envelope
+from shared.events import DeviceInvalidated, Envelope, PersonChanged
 from shared.messaging import topology
 from shared.testing.fixtures import eventually
 
@@ -124,6 +124,18 @@ async def test_what_has_no_way_back_says_why_and_stays(live, body, queue, says):
     assert after["given_back_at"] is None
 
 
+async def test_a_message_that_its_consumer_may_have_forgotten_is_not_sent_again(live):
+    fact = invalidated()
+    long_ago = (dt.datetime.now(dt.UTC) - dt.timedelta(days=91)).isoformat()
+    headers = Envelope.of(fact, "test").headers() | {"sc-first-failed": long_ago}
+    row = await buried(live, headers, fact.model_dump_json().encode())
+    answer = await retry(live, row["failure_id"])
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert "more than 90 days ago" in answer.json()["detail"]
+    (after,) = await live.rows(KEPT, (row["message_id"],))
+    assert after["given_back_at"] is None
+
+
 @pytest.mark.parametrize(("failure", "status"), [(2**62, 404), (0, 422), (2**70, 422), ("x", 422)])
 async def test_a_failure_that_is_not_there_is_not_found(live, failure, status):
     assert (await retry(live, failure)).status_code == status
@@ -137,3 +149,73 @@ async def test_of_many_who_give_it_back_at_once_one_does(live):
     answers = await asyncio.gather(*(retry(live, row["failure_id"]) for _ in range(8)))
     # then
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * 7
+
+
+def edit(gateway, failure, changes, **more):
+    return gateway.ask(
+        "POST", f"/v1/failures/{failure}/edit", json={"changes": changes, "reason": "a wrong time"} | more
+    )
+
+
+async def test_an_edited_message_is_handled_and_says_how_it_was_resolved(live):
+    # given: the end of a device, with a time that was before its registration
+    school, token = await live.add_school(), uuid4().hex
+    person = await live.add_person(school)
+    await live.ask("PUT", "/v1/me/devices", "guardian", school, person, json={"token": token, "platform": "web"})
+    fact = invalidated(person, token)
+    old = fact.model_copy(update={"attempted_at": fact.attempted_at - dt.timedelta(days=9)})
+    row = await buried(live, Envelope.of(old, "test").headers(), old.model_dump_json().encode())
+    later = (dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)).isoformat()
+    # when it is only looked at
+    seen = await edit(live, row["failure_id"], {"attempted_at": later}, dry_run=True)
+    # then nothing is sent
+    assert (seen.status_code, seen.json()["failure"]["state"]) == (200, "open"), seen.text
+    assert [each["field"] for each in seen.json()["diff"]] == ["attempted_at"]
+    # when
+    answer = await edit(live, row["failure_id"], {"attempted_at": later, "token_sha256": fact.token_sha256})
+    # then
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["diff"] == seen.json()["diff"]
+    await eventually(
+        lambda: live.one("SELECT count(*) FROM device WHERE token = %s", (token,)), lambda devices: devices == 0
+    )
+
+    async def state():
+        return (await live.ask("GET", f"/v1/failures/{row['failure_id']}")).json()
+
+    resolved = await eventually(state, lambda each: each["state"] == "resolved")
+    assert (resolved["edited_fields"], resolved["edit_reason"]) == (["attempted_at"], "a wrong time")
+    (kept,) = await live.rows(KEPT, (row["message_id"],))
+    assert kept["original_body"] == old.model_dump_json().encode()
+    again = await edit(live, row["failure_id"], {"attempted_at": later})
+    assert (again.status_code, again.json()["code"]) == (409, "too_late")
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "says"),
+    [
+        ({"attempted_at": "soon"}, 422, "attempted_at"),
+        ({"nothing": 1}, 422, "no such field"),
+        ({"school_id": str(uuid4())}, 422, "another school"),
+        ({"attempted_at": None}, 422, "attempted_at"),
+        ({"token_sha256": hashlib.sha256(b"t").hexdigest()}, 409, "already"),
+        ({}, 422, "changes"),
+    ],
+)
+async def test_an_edit_that_breaks_the_contract_changes_nothing(live, changes, status, says):
+    fact = invalidated()
+    row = await buried(live, Envelope.of(fact, "test").headers(), fact.model_dump_json().encode())
+    answer = await edit(live, row["failure_id"], changes)
+    assert answer.status_code == status, answer.text
+    assert says in answer.text
+    (after,) = await live.rows(KEPT, (row["message_id"],))
+    assert (after["given_back_at"], after["edited_at"], after["body"]) == (None, None, row["body"])
+
+
+async def test_personal_fields_of_a_message_are_neither_shown_nor_edited(live):
+    fact = PersonChanged(person_id=uuid4(), version=1, given_name="Ada", family_name="Demo", positions={})
+    row = await buried(live, Envelope.of(fact, "test").headers(), fact.model_dump_json().encode(), "notifier.log.x")
+    answer = await edit(live, row["failure_id"], {"given_name": "Bea"})
+    assert answer.status_code == 422
+    assert "personal data" in answer.text
+    assert "Ada" not in answer.text

@@ -75,7 +75,7 @@ def token(key, kid="one", algorithm="RS256", **changes):
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def firebase(backing, live, serve, google):
+async def firebase(backing, serve, google):
     async with serve(backing, firebase_project=PROJECT, firebase_certificates_url=google[0]) as running:
         yield running
 
@@ -283,7 +283,7 @@ async def test_seed_23_only_googles_signature_counts(firebase, google):
         assert (await sign_in(firebase, each)).status_code == 401
 
 
-async def test_certificates_that_cannot_be_fetched_are_503(backing, live, serve, google):
+async def test_certificates_that_cannot_be_fetched_are_503(backing, serve, google):
     away = {"firebase_project": PROJECT, "firebase_certificates_url": "http://127.0.0.1:1/"}
     async with serve(backing, **away) as gateway:
         answer = await sign_in(gateway, token(google[1]))

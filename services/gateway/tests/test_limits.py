@@ -57,40 +57,40 @@ def test_no_rate_is_no_limit(clock):
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_too_many_requests_are_429_with_a_time_to_go_on(backing, live, serve):
-    school = await live.add_school()
-    async with serve(backing, rate_caller=0.01, burst_caller=3, rate_school=0.01, burst_school=5) as gateway:
+async def test_too_many_requests_are_429_with_a_time_to_go_on(backing, gateway, serve):
+    school = await gateway.add_school()
+    async with serve(backing, rate_caller=0.01, burst_caller=3, rate_school=0.01, burst_school=5) as limited:
         ada, bob = uuid4(), uuid4()
-        mine = [await gateway.ask("GET", "/v1/people", "staff", school, ada) for _ in range(4)]
+        mine = [await limited.ask("GET", "/v1/people", "staff", school, ada) for _ in range(4)]
         assert [answer.status_code for answer in mine] == [200, 200, 200, 429]
         assert [answer.headers["ratelimit-remaining"] for answer in mine] == ["2", "1", "0", "0"]
         assert (mine[-1].json()["code"], int(mine[-1].headers["retry-after"]) >= 90) == ("rate_limited", True)
         # the school's limit is common to all of its people
-        others = [await gateway.ask("GET", "/v1/people", "staff", school, bob) for _ in range(3)]
+        others = [await limited.ask("GET", "/v1/people", "staff", school, bob) for _ in range(3)]
         assert [answer.status_code for answer in others] == [200, 200, 429]
-        assert (await gateway.ask("GET", "/v1/people", "staff", await live.add_school(), bob)).status_code == 200
+        assert (await limited.ask("GET", "/v1/people", "staff", await gateway.add_school(), bob)).status_code == 200
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_sign_ins_are_limited_by_address(backing, live, serve):
-    async with serve(backing, rate_address=0.01, burst_address=2) as gateway:
+async def test_sign_ins_are_limited_by_address(backing, serve):
+    async with serve(backing, rate_address=0.01, burst_address=2) as limited:
         body = {"refresh_token": "unknown"}
-        answers = [await gateway.client.post("/v1/sessions/refresh", json=body) for _ in range(3)]
+        answers = [await limited.client.post("/v1/sessions/refresh", json=body) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [401, 401, 429]
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_unknown_keys_and_refused_requests_are_limited(backing, live, serve):
-    school = await live.add_school()
+async def test_unknown_keys_and_refused_requests_are_limited(backing, gateway, serve):
+    school = await gateway.add_school()
     limits = {"rate_unknown_key": 0.01, "burst_unknown_key": 3, "rate_refused": 0.01, "burst_refused": 5}
-    async with serve(backing, **limits) as gateway:
+    async with serve(backing, **limits) as limited:
         unknown = [
-            await gateway.client.get("/v1/people", headers={"Authorization": f"Bearer sck_{uuid4().hex}"})
+            await limited.client.get("/v1/people", headers={"Authorization": f"Bearer sck_{uuid4().hex}"})
             for _ in range(5)
         ]
         assert [answer.status_code for answer in unknown] == [401, 401, 401, 429, 429]
         person = uuid4()
-        refused = [await gateway.ask("GET", "/v1/people", "guardian", school, person) for _ in range(7)]
+        refused = [await limited.ask("GET", "/v1/people", "guardian", school, person) for _ in range(7)]
         assert [answer.status_code for answer in refused] == [403] * 5 + [429] * 2
         # what is allowed goes on
-        assert (await gateway.ask("GET", "/v1/me/devices", "guardian", school, person)).status_code == 200
+        assert (await limited.ask("GET", "/v1/me/devices", "guardian", school, person)).status_code == 200

@@ -223,7 +223,7 @@ async def test_a_body_over_the_limit_is_refused_announced_or_not(gateway):
         assert (answer.status_code, check(answer)["code"]) == (413, "too_large")
 
 
-async def test_an_upload_over_its_own_limit_is_refused(backing, live, serve):
+async def test_an_upload_over_its_own_limit_is_refused(backing, serve):
     async with serve(backing, import_limit_bytes=1000) as small:
         answer = await small.ask("POST", "/v1/imports/oneroster", content=b"x" * 1001)
         assert (answer.status_code, check(answer)["code"]) == (413, "too_large")

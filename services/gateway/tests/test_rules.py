@@ -13,7 +13,7 @@ async def test_rule_01_and_02_a_202_is_in_the_database_and_no_broker_was_asked(b
     # given: a gateway whose broker is not there
     school = await gateway.add_school()
     person = await gateway.add_person(school)
-    async with serve(backing, amqp_url=NOWHERE) as alone:
+    async with serve(backing, at_work=True, amqp_url=NOWHERE) as alone:
         assert "broker: away" in await alone.service.runtime.not_ready()
         # when
         body = {"type": "general", "title": "Hello", "body": "Made up.", "audience": {"people": [str(person)]}}

@@ -44,7 +44,7 @@ async def test_results_of_tasks_expire_and_say_how_many_they_were(gateway):
     event = TasksExpiryDue(schedule_id=uuid4(), task_id=uuid7(), due_at=SOON)
     # when
     async with gateway.service.transactions.begin() as tx:
-        await retention.expire_results(event, tx)
+        await retention.expire_results(event, tx, 30)
     # then
     left = await gateway.rows("SELECT task_id FROM task WHERE school_id = %s AND result IS NOT NULL", (school,))
     assert {row["task_id"] for row in left} == {new, open_}

@@ -64,8 +64,8 @@ def body_of(route, spec, ids):
 
 
 @pytest.fixture(scope="module")
-def spec(live):
-    return live.client._transport.app.openapi()
+def spec(gateway):
+    return gateway.client._transport.app.openapi()
 
 
 async def make(gateway, spec, side, route, path, **changes):

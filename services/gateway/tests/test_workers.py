@@ -19,7 +19,7 @@ async def test_seed_24_a_silent_worker_is_listed_as_stale_and_no_worker_is_asked
     async with gateway.service.transactions.begin() as tx:
         await tx.execute(SILENCE, ("notifier@here:1",))
     # when: a gateway without a broker is asked
-    async with serve(backing, amqp_url=NOWHERE) as alone:
+    async with serve(backing, at_work=True, amqp_url=NOWHERE) as alone:
         answer = await alone.ask("GET", "/v1/workers")
     # then
     assert answer.status_code == 200, answer.text

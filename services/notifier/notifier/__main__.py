@@ -4,5 +4,4 @@ from notifier.main import build, couriers
 from notifier.settings import Settings
 from shared.service.server import run
 
-settings = Settings()
-run("notifier", settings, build(settings, couriers(settings)).app())
+run("notifier", Settings, lambda settings: build(settings, couriers(settings)).app())

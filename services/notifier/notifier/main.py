@@ -17,6 +17,8 @@ from notifier.providers import Courier, Mail, Push
 from notifier.providers.fcm import FcmCourier
 from notifier.providers.smtp import SmtpCourier
 from notifier.providers.unconfigured import Unconfigured
+from notifier.retention import of_notifications
+from notifier.sending.backlog import DeliveryBacklog, count_due
 from notifier.sending.provider_limiter import ProviderLimiter, ProviderMetrics
 from notifier.sending.send_worker import send_deliveries, send_digests
 from notifier.settings import Settings
@@ -24,11 +26,13 @@ from notifier.suppressions import routes as suppression_routes
 from notifier.suppressions.suppressions import unsubscribe_links
 from shared.errors import Refused
 from shared.events import DIRECTORY, NotificationDue, NotificationRequested, TaskCancelRequested
+from shared.replays.serve import cancelling, serve
 from shared.service.service import Service
 
 TEND_SECONDS = 1.0
 ESCALATE_SECONDS = 1.0
 ERASE_SECONDS = 60.0
+COUNT_SECONDS = 10.0
 ROUTERS = (
     notification_routes.router,
     decision_routes.router,
@@ -84,19 +88,23 @@ def couriers(settings: Settings) -> Couriers:
 def build(settings: Settings, providers: Couriers) -> Service:
     """Return the service with everything it reacts to, performs, sweeps and serves."""
     service = Service("notifier", settings)
+    service.follow_orders()
     service.project("remember_directory", DIRECTORY, handlers.remember_directory)
     service.rebuilds("remember_directory", projection.TABLES)
     service.on(NotificationRequested, handlers.plan)
     service.on(NotificationDue, handlers.plan)
-    service.on(TaskCancelRequested, handlers.cancel)
+    service.on(TaskCancelRequested, cancelling("notifier", handlers.cancel))
+    serve(service)
     service.work(PlanPermit, handlers.plan_waiting, (PLANNING_LANE,))
     for message in (NotificationRequested, NotificationDue, PlanPermit):
         service.on_final_failure(message, handlers.fail_intent)
     service.work(SendPermit, send_deliveries, SEND_LANES, providers.limiters, settings.claim)
     service.work(DigestPermit, send_digests, DIGEST_LANES, providers.limiters, settings.claim)
+    service.prune(*of_notifications(settings.notification_days))
     service.sweep(TEND_SECONDS, handlers.tend, settings.directory_patience)
     service.sweep(ESCALATE_SECONDS, handlers.escalate)
     service.sweep(ERASE_SECONDS, handlers.erase)
+    service.sweep(COUNT_SECONDS, count_due, DeliveryBacklog(service.metrics.registry))
     for name, statement in invariants.INVARIANTS.items():
         service.check_invariant(name, statement)
     templates = TemplateThread()

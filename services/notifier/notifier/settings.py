@@ -13,19 +13,26 @@ class Settings(ServiceSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    port: int = 8001
-    fcm_url: str = "https://fcm.googleapis.com"
-    fcm_ca_file: Path | None = None
-    google_application_credentials: Path | None = None
-    smtp_url: str = ""
-    mail_from: str = "SchoolConnect <no-reply@example.org>"
-    push_concurrency: int = Field(default=200, ge=1)
-    mail_connections: int = Field(default=8, ge=1)
+    port: int = Field(default=8001, description="the API")
+    fcm_url: str = Field(default="https://fcm.googleapis.com", description="where pushes are sent to")
+    fcm_ca_file: Path | None = Field(default=None, description="authority of its certificate, for a fake")
+    google_application_credentials: Path | None = Field(
+        default=None, description="file of the Firebase service account that may send pushes"
+    )
+    smtp_url: str = Field(default="", description="smtp://user:password@host:587 or smtps://…; it is a secret")
+    mail_from: str = Field(default="SchoolConnect <no-reply@example.org>", description="sender of all mails")
+    push_concurrency: int = Field(default=200, ge=1, description="pushes in progress at once")
+    mail_connections: int = Field(default=8, ge=1, description="connections to the mail server")
     push_rate: float | None = Field(default=None, gt=0, description="maximum of pushes a second, for each process")
     mail_rate: float | None = Field(default=None, gt=0, description="maximum of mails a second, for each process")
     claim: int = Field(default=500, ge=1, le=5000, description="deliveries that one permit claims")
     delivery_lease: float = Field(
         default=30.0, ge=3, description="seconds after which the deliveries of a dead process are sent by another"
     )
-    directory_patience: float = 60.0
-    public_url: str = "https://schoolconnect.example.org"
+    notification_days: int = Field(default=400, ge=1, description="how long a notification is kept after its end")
+    directory_patience: float = Field(
+        default=60.0, description="how long a send waits for the people that its requester had seen"
+    )
+    public_url: str = Field(
+        default="https://schoolconnect.example.org", description="the gateway's address in links of mails"
+    )

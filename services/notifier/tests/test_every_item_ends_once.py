@@ -269,7 +269,6 @@ def test_every_item_ends_once_and_never_early(notifier_backing):
                 max_examples=EXAMPLES or 12,
                 stateful_step_count=12,
                 derandomize=not EXAMPLES,
-                deadline=None,
                 phases=PHASES,
                 database=None,
                 suppress_health_check=list(HealthCheck),

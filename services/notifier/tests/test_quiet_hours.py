@@ -42,7 +42,7 @@ def quiet(local, starts, ends):
     return starts <= local < ends if starts < ends else local >= starts or local < ends
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     at=around_changes(),
     zone=st.sampled_from(ZONES),

@@ -114,7 +114,7 @@ async def story(open_harness, answers, steps, night):
 def test_deliveries_follow_the_transitions_and_counts_add_up_in_any_story(notifier_backing, admin):
     admin.execute(JOURNAL)
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(
         answers=st.lists(st.sampled_from(ANSWERS), min_size=1, max_size=6),
         steps=st.lists(st.sampled_from(STEPS), max_size=8),

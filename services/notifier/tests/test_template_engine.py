@@ -275,18 +275,22 @@ SLOW_TEXT = {
 }
 
 
+CPU_SECONDS = 10
+"""A check that is not linear takes minutes for these; a linear one takes 0.06, which `make test` does not measure."""
+
+
 @pytest.mark.parametrize("name", SLOW_HTML)
 def test_trust_3_the_check_of_html_is_linear(name):
     source, began = SLOW_HTML[name], time.process_time()
     assert find_html_problems(source)
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < CPU_SECONDS
 
 
 @pytest.mark.parametrize("name", SLOW_TEXT)
 def test_trust_3_a_template_of_any_text_is_checked_in_bounded_time(name):
     source, began = SLOW_TEXT[name], time.process_time()
     assert find_problems(Texts(title="t", body="b", html=source), ["x"])
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < CPU_SECONDS
 
 
 @given(st.text("<>/!?-[]{}%# =\"'ab\n", max_size=80))

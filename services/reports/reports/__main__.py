@@ -4,5 +4,4 @@ from reports.main import build
 from reports.settings import Settings
 from shared.service.server import run
 
-settings = Settings()
-run("reports", settings, build(settings).app())
+run("reports", Settings, lambda settings: build(settings).app())

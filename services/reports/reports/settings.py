@@ -11,7 +11,7 @@ class Settings(ServiceSettings, StorageSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    port: int = 8003
+    port: int = Field(default=8003, description="the API")
     smallest_count: int = Field(
         default=10, ge=3, description="smaller counts, zero excepted, are not shown in a report that is to be shared"
     )

@@ -2,11 +2,15 @@
 
 import datetime as dt
 from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
+from typing import Any, Self
 from uuid import UUID
 
+from reports.domain.content import MonthlyReport
+from reports.domain.period import month_of
 from shared.events import (
     AbsenceRecorded,
     BehaviorRecorded,
@@ -18,11 +22,19 @@ from shared.events import (
     StudentChanged,
 )
 from shared.events.directory import Membership
+from shared.events.event import Event
+from shared.events.records import RecordEvent
+from shared.projections.projector import LoggedEvent
 
 FIRST = dt.date(2025, 9, 1)
 DAYS = 300
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Auckland", "UTC")
 CATEGORIES = ("lateness", "disruption", "helpfulness")
+LONG_AGO = dt.datetime(2025, 8, 1, 8, tzinfo=dt.UTC)
+
+Facts = dict[str, Any]
+Enrolled = tuple[UUID, dt.date | None, dt.date | None]
+"""A student, the day of joining, and the first day on which the student was not there."""
 
 
 @dataclass
@@ -30,21 +42,24 @@ class Year:
     """Events of several schools, and what is true at the end."""
 
     random: Random
-    events: list = field(default_factory=list)
-    schools: list = field(default_factory=list)
-    students: dict = field(default_factory=lambda: defaultdict(list))
-    behavior: list = field(default_factory=list)
-    absences: list = field(default_factory=list)
-    money: list = field(default_factory=list)
-    """(school, what, day, amount) of each charge, receipt and refund."""
+    events: list[Event] = field(default_factory=list)
+    schools: list[UUID] = field(default_factory=list)
+    students: dict[UUID, list[Enrolled]] = field(default_factory=lambda: defaultdict(list))
+    behavior: dict[UUID, list[tuple[dt.date, str, str]]] = field(default_factory=lambda: defaultdict(list))
+    """School → day, category and severity."""
+    absences: dict[UUID, list[tuple[UUID, dt.date, str]]] = field(default_factory=lambda: defaultdict(list))
+    """School → student, day and status."""
+    money: dict[UUID, list[tuple[str, str, dt.date, Decimal]]] = field(default_factory=lambda: defaultdict(list))
+    """School → currency, what, day and amount of each charge, receipt and refund."""
 
-    def id(self):
+    def id(self) -> UUID:
         return UUID(int=self.random.getrandbits(128), version=4)
 
-    def day(self):
+    def day(self) -> dt.date:
         return FIRST + dt.timedelta(days=self.random.randrange(DAYS))
 
-    def build(self, schools=5, students=20, records=15):
+    def build(self, schools: int = 5, students: int = 20, records: int = 15) -> Self:
+        """Make up schools, their students, and records of each of them."""
         for number in range(schools):
             school = self.id()
             self.schools.append(school)
@@ -54,7 +69,7 @@ class Year:
                 self._student(school, f"Ada{place}", records)
         return self
 
-    def _student(self, school, name, records):
+    def _student(self, school: UUID, name: str, records: int) -> None:
         student = self.id()
         starts = self.random.choice([None, None, self.day()])
         ends = self.random.choice(
@@ -65,20 +80,20 @@ class Year:
         membership = Membership(school_id=school, role="student", starts=starts, ends=ends)
         for version in (1, 2):
             given = f"Old {name}" if version == 1 else name
-            person = {"person_id": student, "given_name": given, "family_name": "Demo", "version": version}
+            person: Facts = {"person_id": student, "given_name": given, "family_name": "Demo", "version": version}
             self.events.append(PersonChanged(**person, memberships=(membership,)))
         self.events.append(StudentChanged(student_id=student, school_id=school, grade=grade, version=1))
         for _ in range(records):
             self._record(school, student)
 
-    def _versions(self, kind, school, student, states):
+    def _versions(self, kind: type[RecordEvent], school: UUID, student: UUID, states: Sequence[Facts]) -> None:
         """Append a version for each state of a record."""
         record, at = self.id(), dt.datetime(2025, 9, 1, tzinfo=dt.UTC)
         for version, state in enumerate(states, 1):
-            base = {"record_id": record, "school_id": school, "student_id": student, "recorded_at": at}
+            base: Facts = {"record_id": record, "school_id": school, "student_id": student, "recorded_at": at}
             self.events.append(kind(**base, version=version, **state))
 
-    def _record(self, school, student):
+    def _record(self, school: UUID, student: UUID) -> None:
         wrong, right = self.day(), self.day()
         late = self.random.random() < 0.3
         gone = self.random.random() < 0.1
@@ -86,12 +101,12 @@ class Year:
             case "behavior":
                 category = self.random.choice(CATEGORIES)
                 severity = "praise" if category == "helpfulness" else "minor"
-                facts = {"category": category, "severity": severity}
-                states = [facts | {"happened_on": day} for day in ([wrong, right] if late else [right])]
+                facts: Facts = {"category": category, "severity": severity}
+                states: list[Facts] = [facts | {"happened_on": day} for day in ([wrong, right] if late else [right])]
                 states += [states[-1] | {"withdrawn": True}] if gone else []
                 self._versions(BehaviorRecorded, school, student, states)
                 if not gone:
-                    self.behavior.append((school, right, category, severity))
+                    self.behavior[school].append((right, category, severity))
             case "absence":
                 status = self.random.choice(["absent", "late", "excused"])
                 states = [{"day": right, "status": "absent"}] if late else []
@@ -99,15 +114,15 @@ class Year:
                 states += [states[-1] | {"withdrawn": True}] if gone else []
                 self._versions(AbsenceRecorded, school, student, states)
                 if not gone:
-                    self.absences.append((school, student, right, status))
+                    self.absences[school].append((student, right, status))
             case "payment":
                 self._payment(school, student, min(wrong, right), max(wrong, right))
             case _:
                 self._versions(GradeRecorded, school, student, [{"course": "Art", "given_on": right, "grade": "B"}])
 
-    def _payment(self, school, student, due, paid):
+    def _payment(self, school: UUID, student: UUID, due: dt.date, paid: dt.date) -> None:
         amount = Decimal(self.random.randrange(100, 9999)) / 100
-        base = {"amount": amount, "currency": self.random.choice(["EUR", "USD"]), "due_on": due}
+        base: Facts = {"amount": amount, "currency": self.random.choice(["EUR", "USD"]), "due_on": due}
         back = paid + dt.timedelta(days=self.random.randrange(40))
         ends = self.random.choice(["due", "received", "refunded", "cancelled"])
         states = [base | {"status": "due"}]
@@ -122,20 +137,27 @@ class Year:
             states.append(base | {"status": "cancelled"})
             moved = []
         self._versions(PaymentRecorded, school, student, states)
-        self.money += [(school, base["currency"], what, day, amount) for what, day in moved]
+        self.money[school] += [(base["currency"], what, day, amount) for what, day in moved]
 
-    def completed(self, school, sent, failed):
+    def completed(self, school: UUID, sent: int, failed: int) -> None:
+        """Add the completion of a notification."""
         counts = {"push": {"accepted": sent, "failed": failed, "suppressed": 7}}
         self.events.append(
             NotificationCompleted(notification_id=self.id(), school_id=school, task_id=self.id(), counts=counts)
         )
 
-    def expected(self, school, starts, ends):
+    def log(self) -> list[LoggedEvent]:
+        """Return the log as it may be: any order, a tenth of the events twice, corrections before what they correct."""
+        events = self.events + self.random.sample(self.events, len(self.events) // 10)
+        self.random.shuffle(events)
+        return [LoggedEvent(event, offset, LONG_AGO) for offset, event in enumerate(events)]
+
+    def expected(self, school: UUID, starts: dt.date, ends: dt.date) -> Facts:
         """Count a month by hand."""
         enrolled = self.students[school]
-        days = {}
-        for where, student, day, status in self.absences:
-            if where == school and starts <= day < ends:
+        days: dict[tuple[UUID, dt.date], set[str]] = {}
+        for student, day, status in self.absences[school]:
+            if starts <= day < ends:
                 days.setdefault((student, day), set()).add(status)
         gravest = [next(s for s in ("absent", "excused", "late") if s in found) for found in days.values()]
         return {
@@ -144,18 +166,41 @@ class Year:
             "left": sum(1 for _, _, e in enrolled if e and starts <= e < ends),
             "behavior": Counter(
                 category
-                for where, day, category, severity in self.behavior
-                if where == school and starts <= day < ends and severity != "praise"
+                for day, category, severity in self.behavior[school]
+                if starts <= day < ends and severity != "praise"
             ),
             "absences": Counter(gravest),
             "money": self._balance(school, starts, ends),
         }
 
-    def _balance(self, school, starts, ends):
-        found = {}
-        for where, currency, what, day, amount in self.money:
-            if where == school and day < ends:
+    def _balance(self, school: UUID, starts: dt.date, ends: dt.date) -> dict[str, dict[str, Decimal]]:
+        found: dict[str, dict[str, Decimal]] = {}
+        for currency, what, day, amount in self.money[school]:
+            if day < ends:
                 sums = found.setdefault(currency, dict.fromkeys(("total", "paid", "refunded", "balance"), Decimal(0)))
                 sums[what] += amount if day >= starts else 0
-                sums["balance"] += {"total": amount, "paid": -amount, "refunded": 0}[what]
+                sums["balance"] += {"total": amount, "paid": -amount, "refunded": Decimal(0)}[what]
         return found
+
+
+def months() -> Iterator[tuple[dt.date, dt.date]]:
+    """Yield the first day of each month of the year, and of the month after it."""
+    first = FIRST
+    while first < FIRST + dt.timedelta(days=DAYS):
+        starts, first = month_of(first)
+        yield starts, first
+
+
+def figures_of(report: MonthlyReport) -> Facts:
+    """Return what a report says of that which is counted by hand."""
+    return {
+        "students": report.students,
+        "joined": report.joined,
+        "left": report.left,
+        "behavior": {count.name: count.value for count in report.behavior_by_category if count.value},
+        "absences": {count.name: count.value for count in report.absences_by_status if count.value},
+        "money": {
+            each.currency: {name: getattr(each, name) for name in ("total", "paid", "refunded", "balance")}
+            for each in report.money
+        },
+    }

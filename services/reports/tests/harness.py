@@ -29,8 +29,8 @@ from shared.storage.blob_store import BlobStore
 LONG_AGO = dt.datetime(2026, 8, 1, 8, tzinfo=dt.UTC)
 EMPTY = """
 TRUNCATE school_fact, student_fact, person_fact, membership_fact, school_position, behavior_fact, payment_fact,
-    absence_fact, grade_fact, remark_fact, notification_fact, read_fact, report, report_file, outbox, inbox,
-    task_track, task_lease, directory_seen CASCADE
+    absence_fact, grade_fact, remark_fact, notification_fact, read_fact, report, report_file, school_erasure,
+    outbox, inbox, task_track, task_lease, directory_seen CASCADE
 """
 EVENTS = "SELECT headers, data FROM outbox WHERE exchange <> '' ORDER BY position"
 KINDS = {

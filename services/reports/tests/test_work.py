@@ -1,6 +1,8 @@
 """Work on a report: waits for facts, stores files, is announced once; equal requests share; failures leave nothing."""
 
+import asyncio
 import datetime as dt
+import hashlib
 import io
 import zipfile
 
@@ -9,7 +11,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from reports import handlers
-from reports.making import bundle, cleanup, job, requests
+from reports.making import bundle, cleanup, job, redraw, requests
 from reports.making.content import read_content
 from reports.making.files import store_files
 from reports.permits import CleanupPermit, ReportPermit
@@ -22,6 +24,7 @@ from shared.events import (
     ReportsMonthlyDue,
     TaskCancelRequested,
 )
+from shared.jobs.time_limits import TimeLimits
 from shared.storage.blob_store import BlobStore
 
 NOV, DEC = dt.date(2026, 11, 1), dt.date(2026, 12, 1)
@@ -42,10 +45,10 @@ async def receive(harness, event):
         await requests.request(event, tx, 10)
 
 
-async def make(harness, event, store: BlobStore | None = None):
+async def make(harness, event, store: BlobStore | None = None, limits=job.LIMITS):
     cause = Envelope.of(event, "test")
     work = ReportPermit(task_id=event.task_id)
-    await job.make(work, cause, harness.service.transactions, store or harness.store, 0.3)
+    await job.make(work, cause, harness.service.transactions, store or harness.store, 0.3, limits)
 
 
 async def content(harness, key):
@@ -306,6 +309,106 @@ async def test_an_erasure_empties_the_facts_and_removes_the_students_reports(har
     assert len(await keys(harness)) == 2
     report = await harness.monthly(school)
     assert (report.students, sorted(row.student for row in report.absences)) == (2, ["", "Ben Demo"])
+
+
+async def test_stored_reports_of_a_school_are_drawn_again_without_the_names_of_an_erased_student(harness):
+    school, other = await harness.school(), await harness.school()
+    ada, ben = await harness.student(school, "Ada", "07"), await harness.student(school, "Ben", "07")
+    for student, text in ((ada, "Mischief"), (ben, "Kindness")):
+        await harness.record("behavior", school, student, description=text)
+    await harness.record("behavior", other, await harness.student(other, "Ada"))
+    formats = ("csv", "pdf", "xlsx")
+    events = [asked(school, formats=formats), asked(school, grade="07", formats=("pdf", "zip")), asked(other)]
+    for event in events:
+        await receive(harness, event)
+        await make(harness, event)
+    before = await read_files(harness)
+    await harness.record("behavior", school, ben)  # it is in no report that was made before
+    # when
+    await harness.append(PersonChanged(person_id=ada, active=False, version=9, erased_at=NOW))
+    await handlers.erase(harness.service.transactions)
+    for _ in range(2):
+        await redraw.redraw(harness.service.transactions, harness.store)
+    # then
+    after = await read_files(harness)
+    changed = {
+        event.report_id: {after[key] != before[key] for key in before if key[0] == event.report_id} for event in events
+    }
+    assert list(changed.values()) == [{True}, {True}, {False}]
+    month, grade, _ = [event.report_id for event in events]
+    for form in formats:
+        old, new = [texts(form, files[month, form]) for files in (before, after)]
+        for word in ("Ada Demo", "Mischief"):
+            assert (word in old, word in new) == (True, False), (form, word)
+        assert "Ben Demo" in new
+        assert "Kindness" in new
+    figures = [texts("csv", files[month, "csv"]).split("Behaviour by category")[1][:40] for files in (before, after)]
+    assert figures[0] == figures[1]
+    assert zipfile.ZipFile(io.BytesIO(after[grade, "zip"])).namelist() == ["Ben Demo.pdf"]
+    assert "Ada" not in texts("pdf", after[grade, "pdf"])
+    digests = {
+        (row["report_id"], row["format"]): row["sha256"] for row in await harness.rows("SELECT * FROM report_file")
+    }
+    assert digests == {key: hashlib.sha256(content).hexdigest() for key, content in after.items()}
+    # and what is drawn now needs no second drawing
+    again = asked(school)
+    await receive(harness, again)
+    await make(harness, again)
+    assert await harness.rows(redraw.SELECT_OUTDATED) == []
+    # and a grade without students has no report any more
+    await harness.append(PersonChanged(person_id=ben, active=False, version=9, erased_at=NOW))
+    await handlers.erase(harness.service.transactions)
+    await redraw.redraw(harness.service.transactions, harness.store)
+    assert set(await states(harness)) == {month, events[2].report_id, again.report_id}
+    assert len(await keys(harness)) == 7
+
+
+async def read_files(harness):
+    rows = await harness.rows("SELECT * FROM report_file")
+    return {(row["report_id"], row["format"]): await content(harness, row["blob"]) for row in rows}
+
+
+def texts(form, content):
+    """All texts of a file."""
+    if form == "pdf":
+        return "\n".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(content)).pages)
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    return "\n".join(archive.read(name).decode("utf-8-sig") for name in archive.namelist() if not name.endswith("png"))
+
+
+async def test_a_cancelled_report_of_a_grade_leaves_no_file(harness, monkeypatch):
+    monkeypatch.setattr(bundle, "PART", 1)
+    school = await harness.school()
+    for name in ("Ada", "Ben", "Cleo"):
+        await harness.student(school, name, "07")
+    event = asked(school, grade="07", formats=("pdf", "zip"))
+    await receive(harness, event)
+    wish = TaskCancelRequested(task_id=event.task_id, school_id=school, kind="report.make", requested_at=NOW)
+    read, seen = bundle.student_progress, []
+
+    async def read_and_cancel(*args):
+        seen.append(args)
+        if len(seen) == 2:
+            await cancel(harness, wish)
+            await asyncio.Event().wait()  # until the job notices the cancel
+        return await read(*args)
+
+    monkeypatch.setattr(bundle, "student_progress", read_and_cancel)
+    # when
+    await make(harness, event, limits=TimeLimits(soft=60, beat=0.05))
+    await cleanup.clean_failed(harness.service.transactions, harness.store)
+    # then
+    assert len(seen) == 2
+    assert await keys(harness) == []
+    assert await states(harness) == {event.report_id: "cancelled"}
+    assert (await harness.emitted("task.changed"))[-1]["state"] == "cancelled"
+    assert [each["cancelled"] for each in await harness.emitted("report.failed")] == [True]
+    assert await harness.emitted("report.ready") == []
+
+
+async def cancel(harness, wish):
+    async with harness.service.transactions.begin() as tx:
+        await job.cancel(wish, tx)
 
 
 async def test_the_progress_of_a_grade_is_one_archive_and_one_document_of_its_students(harness, monkeypatch):

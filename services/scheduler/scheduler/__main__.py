@@ -4,5 +4,4 @@ from scheduler.main import build
 from scheduler.settings import Settings
 from shared.service.server import run
 
-settings = Settings()
-run("scheduler", settings, build(settings).app())
+run("scheduler", Settings, lambda settings: build(settings).app())

@@ -4,6 +4,7 @@ from scheduler import api, handlers, invariants, system_schedules
 from scheduler.claim_loop import DueScheduleLoop
 from scheduler.settings import Settings
 from shared.events import CalendarChanged, ScheduleRequested, SchoolChanged, StudentChanged, TaskCancelRequested
+from shared.replays.serve import cancelling, serve
 from shared.service.service import Service
 
 FOLLOW_SECONDS = 1.0
@@ -13,11 +14,13 @@ FORGET_SECONDS = 600.0
 def build(settings: Settings) -> Service:
     """Build the service. It reads students only because their events advance the school's directory version."""
     service = Service("scheduler", settings)
+    service.follow_orders()
     events = (SchoolChanged, CalendarChanged, StudentChanged)
     service.project("remember_schools", events, handlers.remember_schools)
     service.on(ScheduleRequested, handlers.register)
     service.on_final_failure(ScheduleRequested, handlers.fail_request)
-    service.on(TaskCancelRequested, handlers.cancel_task)
+    service.on(TaskCancelRequested, cancelling("scheduler", handlers.cancel_task))
+    serve(service)
     service.background(DueScheduleLoop(service.transactions, claim=settings.claim, look_every=settings.look_every).run)
     service.sweep(settings.maintain_every, system_schedules.maintain)
     service.sweep(FOLLOW_SECONDS, handlers.follow_calendars)

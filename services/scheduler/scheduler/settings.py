@@ -11,9 +11,9 @@ class Settings(ServiceSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    port: int = 8004
-    publish_timeout: float = 3.5
-    relay_lease: float = 4.0
+    port: int = Field(default=8004, description="the API")
+    publish_timeout: float = Field(default=3.5, description="seconds after which an unconfirmed message is sent again")
+    relay_lease: float = Field(default=4.0, description="seconds after which another process publishes them")
     """Shorter than in other services: messages of a killed replica are published by another within the promised 5 s. A
     message that is published twice has the same id."""
     claim: int = Field(default=500, ge=1, le=5000, description="single runs per commit")

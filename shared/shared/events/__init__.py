@@ -1,5 +1,6 @@
 """Public events: the facts that services publish, one file per noun."""
 
+from shared.events.consumers import ConsumersOrdered
 from shared.events.devices import DeviceInvalidated
 from shared.events.directory import DIRECTORY, CalendarChanged, PersonChanged, SchoolChanged, StudentChanged
 from shared.events.envelope import Envelope
@@ -32,6 +33,7 @@ from shared.events.records import (
     PaymentRecorded,
     RemarkRecorded,
 )
+from shared.events.replays import ReplayMode, ReplayRequested, replay_task
 from shared.events.reports import ReportFailed, ReportReady, ReportRequested, ReportsCleaned
 from shared.events.schedules import (
     FilesCleanupDue,
@@ -53,6 +55,7 @@ __all__ = [
     "Audience",
     "BehaviorRecorded",
     "CalendarChanged",
+    "ConsumersOrdered",
     "DeviceInvalidated",
     "DirectoryEvent",
     "Envelope",
@@ -79,6 +82,8 @@ __all__ = [
     "Personal",
     "RecordFound",
     "RemarkRecorded",
+    "ReplayMode",
+    "ReplayRequested",
     "ReportFailed",
     "ReportReady",
     "ReportRequested",
@@ -95,4 +100,5 @@ __all__ = [
     "TaskChanged",
     "TaskState",
     "TasksExpiryDue",
+    "replay_task",
 ]

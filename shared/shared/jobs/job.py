@@ -232,8 +232,13 @@ async def retry(tx: UnitOfWork, task_id: UUID) -> bool:
     return await track(tx, task_id, school_id=row["school_id"], kind=row["kind"], state="queued", again=True)
 
 
-async def resume(transactions: UnitOfWorkFactory, permit: Callable[[UUID], WorkPermit], lane: str) -> None:
-    """Send new permits for tasks without a worker: after a crash, a lost permit or a pause. Run it periodically."""
+async def resume(
+    transactions: UnitOfWorkFactory, permit: Callable[[UUID], WorkPermit], lane: str, kinds: frozenset[str]
+) -> None:
+    """Send new permits for tasks of these kinds without a worker: after a crash, a lost permit or a pause.
+
+    Run it periodically.
+    """
     async with transactions.begin() as tx:
-        for task_id in await leases.stalled_tasks(tx):
+        for task_id in await leases.stalled_tasks(tx, kinds):
             tx.permit(permit(task_id), lane)

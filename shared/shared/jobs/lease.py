@@ -68,6 +68,7 @@ UPDATE task_lease SET permits = permits + 1,
 WHERE task_id IN (
     SELECT task_id FROM task_lease
     WHERE ended_at IS NULL AND permitted_until < clock_timestamp() AND leased_until < clock_timestamp()
+      AND EXISTS (SELECT FROM task_track t WHERE t.task_id = task_lease.task_id AND t.kind = ANY(%(kinds)s))
     ORDER BY permitted_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 RETURNING task_id
@@ -148,9 +149,10 @@ async def wake(tx: UnitOfWork, task_id: UUID) -> bool:
     return await tx.row(WAKE_TASK, {"task_id": task_id}) is not None
 
 
-async def stalled_tasks(tx: UnitOfWork, limit: int = 500) -> list[UUID]:
-    """Return tasks that should have a worker but have none, so that new permits can be sent."""
-    return [row["task_id"] for row in await tx.rows(SELECT_STALLED_TASKS, {"limit": limit})]
+async def stalled_tasks(tx: UnitOfWork, kinds: frozenset[str], limit: int = 500) -> list[UUID]:
+    """Return tasks of these kinds that should have a worker but have none, so that new permits can be sent."""
+    values = {"kinds": sorted(kinds), "limit": limit}
+    return [row["task_id"] for row in await tx.rows(SELECT_STALLED_TASKS, values)]
 
 
 async def reopen(tx: UnitOfWork, task_id: UUID) -> bool:

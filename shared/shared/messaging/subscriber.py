@@ -66,6 +66,19 @@ class ProcessingMiddleware(BaseMiddleware[Any, IncomingMessage | None]):
             raise
 
 
+class _QueueSwitch:
+    """Whether a queue is consumed: one of two events is set, so that both changes can be waited for."""
+
+    def __init__(self) -> None:
+        self.on, self.off = asyncio.Event(), asyncio.Event()
+        self.on.set()
+
+    def turn(self, *, on: bool) -> None:
+        """Switch; the same twice changes nothing."""
+        (self.on if on else self.off).set()
+        (self.off if on else self.on).clear()
+
+
 class Subscriber:
     """All subscriptions of a service. `run` it, `begin` when the queues exist, and `stop` to drain."""
 
@@ -75,6 +88,7 @@ class Subscriber:
         self._begun = asyncio.Event()
         self._processes: dict[str, Process] = {}
         self._subscribers: list[RabbitSubscriber] = []
+        self._switches: dict[str, _QueueSwitch] = {}
         self._connected = False
         self.broker = RabbitBroker(
             str(URL(url).update_query(name=f"{name}-consumer")),
@@ -108,6 +122,15 @@ class Subscriber:
         )
         subscriber(handle)
         self._subscribers.append(subscriber)
+        self._switches[queue] = _QueueSwitch()
+
+    def pause(self, queue: str) -> None:
+        """Consume no more from one queue; what was received is finished."""
+        self._switches[queue].turn(on=False)
+
+    def resume(self, queue: str) -> None:
+        """Consume from a paused queue again."""
+        self._switches[queue].turn(on=True)
 
     def begin(self) -> None:
         """Start to consume."""
@@ -152,27 +175,38 @@ class Subscriber:
             await connection.close()
 
     async def _keep(self, subscriber: RabbitSubscriber) -> None:
-        """Consume from one queue; start again after each loss of the channel or the queue."""
+        """Consume from one queue while it is not paused; start again after each loss of the channel or the queue."""
+        switch = self._switches[subscriber.queue.name]
         while True:
             await self._begun.wait()
+            await switch.on.wait()
+            settled: Callable[[], Awaitable[None]] = _nothing_to_wait_for
             try:
                 with library_errors():
                     await subscriber.start()
-                await self._until_lost(subscriber)
+                await self._until_lost(subscriber, switch)
+                if switch.off.is_set():
+                    settled = await self._cancel(subscriber)
             except CONNECTION_PROBLEMS as problem:
                 log.warning("consumer.interrupted", queue=subscriber.queue.name, error=type(problem).__name__)
             with contextlib.suppress(*CONNECTION_PROBLEMS), library_errors():
                 await subscriber.stop()  # waits for what it is processing: `start` would forget it
+            await settled()
             await asyncio.sleep(PAUSE_SECONDS)
 
-    async def _until_lost(self, subscriber: RabbitSubscriber) -> None:
-        """Return when the channel closes, or when the broker cancels the consumer because its queue was deleted."""
+    async def _until_lost(self, subscriber: RabbitSubscriber, switch: "_QueueSwitch") -> None:
+        """Return when the queue is paused, its channel closes, or the broker cancels because it was deleted."""
         lost = asyncio.Event()
         channel = await self._channel(subscriber)
         channel.closing.add_done_callback(lambda _: lost.set())
         channel.on_consumer_cancel_callbacks.add(lambda _: lost.set())
         if channel.consumers:  # else this is already the channel that replaces the lost one
-            await lost.wait()
+            waits = [asyncio.create_task(event.wait()) for event in (lost, switch.off)]
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for each in waits:
+                    each.cancel()
 
     async def _channel(self, subscriber: RabbitSubscriber) -> LowerChannel:
         """Return the channel of a started subscriber, whose broker remembers the queue."""

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from shared.settings import LOG_DAYS
+
 EVENTS = "school.events"
 DEAD = "school.dead"
 TELEMETRY = "school.telemetry"
@@ -17,7 +19,7 @@ LOGS: dict[str, tuple[str, ...]] = {
     "school.log.work": (
         "notification", "inbox", "schedule", "file", "files", "report", "reports", "device",
     ),
-    "school.log.tasks": ("task", "tasks"),
+    "school.log.tasks": ("task", "tasks", "replay", "consumers"),
 }  # fmt: skip
 """Stream → the nouns of its events."""
 
@@ -83,7 +85,7 @@ def _work(name: str, bindings: tuple[tuple[str, str], ...] = ()) -> Queue:
     return Queue(name, arguments, bindings)
 
 
-def spine(*, log_days: int = 90, log_bytes: int = 20_000_000_000) -> Topology:
+def spine(*, log_days: int = LOG_DAYS, log_bytes: int = 20_000_000_000) -> Topology:
     """Return what all services share: the exchange of events, the log, the dead letters, telemetry."""
     streams = tuple(
         Queue(

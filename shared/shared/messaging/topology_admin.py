@@ -1,6 +1,6 @@
 """Declares a topology on the broker, checks that it exists, and checks the broker itself."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -110,3 +110,16 @@ async def missing(connection: AbstractConnection, topology: Topology) -> list[st
         except ChannelClosed:
             gone.append(queue.name)
     return gone
+
+
+async def count_messages(connection: AbstractConnection, queues: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Return of each queue how many messages are ready and how many consumers it has; a missing queue is left out."""
+    found = {}
+    for queue in queues:
+        try:
+            async with connection.channel() as channel:
+                result = (await channel.declare_queue(queue, passive=True)).declaration_result
+        except ChannelClosed:
+            continue
+        found[queue] = (result.message_count or 0, result.consumer_count or 0)
+    return found

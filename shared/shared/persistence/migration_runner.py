@@ -19,6 +19,7 @@ from alembic.runtime.migration import MigrationInfo
 from alembic.script import ScriptDirectory
 from psycopg import sql
 from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
 
 from shared.errors import Refused
 
@@ -27,8 +28,14 @@ log = structlog.get_logger()
 OLDEST = 15
 """The oldest major version of PostgreSQL that is tested."""
 ROLES = ("owner", "app", "worker")
+OLDEST_RELEASE = "0.1.0"
+"""The oldest release whose code runs on these schemas. A revision that removes what a release uses raises it."""
 LOCK = 0x5CC0_11
 """Key of an advisory lock, so that two migrations of one database never run at the same time."""
+WAIT_FOR_OTHERS = "60s"
+"""How long a migration waits for another one."""
+WAIT_FOR_TABLES = "10s"
+"""How long a revision waits for a table that requests are using: those that come later wait behind it."""
 CLASHES = (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject, psycopg.errors.InternalError_)
 """Errors when two sessions create, change or grant one role ("tuple concurrently updated" is an internal error)."""
 TRIES = 20
@@ -67,9 +74,9 @@ def migrate(admin_url: str, services: dict[str, str]) -> int:
     service's `_app` and `_worker` roles, never as its owner. Its password is set each time, unless it is a superuser.
     Raises Refused if the data is newer than the code, or if the server or the database does not meet the requirements.
     """
-    with psycopg.connect(admin_url, autocommit=True, connect_timeout=10) as connection:
+    with _connect(admin_url) as connection:
         _check_server(connection)
-        connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+        _wait_for_others(connection)
         _create_roles(connection, services)
         for service in services:
             _allow_owner(connection, service)
@@ -84,9 +91,29 @@ def migrate(admin_url: str, services: dict[str, str]) -> int:
         for service in services:
             _allow_owner(connection, service)
             _grants(connection, service)
+            _shadow(connection, service)
+            _note_release(connection, service)
         _warn(connection)
     log.info("database.migrated", revisions=applied, schemas=len(services) + 1)
     return applied
+
+
+def _connect(admin_url: str) -> psycopg.Connection:
+    try:
+        return psycopg.connect(admin_url, autocommit=True, connect_timeout=10)
+    except psycopg.OperationalError as problem:
+        raise Refused(f"the database at MIGRATION_DATABASE_URL does not answer: {problem}") from problem
+
+
+def _wait_for_others(connection: psycopg.Connection) -> None:
+    """Wait for another migration of this database, for a limited time."""
+    connection.execute("SELECT set_config('lock_timeout', %s, false)", (WAIT_FOR_OTHERS,))
+    try:
+        connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+    except psycopg.errors.LockNotAvailable as problem:
+        raise Refused(
+            f"another migration of this database has run for {WAIT_FOR_OTHERS}; wait until it has ended, then try again"
+        ) from problem
 
 
 def _check_server(connection: psycopg.Connection) -> None:
@@ -135,6 +162,17 @@ def _roles(connection: psycopg.Connection, schema: str) -> None:
     connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(sql.Identifier(schema), owner))
 
 
+def _shadow(connection: psycopg.Connection, service: str) -> None:
+    """Give the workers of a service a schema in which a rebuild makes its tables. They may create nowhere else."""
+    schema, worker = sql.Identifier(f"{service}_shadow"), sql.Identifier(f"{service}_worker")
+    owner = sql.Identifier(f"{service}_owner")
+    for statement in (
+        "CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner}",
+        "GRANT USAGE, CREATE ON SCHEMA {schema} TO {worker}",
+    ):
+        connection.execute(sql.SQL(statement).format(schema=schema, owner=owner, worker=worker))
+
+
 def _allow_owner(connection: psycopg.Connection, schema: str) -> None:
     """Let the owner see all rows of tables with forced row-level security, because migrations change them.
 
@@ -172,14 +210,29 @@ def _upgrade(connection: Connection, chain: Chain) -> int:
 
     connection.execute(text(f'SET LOCAL ROLE "{chain.schema}_owner"'))
     connection.execute(text(f'SET LOCAL search_path = "{chain.schema}"'))
-    config = Config(attributes={"connection": connection, "chain": chain, "applied": note})
+    connection.execute(text(f"SET LOCAL lock_timeout = '{WAIT_FOR_TABLES}'"))
+    config = configuration(chain)
+    config.attributes.update({"connection": connection, "chain": chain, "applied": note})
+    try:
+        _refuse_newer(connection, chain, ScriptDirectory.from_config(config))
+        command.upgrade(config, "heads")
+    except OperationalError as problem:
+        if not isinstance(problem.orig, psycopg.errors.LockNotAvailable):
+            raise
+        raise Refused(
+            f"a table of {chain.schema} was in use for {WAIT_FOR_TABLES}; nothing of this step was changed, try again"
+        ) from problem
+    return len(applied)
+
+
+def configuration(chain: Chain) -> Config:
+    """Return what Alembic needs to know of a history to find its revisions."""
+    config = Config()
     folder = str(resources.files(chain.package) / chain.folder / "versions")
     config.set_main_option("script_location", ENVIRONMENT)
     config.set_main_option("version_locations", folder.replace("%", "%%"))
     config.set_main_option("path_separator", "newline")
-    _refuse_newer(connection, chain, ScriptDirectory.from_config(config))
-    command.upgrade(config, "heads")
-    return len(applied)
+    return config
 
 
 def _refuse_newer(connection: Connection, chain: Chain, script: ScriptDirectory) -> None:
@@ -191,6 +244,12 @@ def _refuse_newer(connection: Connection, chain: Chain, script: ScriptDirectory)
             f"the data of {chain.schema} is newer than this code (revision {', '.join(unknown)}); "
             "run the newer release, or `make reset` to remove the data"
         )
+
+
+def _note_release(connection: psycopg.Connection, service: str) -> None:
+    """Write which releases run on the schema, for services that do not know its revisions."""
+    statement = sql.SQL("COMMENT ON SCHEMA {} IS {}")
+    connection.execute(statement.format(sql.Identifier(service), sql.Literal(f"oldest release: {OLDEST_RELEASE}")))
 
 
 def _grants(connection: psycopg.Connection, service: str) -> None:

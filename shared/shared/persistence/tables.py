@@ -4,10 +4,11 @@ Row-level security, grants, functions and storage options are in `migrations` an
 """
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, text
-from sqlalchemy.dialects.postgresql import INT8MULTIRANGE
+from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, JSONB
 
 from shared.persistence.schema import Table, column, schema
 
@@ -89,6 +90,26 @@ class TaskLeaseRow(SpineTable, table=True):
     permitted_until: datetime = column(default="(clock_timestamp() + '00:00:30'::interval)")
     cancel_requested_at: datetime | None
     ended_at: datetime | None  # without attempts: a tombstone, cancelled before it began
+
+
+class ReplayRow(SpineTable, table=True):
+    """A replay that this service was asked for; its task has the state."""
+
+    task_id: UUID = column(key=True)
+    request: dict[str, Any] = column(JSONB)  # the event that asked for it
+    requested_at: datetime = column(default="now()")
+
+
+class ConsumerOrderRow(SpineTable, table=True):
+    """The newest order of an operator about a queue or a worker of this service."""
+
+    __table_args__ = (CheckConstraint("\"order\" IN ('pause', 'resume', 'drain')", name="ck_consumer_order_order"),)
+
+    target: str = column(key=True)
+    order: str
+    reason: str
+    ordered_by: UUID | None
+    ordered_at: datetime
 
 
 class VaultTable(Table):

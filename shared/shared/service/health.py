@@ -21,11 +21,14 @@ async def live() -> dict[str, str]:
 
 @router.get("/health/ready")
 async def ready(runtime: Annotated[Runtime, Depends(Provided(Runtime))], response: Response) -> dict[str, Any]:
-    """200 while the database and the broker answer, all queues exist and consumers run; otherwise 503 with reasons."""
-    reasons = await runtime.not_ready()
-    if reasons:
+    """200 from the first moment at which everything was there until the service stops; before and after it 503.
+
+    The reasons say what keeps the service from its work now. They do not count once it has started.
+    """
+    ready, reasons = await runtime.readiness()
+    if not ready:
         response.status_code = 503
-    return {"status": "not ready" if reasons else "ready", "reasons": reasons}
+    return {"status": "ready" if ready else "not ready", "reasons": reasons}
 
 
 @router.get("/health/status")

@@ -5,7 +5,7 @@ import datetime as dt
 import json
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from io import FileIO
 from typing import Any
 
@@ -54,12 +54,21 @@ class HeartbeatListener:
 class Heartbeat:
     """Publishes who the worker is and its counts: messages in flight, handled and failed, load, memory."""
 
-    def __init__(self, service: str, worker: str, publisher: Publisher, metrics: Metrics, seconds: float) -> None:
+    def __init__(
+        self,
+        service: str,
+        worker: str,
+        publisher: Publisher,
+        metrics: Metrics,
+        seconds: float,
+        told: Mapping[str, Callable[[], Any]],
+    ) -> None:
         self._service = service
         self._worker = worker
         self._publisher = publisher
         self._metrics = metrics
         self._seconds = seconds
+        self._told = told
         self._started = dt.datetime.now(dt.UTC)
         self._version = installed_version(service)
 
@@ -79,7 +88,7 @@ class Heartbeat:
                 continue
 
     def _facts(self, statm: FileIO, loads: FileIO) -> dict[str, object]:
-        return {
+        return {name: tell() for name, tell in self._told.items()} | {
             "service": self._service,
             "worker": self._worker,
             "host": socket.gethostname(),

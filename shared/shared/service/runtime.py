@@ -5,16 +5,20 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
-from shared.errors import InfrastructureDown, is_out_of_descriptors
+from shared.errors import InfrastructureDown, Refused, is_out_of_descriptors
 from shared.messaging import topology, topology_admin
 from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
 from shared.service.components import Components
+from shared.service.consumer_orders import ConsumerOrders
 from shared.service.dependency_probe import DependencyProbe
 from shared.service.heartbeat import Heartbeat
+from shared.service.refusal import REFUSED, report_refusal
+from shared.service.schema_gate import SchemaGate
 from shared.transactions.relay import Relay
 
 log = structlog.get_logger()
@@ -43,6 +47,15 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
         tasks = list(stuck)
 
 
+@dataclass(slots=True)
+class Held:
+    """Messages of one queue that this process has and has not acknowledged."""
+
+    messages: int = 0
+    age: float | None = None
+    """Seconds from the newest received event's time to its receipt, at the first attempt."""
+
+
 class Runtime:
     """The running parts of a service. Only `Service` adds parts."""
 
@@ -51,12 +64,21 @@ class Runtime:
         self._components = components
         self._required = required
         self.worker = f"{components.name}@{socket.gethostname()}:{os.getpid()}"
+        self.held: dict[str, Held] = {}
+        """What this process has received from each queue."""
+        self.orders: ConsumerOrders | None = None
+        """What operators ordered of this process; None if it does not follow orders."""
         self._backgrounds: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self.told: dict[str, Callable[[], Any]] = {"draining": self._is_draining, "queues": self._describe_queues}
+        """What each heartbeat says besides the facts of every worker."""
         self._closing: list[Callable[[], Awaitable[None]]] = []
         self._stopping: list[Callable[[], None]] = []
+        self._gate = SchemaGate(components.database, components.name)
         self._missing: list[str] | None = None
         self._consuming = False
+        self.stopping = False
         self._room_until = 0.0
+        self._started = False
 
     def background(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run while the service runs."""
@@ -72,8 +94,19 @@ class Runtime:
 
     def stop_soon(self) -> None:
         """Announce the stop of the process, so that endless responses end."""
+        self.stopping = True
         for stop in self._stopping:
             stop()
+
+    async def readiness(self) -> tuple[bool, list[str]]:
+        """Return whether requests may come, and what keeps the service from its work.
+
+        Requests may come from the first moment at which nothing did, until the service stops. What is away later is
+        away for all replicas: without any of them, not even the outbox would accept requests (decision 0055).
+        """
+        reasons = await self.not_ready()
+        self._started = self._started or not reasons
+        return self._started and not self.stopping, ["service: stopping", *reasons] if self.stopping else reasons
 
     async def not_ready(self) -> list[str]:
         """Return the reasons why this service is not ready; empty if it is."""
@@ -85,6 +118,8 @@ class Runtime:
             reasons.append(f"database: {problem}")
         except Exception as problem:  # noqa: BLE001  # any error is a reason
             reasons.append(f"database: {type(problem).__name__}")
+        if self._gate.reason is not None:
+            reasons.append(self._gate.reason)
         publisher = self._components.publisher
         if publisher.blocked:
             reasons.append("broker: a memory or disk alarm blocks publishing; free memory or disk on the broker")
@@ -115,7 +150,7 @@ class Runtime:
         components = self._components
         await components.database.open()
         publishing = self._start(components.publisher.run)
-        others = [self._start(run) for run in self._parts()]
+        others = [self._start(self._gate.run), *(self._start(run, self._gate.passed) for run in self._parts())]
         try:
             yield
         finally:
@@ -128,8 +163,10 @@ class Runtime:
             await components.database.close()
             log.info("service.stopped")
 
-    def _start(self, run: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
-        return asyncio.create_task(self._guard(run), name=run.__qualname__)
+    def _start(
+        self, run: Callable[[], Coroutine[Any, Any, None]], after: Callable[[], Awaitable[None]] | None = None
+    ) -> asyncio.Task[None]:
+        return asyncio.create_task(self._guard(run, after), name=run.__qualname__)
 
     def _parts(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """Everything that runs beside the publisher."""
@@ -145,7 +182,7 @@ class Runtime:
             sweep_seconds=settings.relay_sweep,
         )
         heartbeat = Heartbeat(
-            components.name, self.worker, components.publisher, components.metrics, settings.heartbeat
+            components.name, self.worker, components.publisher, components.metrics, settings.heartbeat, self.told
         )
         return [
             components.pause_switch.run,
@@ -157,16 +194,35 @@ class Runtime:
             *self._backgrounds,
         ]
 
-    async def _guard(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def _is_draining(self) -> bool:
+        return self.orders is not None and self.orders.draining
+
+    def _describe_queues(self) -> dict[str, Any]:
+        """Return what the heartbeat says of this process's queues."""
+        paused = self.orders.paused if self.orders else frozenset()
+        return {
+            queue: {"paused": queue in paused, "holds": held.messages, "age_seconds": held.age}
+            for queue in self._components.subscriber.queues
+            for held in (self.held.get(queue, Held()),)
+        }
+
+    async def _guard(
+        self, run: Callable[[], Coroutine[Any, Any, None]], after: Callable[[], Awaitable[None]] | None
+    ) -> None:
         """End the process, without cleanup, if a part fails: a service with a missing part must not look healthy.
 
         A full table of descriptors is no failure of the part: it starts again until there is place.
         """
+        if after is not None:
+            await after()
         while True:
             try:
                 return await run()
             except asyncio.CancelledError:
                 raise
+            except Refused as problem:
+                report_refusal(problem)
+                os._exit(REFUSED)
             except BaseException as problem:
                 if not is_out_of_descriptors(problem):
                     log.exception("background_task.failed", task=run.__qualname__)
@@ -183,6 +239,8 @@ class Runtime:
         while True:
             try:
                 async with connected(url, name) as connection:
+                    if not self._consuming:
+                        topology_admin.check_broker(connection)
                     while not connection.is_closed:
                         await self._look(connection)
                         await asyncio.sleep(WATCH_SECONDS if self._consuming and not self._missing else LOOK_SECONDS)
@@ -195,7 +253,6 @@ class Runtime:
         if self._missing:
             log.error("topology.missing", queues=self._missing)
         elif not self._consuming:
-            topology_admin.check_broker(connection)
             self._components.subscriber.begin()
             self._consuming = True
             log.info("service.consuming", queues=len(self._components.subscriber.queues))

@@ -19,8 +19,9 @@ from shared.consumers.batch import ReactionHandler
 from shared.consumers.batcher import MessageBatcher
 from shared.consumers.dead_letters import DeadLetterConsumer, StoreDeadLetter
 from shared.consumers.final_failure import FinalFailureReporter, OnFinalFailure
-from shared.consumers.message_processor import MessageProcessor
+from shared.consumers.message_processor import MessageHandler, MessageProcessor
 from shared.errors import UnknownMajor
+from shared.events.consumers import ConsumersOrdered
 from shared.events.envelope import Envelope
 from shared.events.event import Event
 from shared.http.provided import provide
@@ -32,15 +33,18 @@ from shared.messaging.subscriber import Handle, Message
 from shared.projections.projection_runner import ProjectionRunner
 from shared.projections.projector import Handler, LoggedEvent, Projection, newest_states, park_in_queue
 from shared.service.components import Components
+from shared.service.consumer_orders import ConsumerOrders, store_order
 from shared.service.health import router as health_router
 from shared.service.heartbeat import HeartbeatListener
 from shared.service.http_metrics import RequestMetrics
 from shared.service.invariants import InvariantChecker
+from shared.service.last_answers import LastAnswers
 from shared.service.loop_watchdog import LoopWatchdog
 from shared.service.operations_port import OperationsPort
 from shared.service.outbox_backlog import OutboxBacklog
 from shared.service.periodic import PeriodicTask
-from shared.service.runtime import Runtime
+from shared.service.retention import Policy, of_every_service, prune
+from shared.service.runtime import Held, Runtime
 from shared.settings import ServiceSettings
 from shared.telemetry import CURRENT_MESSAGE
 from shared.transactions.outbox import WorkPermit
@@ -56,6 +60,7 @@ ReadBody = Callable[[Envelope, bytes], Awaitable[Any]]
 """Reads a message's body; raises NotUnderstood."""
 
 DEAD_LETTERS_AT_ONCE = 10
+PRUNE_SECONDS = 900.0
 KEY_SECONDS = 30.0
 """Between looks for keys whose time in the cache is over."""
 
@@ -76,6 +81,7 @@ class Service:
         self.runtime.background(self.invariant_checker.run)
         self.backlog = OutboxBacklog(self.database, self.metrics)
         self.runtime.background(self.backlog.run)
+        self.prune(*of_every_service(settings.inbox_days))
         self.runtime.background(PeriodicTask("forget_keys", KEY_SECONDS, self._forget_keys, self.metrics).run)
         self.runtime.background(LoopWatchdog(self.metrics.registry).run)
         self._url = settings.amqp_url.get_secret_value()
@@ -156,15 +162,24 @@ class Service:
         )
 
         age = self.metrics.age.labels(queue)
+        held = self.runtime.held[queue] = Held()
+
+        async def process(handle: MessageHandler, message: Message) -> None:
+            held.messages += 1
+            try:
+                await processor(handle, message)
+            finally:
+                held.messages -= 1
 
         async def decode(message: Message) -> tuple[Envelope, Any]:
             envelope = Envelope.read(message.headers)
             if envelope.attempt == 0 and envelope.time.tzinfo is not None:
-                age.observe((dt.datetime.now(dt.UTC) - envelope.time).total_seconds())
+                held.age = (dt.datetime.now(dt.UTC) - envelope.time).total_seconds()
+                age.observe(held.age)
             CURRENT_MESSAGE.set((envelope, queue))
             return envelope, await read(envelope, message.body)
 
-        parts.subscriber.subscribe(queue, decode, handle, processor, prefetch=prefetch)
+        parts.subscriber.subscribe(queue, decode, handle, process, prefetch=prefetch)
 
     def project(
         self,
@@ -245,6 +260,15 @@ class Service:
             measured = partial(handle, seconds=self.metrics.seconds.labels(queue.name))
             self._consume(queue.name, permit_of, measured, prefetch=permit.concurrency)
 
+    def follow_orders(self) -> None:
+        """Let operators pause queues of this service and drain its workers."""
+        queue = topology.reaction_queue(self.name, ConsumersOrdered.topic).name
+        self.on(ConsumersOrdered, store_order, self.name)
+        self.runtime.orders = orders = ConsumerOrders(
+            self.components.subscriber, self.transactions, self.metrics, self.runtime.worker, queue
+        )
+        self.runtime.background(orders.run)
+
     def store_dead_letters(self, keep: StoreDeadLetter) -> None:
         """Keep the dead letters of every service; one service of the system does."""
         letters = DeadLetterConsumer(keep, self.transactions, self.components.pause_switch)
@@ -285,6 +309,12 @@ class Service:
             await task(self.transactions, *args, **dependencies)
 
         self.runtime.background(PeriodicTask(getattr(task, "__name__", "sweep"), seconds, run, self.metrics).run)
+
+    def prune(self, *policies: Policy) -> None:
+        """Delete rows that have served their time, about every quarter of an hour."""
+        for policy in policies:
+            run = partial(prune, self.transactions, (policy,))
+            self.runtime.background(PeriodicTask(f"prune_{policy.table}", PRUNE_SECONDS, run, self.metrics).run)
 
     def check_invariant(self, name: str, statement: str) -> None:
         """Count and export violations of an invariant: `statement` returns one row, whose `violations` must be 0."""
@@ -341,6 +371,7 @@ class Service:
         provide(app, [*own, *self._provided])
         app.add_middleware(UnexpectedErrors)
         app.add_middleware(RequestMetrics, seconds=parts.metrics.requests)
+        app.add_middleware(LastAnswers, stopping=lambda: self.runtime.stopping)
         if self.settings.operations_port is not None:
             app.add_middleware(OperationsPort, port=self.settings.operations_port)
         app.include_router(health_router)

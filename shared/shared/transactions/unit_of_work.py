@@ -66,11 +66,11 @@ class UnitOfWork:
         """Execute one statement now."""
         return await self.buffered.execute(query, values)
 
-    async def rows(self, query: str, values: Values | None = None) -> list[DictRow]:
+    async def rows(self, query: str | sql.Composed, values: Values | None = None) -> list[DictRow]:
         """Return all rows of a statement."""
         return await (await self.execute(query, values)).fetchall()
 
-    async def row(self, query: str, values: Values | None = None) -> DictRow | None:
+    async def row(self, query: str | sql.Composed, values: Values | None = None) -> DictRow | None:
         """Return the first row of a statement, or None."""
         return await (await self.execute(query, values)).fetchone()
 

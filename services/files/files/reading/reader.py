@@ -37,7 +37,7 @@ def read_document(
     if kind in IMAGES.values():
         return picture_reader.read(path, kind, limits, steps)
     if kind == DOCX:
-        return docx_reader.read(path, limits)
+        return docx_reader.read(path, limits, steps)
     if kind == XLSX:
         return xlsx_reader.read(path, limits)
     return text_reader.read(path, kind, limits)

@@ -54,7 +54,7 @@ PAGES = st.lists(LINES, max_size=3).map(
 
 @pytest.mark.parametrize("kind", ["payment_receipt", "transcript", "behavior_report", "other"])
 @given(pages=PAGES, country=st.sampled_from([None, "DE", "US", "XX"]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_extraction_never_fails(kind: DocumentKind, pages, country):
     finding = extract(Document("application/pdf", pages), kind, Hints(None, country))
 

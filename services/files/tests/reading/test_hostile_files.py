@@ -1,7 +1,13 @@
-"""Each hostile file goes through the limited child: its verdict, its time, its memory, and the file after it."""
+"""Each hostile file goes through the limited child: its verdict, its time, its memory, and the file after it.
+
+A child takes a second of a core, so that a run reads a share of the files, chosen by pytest-randomly's seed: each run
+reads others, and the seed that a run prints repeats its own. `make accuracy ONLY=hostile` reads all.
+`ARGS="services/files/tests/reading/test_hostile_files.py -k NAME"` reads the files of that name, with HOSTILE_SHARE=1.
+"""
 
 import asyncio
 import contextlib
+import os
 import re
 from pathlib import Path
 
@@ -13,8 +19,10 @@ from files.reading.limits import ReadLimits
 from files.reading.sandbox import read_file
 from services.files.tests.reading import made_files as made
 from services.files.tests.reading.hostile_files import HOSTILE
-from services.files.tests.reading.hostile_others import HOSTILE_OFFICE, HOSTILE_PICTURES, HOSTILE_TEXTS
+from services.files.tests.reading.hostile_office import HOSTILE_OFFICE
 from services.files.tests.reading.hostile_pdfs import HOSTILE_PDFS
+from services.files.tests.reading.hostile_pictures import HOSTILE_PICTURES
+from services.files.tests.reading.hostile_texts import HOSTILE_TEXTS
 
 KNOWN_LIMITS = ReadLimits(file_bytes=30_000_000, pages=20, frames=5, expanded_bytes=40_000_000)
 LIMITS = ReadLimits()
@@ -22,6 +30,8 @@ SECONDS = 20
 BYTES = 1_500_000_000
 HARMLESS = "harmless"
 """The verdict may be any: what counts is that the reader holds its limits."""
+SHARE = int(os.environ.get("HOSTILE_SHARE", "4"))
+"""One in how many files is read."""
 PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 
 
@@ -69,7 +79,14 @@ def cases():
             yield pytest.param(name, make, code, LIMITS, id=case)
 
 
-@pytest.mark.parametrize(("name", "make", "code", "limits"), list(cases()))
+def pytest_generate_tests(metafunc):
+    """Choose the files of this run."""
+    if "make" in metafunc.fixturenames:
+        seed = metafunc.config.getoption("randomly_seed", 0)
+        first = seed % SHARE if isinstance(seed, int) else 0
+        metafunc.parametrize(("name", "make", "code", "limits"), list(cases())[first::SHARE])
+
+
 async def test_hostile_file_ends_within_its_limits(name, make, code, limits, tmp_path, watch):
     content = make()
 

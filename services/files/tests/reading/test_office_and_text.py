@@ -40,6 +40,21 @@ def test_paragraphs_and_tables_of_a_docx_are_lines(read):
     assert grade.source == "cell"
 
 
+def test_a_docx_made_of_pictures_is_read_by_ocr(read):
+    opened = docx.Document()
+    opened.add_paragraph("Scan 1")
+    for picture in (made.picture(), made.picture(size=(120, 90))):
+        opened.add_picture(io.BytesIO(made.saved(picture, "PNG")))
+    out = io.BytesIO()
+    opened.save(out)
+
+    document = read(out.getvalue(), "a.docx")
+
+    (page,) = document.pages  # the small picture is no page
+    assert "Total EUR 45.00" in [line.text for line in page.lines]
+    assert {word.source for line in page.lines for word in line.words} == {"ocr"}
+
+
 def test_header_and_content_controls_of_a_docx_are_read(read):
     opened = docx.Document()
     opened.sections[0].header.paragraphs[0].text = "Hill School (demo)"

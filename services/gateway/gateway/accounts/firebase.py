@@ -14,6 +14,7 @@ import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from gateway.http.trust import authorities
 from gateway.problems import Problem
 
 log = structlog.get_logger()
@@ -37,7 +38,7 @@ class Firebase:
     def __init__(self, project: str, certificates_url: str) -> None:
         self._project = project
         self._url = certificates_url
-        self._client = httpx.AsyncClient(timeout=5)
+        self._client = httpx.AsyncClient(timeout=5, verify=authorities())
         self._keys: dict[str, RSAPublicKey] = {}
         self._fresh_until = 0.0
         self._fetching = asyncio.Lock()

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import secrets
+from functools import cache
 from typing import Annotated
 
 from pwdlib import PasswordHash
@@ -40,13 +41,24 @@ DELETE_FAILURES = "DELETE FROM sign_in_failure WHERE name_hash = %(name)s"
 DELETE_OLD_FAILURES = "DELETE FROM sign_in_failure WHERE last_at < clock_timestamp() - interval '1 day'"
 
 
+@cache
+def _hasher() -> PasswordHash:
+    return PasswordHash.recommended()
+
+
+@cache
+def _unusable_hash() -> str:
+    """Hash a password that is thrown away, once for a process: it is compared where a person has none."""
+    return _hasher().hash(secrets.token_urlsafe(16))
+
+
 class Passwords:
     """Hashes and checks passwords without blocking the loop."""
 
     def __init__(self) -> None:
-        self._hasher = PasswordHash.recommended()
+        self._hasher = _hasher()
         self._places = asyncio.Semaphore(AT_ONCE)
-        self._nobodys = self._hasher.hash(secrets.token_urlsafe(16))
+        self._unusable = _unusable_hash()
 
     async def hash(self, password: str) -> str:
         """An argon2id hash with its parameters and salt."""
@@ -60,7 +72,7 @@ class Passwords:
         """Whether the password is correct; it takes as long for a person without a password."""
         await self._place()
         try:
-            right = await asyncio.to_thread(self._hasher.verify, password, hashed or self._nobodys)
+            right = await asyncio.to_thread(self._hasher.verify, password, hashed or self._unusable)
         finally:
             self._places.release()
         return right and hashed is not None

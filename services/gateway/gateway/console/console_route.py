@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
@@ -13,14 +14,18 @@ from gateway.console.page import Page, language_of
 from gateway.console.return_path import asked_for, sign_in_path
 from gateway.console.same_origin import SAFE, check_origin
 from gateway.console.templating import Templates
+from gateway.files.upload_route import FILE_BODY_LIMIT
 from gateway.http.guarded_route import BODY_LIMIT, GuardedRoute
 from gateway.problems import Problem
+from gateway.roster_import.body_limit import ROSTER_BODY_LIMIT
 from gateway.security.access_control import Access
 from gateway.security.admission import Door
 from gateway.settings import Settings
 from shared.http.provided import Provided
 from shared.http.tokens import Use
 
+SCHOOLS = "/console/schools"
+"""Where an administrator of the group chooses the school of a page."""
 TEMPLATES = Provided(Templates)
 SETTINGS = Provided(Settings)
 
@@ -41,6 +46,8 @@ class ConsoleDoor:
         """Return an error as a page."""
         if isinstance(problem, Problem) and problem.code == "unauthenticated":
             return await _signed_out(request)
+        if isinstance(problem, Problem) and problem.code == "school_needed" and request.method in SAFE:
+            return RedirectResponse(f"{SCHOOLS}?{urlencode({'to': request.url.path})}", 303)
         refusal = problems.answer(problem, request.headers.get("content-type", ""))
         facts = json.loads(bytes(refusal.body))
         page = _bare_page(request)
@@ -69,16 +76,43 @@ class ConsoleRoute(GuardedRoute):
         return handle
 
 
+class ConsoleUploadRoute(ConsoleRoute):
+    """A page whose form has a file: its body may be as large as one."""
+
+    limits_body = False
+    form_limit: ClassVar[Provided[Any]] = FILE_BODY_LIMIT
+
+    def get_admitted_handler(self) -> Handler:
+        """Limit the body of an admitted request before it is read."""
+        handler = super().get_admitted_handler()
+
+        async def handle(request: Request) -> Response:
+            return await handler(self.form_limit.by(request.app).applied(request))
+
+        return handle
+
+
+class ConsoleImportRoute(ConsoleUploadRoute):
+    """A page whose form has a roster."""
+
+    form_limit = ROSTER_BODY_LIMIT
+
+
 async def _signed_out(request: Request) -> Response:
     cookie = SessionCookie.of(SETTINGS.by(request.app))
     ended = cookie.read(request) is not None
-    if request.method in SAFE:
+    if request.method in SAFE or _has_file(request):
         answer: Response = RedirectResponse(sign_in_path(asked_for(request), ended=ended), 303)
     else:
         answer = await _kept(request)
     if ended:
         cookie.clear(answer)
     return answer
+
+
+def _has_file(request: Request) -> bool:
+    """Tell whether a form has a file: a page cannot keep one, and it is not read without a session."""
+    return request.headers.get("content-type", "").startswith("multipart/")
 
 
 async def _kept(request: Request) -> Response:

@@ -7,6 +7,8 @@ from gateway.security.access_control import ADMINS, PLATFORM, STAFF
 from gateway.security.caller import Caller
 from shared.events.values import Role
 
+OVERVIEW = "/console/overview"
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -31,12 +33,19 @@ SECTIONS = (
         (
             Place("/console/notifications", N_("Notifications"), STAFF),
             Place("/console/notifications/new", N_("New notification"), STAFF),
+            Place("/console/files", N_("Files"), STAFF),
+            Place("/console/review", N_("Review queue"), STAFF),
+            Place("/console/reports", N_("Reports"), STAFF),
+            Place("/console/schedules", N_("Schedules"), STAFF),
+            Place("/console/people", N_("People"), STAFF),
         ),
     ),
     Section(
         N_("Operations"),
         (
-            Place("/console/overview", N_("Overview"), PLATFORM),
+            Place("/console/schools", N_("Schools"), PLATFORM),
+            Place("/console/imports", N_("Roster imports"), PLATFORM),
+            Place(OVERVIEW, N_("Overview"), PLATFORM),
             Place("/console/tasks", N_("Tasks"), STAFF),
             Place("/console/failures", N_("Failures"), ADMINS),
             Place("/console/workers", N_("Workers"), PLATFORM),
@@ -57,7 +66,5 @@ def sections_of(caller: Caller) -> list[Section]:
 
 
 def home_of(caller: Caller) -> str:
-    """Return the first page of a caller: the overview for the whole group, else that of the school."""
-    if caller.role in PLATFORM:
-        return "/console/overview"
-    return sections_of(caller)[0].places[0].path
+    """Return the first page of a caller."""
+    return OVERVIEW if caller.everywhere else sections_of(caller)[0].places[0].path

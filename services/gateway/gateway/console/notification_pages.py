@@ -9,11 +9,12 @@ from fastapi.responses import RedirectResponse
 from gateway.console.console_route import ConsoleRoute
 from gateway.console.page import Page, ReaderPage
 from gateway.console.query import PAGE_ROWS, FlagFilter, IdFilter, KindFilter, NotificationStateFilter
-from gateway.http.dependencies import Rows, Services
+from gateway.http.dependencies import Configured, Rows, Services
 from gateway.http.service_client import ServiceClients
 from gateway.notifications import cancel_resend_routes, read_routes
 from gateway.security.access_control import STAFF, allow
 from gateway.security.caller import Caller, CurrentCaller
+from gateway.settings import Settings
 from gateway.tasks import task_routes
 from shared.events import FINAL
 from shared.transactions.unit_of_work import UnitOfWorkFactory
@@ -57,10 +58,11 @@ async def notification(
     caller: CurrentCaller,
     rows: Rows,
     owners: Services,
+    settings: Configured,
     stopped: FlagFilter = None,
 ) -> Response:
     """Show one notification: how many it reached on each channel, and what became of the others."""
-    found = await _read(page, notification_id, caller, rows, owners)
+    found = await _read(page, notification_id, caller, rows, owners, settings)
     return page.html(
         "notification.html",
         notification=found,
@@ -72,10 +74,12 @@ async def notification(
 
 @router.get("/{notification_id}/cancel", dependencies=[allow(STAFF)])
 async def ask_cancel(
-    notification_id: UUID, page: ReaderPage, caller: CurrentCaller, rows: Rows, owners: Services
+    notification_id: UUID, page: ReaderPage, caller: CurrentCaller, rows: Rows, owners: Services, settings: Configured
 ) -> Response:
     """Ask before a notification is stopped."""
-    return page.html("notification_cancel.html", notification=await _read(page, notification_id, caller, rows, owners))
+    return page.html(
+        "notification_cancel.html", notification=await _read(page, notification_id, caller, rows, owners, settings)
+    )
 
 
 @router.post("/{notification_id}/cancel", dependencies=[allow(STAFF)])
@@ -94,12 +98,17 @@ async def cancel(
 
 
 async def _read(
-    page: Page, notification_id: UUID, caller: Caller, rows: UnitOfWorkFactory, owners: ServiceClients
+    page: Page,
+    notification_id: UUID,
+    caller: Caller,
+    rows: UnitOfWorkFactory,
+    owners: ServiceClients,
+    settings: Settings,
 ) -> dict[str, Any]:
     school = None if page.school is None else str(page.school)
     found: dict[str, Any] = await read_routes.read(notification_id, caller, rows, owners, school)
     if found["state"] == "accepted":  # its owner does not know it, and never will if it was undone
-        task = await task_routes.read(UUID(found["task_id"]), caller, rows)
+        task = await task_routes.read(UUID(found["task_id"]), caller, rows, settings)
         found["state"] = task.state if task.state in FINAL else "accepted"
     return found
 

@@ -26,7 +26,7 @@ MOST_GROUPS = 8
 # Count schools, people, open tasks, open failures and what waits to be published.
 COUNT_ALL = """
 SELECT (SELECT count(*) FROM school WHERE active) AS schools, (SELECT count(*) FROM person WHERE active) AS people,
-       (SELECT count(*) FROM task WHERE state NOT IN ('succeeded', 'failed', 'cancelled')) AS open_tasks,
+       (SELECT count(*) FROM task WHERE state IN ('accepted', 'queued', 'running', 'retrying')) AS open_tasks,
        (SELECT count(*) FROM failure WHERE given_back_at IS NULL AND discarded_at IS NULL) AS failures,
        (SELECT count(*) FROM outbox) AS outbox,
        (SELECT extract(epoch FROM clock_timestamp() - min(created_at)) FROM outbox) AS oldest

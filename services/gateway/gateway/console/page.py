@@ -1,5 +1,6 @@
 """A page for its reader: in their language, in the zone of their school, with the navigation of their role."""
 
+import datetime as dt
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -63,6 +64,10 @@ class Page:
     def text(self, text: str) -> str:
         """Return a text in the reader's language."""
         return self.templates.gettext(self.language, text)
+
+    def moment(self, given: str) -> str:
+        """Return an instant of a rule as the reader's clock shows it."""
+        return dt.datetime.fromisoformat(given).astimezone(self.tz).strftime("%Y-%m-%d %H:%M")
 
     def href(self, path: str, **query: Any) -> str:
         """Return an address of the console that keeps the chosen school."""

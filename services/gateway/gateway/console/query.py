@@ -7,11 +7,15 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import BeforeValidator
 
+from gateway.files.read_routes import FileState
 from gateway.http.fields import MOST
 from gateway.operations.failure_reads import FailureState
 from gateway.tasks.reads import WorkerState
 from shared.events import TaskState
-from shared.events.values import Kind
+from shared.events.files import FileKind
+from shared.events.reports import ReportKind
+from shared.events.schedules import ScheduleState
+from shared.events.values import Kind, Role
 from shared.http.fields import NO_NUL
 
 PAGE_ROWS = 25
@@ -34,3 +38,16 @@ FlagFilter = Annotated[str | None, EMPTY, Query(max_length=5)]
 KindFilter = Annotated[Kind | None, EMPTY, Query()]
 NotificationState = Literal["waiting", "sending", "completed", "failed", "cancelled"]
 NotificationStateFilter = Annotated[NotificationState | None, EMPTY, Query()]
+FileStateFilter = Annotated[FileState | None, EMPTY, Query()]
+FileKindFilter = Annotated[FileKind | None, EMPTY, Query()]
+ReportKindFilter = Annotated[ReportKind | None, EMPTY, Query()]
+ScheduleStateFilter = Annotated[ScheduleState | None, EMPTY, Query()]
+RoleFilter = Annotated[Role | None, EMPTY, Query()]
+
+
+def id_of(text: str | None) -> UUID | None:
+    """Return the id in a field of a form; None where it has none."""
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None

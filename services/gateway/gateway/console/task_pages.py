@@ -9,10 +9,11 @@ from fastapi.responses import RedirectResponse
 from gateway.console.console_route import ConsoleRoute
 from gateway.console.page import ReaderPage
 from gateway.console.query import PAGE_ROWS, Filter, IdFilter, TaskStateFilter
-from gateway.http.dependencies import Rows
+from gateway.http.dependencies import Configured, Rows
 from gateway.security.access_control import ADMINS, STAFF, allow
 from gateway.security.caller import CurrentCaller
 from gateway.tasks import task_routes
+from gateway.tasks.task_search import TaskFilter
 from shared.events import FINAL
 
 router = APIRouter(prefix="/console/tasks", include_in_schema=False, route_class=ConsoleRoute)
@@ -23,13 +24,16 @@ async def tasks(
     page: ReaderPage,
     caller: CurrentCaller,
     rows: Rows,
+    settings: Configured,
     school: Filter = None,
     state: TaskStateFilter = None,
     kind: Filter = None,
     after: IdFilter = None,
 ) -> Response:
     """List tasks, the newest first."""
-    found = await task_routes.listing(caller, rows, school, state, kind, after, PAGE_ROWS)
+    found = await task_routes.listing(
+        caller, rows, settings, TaskFilter(state=state, kind=kind, after=after, limit=PAGE_ROWS), school
+    )
     asked = {"state": state, "kind": kind}
     return page.html(
         "tasks.html",
@@ -41,24 +45,31 @@ async def tasks(
 
 
 @router.get("/{task_id}", dependencies=[allow(STAFF)])
-async def task(task_id: UUID, page: ReaderPage, caller: CurrentCaller, rows: Rows) -> Response:
+async def task(task_id: UUID, page: ReaderPage, caller: CurrentCaller, rows: Rows, settings: Configured) -> Response:
     """Show one task."""
-    found = await task_routes.read(task_id, caller, rows)
+    found = await task_routes.read(task_id, caller, rows, settings)
     stoppable = found.state not in FINAL and found.cancel_requested_at is None
     return page.html("task.html", task=found, stoppable=stoppable and caller.role in ADMINS)
 
 
 @router.get("/{task_id}/cancel", dependencies=[allow(ADMINS)])
-async def ask_cancel(task_id: UUID, page: ReaderPage, caller: CurrentCaller, rows: Rows) -> Response:
+async def ask_cancel(
+    task_id: UUID, page: ReaderPage, caller: CurrentCaller, rows: Rows, settings: Configured
+) -> Response:
     """Ask before a task is stopped."""
-    return page.html("task_cancel.html", task=await task_routes.read(task_id, caller, rows))
+    return page.html("task_cancel.html", task=await task_routes.read(task_id, caller, rows, settings))
 
 
 @router.post("/{task_id}/cancel", dependencies=[allow(ADMINS)])
 async def cancel(
-    task_id: UUID, page: ReaderPage, caller: CurrentCaller, rows: Rows, sure: Annotated[str, Form(max_length=10)] = ""
+    task_id: UUID,
+    page: ReaderPage,
+    caller: CurrentCaller,
+    rows: Rows,
+    settings: Configured,
+    sure: Annotated[str, Form(max_length=10)] = "",
 ) -> Response:
     """Request that a task stops; its service decides."""
     if sure:
-        await task_routes.cancel(task_id, caller, rows, Response())
+        await task_routes.cancel(task_id, caller, rows, settings, Response())
     return RedirectResponse(page.href(f"/console/tasks/{task_id}"), 303)

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
+from sqlalchemy import Text
 from sqlmodel import col, func, select
 
 from gateway.tables import MembershipRow, PersonRow
@@ -19,6 +20,18 @@ class Found(BaseModel):
 
 
 OF_SOURCED_ID = select(PersonRow.person_id).where(col(PersonRow.sourced_id) == given("sourced_id"))
+NAMED = (
+    select(PersonRow.person_id)
+    .where(
+        col(PersonRow.person_id) == MembershipRow.person_id,
+        func.strpos(
+            func.lower(func.concat_ws(" ", PersonRow.given_name, PersonRow.family_name)),
+            func.lower(given("name", Text)),
+        )
+        > 0,
+    )
+    .exists()
+)
 FIND_MEMBERS = Query(
     Found,
     showing(Found, MembershipRow)
@@ -31,6 +44,7 @@ FIND_MEMBERS = Query(
     active=given("active") == func.is_current(MembershipRow.ends, MembershipRow.school_id),
     after=col(MembershipRow.person_id) > given("after"),
     sourced_id=col(MembershipRow.person_id).in_(OF_SOURCED_ID),
+    name=NAMED,
 )
 """People who belong or belonged to a school, by id."""
 FIND_BY_SOURCED_ID = Query(Found, showing(Found, PersonRow).where(col(PersonRow.sourced_id) == given("sourced_id")))

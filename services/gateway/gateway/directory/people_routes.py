@@ -49,8 +49,12 @@ async def listing(
     active: bool | None = None,
     after: UUID | None = None,
     limit: Limit = 50,
+    name: Wanted = None,
 ) -> PeoplePage:
-    """People of a school; administrators of the group may leave the school out to look one up by `sourced_id`."""
+    """People of a school; administrators of the group may leave the school out to look one up by `sourced_id`.
+
+    `name` is a part of a name, in any case.
+    """
     if caller.everywhere and school is None and sourced_id is not None:
         async with rows.begin() as tx:
             found = await FIND_BY_SOURCED_ID.all(tx, sourced_id=sourced_id)
@@ -58,6 +62,7 @@ async def listing(
     else:
         where = await school_of(rows, caller, school)
         values = {"sourced_id": sourced_id, "role": role, "grade": grade, "active": active, "after": after}
+        values |= {"name": name}
         async with rows.request(where) as tx:
             found = await FIND_MEMBERS.all(tx, school=where, **values, limit=limit + 1)
             items = [_out(row) for row in await people_reads.people(tx, found[:limit])]

@@ -22,9 +22,14 @@ def check_upload(caller: Caller, kind: FileKind, student: UUID | None) -> None:
         raise Problem(403, "forbidden", "Guardians may only upload receipts of payments, and must name the student.")
 
 
+def may_review(caller: Caller, kind: FileKind) -> bool:
+    """Whether the caller's role may confirm what files of this kind say."""
+    return caller.role in (OFFICE if kind == "payment_receipt" else STAFF)
+
+
 def check_review(caller: Caller, kind: FileKind) -> None:
     """Refuse with 403 a review by a role that may not record what files of this kind say."""
-    if kind == "payment_receipt" and caller.role not in OFFICE:
+    if not may_review(caller, kind):
         raise Problem(403, "forbidden", "Receipts are reviewed by the office and administrators of the school.")
 
 

@@ -9,6 +9,7 @@ import httpx
 import structlog
 from fastapi.responses import JSONResponse, Response
 
+from gateway.http.trust import authorities
 from gateway.problems import BY_STATUS, CODES, Problem, readable
 from gateway.security.caller import Caller
 from shared.http.tokens import Claims, Signer
@@ -33,7 +34,7 @@ class ServiceClients:
         self._signer = Signer(signing_key)
         self._tokens: dict[Claims, tuple[float, str]] = {}
         self._clients = {
-            name: httpx.AsyncClient(base_url=url, timeout=WAITS, limits=LIMITS, trust_env=False)
+            name: httpx.AsyncClient(base_url=url, timeout=WAITS, limits=LIMITS, verify=authorities(), trust_env=False)
             for name, url in urls.items()
         }
 
@@ -102,10 +103,11 @@ class ServiceClients:
         return token
 
     async def ready(self, owner: str) -> dict[str, Any]:
-        """Return an owner's own state, for the status page."""
+        """Return an owner's own state, for people: one that lacks something is not ready, though it takes requests."""
         try:
             response = await self._clients[owner].get("/health/ready", timeout=1.5)
-            return dict(response.json())
+            found = dict(response.json())
+            return found | {"status": "not ready"} if found.get("reasons") else found
         except (httpx.TransportError, ValueError) as problem:
             return {"status": "away", "reasons": [type(problem).__name__]}
 

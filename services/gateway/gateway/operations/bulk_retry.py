@@ -50,7 +50,7 @@ ORDER BY place, failure_id LIMIT %(limit)s FOR UPDATE
 """
 # Lock their failures that are still open.
 LOCK_FAILURES = """
-SELECT failure_id, queue, headers, body FROM failure
+SELECT failure_id, queue, headers, body, first_failed FROM failure
 WHERE failure_id = ANY(%(ids)s) AND given_back_at IS NULL AND discarded_at IS NULL ORDER BY failure_id FOR UPDATE
 """
 # Note that members are on their way.
@@ -79,17 +79,17 @@ UPDATE failure_retry_member SET state = 'cancelled' WHERE task_id = %(task_id)s 
 """
 
 
-async def advance_retries(transactions: UnitOfWorkFactory) -> None:
+async def advance_retries(transactions: UnitOfWorkFactory, retry_days: int) -> None:
     """Begin accepted retries, send the next wave where the last one has settled, end those without members left."""
     await collect_members(transactions)
     async with transactions.begin() as tx:
         running = [row["task_id"] for row in await tx.rows(SELECT_RUNNING)]
     for task_id in running:
         async with transactions.begin() as tx:
-            await _advance(tx, task_id)
+            await _advance(tx, task_id, retry_days)
 
 
-async def _advance(tx: UnitOfWork, task_id: UUID) -> None:
+async def _advance(tx: UnitOfWork, task_id: UUID, retry_days: int) -> None:
     key = {"task_id": task_id}
     retry = await tx.row(LOCK_RETRY, key)
     if retry is None:
@@ -101,13 +101,13 @@ async def _advance(tx: UnitOfWork, task_id: UUID) -> None:
     if not counts.get("waiting"):
         await _end(tx, task_id, counts)
         return
-    await _send_wave(tx, task_id, retry["wave"], retry["requested_by"])
+    await _send_wave(tx, task_id, retry["wave"], retry["requested_by"], retry_days)
     total = sum(counts.values())
     done = total - counts["waiting"]
     await track(tx, task_id, school_id=None, kind=KIND, state="running", done=done, total=total)
 
 
-async def _send_wave(tx: UnitOfWork, task_id: UUID, wave: int, person: UUID | None) -> None:
+async def _send_wave(tx: UnitOfWork, task_id: UUID, wave: int, person: UUID | None, retry_days: int) -> None:
     place = RAMP[wave] if wave < len(RAMP) else RAMP[-1] + LATER * (wave - len(RAMP) + 1)
     members = await tx.rows(TAKE_WAVE, {"task_id": task_id, "place": place, "limit": LARGEST_WAVE})
     ids = [row["failure_id"] for row in members]
@@ -116,6 +116,7 @@ async def _send_wave(tx: UnitOfWork, task_id: UUID, wave: int, person: UUID | No
         failure = row["failure_id"]
         del skipped[failure]
         try:
+            dead_letters.check_age(row["first_failed"], retry_days)
             marks = {RETRY: str(task_id)}
             await dead_letters.send_back(tx, failure, row["queue"], row["headers"], bytes(row["body"]), marks)
         except Refused as problem:

@@ -1,5 +1,6 @@
 """Dead letters: stored as they arrived, and returned to their queue when an operator decides so."""
 
+import datetime as dt
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
@@ -76,7 +77,7 @@ async def store_failures(letter: DeadLetter, tx: UnitOfWork) -> None:
         await tx.execute(UPSERT_FAILURE, values)
 
 
-async def retry(tx: UnitOfWork, failure: int, person: UUID | None) -> Failure:
+async def retry(tx: UnitOfWork, failure: int, person: UUID | None, retry_days: int) -> Failure:
     """Return a message to its queue, by the outbox; returns its row. 404, 409 `too_late`, or 409 `conflict` and why."""
     letter = await tx.row(MARK_RETURNED, {"id": failure, "person": person})
     found = await READ_FAILURE.first(tx, id=failure)
@@ -87,10 +88,17 @@ async def retry(tx: UnitOfWork, failure: int, person: UUID | None) -> Failure:
     if letter is None:
         raise Problem(409, "too_late", "The dead letter was already returned to its queue.", state="given_back")
     try:
+        check_age(found.first_failed, retry_days)
         await send_back(tx, failure, letter["queue"], letter["headers"], bytes(letter["body"]))
     except Refused as problem:
         raise Problem(409, "conflict", str(problem)) from problem
     return found
+
+
+def check_age(first_failed: dt.datetime, retry_days: int) -> None:
+    """Refuse a message whose inbox rows may be gone: its consumer could not tell that it has handled it before."""
+    if first_failed < dt.datetime.now(dt.UTC) - dt.timedelta(days=retry_days):
+        raise Refused(f"The message first failed more than {retry_days} days ago. It is not sent again; discard it.")
 
 
 async def send_back(

@@ -1,8 +1,7 @@
-"""Deletes failures that an operator has dealt with, after some weeks. Open failures stay until someone decides."""
+"""Deletes failures that an operator has dealt with, after a long time. Open failures stay until someone decides."""
 
 from shared.transactions.unit_of_work import UnitOfWorkFactory
 
-KEPT_DAYS = 30
 AT_ONCE = 1_000
 """Rows of one commit: few, so that no lock is held for long."""
 
@@ -30,10 +29,10 @@ DELETE FROM failure_retry WHERE task_id = ANY (ARRAY (
 """
 
 
-async def forget_failures(transactions: UnitOfWorkFactory, limit: int = AT_ONCE) -> None:
+async def forget_failures(transactions: UnitOfWorkFactory, days: int, limit: int = AT_ONCE) -> None:
     """Delete what was closed long ago, one small commit after the other."""
     for statement in (DELETE_CLOSED_FAILURES, DELETE_MEMBERS, DELETE_RETRIES):
         deleted = limit
         while deleted == limit:
             async with transactions.begin() as tx:
-                deleted = (await tx.execute(statement, {"days": KEPT_DAYS, "limit": limit})).rowcount
+                deleted = (await tx.execute(statement, {"days": days, "limit": limit})).rowcount

@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from uuid_utils.compat import uuid7
 
-from gateway.http.dependencies import Rows, school_of, seen_by
+from gateway.http.dependencies import Configured, Rows, school_of, seen_by
 from gateway.http.fields import After, Key, Limit, Number, Wanted
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.idempotency import GROUP, answered
-from gateway.operations import dead_letters, failure_groups, retry_acceptance
+from gateway.operations import dead_letters, failure_edit, failure_groups, retry_acceptance
 from gateway.operations.failure_reads import (
     LIST_FAILURES,
     READ_FAILURE,
@@ -26,6 +26,8 @@ from gateway.security.access_control import ADMINS, PLATFORM, allow
 from gateway.security.audit import Audited
 from gateway.security.caller import CurrentCaller
 from shared.http.fields import NO_NUL
+from shared.http.provided import Provided
+from shared.persistence.encryption import SubjectKeyStore
 
 router = APIRouter(prefix="/v1", tags=["operations"], route_class=GuardedRoute)
 
@@ -128,10 +130,30 @@ async def discard(selection: DiscardIn, caller: CurrentCaller, rows: Rows, audit
 
 
 @router.post("/failures/{failure_id}/retry", dependencies=[allow(PLATFORM, scope="failures:write")])
-async def retry(failure_id: Number, caller: CurrentCaller, rows: Rows) -> Failure:
+async def retry(failure_id: Number, caller: CurrentCaller, rows: Rows, settings: Configured) -> Failure:
     """Return a message to the queue that it died in, unchanged. If it fails again, it is a failure again at once.
 
     A consumer that has handled it before does nothing. 409 `too_late` when it has been given back and not died since.
     """
     async with rows.begin() as tx:
-        return await dead_letters.retry(tx, failure_id, caller.person)
+        return await dead_letters.retry(tx, failure_id, caller.person, settings.retry_days)
+
+
+@router.post("/failures/{failure_id}/edit", dependencies=[allow(PLATFORM, scope="failures:write")])
+async def edit(
+    failure_id: Number,
+    body: failure_edit.EditIn,
+    caller: CurrentCaller,
+    rows: Rows,
+    settings: Configured,
+    vault: Annotated[SubjectKeyStore, Depends(Provided(SubjectKeyStore))],
+    audited: Audited,
+) -> failure_edit.EditedFailure:
+    """Change fields of a message and return it to the queue that it died in; the answer shows what differs.
+
+    The edited message must keep the contract of its event. Personal fields are neither shown nor edited. The message
+    that failed is kept; `edited_at`, `edited_by`, `edit_reason` and `edited_fields` say how the failure was resolved.
+    """
+    audited.subject |= {"reason": body.reason, "fields": ", ".join(sorted(body.changes)), "dry_run": str(body.dry_run)}
+    async with rows.begin() as tx:
+        return await failure_edit.edit(tx, vault, failure_id, body, caller.person, settings.retry_days)

@@ -149,7 +149,7 @@ async def resume_imports(transactions: UnitOfWorkFactory) -> None:
         for row in await tx.rows(TAKE_OVER_JOBS):
             if await jobs.start(tx, Task(row["task_id"], None, KIND)):
                 permit(tx, row["task_id"])
-    await jobs.resume(transactions, lambda task_id: ImportPermit(task_id=task_id), IMPORT_LANE)
+    await jobs.resume(transactions, lambda task_id: ImportPermit(task_id=task_id), IMPORT_LANE, frozenset({KIND}))
 
 
 async def _known(tx: UnitOfWork, source: str) -> Known:

@@ -26,11 +26,13 @@ SCOPES = (
     *("behavior-reports:read", "behavior-reports:write", "classes:read", "classes:write", "devices:write"),
     *("failures:read", "failures:write", "files:read", "files:write", "grades:read", "grades:write"),
     *("imports:read", "imports:write"),
-    *("keys:read", "notifications:read", "notifications:write", "payments:read", "payments:write"),
-    *("people:read", "people:write", "remarks:read", "remarks:write", "reports:read", "reports:write"),
+    *("keys:read", "log:read", "notifications:read", "notifications:write", "payments:read", "payments:write"),
+    *("people:read", "people:write", "queues:read", "queues:write"),
+    *("remarks:read", "remarks:write", "replays:write"),
+    *("reports:read", "reports:write"),
     *("schedules:read", "schedules:write"),
     *("schools:read", "schools:write", "students:read", "students:write", "suppressions:read", "suppressions:write"),
-    *("tasks:read", "tasks:write", "templates:read", "templates:write", "workers:read"),
+    *("tasks:read", "tasks:write", "templates:read", "templates:write", "workers:read", "workers:write"),
 )
 """The scopes of API keys. Keys are stored with these names: a renamed scope locks programs out."""
 

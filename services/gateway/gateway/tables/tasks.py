@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, Text, UniqueConstraint, text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKeyConstraint, Index, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import SQLModel
 
@@ -25,14 +25,25 @@ class TaskShown(SQLModel):
     created_at: dt.datetime = column(default="clock_timestamp()")
     changed_at: dt.datetime = column(default="clock_timestamp()")
     cancel_requested_at: dt.datetime | None
+    created_by: UUID | None
 
 
 class TaskRow(TaskShown, GatewayTable, table=True):
     """A task, projected from its owner's events."""
 
     __table_args__ = (
-        Index("ix_task_school_id", "school_id", "task_id"),
-        Index("ix_task_state", "school_id", "state", "task_id"),
+        Index("ix_task_created_at", "created_at", "task_id"),
+        Index("ix_task_school_id", "school_id", "created_at", "task_id"),
+        Index("ix_task_school_state", "school_id", "state", "created_at", "task_id"),
+        Index("ix_task_state", "state", "created_at", "task_id"),
+        Index("ix_task_kind", "kind", "created_at", "task_id"),
+        Index(
+            "ix_task_created_by",
+            "created_by",
+            "created_at",
+            "task_id",
+            postgresql_where=text("created_by IS NOT NULL"),
+        ),
         Index("ix_task_parent_id", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
         Index("ix_task_changed_at", "changed_at"),
     )
@@ -41,7 +52,6 @@ class TaskRow(TaskShown, GatewayTable, table=True):
     version: int = column(default="0")
     done: int = column(BigInteger, default="0")
     total: int = column(BigInteger, default="0")
-    created_by: UUID | None
     parent_id: UUID | None  # of a school's part of a send to several schools
 
 
@@ -78,6 +88,10 @@ class FailureShown(SQLModel):
     discarded_at: dt.datetime | None
     discarded_by: UUID | None
     discard_reason: str | None
+    edited_at: dt.datetime | None
+    edited_by: UUID | None
+    edit_reason: str | None
+    edited_fields: list[str] | None = column(ARRAY(Text))
 
 
 class FailureRow(FailureShown, GatewayTable, table=True):
@@ -112,6 +126,7 @@ class FailureRow(FailureShown, GatewayTable, table=True):
     failure_id: int = column(BigInteger, key=True, generated=True)
     headers: dict[str, Any] = column(JSONB)
     body: bytes
+    original_body: bytes | None  # before it was edited
 
 
 class FailureCountRow(GatewayTable, table=True):

@@ -1,12 +1,14 @@
 """Answers about tasks and workers, and the statements that select them."""
 
-from typing import Literal
+import datetime as dt
+from typing import Literal, get_args
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlmodel import col, func
+from sqlmodel import DateTime, Integer, Uuid, case, col, func, literal_column, tuple_
 
 from gateway.tables import TaskRow, TaskShown, WorkerShown
+from shared.events import FINAL, TaskState
 from shared.persistence.query import Query, given, showing
 
 WorkerState = Literal["live", "stale", "gone"]
@@ -20,17 +22,22 @@ class Progress(BaseModel):
 
 
 class Task(TaskShown):
-    """One task."""
+    """One task. Its result and its error are dropped at `result_until`; the task itself stays longer."""
 
     id: UUID
     progress: Progress
+    result_until: dt.datetime | None
 
 
 class TaskPage(BaseModel):
-    """Newest first; pass `next` as `after` to go on."""
+    """Newest first; pass `next` as `after` to go on.
+
+    A text is looked for in `searched` tasks at a time. A page may then be empty and still have a `next`.
+    """
 
     items: list[Task]
     next: UUID | None
+    searched: int | None = None
 
 
 class Worker(WorkerShown):
@@ -51,18 +58,30 @@ class Workers(BaseModel):
 
 
 PROGRESS = func.jsonb_build_object("done", TaskRow.done, "total", TaskRow.total)
-
-READ_TASK = Query(
-    Task, showing(Task, TaskRow, id=TaskRow.task_id, progress=PROGRESS).where(col(TaskRow.task_id) == given("id"))
+ENDED = col(TaskRow.state).in_([literal_column(f"'{state}'") for state in sorted(FINAL)])
+OPEN = col(TaskRow.state).in_([literal_column(f"'{state}'") for state in sorted(set(get_args(TaskState)) - FINAL)])
+RESULT_UNTIL = case(
+    (
+        ENDED,
+        col(TaskRow.changed_at) + func.make_interval(0, 0, 0, given("kept_days", Integer)),
+    ),
+    else_=None,
 )
+SHOWN = showing(Task, TaskRow, id=TaskRow.task_id, progress=PROGRESS, result_until=RESULT_UNTIL)
+PLACE = tuple_(col(TaskRow.created_at), col(TaskRow.task_id))
+
+READ_TASK = Query(Task, SHOWN.where(col(TaskRow.task_id) == given("id")))
 LIST_TASKS = Query(
     Task,
-    showing(Task, TaskRow, id=TaskRow.task_id, progress=PROGRESS)
-    .order_by(col(TaskRow.task_id).desc())
-    .limit(given("limit")),
+    SHOWN.order_by(col(TaskRow.created_at).desc(), col(TaskRow.task_id).desc()).limit(given("limit")),
     school=col(TaskRow.school_id) == given("school"),
     state=col(TaskRow.state) == given("state"),
+    active=OPEN,
+    ended=ENDED,
     kind=col(TaskRow.kind) == given("kind"),
-    after=col(TaskRow.task_id) < given("after"),
+    person=col(TaskRow.created_by) == given("person"),
+    since=col(TaskRow.created_at) >= given("since"),
+    until=col(TaskRow.created_at) < given("until"),
+    after=tuple_(given("after_at", DateTime(timezone=True)), given("after", Uuid)) > PLACE,
 )
 """Newest first."""

@@ -162,7 +162,7 @@ def test_a_delta_row_needs_its_status(pack, users_header):
 CELL = st.text(st.characters(blacklist_categories=("Cs",)), min_size=4, max_size=40).map(lambda text: f"~{text}~")
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(column=st.sampled_from(sorted(COLUMNS)), value=CELL)
 def test_no_reason_ever_repeats_a_value(pack, users_header, column, value):
     row = _row(column, value.replace('"', '""'))
@@ -171,7 +171,7 @@ def test_no_reason_ever_repeats_a_value(pack, users_header, column, value):
         assert all(value.strip() not in rejected.reason for rejected in roster.rejected)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     noise=st.binary(max_size=400),
     file=st.sampled_from(["orgs", "users", "classes", "enrollments"]),

@@ -1,5 +1,7 @@
 """Erasure of people: names and texts about them leave the facts; counts stay.
 
+The number of erasures of each school says which stored files were drawn before one (`making/redraw.py`).
+
 Their events have no personal fields any more, so that a rebuild makes the same rows. A sweep repeats it, because an
 event of another stream may have been read just before the erasure and committed after it.
 """
@@ -37,10 +39,25 @@ WITH names AS (
 )
 UPDATE remark_fact SET text = '' WHERE student_id = ANY(%(people)s)
 """
+# Count the erased students of each school, those included who left it.
+COUNT_ERASED = """
+SELECT s.school_id, count(DISTINCT s.student_id) AS erased
+FROM person_fact p JOIN student_fact s ON s.student_id = p.person_id WHERE p.erased GROUP BY s.school_id
+"""
+# Note how many students of schools have nothing left in the facts.
+NOTE_ERASED = """
+INSERT INTO school_erasure AS e (school_id, erased) SELECT * FROM unnest(%(schools)s::uuid[], %(erased)s::bigint[])
+ON CONFLICT (school_id) DO UPDATE SET erased = excluded.erased WHERE excluded.erased > e.erased
+"""
 
 
 async def erase_people(tx: UnitOfWork) -> None:
-    """Empty what is left of some erased people."""
-    people = [row["person_id"] for row in await tx.rows(SELECT_ERASED, {"limit": MAX_PEOPLE})]
-    if people:
+    """Empty what is left of erased people.
+
+    They are counted first, so that each of those who are counted is empty in the same commit.
+    """
+    counts = sorted((row["school_id"], row["erased"]) for row in await tx.rows(COUNT_ERASED))
+    while people := [row["person_id"] for row in await tx.rows(SELECT_ERASED, {"limit": MAX_PEOPLE})]:
         await tx.execute(ERASE_FACTS, {"people": people})
+    if counts:
+        await tx.execute(NOTE_ERASED, {"schools": [each for each, _ in counts], "erased": [n for _, n in counts]})

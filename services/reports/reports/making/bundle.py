@@ -5,7 +5,8 @@ next one begins again and stores under the same keys.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from tempfile import TemporaryFile
 from typing import Any
@@ -20,7 +21,6 @@ from reports.making.outcome import StoredFile
 from reports.pages.bundle import Bundle
 from reports.pages.render import open_bundle
 from shared.errors import Reject
-from shared.jobs.job import Job
 from shared.storage.blob_store import BlobStore
 from shared.transactions.unit_of_work import UnitOfWorkFactory
 
@@ -28,8 +28,12 @@ PART = 50
 """Students whose records are in memory at a time; the progress is said after each part."""
 
 
+Progress = Callable[[int, int], Awaitable[None]]
+"""Says how many students of how many are drawn; raises to stop."""
+
+
 async def store_bundle(
-    job: Job, transactions: UnitOfWorkFactory, store: BlobStore, report: dict[str, Any]
+    progress: Progress, transactions: UnitOfWorkFactory, store: BlobStore, report: dict[str, Any]
 ) -> tuple[list[StoredFile], list[str]]:
     """Draw and store the files of a grade; returns them, and warnings of the drawing. Raise Reject without students."""
     subject, origin = subject_of(report), origin_of(report)
@@ -37,15 +41,17 @@ async def store_bundle(
         students = await students_of_grade(tx, subject, report["grade"])
     if not students:
         raise Reject(f"no student of grade {report['grade']} was at this school in the period")
-    with TemporaryFile() as archive, TemporaryFile() as document:
-        bundle = open_bundle(archive, report["language"], origin.as_of)
+    with (
+        TemporaryFile() as archive,
+        TemporaryFile() as document,
+        closing(open_bundle(archive, report["language"], origin.as_of)) as bundle,
+    ):
         for first in range(0, len(students), PART):
             part = students[first : first + PART]
             async with transactions.begin() as tx:
                 contents = [await student_progress(tx, replace(subject, student=each), origin) for each in part]
             await asyncio.to_thread(_draw, bundle, contents)
-            async with job.commit() as tx:
-                await job.report_progress(tx, first + len(part), len(students))
+            await progress(first + len(part), len(students))
         title = f"{name_of(report['kind'], report['language'])} · {report['grade']} · {contents[0].school.name}"
         await asyncio.to_thread(bundle.finish, document, title)
         files = {"pdf": document, "zip": archive}

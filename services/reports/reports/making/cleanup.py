@@ -55,7 +55,7 @@ async def clean(permitted: CleanupPermit, cause: Envelope, transactions: UnitOfW
             if await has_ended(tx, permitted.task_id):
                 return
             old = await tx.rows(SELECT_OLD, {"before": permitted.before, "limit": BATCH})
-        await _remove(transactions, store, old, cause)
+        await remove_reports(transactions, store, old, cause)
         removed += len(old)
         if not old:
             break
@@ -69,10 +69,10 @@ async def clean_erased(transactions: UnitOfWorkFactory, store: BlobStore) -> Non
     """Remove the reports of students who were erased, with their files."""
     async with transactions.begin() as tx:
         about = await tx.rows(SELECT_ABOUT_ERASED, {"limit": BATCH})
-    await _remove(transactions, store, about)
+    await remove_reports(transactions, store, about)
 
 
-async def _remove(
+async def remove_reports(
     transactions: UnitOfWorkFactory,
     store: BlobStore,
     reports: Sequence[Mapping[str, Any]],

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from reports.making import outcome
 from reports.making.bundle import store_bundle
 from reports.making.content import read_content
 from reports.making.files import store_files
+from reports.making.redraw import count_erasures
 from reports.pages.render import TEMPLATE
 from reports.permits import REPORTS_LANE, ReportPermit
 from shared.errors import Reject
@@ -41,15 +43,22 @@ async def make(
             if (other := await outcome.equal_report(tx, report)) is not None:
                 await job.succeed(tx, result=_result(report, same_as=other))
                 return
+        async with transactions.begin(cause) as tx:
+            erasures = await count_erasures(tx, report["school_id"])
         if report["kind"] == "grade_progress":
-            files, warnings = await store_bundle(job, transactions, store, report)
+            files, warnings = await store_bundle(partial(_report_progress, job), transactions, store, report)
         else:
             async with transactions.begin(cause) as tx:
                 content = await read_content(tx, report)
             files, warnings = await store_files(store, report, content)
         async with job.commit() as tx:
-            await outcome.record_ready(tx, report, files, TEMPLATE)
+            await outcome.record_ready(tx, report, files, TEMPLATE, erasures)
             await job.succeed(tx, result=_result(report, warnings=warnings))
+
+
+async def _report_progress(job: Job, done: int, total: int) -> None:
+    async with job.commit() as tx:
+        await job.report_progress(tx, done, total)
 
 
 async def _begin(job: Job, patience: float) -> dict[str, Any]:
@@ -81,4 +90,4 @@ async def cancel(event: TaskCancelRequested, tx: UnitOfWork) -> None:
 
 async def resume(transactions: UnitOfWorkFactory) -> None:
     """Permit again the reports that have no worker."""
-    await jobs.resume(transactions, lambda task: ReportPermit(task_id=task), REPORTS_LANE)
+    await jobs.resume(transactions, lambda task: ReportPermit(task_id=task), REPORTS_LANE, frozenset({REPORT_TASK}))

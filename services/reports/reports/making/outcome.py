@@ -47,7 +47,7 @@ FROM report o WHERE r.report_id = %(report)s AND o.report_id = %(other)s
 """
 # Record that a report is ready.
 MARK_READY = """
-UPDATE report SET state = 'ready', ready_at = clock_timestamp(), template = %(template)s
+UPDATE report SET state = 'ready', ready_at = clock_timestamp(), template = %(template)s, erased = %(erased)s
 WHERE report_id = %(report)s RETURNING ready_at
 """
 INSERT_FILE = """
@@ -118,9 +118,11 @@ async def equal_report(tx: UnitOfWork, report: dict[str, Any]) -> UUID | None:
     return found
 
 
-async def record_ready(tx: UnitOfWork, report: dict[str, Any], files: Sequence[StoredFile], template: str) -> None:
-    """Record a report and its files, and say that it is ready."""
-    ready = await tx.row(MARK_READY, {"report": report["report_id"], "template": template})
+async def record_ready(
+    tx: UnitOfWork, report: dict[str, Any], files: Sequence[StoredFile], template: str, erased: int
+) -> None:
+    """Record a report and its files, and say that it is ready. `erased`: the erasures that it was drawn after."""
+    ready = await tx.row(MARK_READY, {"report": report["report_id"], "template": template, "erased": erased})
     assert ready is not None
     for file in files:
         values = {name: getattr(file, name) for name in StoredFile.__slots__}

@@ -42,8 +42,12 @@ class Bundle:
             self._document.add_blank_page()
         self._document.append(PdfReader(io.BytesIO(drawing.content)), outline_item=name, import_outline=False)
 
+    def close(self) -> None:
+        """End the ZIP before its file is closed, in any case: it would be ended later, without a file to write to."""
+        self._archive.close()
+
     def finish(self, document: IO[bytes], title: str) -> None:
         """Complete the ZIP, and write the one PDF."""
-        self._archive.close()
+        self.close()
         self._document.add_metadata({"/Title": title})
         self._document.write(document)

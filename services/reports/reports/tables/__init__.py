@@ -13,7 +13,7 @@ from reports.tables.directory import (
 )
 from reports.tables.notifications import NotificationFactRow, ReadFactRow
 from reports.tables.records import AbsenceFactRow, BehaviorFactRow, GradeFactRow, PaymentFactRow, RemarkFactRow
-from reports.tables.reports import ReportFileRow, ReportFileShown, ReportRow, ReportShown
+from reports.tables.reports import ReportFileRow, ReportFileShown, ReportRow, ReportShown, SchoolErasureRow
 
 __all__ = [
     "AbsenceFactRow",
@@ -30,6 +30,7 @@ __all__ = [
     "ReportRow",
     "ReportShown",
     "ReportsTable",
+    "SchoolErasureRow",
     "SchoolFactRow",
     "SchoolPositionRow",
     "StudentFactRow",

@@ -58,6 +58,7 @@ class PersonFactRow(ReportsTable, table=True):
             *("person_id", text("version DESC")),
             postgresql_include=["log_offset", "given_name", "family_name"],
         ),
+        Index("ix_person_fact_erased", "person_id", postgresql_where=text("erased")),
     )
 
     person_id: UUID = column(key=True)

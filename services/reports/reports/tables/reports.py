@@ -59,7 +59,15 @@ class ReportRow(ReportShown, ReportsTable, table=True):
     records_offset: int | None = column(BigInteger)
     work_offset: int | None = column(BigInteger)
     same_as: UUID | None  # an equal report that was made before; its files are this one's
+    erased: int = column(BigInteger, default="0")  # the erasures of its school that its files were drawn after
     clean: bool = column(default="false")  # of a failed one: no file is left in the store
+
+
+class SchoolErasureRow(ReportsTable, table=True):
+    """How many of a school's students were erased, and have no name or text in the facts any more."""
+
+    school_id: UUID = column(key=True)
+    erased: int = column(BigInteger)
 
 
 class ReportFileShown(SQLModel):

@@ -1,7 +1,10 @@
-"""Reads the text of a DOCX: headers, paragraphs, tables and text boxes, in order, as one page."""
+"""Reads the text of a DOCX: headers, paragraphs, tables and text boxes, in order, as one page.
+
+A document with hardly any text is made of pictures, which are read by OCR.
+"""
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +16,20 @@ from lxml.etree import LxmlError
 from files.domain.document import Document
 from files.reading.file_type import DOCX
 from files.reading.limits import ReadLimits
+from files.reading.office import docx_pictures
 from files.reading.office.archive import damaged, refuse_dangerous
+from files.reading.steps import Steps
 from files.reading.text_layout import Row, as_page
 
 PARAGRAPH, TABLE, TABLE_ROW, CELL = qn("w:p"), qn("w:tbl"), qn("w:tr"), qn("w:tc")
 TEXT, TAB, BREAK, BOX = qn("w:t"), qn("w:tab"), qn("w:br"), qn("w:txbxContent")
+FEWEST_LETTERS = 20
+"""A document with fewer is no document: a scanning app writes a title at most."""
 DRAWN_AGAIN = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 """The same content once more, for older programs."""
 
 
-def read(path: Path, limits: ReadLimits) -> Document:
+def read(path: Path, limits: ReadLimits, steps: Steps) -> Document:
     """Read a document. Deleted text of tracked changes is not part of it."""
     refuse_dangerous(path, limits)
     try:
@@ -32,7 +39,15 @@ def read(path: Path, limits: ReadLimits) -> Document:
         top = [row for header in headers for row in _rows(header.part.element)]
     except (OpcError, LxmlError, KeyError, ValueError, zipfile.BadZipFile, AttributeError) as error:
         raise damaged() from error
-    return Document(DOCX, (as_page([*top, *rows], 1),))
+    notices: set[str] = set()
+    scanned = tuple(docx_pictures.read(opened, limits, steps, notices)) if _letters(rows) < FEWEST_LETTERS else ()
+    return Document(DOCX, scanned or (as_page([*top, *rows], 1),), (), tuple(sorted(notices)))
+
+
+def _letters(rows: Iterable[Row]) -> int:
+    """Count the letters and digits of rows."""
+    cells = [cell for row in rows for cell in ([row] if isinstance(row, str) else row)]
+    return sum(letter.isalnum() for cell in cells for letter in cell)
 
 
 def _rows(element: Any) -> Iterator[Row]:

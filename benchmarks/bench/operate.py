@@ -1,0 +1,142 @@
+"""What operators see with 100,000 open failures and a million tasks, and what pruning a million rows keeps waiting."""
+
+import asyncio
+import datetime as dt
+import time
+from typing import Any
+from uuid import UUID
+
+import httpx
+import psycopg
+
+from benchmarks.bench.lists import p95_of
+from benchmarks.harness import Lab, Report
+from gateway.main import app, build_api
+from gateway.settings import Settings
+from shared.http.tokens import Claims, sign
+from shared.service.retention import of_every_service, prune
+from shared.service.service import Service
+from shared.testing.fixtures import declare, eventually
+from shared.transactions.unit_of_work import UnitOfWorkFactory
+
+BOUND = 100
+SCHOOLS = 20
+FILL = (
+    """
+INSERT INTO school (school_id, sourced_id, name, timezone)
+SELECT uuid7(), 'school' || n, 'School ' || n, 'UTC' FROM generate_series(1, %(schools)s) n
+""",
+    """
+INSERT INTO failure (school_id, message_id, queue, type, error, fingerprint, attempts, first_failed, last_failed,
+                     headers, body)
+SELECT s.school_id, gen_random_uuid(), 'gateway.demo.event' || g.n %% 20, 'demo.event' || g.n %% 20, 'ValueError: demo',
+       'fault' || g.n %% 400, 4, now() - make_interval(secs => g.n), now(), '{}', repeat('x', 500)::bytea
+FROM generate_series(1, %(failures)s) AS g(n)
+JOIN (SELECT school_id, row_number() OVER () AS n FROM school) s ON s.n = g.n %% %(schools)s + 1
+""",
+    """
+INSERT INTO task (task_id, school_id, kind, state, created_by, created_at, changed_at, result)
+SELECT gen_random_uuid(), s.school_id, CASE WHEN g.n %% 10 = 0 THEN 'report' ELSE 'notification.send' END,
+       CASE WHEN g.n %% 1000 = 0 THEN 'failed' WHEN g.n %% 20000 = 1 THEN 'running' ELSE 'succeeded' END,
+       CASE WHEN g.n %% 5000 = 2 THEN s.school_id END, now() - make_interval(secs => g.n),
+       now() - make_interval(secs => g.n), '{"accepted": 3}'
+FROM generate_series(1, %(rows)s) AS g(n)
+JOIN (SELECT school_id, row_number() OVER () AS n FROM school) s ON s.n = g.n %% %(schools)s + 1
+""",
+    """
+INSERT INTO inbox (message_id, consumer, handled_at)
+SELECT gen_random_uuid(), 'demo', now() - interval '200 days' FROM generate_series(1, %(rows)s)
+""",
+)
+SCHOOL = "SELECT school_id FROM school ORDER BY school_id LIMIT 1"
+
+
+async def run(lab: Lab, report: Report) -> None:
+    """p95 of each list and of groups ≤ 100 ms; no lock of pruning is held longer."""
+    values = {"rows": lab.size(1_000_000, 2_000), "failures": lab.size(100_000, 800), "schools": SCHOOLS}
+    with lab.backing(["gateway"]) as backing:
+        environment: dict[str, Any] = {name.lower(): value for name, value in backing.environment("gateway").items()}
+        settings = Settings(**environment)
+        service = build_api(settings)
+        application = app(service)
+        await declare(backing.amqp_url, service.topology())
+        async with application.router.lifespan_context(application):
+            await eventually(service.runtime.not_ready, lambda reasons: reasons == [], within=30)
+            lab.say(f"filling {values['rows']:,} tasks and {values['failures']:,} failures")
+            school = await _fill(service, values)
+            # As autovacuum does within a minute; only the tables' owner may.
+            with psycopg.connect(backing.admin_url, autocommit=True) as admin:
+                admin.execute("VACUUM ANALYZE")
+            key = settings.signing_key_file.read_bytes()
+            token = sign(key, Claims(role="platform_admin"), dt.timedelta(hours=1))
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(application),
+                base_url="http://gateway",
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=120,
+            ) as client:
+                for (path, name), params in _lists(school).items():
+                    report.at_most(f"{path} {name}, p95", await p95_of(client, path, params), "ms", BOUND)
+                await _prune(service.transactions, report, values["rows"])
+                await _accept(client, report, values["failures"])
+
+
+def _lists(school: UUID) -> dict[tuple[str, str], dict[str, str]]:
+    of_school, then = {"school": str(school)}, dt.datetime.now(dt.UTC) - dt.timedelta(days=3)
+    return {
+        ("/v1/failure-groups", "all"): {"limit": "200"},
+        ("/v1/failure-groups", "of a school"): of_school,
+        ("/v1/failure-groups", "of a queue"): {"queue": "gateway.demo.event7"},
+        ("/v1/failures", "newest"): {},
+        ("/v1/failures", "of a fault"): {"fingerprint": "fault7", "state": "open"},
+        ("/v1/tasks", "newest"): {},
+        ("/v1/tasks", "of a school"): of_school,
+        ("/v1/tasks", "that failed"): {"state": "failed"},
+        ("/v1/tasks", "of a school that failed"): of_school | {"state": "failed"},
+        ("/v1/tasks", "active"): {"active": "true"},
+        ("/v1/tasks", "of a kind that failed"): {"kind": "report", "state": "failed"},
+        ("/v1/tasks", "of a kind"): {"kind": "report"},
+        ("/v1/tasks", "of a person"): {"person": str(school)},
+        ("/v1/tasks", "three days ago"): {"until": then.isoformat()},
+        ("/v1/tasks", "with a text"): {"text": "nowhere"},
+    }
+
+
+async def _fill(service: Service, values: dict[str, int]) -> UUID:
+    for statement in FILL:
+        async with service.transactions.begin() as tx:
+            await tx.execute("SET LOCAL statement_timeout = '10min'")
+            await tx.execute(statement, values)
+    async with service.transactions.begin() as tx:
+        school: UUID = (await tx.rows(SCHOOL))[0]["school_id"]
+        return school
+
+
+async def _prune(rows: UnitOfWorkFactory, report: Report, expected: int) -> None:
+    """Prune the inbox while another commit asks again and again for a lock that waits for the pruner's."""
+    longest, started = 0.0, time.perf_counter()
+    pruning = asyncio.create_task(prune(rows, of_every_service(120)))
+    while not pruning.done():
+        began = time.perf_counter()
+        async with rows.begin() as tx:
+            await tx.execute("LOCK TABLE inbox IN SHARE MODE")
+        longest = max(longest, time.perf_counter() - began)
+        await asyncio.sleep(0)
+    await pruning
+    async with rows.begin() as tx:
+        left = (await tx.rows("SELECT count(*) AS n FROM inbox WHERE consumer = 'demo'"))[0]["n"]
+    report.exactly("rows left by pruning", left, "rows", 0)
+    report.figure("rows pruned", expected / (time.perf_counter() - started), "a second")
+    report.at_most("longest wait for a lock of pruning", longest * 1000, "ms", BOUND)
+
+
+async def _accept(client: httpx.AsyncClient, report: Report, expected: int) -> None:
+    """Accept a retry of all failures; it is cancelled, because nothing consumes from their queues."""
+    seen = (await client.get("/v1/failure-groups")).json()
+    report.exactly("failures in groups", seen["count"], "failures", expected)
+    began = time.perf_counter()
+    selection = {"everything": True, "seen_until": seen["seen_until"], "count": seen["count"]}
+    answer = await client.post("/v1/failures/retry", json=selection)
+    report.at_most("acceptance of a retry of all failures", (time.perf_counter() - began) * 1000, "ms", 1_000)
+    answer.raise_for_status()
+    (await client.post(f"{answer.headers['location']}/cancel")).raise_for_status()

@@ -1,0 +1,128 @@
+"""An operator pauses and resumes a queue, and drains a worker; messages wait and nothing is lost."""
+
+import datetime as dt
+import hashlib
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+from gateway.main import build
+from gateway.settings import Settings
+from shared.events import DeviceInvalidated
+from shared.testing.fixtures import declare, eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+QUEUE = "gateway.device.invalidated"
+WHY = {"reason": "the provider is being moved"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def broker(backing):
+    """A broker with the queues of the gateway."""
+    environment = {name.lower(): value for name, value in backing.environment("gateway").items()}
+    await declare(backing.amqp_url, build(Settings(**environment)).topology())
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def operated(broker, backing, serve):
+    """A gateway at work."""
+    async with serve(backing) as running:
+        yield running
+
+
+async def queue_of(gateway, name=QUEUE):
+    answer = await gateway.ask("GET", "/v1/queues")
+    assert answer.status_code == 200, answer.text
+    return next((each for each in answer.json()["items"] if each["name"] == name), None)
+
+
+async def end_of_device(gateway, token):
+    """Register a device and publish its end."""
+    person = await gateway.add_person(await gateway.add_school())
+    sha, when = hashlib.sha256(token.encode()).hexdigest(), dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)
+    async with gateway.service.transactions.begin() as tx:
+        query = "INSERT INTO device (token, person_id, platform) VALUES (%s, %s, 'web')"
+        await tx.execute(query, (token, person))
+        tx.emit(DeviceInvalidated(school_id=uuid4(), person_id=person, token_sha256=sha, attempted_at=when))
+
+
+def devices(gateway, token):
+    return gateway.one("SELECT count(*) FROM device WHERE token = %s", (token,))
+
+
+async def test_a_paused_queue_keeps_its_messages_through_a_restart_until_it_is_resumed(broker, backing, serve):
+    token = uuid4().hex
+    async with serve(backing, heartbeat=0.3) as gateway:
+        await eventually(lambda: queue_of(gateway), lambda queue: queue and queue["consumers"], within=30)
+        # when
+        operator = uuid4()
+        answer = await gateway.ask("POST", f"/v1/queues/{QUEUE}/pause", person=operator, json=WHY)
+        assert (answer.status_code, answer.json()["order"]) == (202, "pause"), answer.text
+        paused = await eventually(lambda: queue_of(gateway), lambda queue: queue["paused"] and queue["consumers"] == 0)
+        # then it says why, the service stays ready, and messages wait
+        assert paused["ordered"]["reason"] == WHY["reason"]
+        assert await gateway.service.runtime.not_ready() == []
+        assert gateway.service.metrics.registry.get_sample_value("schoolconnect_queue_paused", {"queue": QUEUE}) == 1
+        acts = (await gateway.ask("GET", "/v1/audit", params={"person": str(operator)})).json()["items"]
+        assert [(act["action"], act["subject"]) for act in acts] == [
+            ("POST /v1/queues/{name}/pause", {"name": QUEUE} | WHY)
+        ]
+        await end_of_device(gateway, token)
+        await eventually(lambda: queue_of(gateway), lambda queue: queue["ready"] == 1)
+    # and after a restart
+    async with serve(backing, heartbeat=0.3) as gateway:
+        await eventually(lambda: queue_of(gateway), lambda queue: queue["paused"] and queue["ready"] == 1, within=30)
+        assert await devices(gateway, token) == 1
+        # when it is resumed
+        assert (await gateway.ask("POST", f"/v1/queues/{QUEUE}/resume", json=WHY)).status_code == 202
+        # then
+        await eventually(lambda: devices(gateway, token), lambda left: left == 0)
+        resumed = await eventually(lambda: queue_of(gateway), lambda queue: queue["consumers"])
+        assert (resumed["paused"], resumed["ready"]) == (False, 0)
+
+
+async def test_a_drained_worker_consumes_no_more_and_says_so(broker, backing, serve):
+    async with serve(backing, heartbeat=0.3) as gateway:
+        worker = gateway.service.runtime.worker
+
+        async def said():
+            items = (await gateway.ask("GET", "/v1/workers")).json()["items"]
+            return next((each for each in items if each["worker"] == worker), None)
+
+        await eventually(said, lambda found: found and found["facts"]["draining"] is False, within=30)
+        # when
+        answer = await gateway.ask("POST", f"/v1/workers/{worker}/drain", json={"reason": "its host is replaced"})
+        assert answer.status_code == 202, answer.text
+        # then
+        await eventually(said, lambda found: found["facts"]["draining"])
+        await eventually(lambda: queue_of(gateway), lambda queue: queue["consumers"] == 0)
+        # and orders still arrive
+        orders = await queue_of(gateway, "gateway.consumers.ordered")
+        assert orders["paused"] is False
+        assert orders["consumers"] >= 1
+        # afterwards, because a worker of another test may have the same name
+        async with gateway.service.transactions.begin() as tx:
+            await tx.execute("DELETE FROM consumer_order WHERE target = %s", (worker,))
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("/v1/queues/gateway.nothing/pause", WHY, 404, "not_found"),
+        ("/v1/workers/nobody@nowhere:1/drain", WHY, 404, "not_found"),
+        (f"/v1/queues/{QUEUE}/pause", {}, 422, "invalid"),
+        (f"/v1/queues/{QUEUE}/pause", {"reason": " "}, 422, "invalid"),
+    ],
+)
+async def test_an_order_that_cannot_be_is_refused(operated, path, body, status, code):
+    answer = await operated.ask("POST", path, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+async def test_only_administrators_of_the_group_see_queues_and_order(operated):
+    school = await operated.add_school()
+    for method, path in (("GET", "/v1/queues"), ("POST", f"/v1/queues/{QUEUE}/pause")):
+        answer = await operated.ask(method, path, "school_admin", school, json=WHY)
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")

@@ -1,0 +1,39 @@
+"""The timeline of a task tells what happened for it, from the log."""
+
+import datetime as dt
+from uuid import uuid4
+
+import pytest
+
+from shared.events import NotificationRequested, TaskChanged
+from shared.testing.fixtures import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+BODY = {"type": "general", "title": "Closed", "body": "Snow", "audience": {"school": True}}
+
+
+async def test_a_timeline_shows_the_events_of_a_task_in_order_with_their_service_and_time(live):
+    # given: a send, and what its owner says of the task
+    school, person = await live.add_school(), uuid4()
+    sent = (await live.ask("POST", "/v1/notifications", "staff", school, person, json=BODY)).json()
+    task = sent["task_id"]
+    now = dt.datetime.now(dt.UTC)
+    async with live.service.transactions.begin() as tx:
+        facts = {"task_id": task, "school_id": school, "kind": "notification", "changed_at": now}
+        tx.emit(TaskChanged(state="succeeded", version=7, **facts))
+    await eventually(lambda: live.ask("GET", f"/v1/tasks/{task}"), lambda a: a.json()["state"] == "succeeded")
+    # when
+    path = f"/v1/tasks/{task}/timeline"
+    answer = await live.ask("GET", path, "staff", school)
+    # then
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    steps = [(each["type"], each["service"], each["state"]) for each in found["steps"]]
+    assert (NotificationRequested.topic, "gateway", None) in steps
+    assert (TaskChanged.topic, "gateway", "succeeded") in steps
+    assert found["complete"] is True
+    assert "Attempts are known" in found["notes"][0]
+    assert "Snow" not in answer.text
+    # and another school does not see it
+    assert (await live.ask("GET", path, "staff", await live.add_school())).status_code == 404
