@@ -55,7 +55,7 @@ async def other(gateway):
 @pytest.mark.parametrize("role", ["platform_admin", "school_admin", "staff", "teacher"])
 async def test_each_role_opens_its_pages_and_sees_nothing_of_another_school(owners, signed_in, school, other, role):
     ready = (200, {"status": "ready", "reasons": [], "items": [], "next": None})
-    owners(notifier_GET=ready, files_GET=ready, scheduler_GET=ready)
+    owners(notifier_GET=ready, files_GET=ready, scheduler_GET=ready, reports_GET=ready)
     async with signed_in(school, role) as browser:
         for route in PAGES:
             page = await browser.get(route)
