@@ -12,7 +12,7 @@ SERVICE ?=
 SINCE ?=
 DRY ?=
 
-.PHONY: help local dev run up down reset demo token replay test bench chaos accuracy check format requirements
+.PHONY: help local dev run up down reset demo token replay test bench chaos accuracy check format texts requirements
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -66,6 +66,14 @@ check: dev ## check format, lint, types and import contracts
 
 format: dev ## format the code
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check --fix -q .
+
+CONSOLE := services/gateway/gateway/console
+
+texts: dev ## add the console's new texts to its catalogs, which are translated by hand
+	@mkdir -p .local
+	@$(BIN)/pybabel -q extract -F services/gateway/babel.cfg -k N_ --no-location --omit-header -o .local/console.pot $(CONSOLE)
+	@for language in de ar; do $(BIN)/pybabel -q update -N -w 120 -l $$language \
+	  -i .local/console.pot -o $(CONSOLE)/locales/$$language.po || exit 1; done
 
 requirements: ## compile the hashed requirement files
 	@requirements/compile

@@ -51,6 +51,7 @@ class Replicas:
             env={**spec.env, **extra},
             ready=answers(f"http://127.0.0.1:{own}/health/ready"),
             descriptors=(descriptor,),
+            limit=180.0,  # under load
         )
 
 

@@ -13,6 +13,7 @@ RETRIES = ("retry.5s", "retry.60s", "retry.600s")
 QUEUES = {
     "files": {
         *RETRIES,
+        "consumers.ordered",
         "replay.requested",
         "work.replay",
         "file.uploaded",
@@ -23,6 +24,7 @@ QUEUES = {
     },
     "gateway": {
         *RETRIES,
+        "consumers.ordered",
         "replay.requested",
         "work.replay",
         "absence.recorded",
@@ -43,6 +45,7 @@ QUEUES = {
     },
     "notifier": {
         *RETRIES,
+        "consumers.ordered",
         "replay.requested",
         "work.replay",
         "log.remember_directory",
@@ -59,6 +62,7 @@ QUEUES = {
     },
     "reports": {
         *RETRIES,
+        "consumers.ordered",
         "replay.requested",
         "work.replay",
         "log.remember_facts",
@@ -71,6 +75,7 @@ QUEUES = {
     },
     "scheduler": {
         *RETRIES,
+        "consumers.ordered",
         "replay.requested",
         "work.replay",
         "log.remember_schools",

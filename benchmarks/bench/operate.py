@@ -84,7 +84,7 @@ async def run(lab: Lab, report: Report) -> None:
 def _lists(school: UUID) -> dict[tuple[str, str], dict[str, str]]:
     of_school, then = {"school": str(school)}, dt.datetime.now(dt.UTC) - dt.timedelta(days=3)
     return {
-        ("/v1/failure-groups", "all"): {"limit": "200"},
+        ("/v1/failure-groups", "all"): {},
         ("/v1/failure-groups", "of a school"): of_school,
         ("/v1/failure-groups", "of a queue"): {"queue": "gateway.demo.event7"},
         ("/v1/failures", "newest"): {},

@@ -37,12 +37,12 @@ async def _rebuild_twice(
     found = [await replay(system, WITHIN) for _ in range(2)]
     report.figure("rebuild", count / found[0].seconds, "events/s")
     report.at_least("rebuild / raw reading", count / found[0].seconds / rate, "×", LEAST_RATE)
-    report.exactly("promise 12: rows changed by two rebuilds", sum(each.changed for each in found), "", 0)
+    report.exactly("rows changed by two rebuilds", sum(each.changed for each in found), "", 0)
     differs = sum(before[table] != digest for table, digest in (await facts.digest()).items())
-    report.exactly("promise 12: tables with another digest", differs, "", 0)
-    report.exactly("promise 12: events published by two rebuilds", await facts.published() - published, "", 0)
+    report.exactly("tables with another digest", differs, "", 0)
+    report.exactly("events published by two rebuilds", await facts.published() - published, "", 0)
     calls = [await asyncio.to_thread(system.stats, fake) for fake in ("fcm", "smtp")]
-    report.exactly("promise 12: calls to providers", sum(each["calls_total"] for each in calls), "", 0)
+    report.exactly("calls to providers", sum(each["calls_total"] for each in calls), "", 0)
 
 
 async def _measure_live(system: System, lab: Lab, report: Report) -> None:

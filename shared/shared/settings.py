@@ -101,7 +101,7 @@ class ServiceSettings(FromSecrets):
     heartbeat: float = Field(default=5.0, description="seconds between two heartbeats")
     drain: float = Field(default=20.0, description="seconds in which received messages are finished at a stop")
     last_answers: float = Field(
-        default=1.0,
+        default=4.0,
         ge=0,
         description="seconds in which a stopping process still answers on open connections, each for the last time",
     )

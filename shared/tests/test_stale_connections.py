@@ -1,6 +1,7 @@
 """Connections that a restarted server has closed cost no request; an outage is 503 in every service."""
 
 import errno
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 import psycopg
@@ -60,3 +61,15 @@ async def test_an_error_that_no_route_expects_is_a_problem(problem, status):
         answer = await client.get("/")
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
     assert ("retry-after" in answer.headers) == (status == 503)
+
+
+async def test_a_url_with_several_hosts_finds_the_one_that_takes_writes(admin_url):
+    url = urlsplit(service_url(admin_url, "gateway"))
+    user, _, host = url.netloc.rpartition("@")
+    several = url._replace(netloc=f"{user}@127.0.0.1:1,{host}", query="target_session_attrs=read-write")
+    database = Database(urlunsplit(several), "gateway", workers=2, requests=1)
+    await database.open()
+    try:
+        await database.check_writable()
+    finally:
+        await database.close()

@@ -73,6 +73,7 @@ class System:
             "GOOGLE_APPLICATION_CREDENTIALS": str(self.certs / "service-account.json"),
             "SMTP_URL": f"smtp://127.0.0.1:{self.ports['smtp']}",
             "HEARTBEAT": "1",
+            "LAST_ANSWERS": "0",  # stops are quick; a scenario about stops sets it
             **self.extra,
         }
 
@@ -155,5 +156,5 @@ def python(name: str, module: tuple[str, ...], env: Any, url: str | None = None,
         env=dict(env),
         ready=answers(url, ca) if url else None,
         grace=GRACE,
-        limit=60.0,
+        limit=120.0,
     )

@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 from uuid_utils.compat import uuid7
 
+from gateway.accounts.dependencies import SignInTools
 from gateway.http.service_client import ServiceClients
 from gateway.live.hub import Hub
 from gateway.main import app, build, build_api
@@ -25,10 +26,12 @@ from shared.events import Envelope
 from shared.http.provided import Provided
 from shared.http.tokens import Claims, sign
 from shared.service.service import Service
+from shared.storage.threaded_store import ThreadedStore
 from shared.testing.fixtures import Backing, declare, eventually, fresh_database, fresh_vhost, write_keys
 
 AWAY = "http://127.0.0.1:1"
 """No program listens there: an owner that is away."""
+OWNERS = ("files_url", "notifier_url", "reports_url", "scheduler_url")
 NO_BROKER = "amqp://127.0.0.1:1/"
 COMMON = "sourcedId,status,dateLastModified,"
 COLUMNS = {
@@ -122,23 +125,28 @@ class Gateway:
 
 
 @asynccontextmanager
-async def opened(database):
-    await database.open()
+async def connected(service, application):
+    """Only what requests need."""
+    await service.database.open()
     try:
         yield
     finally:
-        await database.close()
+        await Provided(ServiceClients).by(application).close()
+        await Provided(SignInTools).by(application).firebase.close()
+        await Provided(ThreadedStore).by(application).close()
+        await service.database.close()
 
 
 @asynccontextmanager
 async def serving(backing, *, at_work=False, **changes):
     """The application; only `at_work` its relay, consumers, projections and periodic tasks run."""
-    settings = Settings(**({name.lower(): value for name, value in backing.environment("gateway").items()} | changes))
+    environment = {name.lower(): value for name, value in backing.environment("gateway").items()}
+    settings = Settings(**(environment | dict.fromkeys(OWNERS, AWAY) | changes))
     service = build_api(settings)
     application = app(service)
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with (
-        application.router.lifespan_context(application) if at_work else opened(service.database),
+        application.router.lifespan_context(application) if at_work else connected(service, application),
         httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=30) as client,
     ):
         Provided(Hub).by(application).stop()  # this client waits for the end of an answer; test_live has a server
@@ -164,7 +172,7 @@ async def live(backing_with_broker):
     """The gateway with relay, consumers and projections at work."""
     environment = {name.lower(): value for name, value in backing_with_broker.environment("gateway").items()}
     await declare(backing_with_broker.amqp_url, build(Settings(**environment)).topology())
-    async with serving(backing_with_broker, at_work=True, notifier_url=AWAY) as running:
+    async with serving(backing_with_broker, at_work=True) as running:
         await eventually(running.service.runtime.not_ready, lambda reasons: reasons == [], within=30)
         yield running
 
@@ -172,7 +180,7 @@ async def live(backing_with_broker):
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def gateway(backing):
     """The gateway as it answers requests: all that was emitted stays in the outbox."""
-    async with serving(backing, notifier_url=AWAY) as running:
+    async with serving(backing) as running:
         yield running
 
 

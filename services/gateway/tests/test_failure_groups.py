@@ -199,7 +199,7 @@ async def test_an_accepted_retry_that_has_not_begun_keeps_its_failures_from_othe
     group, seen_until, _ = await break_some(clean, 3)
     lock = clean.service.transactions
     async with lock.begin() as tx:
-        await tx.execute("LOCK TABLE failure_retry IN ACCESS EXCLUSIVE MODE")
+        await tx.execute("LOCK TABLE failure_retry IN EXCLUSIVE MODE")
         answer = await retry(clean, selection(group, seen_until))
         assert answer.status_code == 202, answer.text
         # when
@@ -233,7 +233,7 @@ async def test_failures_that_are_closed_before_their_retry_begins_are_skipped(cl
     group, seen_until, _ = await break_some(clean, 4)
     fault()
     async with clean.service.transactions.begin() as tx:
-        await tx.execute("LOCK TABLE failure_retry IN ACCESS EXCLUSIVE MODE")
+        await tx.execute("LOCK TABLE failure_retry IN EXCLUSIVE MODE")
         answer = await retry(clean, selection(group, seen_until))
         one = {"failure": group["sample"]["id"], "seen_until": seen_until, "count": 1, "reason": "known"}
         assert (await clean.ask("POST", "/v1/failures/discard", json=one)).status_code == 200

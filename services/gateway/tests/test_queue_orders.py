@@ -19,16 +19,16 @@ WHY = {"reason": "the provider is being moved"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def broker(backing):
+async def broker(backing_with_broker):
     """A broker with the queues of the gateway."""
-    environment = {name.lower(): value for name, value in backing.environment("gateway").items()}
-    await declare(backing.amqp_url, build(Settings(**environment)).topology())
+    environment = {name.lower(): value for name, value in backing_with_broker.environment("gateway").items()}
+    await declare(backing_with_broker.amqp_url, build(Settings(**environment)).topology())
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def operated(broker, backing, serve):
+async def operated(broker, backing_with_broker, serve):
     """A gateway at work."""
-    async with serve(backing) as running:
+    async with serve(backing_with_broker, at_work=True) as running:
         yield running
 
 
@@ -52,9 +52,11 @@ def devices(gateway, token):
     return gateway.one("SELECT count(*) FROM device WHERE token = %s", (token,))
 
 
-async def test_a_paused_queue_keeps_its_messages_through_a_restart_until_it_is_resumed(broker, backing, serve):
+async def test_a_paused_queue_keeps_its_messages_through_a_restart_until_it_is_resumed(
+    broker, backing_with_broker, serve
+):
     token = uuid4().hex
-    async with serve(backing, heartbeat=0.3) as gateway:
+    async with serve(backing_with_broker, at_work=True, heartbeat=0.3) as gateway:
         await eventually(lambda: queue_of(gateway), lambda queue: queue and queue["consumers"], within=30)
         # when
         operator = uuid4()
@@ -72,7 +74,7 @@ async def test_a_paused_queue_keeps_its_messages_through_a_restart_until_it_is_r
         await end_of_device(gateway, token)
         await eventually(lambda: queue_of(gateway), lambda queue: queue["ready"] == 1)
     # and after a restart
-    async with serve(backing, heartbeat=0.3) as gateway:
+    async with serve(backing_with_broker, at_work=True, heartbeat=0.3) as gateway:
         await eventually(lambda: queue_of(gateway), lambda queue: queue["paused"] and queue["ready"] == 1, within=30)
         assert await devices(gateway, token) == 1
         # when it is resumed
@@ -83,8 +85,8 @@ async def test_a_paused_queue_keeps_its_messages_through_a_restart_until_it_is_r
         assert (resumed["paused"], resumed["ready"]) == (False, 0)
 
 
-async def test_a_drained_worker_consumes_no_more_and_says_so(broker, backing, serve):
-    async with serve(backing, heartbeat=0.3) as gateway:
+async def test_a_drained_worker_consumes_no_more_and_says_so(broker, backing_with_broker, serve):
+    async with serve(backing_with_broker, at_work=True, heartbeat=1.0) as gateway:
         worker = gateway.service.runtime.worker
 
         async def said():

@@ -12,7 +12,7 @@ from reports.settings import Settings
 from services.reports.tests.generated_year import Year
 from services.reports.tests.harness import ReportsHarness
 from services.reports.tests.test_generated_year import digest
-from shared.service.rebuild import rebuild
+from shared.replays.rebuild import rebuild
 from shared.service.service import Service
 from shared.settings import ServiceSettings
 from shared.testing.fixtures import Backing, declare, eventually, fresh_database, fresh_vhost, running, write_keys
@@ -64,7 +64,7 @@ async def test_a_rebuild_from_the_log_repairs_the_facts_and_draws_the_same_bytes
             await harness.execute(statement)
         assert (await made())[0] != before[0]
         # when
-        found = await rebuild(build(settings), "remember_facts", backing.admin_url)
+        found = await rebuild(service, "remember_facts")
         # then
         assert (found.failed, {name: n for name, n in found.changed.items() if n}) == (
             0,

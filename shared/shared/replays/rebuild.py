@@ -68,10 +68,13 @@ async def rebuild(service: Service, projection: str, *, force: bool = False, wat
     """
     watcher = watcher or Unattended(service.transactions, uuid7())
     found = _rebuildable(service, projection)
-    sizes = await _sizes(service.settings.amqp_url.get_secret_value(), found, force=force)
-    tables = (*found.tables, *((shadow_tables.POSITION_TABLE,) if found.has_directory_versions else ()))
-    async with shadow_tables.opened(service.database, tables, watcher.task_id) as name:
-        rebuilding = _Rebuild(service, found, tables, name, force=force)
+    covers = _covers_directory(service, found)
+    sizes = await _sizes(service.settings.amqp_url.get_secret_value(), found, late=force or covers)
+    positions = (shadow_tables.POSITION_TABLE,)
+    shadow = (*found.tables, *(positions if found.has_directory_versions else ()))
+    async with shadow_tables.opened(service.database, shadow, watcher.task_id) as name:
+        swapped = (*found.tables, *(positions if covers else ()))
+        rebuilding = _Rebuild(service, found, swapped, name, force=force)
         async with rebuilding.reading() as readers:
             await rebuilding.catch_up(readers, watcher, sizes)
             async with watcher.commit() as tx:
@@ -103,6 +106,11 @@ def _rebuildable(service: Service, projection: str) -> Projection:
     return found
 
 
+def _covers_directory(service: Service, found: Projection) -> bool:
+    """Whether the applied versions of the directory are those of this projection alone, and rebuilt with it."""
+    return [each for each in service.projections.values() if each.has_directory_versions] == [found]
+
+
 async def _late(url: str, found: Projection) -> list[str]:
     """Return the streams whose first message has been removed. An empty stream starts at its first message."""
     async with connected(url, "starts") as connection:
@@ -110,11 +118,10 @@ async def _late(url: str, found: Projection) -> list[str]:
     return [stream for stream, start in starts.items() if start > 0]
 
 
-async def _sizes(url: str, found: Projection, *, force: bool) -> dict[str, int]:
-    """Return the number of events of each stream; raises HistoryMissing if one starts too late for this projection."""
-    late = await _late(url, found)
-    if late and not force and not found.has_directory_versions:
-        raise HistoryMissing(f"{', '.join(late)} no longer have their first events: {found.name} cannot be rebuilt")
+async def _sizes(url: str, found: Projection, *, late: bool) -> dict[str, int]:
+    """Return the number of events of each stream; raises HistoryMissing if one starts late, unless it may."""
+    if not late and (gone := await _late(url, found)):
+        raise HistoryMissing(f"{', '.join(gone)} no longer have their first events: {found.name} cannot be rebuilt")
     async with connected(url, "ends") as connection:
         return {stream: await last_offset(connection, stream) + 1 for stream in found.streams}
 
@@ -202,7 +209,7 @@ class _Rebuild:
         return Rebuilt(changed, len(failed))
 
     async def _check_directory(self, tx: UnitOfWork) -> None:
-        if not self._found.has_directory_versions or self._force:
+        if shadow_tables.POSITION_TABLE not in self._tables or self._force:
             return
         if missing := await tx.rows(self._statement(SELECT_UNCOVERED_SCHOOLS)):
             schools = ", ".join(str(row["school_id"]) for row in missing[:5])

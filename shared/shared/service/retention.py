@@ -13,8 +13,8 @@ from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
-PAGES = 32
-"""Pages that one commit looks through: some thousand rows at most."""
+PAGES = 8
+"""Pages that one commit looks through: about a thousand rows."""
 
 # Find out whether a table has rows that have served their time, and how many pages it has.
 MEASURE_TABLE = """

@@ -20,7 +20,8 @@ TTL = dt.timedelta(seconds=60)
 MOST_TOKENS = 10_000
 LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16, keepalive_expiry=3)
 """Per owner, so that one that is slow takes no connections from the others. Idle ones are dropped before the owner does
-it (uvicorn: after 5 s), or a request would go out on a connection that is just being closed."""
+it (uvicorn: after 5 s; LAST_ANSWERS of one that stops: 4 s), or a request would go out on a connection that is just
+being closed."""
 WAITS = httpx.Timeout(10, connect=2, pool=2)
 PASSED_ON = frozenset({404, 409, 412, 422, 428})
 """Errors that an owner may answer to the caller; any other error is between it and the gateway."""

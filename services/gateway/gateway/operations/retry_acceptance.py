@@ -24,6 +24,11 @@ WHERE {SELECTED}
                WHERE m.failure_id = f.failure_id AND m.state IN ('waiting', 'sent'))
        OR EXISTS (SELECT FROM failure_retry_selection s WHERE {SELECTED_BY_ROW}))
 """  # noqa: S608  # constants
+# Find out whether any retry is running or accepted.
+SELECT_ANY_RETRY = """
+SELECT EXISTS (SELECT FROM failure_retry WHERE ended_at IS NULL)
+    OR EXISTS (SELECT FROM failure_retry_selection) AS any_retry
+"""
 # Show the task before its first event is projected.
 INSERT_TASK = """
 INSERT INTO task (task_id, kind, state, created_by, total)
@@ -65,7 +70,8 @@ async def accept(tx: UnitOfWork, task_id: UUID, selection: FailureSelection, per
     await tx.execute(LOCK_ACCEPTANCE)
     found = await tx.row(COUNT_SELECTED, values)
     check_count(found["count"] if found else 0, selection.count)
-    busy = await tx.row(COUNT_BUSY, values)
+    others = await tx.row(SELECT_ANY_RETRY)
+    busy = await tx.row(COUNT_BUSY, values) if others and others["any_retry"] else None
     if busy and busy["count"]:
         detail = f"A running retry has {busy['count']} of these failures. Wait for its end, or cancel it."
         raise Problem(409, "conflict", detail)

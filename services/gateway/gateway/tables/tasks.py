@@ -116,6 +116,8 @@ class FailureRow(FailureShown, GatewayTable, table=True):
             postgresql_where=text("given_back_at IS NULL AND discarded_at IS NULL"),
         ),
         Index("ix_failure_school_id", "school_id", "failure_id"),
+        Index("ix_failure_fingerprint", "fingerprint", "failure_id"),
+        Index("ix_failure_queue", "queue", "failure_id"),
         Index(
             "ix_failure_closed_at",
             text("COALESCE(resolved_at, discarded_at)"),

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlmodel import DateTime, Integer, Uuid, case, col, func, literal_column, tuple_
+from sqlmodel import DateTime, Integer, Text, Uuid, case, cast, col, func, literal_column, tuple_
 
 from gateway.tables import TaskRow, TaskShown, WorkerShown
 from shared.events import FINAL, TaskState
@@ -27,6 +27,12 @@ class Task(TaskShown):
     id: UUID
     progress: Progress
     result_until: dt.datetime | None
+
+
+class TaskPlace(BaseModel):
+    """The place of a task in a list."""
+
+    id: UUID
 
 
 class TaskPage(BaseModel):
@@ -71,17 +77,37 @@ SHOWN = showing(Task, TaskRow, id=TaskRow.task_id, progress=PROGRESS, result_unt
 PLACE = tuple_(col(TaskRow.created_at), col(TaskRow.task_id))
 
 READ_TASK = Query(Task, SHOWN.where(col(TaskRow.task_id) == given("id")))
-LIST_TASKS = Query(
-    Task,
-    SHOWN.order_by(col(TaskRow.created_at).desc(), col(TaskRow.task_id).desc()).limit(given("limit")),
-    school=col(TaskRow.school_id) == given("school"),
-    state=col(TaskRow.state) == given("state"),
-    active=OPEN,
-    ended=ENDED,
-    kind=col(TaskRow.kind) == given("kind"),
-    person=col(TaskRow.created_by) == given("person"),
-    since=col(TaskRow.created_at) >= given("since"),
-    until=col(TaskRow.created_at) < given("until"),
-    after=tuple_(given("after_at", DateTime(timezone=True)), given("after", Uuid)) > PLACE,
-)
+NEWEST = (col(TaskRow.created_at).desc(), col(TaskRow.task_id).desc())
+CONDITIONS = {
+    "school": col(TaskRow.school_id) == given("school"),
+    "state": col(TaskRow.state) == given("state"),
+    "active": OPEN,
+    "ended": ENDED,
+    "kind": col(TaskRow.kind) == given("kind"),
+    "person": col(TaskRow.created_by) == given("person"),
+    "since": col(TaskRow.created_at) >= given("since"),
+    "until": col(TaskRow.created_at) < given("until"),
+    "after": tuple_(given("after_at", DateTime(timezone=True)), given("after", Uuid)) > PLACE,
+}
+LIST_TASKS = Query(Task, SHOWN.order_by(*NEWEST).limit(given("limit")), **CONDITIONS)
 """Newest first."""
+LIST_PLACES = Query(
+    TaskPlace,
+    showing(TaskPlace, TaskRow, id=TaskRow.task_id).order_by(*NEWEST).limit(given("limit")),
+    **CONDITIONS,
+)
+"""The same tasks by their ids only."""
+FIND_TEXT = Query(
+    Task,
+    SHOWN.where(
+        col(TaskRow.task_id) == func.any(given("ids")),
+        func.strpos(
+            func.lower(func.concat_ws(" ", TaskRow.kind, TaskRow.error, cast(TaskRow.result, Text))),
+            func.lower(given("text", Text)),
+        )
+        > 0,
+    )
+    .order_by(*NEWEST)
+    .limit(given("limit")),
+)
+"""Those of some tasks that say a text, the newest first."""

@@ -1,6 +1,5 @@
 """Finds tasks by what they are, by when they began, and by a text."""
 
-import json
 from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
@@ -9,7 +8,7 @@ from fastapi import Query
 from pydantic import AwareDatetime, StringConstraints
 
 from gateway.http.fields import Limit, Wanted
-from gateway.tasks.reads import LIST_TASKS, READ_TASK, Task, TaskPage
+from gateway.tasks.reads import FIND_TEXT, LIST_PLACES, LIST_TASKS, READ_TASK, TaskPage
 from shared.events import TaskState
 from shared.http.fields import NO_NUL
 from shared.transactions.unit_of_work import UnitOfWork
@@ -55,7 +54,10 @@ async def find(tx: UnitOfWork, wanted: TaskFilter, school: UUID | None, kept_day
         except ValueError:
             return await _search(tx, wanted, wanted.text, school, kept_days)
         return await _by_id(tx, named, school, kept_days)
-    found = await _list(tx, wanted, school, kept_days, wanted.limit + 1)
+    conditions = await _conditions(tx, wanted, school)
+    if conditions is None:
+        return TaskPage(items=[], next=None)
+    found = await LIST_TASKS.all(tx, **conditions, kept_days=kept_days, limit=wanted.limit + 1)
     items = found[: wanted.limit]
     return TaskPage(items=items, next=items[-1].id if len(found) > wanted.limit else None)
 
@@ -68,26 +70,24 @@ async def _by_id(tx: UnitOfWork, named: UUID, school: UUID | None, kept_days: in
 
 
 async def _search(tx: UnitOfWork, wanted: TaskFilter, text: str, school: UUID | None, kept_days: int) -> TaskPage:
-    tasks = await _list(tx, wanted, school, kept_days, SEARCHED + 1)
-    matching = [(at, task) for at, task in enumerate(tasks[:SEARCHED]) if _has(task, text.casefold())]
-    if len(matching) > wanted.limit:
-        last, _ = matching[wanted.limit - 1]
-        items = [task for _, task in matching[: wanted.limit]]
-        return TaskPage(items=items, next=tasks[last].id, searched=last + 1)
-    more = tasks[SEARCHED - 1].id if len(tasks) > SEARCHED else None
-    return TaskPage(items=[task for _, task in matching], next=more, searched=min(len(tasks), SEARCHED))
+    conditions = await _conditions(tx, wanted, school)
+    if conditions is None:
+        return TaskPage(items=[], next=None, searched=0)
+    places = [each.id for each in await LIST_PLACES.all(tx, **conditions, limit=SEARCHED + 1)]
+    looked = places[:SEARCHED]
+    found = await FIND_TEXT.all(tx, ids=looked, text=text, kept_days=kept_days, limit=wanted.limit + 1)
+    items = found[: wanted.limit]
+    if len(found) > wanted.limit:
+        return TaskPage(items=items, next=items[-1].id, searched=looked.index(items[-1].id) + 1)
+    return TaskPage(items=items, next=looked[-1] if len(places) > SEARCHED else None, searched=len(looked))
 
 
-def _has(task: Task, text: str) -> bool:
-    places = (task.kind, task.error or "", json.dumps(task.result, ensure_ascii=False) if task.result else "")
-    return any(text in place.casefold() for place in places)
-
-
-async def _list(tx: UnitOfWork, wanted: TaskFilter, school: UUID | None, kept_days: int, limit: int) -> list[Task]:
-    conditions = wanted.conditions()
+async def _conditions(tx: UnitOfWork, wanted: TaskFilter, school: UUID | None) -> dict[str, Any] | None:
+    """Return what the lists take; None when the page before ended with a task that was deleted since."""
+    conditions = wanted.conditions() | {"school": school}
     if wanted.after is not None:
         last = await tx.row(SELECT_BEGINNING, {"id": wanted.after})
         if last is None:
-            return []  # it was deleted since, and all that began before it
+            return None  # all that began before it is deleted, too
         conditions["after_at"] = last["created_at"]
-    return await LIST_TASKS.all(tx, **conditions, school=school, kept_days=kept_days, limit=limit)
+    return conditions

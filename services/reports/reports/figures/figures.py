@@ -55,8 +55,9 @@ async def monthly(tx: UnitOfWork, subject: Subject, origin: Origin) -> MonthlyRe
     incidents = await tx.rows(sql.LIST_BEHAVIOR, values)
     absent = await tx.rows(sql.LIST_ABSENCES, values)
     fees = await tx.rows(payments_sql.READ_SCHOOL_FEES, values)
-    named = {row["student_id"] for rows in (incidents, absent, fees) for row in rows} - {None}
-    pupils = await read_pupils(tx, values, named)
+    named = {row["student_id"] for rows in (incidents, absent) for row in rows if row["day"] >= starts}
+    paying = {row["student_id"] for row in fees if any(_movements(row, starts, subject.ends))}
+    pupils = await read_pupils(tx, values, named | paying)
     behavior = [_behavior(row, pupils) for row in incidents]
     now = [row for row in behavior if row.happened_on >= starts]
     past = [row for row in behavior if row.happened_on < starts]
@@ -173,10 +174,14 @@ def _absence(row: Mapping[str, Any], pupils: Pupils) -> AbsenceRow:
     )
 
 
+def _movements(row: Mapping[str, Any], since: dt.date, ends: dt.date) -> Iterator[tuple[dt.date, str, Decimal]]:
+    """Yield what moved the money of a payment; nothing for a currency in which no money moved."""
+    if row["student_id"] is not None:
+        yield from movements(row, since, ends)
+
+
 def _payments(row: Mapping[str, Any], pupils: Pupils, since: dt.date, ends: dt.date) -> Iterator[PaymentRow]:
-    if row["student_id"] is None:
-        return  # a currency in which no money moved
-    for on, status, amount in movements(row, since, ends):
+    for on, status, amount in _movements(row, since, ends):
         yield PaymentRow(
             on,
             status,
