@@ -31,6 +31,8 @@ SECTIONS = (
     Section(
         N_("School"),
         (
+            Place("/console/notifications", N_("Notifications"), STAFF),
+            Place("/console/notifications/new", N_("New notification"), STAFF),
             Place("/console/files", N_("Files"), STAFF),
             Place("/console/review", N_("Review queue"), STAFF),
             Place("/console/reports", N_("Reports"), STAFF),

@@ -1,7 +1,7 @@
 """Fields of a filter in an address. A form sends its empty fields too: they filter nothing."""
 
 import datetime as dt
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Query
@@ -15,7 +15,7 @@ from shared.events import TaskState
 from shared.events.files import FileKind
 from shared.events.reports import ReportKind
 from shared.events.schedules import ScheduleState
-from shared.events.values import Role
+from shared.events.values import Kind, Role
 from shared.http.fields import NO_NUL
 
 PAGE_ROWS = 25
@@ -35,6 +35,9 @@ WorkerStateFilter = Annotated[WorkerState | None, EMPTY, Query()]
 DayFilter = Annotated[dt.date | None, EMPTY, Query()]
 FlagFilter = Annotated[str | None, EMPTY, Query(max_length=5)]
 """A box: checked, or not in the address at all."""
+KindFilter = Annotated[Kind | None, EMPTY, Query()]
+NotificationState = Literal["waiting", "sending", "completed", "failed", "cancelled"]
+NotificationStateFilter = Annotated[NotificationState | None, EMPTY, Query()]
 FileStateFilter = Annotated[FileState | None, EMPTY, Query()]
 FileKindFilter = Annotated[FileKind | None, EMPTY, Query()]
 ReportKindFilter = Annotated[ReportKind | None, EMPTY, Query()]

@@ -5,6 +5,7 @@ from fastapi.responses import RedirectResponse
 
 from gateway.console import (
     audit_page,
+    compose_pages,
     error_pages,
     failure_decisions,
     failure_pages,
@@ -12,6 +13,7 @@ from gateway.console import (
     file_pages,
     import_pages,
     key_pages,
+    notification_pages,
     overview_page,
     people_pages,
     report_order_pages,
@@ -42,6 +44,8 @@ ROUTERS = (
     import_pages.router,
     import_pages.uploads,
     task_pages.router,
+    compose_pages.router,
+    notification_pages.router,
     failure_decisions.router,
     failure_pages.router,
     worker_page.router,

@@ -160,6 +160,6 @@ async def choose_language(
 
 
 @router.get("/signed-in", dependencies=[allow(EVERYBODY, audience="person")])
-async def signed_in(page: PublicPage) -> Response:
+async def signed_in(page: ReaderPage) -> Response:
     """Say that a tab may be closed: another one holds what was typed."""
     return page.html("signed_in.html")

@@ -13,8 +13,9 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from gateway.console import assets, file_words, import_words, report_words, schedule_words
+from gateway.console.query import NotificationState
 from gateway.console.texts import LANGUAGES, direction, translations
-from gateway.console.vocabulary import ROLES, STATES, TONES
+from gateway.console.vocabulary import CHANNELS, KINDS, REASONS, ROLES, STATES, TONES
 from gateway.operations.failure_reads import FailureState
 from gateway.tasks.reads import WorkerState
 from shared.events import TaskState
@@ -67,6 +68,9 @@ def _environment(language: str) -> Environment:
         "number": lambda value: format_decimal(value, locale=locale),
         "state": lambda state: text(STATES.get(state) or str(state)),
         "role": lambda role: text(ROLES.get(role) or str(role)),
+        "kind": lambda kind: text(KINDS.get(kind) or str(kind)),
+        "channel": lambda channel: text(CHANNELS.get(channel) or str(channel)),
+        "reason": lambda reason: text(REASONS.get(reason) or str(reason)),
         "worded": text,
         "bytes": lambda size: size_text(size, locale),
     }
@@ -77,6 +81,9 @@ def _environment(language: str) -> Environment:
         "direction": direction(language),
         "assets": assets.ADDRESSES,
         "tones": TONES,
+        "kinds": [(name, text(label)) for name, label in KINDS.items()],
+        "channel_names": [(name, text(label)) for name, label in CHANNELS.items()],
+        "notification_states": [(name, text(STATES[name])) for name in get_args(NotificationState)],
         "roles": [(name, text(word)) for name, word in ROLES.items() if name != "platform_admin"],
         "file_tones": file_words.TONES,
         "report_tones": report_words.TONES,

@@ -1,6 +1,7 @@
 """The texts of the console in several languages: catalogs in `locales/`, one for each language but English.
 
-They are read as they are translated (`.po`), so that nothing has to be compiled. `make texts` adds what is new.
+They are read as they are translated (`.po`), so that nothing has to be compiled.
+A text without a translation is shown in English.
 """
 
 from functools import cache

@@ -20,12 +20,25 @@ STATES = {
     "ready": N_("ready"),
     "not ready": N_("not ready"),
     "away": N_("away"),
+    "waiting": N_("waiting"),
+    "sending": N_("being sent"),
+    "completed": N_("sent"),
+    "pending": N_("waiting"),
+    "held": N_("held until quiet hours end"),
+    "read": N_("read"),
+    "suppressed": N_("not sent, on purpose"),
+    "unknown": N_("without an answer"),
+    "expired": N_("expired"),
 }
 TONES = {
     "succeeded": "good",
     "resolved": "good",
     "live": "good",
     "ready": "good",
+    "completed": "good",
+    "read": "good",
+    "waiting": "busy",
+    "sending": "busy",
     "failed": "bad",
     "gone": "bad",
     "away": "bad",
@@ -46,4 +59,21 @@ ROLES = {
     "teacher": N_("Teacher"),
     "guardian": N_("Guardian"),
     "student": N_("Student"),
+}
+KINDS = {
+    "general": N_("General"),
+    "academic": N_("Lessons and grades"),
+    "behavior": N_("Behaviour"),
+    "payment": N_("Payments"),
+    "safety": N_("Safety"),
+}
+CHANNELS = {"push": N_("Push"), "mail": N_("Mail"), "inbox": N_("In the app")}
+REASONS = {
+    "inactive": N_("the account is not active"),
+    "opted_out": N_("does not want this kind on this channel"),
+    "unsubscribed": N_("has unsubscribed from this kind"),
+    "no_address": N_("has no address for this channel"),
+    "same_address": N_("another person with the same address receives it"),
+    "bounced": N_("mails to this address came back"),
+    "complained": N_("mails were reported as unwanted"),
 }
