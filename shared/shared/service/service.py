@@ -173,7 +173,7 @@ class Service:
 
         async def decode(message: Message) -> tuple[Envelope, Any]:
             envelope = Envelope.read(message.headers)
-            if envelope.attempt == 0 and envelope.time.tzinfo is not None:
+            if envelope.attempt == 0:
                 held.age = (dt.datetime.now(dt.UTC) - envelope.time).total_seconds()
                 age.observe(held.age)
             CURRENT_MESSAGE.set((envelope, queue))
