@@ -23,7 +23,7 @@ def serve(service: Service, limits: TimeLimits = job.LIMITS) -> None:
     service.on_final_failure(ReplayRequested, partial(job.report_failure, service=service.name))
     service.work(ReplayPermit, job.run, (LANE,), service, limits)
     service.sweep(RESUME_SECONDS, job.resume, service.name)
-    service.runtime.told["replays"] = partial(consumers, service)
+    service.runtime.facts["replays"] = partial(consumers, service)
 
 
 def cancelling(service: str, cancel: Cancel | None = None) -> Cancel:
