@@ -11,9 +11,10 @@ from uuid_utils.compat import uuid7
 from gateway.console.console_route import ConsoleRoute
 from gateway.console.failure_pages import back_to_list
 from gateway.console.page import Page, ReaderPage
-from gateway.console.query import Filter, NumberFilter
+from gateway.console.query import EMPTY, Filter, NumberFilter
 from gateway.console.texts import N_
 from gateway.http.dependencies import Rows
+from gateway.http.fields import MOST
 from gateway.operations import failure_groups, failure_routes
 from gateway.operations.failure_reads import READ_FAILURE
 from gateway.operations.failure_selection import FILTERS, DiscardIn, FailureSelection
@@ -60,7 +61,7 @@ async def decide(
     typed: Word = "",
     reason: Annotated[str, Form(max_length=5_000)] = "",
     key: Annotated[str, Form(max_length=200)] = "",
-    failure: Word = "",
+    failure: Annotated[int | None, EMPTY, Form(ge=1, le=MOST)] = None,
     service: Word = "",
     queue: Word = "",
     fingerprint: Word = "",
@@ -123,7 +124,7 @@ async def _selected(rows: UnitOfWorkFactory, filters: dict[str, Any]) -> tuple[i
         if filters.get("failure") is None:
             found = await failure_groups.group(tx, dict.fromkeys(FILTERS) | filters, 1)
             return found.count, found.seen_until
-        one = await READ_FAILURE.first(tx, id=int(filters["failure"]))
+        one = await READ_FAILURE.first(tx, id=filters["failure"])
         return int(one is not None and one.state == "open"), dt.datetime.now(dt.UTC)
 
 

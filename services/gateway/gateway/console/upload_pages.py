@@ -11,7 +11,7 @@ from gateway.console.chosen_school import ChosenSchool
 from gateway.console.console_route import ConsoleRoute, ConsoleUploadRoute
 from gateway.console.page import Page, ReaderPage
 from gateway.console.people_names import choose_student
-from gateway.console.query import IdFilter
+from gateway.console.query import EMPTY, IdFilter
 from gateway.console.refusals import refusal_text
 from gateway.console.texts import N_
 from gateway.files import upload_routes
@@ -53,20 +53,19 @@ async def upload(
     kind: Annotated[FileKind, Form()],
     file: Annotated[UploadFile, File()],
     key: Annotated[str, Form(min_length=1, max_length=200)],
-    student: Annotated[str, Form(max_length=40)] = "",
+    student: Annotated[UUID | None, EMPTY, Form()] = None,
 ) -> Response:
     """Store a file and show it; a refusal is shown in the form."""
-    about = UUID(student) if student else None
     try:
         answer = await upload_routes.upload(
-            kind, file, caller, rows, settings, intake, audited, Response(), str(school), about, key
+            kind, file, caller, rows, settings, intake, audited, Response(), str(school), student, key
         )
     except Problem as problem:
         if problem.status not in SHOWN:
             raise
         size = {"size": settings.file_limit_bytes // 1_000_000}
         error = page.text(TOO_LARGE) % size if problem.code == "too_large" else refusal_text(page, problem)
-        return await _form(page, rows, settings, school, about, problem.status, kind=kind, error=error)
+        return await _form(page, rows, settings, school, student, problem.status, kind=kind, error=error)
     return RedirectResponse(page.href(f"/console/files/{answer['id']}"), 303)
 
 
