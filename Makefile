@@ -49,8 +49,8 @@ test: dev ## run every test on its own RabbitMQ and PostgreSQL (ARGS= for pytest
 	@$(BIN)/python -m cli test -- $(if $(ONLY),tests/$(ONLY)) $(ARGS)
 
 PICTURES := .local/screenshots
-SHOWN := $(addsuffix .png,overview-wide-light overview-phone-dark notifications-notification-id-wide-light \
-  notifications-new-wide-dark files-file-id-wide-light people-reachability-phone-light)
+SHOWN := $(addsuffix .png,overview-wide-light overview-phone-dark notifications-notification-id-wide-dark \
+  notifications-new-wide-dark notifications-phone-light files-new-phone-light)
 
 screenshots: dev ## draw every page of the console on the demo's data; some go into docs/pictures/console
 	@SCREENSHOTS="$(CURDIR)/$(PICTURES)" $(BIN)/python -m cli test -- tests/console/test_every_page.py
