@@ -11,18 +11,22 @@ import os
 import subprocess
 import sys
 import zipfile
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
 import aio_pika
 import httpx
+import psycopg
 import pytest
 
 from cli.operations import tokens
 from cli.operations.service_builders import BUILDS
 from cli.operations.service_names import NAMES
 from cli.testing.system import System
-from shared.testing.fixtures import Backing, declare, eventually, fresh_database, fresh_vhost, write_keys
+from shared.persistence.migration_runner import migrate
+from shared.testing.fixtures import Backing, declare, eventually, fresh_database, fresh_vhost, service_url, write_keys
 
 ROOT = Path(__file__).resolve().parents[1]
 ABSENT = ("academicSessions", "classes", "courses", "enrollments")
@@ -34,6 +38,13 @@ REQUESTS, TIER = "notifier.notification.requested", "notifier.retry.5s"
 OFFSETS = """
 SELECT projection, stream, position FROM notifier.log_offset
 UNION ALL SELECT projection, stream, position FROM gateway.log_offset
+"""
+MIGRATE = """
+import sys
+from shared.persistence.migration_runner import migrate
+from shared.testing.fixtures import service_url
+
+migrate(sys.argv[1], {name: service_url(sys.argv[1], name) for name in sys.argv[2:]})
 """
 STATES = "SELECT state, count(*) AS n FROM notifier.delivery GROUP BY 1"
 
@@ -73,11 +84,10 @@ def previous(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def system(tmp_path):
-    """The whole system on the present schema; services are started by the test."""
+@contextmanager
+def system_on(database, tmp_path):
     write_keys(tmp_path / "keys")
-    with fresh_database(NAMES) as database, fresh_vhost() as amqp:
+    with fresh_vhost() as amqp:
         found = System(Backing(database, amqp, tmp_path / "keys"), tmp_path)
         with pytest.MonkeyPatch.context() as patch:
             asyncio.run(found.start_fakes())
@@ -88,6 +98,28 @@ def system(tmp_path):
             yield found
         finally:
             asyncio.run(found.stop())
+
+
+@pytest.fixture
+def system(tmp_path):
+    """The whole system on the present schema; services are started by the test."""
+    with fresh_database(NAMES) as database, system_on(database, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def system_before(tmp_path, previous):
+    """The whole system on the schema of the previous code."""
+    server, name = os.environ["TEST_DATABASE_URL"], f"test_{uuid4().hex[:12]}"
+    database = urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+    folders = [previous / "shared", *(previous / "services" / name for name in NAMES)]
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        code = [sys.executable, "-c", MIGRATE, database, *NAMES]
+        subprocess.run(code, env={"PYTHONPATH": os.pathsep.join(map(str, folders))}, check=True)
+        with system_on(database, tmp_path) as found:
+            yield found
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def imported_from(path):
@@ -162,8 +194,9 @@ async def test_promise_13_the_previous_code_runs_on_this_schema_and_this_code_go
     await walk(system, 4)
 
 
-async def test_promise_13_what_the_previous_code_left_is_handled_once_by_this_code(system, previous):
-    # given: rows, offsets, and messages in a queue and in a retry tier, all of the previous code
+async def test_promise_13_what_the_previous_code_left_is_handled_once_by_this_code(system_before, previous):
+    # given: tables with rows, offsets, and messages in a queue and in a retry tier, all of the previous code
+    system = system_before
     system.extra["PYTHONPATH"] = os.pathsep.join(
         str(previous / part) for part in ("shared", "services/gateway", "services/notifier")
     )
@@ -187,6 +220,8 @@ async def test_promise_13_what_the_previous_code_left_is_handled_once_by_this_co
         offsets = {(row["projection"], row["stream"]): row["position"] for row in system.rows(OFFSETS)}
         system.kill("gateway")
         # when
+        url = system.backing.admin_url
+        assert migrate(url, {name: service_url(url, name) for name in NAMES}) > 0
         del system.extra["PYTHONPATH"]
         await system.start("gateway", "notifier")
         # then

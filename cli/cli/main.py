@@ -22,6 +22,7 @@ from cli.operations import (
     first_administrator,
     make_reports,
     migrate,
+    operator_api,
     operator_verbs,
     replays,
     tokens,
@@ -245,7 +246,7 @@ def _operator(options: argparse.Namespace) -> httpx.Client:
             raise Refused("set SCHOOLCONNECT_TOKEN to a token or an API key of an operator")
         token = tokens.make(key, "platform_admin")
     bearer = {"Authorization": f"Bearer {token}"}
-    return httpx.Client(base_url=gateway, headers=bearer, timeout=failures.TIMEOUT, trust_env=False)
+    return httpx.Client(base_url=gateway, headers=bearer, timeout=operator_api.TIMEOUT, trust_env=False)
 
 
 def _token(options: argparse.Namespace) -> int:

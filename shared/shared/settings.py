@@ -1,5 +1,6 @@
 """Settings of a service, read from the environment once, when the process starts."""
 
+import datetime as dt
 import os
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -124,6 +125,13 @@ class ServiceSettings(FromSecrets):
 
     vault_key_file: Path = Field(description="the key that wraps the keys of all people: 32 bytes, base64")
     verify_key_file: Path = Field(description="public Ed25519 key of access tokens, PEM")
+
+    def inbox_reaches_to(self) -> dt.datetime:
+        """Return the time of the oldest event of which the inbox surely knows whether it was handled.
+
+        A day less than INBOX_DAYS, because a message waits in its queue before the inbox is asked.
+        """
+        return dt.datetime.now(dt.UTC) - dt.timedelta(days=self.inbox_days - 1)
 
     @property
     def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:

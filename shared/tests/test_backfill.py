@@ -7,7 +7,7 @@ import pytest
 
 from shared.errors import Refused
 from shared.events import SchoolChanged
-from shared.projections.backfill import backfill
+from shared.replays.backfill import backfill
 from shared.testing.fixtures import Recorder, declare, running
 
 QUEUE = "notifier.school.changed"

@@ -2,13 +2,14 @@
 
 import datetime as dt
 import uuid
+from dataclasses import replace
 
 import psycopg
 import pytest
 import pytest_asyncio
 from mirror_service import POISON, TABLE, build
 
-from shared.events import DeviceInvalidated, PersonChanged, ReplayRequested, TaskCancelRequested, TaskChanged
+from shared.events import DeviceInvalidated, Envelope, PersonChanged, ReplayRequested, TaskCancelRequested, TaskChanged
 from shared.events.directory import SchoolChanged
 from shared.replays.serve import consumers
 from shared.service.service import Service
@@ -156,7 +157,7 @@ async def test_a_dry_run_counts_and_says_what_would_react(replayed):
     )
     whole = await replayed.ask("rebuild", dry_run=True)
     assert whole.result["events"] >= len(replayed.facts)
-    asked = {"until": dt.datetime.now(dt.UTC)}
+    asked = {"since": NOW - dt.timedelta(hours=1), "until": dt.datetime.now(dt.UTC)}
     dry = await replayed.ask("react", "school.changed", dry_run=True, **asked)
     count = dry.result["events"]
     assert (dry.result["would_handle"], dry.result["handled_before"]) == (2, count - 2)
@@ -172,6 +173,28 @@ async def test_a_dry_run_counts_and_says_what_would_react(replayed):
     assert again.result["would_handle"] == 0
 
 
+async def test_events_that_the_inbox_may_have_forgotten_are_not_given_to_a_reaction(replayed):
+    # given: an event of the log from before the inbox, which the projection reads once more
+    seen, before = len(replayed.reacted.seen), len(replayed.published)
+    old = NOW - dt.timedelta(days=replayed.settings.inbox_days)
+    envelope = replace(Envelope.of(replayed.facts[0], "gateway"), time=old)
+    body = replayed.facts[0].model_dump_json().encode()
+    await replayed.service.components.publisher.publish("", "school.log.directory", body, envelope.headers())
+
+    async def published():
+        return len(replayed.published)
+
+    await eventually(published, lambda number: number == before + 1)
+    # when: everything, or a time before the inbox
+    until = dt.datetime.now(dt.UTC)
+    for since in (None, old):
+        for asked in ({"dry_run": True}, {"count": len(replayed.facts) + 1}):
+            task = await replayed.ask("react", "school.changed", since=since, until=until, **asked)
+            # then
+            assert (task.state, str(envelope.id) in task.error, "INBOX_DAYS" in task.error) == ("failed", True, True)
+    assert len(replayed.reacted.seen) == seen
+
+
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
@@ -182,6 +205,7 @@ async def test_a_dry_run_counts_and_says_what_would_react(replayed):
         ({"mode": "in_place", "since": NOW + dt.timedelta(days=1)}, "no event of the log matches: nothing was done"),
         ({"mode": "in_place", "types": ("file.processed",)}, "mirror does not read file.processed"),
         ({"mode": "react", "consumer": "grade.recorded"}, "notifier does not react to grade.recorded"),
+        ({"mode": "react", "consumer": "replay.requested"}, "replay.requested is an order of an operator"),
         ({"mode": "resync", "consumer": "directory"}, "notifier owns no state"),
     ],
 )
@@ -262,6 +286,6 @@ async def test_heartbeats_name_what_can_be_replayed(replayed):
             "named": {"topics": ["person.changed"], "rebuild": True},
             "other": {"topics": ["school.changed"], "rebuild": False},
         },
-        "reactions": ["replay.requested", "school.changed", "task.cancel_requested"],
+        "reactions": ["school.changed"],
         "resyncs": [],
     }

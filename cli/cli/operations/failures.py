@@ -2,21 +2,15 @@
 
 import argparse
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 
-from cli.operations.operator_api import ask
+from cli.operations.operator_api import FAILED, ask, follow
 from cli.terminal import complain, say
 from shared.errors import Refused
 
-HALTED = 3
-"""Exit code of a retry that did not succeed as a whole."""
-TIMEOUT = 30.0
-LOOK_SECONDS = 0.5
-FINAL = frozenset({"succeeded", "failed", "cancelled"})
 FILTERS = ("service", "queue", "fingerprint", "type", "school")
 
 Confirm = Callable[[str], bool]
@@ -71,7 +65,7 @@ def run(options: argparse.Namespace, client: httpx.Client, confirm: Confirm) -> 
         say(json.dumps(done) if options.json else f"{done['discarded']} failures discarded")
         return 0
     accepted = ask(client, "POST", "/v1/failures/retry", json=selection)
-    return _follow(client, accepted["task_id"], options)
+    return _ended(follow(client, accepted["task_id"]), options)
 
 
 def _list(seen: dict[str, Any], options: argparse.Namespace) -> int:
@@ -97,14 +91,8 @@ def _show(failure: dict[str, Any], options: argparse.Namespace) -> int:
     return 0
 
 
-def _follow(client: httpx.Client, task_id: str, options: argparse.Namespace) -> int:
-    """Show the progress of a retry until it has ended."""
-    done = -1
-    while (task := ask(client, "GET", f"/v1/tasks/{task_id}"))["state"] not in FINAL:
-        if task["progress"]["done"] != done and not options.json:
-            done = task["progress"]["done"]
-            say(f"{done} of {task['progress']['total']}")
-        time.sleep(LOOK_SECONDS)
+def _ended(task: dict[str, Any], options: argparse.Namespace) -> int:
+    """Say what came of a retry."""
     if options.json:
         say(json.dumps(task))
     else:
@@ -112,4 +100,4 @@ def _follow(client: httpx.Client, task_id: str, options: argparse.Namespace) -> 
         say(f"{task['state']}: {counts}")
         if task["error"]:
             complain(task["error"])
-    return 0 if task["state"] == "succeeded" else HALTED
+    return 0 if task["state"] == "succeeded" else FAILED

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from cli.operations.service_builders import BUILDS
 from cli.terminal import complain, say
 from shared.errors import HistoryMissing, Refused
-from shared.projections.backfill import backfill
+from shared.replays.backfill import backfill
+from shared.replays.reading import check_reaction
 from shared.replays.rebuild import rebuild, rewind
 from shared.service.service import Service
 
@@ -57,10 +58,9 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _run(options: argparse.Namespace, service: Service) -> None:
     if options.verb == "backfill":
-        if service.reads.get(options.topic) != "reaction":
-            raise Refused(f"{service.name} does not react to {options.topic}")
-        url = service.settings.amqp_url.get_secret_value()
-        say(f"{await backfill(url, service.name, options.topic, options.since)} messages put into the queue")
+        check_reaction(service, options.topic)
+        url, oldest = service.settings.amqp_url.get_secret_value(), service.settings.inbox_reaches_to()
+        say(f"{await backfill(url, service.name, options.topic, options.since, oldest)} messages put into the queue")
         return
     await service.database.open()
     try:

@@ -43,11 +43,19 @@ def follow(client: httpx.Client, task_id: str) -> dict[str, Any]:
     with Progress(*columns, console=Console(stderr=True), redirect_stdout=False, redirect_stderr=False) as progress:
         bar = progress.add_task("accepted", total=None)
         while True:
-            answer = client.get(f"/v1/tasks/{task_id}")
-            if answer.status_code not in BUSY:
+            answer = _look(client, task_id)
+            if answer is not None and answer.status_code not in BUSY:
                 found: dict[str, Any] = answer.raise_for_status().json()
                 done = found["progress"]
                 progress.update(bar, description=found["state"], completed=done["done"], total=done["total"] or None)
                 if found["state"] in ENDED:
                     return found
             time.sleep(LOOK_SECONDS)
+
+
+def _look(client: httpx.Client, task_id: str) -> httpx.Response | None:
+    """Ask for a task; None from a gateway that is away."""
+    try:
+        return client.get(f"/v1/tasks/{task_id}")
+    except httpx.TransportError:
+        return None

@@ -22,6 +22,9 @@ GROUP = {
 }
 
 
+AWAY = object()
+
+
 def task(state, **result):
     error = "correct its cause first" if state == "failed" else None
     return {"state": state, "progress": {"done": 0, "total": 3}, "result": result, "error": error}
@@ -40,7 +43,10 @@ class Asked:
         if request.url.path == "/v1/failure-groups":
             items = [GROUP] if self.count else []
             return httpx.Response(200, json={"seen_until": SEEN, "count": self.count, "items": items})
-        return httpx.Response(200, json=self.tasks.pop(0))
+        found = self.tasks.pop(0)
+        if found is AWAY:
+            raise httpx.ConnectError("away")
+        return httpx.Response(200, json=found)
 
 
 def run(gateway, *arguments, answer=True):
@@ -60,7 +66,7 @@ def test_the_list_has_a_line_for_each_fault(capsys):
 
 @pytest.mark.parametrize(("end", "code"), [(task("succeeded", retried=3), 0), (task("failed", failed_again=1), 3)])
 def test_a_retry_acts_on_what_was_seen_and_its_exit_code_is_its_end(end, code):
-    gateway = Asked(task("running"), end)
+    gateway = Asked(task("running"), AWAY, end)  # a gateway that is replaced meanwhile is asked again
     assert run(gateway, "retry", "--queue", GROUP["queue"]) == code
     wanted = {"queue": GROUP["queue"], "everything": False, "seen_until": SEEN, "count": 3}
     assert gateway.posts == [("/v1/failures/retry", wanted)]

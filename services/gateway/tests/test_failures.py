@@ -212,6 +212,14 @@ async def test_an_edit_that_breaks_the_contract_changes_nothing(live, changes, s
     assert (after["given_back_at"], after["edited_at"], after["body"]) == (None, None, row["body"])
 
 
+@pytest.mark.parametrize("field", ["positions", "memberships"])
+async def test_an_edit_moves_no_person_to_another_school(live, field):
+    fact = PersonChanged(person_id=uuid4(), version=1)
+    row = await buried(live, Envelope.of(fact, "test").headers(), fact.model_dump_json().encode())
+    answer = await edit(live, row["failure_id"], {field: []})
+    assert (answer.status_code, "another school" in answer.text) == (422, True), answer.text
+
+
 async def test_personal_fields_of_a_message_are_neither_shown_nor_edited(live):
     fact = PersonChanged(person_id=uuid4(), version=1, given_name="Ada", family_name="Demo", positions={})
     row = await buried(live, Envelope.of(fact, "test").headers(), fact.model_dump_json().encode(), "notifier.log.x")

@@ -10,6 +10,8 @@ import pytest_asyncio
 from gateway.main import build
 from gateway.settings import Settings
 from shared.events import DeviceInvalidated
+from shared.service.consumer_orders import DRAINS, DRAINS_DAYS
+from shared.service.retention import Policy, prune
 from shared.testing.fixtures import declare, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -104,9 +106,29 @@ async def test_a_drained_worker_consumes_no_more_and_says_so(broker, backing_wit
         orders = await queue_of(gateway, "gateway.consumers.ordered")
         assert orders["paused"] is False
         assert orders["consumers"] >= 1
-        # afterwards, because a worker of another test may have the same name
+        # and so it stays when the order is old and pruned
         async with gateway.service.transactions.begin() as tx:
-            await tx.execute("DELETE FROM consumer_order WHERE target = %s", (worker,))
+            old = "UPDATE consumer_order SET ordered_at = now() - interval '8 days' WHERE target = %s"
+            await tx.execute(old, (worker,))
+        await prune(gateway.service.transactions, (Policy("consumer_order", DRAINS, DRAINS_DAYS),))
+        assert await gateway.one("SELECT count(*) FROM consumer_order WHERE target = %s", (worker,)) == 0
+        await gateway.service.runtime.orders.look()
+        assert gateway.service.runtime.orders.draining
+
+
+async def test_a_later_process_of_the_same_name_is_not_drained(backing_with_broker, serve):
+    # given: an order that was meant for the process before, as a container that starts again has the same name
+    async with serve(backing_with_broker) as gateway:
+        orders, worker = gateway.service.runtime.orders, gateway.service.runtime.worker
+        order = """INSERT INTO consumer_order (target, "order", reason, ordered_at)
+                   VALUES (%s, 'drain', 'made up', now() - interval '1 hour')
+                   ON CONFLICT (target) DO UPDATE SET ordered_at = excluded.ordered_at"""
+        async with gateway.service.transactions.begin() as tx:
+            await tx.execute(order, (worker,))
+        # when
+        await orders.look()
+        # then
+        assert not orders.draining
 
 
 @pytest.mark.parametrize(

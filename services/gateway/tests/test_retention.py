@@ -20,6 +20,7 @@ SELECT gen_random_uuid(), 'retention', CASE WHEN i % 10 = 0 THEN 'running' ELSE 
        clock_timestamp() - make_interval(days => i)
 FROM generate_series(1, 400) AS i
 """
+REPLAY = "INSERT INTO replay (task_id, request, requested_at) VALUES (%s, '{}', now() - make_interval(days => %s))"
 LEFT = "SELECT count(*) AS n, count(result) AS results FROM task WHERE kind = 'retention'"
 
 
@@ -48,8 +49,14 @@ async def test_the_inbox_forgets_a_message_after_its_time_only(gateway):
         )
         for days in (119, 121):
             await tx.execute(query, (uuid4(), days))
+            await tx.execute(REPLAY, (uuid4(), days))
+        running = uuid4()
+        await tx.execute(REPLAY, (running, 121))
+        await tx.execute("INSERT INTO task_lease (task_id) VALUES (%s)", (running,))
     await prune(rows, of_every_service(120))
     assert await gateway.one("SELECT count(*) FROM inbox WHERE consumer = 'x'") == 1
+    # a replay is kept as long as it has not ended
+    assert await gateway.one("SELECT count(*) FROM replay") == 2
 
 
 async def test_pruning_leaves_a_table_to_the_replica_that_is_at_it(gateway):

@@ -98,7 +98,7 @@ class Envelope:
                 id=UUID(headers["ce-id"]),
                 type=_text(headers["ce-type"]),
                 source=headers["ce-source"],
-                time=dt.datetime.fromisoformat(headers["ce-time"]),
+                time=_instant(headers["ce-time"]),
                 subject=_text(headers.get("ce-subject", "")),
                 major=int(headers["ce-dataschema"].rpartition(":")[2]),
                 school_id=_uuid(headers.get("ce-schoolid")),
@@ -110,6 +110,12 @@ class Envelope:
             )
         except (KeyError, ValueError, TypeError, AttributeError) as problem:
             raise Malformed(f"envelope: {type(problem).__name__} {problem}") from problem
+
+
+def _instant(text: str) -> dt.datetime:
+    """Read a time. One without an offset is UTC, because it is compared with others."""
+    found = dt.datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
 
 def _text(value: object) -> str:

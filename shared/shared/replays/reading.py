@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.errors import Refused
-from shared.events import ReplayRequested
+from shared.events import ConsumersOrdered, ReplayRequested, TaskCancelRequested
 from shared.events.headers import copy_headers
 from shared.messaging import topology
 from shared.messaging.connection import connected
@@ -15,13 +15,15 @@ from shared.messaging.stream_reader import StreamMessage
 from shared.persistence.database import Database
 from shared.projections import shadow_tables
 from shared.projections.projector import Projection
-from shared.replays.selection import Seen, Selection, chosen, total
+from shared.replays.selection import Seen, Selection, check_age, chosen, total
 from shared.replays.shadow import POOL, count_held, failures, shadow_projector
 from shared.replays.watcher import Watcher
 from shared.service.service import Service
 from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 NOTHING = "no event of the log matches: nothing was done"
+ORDERS = frozenset({ConsumersOrdered.topic, ReplayRequested.topic, TaskCancelRequested.topic})
+"""What operators ordered: they order again what they want again."""
 # Create the offset of a replay in the shadow.
 INSERT_OFFSET = """
 INSERT INTO log_offset (projection, stream, position) VALUES (%(projection)s, %(stream)s, -1) ON CONFLICT DO NOTHING
@@ -35,7 +37,10 @@ SELECT count(*) AS handled FROM inbox WHERE consumer = %(consumer)s AND message_
 
 
 async def count(service: Service, request: ReplayRequested, watcher: Watcher) -> dict[str, Any]:
-    """Count what a request chooses, and what its consumer would do. Nothing is changed."""
+    """Count what a request chooses, and what its consumer would do. Nothing is changed.
+
+    Raises Refused for a reaction to an event that its inbox may have forgotten: it would act a second time.
+    """
     topics, streams, handler = reads_of(service, request)
     selection = Selection.of(request, topics)
     seen = {stream: Seen() for stream in streams}
@@ -46,6 +51,7 @@ async def count(service: Service, request: ReplayRequested, watcher: Watcher) ->
                 async for at, end, messages in batches:
                     await watcher.progress(at + 1, end + 1)
                     if request.mode == "react":
+                        check_age(messages, service.settings.inbox_reaches_to())
                         handled += await _handled(service, handler, messages)
     found = total(list(seen.values()))
     shown = {stream: each.shown() for stream, each in seen.items()}
@@ -138,14 +144,26 @@ async def give_to_reaction(service: Service, request: ReplayRequested, watcher: 
 def reads_of(service: Service, request: ReplayRequested) -> tuple[frozenset[str], list[str], str]:
     """Return the topics and the streams of a consumer, and its name; raises Refused for an unknown one."""
     if request.mode == "react":
-        if service.reads.get(request.consumer) != "reaction":
-            raise Refused(f"{service.name} does not react to {request.consumer}")
+        check_reaction(service, request.consumer)
         queue = topology.reaction_queue(service.name, request.consumer).name
         return frozenset((request.consumer,)), [topology.stream_of(request.consumer)], queue
     found = service.projections.get(request.consumer)
     if found is None:
         raise Refused(f"{service.name} has {', '.join(service.projections) or 'no projection'}")
     return frozenset(event.topic for event in found.events), found.streams, f"{service.name}.{found.name}"
+
+
+def reactions_of(service: Service) -> list[str]:
+    """Return the topics of the reactions that events of the log may be given to."""
+    return sorted(topic for topic, how in service.reads.items() if how == "reaction" and topic not in ORDERS)
+
+
+def check_reaction(service: Service, topic: str) -> None:
+    """Raise Refused if no events of this topic may be given to the service again."""
+    if topic in ORDERS:
+        raise Refused(f"{topic} is an order of an operator, which is not given again: make a new request")
+    if topic not in reactions_of(service):
+        raise Refused(f"{service.name} does not react to {topic}")
 
 
 async def _handled(service: Service, consumer: str, messages: Sequence[StreamMessage]) -> int:

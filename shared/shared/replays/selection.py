@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -136,6 +136,18 @@ def _check_start(stream: str, begin: int, message: StreamMessage, selection: Sel
             f"{stream} begins at {envelope.time.isoformat(timespec='seconds')}, and what was before is gone: choose a "
             "`since` that is not earlier, or `force`"
         )
+
+
+def check_age(messages: Iterable[StreamMessage], oldest: dt.datetime) -> None:
+    """Raise Refused for an event that is older than its consumer's inbox: it may be handled a second time."""
+    for message in messages:
+        envelope = _envelope(message)
+        if envelope is not None and envelope.time < oldest:
+            raise Refused(
+                f"the event {envelope.id} of {envelope.time.isoformat(timespec='seconds')} is older than the inbox, "
+                "which may not know that it was handled: choose a `since` that is not before "
+                f"{oldest.isoformat(timespec='seconds')} (INBOX_DAYS)"
+            )
 
 
 def _takes(selection: Selection, message: StreamMessage, seen: Seen) -> bool:

@@ -8,6 +8,7 @@ from shared.events import ReplayRequested, TaskCancelRequested
 from shared.jobs.time_limits import TimeLimits
 from shared.replays import job
 from shared.replays.permits import LANE, ReplayPermit
+from shared.replays.reading import reactions_of
 from shared.service.service import Service
 from shared.transactions.unit_of_work import UnitOfWork
 
@@ -22,7 +23,7 @@ def serve(service: Service, limits: TimeLimits = job.LIMITS) -> None:
     service.on_final_failure(ReplayRequested, partial(job.report_failure, service=service.name))
     service.work(ReplayPermit, job.run, (LANE,), service, limits)
     service.sweep(RESUME_SECONDS, job.resume, service.name)
-    service.runtime.told["replays"] = partial(consumers, service)
+    service.runtime.facts["replays"] = partial(consumers, service)
 
 
 def cancelling(service: str, cancel: Cancel | None = None) -> Cancel:
@@ -43,6 +44,6 @@ def consumers(service: Service) -> dict[str, Any]:
             name: {"topics": sorted(event.topic for event in found.events), "rebuild": bool(found.tables)}
             for name, found in service.projections.items()
         },
-        "reactions": sorted(topic for topic, how in service.reads.items() if how == "reaction"),
+        "reactions": reactions_of(service),
         "resyncs": sorted(service.resyncs),
     }

@@ -5,6 +5,7 @@ projections, periodic tasks and routes go on.
 """
 
 import asyncio
+import datetime as dt
 from collections.abc import Collection
 
 import structlog
@@ -27,8 +28,15 @@ ON CONFLICT (target) DO UPDATE SET "order" = excluded."order", reason = excluded
     ordered_by = excluded.ordered_by, ordered_at = excluded.ordered_at
 WHERE o.ordered_at < excluded.ordered_at
 """
-# Find what must not be consumed.
-SELECT_ORDERS = """SELECT target FROM consumer_order WHERE "order" IN ('pause', 'drain')"""
+# Find what must not be consumed. A process may have the name of an earlier one, whose order is not meant for it.
+SELECT_ORDERS = """
+SELECT target FROM consumer_order WHERE "order" = 'pause' OR "order" = 'drain' AND ordered_at > %(started)s
+"""
+DRAINS = """
+consumer_order."order" = 'drain' AND consumer_order.ordered_at < clock_timestamp() - make_interval(days => %(days)s)
+"""
+DRAINS_DAYS = 7
+"""How long an order to drain is kept: the process has read it within seconds, and remembers it."""
 
 
 async def store_order(event: ConsumersOrdered, tx: UnitOfWork, service: str) -> None:
@@ -49,6 +57,7 @@ class ConsumerOrders:
         self._metrics = metrics
         self._worker = worker
         self._own = own
+        self._started = dt.datetime.now(dt.UTC)
         self.draining = False
         """Whether this process was ordered to finish."""
         self.paused: frozenset[str] = frozenset()
@@ -60,16 +69,21 @@ class ConsumerOrders:
             self._metrics.queue_paused.labels(queue).set(0)
         while True:
             try:
-                async with self._transactions.begin() as tx:
-                    self._follow({row["target"] for row in await tx.rows(SELECT_ORDERS)})
+                await self.look()
             except Exception as problem:
                 if not is_unavailable(problem):
                     raise
                 log.warning("orders.not_read", error=type(problem).__name__)
             await asyncio.sleep(LOOK_SECONDS)
 
+    async def look(self) -> None:
+        """Follow the orders that hold now."""
+        async with self._transactions.begin() as tx:
+            orders = await tx.rows(SELECT_ORDERS, {"started": self._started})
+        self._follow({row["target"] for row in orders})
+
     def _follow(self, targets: Collection[str]) -> None:
-        self.draining = self._worker in targets
+        self.draining = self.draining or self._worker in targets
         queues = self._subscriber.queues
         wanted = frozenset(queue for queue in queues if queue != self._own and (self.draining or queue in targets))
         for queue in wanted - self.paused:

@@ -61,14 +61,14 @@ class Heartbeat:
         publisher: Publisher,
         metrics: Metrics,
         seconds: float,
-        told: Mapping[str, Callable[[], Any]],
+        facts: Mapping[str, Callable[[], Any]],
     ) -> None:
         self._service = service
         self._worker = worker
         self._publisher = publisher
         self._metrics = metrics
         self._seconds = seconds
-        self._told = told
+        self._others = facts
         self._started = dt.datetime.now(dt.UTC)
         self._version = installed_version(service)
 
@@ -88,7 +88,7 @@ class Heartbeat:
                 continue
 
     def _facts(self, statm: FileIO, loads: FileIO) -> dict[str, object]:
-        return {name: tell() for name, tell in self._told.items()} | {
+        return {name: fact() for name, fact in self._others.items()} | {
             "service": self._service,
             "worker": self._worker,
             "host": socket.gethostname(),

@@ -48,6 +48,10 @@ TASK_TRACKS = """
 task_track.state IN ('succeeded', 'failed', 'cancelled')
 AND task_track.changed_at < clock_timestamp() - make_interval(days => %(days)s)
 """
+REPLAYS = """
+replay.requested_at < clock_timestamp() - make_interval(days => %(days)s)
+AND NOT EXISTS (SELECT FROM task_lease l WHERE l.task_id = replay.task_id AND l.ended_at IS NULL)
+"""
 TASK_LEASES = "task_lease.ended_at < clock_timestamp() - make_interval(days => %(days)s)"
 
 
@@ -56,6 +60,7 @@ def of_every_service(inbox_days: int) -> tuple[Policy, ...]:
     return (
         Policy("inbox", INBOX, inbox_days),
         Policy("task_track", TASK_TRACKS, inbox_days),
+        Policy("replay", REPLAYS, inbox_days),
         Policy("task_lease", TASK_LEASES, inbox_days),
     )
 

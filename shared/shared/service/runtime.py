@@ -69,7 +69,7 @@ class Runtime:
         self.orders: ConsumerOrders | None = None
         """What operators ordered of this process; None if it does not follow orders."""
         self._backgrounds: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        self.told: dict[str, Callable[[], Any]] = {"draining": self._is_draining, "queues": self._describe_queues}
+        self.facts: dict[str, Callable[[], Any]] = {"draining": self._is_draining, "queues": self._describe_queues}
         """What each heartbeat says besides the facts of every worker."""
         self._closing: list[Callable[[], Awaitable[None]]] = []
         self._stopping: list[Callable[[], None]] = []
@@ -182,7 +182,7 @@ class Runtime:
             sweep_seconds=settings.relay_sweep,
         )
         heartbeat = Heartbeat(
-            components.name, self.worker, components.publisher, components.metrics, settings.heartbeat, self.told
+            components.name, self.worker, components.publisher, components.metrics, settings.heartbeat, self.facts
         )
         return [
             components.pause_switch.run,

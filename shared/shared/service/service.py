@@ -33,7 +33,7 @@ from shared.messaging.subscriber import Handle, Message
 from shared.projections.projection_runner import ProjectionRunner
 from shared.projections.projector import Handler, LoggedEvent, Projection, newest_states, park_in_queue
 from shared.service.components import Components
-from shared.service.consumer_orders import ConsumerOrders, store_order
+from shared.service.consumer_orders import DRAINS, DRAINS_DAYS, ConsumerOrders, store_order
 from shared.service.health import router as health_router
 from shared.service.heartbeat import HeartbeatListener
 from shared.service.http_metrics import RequestMetrics
@@ -173,7 +173,7 @@ class Service:
 
         async def decode(message: Message) -> tuple[Envelope, Any]:
             envelope = Envelope.read(message.headers)
-            if envelope.attempt == 0 and envelope.time.tzinfo is not None:
+            if envelope.attempt == 0:
                 held.age = (dt.datetime.now(dt.UTC) - envelope.time).total_seconds()
                 age.observe(held.age)
             CURRENT_MESSAGE.set((envelope, queue))
@@ -268,6 +268,7 @@ class Service:
             self.components.subscriber, self.transactions, self.metrics, self.runtime.worker, queue
         )
         self.runtime.background(orders.run)
+        self.prune(Policy("consumer_order", DRAINS, DRAINS_DAYS))
 
     def store_dead_letters(self, keep: StoreDeadLetter) -> None:
         """Keep the dead letters of every service; one service of the system does."""

@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 from uuid_utils.compat import uuid7
 
+from gateway.console.chosen_school import ChosenSchool
 from gateway.console.compose_form import ComposeForm, digest_of, request_of
 from gateway.console.console_route import ConsoleRoute
 from gateway.console.page import Page, ReaderPage
@@ -35,16 +36,15 @@ TESTED = N_("The test is on its way to you.")
 
 
 @router.get("/new", dependencies=[allow(STAFF)])
-async def ask(page: ReaderPage, caller: CurrentCaller, rows: Rows) -> Response:
+async def ask(page: ReaderPage, school: ChosenSchool) -> Response:  # noqa: ARG001  # a send needs one
     """Ask for audience and text."""
-    if page.school is None:
-        return await page.choose_school(caller, rows)
     return _form(page, ComposeForm(key=str(uuid7())))
 
 
 @router.post("/new", dependencies=[allow(STAFF, audience="person")])
 async def compose(
     page: ReaderPage,
+    chosen: ChosenSchool,
     caller: CurrentCaller,
     rows: Rows,
     owners: Services,
@@ -52,9 +52,7 @@ async def compose(
     form: Annotated[ComposeForm, Depends(ComposeForm.of_request)],
 ) -> Response:
     """Preview, test or send, by the button that was pressed; a wrong field comes back with all that was typed."""
-    if page.school is None:
-        raise Problem(400, "school_needed")
-    school = str(page.school)
+    school = str(chosen)
     try:
         body = NotificationIn.model_validate_json(json.dumps(request_of(form, page.zone)))
         if form.step == "send" and form.previewed == digest_of(form, page.zone):

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Response
 from fastapi.responses import RedirectResponse
 
+from gateway.console.chosen_school import ChosenSchool
 from gateway.console.console_route import ConsoleRoute
 from gateway.console.page import Page, ReaderPage
 from gateway.console.query import PAGE_ROWS, FlagFilter, IdFilter, KindFilter, NotificationStateFilter
@@ -28,6 +29,7 @@ REACHED = {"accepted", "read"}
 @router.get("", dependencies=[allow(STAFF)])
 async def notifications(
     page: ReaderPage,
+    school: ChosenSchool,
     caller: CurrentCaller,
     rows: Rows,
     owners: Services,
@@ -37,9 +39,7 @@ async def notifications(
     sent: str | None = None,
 ) -> Response:
     """List the notifications of a school, the newest first. `sent`: a form that was sent twice."""
-    if page.school is None:
-        return await page.choose_school(caller, rows)
-    found = await read_routes.listing(caller, rows, owners, str(page.school), kind, state, after, PAGE_ROWS)
+    found = await read_routes.listing(caller, rows, owners, str(school), kind, state, after, PAGE_ROWS)
     asked = {"kind": kind, "state": state}
     return page.html(
         "notifications.html",

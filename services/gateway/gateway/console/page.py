@@ -14,11 +14,10 @@ from gateway.console.navigation import sections_of
 from gateway.console.query import Filter
 from gateway.console.templating import Templates
 from gateway.console.texts import COOKIE, chosen_language
-from gateway.http.dependencies import Rows, school_of, seen_by
+from gateway.http.dependencies import Rows, school_of
 from gateway.problems import Problem
 from gateway.security.caller import Caller, CurrentCaller
 from shared.http.provided import Provided
-from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 Rendering = Annotated[Templates, Depends(Provided(Templates))]
 
@@ -37,8 +36,6 @@ SELECT_READER = """
 SELECT s.name AS school, s.timezone, concat_ws(' ', p.given_name, p.family_name) AS reader
 FROM (SELECT) once LEFT JOIN school s ON s.school_id = %(school)s LEFT JOIN person p ON p.person_id = %(person)s
 """
-# Select the schools to choose from.
-SELECT_SCHOOLS = "SELECT school_id, name FROM school WHERE active ORDER BY name, school_id LIMIT 500"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +75,6 @@ class Page:
     def in_zone(self, zone: str) -> "Page":
         """Return the page with its times in another zone."""
         return replace(self, zone=zone)
-
-    async def choose_school(self, caller: Caller, rows: UnitOfWorkFactory) -> HTMLResponse:
-        """Return a page on which an administrator of the group chooses the school of a page."""
-        async with seen_by(rows, caller) as tx:
-            schools = await tx.rows(SELECT_SCHOOLS)
-        return self.html("choose_school.html", schools=schools)
 
     @property
     def tz(self) -> ZoneInfo:

@@ -20,7 +20,7 @@ from shared.persistence.encryption import SubjectKeyStore
 from shared.transactions.unit_of_work import UnitOfWork
 
 MOST_CHANGES = 50
-FIXED = frozenset({"school_id"})
+FIXED = frozenset({"school_id", "positions", "memberships"})
 """An edit must not move a message to another school."""
 
 # Lock an open failure.

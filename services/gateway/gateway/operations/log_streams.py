@@ -58,7 +58,7 @@ def describe(extents: Mapping[str, Extent], replays: Mapping[str, Mapping[str, A
     return LogStreams(streams=[_stream(name, extent) for name, extent in extents.items()], projections=projections)
 
 
-def _judge(rebuild: bool, streams: list[str], lost: set[str]) -> Rebuildable:  # as it was told
+def _judge(rebuild: bool, streams: list[str], lost: set[str]) -> Rebuildable:  # as its service says
     gone = lost & set(streams)
     if gone:
         return "after_resync" if rebuild and gone == {topology.stream_of("school.changed")} else "no"

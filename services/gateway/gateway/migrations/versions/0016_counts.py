@@ -11,6 +11,8 @@ depends_on = None
 def upgrade() -> None:
     op.execute(
         """
+-- Until the commit, no failure is stored that neither the first count nor the triggers see.
+LOCK TABLE failure IN SHARE ROW EXCLUSIVE MODE;
 -- Changes of the number of open failures. Each commit adds rows and changes none, so that no commit waits for another;
 -- a sweep replaces the rows of one fault by their sum.
 CREATE TABLE failure_count (

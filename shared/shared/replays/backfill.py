@@ -13,17 +13,21 @@ from shared.messaging import topology, topology_admin
 from shared.messaging.connection import connected
 from shared.messaging.publisher import Outbound, publishing
 from shared.messaging.stream_reader import last_offset, read_stream
+from shared.replays.selection import check_age
 
 log = structlog.get_logger()
 
 SILENCE_SECONDS = 5
 
 
-async def backfill(url: str, service: str, topic: str, since: dt.datetime | None = None) -> int:
+async def backfill(
+    url: str, service: str, topic: str, since: dt.datetime | None = None, oldest: dt.datetime | None = None
+) -> int:
     """Publish the log's messages of a topic to the queue of `service` for it; returns their number.
 
     It copies all messages of the log, or those since an instant (from the start of the chunk of that instant), up to
-    the end of the log at the start of the call. Raises Refused if the queue does not exist, and Undeliverable.
+    the end of the log at the start of the call. Raises Refused if the queue does not exist or if a message is from
+    before `oldest`, and Undeliverable.
     """
     queue, stream = topology.reaction_queue(service, topic), topology.stream_of(topic)
     async with connected(url, "backfill") as source, publishing(url, "backfill") as publisher:
@@ -42,11 +46,10 @@ async def backfill(url: str, service: str, topic: str, since: dt.datetime | None
                     break  # the log has no message since then
                 if not messages:
                     raise TimeoutError(f"{stream} sent no more messages after {at}, before its end at {end}")
-                copies = [
-                    Outbound("", queue.name, message.body, copy_headers(message.headers))
-                    for message in messages
-                    if message.offset <= end and message.type == topic
-                ]
+                chosen = [message for message in messages if message.offset <= end and message.type == topic]
+                if oldest is not None:
+                    check_age(chosen, oldest)
+                copies = [Outbound("", queue.name, each.body, copy_headers(each.headers)) for each in chosen]
                 for problem in await publisher.publish_all(copies):
                     if problem is not None:
                         raise problem
