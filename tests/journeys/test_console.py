@@ -1,6 +1,5 @@
 """The shortest way through the console in a real browser; every page is in tests/console."""
 
-import asyncio
 from contextlib import closing
 
 import pytest
@@ -14,12 +13,11 @@ pytestmark = pytest.mark.timeout(300)  # the demo school is imported first
 
 
 @pytest.fixture(scope="module")
-def group(system):
+def group(scheduled):
     """The system with its scheduler, and an administrator of the group who can sign in."""
-    asyncio.run(system.start("scheduler"))
-    with closing(system.api()) as api:
+    with closing(scheduled.api()) as api:
         api.accept(api.administrator("Smoke", "Journey"), NAME, PASSWORD)
-    return system
+    return scheduled
 
 
 async def test_a_person_signs_in_sends_with_a_preview_undoes_it_and_signs_out(group):
