@@ -1,11 +1,12 @@
 """The timeline of a task tells what happened for it, from the log."""
 
 import datetime as dt
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
-from shared.events import NotificationRequested, TaskChanged
+from shared.events import Envelope, NotificationRequested, SchoolChanged, TaskChanged
 from shared.testing.fixtures import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -37,3 +38,20 @@ async def test_a_timeline_shows_the_events_of_a_task_in_order_with_their_service
     assert "Snow" not in answer.text
     # and another school does not see it
     assert (await live.ask("GET", path, "staff", await live.add_school())).status_code == 404
+
+
+async def test_a_timeline_shows_nothing_of_another_school_with_the_same_cause(live):
+    # given: one cause, and a task of each of two schools that follows from it
+    ours, others = await live.add_school(), await live.add_school()
+    cause = Envelope.of(SchoolChanged(school_id=ours, name="North", timezone="UTC", version=1), "test")
+    tasks = {school: uuid4() for school in (ours, others)}
+    async with live.service.transactions.begin(replace(cause, school_id=None)) as tx:
+        for school, task in tasks.items():
+            facts = {"task_id": task, "school_id": school, "kind": "report", "changed_at": dt.datetime.now(dt.UTC)}
+            tx.emit(TaskChanged(state="queued", version=1, **facts))
+    path = f"/v1/tasks/{tasks[ours]}"
+    await eventually(lambda: live.ask("GET", path, "staff", ours), lambda answer: answer.status_code == 200)
+    # when
+    steps = (await live.ask("GET", f"{path}/timeline", "staff", ours)).json()["steps"]
+    # then
+    assert [each["subject"] for each in steps] == [str(tasks[ours])]

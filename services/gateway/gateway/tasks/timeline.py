@@ -93,7 +93,8 @@ class TimelineReader:
         mine = [
             (e, state)
             for e, state in found
-            if e.task_id == task.id or (correlation and e.correlation_id == correlation)
+            if e.task_id == task.id
+            or (correlation and e.correlation_id == correlation and _may_be_seen(e.school_id, task.school_id))
         ]
         async with self._transactions.begin() as tx:
             failures = await tx.rows(SELECT_FAILURES, {"ids": [str(e.id) for e, _ in mine]})
@@ -105,6 +106,11 @@ class TimelineReader:
             notes=_notes(complete, mine != [], task),
             steps=_steps(mine, failures),
         )
+
+
+def _may_be_seen(school: UUID | None, of_task: UUID | None) -> bool:
+    """Whether an event belongs to the timeline of a school's task: one cause can have tasks of many schools."""
+    return of_task is None or school in (None, of_task)
 
 
 async def _events(
