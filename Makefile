@@ -12,7 +12,7 @@ SERVICE ?=
 SINCE ?=
 DRY ?=
 
-.PHONY: help local dev run up down reset demo token replay test bench chaos accuracy check format texts requirements
+.PHONY: help local dev run up down reset demo token replay test screenshots bench chaos accuracy check format texts requirements
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -45,8 +45,16 @@ token: local ## print a bearer token: ROLE=school_admin SCHOOL=<id or sourcedId>
 replay: local ## read the log again: SERVICE=reports, SINCE=2026-09-01 for a part, DRY=1 to count only
 	@$(BIN)/python -m cli replay "$(SERVICE)" $(if $(SINCE),--since "$(SINCE)") $(if $(DRY),--dry-run,--yes)
 
-test: dev ## run every test on its own RabbitMQ and PostgreSQL (ARGS= for pytest)
-	@$(BIN)/python -m cli test -- $(ARGS)
+test: dev ## run every test on its own RabbitMQ and PostgreSQL (ARGS= for pytest; ONLY=console: every page in a browser)
+	@$(BIN)/python -m cli test -- $(if $(ONLY),tests/$(ONLY)) $(ARGS)
+
+PICTURES := .local/screenshots
+SHOWN := $(addsuffix .png,overview-wide-light overview-phone-dark notifications-notification-id-wide-dark \
+  notifications-new-wide-dark notifications-phone-light files-new-phone-light)
+
+screenshots: dev ## draw every page of the console on the demo's data; some go into docs/pictures/console
+	@SCREENSHOTS="$(CURDIR)/$(PICTURES)" $(BIN)/python -m cli test -- tests/console/test_every_page.py
+	@mkdir -p docs/pictures/console && cp $(addprefix $(PICTURES)/,$(SHOWN)) docs/pictures/console/
 
 bench: dev ## measure speed and memory against their bounds (ONLY=name for one)
 	@$(BIN)/python -m cli bench --only "$(ONLY)"

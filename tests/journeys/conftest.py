@@ -28,6 +28,13 @@ def system(tmp_path_factory):
             asyncio.run(found.stop())
 
 
+@pytest.fixture(scope="session")
+def scheduled(system):
+    """The system with its scheduler, which several files need: a second start would find its port in use."""
+    asyncio.run(system.start("scheduler"))
+    return system
+
+
 def topologies(system):
     """What every service needs on the broker; built in an environment that ends here, not with the tests."""
     with pytest.MonkeyPatch.context() as patch:

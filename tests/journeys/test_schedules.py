@@ -4,7 +4,6 @@ import asyncio
 import datetime as dt
 
 import httpx
-import pytest
 
 from cli.demo import school
 from cli.operations import tokens
@@ -17,13 +16,6 @@ WHERE n.notification_id = %s GROUP BY n.state
 """
 RUNS = "SELECT last_notification_id, runs FROM scheduler.schedule WHERE schedule_id = %s"
 SOON = dt.timedelta(seconds=3)
-
-
-@pytest.fixture(scope="module")
-def scheduled(system):
-    """The system with its scheduler."""
-    asyncio.run(system.start("scheduler"))
-    return system
 
 
 async def ask(system, method, path, **more):

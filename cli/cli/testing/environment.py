@@ -15,6 +15,7 @@ from cli.backing.select import Backing
 from cli.layout import ROOT, Layout, layout
 from cli.processes import faketime
 from cli.processes.foreground import until_stopped
+from cli.processes.launcher import StartFailed
 from cli.processes.ports import pick
 from cli.processes.process_table import ProcessTable, start_time
 from cli.processes.specs import Spec
@@ -29,8 +30,14 @@ OF_THE_CALLER = ("AMQP_URL", "DATABASE_URL", "RABBITMQ_MANAGEMENT_URL")
 WATCHERS = ("prometheus", "prometheus-alertmanager")
 """Debian's packages of Prometheus with promtool, and of Alertmanager; their programs have the same names."""
 
-SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
-"""Run the whole suite two files at a time: one at a time leaves a core idle. Selected tests run one by one."""
+BROWSER = "chromium"
+"""Debian's package of the browser in which the console's pages are tested; its program has the same name."""
+
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--ignore", "tests/console")
+"""Run the whole suite two files at a time: one at a time leaves a core idle. Selected tests run one by one.
+
+Every page in a browser takes minutes: `make test ONLY=console`. The suite has the shortest way through them.
+"""
 
 Work = Callable[[Layout, Supervisor], Coroutine[Any, Any, int]]
 
@@ -87,9 +94,21 @@ async def install_tools(supervisor: Supervisor) -> None:
     await supervisor.start([step])
 
 
+async def install_browser(supervisor: Supervisor) -> None:
+    """Install the browser. Where that is not possible its tests are skipped: the rest of the suite needs none."""
+    if shutil.which(BROWSER):
+        return
+    say(f"Installing {BROWSER} from this machine's packages")
+    try:
+        await supervisor.start([await debian_packages.spec([BROWSER])])
+    except (Refused, StartFailed) as problem:
+        say(f"{problem}\nTests in a browser are skipped.")
+
+
 async def _test(own: Layout, supervisor: Supervisor, arguments: Sequence[str]) -> int:
     await install(supervisor)
     await install_tools(supervisor)
+    await install_browser(supervisor)
     backing = await asyncio.to_thread(select.choose, own, pick(select.PORTS), {})
     await supervisor.start(list(map(_short_lived, backing.specs)))
     return await supervisor.foreground(_pytest(backing, arguments))

@@ -13,6 +13,7 @@ from gateway.console import (
     file_pages,
     import_pages,
     key_pages,
+    live_page,
     notification_pages,
     overview_page,
     people_pages,
@@ -49,6 +50,7 @@ ROUTERS = (
     failure_decisions.router,
     failure_pages.router,
     worker_page.router,
+    live_page.router,
     key_pages.router,
     audit_page.router,
     error_pages.router,  # last: it has a page for every other address

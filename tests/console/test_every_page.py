@@ -1,0 +1,50 @@
+"""Every page in a browser: wide and on a phone, in light and in dark. With SCREENSHOTS=folder it keeps pictures."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cli.demo.school import SCHOOLS
+from tests.console.browsing import PHONE, SCHEMES, WIDE, visitor
+from tests.console.pictures import keep
+from tests.console.places import NOT_YET, PLACES, SIGN_IN, address, routes
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
+
+PLACE = SCHOOLS[1].sourced_id
+SIZES = {"wide": WIDE, "phone": PHONE}
+FOLDER = Path(os.environ["SCREENSHOTS"]) if os.environ.get("SCREENSHOTS") else None
+# How far a page is wider than its window: nothing but a table may be, and that has its own scroll bar.
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+def test_every_page_is_opened_or_named_as_not_yet():
+    assert {place.route for place in PLACES} | {SIGN_IN.route} == routes() - NOT_YET
+
+
+async def test_every_page_fits_is_accessible_and_stays_at_home(school_day, people, browser):
+    account = people["platform_admin"]
+    async with visitor(browser, school_day.url) as person:
+        page = await person.tab("/console/sign-in")
+        await look(person, page, SIGN_IN)
+        await person.sign_in(page, account.name, account.password)
+        for place in PLACES:
+            path = await address(page, school_day.url, place, PLACE)
+            answer = await page.goto(school_day.url + path)
+            assert answer.status == 200, path
+            await look(person, page, place)
+
+
+async def look(person, page, place):
+    """Check a page: colours depend on no size, so that axe looks at the wide one only."""
+    for size, viewport in SIZES.items():
+        await page.set_viewport_size(viewport)
+        wider = await page.evaluate(OVERFLOW)
+        if wider > 0:
+            person.problems.append(f"{page.url} is {wider} pixels too wide ({size})")
+        if size == "wide":
+            await person.check(page)
+        for scheme in SCHEMES if FOLDER else ():
+            await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            await keep(page, FOLDER / f"{place.name}-{size}-{scheme}.png")
