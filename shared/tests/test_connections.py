@@ -169,5 +169,5 @@ async def test_a_part_that_finds_no_descriptor_starts_again(monkeypatch):
         if len(attempts) < 3:
             raise OSError(errno.EMFILE, "Too many open files")
 
-    await runtime.Runtime._guard(None, part)
+    await runtime.Runtime._guard(None, part, None)
     assert (len(attempts), exits) == (3, [])

@@ -62,7 +62,7 @@ def _listening(pids):
     return {each.laddr.port for each in psutil.net_connections("tcp") if each.status == "LISTEN" and each.pid in pids}
 
 
-def _until(condition, within=30.0):
+def _until(condition, within=120.0):
     limit = time.monotonic() + within
     while not (found := condition()):
         assert time.monotonic() < limit, "in vain"
@@ -124,7 +124,7 @@ def test_a_killed_test_command_is_reaped_by_the_next(here, tmp_path):
     quick = of_the_caller | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     first = _command(here, "test", "--", "-c", str(settings), str(waiting), **quick)
     try:
-        _until(lambda: Path(f"{waiting}.began").exists(), within=60)
+        _until(lambda: Path(f"{waiting}.began").exists())
         rows = _ledger(here.tests)
         assert set(rows) == {"epmd", "rabbitmq", "postgres", "pytest"}
         # One process: what is recorded is the node itself, not a script that started it.

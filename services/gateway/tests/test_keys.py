@@ -123,5 +123,6 @@ async def test_every_route_has_a_scope_but_those_of_the_caller_and_those_that_ma
         ("POST", "/v1/administrators"),
         ("DELETE", "/v1/administrators/{person_id}"),
         ("POST", "/v1/people/{person_id}/invitations"),
+        ("POST", "/v1/imports/{task_id}/confirm"),  # a person's decision
     }
     assert set(scopes.values()) - {None} == set(SCOPES)
