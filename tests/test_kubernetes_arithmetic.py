@@ -17,7 +17,7 @@ RESERVED = 30
 """Connections for the migration step, CloudNativePG, backups and people."""
 
 
-def told(objects, name):
+def given(objects, name):
     pod = of_kind(objects, "Deployment")[name]["spec"]["template"]["spec"]
     secret = {"database_url": "postgresql://demo@example.org/demo", "amqp_url": "amqp://example.org/"}
     found = {key.lower(): value for key, value in environment(pod, objects).items() if value is not None}
@@ -40,8 +40,8 @@ def test_the_grace_is_longer_than_the_longest_stop(overlay):
         pod = pods(objects)[name]
         (main,) = pod["containers"]
         ending = 2 * runtime.STOP_ATTEMPTS * runtime.STOP_SECONDS
-        open_requests = told(objects, name).last_answers + server.GRACEFUL_SECONDS
-        drained = told(objects, name).drain + subscriber.CANCEL_SECONDS + 2 * subscriber.SETTLE_SECONDS
+        open_requests = given(objects, name).last_answers + server.GRACEFUL_SECONDS
+        drained = given(objects, name).drain + subscriber.CANCEL_SECONDS + 2 * subscriber.SETTLE_SECONDS
         waited = main["lifecycle"]["preStop"]["sleep"]["seconds"]
         probe = main["readinessProbe"]
         assert waited >= probe["periodSeconds"], "balancers look away before requests are refused"
@@ -52,7 +52,7 @@ def test_the_most_replicas_fit_into_the_databases_connections(services):  # noqa
     objects = combined("prod", ())
     needed = 0
     for name in SERVICES:
-        settings = told(objects, name)
+        settings = given(objects, name)
         readers = sum(len(each.streams) for each in services[name].projections.values())
         needed += most(objects, name) * (settings.database_pool + settings.database_request_pool + readers)
     (cluster,) = of_kind(objects, "Cluster").values()
@@ -61,7 +61,7 @@ def test_the_most_replicas_fit_into_the_databases_connections(services):  # noqa
 
 def test_the_most_notifiers_stay_within_the_quota_of_fcm():
     objects = combined("prod", ())
-    assert told(objects, "notifier").push_rate * most(objects, "notifier") <= FCM_A_SECOND
+    assert given(objects, "notifier").push_rate * most(objects, "notifier") <= FCM_A_SECOND
 
 
 def chosen(selector, labels):
@@ -86,11 +86,11 @@ def labels_of(objects):
 UNUSED = "postgresql://unused.invalid/unused"
 """Of the topology step, which asks no database."""
 NEEDS = {
-    5672: lambda told: "AMQP_URL" in told,
-    5432: lambda told: told.get("DATABASE_URL", UNUSED) != UNUSED or "MIGRATION_DATABASE_URL" in told,
-    8000: lambda told: told.get("SIGNING_KEY_FILE") == "/signing/signing-key.pem",
-    443: lambda told: {"GOOGLE_APPLICATION_CREDENTIALS", "AWS_ACCESS_KEY_ID"} & told.keys(),
-    587: lambda told: "SMTP_URL" in told,
+    5672: lambda given: "AMQP_URL" in given,
+    5432: lambda given: given.get("DATABASE_URL", UNUSED) != UNUSED or "MIGRATION_DATABASE_URL" in given,
+    8000: lambda given: given.get("SIGNING_KEY_FILE") == "/signing/signing-key.pem",
+    443: lambda given: {"GOOGLE_APPLICATION_CREDENTIALS", "AWS_ACCESS_KEY_ID"} & given.keys(),
+    587: lambda given: "SMTP_URL" in given,
 }
 """Port → whether a pod with these variables goes there. The gateway needs 443 for Firebase's certificates, too."""
 

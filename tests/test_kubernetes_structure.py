@@ -69,7 +69,7 @@ def built(folder):
     """Each service, built as the topology Job does."""
     write_keys(folder)
     with pytest.MonkeyPatch.context() as patch:
-        backing = Backing("postgresql://nobody@127.0.0.1:1/none", "amqp://127.0.0.1:1/", folder)
+        backing = Backing("postgresql://unknown@127.0.0.1:1/none", "amqp://127.0.0.1:1/", folder)
         for name, value in backing.environment("gateway").items():
             patch.setenv(name, value)
         return {name: build() for name, build in BUILDS.items()}
@@ -150,8 +150,8 @@ def test_ports_that_are_named_are_those_of_the_containers_and_of_the_settings(ob
     for name, each in of_kind(objects, "Deployment").items():
         (main,) = each["spec"]["template"]["spec"]["containers"]
         ports = {port["name"]: str(port["containerPort"]) for port in main["ports"]}
-        told = environment(each["spec"]["template"]["spec"], objects)
-        assert ports == {"http": told["PORT"], "operations": told["OPERATIONS_PORT"]}
+        given = environment(each["spec"]["template"]["spec"], objects)
+        assert ports == {"http": given["PORT"], "operations": given["OPERATIONS_PORT"]}
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             assert main[probe]["httpGet"]["port"] == "operations"
         service = of_kind(objects, "Service")[name]
@@ -172,13 +172,13 @@ def test_each_variable_is_a_setting_and_each_required_setting_has_one(objects):
     for name, pod in pods(objects).items():
         if name not in SERVICES:
             continue
-        told = environment(pod, objects)
+        given = environment(pod, objects)
         fields = SETTINGS[name].model_fields
-        assert {each.lower() for each in told.keys() - PROCESS} <= set(fields) | OF_OTHERS
-        assert {each for each, field in fields.items() if field.is_required()} <= {each.lower() for each in told}
+        assert {each.lower() for each in given.keys() - PROCESS} <= set(fields) | OF_OTHERS
+        assert {each for each, field in fields.items() if field.is_required()} <= {each.lower() for each in given}
         own = {each["name"].lower() for each in pod["containers"][0].get("env", ()) if each["name"] not in PROCESS}
         assert own <= set(fields), name
-        values = {key.lower(): value for key, value in told.items() if value is not None and key not in PROCESS}
+        values = {key.lower(): value for key, value in given.items() if value is not None and key not in PROCESS}
         secret = {"database_url": "postgresql://demo@example.org/demo", "amqp_url": "amqp://example.org/"}
         SETTINGS[name](**(secret | values))
 

@@ -67,7 +67,7 @@ async def test_a_stopping_process_answers_an_open_connection_once_more_and_says_
     async with serving(listening, "first", last_answers=5) as server, client(listening) as asking:
         assert "connection" not in (await asking.get("/")).headers
         await stopping(server)
-        answer = await asking.get("/")  # on the same connection: no other is taken
+        answer = await asking.get("/")  # on the same connection: no other is opened
         assert (answer.status_code, answer.headers["connection"]) == (200, "close")
 
 

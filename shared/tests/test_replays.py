@@ -31,7 +31,7 @@ class Replayed:
         self.backing = backing
         self.admin = admin
         self.published = []
-        self.told = {}
+        self.reported = {}
         self.reacted = Recorder()
         environment = {key.lower(): value for key, value in backing.environment("notifier").items()}
         self.settings = ServiceSettings(**(environment | {"retry_tiers": (1,)}))
@@ -40,7 +40,7 @@ class Replayed:
 
     async def hear(self, event, _):
         if isinstance(event, TaskChanged):
-            self.told.setdefault(event.task_id, []).append(event)
+            self.reported.setdefault(event.task_id, []).append(event)
         else:
             self.published.append(event)
 
@@ -61,10 +61,10 @@ class Replayed:
 
     async def end(self, task):
         async def look():
-            return self.told.get(task, [])
+            return self.reported.get(task, [])
 
-        told = await eventually(look, lambda found: found and found[-1].state in ENDED, within=60)
-        return told[-1]
+        reported = await eventually(look, lambda found: found and found[-1].state in ENDED, within=60)
+        return reported[-1]
 
     async def ask(self, mode, consumer="mirror", **more):
         """Ask for a replay; its task once it has ended."""
@@ -229,7 +229,7 @@ async def test_a_replay_is_cancelled_before_it_began_and_while_it_waits(replayed
         task = await replayed.start("rebuild")
 
         async def state():
-            return [each.state for each in replayed.told.get(task, [])]
+            return [each.state for each in replayed.reported.get(task, [])]
 
         await eventually(state, lambda states: "running" in states, within=30)
         cancel = TaskCancelRequested(task_id=task, kind="replay.notifier", requested_at=NOW)

@@ -28,10 +28,10 @@ async def start_on_free_ports(
             await supervisor.start(planned.specs)
         except StartFailed:
             await supervisor.stop()
-            taken = [name for name, port in ports.items() if not free(port)]
-            if not taken or attempt == ATTEMPTS:
+            occupied = [name for name, port in ports.items() if not free(port)]
+            if not occupied or attempt == ATTEMPTS:
                 raise
-            say(f"Another program took the port of {', '.join(taken)}: choosing again")
+            say(f"Another program took the port of {', '.join(occupied)}: choosing again")
         else:
             return planned
     raise AssertionError  # the last attempt returns or raises

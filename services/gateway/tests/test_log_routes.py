@@ -66,7 +66,7 @@ async def test_the_log_is_browsed_page_by_page_and_by_filter_and_shows_no_body(l
         assert CANARY not in str(only)
     of_school = (await browse(logged, school=str(logged.school)))["items"]
     assert [each["type"] for each in of_school] == ["school.changed", "person.changed"]
-    nothing = await browse(logged, subject="nobody")
+    nothing = await browse(logged, subject="unknown")
     assert (nothing["items"], nothing["next"], nothing["looked_at"] >= 2) == ([], None, True)
     for params in ({"after": "nonsense"}, {"type": "no.event"}):
         refused = await logged.ask("GET", "/v1/log", params=params)
@@ -101,7 +101,7 @@ async def heard(gateway):
 @pytest.mark.parametrize(
     ("path", "body", "status", "says"),
     [
-        ("", {"service": "nobody"}, 422, "is no service that was heard of"),
+        ("", {"service": "unknown"}, 422, "is no service that was heard of"),
         ("", {"service": "gateway", "projection": "wrong"}, 422, "choose one of remember_tasks"),
         ("", {"service": "gateway", "mode": "rebuild"}, 422, "choose `in_place`"),
         ("", {"service": "gateway", "mode": "rebuild", "since": "2026-09-01T00:00:00Z"}, 422, "reads the whole log"),

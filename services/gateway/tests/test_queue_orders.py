@@ -135,7 +135,7 @@ async def test_a_later_process_of_the_same_name_is_not_drained(backing_with_brok
     ("path", "body", "status", "code"),
     [
         ("/v1/queues/gateway.nothing/pause", WHY, 404, "not_found"),
-        ("/v1/workers/nobody@nowhere:1/drain", WHY, 404, "not_found"),
+        ("/v1/workers/unknown@nowhere:1/drain", WHY, 404, "not_found"),
         (f"/v1/queues/{QUEUE}/pause", {}, 422, "invalid"),
         (f"/v1/queues/{QUEUE}/pause", {"reason": " "}, 422, "invalid"),
     ],

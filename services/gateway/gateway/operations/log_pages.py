@@ -64,8 +64,8 @@ def page(reads: Mapping[str, Read], starts: Mapping[str, int | dt.datetime | str
     unfinished = [read.until for read in reads.values() if not read.complete]
     horizon = min((until for until in unfinished if until is not None), default=None)
     entries = sorted((each for read in reads.values() for each in read.entries), key=_order)
-    taken = [each for each in entries if horizon is None or each.envelope.time <= horizon][:limit]
-    left = {(each.stream, each.offset) for each in entries} - {(each.stream, each.offset) for each in taken}
+    chosen = [each for each in entries if horizon is None or each.envelope.time <= horizon][:limit]
+    left = {(each.stream, each.offset) for each in entries} - {(each.stream, each.offset) for each in chosen}
     cursor: dict[str, int] = {}
     for stream, read in reads.items():
         waiting = [offset for where, offset in left if where == stream]
@@ -77,7 +77,7 @@ def page(reads: Mapping[str, Read], starts: Mapping[str, int | dt.datetime | str
     looked_at = sum(read.looked_at for read in reads.values())
     more = bool(left) or bool(unfinished) or any(not read.complete for read in reads.values())
     return LogPage(
-        items=[shown(each) for each in taken], next=_write(cursor) if more else None, complete=complete,
+        items=[shown(each) for each in chosen], next=_write(cursor) if more else None, complete=complete,
         looked_at=looked_at,
     )  # fmt: skip
 

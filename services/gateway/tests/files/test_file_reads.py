@@ -24,8 +24,8 @@ async def test_a_file_is_accepted_until_its_owner_knows_it(gateway, owners, scho
 async def test_a_file_has_short_lived_links_to_its_blobs(gateway, owners, store, school):
     # given
     file = (await upload(gateway, school, name="Quittung Süd.pdf")).json()["id"]
-    told = {"id": file, "school_id": str(school), "name": "Quittung Süd.pdf", "media_type": "application/pdf"}
-    owners(files_GET=(200, told | {"state": "processed", "code": None, "revision": 1, "thumbnails": ["256"]}))
+    known = {"id": file, "school_id": str(school), "name": "Quittung Süd.pdf", "media_type": "application/pdf"}
+    owners(files_GET=(200, known | {"state": "processed", "code": None, "revision": 1, "thumbnails": ["256"]}))
     # when
     answer = await gateway.ask("GET", f"/v1/files/{file}", "staff", school, uuid4())
     # then
@@ -41,9 +41,9 @@ async def test_a_file_has_short_lived_links_to_its_blobs(gateway, owners, store,
 
 async def test_malware_and_deleted_files_have_no_link_to_the_original(gateway, owners, school):
     file = (await upload(gateway, school)).json()["id"]
-    told = {"id": file, "school_id": str(school), "name": "x.pdf", "media_type": "", "revision": 0}
+    known = {"id": file, "school_id": str(school), "name": "x.pdf", "media_type": "", "revision": 0}
     for state, code in (("refused", "malware"), ("deleted", None)):
-        owners(files_GET=(200, told | {"state": state, "code": code, "thumbnails": []}))
+        owners(files_GET=(200, known | {"state": state, "code": code, "thumbnails": []}))
         answer = await gateway.ask("GET", f"/v1/files/{file}", "staff", school, uuid4())
         assert answer.json()["links"] == {}
 

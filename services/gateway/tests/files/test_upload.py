@@ -93,7 +93,7 @@ async def test_bad_input_leaves_nothing(gateway, store, school, student):
         ({"kind": "invoice"}, 422, "invalid"),
         ({"form_school": foreign}, 404, "unknown_school"),
         ({"student": stranger}, 422, "unknown_people"),
-        ({"student": "nobody"}, 422, "invalid"),
+        ({"student": "unknown"}, 422, "invalid"),
         ({"content": b""}, 422, "empty_file"),
         ({"role": "guardian"}, 403, "forbidden"),
         ({"role": "guardian", "student": student}, 422, "unknown_people"),
