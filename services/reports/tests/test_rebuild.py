@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from reports.facts.position import Position, newest_position
 from reports.facts.projection import TABLES
 from reports.main import build
 from reports.pages.render import render_pdf
@@ -12,6 +13,7 @@ from reports.settings import Settings
 from services.reports.tests.generated_year import Year
 from services.reports.tests.harness import ReportsHarness
 from services.reports.tests.test_generated_year import digest
+from shared.events.records import RecordEvent
 from shared.replays.rebuild import rebuild
 from shared.service.service import Service
 from shared.settings import ServiceSettings
@@ -42,23 +44,27 @@ async def test_a_rebuild_from_the_log_repairs_the_facts_and_draws_the_same_bytes
     settings = settings_of(Settings, backing, "reports")
     await declare(backing.amqp_url, gateway.topology(), build(settings).topology())
     year = Year(Random(3)).build(schools=1, students=6, records=9)
+    log = [*year.events, *year.events[::3]]
     rows = {(event.topic, event.subject, event.version) for event in year.events}
+    records = sum(isinstance(event, RecordEvent) for event in log)
+    ends = Position(directory=len(log) - records - 1, records=records - 1, work=-1)
     memberships = sum(len(getattr(event, "memberships", ())) for event in year.events)
     async with running(gateway), running(build(settings)) as service:
         harness = ReportsHarness(service, None)
         async with gateway.transactions.begin() as tx:
-            for event in [*year.events, *year.events[::3]]:
+            for event in log:
                 tx.emit(event)
 
-        async def count():
+        async def arrived():
             (row,) = await harness.rows(f"SELECT {COUNT} AS facts")
-            return row["facts"]
+            async with service.transactions.begin() as tx:
+                return row["facts"], await newest_position(tx, year.schools[0])
 
         async def made():
             report = await harness.monthly(year.schools[0], dt.date(2025, 11, 1))
             return await digest(harness), render_pdf(report, "en").content
 
-        await eventually(count, lambda facts: facts == len(rows) + memberships, within=30)
+        await eventually(arrived, lambda found: found == (len(rows) + memberships, ends), within=30)
         before = await made()
         for statement in DAMAGE:
             await harness.execute(statement)
