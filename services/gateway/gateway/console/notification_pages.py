@@ -41,13 +41,8 @@ async def notifications(
     """List the notifications of a school, the newest first. `sent`: a form that was sent twice."""
     found = await read_routes.listing(caller, rows, owners, str(school), kind, state, after, PAGE_ROWS)
     asked = {"kind": kind, "state": state}
-    return page.html(
-        "notifications.html",
-        notifications=found["items"],
-        asked=asked,
-        repeated=sent is not None,
-        first=page.href(page.path, **asked) if after else None,
-        next=page.href(page.path, **asked, after=found["next"]) if found["next"] else None,
+    return page.list_html(
+        "notifications.html", asked, after, found["next"], notifications=found["items"], repeated=sent is not None
     )
 
 

@@ -41,12 +41,8 @@ async def schedules(
     """List schedules, the newest first; `system`: those that the system keeps by itself."""
     found = await schedule_routes.listing(school, caller, rows, owners, bool(system), state, after, PAGE_ROWS)
     asked = {"state": state, "system": system}
-    return page.html(
-        "schedules.html",
-        schedules=[_shown(page, each) for each in found["items"]],
-        asked=asked,
-        first=page.href(page.path, **asked) if after else None,
-        next=page.href(page.path, **asked, after=found["next"]) if found["next"] else None,
+    return page.list_html(
+        "schedules.html", asked, after, found["next"], schedules=[_shown(page, each) for each in found["items"]]
     )
 
 

@@ -35,13 +35,7 @@ async def tasks(
         caller, rows, settings, TaskFilter(state=state, kind=kind, after=after, limit=PAGE_ROWS), school
     )
     asked = {"state": state, "kind": kind}
-    return page.html(
-        "tasks.html",
-        tasks=found.items,
-        asked=asked,
-        first=page.href(page.path, **asked) if after else None,
-        next=page.href(page.path, **asked, after=found.next) if found.next else None,
-    )
+    return page.list_html("tasks.html", asked, after, found.next, tasks=found.items)
 
 
 @router.get("/{task_id}", dependencies=[allow(STAFF)])

@@ -1,6 +1,13 @@
-"""What states, kinds and roles of the system are called on pages."""
+"""What states, kinds and roles are called on pages, and the colours of states."""
 
+from collections.abc import Iterable, Mapping
+from typing import get_args
+
+from gateway.console.query import NotificationState
 from gateway.console.texts import N_
+from gateway.operations.failure_reads import FailureState
+from gateway.tasks.reads import WorkerState
+from shared.events import TaskState
 
 STATES = {
     "accepted": N_("accepted"),
@@ -77,3 +84,112 @@ REASONS = {
     "bounced": N_("mails to this address came back"),
     "complained": N_("mails were reported as unwanted"),
 }
+FILE_KINDS = {
+    "payment_receipt": N_("Receipt of a payment"),
+    "transcript": N_("Transcript"),
+    "behavior_report": N_("Behaviour report"),
+    "other": N_("Other file"),
+}
+FILE_STATES = {
+    "accepted": N_("being read"),
+    "stored": N_("being read"),
+    "processed": N_("recorded"),
+    "refused": N_("refused"),
+    "needs_review": N_("needs a review"),
+    "confirmed": N_("confirmed"),
+    "deleted": N_("deleted"),
+    "purging": N_("being purged"),
+}
+FILE_TONES = {
+    "accepted": "busy",
+    "stored": "busy",
+    "processed": "good",
+    "confirmed": "good",
+    "refused": "bad",
+    "needs_review": "warn",
+}
+REPORT_KINDS = {
+    "monthly": N_("Month of the school"),
+    "student_progress": N_("Progress of a student"),
+    "grade_progress": N_("Progress of a grade"),
+}
+REPORT_STATES = {
+    "accepted": N_("accepted"),
+    "waiting": N_("being made"),
+    "ready": N_("ready"),
+    "failed": N_("failed"),
+    "cancelled": N_("cancelled"),
+}
+REPORT_TONES = {"accepted": "busy", "waiting": "busy", "ready": "good", "failed": "bad"}
+REPORT_FORMATS = {
+    "pdf": N_("PDF"),
+    "xlsx": N_("Excel"),
+    "csv": N_("CSV in a ZIP"),
+    "zip": N_("ZIP, a PDF for each student"),
+}
+REPORT_LANGUAGES = {"en": "English", "de": "Deutsch", "fr": "Français", "ar": "العربية"}
+SCHEDULE_STATES = {
+    "accepted": N_("accepted"),
+    "active": N_("active"),
+    "paused": N_("paused"),
+    "done": N_("done"),
+    "expired": N_("expired"),
+    "cancelled": N_("cancelled"),
+}
+SCHEDULE_TONES = {"accepted": "busy", "active": "good", "paused": "warn", "expired": "bad"}
+SCHEDULE_OUTCOMES = {
+    "ran": N_("sent"),
+    "caught_up": N_("sent later"),
+    "missed": N_("missed"),
+    "expired": N_("too late, not sent"),
+    "moved": N_("moved with the calendar"),
+    "inactive": N_("not sent: the school is closed"),
+}
+SCHEDULE_CATCH_UPS = {
+    "skip": N_("A missed run is left out."),
+    "once": N_("After an outage the newest missed run is made up for."),
+    "all": N_("After an outage every missed run is made up for."),
+}
+IMPORT_COUNTS = {
+    "schools": N_("Schools"),
+    "calendars": N_("Terms"),
+    "classes": N_("Classes"),
+    "people": N_("People"),
+    "unchanged": N_("People without a change"),
+    "enrolments": N_("Enrolments"),
+    "students": N_("Students and guardians"),
+    "ended": N_("Ended"),
+    "rejected": N_("Rows not used"),
+    "values_named": N_("Values not used"),
+    "administrators": N_("New administrators"),
+}
+
+
+def _some(names: Iterable[str]) -> dict[str, str]:
+    return {name: STATES[name] for name in names}
+
+
+WORDS: dict[str, Mapping[str, str]] = {
+    "state": STATES,
+    "task_state": _some(get_args(TaskState)),
+    "failure_state": _some(get_args(FailureState)),
+    "worker_state": _some(get_args(WorkerState)),
+    "notification_state": _some(get_args(NotificationState)),
+    "role": ROLES,
+    "kind": KINDS,
+    "channel": CHANNELS,
+    "reason": REASONS,
+    "file_state": FILE_STATES,
+    "file_kind": FILE_KINDS,
+    "report_kind": REPORT_KINDS,
+    "report_state": REPORT_STATES,
+    "report_format": REPORT_FORMATS,
+    "import_count": IMPORT_COUNTS,
+    "schedule_state": SCHEDULE_STATES,
+    "schedule_outcome": SCHEDULE_OUTCOMES,
+    "schedule_catch_up": SCHEDULE_CATCH_UPS,
+}
+"""Words by the filter that writes them; with an `s` behind it, the choices of a form."""
+NO_CHOICE = frozenset({"accepted", "platform_admin"})
+"""Names that no form offers."""
+TONES_OF = {"state": TONES, "file_state": FILE_TONES, "report_state": REPORT_TONES, "schedule_state": SCHEDULE_TONES}
