@@ -83,6 +83,45 @@ REASONS = {
     "same_address": N_("another person with the same address receives it"),
     "bounced": N_("mails to this address came back"),
     "complained": N_("mails were reported as unwanted"),
+    "school_inactive": N_("the school was not active"),
+    "address_gone": N_("the address or device was no longer the person's"),
+    "corrected": N_("the record was corrected before it was sent"),
+    "cancelled": N_("it was stopped before it was sent"),
+    "expired": N_("it had expired"),
+    "expired_while_held": N_("it expired in the person's quiet hours"),
+    "quiet_hours": N_("it waits for the end of quiet hours"),
+    "message_not_built": N_("its message could not be made from the text"),
+    "no_outcome": N_("the provider was called and no answer is known"),
+}
+MOMENTS = {
+    "asked": N_("It was requested"),
+    "received": N_("It arrived where it is sent from"),
+    "corrected": N_("Its record was corrected: what waited was stopped"),
+    "in_audience": N_("The person is in the audience"),
+    "not_in_audience": N_("The person is not in the audience"),
+    "escalated": N_("It was not read in time: the person was asked as a further step"),
+    "reached": N_("Another person read it: no further person is asked"),
+    "called": N_("The provider was called"),
+    "answered": N_("The provider answered"),
+    "let_go": N_("Quiet hours were over"),
+    "held": N_("It is held until quiet hours end"),
+    "again": N_("It will be tried again"),
+    "failed": N_("It failed"),
+    "suppressed": N_("It was not sent, on purpose"),
+    "cancelled": N_("It was stopped"),
+    "expired": N_("It expired"),
+    "in_inbox": N_("It is in the person's inbox"),
+    "read": N_("The person read it"),
+    "acknowledged": N_("The person acknowledged it"),
+    "withdrawn": N_("It was removed from the inbox unread"),
+}
+"""What happened, on the way from a request to one person."""
+VERDICTS = {
+    "read": N_("The person has read it."),
+    "told": N_("It was sent to the person."),
+    "perhaps": N_("It may have arrived: the provider did not answer."),
+    "open": N_("It is not finished yet."),
+    "not_told": N_("It did not reach the person."),
 }
 FILE_KINDS = {
     "payment_receipt": N_("Receipt of a payment"),
@@ -150,6 +189,12 @@ SCHEDULE_CATCH_UPS = {
     "once": N_("After an outage the newest missed run is made up for."),
     "all": N_("After an outage every missed run is made up for."),
 }
+SYSTEM_JOBS = {
+    "files.cleanup_due": N_("Clean up files"),
+    "reports.cleanup_due": N_("Clean up reports"),
+    "reports.monthly_due": N_("Monthly report of the school"),
+    "tasks.expiry_due": N_("Drop old results of tasks"),
+}
 IMPORT_COUNTS = {
     "schools": N_("Schools"),
     "calendars": N_("Terms"),
@@ -179,6 +224,8 @@ WORDS: dict[str, Mapping[str, str]] = {
     "kind": KINDS,
     "channel": CHANNELS,
     "reason": REASONS,
+    "moment_kind": MOMENTS,
+    "verdict": VERDICTS,
     "file_state": FILE_STATES,
     "file_kind": FILE_KINDS,
     "report_kind": REPORT_KINDS,
