@@ -7,7 +7,6 @@ from prometheus_client import CollectorRegistry
 
 from notifier import handlers, invariants
 from notifier.content import message_builder, template_routes
-from notifier.content.template_thread import TemplateThread
 from notifier.directory import projection
 from notifier.explain import routes as explain_routes
 from notifier.inbox import routes as inbox_routes
@@ -113,9 +112,6 @@ def build(settings: Settings, providers: Couriers) -> Service:
     service.sweep(COUNT_SECONDS, count_due, DeliveryBacklog(service.metrics.registry))
     for name, statement in invariants.INVARIANTS.items():
         service.check_invariant(name, statement)
-    templates = TemplateThread()
-    service.provide(templates)
-    service.on_close(templates.close)
     service.on_close(providers.close)
     providers.measure(service.metrics.registry)
     for router in ROUTERS:
