@@ -18,7 +18,7 @@ from typing import ParamSpec, TypeVar
 
 PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that this process gets when its parent ends."""
-NICENESS = 10
+NICENESS = 5
 MEMORY_BYTES = 2_000_000_000
 """Address space; what the child uses is a twentieth of it."""
 
