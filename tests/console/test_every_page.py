@@ -10,7 +10,7 @@ from tests.console.browsing import PHONE, SCHEMES, WIDE, visitor
 from tests.console.pictures import keep
 from tests.console.places import PLACES, SIGN_IN, address
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(2400)]
 
 PLACE = SCHOOLS[1].sourced_id
 SIZES = {"wide": WIDE, "phone": PHONE}

@@ -23,7 +23,7 @@ async def test_a_queue_is_paused_and_resumed_and_a_replay_starts_after_its_dry_r
             await page.wait_for_url("**/console/queues")
         await page.goto(f"{school_day.url}/console/replays")
         await page.select_option("#target", "scheduler/remember_schools")
-        await page.click("text=Dry run")
+        await page.get_by_role("button", name="Dry run").click()
         start = page.get_by_role("button", name="Start the replay")
         await expect(start).to_be_visible(timeout=WITHIN)
         await person.check(page)
