@@ -24,7 +24,7 @@ OWN: Mapping[type[RecordEvent], tuple[str, str]] = {
         "status text, amount numeric, currency text, due_on date, paid_on date, purpose text, reference text",
     ),
     AbsenceRecorded: ("absence_fact", "period text, status text, reason text"),
-    GradeRecorded: ("grade_fact", "course text, term text, grade text"),
+    GradeRecorded: ("grade_fact", "course text, term text, grade text, state text"),
     RemarkRecorded: ("remark_fact", "text text"),
 }
 """Event → its table and the columns that only it has; the event has fields of the same names."""

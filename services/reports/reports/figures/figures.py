@@ -112,7 +112,7 @@ async def student_progress(tx: UnitOfWork, subject: Subject, origin: Origin) -> 
         student=student["name"],
         grade=student["grade"],
         grades=tuple(
-            GradeRow(row["course"], row["term"] or "", row["day"], row["given"])
+            GradeRow(row["course"], row["term"] or "", row["day"], row["given"], row["state"])
             for row in await tx.rows(sql.LIST_STUDENT_GRADES, values)
         ),
         absences=tuple(row for _, row in absences),
