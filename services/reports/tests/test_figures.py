@@ -120,6 +120,25 @@ async def test_a_students_progress_has_its_grades_remarks_and_fees_of_the_period
     assert [(money.total, money.balance) for money in report.money] == [(Decimal(100), Decimal(100))]
 
 
+async def test_received_payments_are_counted_by_method_in_the_month_of_the_receipt(harness):
+    school = await harness.school()
+    ada = await harness.student(school)
+    october, november = {"paid_on": dt.date(2026, 10, 5)}, {"paid_on": NOV}
+    for days, method in (
+        (october, "cash"),
+        (november, "cash"),
+        (november, "card"),
+        (november, "card"),
+        (november, None),
+    ):
+        await harness.record("payment", school, ada, status="received", method=method, **days)
+    await harness.record("payment", school, ada, due_on=NOV, method="cheque")
+    # when
+    report = await harness.monthly(school)
+    # then
+    assert report.received_by_method == (Count("card", 2, 0), Count("cash", 1, 1), Count("unstated", 1, 0))
+
+
 async def test_a_grade_is_given_excused_or_not_released_and_a_correction_releases_it(harness):
     school = await harness.school()
     ada = await harness.student(school)

@@ -52,6 +52,7 @@ class PaymentRecorded(RecordEvent):
     topic: ClassVar[str] = "payment.recorded"
 
     status: Literal["due", "received", "refunded", "cancelled"]
+    method: Literal["cash", "card", "transfer", "direct_debit", "cheque", "other"] | None = None
     amount: Decimal
     currency: str
     due_on: dt.date | None = None

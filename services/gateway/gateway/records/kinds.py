@@ -52,6 +52,7 @@ class PaymentFacts(Facts):
     """Money that is due, was received or went back: an exact decimal, best written as text, and its currency."""
 
     status: Literal["due", "received", "refunded", "cancelled"]
+    method: Literal["cash", "card", "transfer", "direct_debit", "cheque", "other"] | None = None
     amount: Amount
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
     due_on: Day | None = None

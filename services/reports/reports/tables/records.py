@@ -57,6 +57,7 @@ class PaymentFactRow(RecordFact, table=True):
     )
 
     status: str
+    method: str | None
     amount: Decimal
     currency: str
     due_on: dt.date | None

@@ -99,6 +99,7 @@ def month(students: int = 1000, names: tuple[str, ...] = NAMES, **changes: Any) 
         "absences_by_day": tuple((day, sum(row.day == day for row in absences)) for day in DAYS),
         "payments": payments,
         "payments_by_status": counted(row.status for row in payments),
+        "received_by_method": counted(("cash", "card", "transfer")[at % 3] for at in range(students // 4)),
         "money": (
             Money(
                 "EUR",

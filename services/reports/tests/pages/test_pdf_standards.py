@@ -70,9 +70,9 @@ def test_each_list_has_tagged_headers_and_charts_have_a_text():
     tags = list(_tags(pypdf.PdfReader(io.BytesIO(render_pdf(month(50), "en").content))))
     roles = [role for role, _ in tags]
 
-    assert roles.count("/Table") == 11
-    assert roles.count("/THead") == 11
-    assert roles.count("/TH") == sum((4, 4, 3, 4, 4, 7, 4, 3, 6, 6, 7))
+    assert roles.count("/Table") == 12
+    assert roles.count("/THead") == 12
+    assert roles.count("/TH") == sum((4, 4, 3, 4, 4, 4, 7, 4, 3, 6, 6, 7))
     assert [alt for role, alt in tags if role == "/Figure"] == [alt for _, alt in tags if alt]
     assert any(alt and alt.startswith("Absences by day: 1: 0;") for _, alt in tags)
 

@@ -68,7 +68,7 @@ def test_each_chart_has_a_text_for_screen_readers():
         drawing = package.read("xl/drawings/drawing1.xml").decode()
 
     texts = re.findall(r'<xdr:cNvPr [^>]*descr="([^"]+)"', drawing)
-    assert len(texts) == drawing.count("<xdr:cNvPr ") == 7
+    assert len(texts) == drawing.count("<xdr:cNvPr ") == 8
     assert "Absences by day: the numbers are in the cells beside it." in texts
 
 
@@ -95,7 +95,7 @@ def test_charts_are_native():
     formulas, _ = _books(render_xlsx(month(50), "en").content)
     empty, _ = _books(render_xlsx(empty_month(), "en").content)
 
-    assert len(formulas["Figures"]._charts) == 7
+    assert len(formulas["Figures"]._charts) == 8
     assert len(empty["Figures"]._charts) == 0
 
 

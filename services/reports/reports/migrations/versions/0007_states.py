@@ -1,4 +1,4 @@
-"""Grades are given, excused or not released yet; texts that come after an erasure are counted when they are removed."""
+"""Grades have a state, payments a method; texts that come after an erasure are counted when they are removed."""
 
 from alembic import op
 
@@ -12,6 +12,7 @@ def upgrade() -> None:
     op.execute(
         """
 ALTER TABLE grade_fact ADD COLUMN state text NOT NULL DEFAULT 'given';
+ALTER TABLE payment_fact ADD COLUMN method text;
 ALTER TABLE school_erasure ADD COLUMN emptied bigint NOT NULL DEFAULT 0;
 """
     )
