@@ -99,16 +99,33 @@ async def test_a_worker_that_dies_after_storing_leaves_nothing_that_the_next_doe
     assert len(await harness.emitted("report.ready")) == 1
 
 
-async def test_a_month_that_has_ended_makes_one_report_in_the_schools_language(harness):
-    school = await harness.school(language="fr")
+def month_ended(school):
     instants = {"starts_at": NOW, "ends_at": NOW, "due_at": NOW}
-    due = ReportsMonthlyDue(
-        schedule_id=uuid7(), task_id=uuid7(), school_id=school, month=NOV, timezone="Europe/Berlin", **instants
-    )
+    ids = {"schedule_id": uuid7(), "task_id": uuid7(), "school_id": school}
+    return ReportsMonthlyDue(**ids, month=NOV, timezone="Europe/Berlin", **instants)
+
+
+async def request_month(harness, due):
+    async with harness.service.transactions.begin() as tx:
+        await requests.request_monthly(due, tx, 10)
+
+
+async def test_a_month_that_has_ended_makes_one_report_in_the_schools_language(harness):
+    due = month_ended(await harness.school(language="fr"))
     for _ in range(2):
-        async with harness.service.transactions.begin() as tx:
-            await requests.request_monthly(due, tx, 10)
+        await request_month(harness, due)
     await harness.make(due)
     # then
     (ready,) = await harness.emitted("report.ready")
     assert (ready["name"], ready["period"], ready["requested_by"]) == ("Rapport mensuel", "novembre 2026", None)
+
+
+async def test_a_month_that_fails_at_one_school_is_made_at_the_others(harness):
+    known = await harness.school()
+    unknown = uuid7()
+    for due in (month_ended(unknown), month_ended(known)):
+        await request_month(harness, due)
+        await harness.make(due)
+    # then
+    states = await harness.rows("SELECT school_id, state FROM report")
+    assert {row["school_id"]: row["state"] for row in states} == {unknown: "failed", known: "ready"}
