@@ -86,7 +86,7 @@ def event_row(event: Event, source: str, cause: Envelope | None, *, without: set
     """
     envelope = Envelope.of(event, source, cause)
     sealed_for = event.sealed_for if event.personal else None
-    return OutboxEntry(EVENTS, event.topic, envelope.json(), event.model_dump_json(exclude=without), sealed_for)
+    return OutboxEntry(EVENTS, event.routing_key, envelope.json(), event.model_dump_json(exclude=without), sealed_for)
 
 
 def permit_row(work: WorkPermit, service: str, lane: str, cause: Envelope | None) -> OutboxEntry:
