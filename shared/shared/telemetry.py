@@ -158,6 +158,11 @@ class Metrics:
             registry=self.registry,
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
         )
+        self.connections_closed = Counter(
+            "schoolconnect_http_connections_closed_total",
+            "HTTP connections closed to make place, because all places or those of one address were in use",
+            registry=self.registry,
+        )
         self.projected = Counter(
             "schoolconnect_events_projected_total",
             "Events applied, by projection",

@@ -36,7 +36,6 @@ from shared.service.components import Components
 from shared.service.consumer_orders import DRAINS, DRAINS_DAYS, ConsumerOrders, store_order
 from shared.service.health import router as health_router
 from shared.service.heartbeat import HeartbeatListener
-from shared.service.http_metrics import RequestMetrics
 from shared.service.invariants import InvariantChecker
 from shared.service.last_answers import LastAnswers
 from shared.service.loop_watchdog import LoopWatchdog
@@ -371,7 +370,6 @@ class Service:
         own = (self.settings, parts.transactions, parts.verifier, parts.metrics, self.runtime, self.backlog)
         provide(app, [*own, *self._provided])
         app.add_middleware(UnexpectedErrors)
-        app.add_middleware(RequestMetrics, seconds=parts.metrics.requests)
         app.add_middleware(LastAnswers, stopping=lambda: self.runtime.stopping)
         if self.settings.operations_port is not None:
             app.add_middleware(OperationsPort, port=self.settings.operations_port)
