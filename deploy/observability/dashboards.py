@@ -18,6 +18,7 @@ WIDTH, HEIGHT = 24, 8
 
 HTTP = "schoolconnect_http_server_request_duration_seconds"
 HANDLED = "schoolconnect_messages_handled_total"
+LATENESS = "schoolconnect_schedule_lateness_seconds"
 RATE = "$__rate_interval"
 
 
@@ -324,6 +325,26 @@ OBJECTIVES = Page(
                     ("Urgent messages: more than 5 s", "urgent-latency"),
                     ("Schedules: more than 5 s", "schedule-latency"),
                 )
+            ),
+        ),
+        (
+            "Schedules",
+            (
+                Panel(
+                    "Late by, p50 and p99",
+                    "s",
+                    tuple(
+                        (f"histogram_quantile({share}, sum by (le) (rate({LATENESS}_bucket[{RATE}])))", legend)
+                        for share, legend in ((0.5, "p50"), (0.99, "p99"))
+                    ),
+                    "From the time at which a run was due until it was published.",
+                ),
+                Panel("Runs", "ops", ((f"sum(rate({LATENESS}_count[{RATE}]))", "runs"),)),
+                Panel(
+                    "Since the last look for due schedules",
+                    "s",
+                    (("time() - max(schoolconnect_schedule_loop_last_success_timestamp_seconds)", "age"),),
+                ),
             ),
         ),
     ),
