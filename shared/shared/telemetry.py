@@ -13,6 +13,7 @@ from structlog.typing import Processor
 
 from shared.error_report import trace
 from shared.events.envelope import Envelope
+from shared.trace_context import trace_id
 
 
 def _exception(_: object, __: str, facts: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -31,7 +32,9 @@ CURRENT_MESSAGE: ContextVar[tuple[Envelope, str] | None] = ContextVar("current_m
 
 
 def add_current_message(_: object, __: str, facts: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Add the ids of the message that is being processed, if any."""
+    """Add the ids of the message that is being processed, and of the trace, if any."""
+    if (current := trace_id()) is not None:
+        facts["trace_id"] = current
     if found := CURRENT_MESSAGE.get():
         envelope, queue = found
         facts.setdefault("queue", queue)

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 import structlog
+from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from notifier.content.message_builder import Send
 from notifier.domain.circuit_breaker import CircuitBreaker
 from notifier.domain.delivery import UNHEALTHY, OutcomeKind
 from notifier.providers import Outcome
+from notifier.sending.call_spans import traced
 
 log = structlog.get_logger()
 
@@ -55,6 +57,10 @@ class ProviderLimiter:
         metrics.configuration_rejected.labels(self.channel).set(0)
         for outcome in get_args(OutcomeKind):
             metrics.calls.labels(self.channel, outcome)
+
+    def trace(self, tracer: Tracer) -> None:
+        """Make a span of each call from now on."""
+        self._send = traced(self._send, tracer, self.channel)
 
     async def acquire_slot(self, priority: int, recipient: str = "") -> None:
         """Wait for a free slot and call; the lowest `priority` goes first, then the order of asking.
