@@ -18,6 +18,8 @@ WIDTH, HEIGHT = 24, 8
 
 HTTP = "schoolconnect_http_server_request_duration_seconds"
 HANDLED = "schoolconnect_messages_handled_total"
+CALLS = "schoolconnect_provider_call_seconds"
+POOL = "schoolconnect_database_connections"
 LATENESS = "schoolconnect_schedule_lateness_seconds"
 RATE = "$__rate_interval"
 
@@ -139,6 +141,27 @@ OVERVIEW = Page(
                 Panel("Open files", "none", (("max by (service) (process_open_fds)", "{{service}}"),)),
             ),
         ),
+        (
+            "Busy",
+            (
+                Panel(
+                    "Handlers in progress",
+                    "none",
+                    (("sum by (service) (schoolconnect_received_messages_in_process)", "{{service}}"),),
+                ),
+                Panel(
+                    "Database connections in use",
+                    "percentunit",
+                    (
+                        (
+                            f"max by (service, pool) ({POOL}_in_use / {POOL}_max)",
+                            "{{service}} {{pool}}",
+                        ),
+                    ),
+                    "Of a full pool; with all in use, handlers and requests wait.",
+                ),
+            ),
+        ),
     ),
 )
 
@@ -160,6 +183,7 @@ NOTIFICATIONS = Page(
                     (("max by (channel) (schoolconnect_provider_circuit_open)", "{{channel}}"),),
                     "1 while a provider is not called.",
                 ),
+                Panel("Duration of a call, p95", "s", ((quantile(0.95, CALLS, "channel"), "{{channel}}"),)),
                 Panel(
                     "Credentials rejected",
                     "none",
@@ -247,6 +271,7 @@ BUS = Page(
             (
                 Panel("Published", "ops", ((rate("schoolconnect_outbox_published_total", "service"), "{{service}}"),)),
                 Panel("Oldest row", "s", (("max by (service) (schoolconnect_outbox_oldest_seconds)", "{{service}}"),)),
+                Panel("Rows", "none", (("max by (service) (schoolconnect_outbox_pending_rows)", "{{service}}"),)),
                 Panel(
                     "Not published, by reason",
                     "ops",

@@ -143,6 +143,11 @@ class Metrics:
             "1 while a memory or disk alarm of the broker blocks publishing",
             registry=self.registry,
         )
+        self.beat_at = Gauge(
+            "schoolconnect_heartbeat_last_success_timestamp_seconds",
+            "When the broker took a heartbeat of this worker last; its start if it has not",
+            registry=self.registry,
+        )
         self.published = Counter(
             "schoolconnect_outbox_published_total",
             "Outbox rows confirmed by the broker",

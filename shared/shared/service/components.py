@@ -14,6 +14,7 @@ from shared.messaging.publisher import Publisher
 from shared.messaging.subscriber import Subscriber
 from shared.persistence.database import Database
 from shared.persistence.encryption import SubjectKeyStore, read_master_key
+from shared.service.pool_metrics import export_pools
 from shared.settings import ServiceSettings, read_file
 from shared.telemetry import Metrics, export_process
 from shared.transactions.unit_of_work import UnitOfWorkFactory
@@ -58,6 +59,7 @@ class Components:
             workers=settings.database_pool,
             requests=settings.database_request_pool,
         )
+        export_pools(metrics.registry, database)
         return cls(
             name=name,
             settings=settings,

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import structlog
 from opentelemetry.trace import Tracer
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from notifier.content.message_builder import Send
 from notifier.domain.circuit_breaker import CircuitBreaker
@@ -57,6 +57,7 @@ class ProviderLimiter:
         metrics.configuration_rejected.labels(self.channel).set(0)
         for outcome in get_args(OutcomeKind):
             metrics.calls.labels(self.channel, outcome)
+        metrics.seconds.labels(self.channel)
 
     def trace(self, tracer: Tracer) -> None:
         """Make a span of each call from now on."""
@@ -118,6 +119,7 @@ class ProviderLimiter:
         admission = self.breaker.admit(now())
         if admission == "blocked":
             return Outcome("withheld", self.breaker.reason, retry_after=self.breaker.seconds_until_retry(now()))
+        began = now()
         try:
             outcome = await self._send(notification, delivery)
         except BaseException:
@@ -133,6 +135,7 @@ class ProviderLimiter:
             self._report(outcome)
         if self._metrics is not None:
             self._metrics.calls.labels(self.channel, outcome.kind).inc()
+            self._metrics.seconds.labels(self.channel).observe(now() - began)
         return outcome
 
     def _note_trouble(self, recipient: str, outcome: Outcome) -> None:
@@ -184,6 +187,13 @@ class ProviderMetrics:
             "Calls to providers, by outcome",
             ["channel", "outcome"],
             registry=registry,
+        )
+        self.seconds = Histogram(
+            "schoolconnect_provider_call_seconds",
+            "Seconds from a call of a provider to its answer",
+            ["channel"],
+            registry=registry,
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20),
         )
         self.circuit_open = Gauge(
             "schoolconnect_provider_circuit_open",
