@@ -21,6 +21,8 @@ from notifier.main import build, couriers
 from notifier.settings import Settings as NotifierSettings
 from shared.testing.fixtures import Backing, declare, eventually, fresh_database, fresh_vhost, write_keys
 
+pytestmark = pytest.mark.timeout(400)  # two services start, perhaps on a busy machine
+
 
 @pytest.fixture
 def collector():
