@@ -126,7 +126,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _note_refused(self, status: int) -> None:
         """Count a refused head; a request that the application has is counted there, with this status."""
         if self._receiving == "body":
-            self.scope[REFUSED] = status  # type: ignore[typeddict-unknown-key]
+            self.scope[REFUSED] = status  # type: ignore[literal-required]
         else:
             self.count_refused(status)
 
