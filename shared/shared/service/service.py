@@ -107,10 +107,9 @@ class Service:
 
         Waiting events are handled one after the other and commit together; one that fails does not affect the others.
         """
-        self.reads[event.topic] = "reaction"
-        self.drain_old_queue(topology.reaction_queue(self.name, event.topic), event, handler, *args, **dependencies)
+        self.on_queue(topology.reaction_queue(self.name, event.topic), event, handler, *args, **dependencies)
 
-    def drain_old_queue(
+    def on_queue(
         self,
         queue: topology.Queue,
         event: type[E],
@@ -118,8 +117,10 @@ class Service:
         *args: P.args,
         **dependencies: P.kwargs,
     ) -> None:
-        """As `on`, from a queue that only the previous version of this service fills."""
+        """As `on`, from a given queue: one with other routing keys, or one that only a previous version fills."""
         self._topology |= topology.Topology(queues=(queue,))
+        if event.topic:
+            self.reads[event.topic] = "reaction"
 
         async def take(fact: Event, tx: UnitOfWork) -> None:
             if not isinstance(fact, event):

@@ -88,7 +88,7 @@ def event_row(event: Event, source: str, cause: Envelope | None, *, without: set
     envelope = Envelope.of(event, source, cause)
     sealed_for = event.sealed_for if event.personal else None
     headers = envelope.json(**trace_headers())
-    return OutboxEntry(EVENTS, event.topic, headers, event.model_dump_json(exclude=without), sealed_for)
+    return OutboxEntry(EVENTS, event.routing_key, headers, event.model_dump_json(exclude=without), sealed_for)
 
 
 def permit_row(work: WorkPermit, service: str, lane: str, cause: Envelope | None) -> OutboxEntry:
