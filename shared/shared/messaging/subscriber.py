@@ -7,7 +7,7 @@ that all queues share (docs/decisions/0025).
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -46,6 +46,10 @@ Raises when it cannot be settled: it is requeued, and the broker counts how ofte
 """
 
 
+class Unsettled(Exception):
+    """A message could not be settled: it is requeued. The error was logged."""
+
+
 class ProcessingMiddleware(BaseMiddleware[Any, IncomingMessage | None]):
     """Runs a queue's processor around its handler."""
 
@@ -60,10 +64,11 @@ class ProcessingMiddleware(BaseMiddleware[Any, IncomingMessage | None]):
         queue = self.context.get_local("handler_").queue.name
         try:
             await self._processes[queue](call_next, msg)
-        except Exception:
+        except Exception as problem:
             log.exception("message.unsettled", queue=queue)
             await asyncio.sleep(REQUEUE_SECONDS)
-            raise
+            # Other middlewares record the text of what they see, which may quote values of the message.
+            raise Unsettled(type(problem).__name__) from None
 
 
 class _QueueSwitch:
@@ -82,8 +87,10 @@ class _QueueSwitch:
 class Subscriber:
     """All subscriptions of a service. `run` it, `begin` when the queues exist, and `stop` to drain."""
 
-    def __init__(self, url: str, name: str, registry: CollectorRegistry, *, drain: float) -> None:
-        """`registry`: of FastStream's metrics; `drain`: seconds that `stop` waits for."""
+    def __init__(
+        self, url: str, name: str, registry: CollectorRegistry, *, drain: float, around: Sequence[Any] = ()
+    ) -> None:
+        """`registry`: of FastStream's metrics; `drain`: seconds that `stop` waits for; `around`: more middlewares."""
         self._drain = drain
         self._begun = asyncio.Event()
         self._processes: dict[str, Process] = {}
@@ -99,6 +106,7 @@ class Subscriber:
             on_close=[self._close_unfinished],
             middlewares=[
                 RabbitPrometheusMiddleware(registry=registry, app_name=name, metrics_prefix="schoolconnect"),
+                *around,
                 partial(ProcessingMiddleware, processes=self._processes),
             ],
             apply_types=False,
