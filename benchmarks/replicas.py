@@ -21,7 +21,7 @@ class Replicas:
         self._system = system
         self._sockets = {name: _listening(system.ports[name]) for name in services}
         self.names = {name: [f"{name}-{number}" for number in range(count)] for name in self._sockets}
-        self._operations = pick([replica for each in self.names.values() for replica in each])
+        self.operations = pick([replica for each in self.names.values() for replica in each])
 
     def __enter__(self) -> Self:
         return self
@@ -42,7 +42,7 @@ class Replicas:
 
     def _spec(self, service: str, replica: str) -> Spec:
         """Define one process; it is asked on its own port, because any process answers on the common one."""
-        spec, own = self._system.spec(service), self._operations[replica]
+        spec, own = self._system.spec(service), self.operations[replica]
         descriptor = self._sockets[service].fileno()
         extra = {"LISTEN_DESCRIPTOR": str(descriptor), "OPERATIONS_PORT": str(own)}
         return replace(

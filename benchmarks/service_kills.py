@@ -81,11 +81,12 @@ async def _ask(system: System, school: UUID, asked: Asked, seconds: int) -> None
     bearer = Bearer(lambda: tokens.make(system.backing.keys / "signing.pem", "platform_admin"))
     async with httpx.AsyncClient(base_url=system.url, auth=bearer, timeout=10) as client, asyncio.TaskGroup() as group:
         for turn in range(int(seconds / EVERY)):
-            group.create_task(_until_answered(client, school, asked, later=turn % 3 == 0))
+            group.create_task(until_answered(client, school, asked, later=turn % 3 == 0))
             await asyncio.sleep(EVERY)
 
 
-async def _until_answered(client: httpx.AsyncClient, school: UUID, asked: Asked, *, later: bool) -> None:
+async def until_answered(client: httpx.AsyncClient, school: UUID, asked: Asked, *, later: bool) -> None:
+    """Send one request with its own key until it is answered 202, and add it to `asked`."""
     wanted: dict[str, Any] = {
         "school": str(school),
         "type": "general",

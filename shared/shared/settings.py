@@ -11,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
+from shared.broker_address import each_host
 from shared.errors import Refused
 
 SECRETS_DIR = "/run/secrets"
@@ -81,12 +82,19 @@ class ServiceSettings(FromSecrets):
     )
     log_format: Literal["json", "console"] = Field(default="json", description="one object a line, or for people")
 
+    otel_exporter_otlp_endpoint: str | None = Field(
+        default=None,
+        description="a collector of traces, as http://collector:4318; needs requirements/tracing.txt. OpenTelemetry's "
+        "other variables hold, too",
+    )
+
     database_url: SecretStr = Field(
         description="postgresql://user:password@host:5432/database; several hosts with commas between, and then "
         "?target_session_attrs=read-write"
     )
     amqp_url: SecretStr = Field(
-        description="amqp://user:password@host:5672/vhost; for a cluster, a name that leads to each of its nodes"
+        description="amqp://user:password@host:5672/vhost; several hosts of a cluster with commas between "
+        "(a:5672,b:5672,c:5672): each connection is made to one that answers"
     )
     database_pool: int = Field(default=8, ge=2, description="connections for handlers")
     database_request_pool: int = Field(default=8, ge=1, description="connections for HTTP requests")
@@ -164,9 +172,11 @@ class ServiceSettings(FromSecrets):
     @classmethod
     def only_amqp(cls, given: SecretStr) -> SecretStr:
         """Refuse what is no address of a broker; the error must not quote it."""
-        if not given.get_secret_value().startswith(("amqp://", "amqps://")):
-            msg = "write amqp://user:password@host/vhost, or amqps:// for TLS"
-            raise ValueError(msg)
+        try:
+            each_host(given.get_secret_value())
+        except ValueError:
+            msg = "write amqp://user:password@host/vhost, or amqps:// for TLS; several hosts with commas between"
+            raise ValueError(msg) from None
         return given
 
     @field_validator("forwarded_allow_ips")

@@ -78,6 +78,14 @@ async def test_data_newer_than_the_code_are_refused():
             migration_runner.migrate(url, services)
 
 
+async def test_an_address_of_several_hosts_leads_to_the_one_that_accepts_writes():
+    with fresh_database(["notifier"]) as url:
+        parts = urlsplit(url)
+        login, _, host = parts.netloc.rpartition("@")
+        hosts = parts._replace(netloc=f"{login}@127.0.0.1:1,{host}", query="target_session_attrs=read-write").geturl()
+        assert migration_runner.migrate(hosts, {"notifier": service_url(hosts, "notifier")}) == 0
+
+
 async def test_old_server_is_refused(monkeypatch):
     server = os.environ["TEST_DATABASE_URL"]
     monkeypatch.setattr(migration_runner, "OLDEST", 99)

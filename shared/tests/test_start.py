@@ -113,6 +113,10 @@ async def test_requests_may_come_while_the_broker_is_away_but_not_once_the_servi
         ({"database_url": ""}, "DATABASE_URL: write postgresql://user:password@host/database"),
         ({"database_url": "postgresql://x:secret@[y"}, "DATABASE_URL: write postgresql://user:password@host/database"),
         ({"amqp_url": "redis://:secret@x"}, "AMQP_URL: write amqp://user:password@host/vhost, or amqps:// for TLS"),
+        (
+            {"amqp_url": "amqp://x:secret@a,b:c/"},
+            "AMQP_URL: write amqp://user:password@host/vhost, or amqps:// for TLS; ",
+        ),
         ({"prefetch": 0}, "PREFETCH: Input should be greater than or equal to 1"),
         ({"log_level": "loud"}, "LOG_LEVEL: Input should be 'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'"),
         ({"forwarded_allow_ips": "*"}, "FORWARDED_ALLOW_IPS: '*' does not appear to be an IPv4 or IPv6 network"),

@@ -6,14 +6,13 @@ It runs before any relay starts: an event without its queue would be lost.
 import asyncio
 import sys
 
-import aio_pika
 from pydantic import SecretStr, ValidationError
 
 from cli.operations.service_builders import BUILDS
 from cli.terminal import complain
 from shared.errors import Refused
 from shared.messaging import topology_admin
-from shared.messaging.connection import CONNECTION_PROBLEMS
+from shared.messaging.connection import CONNECTION_PROBLEMS, connected
 from shared.messaging.topology import Topology
 from shared.service.refusal import wrong_settings
 from shared.settings import FromSecrets
@@ -49,7 +48,7 @@ def main() -> int:
 
 
 async def _declare(url: str, wanted: Topology) -> None:
-    async with await aio_pika.connect(url, timeout=10) as connection:
+    async with connected(url, "topology") as connection:
         await topology_admin.declare(connection, wanted)
 
 

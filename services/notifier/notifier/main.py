@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from email.utils import parseaddr
 
+from opentelemetry.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from notifier import handlers, invariants
@@ -67,6 +68,11 @@ class Couriers:
         for limiter in self.limiters.values():
             limiter.measure(metrics)
 
+    def trace(self, provider: TracerProvider) -> None:
+        """Make a span of each call."""
+        for limiter in self.limiters.values():
+            limiter.trace(provider.get_tracer("notifier"))
+
     async def close(self) -> None:
         """Close every provider."""
         for courier in self._couriers:
@@ -114,6 +120,8 @@ def build(settings: Settings, providers: Couriers) -> Service:
         service.check_invariant(name, statement)
     service.on_close(providers.close)
     providers.measure(service.metrics.registry)
+    if service.components.tracing is not None:
+        providers.trace(service.components.tracing.provider)
     for router in ROUTERS:
         service.include_router(router)
     return service

@@ -7,12 +7,12 @@ that all queues share (docs/decisions/0025).
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
 import structlog
-from aio_pika import IncomingMessage
+from aio_pika import IncomingMessage, RobustConnection
 from aiormq.channel import Channel as LowerChannel
 from faststream import BaseMiddleware, ContextRepo, StreamMessage
 from faststream.middlewares import AckPolicy
@@ -20,9 +20,16 @@ from faststream.rabbit import Channel, RabbitBroker, RabbitQueue
 from faststream.rabbit.prometheus import RabbitPrometheusMiddleware
 from faststream.rabbit.subscriber import RabbitSubscriber
 from prometheus_client import CollectorRegistry
-from yarl import URL
 
-from shared.messaging.connection import CONNECT_SECONDS, CONNECTION_PROBLEMS, Connection, library_errors, underlying
+from shared.broker_address import each_host
+from shared.messaging.connection import (
+    CONNECT_SECONDS,
+    CONNECTION_PROBLEMS,
+    HostRotation,
+    library_errors,
+    on_hosts,
+    underlying,
+)
 
 log = structlog.get_logger()
 
@@ -46,6 +53,10 @@ Raises when it cannot be settled: it is requeued, and the broker counts how ofte
 """
 
 
+class Unsettled(Exception):
+    """A message could not be settled: it is requeued. The error was logged."""
+
+
 class ProcessingMiddleware(BaseMiddleware[Any, IncomingMessage | None]):
     """Runs a queue's processor around its handler."""
 
@@ -60,10 +71,31 @@ class ProcessingMiddleware(BaseMiddleware[Any, IncomingMessage | None]):
         queue = self.context.get_local("handler_").queue.name
         try:
             await self._processes[queue](call_next, msg)
-        except Exception:
+        except Exception as problem:
             log.exception("message.unsettled", queue=queue)
             await asyncio.sleep(REQUEUE_SECONDS)
+            # Other middlewares record the text of what they see, which may quote values of the message.
+            raise Unsettled(type(problem).__name__) from None
+
+
+class ClusterBroker(RabbitBroker):
+    """FastStream's broker, whose connection knows all hosts of an address. It waits for a broker that is away."""
+
+    def __init__(self, url: str, name: str, **options: Any) -> None:
+        super().__init__(each_host(url)[0], **options)
+        self._hosts, self._name = HostRotation(url), name
+
+    async def _connect(self) -> RobustConnection:
+        connection = on_hosts(
+            RobustConnection, self._hosts, self._name, fail_fast=False, reconnect_interval=PAUSE_SECONDS
+        )
+        try:
+            await connection.connect(timeout=CONNECT_SECONDS)
+        except asyncio.CancelledError:
+            await connection.close()  # it would try for ever
             raise
+        self.config.connect(connection)
+        return connection
 
 
 class _QueueSwitch:
@@ -82,23 +114,22 @@ class _QueueSwitch:
 class Subscriber:
     """All subscriptions of a service. `run` it, `begin` when the queues exist, and `stop` to drain."""
 
-    def __init__(self, url: str, name: str, registry: CollectorRegistry, *, drain: float) -> None:
-        """`registry`: of FastStream's metrics; `drain`: seconds that `stop` waits for."""
+    def __init__(
+        self, url: str, name: str, registry: CollectorRegistry, *, drain: float, around: Sequence[Any] = ()
+    ) -> None:
+        """`registry`: of FastStream's metrics; `drain`: seconds that `stop` waits for; `around`: more middlewares."""
         self._drain = drain
         self._begun = asyncio.Event()
         self._processes: dict[str, Process] = {}
         self._subscribers: list[RabbitSubscriber] = []
         self._switches: dict[str, _QueueSwitch] = {}
-        self._connected = False
-        self.broker = RabbitBroker(
-            str(URL(url).update_query(name=f"{name}-consumer")),
-            timeout=CONNECT_SECONDS,
-            fail_fast=False,
-            reconnect_interval=PAUSE_SECONDS,
+        self.broker = ClusterBroker(
+            url,
+            f"{name}-consumer",
             graceful_timeout=drain + 1,  # `stop` raises before it
-            on_close=[self._close_unfinished],
             middlewares=[
                 RabbitPrometheusMiddleware(registry=registry, app_name=name, metrics_prefix="schoolconnect"),
+                *around,
                 partial(ProcessingMiddleware, processes=self._processes),
             ],
             apply_types=False,
@@ -141,7 +172,7 @@ class Subscriber:
         if not self._subscribers:
             return
         await self._begun.wait()
-        connection = await self._connect()
+        connection = await self.broker.connect()
         try:
             async with asyncio.TaskGroup() as consumers:
                 for each in self._subscribers:
@@ -149,30 +180,6 @@ class Subscriber:
         finally:
             await connection.close()  # cancels what is still being processed
             await self.broker.stop()
-
-    async def _connect(self) -> Connection:
-        """Connect; tries again when the connection is lost before its first channel is open.
-
-        `broker.connect` waits for a broker that is unavailable, but this loss it raises.
-        """
-        while True:
-            try:
-                with library_errors():
-                    connection = await self.broker.connect()
-            except CONNECTION_PROBLEMS as problem:
-                log.warning("consumer.not_connected", error=type(problem).__name__)
-                await asyncio.sleep(PAUSE_SECONDS)
-            else:
-                self._connected = True
-                return connection
-
-    async def _close_unfinished(self, connection: Connection | None, _: BaseException | None) -> None:
-        """Close a connection that was lost before its first channel was open: FastStream forgets it without a close.
-
-        It would reconnect for ever beside the next one.
-        """
-        if connection is not None and not self._connected:
-            await connection.close()
 
     async def _keep(self, subscriber: RabbitSubscriber) -> None:
         """Consume from one queue while it is not paused; start again after each loss of the channel or the queue."""

@@ -7,6 +7,7 @@ added: a release expands the schema, a later one contracts it, so that the previ
 import random
 import time
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from urllib.parse import unquote, urlsplit
 
@@ -18,7 +19,7 @@ from alembic.migration import MigrationContext
 from alembic.runtime.migration import MigrationInfo
 from alembic.script import ScriptDirectory
 from psycopg import sql
-from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from shared.errors import Refused
@@ -80,7 +81,8 @@ def migrate(admin_url: str, services: dict[str, str]) -> int:
         _create_roles(connection, services)
         for service in services:
             _allow_owner(connection, service)
-        engine = create_engine(make_url(admin_url).set(drivername="postgresql+psycopg"))
+        # SQLAlchemy reads no address of several hosts; libpq does.
+        engine = create_engine("postgresql+psycopg://", creator=partial(psycopg.connect, admin_url))
         try:
             applied = 0
             for chain in chains(list(services)):

@@ -72,6 +72,7 @@ class Heartbeat:
         self._metrics = metrics
         self._seconds = seconds
         self._others = facts
+        self._metrics.beat_at.set_to_current_time()
         self._started = dt.datetime.now(dt.UTC)
         self._version = installed_version(service)
 
@@ -89,6 +90,7 @@ class Heartbeat:
                 await self._publisher.publish(TELEMETRY, "", body, {"sc-kind": "heartbeat"}, mandatory=False)
             except (InfrastructureDown, Undeliverable):
                 continue
+            self._metrics.beat_at.set_to_current_time()
 
     def _facts(self, statm: FileIO, loads: FileIO) -> dict[str, object]:
         return {name: fact() for name, fact in self._others.items()} | {

@@ -31,7 +31,7 @@ class FaultInjectionProxy:
         self._open = asyncio.Event()
         self._open.set()
         self.seconds = 0.0
-        self.alarm = False
+        self.alarm = self.dead = False
         self.cuts_first_channel = False
 
     @property
@@ -43,6 +43,11 @@ class FaultInjectionProxy:
         """Reset all connections."""
         for link in tuple(self._links):
             link.reset()
+
+    def die(self) -> None:
+        """Reset all connections and each one that comes, for good."""
+        self.dead = True
+        self.cut()
 
     def cut_first_channel(self) -> None:
         """Reset the next connection that opens a channel, when it does."""
@@ -74,6 +79,9 @@ class FaultInjectionProxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Forward one connection until it ends."""
+        if self.dead:
+            writer.transport.abort()
+            return
         try:
             far_reader, far_writer = await asyncio.open_connection(self._host, self._port)
         except OSError:

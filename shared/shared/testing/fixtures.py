@@ -19,7 +19,6 @@ from typing import Any, LiteralString, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import uuid4
 
-import aio_pika
 import httpx
 import psycopg
 from cryptography.hazmat.primitives import serialization
@@ -28,6 +27,7 @@ from psycopg import sql
 
 from shared.consumers.dead_letters import DeadLetter
 from shared.messaging import topology_admin
+from shared.messaging.connection import connected
 from shared.messaging.topology import Topology
 from shared.persistence.migration_runner import migrate
 from shared.service.service import Service
@@ -146,7 +146,7 @@ async def declare(url: str, *topologies: Topology) -> None:
     wanted = Topology()
     for each in topologies:
         wanted |= each
-    async with await aio_pika.connect(url) as connection:
+    async with connected(url, "topology") as connection:
         await topology_admin.declare(connection, wanted)
 
 

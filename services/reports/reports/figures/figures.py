@@ -10,6 +10,7 @@ from uuid import UUID
 
 from reports.domain import counts, enrolment, period
 from reports.domain.content import (
+    UNSTATED,
     AbsenceRow,
     BehaviorRow,
     Count,
@@ -87,6 +88,10 @@ async def monthly(tx: UnitOfWork, subject: Subject, origin: Origin) -> MonthlyRe
         payments_by_status=counts.counted(
             [row.status for row in payments if row.on >= starts], [row.status for row in payments if row.on < starts]
         ),
+        received_by_method=counts.counted(
+            [row.method for row in payments if row.status == "received" and row.on >= starts],
+            [row.method for row in payments if row.status == "received" and row.on < starts],
+        ),
         money=_money(fees),
         notifications=_notifications(await tx.row(sql.COUNT_NOTIFICATIONS, values)),
         behavior=tuple(now),
@@ -112,7 +117,7 @@ async def student_progress(tx: UnitOfWork, subject: Subject, origin: Origin) -> 
         student=student["name"],
         grade=student["grade"],
         grades=tuple(
-            GradeRow(row["course"], row["term"] or "", row["day"], row["given"])
+            GradeRow(row["course"], row["term"] or "", row["day"], row["given"], row["state"])
             for row in await tx.rows(sql.LIST_STUDENT_GRADES, values)
         ),
         absences=tuple(row for _, row in absences),
@@ -190,6 +195,7 @@ def _payments(row: Mapping[str, Any], pupils: Pupils, since: dt.date, ends: dt.d
             row["purpose"],
             row["reference"],
             student=pupils.get(row["student_id"], UNKNOWN).name,
+            method=row["method"] or UNSTATED,
         )
 
 

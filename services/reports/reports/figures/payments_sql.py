@@ -43,7 +43,7 @@ READ_MOVED = """
     HAVING bool_or(charged_on < %(ends)s) OR bool_or(refunded_on < %(ends)s) OR bool_or(received_on < %(ends)s)
 ), moved AS (
     SELECT f.record_id, f.student_id, f.status, f.currency, f.day, f.charged_on, f.charged, f.received_on,
-        f.refunded_on, f.refunded, p.purpose, coalesce(p.reference, '') AS reference
+        f.refunded_on, f.refunded, p.method, p.purpose, coalesce(p.reference, '') AS reference
     FROM movement f JOIN payment_fact p ON p.record_id = f.record_id AND p.version = f.version
     WHERE (f.charged_on >= %(since)s AND f.charged_on < %(ends)s)
        OR (f.received_on >= %(since)s AND f.received_on < %(ends)s)
@@ -51,8 +51,8 @@ READ_MOVED = """
        OR (f.status = 'cancelled' AND f.day >= %(since)s AND f.day < %(ends)s)
 )
 SELECT coalesce(s.currency, f.currency) AS currency, s.total, s.paid, s.returned, s.balance, s.paid_before,
-    f.student_id, f.status, f.day, f.charged_on, f.charged, f.received_on, f.refunded_on, f.refunded, f.purpose,
-    f.reference
+    f.student_id, f.status, f.day, f.charged_on, f.charged, f.received_on, f.refunded_on, f.refunded, f.method,
+    f.purpose, f.reference
 FROM money s FULL JOIN moved f ON f.currency = s.currency
 ORDER BY 1, f.record_id
 """

@@ -59,7 +59,7 @@ LIST_ABSENCES = _records("absence_fact", "f.status, f.period, f.reason")
 # List records of one student.
 LIST_STUDENT_BEHAVIOR = _records("behavior_fact", "f.category, f.severity, f.description", OF_STUDENT)
 LIST_STUDENT_ABSENCES = _records("absence_fact", "f.status, f.period, f.reason", OF_STUDENT)
-LIST_STUDENT_GRADES = _records("grade_fact", "f.course, f.term, f.grade AS given", OF_STUDENT)
+LIST_STUDENT_GRADES = _records("grade_fact", "f.course, f.term, f.grade AS given, f.state", OF_STUDENT)
 LIST_STUDENT_REMARKS = _records("remark_fact", "f.text", OF_STUDENT)
 
 # Find a student: the newest name, and the grade at the end of the period; of one who came later, the first grade.

@@ -57,6 +57,7 @@ class PaymentFactRow(RecordFact, table=True):
     )
 
     status: str
+    method: str | None
     amount: Decimal
     currency: str
     due_on: dt.date | None
@@ -80,7 +81,7 @@ class AbsenceFactRow(RecordFact, table=True):
 
 
 class GradeFactRow(RecordFact, table=True):
-    """A version of a grade."""
+    """A version of a grade: given, excused, or not released yet, which no report shows."""
 
     __table_args__ = (
         Index("ix_grade_fact_school_id", "school_id", "day"),
@@ -90,6 +91,7 @@ class GradeFactRow(RecordFact, table=True):
     course: str
     term: str | None
     grade: str
+    state: str = column(default="'given'")
 
 
 class RemarkFactRow(RecordFact, table=True):
