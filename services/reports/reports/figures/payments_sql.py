@@ -15,6 +15,7 @@ WITH newest AS (
     FROM payment_fact f
     WHERE f.school_id = %(school)s {of_student} AND f.log_offset <= %(records)s AND NOT f.withdrawn
       AND (f.status IN ('due', 'refunded') OR greatest(f.day, f.due_on, f.paid_on) >= %(since)s)
+      AND (f.status = 'refunded' OR least(f.day, f.due_on, f.paid_on) < %(ends)s)
       AND NOT EXISTS (SELECT FROM payment_fact n WHERE n.school_id = f.school_id AND n.record_id = f.record_id
                         AND n.version > 1 AND n.version > f.version AND n.log_offset <= %(records)s)
 ), movement AS (
