@@ -102,7 +102,7 @@ THESE = SHOWN.where(col(TaskRow.task_id) == func.any(given("ids"))).cte("these")
 SAYS = func.lower(func.concat_ws(" ", THESE.c.kind, THESE.c.error, cast(THESE.c.result, Text)))
 FIND_TEXT = Query(
     Task,
-    select(THESE)
+    select(*THESE.c)
     .where(func.strpos(SAYS, func.lower(given("text", Text))) > 0)
     .order_by(THESE.c.created_at.desc(), THESE.c.id.desc())
     .limit(given("limit")),
