@@ -28,6 +28,7 @@ from cli.testing.system import System, python
 from shared.http.tokens import Claims, sign
 from shared.testing.fixtures import eventually
 
+ROOT = Path(__file__).parents[2]
 STREAMS = 2_000
 SETTLE_SECONDS = 30
 TURNS = 7
@@ -113,7 +114,7 @@ async def _posts(lab: Lab, report: Report, url: str, port: int, token: str, pers
 async def _measuring(lab: Lab, report: Report, system: System, token: str, person: UUID) -> None:
     """Judge what metrics add to the processor time of a POST, beside a gateway without them."""
     second = pick(("unmeasured",))["unmeasured"]
-    environment = system.environment("gateway") | {"PORT": str(second)}
+    environment = system.environment("gateway") | {"PORT": str(second), "PYTHONPATH": str(ROOT)}
     ready = f"http://127.0.0.1:{second}/health/ready"
     await system.fleet.start(python("unmeasured", ("benchmarks.unmeasured", "gateway"), environment, ready))
     content, count, times = http_load.body(person), lab.size(3_000, 60), list[float]()
