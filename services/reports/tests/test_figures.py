@@ -179,8 +179,13 @@ async def test_fees_of_a_currency_in_which_nothing_moved_this_month_keep_their_b
     ada = await harness.student(school)
     await harness.record("payment", school, ada, due_on=dt.date(2026, 3, 1), currency="USD")
     await harness.record("payment", school, ada, due_on=NOV, status="cancelled", currency="CHF")
+    await harness.record("payment", school, ada, status="received", paid_on=dt.date(2026, 3, 1), currency="GBP")
+    await harness.record("payment", school, ada, due_on=dt.date(2027, 3, 1), currency="GBP")
+    wrong = await harness.record("payment", school, ada, status="received", paid_on=NOV, currency="SEK")
+    await harness.record("payment", school, ada, wrong, version=2, withdrawn=True, currency="SEK")
     # when
-    report = await harness.monthly(school)
+    report, progress = await harness.monthly(school), await harness.progress(school, ada)
     # then
-    assert [(money.currency, money.total, money.balance) for money in report.money] == [("USD", 0, 100)]
+    assert [(money.currency, money.total, money.balance) for money in report.money] == [("GBP", 0, 0), ("USD", 0, 100)]
+    assert progress.money == report.money
     assert [(row.status, row.currency) for row in report.payments] == [("cancelled", "CHF")]

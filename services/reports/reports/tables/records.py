@@ -51,9 +51,12 @@ class PaymentFactRow(RecordFact, table=True):
             "ix_payment_fact_newest",
             *("school_id", "record_id", text("version DESC")),
             postgresql_include=[
-                *("log_offset", "student_id", "status", "amount", "currency", "day", "due_on", "paid_on", "withdrawn")
+                *("log_offset", "student_id", "status", "method", "amount", "currency"),
+                *("day", "due_on", "paid_on", "withdrawn"),
             ],
         ),
+        Index("ix_payment_fact_corrections", *CORRECTION, postgresql_where=text("version > 1")),
+        Index("ix_payment_fact_currency", "school_id", "currency"),
     )
 
     status: str
