@@ -6,10 +6,13 @@ ARG BASE=python:3.11-slim
 ARG BUILD_BASE=${BASE}
 FROM ${BUILD_BASE} AS build
 ARG SERVICE
+# EXTRA=tracing adds what exports traces.
+ARG EXTRA=${SERVICE}
 WORKDIR /src
 RUN python -m venv /opt/venv
-COPY requirements/${SERVICE}.txt requirements.txt
-RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
+COPY requirements/${SERVICE}.txt requirements/${EXTRA}.txt requirements/
+RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
+        -r requirements/${SERVICE}.txt -r requirements/${EXTRA}.txt
 COPY shared shared
 COPY services services
 COPY cli cli

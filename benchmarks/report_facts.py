@@ -8,7 +8,7 @@ FIRST_DAY, DAYS = "2025-09-01", 300
 RECORDS = {"absence": 1, "behavior": 1, "payment": 1, "grade": 1, "remark": 0}
 """Records of a student in the year; a payment has two versions. Five facts, besides those of the directory."""
 
-# Fill the directory: every student has two versions, as after a change of class.
+# Fill the directory: a student has two versions after a change of class.
 FILL_DIRECTORY = (
     """
 INSERT INTO school_fact (school_id, version, log_offset, name, timezone, language, active)
@@ -19,7 +19,7 @@ FROM generate_series(1, %(schools)s) n
 INSERT INTO student_fact (school_id, student_id, version, log_offset, changed_at, grade, active)
 SELECT md5('school' || s)::uuid, (lpad(to_hex(s), 8, '0') || lpad(to_hex(n), 24, '0'))::uuid, v, 1000 + v,
        '2025-08-01', lpad((n %% 12 + 1)::text, 2, '0'), true
-FROM generate_series(1, %(schools)s) s, generate_series(1, %(students)s) n, generate_series(1, 2) v
+FROM generate_series(1, %(schools)s) s, generate_series(1, %(students)s) n, generate_series(1, %(versions)s) v
 """,
     """
 INSERT INTO person_fact (person_id, version, log_offset, given_name, family_name, erased)
@@ -77,20 +77,20 @@ FROM notification_fact n, generate_series(1, 5) p
 )
 
 
-def fill(lab: Lab, admin_url: str, schools: int, students: int, times: int = 1) -> int:
+def fill(lab: Lab, admin_url: str, schools: int, students: int, times: int = 1, versions: int = 2) -> int:
     """Write the facts of a year, vacuumed as autovacuum does within a minute; returns their number.
 
-    A student has `times` the records of RECORDS.
+    A student has `times` the records of RECORDS, and so many versions in the directory.
     """
-    values = {"schools": schools, "students": students, "first": FIRST_DAY, "days": DAYS}
+    values = {"schools": schools, "students": students, "versions": versions, "first": FIRST_DAY, "days": DAYS}
     number = 0
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute("SET search_path = reports, public")
         for statement in FILL_DIRECTORY:
             number += admin.execute(statement, values).rowcount
-        for kind, (names, shown, versions) in OWN.items():
+        for kind, (names, shown, copies) in OWN.items():
             statement = FILL_RECORDS.format(
-                table=f"{kind}_fact", names=names, values=shown.replace("%", "%%"), versions=versions
+                table=f"{kind}_fact", names=names, values=shown.replace("%", "%%"), versions=copies
             )
             number += admin.execute(statement, values | {"each": RECORDS[kind] * times}).rowcount
         for statement in FILL_NOTIFICATIONS:

@@ -3,9 +3,13 @@
 A name that is changed here on purpose needs a migration: its queue is drained for a release, its offset is moved.
 """
 
+from typing import get_args
+
 import pytest
 
 from cli.operations.service_builders import BUILDS
+from shared.events import NotificationDue, NotificationRequested
+from shared.events.notifications import Kind
 from shared.messaging import topology
 from shared.testing.fixtures import Backing, write_keys
 
@@ -51,13 +55,17 @@ QUEUES = {
         "log.remember_directory",
         "notification.due",
         "notification.requested",
+        "notification.safety",
         "task.cancel_requested",
         "work.mail.bulk",
         "work.mail.digest",
+        "work.mail.safety",
         "work.mail.urgent",
         "work.planning",
+        "work.planning.safety",
         "work.push.bulk",
         "work.push.digest",
+        "work.push.safety",
         "work.push.urgent",
     },
     "reports": {
@@ -111,6 +119,18 @@ def test_queues_keep_their_names(services):
     found = {name: {queue.name for queue in service.topology().queues} - shared for name, service in services.items()}
     assert found == {name: {f"{name}.{queue}" for queue in queues} for name, queues in QUEUES.items()}
     assert shared == SHARED
+
+
+@pytest.mark.parametrize("intent", [NotificationRequested, NotificationDue])
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_trust_4_an_alarm_reaches_a_queue_of_its_own_and_every_intent_each_service_once(services, intent, kind):
+    reading = {NotificationRequested: {"notifier"}, NotificationDue: {"gateway", "notifier"}}[intent]
+    event = intent.model_construct(kind=kind)
+    queues = [queue for service in services.values() for queue in service.topology().queues]
+    found = [queue.name for queue in queues if (topology.EVENTS, event.routing_key) in queue.bindings]
+    assert sorted(name.partition(".")[0] for name in found) == sorted(reading)
+    assert ("notifier.notification.safety" in found) == (kind == "safety")
+    assert topology.stream_of(event.routing_key) == topology.stream_of(event.topic)
 
 
 def test_projections_keep_the_names_of_their_offsets(services):

@@ -53,6 +53,7 @@ async def run(lab: Lab, report: Report) -> None:
         finally:
             bare.terminate()
             bare.wait()
+        await _measuring(lab, report, system, token, person)
         await _beside_the_peer(lab, report, system, token, person)
 
 
@@ -107,6 +108,36 @@ async def _posts(lab: Lab, report: Report, url: str, port: int, token: str, pers
     report.figure("POST /v1/notifications", rates.median("ours"), "requests/s")
     report.figure("POST /v1/notifications, p99", sorted(delays)[len(delays) * 99 // 100] * 1000, "ms")
     report.at_least("POST / bare", rates.median("ours") / rates.median("bare"), "×", 0.7)
+
+
+async def _measuring(lab: Lab, report: Report, system: System, token: str, person: UUID) -> None:
+    """Judge what metrics add to the processor time of a POST, beside a gateway without them."""
+    second = pick(("unmeasured",))["unmeasured"]
+    environment = system.environment("gateway") | {"PORT": str(second)}
+    ready = f"http://127.0.0.1:{second}/health/ready"
+    await system.fleet.start(python("unmeasured", ("benchmarks.unmeasured", "gateway"), environment, ready))
+    content, count, times = http_load.body(person), lab.size(3_000, 60), list[float]()
+
+    def asked() -> bytes:
+        return http_load.request(content, f"Authorization: Bearer {token}\r\nIdempotency-Key: {uuid4()}\r\n")
+
+    async def spent(name: str, port: int) -> float:
+        """Return seconds of processor time for so many requests."""
+        pid = system.fleet.pid(name)
+        before = _processor_seconds(pid)
+        await http_load.load(port, asked, count)
+        return _processor_seconds(pid) - before
+
+    for turn in range(lab.size(9, 1)):
+        took = {}
+        for name, port in (("gateway", system.ports["gateway"]), ("unmeasured", second))[:: 1 if turn % 2 else -1]:
+            took[name] = await spent(name, port)
+            # Both processes publish what is left: it must not count for the next.
+            await eventually(lambda: asyncio.to_thread(system.rows, LEFT), lambda rows: rows[0]["n"] == 0, within=120)
+        times.append(took["gateway"] / took["unmeasured"])
+    await system.fleet.stop("unmeasured")
+    report.at_most("POST with metrics / without, processor time", statistics.median(times), "×", 1.05)
+    lab.say(f"metrics: {statistics.median(times):.3f} × the processor time of a POST without them")
 
 
 class _Rates(defaultdict[str, list[float]]):
@@ -176,11 +207,11 @@ def _resident(pid: int) -> int:
 
 async def _processor(pid: int, seconds: int) -> float:
     """The share of a core that a process uses."""
-
-    def used() -> float:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    before = used()
+    before = _processor_seconds(pid)
     await asyncio.sleep(seconds)
-    return (used() - before) / seconds
+    return (_processor_seconds(pid) - before) / seconds
+
+
+def _processor_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -19,6 +19,7 @@ from benchmarks import baseline_aio_pika
 from benchmarks.baseline_aio_pika import Pace, Stopwatch
 from benchmarks.harness import Lab, Report
 from benchmarks.spine_service import Ground, fact, message, project, react, ready, remember, request, until
+from benchmarks.unmeasured import unmeasured
 from shared.events import NotificationCompleted, TaskChanged
 from shared.events.event import Event
 from shared.messaging.topology import reaction_queue, stream_of
@@ -63,6 +64,7 @@ async def run(lab: Lab, report: Report) -> None:
         await _compare(lab, report, "reaction", lambda: _react(ground, count, react), consume, bare)
         # Bare FastStream publishes nothing, and the relay of a reaction's event runs in the same process.
         await _compare(lab, report, "reaction without an event", lambda: _react(ground, count, remember), bare)
+        await _measuring(lab, report, ground, count)
     with lab.backing(["notifier"]) as backing, lab.backing(["notifier"]) as other:
         chain, beside = Chain(Ground(backing)), Ground(other)
         await beside.prepare()
@@ -93,6 +95,20 @@ async def _compare(lab: Lab, report: Report, what: str, ours: Measure, *peers: P
         else:
             report.at_most(f"{what} / {peer.name}, processor time", times, "×", peer.cpu)
         lab.say(f"{what}: {rate:,.0f}/s beside {peers_rate:,.0f}/s of {peer.name}, {times:.2g} × its processor time")
+
+
+async def _measuring(lab: Lab, report: Report, ground: Ground, count: int) -> None:
+    """Judge what metrics add to the processor time of a reaction."""
+
+    async def without() -> Pace:
+        with unmeasured():
+            return await _react_uncounted(ground, count)
+
+    ours, bare = await _rounds(lab.size(9, 1), lambda: _react_uncounted(ground, count), without)
+    report.figure("reaction without metrics", statistics.median(pace.cpu for pace in bare), "µs/event")
+    times = statistics.median(mine.cpu / theirs.cpu for mine, theirs in zip(ours, bare, strict=True))
+    report.at_most("reaction with metrics / without, processor time", times, "×", 1.05)
+    lab.say(f"metrics: {times:.3f} × the processor time of a reaction without them")
 
 
 async def _rounds(count: int, *measures: Measure) -> list[list[Pace]]:
@@ -156,6 +172,22 @@ async def _react(ground: Ground, count: int, handler: Handler) -> Pace:
     service.on(NotificationCompleted, handler)
     async with ground.running(service):
         return await _pace(lambda: _value(service.metrics.handled.labels(QUEUE, "done")), count)
+
+
+async def _react_uncounted(ground: Ground, count: int) -> Pace:
+    """As `_react`, where metrics may be switched off: the handler counts."""
+    handled = 0
+
+    async def counting(event: NotificationCompleted, tx: UnitOfWork) -> None:
+        nonlocal handled
+        await react(event, tx)
+        handled += 1
+
+    await baseline_aio_pika.publish(ground.url, _requests(count))
+    service = ground.service()
+    service.on(NotificationCompleted, counting)
+    async with ground.running(service):
+        return await _pace(lambda: handled, count)
 
 
 async def _pace(done: Callable[[], float], count: int) -> Pace:

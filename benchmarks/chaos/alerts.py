@@ -3,6 +3,7 @@
 The rules, their waits and the inhibitions are the delivered ones; the smoke shortens the waits and provokes two.
 """
 
+import asyncio
 import os
 import signal
 import time
@@ -14,7 +15,7 @@ from typing import LiteralString
 import aio_pika
 import psycopg
 
-from benchmarks import watchers
+from benchmarks import notifier_load, watchers
 from benchmarks.harness import Lab, Report
 from cli.operations.service_names import NAMES
 from cli.testing.system import System
@@ -23,6 +24,7 @@ from shared.testing.fixtures import eventually
 
 EVERY = "5s"
 SMOKE = "1s"
+PEOPLE = 20
 QUIET_SECONDS = 180
 """Time until every alert has ended after its trouble: counters are looked at over minutes."""
 
@@ -102,6 +104,32 @@ async def _invariant_broken(_: Lab, system: System) -> AsyncIterator[None]:
         await _run(system, MEND)
 
 
+@asynccontextmanager
+async def _fcm_refuses_us(_: Lab, system: System) -> AsyncIterator[None]:
+    system.faults("fcm", refuse_grants=True, revoke_tokens=True)
+    try:
+        await _notify(system, "push")
+        yield
+    finally:
+        system.faults("fcm", reset=True)
+
+
+@asynccontextmanager
+async def _mail_refuses_us(_: Lab, system: System) -> AsyncIterator[None]:
+    system.faults("smtp", refuse_clients=True)
+    try:
+        await _notify(system, "mail")
+        yield
+    finally:
+        system.faults("smtp", reset=True)
+
+
+async def _notify(system: System, channel: str) -> None:
+    """Send to a few people, because a provider's answer is only known of calls."""
+    school = await asyncio.to_thread(notifier_load.add_school, system, PEOPLE)
+    await notifier_load.send(system, school, (channel,))
+
+
 async def _run(system: System, statement: LiteralString, *values: str) -> None:
     async with await psycopg.AsyncConnection.connect(system.backing.admin_url, autocommit=True) as connection:
         await connection.execute(statement, values)
@@ -114,6 +142,8 @@ TROUBLES = (
     Trouble("queue without a consumer", "NoConsumers", 180, _queue_without_consumer),
     Trouble("outbox does not drain", "OutboxStalled", 300, _outbox_stalled),
     Trouble("invariant does not hold", "InvariantViolated", 480, _invariant_broken),
+    Trouble("FCM refuses our credentials", "ProviderRejectsUs", 120, _fcm_refuses_us),
+    Trouble("the mail server refuses us", "ProviderRejectsUs", 120, _mail_refuses_us),
 )
 SMALL = 2
 """The first troubles are provoked in the smoke, too."""

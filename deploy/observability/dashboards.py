@@ -18,6 +18,9 @@ WIDTH, HEIGHT = 24, 8
 
 HTTP = "schoolconnect_http_server_request_duration_seconds"
 HANDLED = "schoolconnect_messages_handled_total"
+CALLS = "schoolconnect_provider_call_seconds"
+POOL = "schoolconnect_database_connections"
+LATENESS = "schoolconnect_schedule_lateness_seconds"
 RATE = "$__rate_interval"
 
 
@@ -138,6 +141,27 @@ OVERVIEW = Page(
                 Panel("Open files", "none", (("max by (service) (process_open_fds)", "{{service}}"),)),
             ),
         ),
+        (
+            "Busy",
+            (
+                Panel(
+                    "Handlers in progress",
+                    "none",
+                    (("sum by (service) (schoolconnect_received_messages_in_process)", "{{service}}"),),
+                ),
+                Panel(
+                    "Database connections in use",
+                    "percentunit",
+                    (
+                        (
+                            f"max by (service, pool) ({POOL}_in_use / {POOL}_max)",
+                            "{{service}} {{pool}}",
+                        ),
+                    ),
+                    "Of a full pool; with all in use, handlers and requests wait.",
+                ),
+            ),
+        ),
     ),
 )
 
@@ -159,6 +183,7 @@ NOTIFICATIONS = Page(
                     (("max by (channel) (schoolconnect_provider_circuit_open)", "{{channel}}"),),
                     "1 while a provider is not called.",
                 ),
+                Panel("Duration of a call, p95", "s", ((quantile(0.95, CALLS, "channel"), "{{channel}}"),)),
                 Panel(
                     "Credentials rejected",
                     "none",
@@ -246,6 +271,7 @@ BUS = Page(
             (
                 Panel("Published", "ops", ((rate("schoolconnect_outbox_published_total", "service"), "{{service}}"),)),
                 Panel("Oldest row", "s", (("max by (service) (schoolconnect_outbox_oldest_seconds)", "{{service}}"),)),
+                Panel("Rows", "none", (("max by (service) (schoolconnect_outbox_pending_rows)", "{{service}}"),)),
                 Panel(
                     "Not published, by reason",
                     "ops",
@@ -324,6 +350,26 @@ OBJECTIVES = Page(
                     ("Urgent messages: more than 5 s", "urgent-latency"),
                     ("Schedules: more than 5 s", "schedule-latency"),
                 )
+            ),
+        ),
+        (
+            "Schedules",
+            (
+                Panel(
+                    "Late by, p50 and p99",
+                    "s",
+                    tuple(
+                        (f"histogram_quantile({share}, sum by (le) (rate({LATENESS}_bucket[{RATE}])))", legend)
+                        for share, legend in ((0.5, "p50"), (0.99, "p99"))
+                    ),
+                    "From the time at which a run was due until it was published.",
+                ),
+                Panel("Runs", "ops", ((f"sum(rate({LATENESS}_count[{RATE}]))", "runs"),)),
+                Panel(
+                    "Since the last look for due schedules",
+                    "s",
+                    (("time() - max(schoolconnect_schedule_loop_last_success_timestamp_seconds)", "age"),),
+                ),
             ),
         ),
     ),

@@ -82,6 +82,12 @@ class ServiceSettings(FromSecrets):
     )
     log_format: Literal["json", "console"] = Field(default="json", description="one object a line, or for people")
 
+    otel_exporter_otlp_endpoint: str | None = Field(
+        default=None,
+        description="a collector of traces, as http://collector:4318; needs requirements/tracing.txt. OpenTelemetry's "
+        "other variables hold, too",
+    )
+
     database_url: SecretStr = Field(
         description="postgresql://user:password@host:5432/database; several hosts with commas between, and then "
         "?target_session_attrs=read-write"

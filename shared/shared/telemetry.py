@@ -13,6 +13,7 @@ from structlog.typing import Processor
 
 from shared.error_report import trace
 from shared.events.envelope import Envelope
+from shared.trace_context import trace_id
 
 
 def _exception(_: object, __: str, facts: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -31,7 +32,9 @@ CURRENT_MESSAGE: ContextVar[tuple[Envelope, str] | None] = ContextVar("current_m
 
 
 def add_current_message(_: object, __: str, facts: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Add the ids of the message that is being processed, if any."""
+    """Add the ids of the message that is being processed, and of the trace, if any."""
+    if (current := trace_id()) is not None:
+        facts["trace_id"] = current
     if found := CURRENT_MESSAGE.get():
         envelope, queue = found
         facts.setdefault("queue", queue)
@@ -140,6 +143,11 @@ class Metrics:
             "1 while a memory or disk alarm of the broker blocks publishing",
             registry=self.registry,
         )
+        self.beat_at = Gauge(
+            "schoolconnect_heartbeat_last_success_timestamp_seconds",
+            "When the broker took a heartbeat of this worker last; its start if it has not",
+            registry=self.registry,
+        )
         self.published = Counter(
             "schoolconnect_outbox_published_total",
             "Outbox rows confirmed by the broker",
@@ -157,6 +165,11 @@ class Metrics:
             ["http_request_method", "http_route", "http_response_status_code"],
             registry=self.registry,
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+        )
+        self.connections_closed = Counter(
+            "schoolconnect_http_connections_closed_total",
+            "HTTP connections closed to make place, because all places or those of one address were in use",
+            registry=self.registry,
         )
         self.projected = Counter(
             "schoolconnect_events_projected_total",

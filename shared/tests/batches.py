@@ -14,7 +14,7 @@ async def running_batcher(spine, consumer, handler, turn_seconds=60):
     service = spine.build()
     await service.database.open()
     try:
-        places, gate = asyncio.Semaphore(4), service.components.pause_switch
+        places, gate = asyncio.Semaphore(8), service.components.pause_switch
         given = MessageBatcher(
             consumer, handler, service.transactions, places, gate, most=25, turn_seconds=turn_seconds
         )

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from batches import handle_all, inbox_rows, messages, running_batcher, send
 
+from shared.consumers.batcher import MOST_TURNS
 from shared.errors import InfrastructureDown, Reject
 from shared.transactions.unit_of_work import Duplicate
 
@@ -275,3 +276,28 @@ async def test_large_audience_is_handled_alone(spine, consumer):
         free.set()
         await asyncio.gather(*waiting)
         assert await inbox_rows(service, consumer) == (8, 4)
+
+
+async def test_trust_4_a_backlog_leaves_connections_to_other_consumers(spine, consumer):
+    # given more slow messages than the process has connections for
+    end, running = asyncio.Event(), []
+
+    async def hold(event, tx):
+        running.append(event)
+        await end.wait()
+
+    given = [send({"school": True}) for _ in range(3 * MOST_TURNS)]
+    async with (
+        running_batcher(spine, consumer, hold, turn_seconds=0.001) as (batcher, _),
+        asyncio.TaskGroup() as group,
+    ):
+        handled = group.create_task(handle_all(batcher, given))
+        while len(running) < MOST_TURNS:
+            await asyncio.sleep(0.01)
+        # when the others could have begun
+        await asyncio.sleep(0.2)
+        # then
+        assert len(running) == MOST_TURNS
+        end.set()
+        assert await handled == [None] * len(given)
+    assert len(running) == len(given)

@@ -9,11 +9,13 @@ from ipaddress import ip_network
 import pytest
 import uvicorn
 from fastapi import FastAPI, Request
+from prometheus_client import CollectorRegistry, Histogram
 
 from shared.errors import is_out_of_descriptors
 from shared.service import runtime
 from shared.service.bounded_protocol import MOST_HEAD_BYTES, bounded
 from shared.service.connections import ConnectionLimits, ConnectionTable, places
+from shared.service.http_metrics import RequestMetrics
 
 ASK = b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -38,9 +40,19 @@ def application():
 
 @asynccontextmanager
 async def serving(**changes):
-    table = ConnectionTable(ConnectionLimits(**changes))
+    registry, closed = CollectorRegistry(), []
+    measured = RequestMetrics(
+        application(), Histogram("requests", "", ["method", "route", "status"], registry=registry)
+    )
+    table = ConnectionTable(ConnectionLimits(**changes), lambda: closed.append(1))
+    table.registry, table.closed = registry, closed
     config = uvicorn.Config(
-        application(), port=0, log_config=None, lifespan="off", http=bounded(table), timeout_keep_alive=5
+        measured,
+        port=0,
+        log_config=None,
+        lifespan="off",
+        http=bounded(table, measured.count_refused),
+        timeout_keep_alive=5,
     )
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())
@@ -51,6 +63,16 @@ async def serving(**changes):
     finally:
         server.should_exit = True
         await running
+
+
+def requests(registry):
+    """How many requests were counted, by method, route and status."""
+    return {
+        tuple(sample.labels[name] for name in ("method", "route", "status")): sample.value
+        for family in registry.collect()
+        for sample in family.samples
+        if sample.name == "requests_count"
+    }
 
 
 @asynccontextmanager
@@ -109,6 +131,35 @@ async def test_a_slow_body_is_ended_and_a_slow_application_is_waited_for():
             await asyncio.sleep(0.1)
         assert not reader.at_eof()
         assert (await ended(reader)).startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize(
+    ("limits", "content", "route", "status"),
+    [
+        ({"headers_within": 0.2}, b"GET / HT", "unmatched", 408),
+        ({}, b"GET / HTTP/1.1\r\nX: " + b"x" * (MOST_HEAD_BYTES + 10), "unmatched", 431),
+        ({}, b"\x16\x03\x01 no HTTP at all\r\n\r\n", "unmatched", 400),
+        ({"body_pause": 0.2}, b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", "/body", 408),
+        ({}, b"POST /body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "/body", 400),
+    ],
+    ids=["late head", "large head", "no HTTP", "late body", "broken body"],
+)
+async def test_what_a_connection_refuses_is_counted_once(limits, content, route, status):
+    async with serving(**limits) as (table, port), connections(port, 1, content) as [(reader, _)]:
+        assert (await ended(reader, within=30)).startswith(b"HTTP/1.1 %d " % status)
+        async with asyncio.timeout(30):
+            while not (counted := requests(table.registry)):
+                await asyncio.sleep(0.01)
+    method = "_OTHER" if route == "unmatched" else "POST"
+    assert counted == {(method, route, str(status)): 1}
+
+
+async def test_connections_that_give_way_are_counted():
+    async with serving(most=10) as (table, port), connections(port, 13, b"GET / HT"):
+        async with asyncio.timeout(30):
+            while len(table.closed) < 3:
+                await asyncio.sleep(0.01)
+    assert len(table.closed) == 3
 
 
 async def test_the_rest_of_a_body_is_not_waited_for_after_its_answer():

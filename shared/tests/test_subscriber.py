@@ -236,7 +236,7 @@ async def test_what_a_version_before_left_in_a_queue_of_its_own_is_taken_too(spi
 
     def register(service):
         service.on(SchoolChanged, schools.one)
-        service.drain_old_queue(old, SchoolChanged, schools.one)
+        service.on_queue(old, SchoolChanged, schools.one)
 
     async with spine.running(register), await aio_pika.connect(spine.backing.amqp_url) as connection:
         channel = await connection.channel()

@@ -4,7 +4,7 @@ import io
 
 from PIL import Image
 
-COLORS = 64
+COLORS = 256
 
 
 async def keep(page, path, *, whole=True):

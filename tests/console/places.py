@@ -1,5 +1,6 @@
 """Every page of the console, and how a person comes to it: by its address, or by a link of another page."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -11,11 +12,10 @@ ELSEWHERE = {"/console", "/console/live", "/console/{unknown:path}"}
 
 @dataclass(frozen=True)
 class Place:
-    """A page by the template of its address. `link` is the start of the links that lead there from `start`."""
+    """A page by the template of its address; `start` is the page that has a link to it, or to the page before it."""
 
     route: str
     start: str = ""
-    link: str = ""
     query: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -29,8 +29,8 @@ def at(route, **query):
     return Place(route, query=tuple(query.items()))
 
 
-def behind(route, start, link=None, **query):
-    return Place(route, start, link or f"{start}/", tuple(query.items()))
+def behind(route, start, **query):
+    return Place(route, start, tuple(query.items()))
 
 
 PLACES = (
@@ -39,6 +39,9 @@ PLACES = (
     at("/console/schools"),
     at("/console/notifications"),
     behind("/console/notifications/{notification_id}", "/console/notifications"),
+    behind("/console/notifications/{notification_id}/why", "/console/notifications"),
+    behind("/console/notifications/{notification_id}/resend", "/console/notifications"),
+    behind("/console/notifications/{notification_id}/cancel", "/console/notifications"),
     at("/console/notifications/new"),
     at("/console/files"),
     at("/console/files/new"),
@@ -50,6 +53,8 @@ PLACES = (
     behind("/console/reports/{report_id}", "/console/reports"),
     at("/console/schedules"),
     behind("/console/schedules/{schedule_id}", "/console/schedules"),
+    behind("/console/schedules/{schedule_id}/run-now", "/console/schedules"),
+    behind("/console/schedules/{schedule_id}/delete", "/console/schedules"),
     at("/console/people"),
     at("/console/people/reachability"),
     behind("/console/people/{person_id}", "/console/people"),
@@ -57,8 +62,16 @@ PLACES = (
     behind("/console/imports/{task_id}", "/console/imports"),
     at("/console/tasks"),
     behind("/console/tasks/{task_id}", "/console/tasks"),
+    behind("/console/tasks/{task_id}/timeline", "/console/tasks"),
+    behind("/console/tasks/{task_id}/cancel", "/console/tasks"),
     at("/console/failures"),
     at("/console/workers"),
+    at("/console/queues"),
+    behind("/console/queues/{name}/{order}", "/console/queues"),
+    at("/console/log"),
+    behind("/console/log/{event_id}", "/console/log"),
+    at("/console/replays"),
+    at("/console/system-schedules"),
     at("/console/keys"),
     at("/console/keys/new"),
     at("/console/audit"),
@@ -71,12 +84,13 @@ NOT_YET = {
     "/console/failures/confirm/{action}",
     "/console/imports/{task_id}/confirm",
     "/console/keys/{key_id}/revoke",
-    "/console/notifications/{notification_id}/cancel",
-    "/console/schedules/{schedule_id}/delete",
-    "/console/schedules/{schedule_id}/run-now",
-    "/console/tasks/{task_id}/cancel",
+    "/console/replays/{task_id}",  # test_operations opens it
 }
 """Pages that no browser opens in these tests."""
+
+ID = "[^/]*-[^/]*"
+PARTS = {"name": "[^/]+", "order": "(pause|resume)"}
+"""Parts of an address as expressions; all others are ids."""
 
 SIGN_IN = at("/console/sign-in")
 
@@ -94,10 +108,10 @@ async def address(page, url, place, school):
         return f"{place.route}?{urlencode(query)}"
     await page.goto(f"{url}{place.start}?{urlencode(query)}")
     links = await page.eval_on_selector_all("main a[href]", "links => links.map(link => link.getAttribute('href'))")
-    end = place.route.rpartition("}")[2]
+    base, _, end = place.route.rpartition("}")
+    wanted = re.compile(re.sub(r"{(\w+)", lambda name: PARTS.get(name[1], ID), base).replace("}", ""))
     for link in links:
         path, _, asked = link.partition("?")
-        rest = path.removeprefix(place.link)
-        if path.startswith(place.link) and "/" not in rest and rest != "new" and "-" in rest:
+        if wanted.fullmatch(path):
             return f"{path}{end}?{asked}"
     raise AssertionError(f"{place.start} has no link to {place.route}: {links}")

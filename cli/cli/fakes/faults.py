@@ -52,7 +52,7 @@ class SmtpFaults(Faults):
 
     `busy_addresses` are replied to with 421, which ends the connection; for `reset_addresses` it is reset without a
     reply. `down` closes all connections and greets new ones with 421; `drop` accepts the message and closes without a
-    reply.
+    reply. `refuse_clients` replies to every MAIL with 530, as a server that does not accept who signed in.
     """
 
     defer: Rate = 0.0
@@ -62,6 +62,7 @@ class SmtpFaults(Faults):
     reset_addresses: list[str] = []
     drop: Rate = 0.0
     down: bool = False
+    refuse_clients: bool = False
 
 
 class Dice:

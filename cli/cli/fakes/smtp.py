@@ -28,6 +28,7 @@ from cli.fakes.server import LOOPBACK, serve
 MESSAGE_ID = re.compile(rb"^message-id:\s*(<[^>]*>)", re.IGNORECASE | re.MULTILINE)
 BUSY = "421 4.7.0 Not this one"
 OK, DEFERRED, REJECTED = "250 2.1.5 Ok", "451 4.3.0 Try again later", "550 5.1.1 No such mailbox"
+NOT_ACCEPTED = "530 5.7.0 Authentication required"
 NEEDS_UTF8 = "553 5.6.7 Address needs SMTPUTF8"
 SIZE_LIMIT = 10 * 1024 * 1024
 
@@ -43,6 +44,17 @@ class Smtp:
         self.refusals: Counter[str] = Counter()
         self.messages = Received()
         self._set(SmtpFaults())
+
+    async def handle_MAIL(  # noqa: N802  # aiosmtpd's name
+        self, _server: "Connection", _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Reply to MAIL FROM."""
+        if self.faults.refuse_clients:
+            self.refusals["client_refused"] += 1
+            return NOT_ACCEPTED
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return OK
 
     async def handle_RCPT(  # noqa: N802  # aiosmtpd's name
         self, server: "Connection", _session: Session, envelope: Envelope, address: str, _options: list[str]

@@ -161,3 +161,11 @@ def test_sign_in_is_required_when_configured():
             line.say("AUTH PLAIN " + base64.b64encode(f"\0school\0{password}".encode()).decode())
             assert line.hear() == [code]
         assert mail(line) == [250, 250]
+
+
+def test_a_client_that_is_not_accepted_sends_nothing(smtp, line):
+    smtp.faults(refuse_clients=True)
+    line.say("MAIL FROM:<s@x.org>")
+    assert line.hear() == [530]
+    smtp.faults(refuse_clients=False)
+    assert mail(line) == [250, 250]

@@ -177,9 +177,12 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.on_close(store.close)
     service.project("remember_tasks", (TaskChanged,), projection.project_tasks)
     service.resync("directory", resync.resync_directory)
-    service.on(NotificationDue, projection.record_scheduled_run)
+    runs = topology.reaction_queue(
+        "gateway", NotificationDue.topic, (NotificationDue.topic, NotificationDue.safety_key())
+    )
+    service.on_queue(runs, NotificationDue, projection.record_scheduled_run)
     # Until 0.2 a projection stored the runs; the release after that deletes its queue.
-    service.drain_old_queue(
+    service.on_queue(
         topology.projection_retry_queue("gateway", "remember_runs"), NotificationDue, projection.record_scheduled_run
     )
     service.on(TaskCancelRequested, cancelling("gateway", task_cancel.cancel))

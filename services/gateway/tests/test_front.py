@@ -8,6 +8,8 @@ import httpx
 import pytest
 
 from gateway.http.front import Front
+from shared.service.server import configured
+from shared.telemetry import Metrics
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -48,6 +50,40 @@ async def test_an_end_of_line_in_a_path_evades_no_limit_and_writes_nothing(gatew
     answer = await gateway.client.post(url, json={"name": "ada", "password": "wrong"})
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
     assert await gateway.rows("SELECT FROM audit") == []
+
+
+async def test_what_is_refused_before_it_reaches_a_route_is_counted(serve, backing):
+    strange = {"Origin": "https://elsewhere.example.org", "Access-Control-Request-Method": "PUT"}
+    async with serve(
+        backing, cors_origins="https://app.example.org", rate_address=0.01, burst_address=1, operations_port=9000
+    ) as refusing:
+        server = configured(refusing.service.settings, refusing.client._transport.app)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(server.app), base_url="http://gateway") as client:
+            # when
+            await client.options("/v1/me", headers=strange)
+            await client.get("/v1//me")
+            await client.get("/v1/nowhere")
+            await client.get("/metrics")  # not on this port
+            for _ in range(2):
+                await client.post("/v1/sessions/refresh", json={"refresh_token": "unknown"})
+    # then
+    assert requests_counted(refusing.service.metrics) == {
+        ("OPTIONS", "unmatched", "400"): 1,
+        ("GET", "unmatched", "400"): 1,
+        ("GET", "unmatched", "404"): 2,
+        ("POST", "/v1/sessions/refresh", "401"): 1,
+        ("POST", "/v1/sessions/refresh", "429"): 1,
+    }
+
+
+def requests_counted(metrics: Metrics) -> dict[tuple[str, ...], float]:
+    labels = ("http_request_method", "http_route", "http_response_status_code")
+    return {
+        tuple(sample.labels[name] for name in labels): sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == "schoolconnect_http_server_request_duration_seconds_count"
+    }
 
 
 async def test_every_answer_has_headers_for_browsers(gateway):

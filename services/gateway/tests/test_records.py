@@ -128,6 +128,8 @@ async def test_seed_22_an_unknown_kind_or_value_is_refused(house):
         ("absences", {"day": "2026-02-30"}),
         ("behavior-reports", {"severity": "worst"}),
         ("grades", {"grade": ""}),
+        ("grades", {"state": "excused"}),
+        ("grades", {"state": "hidden"}),
         ("remarks", {"text": "a\0b"}),
     ):
         answer = await house.record(path, student, **changes)
@@ -201,6 +203,46 @@ async def test_guardians_read_what_they_answer_for_and_students_themselves(house
             assert [item["id"] for item in listed] == ([record] if path in seen else []), (role, path)
             assert one.status_code == (200 if path in seen else 404)
             assert (await house.ask("DELETE", f"/v1/{path}/{record}", role, who)).status_code == 403
+
+
+async def test_grades_that_are_not_released_are_for_the_staff_until_a_correction_releases_them(house):
+    child, guardian = await house.add("student"), await house.add("guardian")
+    answer = await house.ask("PUT", f"/v1/students/{child}/guardians", json={"guardians": [{"person_id": guardian}]})
+    assert answer.status_code == 200
+    draft = (await house.record("grades", child, state="not_released")).json()["ids"][0]
+    excused = (await house.record("grades", child, state="excused", grade="")).json()["ids"][0]
+
+    async def seen(role, who):
+        listed = (await house.ask("GET", "/v1/grades", role, who, params={"student": child})).json()["items"]
+        one = await house.ask("GET", f"/v1/grades/{draft}", role, who)
+        return {item["id"]: item["facts"]["state"] for item in listed}, one.status_code
+
+    everything = {draft: "not_released", excused: "excused"}
+    readers = [("teacher", str(uuid4())), ("guardian", guardian), ("student", child)]
+    # then
+    less = ({excused: "excused"}, 404)
+    assert [await seen(*each) for each in readers] == [(everything, 200), less, less]
+    assert [fact["state"] for fact in await house.facts("grades", draft, excused)] == ["not_released", "excused"]
+    # when
+    released = BODIES["grades"] | {"state": "given"}
+    answer = await house.ask("PUT", f"/v1/grades/{draft}", json=released, headers={"If-Match": '"1"'})
+    # then
+    assert answer.status_code == 200
+    assert [await seen(*each) for each in readers] == [({draft: "given", excused: "excused"}, 200)] * 3
+
+
+@pytest.mark.parametrize("path", ["grades", "remarks"])
+async def test_records_of_an_erased_student_are_read_without_their_text(house, path):
+    student = await house.add("student")
+    (record,) = (await house.record(path, student)).json()["ids"]
+    assert (await house.gateway.ask("DELETE", f"/v1/people/{student}")).status_code == 204
+    # when
+    listed = await house.ask("GET", f"/v1/{path}", params={"student": student})
+    one = await house.ask("GET", f"/v1/{path}/{record}")
+    # then
+    assert [listed.status_code, one.status_code] == [200, 200]
+    assert [item["facts"] for item in listed.json()["items"]] == [one.json()["facts"]]
+    assert {"grade": "", "text": ""}.items() & one.json()["facts"].items()
 
 
 async def test_promise_16_another_schools_record_does_not_exist(house, gateway):

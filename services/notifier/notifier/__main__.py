@@ -1,7 +1,8 @@
 """`python -m notifier`: the service's process."""
 
-from notifier.main import build, couriers
-from notifier.settings import Settings
-from shared.service.server import run
+if __name__ == "__main__":  # the child for templates loads this module under another name
+    from notifier.main import build, couriers
+    from notifier.settings import Settings
+    from shared.service.server import run
 
-run("notifier", Settings, lambda settings: build(settings, couriers(settings)).app())
+    run("notifier", Settings, lambda settings: build(settings, couriers(settings)).app())

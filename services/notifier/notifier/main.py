@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from email.utils import parseaddr
 
+from opentelemetry.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from notifier import handlers, invariants
 from notifier.content import message_builder, template_routes
-from notifier.content.template_thread import TemplateThread
 from notifier.directory import projection
 from notifier.explain import routes as explain_routes
 from notifier.inbox import routes as inbox_routes
-from notifier.permits import DIGEST_LANES, PLANNING_LANE, SEND_LANES, DigestPermit, PlanPermit, SendPermit
+from notifier.permits import DIGEST_LANES, PLANNING_LANES, SEND_LANES, DigestPermit, PlanPermit, SendPermit
 from notifier.planning import decision_routes, notification_routes, preview_routes
 from notifier.providers import Courier, Mail, Push
 from notifier.providers.fcm import FcmCourier
@@ -25,7 +25,8 @@ from notifier.settings import Settings
 from notifier.suppressions import routes as suppression_routes
 from notifier.suppressions.suppressions import unsubscribe_links
 from shared.errors import Refused
-from shared.events import DIRECTORY, NotificationDue, NotificationRequested, TaskCancelRequested
+from shared.events import DIRECTORY, NotificationDue, NotificationIntent, NotificationRequested, TaskCancelRequested
+from shared.messaging import topology
 from shared.replays.serve import cancelling, serve
 from shared.service.service import Service
 
@@ -33,6 +34,10 @@ TEND_SECONDS = 1.0
 ESCALATE_SECONDS = 1.0
 ERASE_SECONDS = 60.0
 COUNT_SECONDS = 10.0
+SAFETY_QUEUE = topology.reaction_queue(
+    "notifier", "notification.safety", (NotificationRequested.safety_key(), NotificationDue.safety_key())
+)
+"""Intents about safety have a queue of their own: an alarm never waits until a mass of others is planned."""
 ROUTERS = (
     notification_routes.router,
     decision_routes.router,
@@ -62,6 +67,11 @@ class Couriers:
         metrics = ProviderMetrics(registry)
         for limiter in self.limiters.values():
             limiter.measure(metrics)
+
+    def trace(self, provider: TracerProvider) -> None:
+        """Make a span of each call."""
+        for limiter in self.limiters.values():
+            limiter.trace(provider.get_tracer("notifier"))
 
     async def close(self) -> None:
         """Close every provider."""
@@ -93,9 +103,10 @@ def build(settings: Settings, providers: Couriers) -> Service:
     service.rebuilds("remember_directory", projection.TABLES)
     service.on(NotificationRequested, handlers.plan)
     service.on(NotificationDue, handlers.plan)
+    service.on_queue(SAFETY_QUEUE, NotificationIntent, handlers.plan)
     service.on(TaskCancelRequested, cancelling("notifier", handlers.cancel))
     serve(service)
-    service.work(PlanPermit, handlers.plan_waiting, (PLANNING_LANE,))
+    service.work(PlanPermit, handlers.plan_waiting, PLANNING_LANES)
     for message in (NotificationRequested, NotificationDue, PlanPermit):
         service.on_final_failure(message, handlers.fail_intent)
     service.work(SendPermit, send_deliveries, SEND_LANES, providers.limiters, settings.claim)
@@ -107,11 +118,10 @@ def build(settings: Settings, providers: Couriers) -> Service:
     service.sweep(COUNT_SECONDS, count_due, DeliveryBacklog(service.metrics.registry))
     for name, statement in invariants.INVARIANTS.items():
         service.check_invariant(name, statement)
-    templates = TemplateThread()
-    service.provide(templates)
-    service.on_close(templates.close)
     service.on_close(providers.close)
     providers.measure(service.metrics.registry)
+    if service.components.tracing is not None:
+        providers.trace(service.components.tracing.provider)
     for router in ROUTERS:
         service.include_router(router)
     return service

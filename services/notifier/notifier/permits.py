@@ -5,14 +5,21 @@ from uuid import UUID
 
 from shared.transactions.outbox import WorkPermit
 
-SEND_LANES = ("push.urgent", "push.bulk", "mail.urgent", "mail.bulk")
+Haste = Literal["safety", "urgent", "bulk"]
+
+SEND_LANES = ("push.safety", "push.urgent", "push.bulk", "mail.safety", "mail.urgent", "mail.bulk")
 DIGEST_LANES = ("push.digest", "mail.digest")
-PLANNING_LANE = "planning"
+PLANNING_LANES = ("planning.safety", "planning")
 
 
-def send_lane(channel: str, *, urgent: bool) -> str:
+def send_lane(channel: str, haste: Haste) -> str:
     """Return the lane of permits to send on a channel."""
-    return f"{channel}.{'urgent' if urgent else 'bulk'}"
+    return f"{channel}.{haste}"
+
+
+def planning_lane(kind: str) -> str:
+    """Return the lane of permits to plan notifications of a kind."""
+    return PLANNING_LANES[kind != "safety"]
 
 
 def digest_lane(channel: str) -> str:

@@ -56,7 +56,7 @@ async def test_an_outcome_survives_a_failed_commit(harness, problem):
     permit = SendPermit(notification_id=notification, channel="mail")
     contended = Contended(harness.service.transactions, problem)
     cause = Envelope.of_work("notifier.send", str(notification), "test")
-    batch = Batch(harness.providers.limiters["mail"], contended, cause, lease, permit, "mail.bulk", calls)
+    batch = Batch(harness.providers.limiters["mail"], contended, cause, lease, permit, "mail.bulk", calls, more=False)
     # when
     await batch.run()
     # then

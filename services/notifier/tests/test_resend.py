@@ -27,6 +27,9 @@ async def resend(harness, school, notification, task=None, **body):
 
 async def test_a_resend_reaches_only_failed_people_at_their_new_address(open_harness):
     harness, school, ada, notification = await half_failed(open_harness)
+    shown = (await harness.http(school, "GET", f"/v1/notifications/{notification}")).json()
+    (failure,) = shown["reasons"]
+    assert (failure["channel"], failure["state"], failure["count"]) == ("mail", "failed", 1)
     await harness.add_person(school, person_id=ada, mails=("new@example.org",))
     harness.mail.sent.clear()
     task = uuid7()

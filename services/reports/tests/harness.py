@@ -11,21 +11,28 @@ from reports.domain.content import Origin
 from reports.facts import projection
 from reports.facts.position import newest_position
 from reports.figures.figures import Subject, monthly, student_progress
+from reports.making import job, requests
+from reports.permits import ReportPermit
 from shared.events import (
     AbsenceRecorded,
     BehaviorRecorded,
+    Envelope,
     GradeRecorded,
     PaymentRecorded,
     PersonChanged,
     RemarkRecorded,
+    ReportRequested,
     SchoolChanged,
     StudentChanged,
+    TaskCancelRequested,
 )
 from shared.events.directory import Membership
 from shared.projections.projector import LoggedEvent
 from shared.service.service import Service
 from shared.storage.blob_store import BlobStore
 
+NOV, DEC = dt.date(2026, 11, 1), dt.date(2026, 12, 1)
+NOW = dt.datetime(2026, 12, 1, 6, 0, 0, 123456, tzinfo=dt.UTC)
 LONG_AGO = dt.datetime(2026, 8, 1, 8, tzinfo=dt.UTC)
 EMPTY = """
 TRUNCATE school_fact, student_fact, person_fact, membership_fact, school_position, behavior_fact, payment_fact,
@@ -40,6 +47,15 @@ KINDS = {
     "grade": (GradeRecorded, {"course": "Mathematics", "given_on": dt.date(2026, 11, 3), "grade": "B+"}),
     "remark": (RemarkRecorded, {"noted_on": dt.date(2026, 11, 3), "text": "A made-up remark."}),
 }
+
+
+def asked(school, student=None, **changes):
+    """Make the request of a report: of a student, of a grade, or of the school's month."""
+    report = uuid7()
+    kind = "student_progress" if student else "grade_progress" if "grade" in changes else "monthly"
+    base = {"report_id": report, "task_id": report, "school_id": school, "kind": kind, "student_id": student}
+    days = {"starts": NOV, "ends": DEC, "requested_at": NOW}
+    return ReportRequested(**(base | days | changes))
 
 
 @dataclass
@@ -126,3 +142,38 @@ class ReportsHarness:
         """Return the bodies of a topic's events in the outbox."""
         rows = await self.rows(EVENTS)
         return [json.loads(row["data"]) for row in rows if json.loads(row["headers"])["ce-type"] == topic]
+
+    async def receive(self, event):
+        """Handle a request."""
+        async with self.service.transactions.begin() as tx:
+            await requests.request(event, tx, 10)
+
+    async def make(self, event, store=None, limits=job.LIMITS):
+        """Do the work of a request, as a worker would."""
+        work, cause = ReportPermit(task_id=event.task_id), Envelope.of(event, "test")
+        await job.make(work, cause, self.service.transactions, store or self.store, 0.3, limits)
+
+    async def issue(self, event):
+        """Handle a request and make its report."""
+        await self.receive(event)
+        await self.make(event)
+
+    async def cancel(self, wish: TaskCancelRequested):
+        async with self.service.transactions.begin() as tx:
+            await job.cancel(wish, tx)
+
+    async def content(self, key):
+        blob = await self.store.open(key)
+        return b"".join([part async for part in blob.chunks()])
+
+    async def keys(self):
+        """Return the keys of all stored files."""
+        return sorted([each.key async for each in self.store.list("reports")])
+
+    async def states(self):
+        return {row["report_id"]: row["state"] for row in await self.rows("SELECT report_id, state FROM report")}
+
+    async def files(self):
+        """Return report and format → content."""
+        rows = await self.rows("SELECT * FROM report_file")
+        return {(row["report_id"], row["format"]): await self.content(row["blob"]) for row in rows}

@@ -3,6 +3,7 @@
 import datetime as dt
 from decimal import Decimal
 
+from reports.domain.averages import averages
 from reports.domain.content import Count
 from reports.facts.position import Position
 from shared.events import PersonChanged, StudentChanged
@@ -119,6 +120,44 @@ async def test_a_students_progress_has_its_grades_remarks_and_fees_of_the_period
     assert [(money.total, money.balance) for money in report.money] == [(Decimal(100), Decimal(100))]
 
 
+async def test_received_payments_are_counted_by_method_in_the_month_of_the_receipt(harness):
+    school = await harness.school()
+    ada = await harness.student(school)
+    october, november = {"paid_on": dt.date(2026, 10, 5)}, {"paid_on": NOV}
+    for days, method in (
+        (october, "cash"),
+        (november, "cash"),
+        (november, "card"),
+        (november, "card"),
+        (november, None),
+    ):
+        await harness.record("payment", school, ada, status="received", method=method, **days)
+    await harness.record("payment", school, ada, due_on=NOV, method="cheque")
+    # when
+    report = await harness.monthly(school)
+    # then
+    assert report.received_by_method == (Count("card", 2, 0), Count("cash", 1, 1), Count("unstated", 1, 0))
+
+
+async def test_a_grade_is_given_excused_or_not_released_and_a_correction_releases_it(harness):
+    school = await harness.school()
+    ada = await harness.student(school)
+    draft = await harness.record("grade", school, ada, grade="9", state="not_released")
+    await harness.record("grade", school, ada, grade="", state="excused")
+    await harness.record("grade", school, ada, grade="0")
+    # when
+    before = await harness.progress(school, ada)
+    await harness.record("grade", school, ada, draft, version=2, grade="9")
+    after = await harness.progress(school, ada)
+    # then
+    assert {(row.grade, row.state) for row in before.grades} == {("9", "not_released"), ("", "excused"), ("0", "given")}
+    assert {(row.grade, row.state) for row in after.grades} == {("9", "given"), ("", "excused"), ("0", "given")}
+    assert [(each.value, each.counted) for report in (before, after) for each in averages(report.grades)] == [
+        (Decimal(0), 1),
+        (Decimal("4.5"), 2),
+    ]
+
+
 async def test_a_student_whose_membership_is_gone_keeps_the_day_of_joining(harness):
     school = await harness.school()
     ada = await harness.student(school, starts=dt.date(2026, 11, 9))
@@ -140,8 +179,13 @@ async def test_fees_of_a_currency_in_which_nothing_moved_this_month_keep_their_b
     ada = await harness.student(school)
     await harness.record("payment", school, ada, due_on=dt.date(2026, 3, 1), currency="USD")
     await harness.record("payment", school, ada, due_on=NOV, status="cancelled", currency="CHF")
+    await harness.record("payment", school, ada, status="received", paid_on=dt.date(2026, 3, 1), currency="GBP")
+    await harness.record("payment", school, ada, due_on=dt.date(2027, 3, 1), currency="GBP")
+    wrong = await harness.record("payment", school, ada, status="received", paid_on=NOV, currency="SEK")
+    await harness.record("payment", school, ada, wrong, version=2, withdrawn=True, currency="SEK")
     # when
-    report = await harness.monthly(school)
+    report, progress = await harness.monthly(school), await harness.progress(school, ada)
     # then
-    assert [(money.currency, money.total, money.balance) for money in report.money] == [("USD", 0, 100)]
+    assert [(money.currency, money.total, money.balance) for money in report.money] == [("GBP", 0, 0), ("USD", 0, 100)]
+    assert progress.money == report.money
     assert [(row.status, row.currency) for row in report.payments] == [("cancelled", "CHF")]

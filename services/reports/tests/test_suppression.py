@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reports.domain.content import Count
 from reports.domain.suppression import hidden, hide_together, share
 from reports.pages.render import render_csv_archive, render_pdf, render_xlsx
-from reports.pages.words import known_languages
+from reports.pages.words import known_languages, words_of
 from services.reports.tests.pages.samples import month
 
 COUNTS = st.lists(st.integers(0, 40), max_size=8)
@@ -94,3 +94,4 @@ def test_a_version_to_share_names_no_person_and_shows_no_small_count(language):
         assert "Ada" not in text
         assert "Bullying" in text
         assert "EUR" not in text
+    assert words_of(language).text("received_by_method") not in csv

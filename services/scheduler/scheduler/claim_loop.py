@@ -7,6 +7,7 @@ also finds schedules that another replica has registered, and those of a replica
 import asyncio
 import datetime as dt
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from scheduler.next_due import (
     recompute_after_calendar_change,
     rule_of,
 )
+from scheduler.punctuality import Punctuality
 from scheduler.run_events import ScheduledRun, event_of, outbox_entry
 from shared.events.schedule_rules import Rule
 from shared.persistence.database_errors import is_database_down
@@ -35,15 +37,18 @@ NOT_SENT_IN_TIME = "it could not be sent in time, and is no longer useful"
 """The error of a task whose run expired."""
 NOT_ACTIVE = "it was not sent: the school is not active"
 """The error of a task whose school was not active when its run was due."""
+NOT_LATE = frozenset({"moved", "inactive"})
+"""Outcomes of a due schedule of which nothing was to be published."""
 REPEATING_LIMIT = 50
 """Repeating schedules per commit. Their next runs are computed in this process, which must not block the event loop."""
 
 # Publish single runs that are due, or expire them, or cancel those of a school that is not active, and end their
-# schedules. The clock is read once, in a subquery: a volatile function in the condition would prevent the use of the
-# index. Rows that a decision has locked are skipped; PostgreSQL checks a row that was changed meanwhile again.
+# schedules. A run is late from its due time on, or from the last decision about it. The clock is read once, in a
+# subquery: a volatile function in the condition would prevent the use of the index. Rows that a decision has locked are
+# skipped; PostgreSQL checks a row that was changed meanwhile again.
 FIRE_SINGLE_RUNS = """
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now), due AS (
-    SELECT schedule_id, school_id, emits, headers, data, due_at, fire_until, directory_version
+    SELECT schedule_id, school_id, emits, headers, data, due_at, fire_until, directory_version, changed_at
     FROM schedule
     WHERE state = 'active' AND simple AND due_at <= (SELECT now FROM clock)
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
@@ -68,9 +73,11 @@ WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now), due AS (
         last_notification_id = (s.payload->>'notification_id')::uuid,
         version = version + 1, last_due_at = s.due_at, due_at = NULL, headers = NULL, data = NULL, changed_at = c.now
     FROM judged d CROSS JOIN clock c WHERE s.schedule_id = d.schedule_id
-    RETURNING s.schedule_id, s.state
+    RETURNING s.schedule_id, s.state, d.outcome,
+              extract(epoch FROM c.now - greatest(d.due_at, d.changed_at))::float8 AS late
 )
-SELECT count(*) AS claimed, array_agg(schedule_id) FILTER (WHERE state <> 'done') AS stopped FROM fired, put
+SELECT count(*) AS claimed, array_agg(schedule_id) FILTER (WHERE state <> 'done') AS stopped,
+       array_agg(late) FILTER (WHERE outcome <> 'inactive') AS late FROM fired, put
 """
 # Find schedules by their ids.
 SELECT_SCHEDULES = "SELECT * FROM schedule WHERE schedule_id = ANY(%(ids)s)"
@@ -107,8 +114,11 @@ SELECT extract(epoch FROM least(
 class DueScheduleLoop:
     """Fires due schedules while the service runs."""
 
-    def __init__(self, transactions: UnitOfWorkFactory, *, claim: int, look_every: float) -> None:
+    def __init__(
+        self, transactions: UnitOfWorkFactory, punctuality: Punctuality, *, claim: int, look_every: float
+    ) -> None:
         self._transactions = transactions
+        self._punctuality = punctuality
         self._claim = claim
         self._look_every = look_every
 
@@ -128,8 +138,10 @@ class DueScheduleLoop:
 
     async def fire_due(self) -> bool:
         """Fire one batch of single runs and one of repeating schedules; returns whether more may be due."""
-        single = await fire_single_runs(self._transactions, self._claim)
-        repeating = await fire_repeating(self._transactions)
+        note = self._punctuality.lateness.observe
+        single = await fire_single_runs(self._transactions, self._claim, note)
+        repeating = await fire_repeating(self._transactions, note_late=note)
+        self._punctuality.looked_at.set_to_current_time()
         return single == self._claim or repeating == REPEATING_LIMIT
 
     async def _until_next(self) -> float:
@@ -139,8 +151,13 @@ class DueScheduleLoop:
         return self._look_every if seconds is None else min(max(float(seconds), 0.0), self._look_every)
 
 
-async def fire_single_runs(transactions: UnitOfWorkFactory, limit: int) -> int:
-    """Fire up to `limit` single runs that are due; returns the number of claimed schedules."""
+async def fire_single_runs(
+    transactions: UnitOfWorkFactory, limit: int, note_late: Callable[[float], object] = lambda _: None
+) -> int:
+    """Fire up to `limit` single runs that are due; returns the number of claimed schedules.
+
+    `note_late` is called after the commit with the seconds that each was late.
+    """
     async with transactions.begin() as tx:
         row = await tx.row(FIRE_SINGLE_RUNS, {"limit": limit})
         assert row is not None
@@ -148,6 +165,8 @@ async def fire_single_runs(transactions: UnitOfWorkFactory, limit: int) -> int:
             await _report_stopped(tx, row["stopped"])
     if row["claimed"]:
         transactions.outbox_filled.set()
+    for seconds in row["late"] or ():
+        note_late(seconds)
     return int(row["claimed"])
 
 
@@ -158,8 +177,15 @@ async def _report_stopped(tx: UnitOfWork, ids: list[Any]) -> None:
         await store.end_task(tx, row, "failed", NOT_ACTIVE if inactive else NOT_SENT_IN_TIME)
 
 
-async def fire_repeating(transactions: UnitOfWorkFactory, limit: int = REPEATING_LIMIT) -> int:
-    """Fire repeating schedules that are due and compute their next runs; returns the number of claimed schedules."""
+async def fire_repeating(
+    transactions: UnitOfWorkFactory,
+    limit: int = REPEATING_LIMIT,
+    note_late: Callable[[float], object] = lambda _: None,
+) -> int:
+    """Fire repeating schedules that are due and compute their next runs; returns the number of claimed schedules.
+
+    `note_late` is called after the commit with the seconds that each was late.
+    """
     async with transactions.begin() as tx:
         rows = await tx.rows(CLAIM_REPEATING, {"limit": limit})
         if not rows:
@@ -170,6 +196,9 @@ async def fire_repeating(transactions: UnitOfWorkFactory, limit: int = REPEATING
             fired.append(await _fire_schedule(tx, row, moment))
             await asyncio.sleep(0)  # a rule may need a millisecond per run: let other tasks run in between
         await tx.execute(UPDATE_REPEATING, {"rows": json.dumps(fired, default=str)})
+    for row, result in zip(rows, fired, strict=True):
+        if result["last_outcome"] not in NOT_LATE:
+            note_late((moment - max(row["due_at"], row["changed_at"])).total_seconds())
     return len(rows)
 
 

@@ -2,6 +2,7 @@
 
 from scheduler import api, handlers, invariants, system_schedules
 from scheduler.claim_loop import DueScheduleLoop
+from scheduler.punctuality import Punctuality
 from scheduler.settings import Settings
 from shared.events import CalendarChanged, ScheduleRequested, SchoolChanged, StudentChanged, TaskCancelRequested
 from shared.replays.serve import cancelling, serve
@@ -21,7 +22,9 @@ def build(settings: Settings) -> Service:
     service.on_final_failure(ScheduleRequested, handlers.fail_request)
     service.on(TaskCancelRequested, cancelling("scheduler", handlers.cancel_task))
     serve(service)
-    service.background(DueScheduleLoop(service.transactions, claim=settings.claim, look_every=settings.look_every).run)
+    punctuality = Punctuality(service.metrics.registry)
+    loop = DueScheduleLoop(service.transactions, punctuality, claim=settings.claim, look_every=settings.look_every)
+    service.background(loop.run)
     service.sweep(settings.maintain_every, system_schedules.maintain)
     service.sweep(FOLLOW_SECONDS, handlers.follow_calendars)
     service.sweep(FOLLOW_SECONDS, handlers.follow_zones)

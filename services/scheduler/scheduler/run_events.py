@@ -111,7 +111,7 @@ def _notification(run: ScheduledRun, common: dict[str, Any], directory_version: 
 def outbox_entry(run: ScheduledRun, event: Event, now: dt.datetime) -> OutboxEntry:
     """Make the outbox row of a run. Its message id is the id of the run, so that consumers handle it once."""
     envelope = json_text(envelope_headers(run, event) | {TIME: now})
-    return OutboxEntry(EVENTS, event.topic, envelope, event.model_dump_json(), _encryption_subject(event))
+    return OutboxEntry(EVENTS, event.routing_key, envelope, event.model_dump_json(), _encryption_subject(event))
 
 
 def envelope_headers(run: ScheduledRun, event: Event) -> dict[str, str]:

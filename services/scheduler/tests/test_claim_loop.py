@@ -32,6 +32,41 @@ async def test_promise_05_single_run_fires_once_with_several_replicas(scheduler)
         assert (row["state"], row["runs"], row["last_outcome"]) == ("done", 1, "ran")
 
 
+async def test_how_late_runs_are_is_measured_since_they_were_due_or_changed(scheduler):
+    # given
+    await scheduler.fire_due()
+    now, seconds = await scheduler.now(), lambda count: dt.timedelta(seconds=count)
+    for changed_ago in (2_000, 0):
+        for event in (await scheduler.add_due(), await scheduler.add_repeating()):
+            changed_at = now - seconds(changed_ago)
+            await scheduler.set(event.schedule_id, due_at=now - seconds(1_000), changed_at=changed_at)
+    # when
+    single, repeating = [], []
+    await fire_single_runs(scheduler.service.transactions, 500, single.append)
+    await fire_repeating(scheduler.service.transactions, note_late=repeating.append)
+    # then
+    for late in (single, repeating):
+        recent, old = sorted(late)
+        assert 0 <= recent < 1_000 <= old
+
+
+async def test_a_run_of_a_school_that_is_not_active_is_not_late(scheduler):
+    # given
+    await scheduler.fire_due()
+    school = await scheduler.school()
+    async with scheduler.service.transactions.begin() as tx:
+        await tx.execute("UPDATE school SET active = false WHERE school_id = %s", (school,))
+    await scheduler.add_due(school=school)
+    repeating = await scheduler.add_repeating(school=school)
+    await scheduler.set(repeating.schedule_id, due_at=await scheduler.now())
+    # when
+    late = []
+    await fire_single_runs(scheduler.service.transactions, 500, late.append)
+    await fire_repeating(scheduler.service.transactions, note_late=late.append)
+    # then
+    assert late == []
+
+
 async def test_promise_05_nothing_fires_early(scheduler):
     # given
     event = await scheduler.add_due(seconds_ago=-0.6)

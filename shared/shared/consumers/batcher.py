@@ -15,6 +15,8 @@ from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 TURN_SECONDS = 0.1
 """After this time a batch commits the messages that it has handled; the others wait for the next batch."""
+MOST_TURNS = 4
+"""Batches of one consumer at once: a consumer with a backlog leaves connections of the process to the others."""
 BUSY = 3
 """Wait LINGER seconds for more messages only after a batch of at least this size: a single message is not delayed."""
 LINGER = 0.002
@@ -56,18 +58,21 @@ class MessageBatcher:
 
     def _begin(self) -> None:
         """Start a batch if none is running or enough messages wait, as Nagle's algorithm does; else set a timer."""
-        while self._waiting and (not self._turns or len(self._waiting) >= self._size):
+        while self._may_begin() and (not self._turns or len(self._waiting) >= self._size):
             self._begin_one()
-        if self._waiting and self._overdue is None:
+        if self._may_begin() and self._overdue is None:
             when = self._waiting[0].since + self._turn_seconds
             self._overdue = asyncio.get_running_loop().call_at(when, self._begin_anyway)
 
     def _begin_anyway(self) -> None:
         """Start another batch when the oldest message has waited `turn_seconds`, even if a batch is still running."""
         self._overdue = None
-        if self._waiting and asyncio.get_running_loop().time() >= self._waiting[0].since + self._turn_seconds:
+        if self._may_begin() and asyncio.get_running_loop().time() >= self._waiting[0].since + self._turn_seconds:
             self._begin_one()
         self._begin()
+
+    def _may_begin(self) -> bool:
+        return bool(self._waiting) and len(self._turns) < MOST_TURNS
 
     def _begin_one(self) -> None:
         group = [self._waiting.popleft()]

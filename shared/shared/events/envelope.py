@@ -73,8 +73,8 @@ class Envelope:
         found: dict[str, str] = orjson.loads(self.json())
         return found
 
-    def json(self) -> str:
-        """Return the headers as a JSON object, the form that the outbox stores."""
+    def json(self, **more: str) -> str:
+        """Return the headers, and `more`, as a JSON object, the form that the outbox stores."""
         found = {
             "ce-specversion": "1.0",
             "ce-id": self.id,
@@ -87,6 +87,7 @@ class Envelope:
             "ce-taskid": self.task_id,
             "ce-correlationid": self.correlation_id,
             "ce-causationid": self.causation_id,
+            **more,
         }
         return orjson.dumps({name: value for name, value in found.items() if value is not None}).decode()
 

@@ -15,7 +15,7 @@ class Personal:
 
 
 class Event(BaseModel):
-    """A fact. `topic` (noun.verb) is its routing key; raise `major` when old consumers could not read a new version."""
+    """A fact. `topic` (noun.verb) is its type; raise `major` when old consumers could not read a new version."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -43,6 +43,11 @@ class Event(BaseModel):
     def school(self) -> UUID | None:
         """The school (tenant) of this fact; None for facts of the whole group."""
         return getattr(self, "school_id", None)
+
+    @property
+    def routing_key(self) -> str:
+        """The key by which the broker finds its queues: the topic, where no queue of its own is needed."""
+        return self.topic
 
     @property
     @abstractmethod

@@ -85,6 +85,15 @@ class NotificationIntent(Event):
     def subject(self) -> str:
         return str(self.notification_id)
 
+    @classmethod
+    def safety_key(cls) -> str:
+        """Return the routing key of those about safety: they never wait behind others."""
+        return f"{cls.topic}-safety"
+
+    @property
+    def routing_key(self) -> str:
+        return self.safety_key() if self.kind == "safety" else self.topic
+
     @property
     def runs_alone(self) -> bool:
         return self.audience.people is None or len(self.audience.people) > LARGE_AUDIENCE

@@ -52,6 +52,7 @@ class PaymentRecorded(RecordEvent):
     topic: ClassVar[str] = "payment.recorded"
 
     status: Literal["due", "received", "refunded", "cancelled"]
+    method: Literal["cash", "card", "transfer", "direct_debit", "cheque", "other"] | None = None
     amount: Decimal
     currency: str
     due_on: dt.date | None = None
@@ -74,7 +75,7 @@ class AbsenceRecorded(RecordEvent):
 
 
 class GradeRecorded(RecordEvent):
-    """A student received a grade in a subject."""
+    """A student received a grade in a subject, was excused from it, or has one that is not released yet."""
 
     topic: ClassVar[str] = "grade.recorded"
     log_only: ClassVar[bool] = True
@@ -83,6 +84,7 @@ class GradeRecorded(RecordEvent):
     term: str | None = None
     given_on: dt.date
     grade: Annotated[str, Personal] = ""
+    state: Literal["given", "excused", "not_released"] = "given"
     file_id: UUID | None = None
 
 

@@ -8,6 +8,7 @@ from faststream.specification import AsyncAPI
 from shared.events.envelope import PREFIX
 from shared.events.event import Event
 from shared.messaging.topology import EVENTS, stream_of
+from shared.trace_context import TRACEPARENT
 
 ENVELOPE = {
     "type": "object",
@@ -28,7 +29,8 @@ ENVELOPE = {
             "correlationid": "the first message of the chain",
             "causationid": "the message that caused this one",
         }.items()
-    },
+    }
+    | {TRACEPARENT: {"type": "string", "description": "W3C Trace Context, where traces are exported"}},
 }
 
 

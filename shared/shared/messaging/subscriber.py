@@ -7,7 +7,7 @@ that all queues share (docs/decisions/0025).
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -53,6 +53,10 @@ Raises when it cannot be settled: it is requeued, and the broker counts how ofte
 """
 
 
+class Unsettled(Exception):
+    """A message could not be settled: it is requeued. The error was logged."""
+
+
 class ProcessingMiddleware(BaseMiddleware[Any, IncomingMessage | None]):
     """Runs a queue's processor around its handler."""
 
@@ -67,10 +71,11 @@ class ProcessingMiddleware(BaseMiddleware[Any, IncomingMessage | None]):
         queue = self.context.get_local("handler_").queue.name
         try:
             await self._processes[queue](call_next, msg)
-        except Exception:
+        except Exception as problem:
             log.exception("message.unsettled", queue=queue)
             await asyncio.sleep(REQUEUE_SECONDS)
-            raise
+            # Other middlewares record the text of what they see, which may quote values of the message.
+            raise Unsettled(type(problem).__name__) from None
 
 
 class ClusterBroker(RabbitBroker):
@@ -109,8 +114,10 @@ class _QueueSwitch:
 class Subscriber:
     """All subscriptions of a service. `run` it, `begin` when the queues exist, and `stop` to drain."""
 
-    def __init__(self, url: str, name: str, registry: CollectorRegistry, *, drain: float) -> None:
-        """`registry`: of FastStream's metrics; `drain`: seconds that `stop` waits for."""
+    def __init__(
+        self, url: str, name: str, registry: CollectorRegistry, *, drain: float, around: Sequence[Any] = ()
+    ) -> None:
+        """`registry`: of FastStream's metrics; `drain`: seconds that `stop` waits for; `around`: more middlewares."""
         self._drain = drain
         self._begun = asyncio.Event()
         self._processes: dict[str, Process] = {}
@@ -122,6 +129,7 @@ class Subscriber:
             graceful_timeout=drain + 1,  # `stop` raises before it
             middlewares=[
                 RabbitPrometheusMiddleware(registry=registry, app_name=name, metrics_prefix="schoolconnect"),
+                *around,
                 partial(ProcessingMiddleware, processes=self._processes),
             ],
             apply_types=False,

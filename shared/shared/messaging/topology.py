@@ -107,9 +107,9 @@ def spine(*, log_days: int = LOG_DAYS, log_bytes: int = 20_000_000_000) -> Topol
     )
 
 
-def reaction_queue(service: str, topic: str) -> Queue:
-    """Return the queue of a service's reaction to an event."""
-    return _work(f"{service}.{topic}", ((EVENTS, topic),))
+def reaction_queue(service: str, topic: str, keys: tuple[str, ...] = ()) -> Queue:
+    """Return the queue of a service's reaction to an event; `keys`: the routing keys, if not just the topic."""
+    return _work(f"{service}.{topic}", tuple((EVENTS, key) for key in keys or (topic,)))
 
 
 def lane_queue(service: str, name: str) -> Queue:

@@ -8,6 +8,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shared.service.connections import ConnectionTable
+from shared.service.http_metrics import REFUSED
 
 MOST_HEAD_BYTES = 65_536
 UNREAD_MILLISECONDS = 30_000
@@ -21,6 +22,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection of a client."""
 
     table: ConnectionTable
+    count_refused: Callable[[int], None]
+    """Called with the status of each answer to a head that was never complete."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -60,7 +63,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._received += len(data)
         super().data_received(data)
         if self._receiving == "head" and self._received > MOST_HEAD_BYTES:
-            self._refuse(b"431 Request Header Fields Too Large")
+            self._refuse(431, b"Request Header Fields Too Large")
 
     def _expect_head(self) -> None:
         self._receiving, self._received = "head", 0
@@ -113,15 +116,29 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._requests and self._receiving == "head":
             self._within(self.table.limits.headers_within, self._late)  # an earlier request is being answered
             return
-        self._refuse(b"408 Request Timeout")
+        self._refuse(408, b"Request Timeout")
 
-    def _refuse(self, status: bytes) -> None:
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP."""
+        self._note_refused(400)
+        super().send_400_response(msg)
+
+    def _note_refused(self, status: int) -> None:
+        """Count a refused head; a request that the application has is counted there, with this status."""
+        if self._receiving == "body":
+            self.scope[REFUSED] = status  # type: ignore[literal-required]
+        else:
+            self.count_refused(status)
+
+    def _refuse(self, status: int, reason: bytes) -> None:
         """Close, with an answer if none was begun."""
         self._stop_timer()
         if self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            self.transport.write(b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % status)
+            self._note_refused(status)
+            answer = b"HTTP/1.1 %d %s\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            self.transport.write(answer % (status, reason))
         self.transport.close()
 
     def _within(self, seconds: float, then: Callable[[], None]) -> None:
@@ -134,6 +151,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self._timer = None
 
 
-def bounded(table: ConnectionTable) -> type[BoundedProtocol]:
+def bounded(table: ConnectionTable, count_refused: Callable[[int], None] = lambda _: None) -> type[BoundedProtocol]:
     """Return the class of the connections of a table: uvicorn makes each by itself."""
-    return type("TableProtocol", (BoundedProtocol,), {"table": table})
+    return type("TableProtocol", (BoundedProtocol,), {"table": table, "count_refused": staticmethod(count_refused)})

@@ -7,7 +7,7 @@ limit, the oldest of these makes place for the new one: a client that sends its 
 import ipaddress
 import resource
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -76,8 +76,10 @@ class Waiting:
 class ConnectionTable:
     """All connections of this process."""
 
-    def __init__(self, limits: ConnectionLimits) -> None:
+    def __init__(self, limits: ConnectionLimits, on_closed: Callable[[], object] = lambda: None) -> None:
+        """`on_closed` is called for each connection that is closed to make place."""
         self.limits = limits
+        self._on_closed = on_closed
         self.open: set[Closable] = set()
         self._counts: defaultdict[str, int] = defaultdict(int)
         self._unproven, self._idle = Waiting(), Waiting()
@@ -101,6 +103,7 @@ class ConnectionTable:
             closing = self._idle.oldest(address) or joining
         self.leave(closing)
         closing.give_way()
+        self._on_closed()
 
     def busy(self, connection: Closable) -> None:
         """Note that a request is in progress: the connection stays."""

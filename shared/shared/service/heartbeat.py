@@ -19,6 +19,9 @@ from shared.messaging.publisher import Publisher
 from shared.messaging.topology import TELEMETRY
 from shared.telemetry import Metrics, installed_version
 
+IN_PROCESS = "schoolconnect_received_messages_in_process"
+HANDLED = "schoolconnect_messages_handled_total"
+
 log = structlog.get_logger()
 
 
@@ -69,6 +72,7 @@ class Heartbeat:
         self._metrics = metrics
         self._seconds = seconds
         self._others = facts
+        self._metrics.beat_at.set_to_current_time()
         self._started = dt.datetime.now(dt.UTC)
         self._version = installed_version(service)
 
@@ -86,6 +90,7 @@ class Heartbeat:
                 await self._publisher.publish(TELEMETRY, "", body, {"sc-kind": "heartbeat"}, mandatory=False)
             except (InfrastructureDown, Undeliverable):
                 continue
+            self._metrics.beat_at.set_to_current_time()
 
     def _facts(self, statm: FileIO, loads: FileIO) -> dict[str, object]:
         return {name: fact() for name, fact in self._others.items()} | {
@@ -96,9 +101,9 @@ class Heartbeat:
             "started_at": self._started.isoformat(),
             "at": dt.datetime.now(dt.UTC).isoformat(),
             "every_seconds": self._seconds,
-            "in_flight": _total(self._metrics, "schoolconnect_received_messages_in_process"),
-            "handled": _total(self._metrics, "schoolconnect_messages_handled_total"),
-            "failed": _total(self._metrics, "schoolconnect_messages_handled_total", ("retried", "dead")),
+            "in_flight": _total(self._metrics, IN_PROCESS),
+            "handled": _total(self._metrics, HANDLED),
+            "failed": _total(self._metrics, HANDLED, ("retried", "dead")),
             "load": float(_field(loads, 0)),
             "memory_bytes": int(_field(statm, 1)) * os.sysconf("SC_PAGE_SIZE"),  # resident, in pages (proc(5))
         }
@@ -114,7 +119,7 @@ def _total(metrics: Metrics, name: str, outcomes: tuple[str, ...] = ()) -> float
     """Add up a metric over all its labels, or over these outcomes."""
     return sum(
         sample.value
-        for family in metrics.registry.collect()
+        for family in metrics.registry.restricted_registry([name]).collect()
         for sample in family.samples
         if sample.name == name and (not outcomes or sample.labels.get("outcome") in outcomes)
     )

@@ -16,10 +16,11 @@ from shared.errors import Refused
 from shared.http.provided import Provided
 from shared.service.bounded_protocol import bounded
 from shared.service.connections import ConnectionLimits, ConnectionTable, places, raise_descriptor_limit
+from shared.service.http_metrics import RequestMetrics
 from shared.service.refusal import REFUSED, report_refusal, wrong_settings
 from shared.service.runtime import Runtime
 from shared.settings import ServiceSettings
-from shared.telemetry import configure_logs
+from shared.telemetry import Metrics, configure_logs
 
 LOOK_SECONDS = 0.02
 
@@ -64,7 +65,12 @@ def freeze_gc() -> None:
 
 
 def configured(settings: ServiceSettings, app: FastAPI) -> uvicorn.Config:
-    """Return how uvicorn serves: with limits of connections, and no proxy believed that is not configured."""
+    """Return how uvicorn serves: with limits of connections, and no proxy believed that is not configured.
+
+    Metrics are outermost: they count what middleware and connections refuse, too.
+    """
+    metrics = Provided(Metrics).by(app)
+    measured = RequestMetrics(app, metrics.requests)
     proxies = settings.proxies
     most, backlog = places(raise_descriptor_limit(), settings.connections)
     limits = ConnectionLimits(
@@ -76,14 +82,14 @@ def configured(settings: ServiceSettings, app: FastAPI) -> uvicorn.Config:
         proxies,
     )
     return uvicorn.Config(
-        app,
+        measured,
         host=settings.host,
         port=settings.port,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
         lifespan="on",
-        http=bounded(ConnectionTable(limits)),
+        http=bounded(ConnectionTable(limits, metrics.connections_closed.inc), measured.count_refused),
         ws="none",
         backlog=backlog,
         proxy_headers=bool(proxies),

@@ -13,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
 from fastapi import APIRouter, FastAPI
+from fastapi.telemetry import TelemetryConfig
 from prometheus_client import Histogram
 
 from shared.consumers.batch import ReactionHandler
@@ -36,7 +37,6 @@ from shared.service.components import Components
 from shared.service.consumer_orders import DRAINS, DRAINS_DAYS, ConsumerOrders, store_order
 from shared.service.health import router as health_router
 from shared.service.heartbeat import HeartbeatListener
-from shared.service.http_metrics import RequestMetrics
 from shared.service.invariants import InvariantChecker
 from shared.service.last_answers import LastAnswers
 from shared.service.loop_watchdog import LoopWatchdog
@@ -84,6 +84,8 @@ class Service:
         self.prune(*of_every_service(settings.inbox_days))
         self.runtime.background(PeriodicTask("forget_keys", KEY_SECONDS, self._forget_keys, self.metrics).run)
         self.runtime.background(LoopWatchdog(self.metrics.registry).run)
+        if parts.tracing is not None:
+            self.runtime.on_close(parts.tracing.close)
         self._url = settings.amqp_url.get_secret_value()
         self._topology = topology.spine() | topology.retry_topology(name, settings.retry_tiers)
         self._routers: list[APIRouter] = []
@@ -105,10 +107,9 @@ class Service:
 
         Waiting events are handled one after the other and commit together; one that fails does not affect the others.
         """
-        self.reads[event.topic] = "reaction"
-        self.drain_old_queue(topology.reaction_queue(self.name, event.topic), event, handler, *args, **dependencies)
+        self.on_queue(topology.reaction_queue(self.name, event.topic), event, handler, *args, **dependencies)
 
-    def drain_old_queue(
+    def on_queue(
         self,
         queue: topology.Queue,
         event: type[E],
@@ -116,8 +117,10 @@ class Service:
         *args: P.args,
         **dependencies: P.kwargs,
     ) -> None:
-        """As `on`, from a queue that only the previous version of this service fills."""
+        """As `on`, from a given queue: one with other routing keys, or one that only a previous version fills."""
         self._topology |= topology.Topology(queues=(queue,))
+        if event.topic:
+            self.reads[event.topic] = "reaction"
 
         async def take(fact: Event, tx: UnitOfWork) -> None:
             if not isinstance(fact, event):
@@ -360,18 +363,19 @@ class Service:
             async with self.runtime.running():
                 yield
 
+        parts = self.components
+        requests: TelemetryConfig = parts.tracing.requests if parts.tracing is not None else {}
         app = FastAPI(
             title=f"SchoolConnect {self.name}",
             lifespan=lifespan,
             docs_url=None,
             redoc_url=None,
-            telemetry={"tracing": False, "metrics": False, "logs": False},  # texts of errors may contain names
+            # No logs: texts of errors may contain names.
+            telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False, **requests},
         )
-        parts = self.components
         own = (self.settings, parts.transactions, parts.verifier, parts.metrics, self.runtime, self.backlog)
         provide(app, [*own, *self._provided])
         app.add_middleware(UnexpectedErrors)
-        app.add_middleware(RequestMetrics, seconds=parts.metrics.requests)
         app.add_middleware(LastAnswers, stopping=lambda: self.runtime.stopping)
         if self.settings.operations_port is not None:
             app.add_middleware(OperationsPort, port=self.settings.operations_port)

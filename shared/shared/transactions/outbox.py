@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from shared.events.envelope import Envelope
 from shared.events.event import Event
 from shared.messaging.topology import EVENTS, lane_name
+from shared.trace_context import trace_headers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,13 +87,14 @@ def event_row(event: Event, source: str, cause: Envelope | None, *, without: set
     """
     envelope = Envelope.of(event, source, cause)
     sealed_for = event.sealed_for if event.personal else None
-    return OutboxEntry(EVENTS, event.topic, envelope.json(), event.model_dump_json(exclude=without), sealed_for)
+    headers = envelope.json(**trace_headers())
+    return OutboxEntry(EVENTS, event.routing_key, headers, event.model_dump_json(exclude=without), sealed_for)
 
 
 def permit_row(work: WorkPermit, service: str, lane: str, cause: Envelope | None) -> OutboxEntry:
     """Make the outbox row of a permit for one of the service's own lanes."""
     envelope = Envelope.of_work(work.name, work.subject, service, cause)
-    return OutboxEntry("", lane_name(service, lane), envelope.json(), work.model_dump_json())
+    return OutboxEntry("", lane_name(service, lane), envelope.json(**trace_headers()), work.model_dump_json())
 
 
 def insert_values(rows: "Sequence[OutboxEntry]") -> dict[str, str]:

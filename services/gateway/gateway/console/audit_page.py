@@ -45,13 +45,7 @@ async def acts(
         after=after,
         limit=PAGE_ROWS,
     )
-    return page.html(
-        "audit.html",
-        acts=found.items,
-        asked=asked,
-        first=page.href(page.path, **asked) if after else None,
-        next=page.href(page.path, **asked, after=found.next) if found.next else None,
-    )
+    return page.list_html("audit.html", asked, after, found.next, acts=found.items)
 
 
 def _midnight(day: dt.date | None, zone: ZoneInfo) -> dt.datetime | None:

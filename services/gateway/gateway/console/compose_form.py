@@ -2,74 +2,88 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from fastapi import Form
+from pydantic import BaseModel, Field, StringConstraints
 
-Text = Annotated[str, Form(max_length=12_000)]
-Word = Annotated[str, Form(max_length=200)]
-Words = Annotated[list[str] | None, Form(max_length=20)]
+Text = Annotated[str, StringConstraints(max_length=12_000)]
+Word = Annotated[str, StringConstraints(max_length=200)]
 
 
-@dataclass(slots=True)
-class ComposeForm:
+class ComposeForm(BaseModel):
     """The fields as they were typed; checks come with the request."""
 
-    kind: str = "general"
-    title: str = ""
-    body: str = ""
-    audience: str = "school"
-    grade: str = ""
-    roles: list[str] = field(default_factory=lambda: ["guardian"])
-    channels: list[str] = field(default_factory=lambda: ["push", "mail", "inbox"])
+    kind: Word = "general"
+    title: Text = ""
+    body: Text = ""
+    audience: Word = "school"
+    grade: Word = ""
+    roles: list[Word] = Field(default=[], max_length=20)
+    classes: list[Word] = Field(default=[], max_length=500)
+    people: list[Word] = Field(default=[], max_length=900)
+    search: Word = ""
+    channels: list[Word] = Field(default=[], max_length=20)
     urgent: bool = False
-    when: str = ""
-    key: str = ""
-    step: Literal["preview", "test", "send"] = "preview"
-    previewed: str = ""
+    when: Word = ""
+    repeat: Word = ""
+    every: Word = "1"
+    until: Word = ""
+    skip_closed: bool = False
+    useful_hours: Word = ""
+    key: Word = ""
+    step: Literal["find", "preview", "test", "send"] = "preview"
+    previewed: Word = ""
     """A digest of what was previewed, so that nothing else is sent."""
 
-    @classmethod
-    async def of_request(
-        cls,
-        kind: Word = "general",
-        title: Text = "",
-        body: Text = "",
-        audience: Word = "school",
-        grade: Word = "",
-        roles: Words = None,
-        channels: Words = None,
-        urgent: Word = "",
-        when: Word = "",
-        key: Word = "",
-        step: Annotated[Literal["preview", "test", "send"], Form()] = "preview",
-        previewed: Word = "",
-    ) -> "ComposeForm":
-        """Read the form."""
-        return cls(
-            kind, title, body, audience, grade, roles or [], channels or [], bool(urgent), when, key, step, previewed
+    @property
+    def has_other_marks(self) -> bool:
+        """Whether classes or people are marked that the chosen audience leaves out."""
+        return bool(
+            (self.classes and self.audience != "classes")
+            or (self.people and self.audience not in ("people", "students"))
         )
 
 
 def request_of(form: ComposeForm, zone: str, people: list[str] | None = None) -> dict[str, Any]:
-    """Return the request of `POST /v1/notifications`; `people` replaces the audience, for a test."""
-    audience: dict[str, Any] = {"school": True} if form.audience == "school" else {"grade": form.grade}
-    if people is not None:
-        audience = {"people": people}
-    else:
-        audience["roles"] = form.roles
+    """Return the request of `POST /v1/notifications`; `people` replaces audience and time, for a test."""
     asked: dict[str, Any] = {
         "type": form.kind,
         "title": form.title,
         "body": form.body,
-        "audience": audience,
         "channels": form.channels,
         "urgent": form.urgent,
     }
-    if form.when and people is None:
-        asked |= {"deliver_at": form.when, "timezone": zone}
-    return asked
+    if people is not None:
+        return asked | {"audience": {"people": people}}
+    return asked | {"audience": _audience(form)} | _time(form, zone)
+
+
+def _audience(form: ComposeForm) -> dict[str, Any]:
+    if form.audience == "people":
+        return {"people": form.people}
+    named: dict[str, dict[str, Any]] = {
+        "grade": {"grade": form.grade},
+        "classes": {"classes": form.classes},
+        "students": {"students": form.people},
+    }
+    return named.get(form.audience, {"school": True}) | {"roles": form.roles}
+
+
+def _time(form: ComposeForm, zone: str) -> dict[str, Any]:
+    asked: dict[str, Any] = {}
+    if form.repeat:
+        starts, _, time = form.when.partition("T")
+        rule = {"kind": "calendar", "unit": form.repeat, "every": _number(form.every), "starts": starts, "time": time}
+        asked = {"timezone": zone, "repeat": rule | {"until": form.until or None, "skip_closed": form.skip_closed}}
+    elif form.when:
+        asked = {"timezone": zone, "deliver_at": form.when}
+    hours = _number(form.useful_hours)
+    return asked | ({"expires_after_minutes": hours * 60 if isinstance(hours, int) else hours} if hours else {})
+
+
+def _number(typed: str) -> int | str:
+    """Return a number in any script; what is none stays as it is, and is refused with its reason."""
+    return int(typed) if typed.strip().isdecimal() else typed
 
 
 def digest_of(form: ComposeForm, zone: str) -> str:

@@ -5,40 +5,46 @@ A send waits for the undo window as a schedule with a single run, so that stoppi
 
 import datetime as dt
 import json
-from dataclasses import asdict
 from typing import Annotated, Any
+from uuid import UUID
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Form, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 from uuid_utils.compat import uuid7
 
+from gateway.console.audience_choice import find_choice
 from gateway.console.chosen_school import ChosenSchool
 from gateway.console.compose_form import ComposeForm, digest_of, request_of
 from gateway.console.console_route import ConsoleRoute
 from gateway.console.page import Page, ReaderPage
 from gateway.console.texts import N_
 from gateway.http.dependencies import Rows, Services
+from gateway.http.service_client import ServiceClients
 from gateway.notifications import read_routes
 from gateway.notifications.acceptance import accept
 from gateway.notifications.create_routes import Sends
 from gateway.notifications.read_routes import NotificationIn
 from gateway.problems import Problem, readable
 from gateway.security.access_control import STAFF, allow
-from gateway.security.caller import CurrentCaller
+from gateway.security.caller import Caller, CurrentCaller
+from gateway.sends.batch_accept import BatchAcceptor
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(prefix="/console/notifications", include_in_schema=False, route_class=ConsoleRoute)
 
 UNDO_SECONDS = 30
 CHANGED = N_("This differs from what you previewed. Look at it again, then send it.")
+OTHER_MARKS = N_("Classes or people are marked that this audience leaves out. Choose the audience, or clear the marks.")
 TESTED = N_("The test is on its way to you.")
 """Said of a test; how long a send can be undone is said on its page."""
 
 
 @router.get("/new", dependencies=[allow(STAFF)])
-async def ask(page: ReaderPage, school: ChosenSchool) -> Response:  # noqa: ARG001  # a send needs one
+async def ask(page: ReaderPage, school: ChosenSchool, rows: Rows) -> Response:
     """Ask for audience and text."""
-    return _form(page, ComposeForm(key=str(uuid7())))
+    form = ComposeForm(key=str(uuid7()), roles=["guardian"], channels=["push", "mail", "inbox"])
+    return await _form(page, form, school, rows)
 
 
 @router.post("/new", dependencies=[allow(STAFF, audience="person")])
@@ -49,53 +55,95 @@ async def compose(
     rows: Rows,
     owners: Services,
     sends: Sends,
-    form: Annotated[ComposeForm, Depends(ComposeForm.of_request)],
+    form: Annotated[ComposeForm, Form()],
 ) -> Response:
-    """Preview, test or send, by the button that was pressed; a wrong field comes back with all that was typed."""
-    school = str(chosen)
+    """Find people, preview, test or send, by the button that was pressed; a wrong field comes back as it was typed."""
+    if form.step == "find":
+        return await _form(page, form, chosen, rows)
+    if form.has_other_marks:
+        return await _form(page, form, chosen, rows, 422, errors={"audience": page.text(OTHER_MARKS)})
     try:
-        body = NotificationIn.model_validate_json(json.dumps(request_of(form, page.zone)))
-        if form.step == "send" and form.previewed == digest_of(form, page.zone):
-            later = {"deliver_at": (dt.datetime.now(dt.UTC) + dt.timedelta(seconds=UNDO_SECONDS)).isoformat()}
-            wanted = request_of(form, page.zone)
-            body = NotificationIn.model_validate_json(json.dumps(later | wanted))
-            made = await accept(body, caller, rows, sends, form.key or None, school)
-            return RedirectResponse(page.href(f"/console/notifications/{made['notification_id']}"), 303)
-        if form.step == "test":
-            assert caller.person is not None
-            only_me = request_of(form, page.zone, people=[str(caller.person)])
-            await accept(NotificationIn.model_validate_json(json.dumps(only_me)), caller, rows, sends, None, school)
-            return _form(page, form, said=page.text(TESTED))
-        reached = await read_routes.preview(
-            read_routes.PreviewIn(type=body.type, audience=body.audience, channels=body.channels, urgent=body.urgent),
-            caller,
-            rows,
-            owners,
-            school,
-        )
-        said = page.text(CHANGED) if form.step == "send" else None
-        form.previewed = digest_of(form, page.zone)
-        return _form(page, form, preview=json.loads(bytes(reached.body)), said=said)
+        return await _act(page, form, chosen, caller, rows, owners, sends)
     except ValidationError as problem:
-        return _form(page, form, 422, errors=readable(problem.errors()))
+        errors = _by_field(readable(problem.errors()))
     except Problem as problem:
         if problem.code == "idempotency_conflict":
             return RedirectResponse(page.href("/console/notifications", sent="twice"), 303)
         if problem.status not in (409, 422):
             raise
-        listed = problem.more.get("errors") or [{"loc": ["form"], "message": problem.detail}]
-        return _form(page, form, 422, errors=listed)
+        errors = _by_field(problem.more.get("errors") or [{"loc": ["form"], "message": problem.detail}])
+    return await _form(page, form, chosen, rows, 422, errors=errors)
 
 
-def _form(
+async def _act(
     page: Page,
     form: ComposeForm,
+    school: UUID,
+    caller: Caller,
+    rows: UnitOfWorkFactory,
+    owners: ServiceClients,
+    sends: BatchAcceptor,
+) -> Response:
+    """Preview, test or send; raises ValidationError and Problem for what cannot be sent."""
+    wanted, digest = request_of(form, page.zone), digest_of(form, page.zone)
+    body = _read(wanted)
+    if form.step == "send" and form.previewed == digest:
+        made = await accept(_read(_later(wanted)), caller, rows, sends, form.key or None, str(school))
+        return RedirectResponse(page.href(_place(made)), 303)
+    if form.step == "test":
+        assert caller.person is not None
+        only_me = _read(request_of(form, page.zone, people=[str(caller.person)]))
+        await accept(only_me, caller, rows, sends, None, str(school))
+        return await _form(page, form, school, rows, said=page.text(TESTED))
+    asked = read_routes.PreviewIn(type=body.type, audience=body.audience, channels=body.channels, urgent=body.urgent)
+    reached = await read_routes.preview(asked, caller, rows, owners, str(school))
+    said = page.text(CHANGED) if form.step == "send" else None
+    form.previewed = digest
+    return await _form(page, form, school, rows, preview=json.loads(bytes(reached.body)), said=said)
+
+
+def _read(request: dict[str, Any]) -> NotificationIn:
+    return NotificationIn.model_validate_json(json.dumps(request))
+
+
+def _later(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return a send with its time; one without waits for the undo window."""
+    if "repeat" in wanted or "deliver_at" in wanted:
+        return wanted
+    return wanted | {"deliver_at": (dt.datetime.now(dt.UTC) + dt.timedelta(seconds=UNDO_SECONDS)).isoformat()}
+
+
+def _place(made: dict[str, Any]) -> str:
+    """Return the page of what was accepted: a repeating send is a schedule."""
+    if "notification_id" in made:
+        return f"/console/notifications/{made['notification_id']}"
+    return f"/console/schedules/{made['schedule_id']}"
+
+
+def _by_field(errors: list[dict[str, Any]]) -> dict[str, str]:
+    return {str(each["loc"][-1]) if each["loc"] else "form": each["message"] for each in errors}
+
+
+async def _form(
+    page: Page,
+    form: ComposeForm,
+    school: UUID,
+    rows: UnitOfWorkFactory,
     status: int = 200,
     *,
-    errors: list[dict[str, Any]] | None = None,
+    errors: dict[str, str] | None = None,
     preview: dict[str, Any] | None = None,
     said: str | None = None,
 ) -> Response:
-    wrong = {str(each["loc"][-1]): each["message"] for each in errors or []}
-    values = {"form": asdict(form), "errors": wrong, "preview": preview, "said": said, "undo": UNDO_SECONDS}
-    return page.html("compose.html", status, **values)
+    async with rows.request(school) as tx:
+        choice = await find_choice(tx, school, form.classes, form.people, form.search)
+    return page.html(
+        "compose.html",
+        status,
+        form=form,
+        choice=choice,
+        errors=errors or {},
+        preview=preview,
+        said=said,
+        undo=UNDO_SECONDS,
+    )

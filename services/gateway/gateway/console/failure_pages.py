@@ -47,13 +47,8 @@ async def members(
     group = {"queue": queue, "fingerprint": fingerprint}
     found = await failure_routes.listing(caller, rows, state, None, queue, fingerprint, None, school, after, PAGE_ROWS)
     asked: dict[str, Any] = group | {"state": state}
-    return page.html(
-        "failure_group.html",
-        failures=found.items,
-        asked=asked,
-        may=caller.role in PLATFORM,
-        first=page.href(page.path, **asked) if after else None,
-        next=page.href(page.path, **asked, after=found.next) if found.next else None,
+    return page.list_html(
+        "failure_group.html", asked, after, found.next, failures=found.items, may=caller.role in PLATFORM
     )
 
 

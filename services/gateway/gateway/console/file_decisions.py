@@ -11,8 +11,8 @@ from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 
 from gateway.console.console_route import ConsoleRoute
+from gateway.console.file_fields import field_name
 from gateway.console.file_pages import file_page
-from gateway.console.file_words import field_name
 from gateway.console.page import Page, ReaderPage
 from gateway.console.people_names import choose_student
 from gateway.console.query import id_of

@@ -47,15 +47,15 @@ async def files(
         choice = await choose_student(tx, school, student, name or "")
     asked = {"state": state, "kind": kind, "student": choice.student, "name": choice.typed}
     if choice.is_open:
-        return page.html("files.html", files=[], choice=choice, asked=asked, first=None, next=None)
+        return page.list_html("files.html", asked, None, None, files=[], choice=choice)
     found = await read_routes.listing(school, caller, owners, state, kind, choice.student, after, PAGE_ROWS)
-    return page.html(
+    return page.list_html(
         "files.html",
+        asked,
+        after,
+        found["next"],
         files=await _listed(rows, school, found["items"], links),
         choice=choice,
-        asked=asked,
-        first=page.href(page.path, **asked) if after else None,
-        next=page.href(page.path, **asked, after=found["next"]) if found["next"] else None,
     )
 
 
@@ -79,14 +79,7 @@ async def review_queue(
         each | {"why": file_view.reasons_of(page, each["reasons"]), "mine": may_review(caller, each["kind"])}
         for each in await _listed(rows, school, waiting, links)
     ]
-    return page.html(
-        "review.html",
-        files=shown,
-        asked=asked,
-        done=done,
-        first=page.href(page.path, **asked) if after else None,
-        next=page.href(page.path, **asked, after=found["next"]) if found["next"] else None,
-    )
+    return page.list_html("review.html", asked, after, found["next"], files=shown, done=done)
 
 
 @router.get("/{file_id}", dependencies=[allow(STAFF)])

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.console.file_words import COLUMNS, EXPECTED, PREFIXES, REASONS, field_name
+from gateway.console.file_fields import COLUMNS, EXPECTED, PREFIXES, REASONS, field_name
 from gateway.console.page import Page
 
 SURE = 0.9

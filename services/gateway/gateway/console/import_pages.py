@@ -77,15 +77,16 @@ async def one(
     task = await _import(task_id, caller, rows, settings)
     rejected = await import_routes.rejected(task_id, rows, after, PAGE_ROWS)
     schools = await _schools(rows, task)
-    return page.html(
+    return page.list_html(
         "import.html",
+        {},
+        after,
+        rejected.next,
         task=task,
         ended=task.state in FINAL,
         waits=_waits(task),
         schools=schools,
         rejected=rejected.items,
-        first=page.href(page.path) if after else None,
-        next=page.href(page.path, after=rejected.next) if rejected.next else None,
     )
 
 
@@ -149,12 +150,6 @@ async def _list(
     error: str | None = None,
 ) -> Response:
     found = await task_routes.listing(caller, rows, settings, TaskFilter(kind=KIND, after=after, limit=PAGE_ROWS))
-    return page.html(
-        "imports.html",
-        status,
-        tasks=found.items,
-        error=error,
-        key=str(uuid7()),
-        first=page.href(page.path) if after else None,
-        next=page.href(page.path, after=found.next) if found.next else None,
+    return page.list_html(
+        "imports.html", {}, after, found.next, status, tasks=found.items, error=error, key=str(uuid7())
     )

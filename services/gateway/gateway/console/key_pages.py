@@ -36,14 +36,7 @@ async def keys(
     found = await api_key_routes.list_keys(
         caller, rows, school, usable=usable is not None, after=after, limit=PAGE_ROWS
     )
-    asked = {"usable": usable}
-    return page.html(
-        "keys.html",
-        keys=found.items,
-        asked=asked,
-        first=page.href(page.path, **asked) if after else None,
-        next=page.href(page.path, **asked, after=found.next) if found.next else None,
-    )
+    return page.list_html("keys.html", {"usable": usable}, after, found.next, keys=found.items)
 
 
 @router.get("/new", dependencies=[allow(ADMINS)])

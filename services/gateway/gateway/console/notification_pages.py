@@ -24,6 +24,7 @@ router = APIRouter(prefix="/console/notifications", include_in_schema=False, rou
 
 STOPPED = {"completed", "failed", "cancelled"}
 REACHED = {"accepted", "read"}
+NOT_REACHED = {"failed", "unknown"}
 
 
 @router.get("", dependencies=[allow(STAFF)])
@@ -41,13 +42,8 @@ async def notifications(
     """List the notifications of a school, the newest first. `sent`: a form that was sent twice."""
     found = await read_routes.listing(caller, rows, owners, str(school), kind, state, after, PAGE_ROWS)
     asked = {"kind": kind, "state": state}
-    return page.html(
-        "notifications.html",
-        notifications=found["items"],
-        asked=asked,
-        repeated=sent is not None,
-        first=page.href(page.path, **asked) if after else None,
-        next=page.href(page.path, **asked, after=found["next"]) if found["next"] else None,
+    return page.list_html(
+        "notifications.html", asked, after, found["next"], notifications=found["items"], repeated=sent is not None
     )
 
 
@@ -60,15 +56,18 @@ async def notification(
     owners: Services,
     settings: Configured,
     stopped: FlagFilter = None,
+    again: FlagFilter = None,
 ) -> Response:
     """Show one notification: how many it reached on each channel, and what became of the others."""
-    found = await _read(page, notification_id, caller, rows, owners, settings)
+    found = await read_notification(page, notification_id, caller, rows, owners, settings)
     return page.html(
         "notification.html",
         notification=found,
         channels={name: funnel(states) for name, states in (found.get("counts") or {}).items()},
         stoppable=found["state"] not in STOPPED and stopped is None,
         stopped=stopped is not None,
+        resendable=can_resend(found),
+        again=again is not None,
     )
 
 
@@ -78,7 +77,8 @@ async def ask_cancel(
 ) -> Response:
     """Ask before a notification is stopped."""
     return page.html(
-        "notification_cancel.html", notification=await _read(page, notification_id, caller, rows, owners, settings)
+        "notification_cancel.html",
+        notification=await read_notification(page, notification_id, caller, rows, owners, settings),
     )
 
 
@@ -97,7 +97,7 @@ async def cancel(
     return RedirectResponse(page.href(f"/console/notifications/{notification_id}", stopped="yes"), 303)
 
 
-async def _read(
+async def read_notification(
     page: Page,
     notification_id: UUID,
     caller: Caller,
@@ -105,9 +105,10 @@ async def _read(
     owners: ServiceClients,
     settings: Settings,
 ) -> dict[str, Any]:
+    """Return a notification; one that its owner does not know has the state of its task."""
     school = None if page.school is None else str(page.school)
     found: dict[str, Any] = await read_routes.read(notification_id, caller, rows, owners, school)
-    if found["state"] == "accepted":  # its owner does not know it, and never will if it was undone
+    if found["state"] == "accepted":  # its owner never knows it if it was undone
         task = await task_routes.read(UUID(found["task_id"]), caller, rows, settings)
         found["state"] = task.state if task.state in FINAL else "accepted"
     return found
@@ -121,3 +122,10 @@ def funnel(states: dict[str, int]) -> dict[str, Any]:
         "read": states.get("read", 0),
         "others": {state: count for state, count in sorted(states.items()) if state not in REACHED and count},
     }
+
+
+def can_resend(notification: dict[str, Any]) -> bool:
+    """Tell whether a notification has ended and did not reach some people, who may be tried again."""
+    counts = (notification.get("counts") or {}).items()
+    states = {state for channel, of in counts if channel != "inbox" for state, count in of.items() if count}
+    return notification["state"] == "completed" and not states.isdisjoint(NOT_REACHED)

@@ -1,6 +1,7 @@
 """A page for its reader: in their language, in the zone of their school, with the navigation of their role."""
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -57,6 +58,14 @@ class Page:
         sections = sections_of(self.caller) if self.caller else []
         shown = {"page": self, "zone": self.zone, "sections": sections, "path": self.path} | values
         return HTMLResponse(self.templates.render(self.language, template, shown), status, HEADERS)
+
+    def list_html(
+        self, template: str, asked: Mapping[str, Any], after: Any, next_after: Any, status: int = 200, **values: Any
+    ) -> HTMLResponse:
+        """Return a page of a list, with its filter and the links to its first and its next page."""
+        first = self.href(self.path, **asked) if after else None
+        following = self.href(self.path, **asked, after=next_after) if next_after else None
+        return self.html(template, status, asked=asked, first=first, next=following, **values)
 
     def text(self, text: str) -> str:
         """Return a text in the reader's language."""

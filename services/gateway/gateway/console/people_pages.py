@@ -40,12 +40,8 @@ async def people(
         caller, rows, str(school), None, role, grade, None, after, PAGE_ROWS, name=(name or "").strip() or None
     )
     asked = {"name": name, "role": role, "grade": grade}
-    return page.html(
-        "people.html",
-        people=[_shown(each.model_dump(), school) for each in found.items],
-        asked=asked,
-        first=page.href(page.path, **asked) if after else None,
-        next=page.href(page.path, **asked, after=found.next) if found.next else None,
+    return page.list_html(
+        "people.html", asked, after, found.next, people=[_shown(each.model_dump(), school) for each in found.items]
     )
 
 
@@ -56,22 +52,15 @@ async def reachability(
     caller: CurrentCaller,
     rows: Rows,
     owners: Services,
-    skip: Annotated[int, Query(ge=0, le=MOST_SKIPPED)] = 0,
+    after: Annotated[int, Query(ge=0, le=MOST_SKIPPED)] = 0,
 ) -> Response:
     """List the families that an emergency message would not reach."""
     bounced = await bounced_addresses(owners, caller, school)
     async with rows.request(school) as tx:
-        found, students = await unreachable_students(tx, school, bounced, PAGE_ROWS, skip)
+        found, students = await unreachable_students(tx, school, bounced, PAGE_ROWS, after)
     total = found[0]["total"] if found else 0
-    more = skip + len(found) < total
-    return page.html(
-        "reachability.html",
-        found=found,
-        total=total,
-        students=students,
-        first=page.href(page.path) if skip else None,
-        next=page.href(page.path, skip=skip + PAGE_ROWS) if more else None,
-    )
+    next_after = after + PAGE_ROWS if after + len(found) < total else None
+    return page.list_html("reachability.html", {}, after, next_after, found=found, total=total, students=students)
 
 
 @router.get("/{person_id}", dependencies=[allow(STAFF)])

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from gateway.files.read_routes import FileState
 from gateway.http.fields import MOST
@@ -19,10 +19,19 @@ from shared.events.values import Kind, Role
 from shared.http.fields import NO_NUL
 
 PAGE_ROWS = 25
+FIRST_YEAR, LAST_YEAR = 2000, 2999
 
 
 def _none_if_empty(given: Any) -> Any:
     return None if given == "" else given
+
+
+def _of_our_days(given: dt.datetime | None) -> dt.datetime | None:
+    """Refuse years that no event has: at their edges times cannot be compared across zones."""
+    if given is not None and not FIRST_YEAR <= given.year <= LAST_YEAR:
+        msg = f"must be of the years {FIRST_YEAR} to {LAST_YEAR}"
+        raise ValueError(msg)
+    return given
 
 
 EMPTY = BeforeValidator(_none_if_empty)
@@ -33,6 +42,8 @@ TaskStateFilter = Annotated[TaskState | None, EMPTY, Query()]
 FailureStateFilter = Annotated[FailureState | None, EMPTY, Query()]
 WorkerStateFilter = Annotated[WorkerState | None, EMPTY, Query()]
 DayFilter = Annotated[dt.date | None, EMPTY, Query()]
+MomentFilter = Annotated[dt.datetime | None, EMPTY, AfterValidator(_of_our_days), Query()]
+"""A local time of the page's zone, as a form sends it, or an instant."""
 FlagFilter = Annotated[str | None, EMPTY, Query(max_length=5)]
 """A box: checked, or not in the address at all."""
 KindFilter = Annotated[Kind | None, EMPTY, Query()]

@@ -15,8 +15,8 @@ from gateway.console.page import Page, ReaderPage
 from gateway.console.people_names import StudentChoice, choose_student
 from gateway.console.query import IdFilter, ReportKindFilter, id_of
 from gateway.console.refusals import refusal_text
-from gateway.console.report_words import KINDS
 from gateway.console.texts import N_
+from gateway.console.vocabulary import REPORT_KINDS
 from gateway.http.dependencies import Rows
 from gateway.problems import Problem, readable
 from gateway.reports import routes as report_routes
@@ -154,7 +154,7 @@ def _refused(
 
 
 def _form(page: Page, caller: Caller, order: Order, shown: Shown, status: int = 200) -> Response:
-    kinds = KINDS if caller.role in OFFICE else {"student_progress": KINDS["student_progress"]}
+    kinds = REPORT_KINDS if caller.role in OFFICE else {"student_progress": REPORT_KINDS["student_progress"]}
     return page.html(
         "report_new.html",
         status,

@@ -41,17 +41,12 @@ async def reports(
         choice = await choose_student(tx, school, student, name or "")
     asked = {"kind": kind, "student": choice.student, "name": choice.typed}
     if choice.is_open:
-        return page.html("reports.html", reports=[], choice=choice, asked=asked, first=None, next=None)
+        return page.list_html("reports.html", asked, None, None, reports=[], choice=choice)
     found = await report_routes.listing(school, caller, rows, owners, kind, choice.student, after, PAGE_ROWS)
     async with rows.request(school) as tx:
         names = await names_of(tx, school, (each.student for each in found.items))
-    return page.html(
-        "reports.html",
-        reports=[_shown(each, names) for each in found.items],
-        choice=choice,
-        asked=asked,
-        first=page.href(page.path, **asked) if after else None,
-        next=page.href(page.path, **asked, after=found.next) if found.next else None,
+    return page.list_html(
+        "reports.html", asked, after, found.next, reports=[_shown(each, names) for each in found.items], choice=choice
     )
 
 

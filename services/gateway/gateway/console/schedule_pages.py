@@ -12,15 +12,18 @@ from gateway.console.chosen_school import ChosenSchool
 from gateway.console.console_route import ConsoleRoute
 from gateway.console.page import Page, ReaderPage
 from gateway.console.people_names import names_of
-from gateway.console.query import PAGE_ROWS, Filter, IdFilter, ScheduleStateFilter
+from gateway.console.query import PAGE_ROWS, IdFilter, ScheduleStateFilter
 from gateway.console.schedule_rule import rule_text
+from gateway.console.vocabulary import SYSTEM_JOBS
 from gateway.http.dependencies import Rows, Services
 from gateway.schedules import routes as schedule_routes
 from gateway.schedules.routes import Mine, Seen
-from gateway.security.access_control import ADMINS, STAFF, allow
+from gateway.security.access_control import ADMINS, PLATFORM, STAFF, allow
 from gateway.security.caller import Caller, CurrentCaller
+from shared.events.schedules import ScheduleState
 
 router = APIRouter(prefix="/console/schedules", include_in_schema=False, route_class=ConsoleRoute)
+system_router = APIRouter(prefix="/console/system-schedules", include_in_schema=False, route_class=ConsoleRoute)
 
 COMING = 5
 """Runs that the page of a schedule names."""
@@ -35,19 +38,24 @@ async def schedules(
     rows: Rows,
     owners: Services,
     state: ScheduleStateFilter = None,
-    system: Filter = None,
     after: IdFilter = None,
 ) -> Response:
-    """List schedules, the newest first; `system`: those that the system keeps by itself."""
-    found = await schedule_routes.listing(school, caller, rows, owners, bool(system), state, after, PAGE_ROWS)
-    asked = {"state": state, "system": system}
-    return page.html(
-        "schedules.html",
-        schedules=[_shown(page, each) for each in found["items"]],
-        asked=asked,
-        first=page.href(page.path, **asked) if after else None,
-        next=page.href(page.path, **asked, after=found["next"]) if found["next"] else None,
-    )
+    """List schedules, the newest first."""
+    return await _list(page, school, caller, rows, owners, state, after, system=False)
+
+
+@system_router.get("", dependencies=[allow(ADMINS)])
+async def system_schedules(
+    page: ReaderPage,
+    school: ChosenSchool,
+    caller: CurrentCaller,
+    rows: Rows,
+    owners: Services,
+    state: ScheduleStateFilter = None,
+    after: IdFilter = None,
+) -> Response:
+    """List what the system does by itself, for the school and for the whole group."""
+    return await _list(page, school, caller, rows, owners, state, after, system=True)
 
 
 @router.get("/{schedule_id}", dependencies=[allow(STAFF)])
@@ -61,9 +69,8 @@ async def schedule(which: Seen, page: ReaderPage, caller: CurrentCaller, rows: R
         coming = json.loads(bytes(answer.body))["runs"]
     async with rows.request(which.school) as tx:
         names = await names_of(tx, which.school, (found.get("requested_by"),))
-    mine = which.accepted and (
-        caller.role in ADMINS or (caller.person is not None and which.created_by == caller.person)
-    )
+    own = caller.person is not None and which.created_by == caller.person
+    mine = (which.accepted and own) or _may_decide(caller, found)
     return page.html("schedule.html", schedule=found, version=version, coming=coming, names=names, mine=mine)
 
 
@@ -117,6 +124,27 @@ async def resume(
     return _back(page, which.id)
 
 
+async def _list(
+    page: Page,
+    school: UUID,
+    caller: Caller,
+    rows: Rows,
+    owners: Services,
+    state: ScheduleState | None,
+    after: UUID | None,
+    *,
+    system: bool,
+) -> Response:
+    found = await schedule_routes.listing(school, caller, rows, owners, system, state, after, PAGE_ROWS)
+    shown = [_shown(page, each) for each in found["items"]]
+    return page.list_html("schedules.html", {"state": state}, after, found["next"], schedules=shown, system=system)
+
+
+def _may_decide(caller: Caller, schedule: Mapping[str, Any]) -> bool:
+    """Tell whether an administrator decides: those of the group only about schedules that no school has."""
+    return caller.role in (ADMINS if schedule.get("school_id") else PLATFORM)
+
+
 async def _read(which: Seen, page: Page, caller: Caller, rows: Rows, owners: Services) -> tuple[dict[str, Any], str]:
     answer = await schedule_routes.read(which, caller, rows, owners)
     found = json.loads(bytes(answer.body))
@@ -127,8 +155,9 @@ async def _read(which: Seen, page: Page, caller: Caller, rows: Rows, owners: Ser
 def _shown(page: Page, schedule: Mapping[str, Any]) -> dict[str, Any]:
     """Return a schedule with its title and its rule in words."""
     message = schedule["message"] or {}
-    title = message.get("title") or message.get("template") or schedule.get("emits") or ""
-    return {**schedule, "title": title, "says": rule_text(page, schedule["rule"])}
+    job = schedule.get("emits") or ""
+    title = message.get("title") or message.get("template") or page.text(SYSTEM_JOBS.get(job, job))
+    return {**schedule, "of_system": job in SYSTEM_JOBS, "title": title, "says": rule_text(page, schedule["rule"])}
 
 
 def _back(page: Page, schedule: UUID) -> Response:

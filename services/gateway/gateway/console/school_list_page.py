@@ -23,10 +23,11 @@ async def schools(
     """List the schools; `to` is the page that one is chosen for."""
     found = await school_routes.listing(caller, rows, after=after, limit=PAGE_ROWS)
     wanted = safe_return(to)
-    return page.html(
+    return page.list_html(
         "schools.html",
+        {"to": to},
+        after,
+        found.next,
         schools=found.items,
         to=wanted.partition("?")[0] if to and wanted != "/console" else FIRST_PAGE,
-        first=page.href(page.path, to=to) if after else None,
-        next=page.href(page.path, to=to, after=found.next) if found.next else None,
     )

@@ -1,22 +1,26 @@
-"""Tasks: what was asked for and how far it is; one task, and a stop for it."""
+"""Tasks: what was asked for and how far it is; one task with its timeline, and a stop for it."""
 
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Response
+from fastapi import APIRouter, Depends, Form, Response
 from fastapi.responses import RedirectResponse
 
 from gateway.console.console_route import ConsoleRoute
 from gateway.console.page import ReaderPage
 from gateway.console.query import PAGE_ROWS, Filter, IdFilter, TaskStateFilter
 from gateway.http.dependencies import Configured, Rows
-from gateway.security.access_control import ADMINS, STAFF, allow
+from gateway.security.access_control import ADMINS, PLATFORM, STAFF, allow
 from gateway.security.caller import CurrentCaller
 from gateway.tasks import task_routes
 from gateway.tasks.task_search import TaskFilter
+from gateway.tasks.timeline import TimelineReader
 from shared.events import FINAL
+from shared.http.provided import Provided
 
 router = APIRouter(prefix="/console/tasks", include_in_schema=False, route_class=ConsoleRoute)
+
+Timelines = Annotated[TimelineReader, Depends(Provided(TimelineReader))]
 
 
 @router.get("", dependencies=[allow(STAFF)])
@@ -35,13 +39,7 @@ async def tasks(
         caller, rows, settings, TaskFilter(state=state, kind=kind, after=after, limit=PAGE_ROWS), school
     )
     asked = {"state": state, "kind": kind}
-    return page.html(
-        "tasks.html",
-        tasks=found.items,
-        asked=asked,
-        first=page.href(page.path, **asked) if after else None,
-        next=page.href(page.path, **asked, after=found.next) if found.next else None,
-    )
+    return page.list_html("tasks.html", asked, after, found.next, tasks=found.items)
 
 
 @router.get("/{task_id}", dependencies=[allow(STAFF)])
@@ -50,6 +48,16 @@ async def task(task_id: UUID, page: ReaderPage, caller: CurrentCaller, rows: Row
     found = await task_routes.read(task_id, caller, rows, settings)
     stoppable = found.state not in FINAL and found.cancel_requested_at is None
     return page.html("task.html", task=found, stoppable=stoppable and caller.role in ADMINS)
+
+
+@router.get("/{task_id}/timeline", dependencies=[allow(STAFF)])
+async def timeline(
+    task_id: UUID, page: ReaderPage, caller: CurrentCaller, rows: Rows, settings: Configured, log: Timelines
+) -> Response:
+    """Show what happened for a task. Its page does not have it, because the log is read for it."""
+    task = await task_routes.read(task_id, caller, rows, settings)
+    found = await log.read(task)
+    return page.html("timeline.html", task=task, timeline=found, reads_log=caller.role in PLATFORM)
 
 
 @router.get("/{task_id}/cancel", dependencies=[allow(ADMINS)])

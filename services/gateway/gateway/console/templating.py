@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from typing import Any, get_args
+from typing import Any
 
 from babel import Locale
 from babel.dates import format_datetime, format_timedelta, get_timezone
@@ -12,26 +12,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
-from gateway.console import assets, file_words, import_words, report_words, schedule_words
-from gateway.console.query import NotificationState
+from gateway.console import assets
 from gateway.console.texts import LANGUAGES, direction, translations
-from gateway.console.vocabulary import CHANNELS, KINDS, REASONS, ROLES, STATES, TONES
-from gateway.operations.failure_reads import FailureState
-from gateway.tasks.reads import WorkerState
-from shared.events import TaskState
-
-WORDS: dict[str, Mapping[str, str]] = {
-    "file_state": file_words.STATES,
-    "file_kind": file_words.KINDS,
-    "report_kind": report_words.KINDS,
-    "report_state": report_words.STATES,
-    "report_format": report_words.FORMATS,
-    "import_count": import_words.COUNTS,
-    "schedule_state": schedule_words.STATES,
-    "schedule_outcome": schedule_words.OUTCOMES,
-    "schedule_catch_up": schedule_words.CATCH_UPS,
-}
-"""Words by the filter that writes them; with an `s` behind it, the choices of a filter."""
+from gateway.console.vocabulary import NO_CHOICE, REPORT_LANGUAGES, TONES_OF, WORDS
 
 
 class Templates:
@@ -66,11 +49,6 @@ def _environment(language: str) -> Environment:
         "moment": pass_context(lambda context, text: instant(context, moment_of(text), locale, "yyyy-MM-dd HH:mm")),
         "age": lambda seconds: format_timedelta(dt.timedelta(seconds=float(seconds)), locale=locale),
         "number": lambda value: format_decimal(value, locale=locale),
-        "state": lambda state: text(STATES.get(state) or str(state)),
-        "role": lambda role: text(ROLES.get(role) or str(role)),
-        "kind": lambda kind: text(KINDS.get(kind) or str(kind)),
-        "channel": lambda channel: text(CHANNELS.get(channel) or str(channel)),
-        "reason": lambda reason: text(REASONS.get(reason) or str(reason)),
         "worded": text,
         "bytes": lambda size: size_text(size, locale),
     }
@@ -80,20 +58,11 @@ def _environment(language: str) -> Environment:
         "language": language,
         "direction": direction(language),
         "assets": assets.ADDRESSES,
-        "tones": TONES,
-        "kinds": [(name, text(label)) for name, label in KINDS.items()],
-        "channel_names": [(name, text(label)) for name, label in CHANNELS.items()],
-        "notification_states": [(name, text(STATES[name])) for name in get_args(NotificationState)],
-        "roles": [(name, text(word)) for name, word in ROLES.items() if name != "platform_admin"],
-        "file_tones": file_words.TONES,
-        "report_tones": report_words.TONES,
-        "report_languages": report_words.LANGUAGES,
-        "schedule_tones": schedule_words.TONES,
-        "states": [(name, text(STATES[name])) for name in get_args(TaskState)],
-        "failure_states": [(name, text(STATES[name])) for name in get_args(FailureState)],
-        "worker_states": [(name, text(STATES[name])) for name in get_args(WorkerState)],
+        "words": WORDS,
+        "tones": TONES_OF,
+        "report_languages": REPORT_LANGUAGES,
     } | {
-        f"{name}s": [(key, text(word)) for key, word in words.items() if key != "accepted"]
+        f"{name}s": [(key, text(word)) for key, word in words.items() if key not in NO_CHOICE]
         for name, words in WORDS.items()
     }
     return made

@@ -1,6 +1,13 @@
-"""What states, kinds and roles of the system are called on pages."""
+"""What states, kinds and roles are called on pages, and the colours of states."""
 
+from collections.abc import Iterable, Mapping
+from typing import get_args
+
+from gateway.console.query import NotificationState
 from gateway.console.texts import N_
+from gateway.operations.failure_reads import FailureState
+from gateway.tasks.reads import WorkerState
+from shared.events import TaskState
 
 STATES = {
     "accepted": N_("accepted"),
@@ -76,4 +83,160 @@ REASONS = {
     "same_address": N_("another person with the same address receives it"),
     "bounced": N_("mails to this address came back"),
     "complained": N_("mails were reported as unwanted"),
+    "school_inactive": N_("the school was not active"),
+    "address_gone": N_("the address or device was no longer the person's"),
+    "corrected": N_("the record was corrected before it was sent"),
+    "cancelled": N_("it was stopped before it was sent"),
+    "expired": N_("it had expired"),
+    "expired_while_held": N_("it expired in the person's quiet hours"),
+    "quiet_hours": N_("it waits for the end of quiet hours"),
+    "message_not_built": N_("its message could not be made from the text"),
+    "no_outcome": N_("the provider was called and no answer is known"),
 }
+MOMENTS = {
+    "asked": N_("It was requested"),
+    "received": N_("It arrived where it is sent from"),
+    "corrected": N_("Its record was corrected: what waited was stopped"),
+    "in_audience": N_("The person is in the audience"),
+    "not_in_audience": N_("The person is not in the audience"),
+    "escalated": N_("It was not read in time: the person was asked as a further step"),
+    "reached": N_("Another person read it: no further person is asked"),
+    "called": N_("The provider was called"),
+    "answered": N_("The provider answered"),
+    "let_go": N_("Quiet hours were over"),
+    "held": N_("It is held until quiet hours end"),
+    "again": N_("It will be tried again"),
+    "failed": N_("It failed"),
+    "suppressed": N_("It was not sent, on purpose"),
+    "cancelled": N_("It was stopped"),
+    "expired": N_("It expired"),
+    "in_inbox": N_("It is in the person's inbox"),
+    "read": N_("The person read it"),
+    "acknowledged": N_("The person acknowledged it"),
+    "withdrawn": N_("It was removed from the inbox unread"),
+}
+"""What happened, on the way from a request to one person."""
+VERDICTS = {
+    "read": N_("The person has read it."),
+    "told": N_("It was sent to the person."),
+    "perhaps": N_("It may have arrived: the provider did not answer."),
+    "open": N_("It is not finished yet."),
+    "not_told": N_("It did not reach the person."),
+}
+FILE_KINDS = {
+    "payment_receipt": N_("Receipt of a payment"),
+    "transcript": N_("Transcript"),
+    "behavior_report": N_("Behaviour report"),
+    "other": N_("Other file"),
+}
+FILE_STATES = {
+    "accepted": N_("being read"),
+    "stored": N_("being read"),
+    "processed": N_("recorded"),
+    "refused": N_("refused"),
+    "needs_review": N_("needs a review"),
+    "confirmed": N_("confirmed"),
+    "deleted": N_("deleted"),
+    "purging": N_("being purged"),
+}
+FILE_TONES = {
+    "accepted": "busy",
+    "stored": "busy",
+    "processed": "good",
+    "confirmed": "good",
+    "refused": "bad",
+    "needs_review": "warn",
+}
+REPORT_KINDS = {
+    "monthly": N_("Month of the school"),
+    "student_progress": N_("Progress of a student"),
+    "grade_progress": N_("Progress of a grade"),
+}
+REPORT_STATES = {
+    "accepted": N_("accepted"),
+    "waiting": N_("being made"),
+    "ready": N_("ready"),
+    "failed": N_("failed"),
+    "cancelled": N_("cancelled"),
+}
+REPORT_TONES = {"accepted": "busy", "waiting": "busy", "ready": "good", "failed": "bad"}
+REPORT_FORMATS = {
+    "pdf": N_("PDF"),
+    "xlsx": N_("Excel"),
+    "csv": N_("CSV in a ZIP"),
+    "zip": N_("ZIP, a PDF for each student"),
+}
+REPORT_LANGUAGES = {"en": "English", "de": "Deutsch", "fr": "Français", "ar": "العربية"}
+SCHEDULE_STATES = {
+    "accepted": N_("accepted"),
+    "active": N_("active"),
+    "paused": N_("paused"),
+    "done": N_("done"),
+    "expired": N_("expired"),
+    "cancelled": N_("cancelled"),
+}
+SCHEDULE_TONES = {"accepted": "busy", "active": "good", "paused": "warn", "expired": "bad"}
+SCHEDULE_OUTCOMES = {
+    "ran": N_("sent"),
+    "caught_up": N_("sent later"),
+    "missed": N_("missed"),
+    "expired": N_("too late, not sent"),
+    "moved": N_("moved with the calendar"),
+    "inactive": N_("not sent: the school is closed"),
+}
+SCHEDULE_CATCH_UPS = {
+    "skip": N_("A missed run is left out."),
+    "once": N_("After an outage the newest missed run is made up for."),
+    "all": N_("After an outage every missed run is made up for."),
+}
+SYSTEM_JOBS = {
+    "files.cleanup_due": N_("Clean up files"),
+    "reports.cleanup_due": N_("Clean up reports"),
+    "reports.monthly_due": N_("Monthly report of the school"),
+    "tasks.expiry_due": N_("Drop old results of tasks"),
+}
+IMPORT_COUNTS = {
+    "schools": N_("Schools"),
+    "calendars": N_("Terms"),
+    "classes": N_("Classes"),
+    "people": N_("People"),
+    "unchanged": N_("People without a change"),
+    "enrolments": N_("Enrolments"),
+    "students": N_("Students and guardians"),
+    "ended": N_("Ended"),
+    "rejected": N_("Rows not used"),
+    "values_named": N_("Values not used"),
+    "administrators": N_("New administrators"),
+}
+
+
+def _some(names: Iterable[str]) -> dict[str, str]:
+    return {name: STATES[name] for name in names}
+
+
+WORDS: dict[str, Mapping[str, str]] = {
+    "state": STATES,
+    "task_state": _some(get_args(TaskState)),
+    "failure_state": _some(get_args(FailureState)),
+    "worker_state": _some(get_args(WorkerState)),
+    "notification_state": _some(get_args(NotificationState)),
+    "role": ROLES,
+    "kind": KINDS,
+    "channel": CHANNELS,
+    "reason": REASONS,
+    "moment_kind": MOMENTS,
+    "verdict": VERDICTS,
+    "file_state": FILE_STATES,
+    "file_kind": FILE_KINDS,
+    "report_kind": REPORT_KINDS,
+    "report_state": REPORT_STATES,
+    "report_format": REPORT_FORMATS,
+    "import_count": IMPORT_COUNTS,
+    "schedule_state": SCHEDULE_STATES,
+    "schedule_outcome": SCHEDULE_OUTCOMES,
+    "schedule_catch_up": SCHEDULE_CATCH_UPS,
+}
+"""Words by the filter that writes them; with an `s` behind it, the choices of a form."""
+NO_CHOICE = frozenset({"accepted", "platform_admin"})
+"""Names that no form offers."""
+TONES_OF = {"state": TONES, "file_state": FILE_TONES, "report_state": REPORT_TONES, "schedule_state": SCHEDULE_TONES}

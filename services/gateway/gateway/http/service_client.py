@@ -13,6 +13,7 @@ from gateway.http.trust import authorities
 from gateway.problems import BY_STATUS, CODES, Problem, readable
 from gateway.security.caller import Caller
 from shared.http.tokens import Claims, Signer
+from shared.trace_context import trace_headers
 
 log = structlog.get_logger()
 
@@ -83,7 +84,7 @@ class ServiceClients:
         **content: Any,
     ) -> httpx.Response:
         claims = Claims(person=caller.person, role=caller.role, school=school, use="internal")
-        signed = {"Authorization": f"Bearer {self._token(claims)}"}
+        signed = {"Authorization": f"Bearer {self._token(claims)}", **trace_headers()}
         try:
             return await self._clients[owner].request(method, path, headers=signed | (headers or {}), **content)
         except httpx.TransportError as problem:

@@ -52,6 +52,7 @@ class PaymentFacts(Facts):
     """Money that is due, was received or went back: an exact decimal, best written as text, and its currency."""
 
     status: Literal["due", "received", "refunded", "cancelled"]
+    method: Literal["cash", "card", "transfer", "direct_debit", "cheque", "other"] | None = None
     amount: Amount
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
     due_on: Day | None = None
@@ -102,34 +103,59 @@ class AbsenceFacts(Facts):
         return self.status
 
 
-class GradeFacts(Facts):
-    """A grade in a course."""
+class GradeShown(Facts):
+    """A grade in a course. It is empty where the student was excused or erased."""
 
     course: Name
     term: Name | None = None
     given_on: Day
-    grade: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20, pattern=ONE_LINE)]
+    grade: Annotated[str, StringConstraints(strip_whitespace=True, max_length=20, pattern=ONE_LINE)] = ""
+    state: Literal["given", "excused", "not_released"] = "given"
+    """Grades that are not released yet are for the staff only: no guardian and no student reads them."""
     file_id: UUID | None = None
 
     @property
     def day(self) -> dt.date:
         return self.given_on
 
+    @property
+    def sought(self) -> str:
+        return self.state
 
-class RemarkFacts(Facts):
-    """A teacher's note."""
+
+class GradeFacts(GradeShown):
+    """A grade in a course: `grade` is needed where it was `given`, and left out where the student was `excused`."""
+
+    @model_validator(mode="after")
+    def stated(self) -> Self:
+        """Refuse a given grade without `grade`, and an excused student with one."""
+        if (self.state == "given" and not self.grade) or (self.state == "excused" and self.grade):
+            msg = "given needs grade; excused has none; not_released may have one"
+            raise ValueError(msg)
+        return self
+
+
+class RemarkShown(Facts):
+    """A teacher's note. It is empty where the student was erased."""
 
     noted_on: Day
-    text: Annotated[str, StringConstraints(min_length=1, max_length=5000, pattern=r"^[^\x00]*$")]
+    text: str = ""
 
     @property
     def day(self) -> dt.date:
         return self.noted_on
 
 
+class RemarkFacts(RemarkShown):
+    """A teacher's note."""
+
+    text: Annotated[str, StringConstraints(min_length=1, max_length=5000, pattern=r"^[^\x00]*$")]
+
+
 @dataclass(frozen=True, slots=True)
 class RecordKind:
-    """A kind of record: its path, its fields, the responsibility that guardians need, and the roles that record it.
+    """A kind of record: its path, its fields as they are sent and as they are read, the responsibility that guardians
+    need, and the roles that record it.
 
     The roles that record also correct and withdraw; all staff of the school may read.
     """
@@ -137,6 +163,7 @@ class RecordKind:
     name: Kind
     path: str
     facts: type[Facts]
+    shown: type[Facts]
     duty: Literal["custody", "billing"]
     recorders: frozenset[Role]
 
@@ -144,11 +171,11 @@ class RecordKind:
 TEACHERS: frozenset[Role] = ADMINS | {"teacher"}
 
 KINDS = (
-    RecordKind("behavior", "behavior-reports", BehaviorFacts, "custody", STAFF),
-    RecordKind("payment", "payments", PaymentFacts, "billing", OFFICE),
-    RecordKind("absence", "absences", AbsenceFacts, "custody", STAFF),
-    RecordKind("grade", "grades", GradeFacts, "custody", TEACHERS),
-    RecordKind("remark", "remarks", RemarkFacts, "custody", TEACHERS),
+    RecordKind("behavior", "behavior-reports", BehaviorFacts, BehaviorFacts, "custody", STAFF),
+    RecordKind("payment", "payments", PaymentFacts, PaymentFacts, "billing", OFFICE),
+    RecordKind("absence", "absences", AbsenceFacts, AbsenceFacts, "custody", STAFF),
+    RecordKind("grade", "grades", GradeFacts, GradeShown, "custody", TEACHERS),
+    RecordKind("remark", "remarks", RemarkFacts, RemarkShown, "custody", TEACHERS),
 )
 
 

@@ -39,6 +39,7 @@ CHOICES = {
     "withdrawn": col(RecordRow.withdrawn) == given("withdrawn"),
     "custody": col(RecordRow.student_id).in_(IN_CUSTODY),
     "billing": col(RecordRow.student_id).in_(BILLED),
+    "unread": col(RecordRow.status).is_distinct_from(given("unread")),
     "self": col(RecordRow.student_id) == given("self"),
     "after_day": tuple_(RecordRow.day, RecordRow.record_id) < tuple_(given("after_day", Date), given("after_id", Uuid)),
 }

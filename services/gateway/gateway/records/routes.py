@@ -41,7 +41,7 @@ def routes(kind: RecordKind) -> APIRouter:
     made: Any = create_model(f"{name}In", __base__=kind.facts, student_id=(UUID, ...))
     many: Any = create_model(f"{name}sIn", __base__=Strict, records=(list[made], Field(min_length=1, max_length=MOST)))
     correction: Any = kind.facts
-    out: Any = create_model(f"{name}Record", __base__=Record, facts=(kind.facts, ...))
+    out: Any = create_model(f"{name}Record", __base__=Record, facts=(kind.shown, ...))
     query = list_records(out)
     page: Any = create_model(f"{name}Page", items=(list[out], ...), next=(str | None, ...))
     router = APIRouter(prefix=f"/v1/{kind.path}", tags=["records"], route_class=GuardedRoute)
@@ -155,9 +155,11 @@ def _entry(record: UUID, student: UUID, facts: Facts) -> Entry:
     return Entry(record, student, facts.day, facts.sought, kept)
 
 
-def _narrowed(caller: Caller, kind: RecordKind) -> dict[str, UUID]:
-    """Return the students whose records the caller may read: guardians need the kind's responsibility."""
-    return {kind.duty if name == "guardian" else name: person for name, person in student_scope(caller).items()}
+def _narrowed(caller: Caller, kind: RecordKind) -> dict[str, UUID | str]:
+    """Return whose records the caller may read: guardians need the kind's duty; neither sees a draft."""
+    scope = student_scope(caller)
+    found: dict[str, UUID | str] = {kind.duty if name == "guardian" else name: who for name, who in scope.items()}
+    return found | {"unread": "not_released"} if scope else found
 
 
 async def _answer(

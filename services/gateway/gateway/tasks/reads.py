@@ -5,7 +5,7 @@ from typing import Literal, get_args
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlmodel import DateTime, Integer, Text, Uuid, case, cast, col, func, literal_column, tuple_
+from sqlmodel import DateTime, Integer, Text, Uuid, case, cast, col, func, literal_column, select, tuple_
 
 from gateway.tables import TaskRow, TaskShown, WorkerShown
 from shared.events import FINAL, TaskState
@@ -97,17 +97,14 @@ LIST_PLACES = Query(
     **CONDITIONS,
 )
 """The same tasks by their ids only."""
+# Materialized: PostgreSQL would look for the newest ones in all tasks, and at the ids only then.
+THESE = SHOWN.where(col(TaskRow.task_id) == func.any(given("ids"))).cte("these").prefix_with("MATERIALIZED")
+SAYS = func.lower(func.concat_ws(" ", THESE.c.kind, THESE.c.error, cast(THESE.c.result, Text)))
 FIND_TEXT = Query(
     Task,
-    SHOWN.where(
-        col(TaskRow.task_id) == func.any(given("ids")),
-        func.strpos(
-            func.lower(func.concat_ws(" ", TaskRow.kind, TaskRow.error, cast(TaskRow.result, Text))),
-            func.lower(given("text", Text)),
-        )
-        > 0,
-    )
-    .order_by(*NEWEST)
+    select(*THESE.c)
+    .where(func.strpos(SAYS, func.lower(given("text", Text))) > 0)
+    .order_by(THESE.c.created_at.desc(), THESE.c.id.desc())
     .limit(given("limit")),
 )
 """Those of some tasks that say a text, the newest first."""

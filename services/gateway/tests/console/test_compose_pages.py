@@ -1,9 +1,11 @@
 """A new notification from the console: nothing is sent without its preview, and a double click sends once."""
 
+import json
 import re
 from uuid import uuid4
 
 import pytest
+from uuid_utils.compat import uuid7
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -56,3 +58,114 @@ async def test_an_administrator_of_the_group_names_the_school(gateway, owners, s
             named = await browser.get(path, school=str(school))
             assert f"/console/tasks?school={school}" in named.text, path
         assert (await browser.get(NEW, school=str(uuid4()))).status_code == 404
+
+
+async def test_classes_and_people_are_found_and_marked_and_none_is_left_out_by_mistake(
+    gateway, owners, signed_in, school
+):
+    scripted = owners(notifier_POST=(200, PREVIEW))
+    robots, choir = uuid7(), uuid7()
+    async with gateway.service.transactions.begin() as tx:
+        for class_id, title in ((robots, "Robots <club>"), (choir, "Choir")):
+            query = "INSERT INTO school_class (class_id, school_id, title, source) VALUES (%s, %s, %s, '')"
+            await tx.execute(query, (class_id, school, title))
+    person = await gateway.add_person(school)
+    async with signed_in(school, "staff") as browser:
+        found = await browser.post(NEW, **FORM | {"search": "ROBOTS", "audience": "classes"}, step="find")
+        assert "Robots &lt;club&gt;" in found.text
+        assert "Choir" not in found.text
+        assert str(person) in (await browser.post(NEW, **FORM, search=f"person-{person}", step="find")).text
+        marked = FORM | {"audience": "classes", "classes": str(robots)}
+        page = await browser.post(NEW, **marked, step="preview")
+        assert "It means 3 people" in page.text
+        assert f'value="{robots}" checked' in page.text
+        assert scripted.bodies[-1]["audience"]["classes"] == [str(robots)]
+        for audience in ("school", "people"):
+            wrong = await browser.post(NEW, **marked | {"audience": audience}, step="preview")
+            assert (wrong.status_code, "that this audience leaves out" in wrong.text) == (422, True), audience
+        nothing = await browser.post(NEW, **FORM | {"audience": "people"}, step="preview")
+        assert (nothing.status_code, "Find and mark at least one." in nothing.text) == (422, True)
+
+
+async def test_a_repeating_send_is_a_schedule_and_is_of_use_for_some_hours(gateway, owners, signed_in, school):
+    owners(notifier_POST=(200, PREVIEW))
+    form = FORM | {"when": "2030-01-07T07:30", "repeat": "week", "every": "2", "until": "2030-06-30"}
+    form |= {"skip_closed": "true", "useful_hours": "12"}
+    async with signed_in(school, "staff") as browser:
+        key = hidden(await browser.get(NEW))
+        seen = hidden(await browser.post(NEW, **form, **key, step="preview"))
+        made = await browser.post(NEW, **form, **seen, step="send")
+        assert re.fullmatch(r"/console/schedules/[0-9a-f-]{36}", made.headers["location"]), made.text
+        for change in ({"every": "x"}, {"when": ""}, {"repeat": "year"}, {"useful_hours": "many"}):
+            wrong = await browser.post(NEW, **form | change, **key, step="preview")
+            assert (wrong.status_code, 'class="error"' in wrong.text) == (422, True), change
+    schedule = made.headers["location"].rpartition("/")[2]
+    asked = json.loads(await gateway.one("SELECT data FROM outbox WHERE data LIKE %s", (f"%{schedule}%",)))
+    assert asked["rule"] | {"kind": "calendar", "every": 2, "unit": "week", "until": "2030-06-30"} == asked["rule"]
+    assert (asked["rule"]["skip_closed"], asked["payload"]["expires_after_seconds"]) == (True, 12 * 3600)
+
+
+NOTIFICATION = {
+    "title": "Demo",
+    "kind": "general",
+    "state": "completed",
+    "urgent": False,
+    "requested_at": "2026-11-30T08:00:00+00:00",
+    "counts": {"mail": {"accepted": 2, "failed": 1, "suppressed": 1}},
+    "reasons": [{"channel": "mail", "state": "suppressed", "reason": "bounced", "count": 1}],
+}
+
+
+async def add_notification(gateway, school):
+    notification, task = uuid7(), uuid7()
+    async with gateway.service.transactions.begin() as tx:
+        await tx.execute(
+            "INSERT INTO task (task_id, school_id, kind, state) VALUES (%s, %s, 'notification.send', 'succeeded')",
+            (task, school),
+        )
+        await tx.execute(
+            "INSERT INTO intent (notification_id, school_id, task_id) VALUES (%s, %s, %s)",
+            (notification, school, task),
+        )
+    return str(notification), NOTIFICATION | {"notification_id": str(notification), "task_id": str(task)}
+
+
+async def test_failures_are_shown_by_reason_and_sent_again_once(gateway, owners, signed_in, school):
+    notification, shown = await add_notification(gateway, school)
+    scripted = owners(notifier_GET=(200, shown), notifier_POST=(202, {}))
+    async with signed_in(school, "staff") as browser:
+        page = await browser.get(f"/console/notifications/{notification}")
+        assert "mails to this address came back" in page.text
+        address = f"/console/notifications/{notification}/resend"
+        assert f'href="{address}"' in page.text
+        form = hidden(await browser.get(address))
+        for _ in range(2):
+            assert (await browser.post(address, **form, unknown="yes")).status_code == 303
+        tasks = {body["task_id"] for body in scripted.bodies if body}
+        assert (len(tasks), scripted.bodies[-1]["unknown"]) == (1, True)
+        refusal = {"detail": {"code": "conflict", "message": "It is still being sent."}}
+        owners(notifier_GET=(200, shown), notifier_POST=(409, refusal))
+        refused = await browser.post(address, **hidden(await browser.get(address)))
+        assert (refused.status_code, "It is still being sent." in refused.text) == (409, True)
+
+
+async def test_the_way_to_one_person_is_shown_after_a_search_for_their_name(gateway, owners, signed_in, school):
+    notification, shown = await add_notification(gateway, school)
+    person = await gateway.add_person(school)
+    at = "2026-11-30T08:00:00+00:00"
+    timeline = [
+        {"at": at, "what": "asked", "text": "it was requested"},
+        {"at": at, "what": "suppressed", "text": "mails came back", "reason": "bounced", "channel": "mail"},
+        {"at": at, "what": "failed", "text": "the provider <rejects> it", "reason": None, "channel": "push"},
+    ]
+    why = {"verdict": "not_told", "because": "", "timeline": timeline}
+    owners(notifier_GET=(200, shown | why))
+    address = f"/console/notifications/{notification}/why"
+    async with signed_in(school, "staff") as browser:
+        assert "It did not reach" not in (await browser.get(address)).text
+        for asked in ({"name": f"person-{person}"}, {"person": str(person)}):
+            page = await browser.get(address, **asked)
+            assert "It did not reach the person." in page.text
+            assert "mails to this address came back" in page.text
+            assert "the provider &lt;rejects&gt; it" in page.text
+        assert "No person of this school fits." in (await browser.get(address, name="no such name")).text

@@ -12,8 +12,18 @@ from services.gateway.tests.console.conftest import OURS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+
+def fields_of(route):
+    """The fields of a form, also of one that is read as a model."""
+    names = []
+    for field in route.dependant.body_params:
+        model = getattr(field.field_info.annotation, "model_fields", None)
+        names += model or [field.alias]
+    return tuple(names)
+
+
 FORMS = [
-    (route.path, tuple(field.alias for field in route.dependant.body_params))
+    (route.path, fields_of(route))
     for router in ROUTERS
     for route in router.routes
     if isinstance(route, APIRoute) and "POST" in route.methods and route.dependant.body_params
@@ -29,7 +39,8 @@ async def school(gateway):
 
 
 def concrete(path):
-    return re.sub(r"{(\w+)}", lambda found: "retry" if found[1] == "action" else str(uuid4()), path)
+    known = {"action": "retry", "order": "pause"}
+    return re.sub(r"{(\w+)}", lambda found: known.get(found[1]) or str(uuid4()), path)
 
 
 @pytest.mark.parametrize(("path", "fields"), FORMS, ids=[path for path, _ in FORMS])

@@ -164,6 +164,29 @@ async def test_a_schedule_is_paused_run_and_deleted_with_its_version(gateway, si
         assert "/pause" not in (await browser.get(f"/console/schedules/{others}")).text
 
 
+async def test_schedules_of_the_system_are_run_by_those_who_may(signed_in, owners, school):
+    of_group = schedule(school, school_id=None, emits="files.cleanup_due", message=None)
+    of_school = schedule(school, emits="reports.monthly_due", message=None)
+    runs = {"runs": [], "timezone": "UTC"}
+    for role, shown, may in (
+        ("school_admin", of_group, False),
+        ("school_admin", of_school, True),
+        ("platform_admin", of_group, True),
+    ):
+        owners(scheduler_GET=(200, shown | {"items": [shown], "next": None}), scheduler_POST=(200, runs))
+        async with signed_in(school, role) as browser:
+            listed = (await browser.get("/console/system-schedules", school=str(school))).text
+            title = "Clean up files" if shown is of_group else "Monthly report of the school"
+            assert title in listed
+            page = (await browser.get(f"/console/schedules/{shown['id']}", school=str(school))).text
+            assert ("/run-now" in page) is may, (role, title)
+            assert "/delete" not in page
+            if may:
+                address = f"/console/schedules/{shown['id']}/run-now?school={school}"
+                assert "The job runs at once." in (await browser.get(address)).text
+                assert (await browser.post(address, version='"4"')).status_code == 303
+
+
 async def test_another_schools_schedules_and_reports_have_no_page(gateway, signed_in, owners, school):
     other = await gateway.add_school()
     foreign = await add_schedule(gateway, other)

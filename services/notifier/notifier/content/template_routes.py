@@ -12,19 +12,17 @@ from notifier.content import builtin, renderer, templates
 from notifier.content.message_builder import html_page
 from notifier.content.template_check import find_problems
 from notifier.content.template_engine import Texts, Unrenderable, direction
-from notifier.content.template_thread import TemplateThread
+from notifier.content.template_process import run_in_child
 from notifier.content.templates import Template
 from shared.http.fields import TemplateName, VariableName, VariableValue
 from shared.http.internal_auth import InternalCaller, internal_caller, transactions
 from shared.http.preconditions import DecisionRefused, IfMatch, check_version, etag
-from shared.http.provided import Provided
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 router = APIRouter(prefix="/v1", tags=["templates"])
 
 Who = Annotated[InternalCaller, Depends(internal_caller)]
 Rows = Annotated[UnitOfWorkFactory, Depends(transactions)]
-Aside = Annotated[TemplateThread, Depends(Provided(TemplateThread))]
 Name = Annotated[TemplateName, Path()]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
 
@@ -107,13 +105,13 @@ async def read_template(
 
 @router.put("/templates/{name}")
 async def save_template(
-    name: Name, body: TemplateIn, who: Who, database: Rows, aside: Aside, response: Response, match: IfMatch = None
+    name: Name, body: TemplateIn, who: Who, database: Rows, response: Response, match: IfMatch = None
 ) -> TemplateOut:
     """Save the next version; without If-Match the first. A notification keeps the version that it was planned with."""
     async with database.request(who.school) as tx:
         await _expected(tx, who.school, name, match)
     # Outside of a transaction: a check that waits for others must hold no connection.
-    wanted = await aside.run(_checked, name, body)
+    wanted = await run_in_child(_checked, name, body)
     async with database.request(who.school) as tx:
         template = await _expected(tx, who.school, name, match)
         return await _saved(tx, who, template, wanted.variables, wanted.own, response)
@@ -132,9 +130,9 @@ async def delete_template(
 
 
 @router.post("/templates/{name}/preview")
-async def preview(name: Name, body: PreviewIn, who: Who, database: Rows, aside: Aside) -> Preview:
+async def preview(name: Name, body: PreviewIn, who: Who, database: Rows) -> Preview:
     """Show a template in a language; nothing is saved or sent."""
-    draft = await aside.run(_checked, name, body.draft) if body.draft else None
+    draft = await run_in_child(_checked, name, body.draft) if body.draft else None
     async with database.request(who.school) as tx:
         template = draft or await templates.load(tx, who.school, name)
         school = await renderer.load_school(tx, who.school)
@@ -145,7 +143,7 @@ async def preview(name: Name, body: PreviewIn, who: Who, database: Rows, aside: 
         | builtin.SAMPLE_VARIABLES
         | {"school": school["name"]}
     )
-    return await aside.run(_preview, template, body.language or school["language"], school, given | body.variables)
+    return await run_in_child(_preview, template, body.language or school["language"], school, given | body.variables)
 
 
 def _preview(template: Template, asked: str, school: dict[str, Any], variables: dict[str, str]) -> Preview:

@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 
 from notifier.audience import sql as audience
 from notifier.escalation import sql
-from notifier.permits import PLANNING_LANE, PlanPermit
+from notifier.permits import PlanPermit, planning_lane
 from shared.transactions.unit_of_work import UnitOfWork
 
 MAX_CASES = 500
@@ -87,5 +87,5 @@ async def _notify(tx: UnitOfWork, ids: dict[str, Any], step: str, people: list[U
         "audience": Jsonb({"people": [str(row["person_id"]) for row in rows], "roles": ["guardian"]}),
         "channels": ["mail"] if mail_only else ["push", "mail", "inbox"],
     }
-    await tx.execute(sql.INSERT_STEP_NOTIFICATION, ids | values)
-    tx.permit(PlanPermit(notification_id=child), PLANNING_LANE)
+    for row in await tx.rows(sql.INSERT_STEP_NOTIFICATION, ids | values):
+        tx.permit(PlanPermit(notification_id=child), planning_lane(row["kind"]))

@@ -131,5 +131,5 @@ INSERT INTO notification (notification_id, school_id, task_id, kind, state, urge
 SELECT %(child)s, school_id, %(task)s, kind, 'waiting', true, %(audience)s, %(channels)s, title, body,
        data, expires_at, 0, requested_by, clock_timestamp(), origin, origin_version, correction, group_id, template,
        template_version, variables, notification_id
-FROM notification WHERE notification_id = %(notification_id)s
+FROM notification WHERE notification_id = %(notification_id)s RETURNING kind
 """

@@ -9,10 +9,23 @@ from notifier.tables import NotificationRow, NotificationShown
 from shared.persistence.query import Query, given, showing
 
 
+class ReasonCount(BaseModel):
+    """How many deliveries of a channel ended in a state for one reason."""
+
+    channel: str
+    state: str
+    reason: str
+    count: int
+
+
 class NotificationRead(NotificationShown):
-    """A notification as its sender sees it; `counts` is channel → state → deliveries."""
+    """A notification as its sender sees it; `counts` is channel → state → deliveries.
+
+    `reasons` says why deliveries reached no person, the 50 most frequent first.
+    """
 
     counts: dict[str, dict[str, int]] | None = None
+    reasons: list[ReasonCount] | None = None
 
 
 class NotificationPage(BaseModel):

@@ -10,6 +10,7 @@ from notifier.planning.notification_reads import (
     READ_NOTIFICATION,
     NotificationPage,
     NotificationRead,
+    ReasonCount,
 )
 from notifier.sending import progress
 from shared.events.values import Kind
@@ -30,7 +31,11 @@ async def read_notification(
         found = await READ_NOTIFICATION.first(tx, id=notification_id)
         if found is None:
             raise HTTPException(404, "no such notification in this school")
-        return found.model_copy(update={"counts": await progress.count_deliveries(tx, notification_id)})
+        counts = await progress.count_deliveries(tx, notification_id)
+        reasons = [
+            ReasonCount(**row) for row in await tx.rows(progress.COUNT_REASONS, {"notification_id": notification_id})
+        ]
+        return found.model_copy(update={"counts": counts, "reasons": reasons})
 
 
 @router.get("/notifications")

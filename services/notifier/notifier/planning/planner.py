@@ -10,7 +10,7 @@ from notifier.audience import sql as audience
 from notifier.content import renderer
 from notifier.escalation import escalation
 from notifier.inbox import inbox
-from notifier.permits import PLANNING_LANE, PlanPermit
+from notifier.permits import PlanPermit, planning_lane
 from notifier.planning import corrections, sql
 from notifier.sending import progress, windows
 from shared.events import NotificationIntent, NotificationPlanned
@@ -98,7 +98,7 @@ async def start_round(
     values = {"planned": sum(int(row["n"]) for row in counts), "outstanding": sum(waiting.values())}
     row = await tx.row(sql.START_ROUND, values | {"notification_id": notification["notification_id"]})
     assert row is not None
-    await windows.open_for(tx, notification, {channel: (channel, "pending") in waiting for channel, _ in waiting})
+    await windows.open_for(tx, notification, {channel: waiting.get((channel, "pending"), 0) for channel, _ in waiting})
     return row
 
 
@@ -133,7 +133,7 @@ async def fail_waiting(tx: UnitOfWork, notification_id: UUID, problem: str) -> N
 async def permit_ready(tx: UnitOfWork, schools: Sequence[UUID] | None = None) -> None:
     """Issue permits to plan what has waited for the directory, of some schools or of all."""
     for row in await tx.rows(sql.SELECT_READY, {"schools": list(schools) if schools is not None else None}):
-        tx.permit(PlanPermit(notification_id=row["notification_id"]), PLANNING_LANE)
+        tx.permit(PlanPermit(notification_id=row["notification_id"]), planning_lane(row["kind"]))
 
 
 async def fail_overdue(tx: UnitOfWork, patience: float) -> None:

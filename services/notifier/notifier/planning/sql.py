@@ -40,10 +40,10 @@ UPDATE notification SET state = 'waiting', told_at = NULL WHERE notification_id 
 
 # Find waiting notifications whose directory is complete by now.
 SELECT_READY = """
-SELECT n.notification_id FROM notification n LEFT JOIN directory_seen s USING (school_id)
+SELECT n.notification_id, n.kind FROM notification n LEFT JOIN directory_seen s USING (school_id)
 WHERE n.state = 'waiting' AND (n.directory_version = 0 OR s.versions @> int8range(1, n.directory_version, '[]'))
   AND (%(schools)s::uuid[] IS NULL OR n.school_id = ANY(%(schools)s))
-LIMIT 500
+ORDER BY n.kind = 'safety' DESC LIMIT 500
 """
 
 # Fail notifications that have waited too long for the directory, naming the gap.

@@ -33,7 +33,7 @@ SELECT_CANCELLED = (
 
 @dataclass(slots=True)
 class Batch:
-    """Calls under one lease; the last commit issues the permit again, on its `lane`, for the following deliveries.
+    """Calls under one lease; if more may be due, the last commit issues the permit again, on its `lane`.
 
     The batch of one notification watches it: once it is cancelled, calls not made yet are given back.
     """
@@ -45,6 +45,7 @@ class Batch:
     permit: SendPermit | DigestPermit
     lane: str
     calls: Sequence[Call]
+    more: bool
     cancelled: bool = False
     missing: int = 0
     uncommitted: int = 0
@@ -123,8 +124,9 @@ class Batch:
                 )
                 self.cancelled |= cancelled and isinstance(self.permit, SendPermit)
         if not self.missing:
-            await windows.extend(tx, self.permit, windows.WAITING_SECONDS)
-            tx.permit(self.permit, self.lane)
+            await windows.extend(tx, self.permit, windows.WAITING_SECONDS if self.more else 0.0)
+            if self.more:
+                tx.permit(self.permit, self.lane)
 
     async def _renew_lease(self) -> None:
         """Renew the lease while providers are slow, and look for a cancellation.

@@ -142,14 +142,17 @@ GROUP BY notification_id ORDER BY notification_id
 
 async def claim_deliveries(
     tx: UnitOfWork, permit: SendPermit, *, lease: UUID, limit: int, seconds: float
-) -> tuple[Row | None, list[Row]]:
-    """Return the notification and its next due deliveries, now `sending` under `lease` for `seconds`."""
+) -> tuple[Row | None, list[Row], bool]:
+    """Return the notification, its next due deliveries, and whether more may be due.
+
+    The deliveries are now `sending` under `lease` for `seconds`.
+    """
     values = {"notification_id": permit.notification_id, "channel": permit.channel}
     notification = await tx.row(SELECT_NOTIFICATION, values)
     if notification is None:
-        return None, []
+        return None, [], False
     claimed = await tx.rows(CLAIM_DELIVERIES, values | {"lease": lease, "limit": limit, "seconds": seconds})
-    return notification, await _sendable(tx, permit, claimed, seconds)
+    return notification, await _sendable(tx, permit, claimed, seconds), len(claimed) >= limit
 
 
 async def claim_digests(

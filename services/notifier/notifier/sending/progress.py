@@ -44,6 +44,13 @@ RETURNING school_id, task_id, round_planned, outstanding, warning
 COUNT_DELIVERIES = """
 SELECT channel, state, count(*) AS n FROM delivery WHERE notification_id = %(notification_id)s GROUP BY channel, state
 """
+# Count the deliveries that reached no person by channel, state and reason, the most frequent first.
+COUNT_REASONS = """
+SELECT channel, state, reason, count(*) AS count FROM delivery
+WHERE notification_id = %(notification_id)s AND state IN ('failed', 'suppressed', 'expired', 'cancelled', 'unknown')
+  AND reason IS NOT NULL
+GROUP BY channel, state, reason ORDER BY count DESC, channel, reason LIMIT 50
+"""
 
 
 async def finish_deliveries(

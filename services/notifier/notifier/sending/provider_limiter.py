@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from opentelemetry.trace import Tracer
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from notifier.content.message_builder import Send
 from notifier.domain.circuit_breaker import CircuitBreaker
 from notifier.domain.delivery import UNHEALTHY, OutcomeKind
 from notifier.providers import Outcome
+from notifier.sending.call_spans import traced
 
 log = structlog.get_logger()
 
@@ -55,6 +57,11 @@ class ProviderLimiter:
         metrics.configuration_rejected.labels(self.channel).set(0)
         for outcome in get_args(OutcomeKind):
             metrics.calls.labels(self.channel, outcome)
+        metrics.seconds.labels(self.channel)
+
+    def trace(self, tracer: Tracer) -> None:
+        """Make a span of each call from now on."""
+        self._send = traced(self._send, tracer, self.channel)
 
     async def acquire_slot(self, priority: int, recipient: str = "") -> None:
         """Wait for a free slot and call; the lowest `priority` goes first, then the order of asking.
@@ -112,6 +119,7 @@ class ProviderLimiter:
         admission = self.breaker.admit(now())
         if admission == "blocked":
             return Outcome("withheld", self.breaker.reason, retry_after=self.breaker.seconds_until_retry(now()))
+        began = now()
         try:
             outcome = await self._send(notification, delivery)
         except BaseException:
@@ -127,6 +135,7 @@ class ProviderLimiter:
             self._report(outcome)
         if self._metrics is not None:
             self._metrics.calls.labels(self.channel, outcome.kind).inc()
+            self._metrics.seconds.labels(self.channel).observe(now() - began)
         return outcome
 
     def _note_trouble(self, recipient: str, outcome: Outcome) -> None:
@@ -178,6 +187,13 @@ class ProviderMetrics:
             "Calls to providers, by outcome",
             ["channel", "outcome"],
             registry=registry,
+        )
+        self.seconds = Histogram(
+            "schoolconnect_provider_call_seconds",
+            "Seconds from a call of a provider to its answer",
+            ["channel"],
+            registry=registry,
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20),
         )
         self.circuit_open = Gauge(
             "schoolconnect_provider_circuit_open",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from uuid import uuid4
 
 from notifier.content import templates
-from notifier.permits import DigestPermit, SendPermit, digest_lane, send_lane
+from notifier.permits import DigestPermit, Haste, SendPermit, digest_lane, send_lane
 from notifier.sending import claims, digests, progress, windows
 from notifier.sending.batch import Batch
 from notifier.sending.outcomes import Call, attempts_of
@@ -13,7 +13,7 @@ from notifier.sending.provider_limiter import ProviderLimiter
 from shared.events import Envelope
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
-URGENT_PRIORITY = -1
+PRIORITIES: Mapping[Haste, int] = {"safety": -2, "urgent": -1}
 """Before all others; among those the notification goes first that was served least and has least left."""
 LEFT_DIVISOR = 10
 """What is left counts a tenth of what was served: of two sends that begin together the small one goes first."""
@@ -31,29 +31,36 @@ async def send_deliveries(
     limiters: Mapping[str, ProviderLimiter],
     limit: int,
 ) -> None:
-    """Send the next deliveries of a window; the last commit issues the permit for the following ones."""
+    """Send the next deliveries of a window.
+
+    The last commit issues the permit for the following ones, unless fewer than `limit` were due: what becomes due later
+    gets its permit from the sweep.
+    """
     limiter, lease = limiters[permit.channel], uuid4()
     async with transactions.begin(cause) as tx:
         if await _must_wait(tx, permit, limiter):
             if (problem := limiter.configuration_problem) is not None:
                 await progress.report_warning(tx, permit.notification_id, problem)
             return
-        notification, rows = await claims.claim_deliveries(tx, permit, lease=lease, limit=limit, seconds=limiter.lease)
+        notification, rows, more = await claims.claim_deliveries(
+            tx, permit, lease=lease, limit=limit, seconds=limiter.lease
+        )
     if notification is None or not rows:
         return
-    lane = notification["lane"] or send_lane(permit.channel, urgent=False)
+    lane = notification["lane"] or send_lane(permit.channel, "bulk")
     first = priority_of(notification["round_planned"], notification["outstanding"])
+    before = {send_lane(permit.channel, haste): priority for haste, priority in PRIORITIES.items()}
     calls = [
         Call(
             notification,
             row,
             (row["delivery_id"],),
             attempts_of([row]),
-            URGENT_PRIORITY if lane == send_lane(permit.channel, urgent=True) else first + nth,
+            before.get(lane, first + nth),
         )
         for nth, row in enumerate(rows)
     ]
-    await Batch(limiter, transactions, cause, lease, permit, lane, calls).run()
+    await Batch(limiter, transactions, cause, lease, permit, lane, calls, more=more).run()
 
 
 async def send_digests(
@@ -73,7 +80,7 @@ async def send_digests(
     if not rows:
         return
     calls = await asyncio.to_thread(digests.calls_of, rows, notifications, template)
-    await Batch(limiter, transactions, cause, lease, permit, digest_lane(permit.channel), calls).run()
+    await Batch(limiter, transactions, cause, lease, permit, digest_lane(permit.channel), calls, more=True).run()
 
 
 async def _must_wait(tx: UnitOfWork, permit: SendPermit | DigestPermit, limiter: ProviderLimiter) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from notifier.permits import Haste
 from shared.transactions.unit_of_work import UnitOfWork
 
 URGENT_SENDS = 20
@@ -21,14 +22,14 @@ RETURNING used
 """
 
 
-async def is_urgent(tx: UnitOfWork, notification: Mapping[str, Any]) -> bool:
+async def haste_of(tx: UnitOfWork, notification: Mapping[str, Any]) -> Haste:
     """Whether a notification goes before others: it is urgent or about safety, and within its school's rate.
 
     Safety has a rate apart, so that the other urgent sends of a school do not use it up.
     """
-    safety = notification["kind"] == "safety"
-    if not (notification["urgent"] or safety):
-        return False
-    values = {"school_id": notification["school_id"], "safety": safety, "seconds": URGENT_SECONDS}
+    haste: Haste = "safety" if notification["kind"] == "safety" else "urgent" if notification["urgent"] else "bulk"
+    if haste == "bulk":
+        return haste
+    values = {"school_id": notification["school_id"], "safety": haste == "safety", "seconds": URGENT_SECONDS}
     row = await tx.row(COUNT_URGENT_SEND, values)
-    return row is not None and int(row["used"]) <= URGENT_SENDS
+    return haste if row is not None and int(row["used"]) <= URGENT_SENDS else "bulk"

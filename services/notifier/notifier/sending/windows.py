@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from notifier.permits import DigestPermit, SendPermit, digest_lane, send_lane
-from notifier.sending.urgent_rate import is_urgent
+from notifier.sending.urgent_rate import haste_of
 from shared.transactions.unit_of_work import UnitOfWork
 
 PERMITS_PER_WINDOW = 2
-"""Permits on their way per notification and channel: a big send never fills a lane."""
+"""Most permits on their way per notification and channel: a big send never fills a lane."""
 WAITING_SECONDS = 120.0
 """How long a permit may wait in its lane before it counts as lost: a stall must not fill the lane with repeats."""
 
@@ -57,18 +57,18 @@ RETURNING w.school_id, w.channel
 """
 
 
-async def open_for(tx: UnitOfWork, notification: Mapping[str, Any], channels: Mapping[str, bool]) -> None:
-    """Open the windows of a planned round; `channels` says for each whether something is due now.
+async def open_for(tx: UnitOfWork, notification: Mapping[str, Any], channels: Mapping[str, int]) -> None:
+    """Open the windows of a planned round; `channels` says for each how many deliveries are due now.
 
-    Only a window with due deliveries gets permits: the sweep issues those of the others in time.
+    A window gets no more permits than it has due deliveries: the sweep issues those of the others in time.
     """
     ids = {"notification_id": notification["notification_id"]}
-    urgent = bool(channels) and await is_urgent(tx, notification)
+    haste = await haste_of(tx, notification) if channels else "bulk"
     for channel, due in sorted(channels.items()):
-        name = send_lane(channel, urgent=urgent)
+        name = send_lane(channel, haste)
         values = {"channel": channel, "lane": name, "seconds": WAITING_SECONDS if due else 0.0}
         await tx.execute(OPEN_WINDOW, ids | values)
-        for _ in range(PERMITS_PER_WINDOW if due else 0):
+        for _ in range(min(due, PERMITS_PER_WINDOW)):
             tx.permit(SendPermit(channel=channel, **ids), name)
 
 

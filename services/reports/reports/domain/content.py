@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+UNSTATED = "unstated"
+"""The method of a payment of which it is not known."""
 Attendance = Literal["absent", "late", "excused"]
 GradeState = Literal["given", "excused", "not_released"]
 
@@ -101,6 +103,7 @@ class PaymentRow:
     purpose: str = ""
     reference: str = ""
     student: str = ""
+    method: str = UNSTATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,7 @@ class MonthlyReport:
     absences_by_status: tuple[Count, ...] = ()
     absences_by_day: tuple[tuple[dt.date, int], ...] = ()
     payments_by_status: tuple[Count, ...] = ()
+    received_by_method: tuple[Count, ...] = ()
     money: tuple[Money, ...] = ()
     notifications: tuple[Count, ...] = ()
     """Sent, delivered and read."""

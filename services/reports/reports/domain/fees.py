@@ -1,9 +1,14 @@
-"""What moved the money of a payment: it is charged, received and refunded on days of their own."""
+"""What moved the money of payments: each is charged, received and refunded on days of their own."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
+
+from reports.domain.content import Money
+
+MOVES = (("charged_on", "charged"), ("received_on", "charged"), ("refunded_on", "refunded"))
+"""The day of each movement of a payment, and its amount."""
 
 
 def movements(payment: Mapping[str, Any], since: dt.date, ends: dt.date) -> Iterator[tuple[dt.date, str, Decimal]]:
@@ -23,3 +28,40 @@ def movements(payment: Mapping[str, Any], since: dt.date, ends: dt.date) -> Iter
     for day, status, amount in moved:
         if day is not None and since <= day < ends:
             yield day, status, amount
+
+
+def sums(payments: Iterable[Mapping[str, Any]], since: dt.date, starts: dt.date, ends: dt.date) -> dict[str, Money]:
+    """Return currency → sums, of each in which money moved before `ends`.
+
+    `payments` are those that are open at the end of the period or moved from `since` on; the others cancel out.
+    """
+    moved: dict[str, list[tuple[str, dt.date, Decimal]]] = {}
+    for payment in payments:
+        if payment["status"] == "cancelled":
+            continue
+        for name, amount in MOVES:
+            if payment[name] is not None and payment[name] < ends:
+                moved.setdefault(payment["currency"], []).append((name, payment[name], payment[amount] or Decimal(0)))
+
+    def total(currency: str, name: str, first: dt.date, last: dt.date) -> Decimal:
+        found = (amount for kind, day, amount in moved[currency] if kind == name and first <= day < last)
+        return sum(found, Decimal(0))
+
+    def money(currency: str) -> Money:
+        charged, received = [total(currency, name, dt.date.min, ends) for name in ("charged_on", "received_on")]
+        return Money(
+            currency=currency,
+            total=total(currency, "charged_on", starts, ends),
+            discount=Decimal(0),
+            paid=total(currency, "received_on", starts, ends),
+            refunded=total(currency, "refunded_on", starts, ends),
+            balance=charged - received,
+            paid_before=total(currency, "received_on", since, starts),
+        )
+
+    return {currency: money(currency) for currency in moved}
+
+
+def settled(currency: str) -> Money:
+    """Return the sums of a currency in which nothing is open and nothing moved."""
+    return Money(currency, *[Decimal(0)] * 6)

@@ -28,6 +28,7 @@ def share(report: MonthlyReport, least: int) -> MonthlyReport:
         behavior_by_grade=behavior[1],
         absences_by_status=absent[0],
         payments_by_status=paid[0],
+        received_by_method=(),
         notifications=tuple(Count(each.name, _alone(each.value, least)) for each in report.notifications),
         shared=Shared(least, incidents=incidents, absences=absences, payments=payments),
         enrolments=(),

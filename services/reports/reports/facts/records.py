@@ -17,14 +17,12 @@ SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(record_id uuid, version bigint, 
 ON CONFLICT (record_id, version) DO UPDATE SET log_offset = excluded.log_offset
 WHERE excluded.log_offset < f.log_offset
 """
+MONEY, DAYS = "amount numeric, currency text", "due_on date, paid_on date"
 OWN: Mapping[type[RecordEvent], tuple[str, str]] = {
     BehaviorRecorded: ("behavior_fact", "category text, severity text, description text"),
-    PaymentRecorded: (
-        "payment_fact",
-        "status text, amount numeric, currency text, due_on date, paid_on date, purpose text, reference text",
-    ),
+    PaymentRecorded: ("payment_fact", f"status text, method text, {MONEY}, {DAYS}, purpose text, reference text"),
     AbsenceRecorded: ("absence_fact", "period text, status text, reason text"),
-    GradeRecorded: ("grade_fact", "course text, term text, grade text"),
+    GradeRecorded: ("grade_fact", "course text, term text, grade text, state text"),
     RemarkRecorded: ("remark_fact", "text text"),
 }
 """Event → its table and the columns that only it has; the event has fields of the same names."""

@@ -2,14 +2,14 @@
 
 import datetime as dt
 from base64 import b64decode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from reports.domain import counts, enrolment, period
 from reports.domain.content import (
+    UNSTATED,
     AbsenceRow,
     BehaviorRow,
     Count,
@@ -22,7 +22,7 @@ from reports.domain.content import (
     StudentReport,
 )
 from reports.domain.enrolment import UNKNOWN, Pupil
-from reports.domain.fees import movements
+from reports.domain.fees import movements, settled, sums
 from reports.facts.position import Position
 from reports.figures import payments_sql, sql
 from reports.figures.pupils import read_pupils
@@ -54,9 +54,14 @@ async def monthly(tx: UnitOfWork, subject: Subject, origin: Origin) -> MonthlyRe
     starts = subject.starts
     incidents = await tx.rows(sql.LIST_BEHAVIOR, values)
     absent = await tx.rows(sql.LIST_ABSENCES, values)
-    fees = await tx.rows(payments_sql.READ_SCHOOL_FEES, values)
+    fees = await tx.rows(payments_sql.LIST_SCHOOL_FEES, values)
+    money = sums(fees, since, starts, subject.ends)
+    used = {row["currency"] for row in await tx.rows(payments_sql.LIST_CURRENCIES, values)}
+    if unmoved := sorted(used - money.keys()):
+        values["currencies"] = unmoved
+        money |= _settled(await tx.rows(payments_sql.LIST_SCHOOL_SETTLED, values))
     named = {row["student_id"] for rows in (incidents, absent) for row in rows if row["day"] >= starts}
-    paying = {row["student_id"] for row in fees if any(_movements(row, starts, subject.ends))}
+    paying = {row["student_id"] for row in fees if any(movements(row, starts, subject.ends))}
     pupils = await read_pupils(tx, values, named | paying)
     behavior = [_behavior(row, pupils) for row in incidents]
     now = [row for row in behavior if row.happened_on >= starts]
@@ -87,7 +92,11 @@ async def monthly(tx: UnitOfWork, subject: Subject, origin: Origin) -> MonthlyRe
         payments_by_status=counts.counted(
             [row.status for row in payments if row.on >= starts], [row.status for row in payments if row.on < starts]
         ),
-        money=_money(fees),
+        received_by_method=counts.counted(
+            [row.method for row in payments if row.status == "received" and row.on >= starts],
+            [row.method for row in payments if row.status == "received" and row.on < starts],
+        ),
+        money=tuple(money[currency] for currency in sorted(money)),
         notifications=_notifications(await tx.row(sql.COUNT_NOTIFICATIONS, values)),
         behavior=tuple(now),
         payments=tuple(row for row in payments if row.on >= starts),
@@ -103,7 +112,9 @@ async def student_progress(tx: UnitOfWork, subject: Subject, origin: Origin) -> 
         raise Reject("the student was never at this school")
     absences = [(subject.student, _absence(row, {})) for row in await tx.rows(sql.LIST_STUDENT_ABSENCES, values)]
     behavior = [_behavior(row, {}) for row in await tx.rows(sql.LIST_STUDENT_BEHAVIOR, values)]
-    fees = await tx.rows(payments_sql.READ_STUDENT_FEES, values)
+    fees = await tx.rows(payments_sql.LIST_STUDENT_FEES, values)
+    money = _settled(await tx.rows(payments_sql.LIST_STUDENT_SETTLED, values))
+    money |= sums(fees, subject.starts, subject.starts, subject.ends)
     payments = [row for each in fees for row in _payments(each, {}, subject.starts, subject.ends)]
     return StudentReport(
         school=school,
@@ -112,7 +123,7 @@ async def student_progress(tx: UnitOfWork, subject: Subject, origin: Origin) -> 
         student=student["name"],
         grade=student["grade"],
         grades=tuple(
-            GradeRow(row["course"], row["term"] or "", row["day"], row["given"])
+            GradeRow(row["course"], row["term"] or "", row["day"], row["given"], row["state"])
             for row in await tx.rows(sql.LIST_STUDENT_GRADES, values)
         ),
         absences=tuple(row for _, row in absences),
@@ -120,7 +131,7 @@ async def student_progress(tx: UnitOfWork, subject: Subject, origin: Origin) -> 
         behavior=tuple(behavior),
         behavior_by_month=counts.by_month(behavior),
         payments=tuple(sorted(payments, key=lambda row: row.on)),
-        money=_money(fees),
+        money=tuple(money[currency] for currency in sorted(money)),
         remarks=tuple((row["day"], row["text"]) for row in await tx.rows(sql.LIST_STUDENT_REMARKS, values)),
     )
 
@@ -174,14 +185,8 @@ def _absence(row: Mapping[str, Any], pupils: Pupils) -> AbsenceRow:
     )
 
 
-def _movements(row: Mapping[str, Any], since: dt.date, ends: dt.date) -> Iterator[tuple[dt.date, str, Decimal]]:
-    """Yield what moved the money of a payment; nothing for a currency in which no money moved."""
-    if row["student_id"] is not None:
-        yield from movements(row, since, ends)
-
-
 def _payments(row: Mapping[str, Any], pupils: Pupils, since: dt.date, ends: dt.date) -> Iterator[PaymentRow]:
-    for on, status, amount in _movements(row, since, ends):
+    for on, status, amount in movements(row, since, ends):
         yield PaymentRow(
             on,
             status,
@@ -190,24 +195,12 @@ def _payments(row: Mapping[str, Any], pupils: Pupils, since: dt.date, ends: dt.d
             row["purpose"],
             row["reference"],
             student=pupils.get(row["student_id"], UNKNOWN).name,
+            method=row["method"] or UNSTATED,
         )
 
 
-def _money(rows: Sequence[Mapping[str, Any]]) -> tuple[Money, ...]:
-    """Return the sums of each currency; they stand in each of its rows."""
-    sums = {row["currency"]: row for row in rows if row["total"] is not None}
-    return tuple(
-        Money(
-            currency=row["currency"],
-            total=row["total"],
-            discount=Decimal(0),
-            paid=row["paid"],
-            refunded=row["returned"],
-            balance=row["balance"],
-            paid_before=row["paid_before"],
-        )
-        for row in sums.values()
-    )
+def _settled(rows: Iterable[Mapping[str, Any]]) -> dict[str, Money]:
+    return {row["currency"]: settled(row["currency"]) for row in rows}
 
 
 def _notifications(row: Mapping[str, Any] | None) -> tuple[Count, ...]:

@@ -59,7 +59,7 @@ LIST_ABSENCES = _records("absence_fact", "f.status, f.period, f.reason")
 # List records of one student.
 LIST_STUDENT_BEHAVIOR = _records("behavior_fact", "f.category, f.severity, f.description", OF_STUDENT)
 LIST_STUDENT_ABSENCES = _records("absence_fact", "f.status, f.period, f.reason", OF_STUDENT)
-LIST_STUDENT_GRADES = _records("grade_fact", "f.course, f.term, f.grade AS given", OF_STUDENT)
+LIST_STUDENT_GRADES = _records("grade_fact", "f.course, f.term, f.grade AS given, f.state", OF_STUDENT)
 LIST_STUDENT_REMARKS = _records("remark_fact", "f.text", OF_STUDENT)
 
 # Find a student: the newest name, and the grade at the end of the period; of one who came later, the first grade.
@@ -83,14 +83,16 @@ WITH completed AS (
       AND f.log_offset <= %(work)s
       AND NOT EXISTS (SELECT FROM notification_fact n WHERE n.notification_id = f.notification_id
                         AND n.log_offset > f.log_offset AND n.log_offset <= %(work)s)
+), reached AS (
+    SELECT sum(sent) FILTER (WHERE now) AS sent, sum(sent) FILTER (WHERE NOT now) AS sent_before,
+        sum(delivered) FILTER (WHERE now) AS delivered, sum(delivered) FILTER (WHERE NOT now) AS delivered_before
+    FROM completed
 ), readings AS (
-    SELECT r.read_at >= %(starts_at)s AS now FROM read_fact r
+    SELECT count(*) FILTER (WHERE r.read_at >= %(starts_at)s) AS read,
+        count(*) FILTER (WHERE r.read_at < %(starts_at)s) AS read_before
+    FROM read_fact r
     WHERE r.school_id = %(school)s AND r.read_at >= %(since_at)s AND r.read_at < %(ends_at)s
       AND r.log_offset <= %(work)s
 )
-SELECT sum(c.sent) FILTER (WHERE c.now) AS sent, sum(c.sent) FILTER (WHERE NOT c.now) AS sent_before,
-    sum(c.delivered) FILTER (WHERE c.now) AS delivered, sum(c.delivered) FILTER (WHERE NOT c.now) AS delivered_before,
-    (SELECT count(*) FROM readings r WHERE r.now) AS read,
-    (SELECT count(*) FROM readings r WHERE NOT r.now) AS read_before
-FROM completed c
+SELECT * FROM reached, readings
 """

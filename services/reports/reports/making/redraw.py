@@ -23,13 +23,13 @@ log = structlog.get_logger()
 
 # Find a report that may name a student who was erased after it was drawn.
 SELECT_OUTDATED = """
-SELECT r.*, e.erased AS erasures
-FROM report r JOIN school_erasure e ON e.school_id = r.school_id AND e.erased > r.erased
+SELECT r.*, e.erased + e.emptied AS erasures
+FROM report r JOIN school_erasure e ON e.school_id = r.school_id AND e.erased + e.emptied > r.erased
 WHERE r.state = 'ready' AND r.same_as IS NULL AND r.student_id IS NULL AND r.smallest_count IS NULL
 ORDER BY random() LIMIT 1
 """
 # Find how many erasures of a school a report that is read now has the facts of.
-SELECT_ERASURES = "SELECT erased FROM school_erasure WHERE school_id = %(school)s"
+SELECT_ERASURES = "SELECT erased + emptied AS erasures FROM school_erasure WHERE school_id = %(school)s"
 # Note which erasures the files of a report were drawn after.
 MARK_DRAWN = """
 UPDATE report SET erased = %(erasures)s, template = %(template)s
@@ -47,7 +47,7 @@ UPDATE report_file SET size = %(size)s, sha256 = %(sha256)s WHERE report_id = %(
 async def count_erasures(tx: UnitOfWork, school: UUID) -> int:
     """Return how many erasures of a school the facts that are read next have at least."""
     row = await tx.row(SELECT_ERASURES, {"school": school})
-    return int(row["erased"]) if row else 0
+    return int(row["erasures"]) if row else 0
 
 
 async def redraw(transactions: UnitOfWorkFactory, store: BlobStore) -> None:

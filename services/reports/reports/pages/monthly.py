@@ -95,6 +95,7 @@ def _figures(report: MonthlyReport, words: Words) -> tuple[Part, ...]:
             words.text("none_payments"),
             stated=report.shared.payments if report.shared else None,
         ),
+        *_methods(report, words),
         fee_table(words, report.money),
         Counts(
             words.text("notifications"),
@@ -103,6 +104,13 @@ def _figures(report: MonthlyReport, words: Words) -> tuple[Part, ...]:
             total=False,
         ),
     )
+
+
+def _methods(report: MonthlyReport, words: Words) -> tuple[Part, ...]:
+    """Count how payments were received; not in a version to share, where their sum would give a hidden count away."""
+    if report.shared or not report.received_by_method:
+        return ()
+    return (Counts(words.text("received_by_method"), _named(words, report.received_by_method), ""),)
 
 
 def _lists(report: MonthlyReport, words: Words) -> tuple[Table, ...]:

@@ -51,12 +51,16 @@ class PaymentFactRow(RecordFact, table=True):
             "ix_payment_fact_newest",
             *("school_id", "record_id", text("version DESC")),
             postgresql_include=[
-                *("log_offset", "student_id", "status", "amount", "currency", "day", "due_on", "paid_on", "withdrawn")
+                *("log_offset", "student_id", "status", "method", "amount", "currency"),
+                *("day", "due_on", "paid_on", "withdrawn"),
             ],
         ),
+        Index("ix_payment_fact_corrections", *CORRECTION, postgresql_where=text("version > 1")),
+        Index("ix_payment_fact_currency", "school_id", "currency"),
     )
 
     status: str
+    method: str | None
     amount: Decimal
     currency: str
     due_on: dt.date | None
@@ -80,7 +84,7 @@ class AbsenceFactRow(RecordFact, table=True):
 
 
 class GradeFactRow(RecordFact, table=True):
-    """A version of a grade."""
+    """A version of a grade: given, excused, or not released yet, which no report shows."""
 
     __table_args__ = (
         Index("ix_grade_fact_school_id", "school_id", "day"),
@@ -90,6 +94,7 @@ class GradeFactRow(RecordFact, table=True):
     course: str
     term: str | None
     grade: str
+    state: str = column(default="'given'")
 
 
 class RemarkFactRow(RecordFact, table=True):

@@ -64,10 +64,11 @@ class ReportRow(ReportShown, ReportsTable, table=True):
 
 
 class SchoolErasureRow(ReportsTable, table=True):
-    """How many of a school's students were erased, and have no name or text in the facts any more."""
+    """What was erased of a school's students. The sum only rises; a report knows the sum that it was drawn after."""
 
     school_id: UUID = column(key=True)
-    erased: int = column(BigInteger)
+    erased: int = column(BigInteger)  # students who have no name or text in the facts any more
+    emptied: int = column(BigInteger, default="0")  # times that names or texts were removed from the facts
 
 
 class ReportFileShown(SQLModel):

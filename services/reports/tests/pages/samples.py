@@ -99,6 +99,7 @@ def month(students: int = 1000, names: tuple[str, ...] = NAMES, **changes: Any) 
         "absences_by_day": tuple((day, sum(row.day == day for row in absences)) for day in DAYS),
         "payments": payments,
         "payments_by_status": counted(row.status for row in payments),
+        "received_by_method": counted(("cash", "card", "transfer")[at % 3] for at in range(students // 4)),
         "money": (
             Money(
                 "EUR",
@@ -129,18 +130,20 @@ def empty_student(name: str = "Ada Demo", **changes: Any) -> StudentReport:
 
 def student(name: str = "Ada Demo", **changes: Any) -> StudentReport:
     grades = (
-        ("Mathematics", "B+"),
-        ("Art", "A-"),
-        ("History", "+1"),
-        ("Physics", "87"),
-        ("Sport", "pass"),
-        ("Latin", ""),
+        ("Mathematics", "B+", "given"),
+        ("Art", "A-", "given"),
+        ("History", "+1", "given"),
+        ("Physics", "87", "given"),
+        ("Sport", "pass", "given"),
+        ("Latin", "", "given"),
+        ("Music", "", "excused"),
+        ("Ethics", "91", "not_released"),
     )
     values = {
         "number": "+S-1042",
         "grade": "7b",
         "classes": ("Mathematics 7b", "Art 7", "Choir"),
-        "grades": tuple(GradeRow(course, "Term 1", DAYS[at], grade) for at, (course, grade) in enumerate(grades)),
+        "grades": tuple(GradeRow(course, "Term 1", DAYS[at], *grade) for at, (course, *grade) in enumerate(grades)),
         "absences": tuple(AbsenceRow(DAYS[at], "late", "2", "bus (line 7)") for at in range(5)),
         "absences_by_status": (Count("absent", 0), Count("late", 5), Count("excused", 1)),
         "behavior": (

@@ -2,10 +2,13 @@ import io
 import zipfile
 from decimal import Decimal
 
+import openpyxl
+import pypdf
 import pytest
 
 from reports.domain.content import GradeRow, Money, PaymentRow
-from reports.pages.render import render_csv, render_pdf
+from reports.pages.render import render_csv, render_pdf, render_xlsx
+from reports.pages.words import known_languages, words_of
 from services.reports.tests.pages.bundles import render_bundle
 from services.reports.tests.pages.samples import DAYS, NAMES, empty_student, month, student
 
@@ -76,9 +79,26 @@ def test_a_bundle_has_the_same_bytes_again():
     assert render_bundle(reports, "de") == render_bundle(reports, "de")
 
 
-def test_an_unreleased_grade_is_in_no_format():
-    grade = GradeRow("Art", "Term 1", DAYS[0], "SECRET-1", "not_released")
-    files = render_csv(empty_student(grades=(grade,)), "en")
+@pytest.mark.parametrize("language", known_languages())
+def test_no_data_zero_blank_excused_and_unreleased_grades_are_different_things_in_each_format(language):
+    states = (("0", "given"), ("", "given"), ("", "excused"), ("SECRET", "not_released"))
+    grades = tuple(GradeRow("Art", "", DAYS[0], grade, state) for grade, state in states)
+    words = words_of(language)
+    written = ["0", *(words.name(name) for name in ("blank", "excused_grade", "not_released"))]
+    some, none = empty_student(grades=grades), empty_student()
 
-    assert files["Grades.csv"].decode("utf-8-sig").split("\r\n")[1] == "Art,Term 1,2026-11-01,Not released yet"
-    assert not any(b"SECRET" in content for content in files.values())
+    lines = render_csv(some, language)[f"{words.text('grades')}.csv"].decode("utf-8-sig").split("\r\n")[1:-1]
+    sheet = openpyxl.load_workbook(io.BytesIO(render_xlsx(some, language).content))[words.text("grades")]
+    pages = [_text(render_pdf(each, language).content) for each in (some, none)]
+
+    assert len(set(written)) == len(states)
+    assert [line.split(";" if language in {"de", "fr"} else ",")[3] for line in lines] == written
+    assert [row[3] for row in sheet.iter_rows(min_row=2, values_only=True)] == written
+    for word in (*written[1:], words.text("none_grades")):
+        if words.direction == "ltr":  # letters of Arabic pages cannot be read back in order
+            assert [word in page for page in pages] == [word in written, word not in written], word
+    assert not any("SECRET" in each for each in (*lines, *pages))
+
+
+def _text(content):
+    return " ".join(" ".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(content)).pages).split())

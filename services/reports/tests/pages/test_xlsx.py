@@ -1,11 +1,15 @@
 import datetime as dt
 import io
+import re
 import zipfile
 
 import openpyxl
 import pytest
+from xlsxwriter import Workbook
 
 from reports.pages.render import render_xlsx
+from reports.pages.sheets import Book, UnwritableCell
+from reports.pages.words import words_of
 from services.reports.tests.pages.samples import DAYS, empty_month, month, student
 
 
@@ -59,11 +63,39 @@ def test_a_text_beyond_excels_limit_is_shortened_with_a_warning():
     assert drawing.warnings == ("a text in sheet 'Remarks' was shortened to Excel's 32,767 characters",)
 
 
+def test_each_chart_has_a_text_for_screen_readers():
+    with zipfile.ZipFile(io.BytesIO(render_xlsx(month(50), "en").content)) as package:
+        drawing = package.read("xl/drawings/drawing1.xml").decode()
+
+    texts = re.findall(r'<xdr:cNvPr [^>]*descr="([^"]+)"', drawing)
+    assert len(texts) == drawing.count("<xdr:cNvPr ") == 8
+    assert "Absences by day: the numbers are in the cells beside it." in texts
+
+
+@pytest.fixture
+def book():
+    target = io.BytesIO()
+    with Workbook(target, {"in_memory": True}) as workbook:
+        yield Book(workbook, words_of("en"), "#1f3a5f")
+
+
+def test_names_of_sheets_are_legal_and_distinct(book):
+    titles = ("a/b:c", "A B C", "x" * 40, "x" * 31, "'quoted'", "History", "???")
+    names = [book.sheet(title).worksheet.get_name() for title in titles]
+
+    assert names == ["a b c", "A B C 2", "x" * 31, "x" * 29 + " 2", "quoted", "History 2", "-"]
+
+
+def test_a_cell_that_excel_cannot_have_is_an_error(book):
+    with pytest.raises(UnwritableCell, match="refused a cell of sheet 'Payments' with code -1"):
+        book.sheet("Payments").write(1_048_576, 0, "one row too many")
+
+
 def test_charts_are_native():
     formulas, _ = _books(render_xlsx(month(50), "en").content)
     empty, _ = _books(render_xlsx(empty_month(), "en").content)
 
-    assert len(formulas["Figures"]._charts) == 7
+    assert len(formulas["Figures"]._charts) == 8
     assert len(empty["Figures"]._charts) == 0
 
 

@@ -1,31 +1,7 @@
-"""What files, their states, their fields and the reasons for a review are called on pages."""
+"""What the fields of files and the reasons for a review are called on pages."""
 
 from gateway.console.texts import N_
 
-KINDS = {
-    "payment_receipt": N_("Receipt of a payment"),
-    "transcript": N_("Transcript"),
-    "behavior_report": N_("Behaviour report"),
-    "other": N_("Other file"),
-}
-STATES = {
-    "accepted": N_("being read"),
-    "stored": N_("being read"),
-    "processed": N_("recorded"),
-    "refused": N_("refused"),
-    "needs_review": N_("needs a review"),
-    "confirmed": N_("confirmed"),
-    "deleted": N_("deleted"),
-    "purging": N_("being purged"),
-}
-TONES = {
-    "accepted": "busy",
-    "stored": "busy",
-    "processed": "good",
-    "confirmed": "good",
-    "refused": "bad",
-    "needs_review": "warn",
-}
 FIELDS = {
     "payer": N_("Payer"),
     "merchant": N_("Merchant"),
