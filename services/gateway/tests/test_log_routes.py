@@ -186,3 +186,24 @@ async def test_events_after_the_end_of_a_stream_that_has_more_wait_for_the_next_
     found = page({a: slow, b: whole}, {a: "first", b: "first"}, 10)
     assert [(each.stream, each.offset) for each in found.items] == [(b, 7), (a, 4)]
     assert (found.complete, found.next) == (False, "5_8_-_-")
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00"])
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("GET", "/v1/log", "since"),
+        ("GET", "/v1/log", "until"),
+        ("GET", "/v1/tasks", "from"),
+        ("GET", "/v1/tasks", "until"),
+        ("POST", "/v1/replays", "since"),
+        ("POST", "/v1/replays", "until"),
+        ("POST", "/v1/failures/retry", "seen_until"),
+    ],
+)
+async def test_a_time_at_the_edge_of_the_calendar_is_refused(gateway, method, path, name, moment):
+    times = {name: moment}
+    asked = {"params": times} if method == "GET" else {"json": {"service": "gateway"} | times}
+    answer = await gateway.ask(method, path, **asked)
+    assert answer.status_code == 422, answer.text
+    assert name in {error["loc"][-1] for error in answer.json()["errors"]}

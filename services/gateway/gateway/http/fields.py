@@ -7,8 +7,10 @@ from zoneinfo import ZoneInfo
 from fastapi import Header, Path, Query
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     ConfigDict,
+    Field,
     PlainSerializer,
     StringConstraints,
     model_validator,
@@ -47,6 +49,11 @@ Key = Annotated[str | None, Header(min_length=1, max_length=LONGEST_KEY)]
 """An Idempotency-Key."""
 Cursor = Annotated[str | None, Query(max_length=200, pattern=r"^[A-Za-z0-9_-]+$")]
 Limit = Annotated[int, Query(ge=1, le=200)]
+Occurrence = Annotated[
+    AwareDatetime,
+    Field(ge=dt.datetime(1970, 1, 1, tzinfo=dt.UTC), le=dt.datetime(9000, 1, 1, tzinfo=dt.UTC)),
+]
+"""When something happened that a list or a replay is narrowed to. Minutes are taken from it and added to it."""
 SchoolName = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=NO_NUL)]
 Wanted = Annotated[str | None, Query(max_length=255, pattern=NO_NUL)]
 """Text that a list is narrowed to."""

@@ -4,9 +4,9 @@ import datetime as dt
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from gateway.http.fields import MOST, Prose, Strict
+from gateway.http.fields import MOST, Occurrence, Prose, Strict
 from shared.http.fields import NO_NUL
 
 Part = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=NO_NUL)]
@@ -49,7 +49,7 @@ class FailureSelection(Strict):
     type: Part | None = None
     school: UUID | None = None
     everything: bool = False
-    seen_until: AwareDatetime
+    seen_until: Occurrence
     count: int = Field(ge=1, le=MOST)
 
     @model_validator(mode="after")

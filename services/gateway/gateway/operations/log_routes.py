@@ -5,10 +5,9 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime
 
 from gateway.http.dependencies import Rows
-from gateway.http.fields import Cursor, Limit
+from gateway.http.fields import Cursor, Limit, Occurrence
 from gateway.http.guarded_route import GuardedRoute
 from gateway.operations import replay_requests
 from gateway.operations.log_pages import STREAMS, LogPage, LogTreePage, page, read_cursor, tree_of
@@ -32,8 +31,8 @@ MOST_IN_TREE = 5_000
 @router.get("", dependencies=[allow(PLATFORM, scope="log:read")])
 async def browse(
     log: Reader,
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
+    since: Occurrence | None = None,
+    until: Occurrence | None = None,
     type: Text = None,  # noqa: A002  # the field's name in the API
     school: UUID | None = None,
     subject: Text = None,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, model_validator
 
-from gateway.http.fields import MOST, Strict
+from gateway.http.fields import MOST, Occurrence, Strict
 from shared.events import ReplayMode
 from shared.http.fields import NO_NUL
 
@@ -18,8 +18,8 @@ class LogFilter(Strict):
     """Which events of the log are meant, by the time of their commit, their school and their id; nothing means all."""
 
     service: Part
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Occurrence | None = None
+    until: Occurrence | None = None
     schools: tuple[UUID, ...] = Field((), max_length=100)
     dry_run: bool = False
     """Count what would be used, and change nothing."""

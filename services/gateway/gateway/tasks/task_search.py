@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AwareDatetime, StringConstraints
+from pydantic import StringConstraints
 
-from gateway.http.fields import Limit, Wanted
+from gateway.http.fields import Limit, Occurrence, Wanted
 from gateway.tasks.reads import FIND_TEXT, LIST_PLACES, LIST_TASKS, READ_TASK, TaskPage
 from shared.events import TaskState
 from shared.http.fields import NO_NUL
@@ -32,10 +32,10 @@ class TaskFilter:
     active: Annotated[bool | None, Query(description="true: those that have not ended; false: those that have")] = None
     kind: Wanted = None
     person: Annotated[UUID | None, Query(description="who requested it")] = None
-    since: Annotated[
-        AwareDatetime | None, Query(alias="from", description="tasks that began at this time or later")
-    ] = None
-    until: Annotated[AwareDatetime | None, Query(description="tasks that began before this time")] = None
+    since: Annotated[Occurrence | None, Query(alias="from", description="tasks that began at this time or later")] = (
+        None
+    )
+    until: Annotated[Occurrence | None, Query(description="tasks that began before this time")] = None
     text: Text | None = None
     after: UUID | None = None
     limit: Limit = 50
