@@ -168,7 +168,7 @@ async def test_a_message_that_cannot_be_passed_on_is_raised_so_that_it_is_requeu
     monkeypatch.setattr(subscriber, "REQUEUE_SECONDS", 0.0)
     desk, (_, body, headers) = Desk(ValueError("x"), publisher=FakePublisher(problem)), message()
     # when
-    with pytest.raises(type(problem)):
+    with pytest.raises(subscriber.Unsettled, match=type(problem).__name__):
         await desk.publish(body, headers)
     # then
     assert desk.outcomes() == {}

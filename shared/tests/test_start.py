@@ -135,9 +135,10 @@ def test_wrong_settings_are_named_in_one_sentence_without_their_values(monkeypat
 
 
 OLD_BROKER = """
+import runpy
 from shared.messaging import topology_admin
 topology_admin.OLDEST = (99, 0)
-import notifier.__main__
+runpy.run_module("notifier", run_name="__main__")
 """
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -12,12 +13,25 @@ from cli.testing.system import System
 from shared.testing.fixtures import Backing, declare, fresh_database, fresh_vhost, write_keys
 
 
+HERE = Path(__file__).parent
+LEASE_SECONDS = "12"
+"""Short, so that a kill is soon repaired; on a busy machine a live worker must be able to renew it."""
+START_TIMEOUT = pytest.mark.timeout(300)
+"""The first journey of a process waits until its services have started and the demo school is imported."""
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.parent == HERE and item.get_closest_marker("timeout") is None:
+            item.add_marker(START_TIMEOUT)
+
+
 @pytest.fixture(scope="session")
 def system(tmp_path_factory):
     folder = tmp_path_factory.mktemp("journeys")
     write_keys(folder / "keys")
     with fresh_database(NAMES) as database, fresh_vhost() as amqp:
-        found = System(Backing(database, amqp, folder / "keys"), folder, extra={"DELIVERY_LEASE": "6"})
+        found = System(Backing(database, amqp, folder / "keys"), folder, extra={"DELIVERY_LEASE": LEASE_SECONDS})
         try:
             asyncio.run(found.start_fakes())
             asyncio.run(declare(amqp, *topologies(found)))
