@@ -12,7 +12,6 @@ from cli.operations.service_names import NAMES
 from cli.testing.system import System
 from shared.testing.fixtures import Backing, declare, fresh_database, fresh_vhost, write_keys
 
-
 HERE = Path(__file__).parent
 LEASE_SECONDS = "12"
 """Short, so that a kill is soon repaired; on a busy machine a live worker must be able to renew it."""
