@@ -47,14 +47,14 @@ async def _crowd(system: System, wanted: int, seconds: int) -> asyncio.subproces
 async def _posts(system: System, seconds: int) -> tuple[list[float], list[int]]:
     """Send for some seconds with a few clients; return the seconds of each POST, and the answers about health."""
     school = notifier_load.add_school(system, 1)
-    taken, health, end = list[float](), list[int](), time.monotonic() + seconds
+    durations, health, end = list[float](), list[int](), time.monotonic() + seconds
 
     async def post() -> None:
         async with client_of(system) as client:
             while time.monotonic() < end:
                 began = time.monotonic()
                 await send_one(client, school)
-                taken.append(time.monotonic() - began)
+                durations.append(time.monotonic() - began)
                 await asyncio.sleep(PAUSE)
 
     async def ask() -> None:
@@ -67,8 +67,8 @@ async def _posts(system: System, seconds: int) -> tuple[list[float], list[int]]:
         group.create_task(ask())
         for _ in range(CLIENTS):
             group.create_task(post())
-    return sorted(taken), health
+    return sorted(durations), health
 
 
-def _p99(taken: list[float]) -> float:
-    return taken[int(len(taken) * 0.99)]
+def _p99(durations: list[float]) -> float:
+    return durations[int(len(durations) * 0.99)]

@@ -53,7 +53,7 @@ Occurrence = Annotated[
     AwareDatetime,
     Field(ge=dt.datetime(1970, 1, 1, tzinfo=dt.UTC), le=dt.datetime(9000, 1, 1, tzinfo=dt.UTC)),
 ]
-"""When something happened that a list or a replay is narrowed to. Minutes are taken from it and added to it."""
+"""When something happened that a list or a replay is narrowed to. Minutes are subtracted from it and added to it."""
 SchoolName = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=NO_NUL)]
 Wanted = Annotated[str | None, Query(max_length=255, pattern=NO_NUL)]
 """Text that a list is narrowed to."""

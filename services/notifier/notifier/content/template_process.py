@@ -20,7 +20,7 @@ PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that this process gets when its parent ends."""
 NICENESS = 5
 MEMORY_BYTES = 2_000_000_000
-"""Address space; what the child uses is a twentieth of it."""
+"""Address space, of which libraries reserve much more than they use."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
