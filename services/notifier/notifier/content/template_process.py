@@ -20,7 +20,7 @@ PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that this process gets when its parent ends."""
 NICENESS = 5
 MEMORY_BYTES = 2_000_000_000
-"""Address space, of which libraries reserve much more than they use."""
+"""Address space; a child begins with 105 MB of it, of which 79 MB are resident (measured on Python 3.11)."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
