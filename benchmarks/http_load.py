@@ -80,6 +80,18 @@ async def load(port: int, made: Request, count: int) -> tuple[float, list[float]
     return each * CONNECTIONS / (time.perf_counter() - began), took
 
 
+async def open_streams(port: int, path: str, headers: Sequence[str]) -> list[asyncio.StreamWriter]:
+    """Open a stream of events for each of `headers`, and keep it open; one that is refused ends the run."""
+    opened = []
+    for each in headers:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n{each}\r\n".encode())
+        if b" 200 " not in await reader.readline():
+            raise AssertionError("a stream was refused")
+        opened.append(writer)
+    return opened
+
+
 async def wrk(ports: Sequence[int], content: bytes, token: str, seconds: int) -> float:
     """Return requests per second of several processes, each with its share of 32 connections and one thread."""
     script = SCRIPT.replace("BODY", content.decode()).replace("TOKEN", token)
