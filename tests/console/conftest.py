@@ -41,10 +41,18 @@ def school_day(tmp_path_factory):
             asyncio.run(declare(amqp, *topologies(found)))
             asyncio.run(found.start(*NAMES))
             assert player.main(found.demo_stack()) == 0
-            found.rows(ADD_FAILURES, SCHOOLS[1].sourced_id)
+            leave_behind(found, SCHOOLS[1].sourced_id)
             yield found
         finally:
             asyncio.run(found.stop())
+
+
+def leave_behind(system, school):
+    """What the demo has no example of."""
+    system.rows(ADD_FAILURES, school)
+    with closing(system.api()) as api:
+        scopes = ["notifications:write", "people:read"]
+        api.call("POST", "/v1/keys", json={"name": "A made-up program", "scopes": scopes, "school": school})
 
 
 def topologies(system):
