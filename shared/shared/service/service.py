@@ -365,8 +365,11 @@ class Service:
 
         parts = self.components
         requests: TelemetryConfig = parts.tracing.requests if parts.tracing is not None else {}
+        # Not `include_router`: that builds each route a second time, which the first request of a process waits for.
+        routes = [route for router in (health_router, *self._routers) for route in router.routes]
         app = FastAPI(
             title=f"SchoolConnect {self.name}",
+            routes=routes,
             lifespan=lifespan,
             docs_url=None,
             redoc_url=None,
@@ -379,7 +382,4 @@ class Service:
         app.add_middleware(LastAnswers, stopping=lambda: self.runtime.stopping)
         if self.settings.operations_port is not None:
             app.add_middleware(OperationsPort, port=self.settings.operations_port)
-        app.include_router(health_router)
-        for router in self._routers:
-            app.include_router(router)
         return app
