@@ -9,10 +9,9 @@ import pytest_asyncio
 from cli.demo import player
 from cli.demo.accounts import accounts
 from cli.operations import tokens
-from cli.operations.service_builders import BUILDS
 from cli.operations.service_names import NAMES
 from cli.testing.system import System
-from shared.testing.fixtures import Backing, declare, fresh_database, fresh_vhost, write_keys
+from shared.testing.fixtures import Backing, fresh_database, fresh_vhost, write_keys
 from tests.console.browsing import chromium
 
 
@@ -25,19 +24,12 @@ def school_day(tmp_path_factory):
         found = System(Backing(database, amqp, folder / "keys"), folder)
         try:
             asyncio.run(found.start_fakes())
-            asyncio.run(declare(amqp, *topologies(found)))
+            asyncio.run(found.declare())
             asyncio.run(found.start(*NAMES))
             assert player.main(stack(found)) == 0
             yield found
         finally:
             asyncio.run(found.stop())
-
-
-def topologies(system):
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in system.environment("gateway").items():
-            patch.setenv(name, value)
-        return [build().topology() for build in BUILDS.values()]
 
 
 def stack(system):
