@@ -34,8 +34,11 @@ def build_application(
         async with runtime.running():
             yield
 
+    # Not `include_router`: that builds each route a second time, which the first request of a process waits for.
+    routes = [route for router in (health_router, *routers) for route in router.routes]
     app = FastAPI(
         title=f"SchoolConnect {name}",
+        routes=routes,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
@@ -47,6 +50,4 @@ def build_application(
     app.add_middleware(LastAnswers, stopping=lambda: runtime.stopping)
     if settings.operations_port is not None:
         app.add_middleware(OperationsPort, port=settings.operations_port)
-    for router in (health_router, *routers):
-        app.include_router(router)
     return app
