@@ -95,7 +95,8 @@ def _cancel_task(options: argparse.Namespace, client: httpx.Client) -> int:
 
 def _list_queues(options: argparse.Namespace, client: httpx.Client) -> int:
     found = ask(client, "GET", "/v1/queues")
-    columns = {"name": 40, "ready": 8, "unacknowledged": 14, "consumers": 9, "age_seconds": 11, "paused": 0}
+    columns = {"name": 40, "ready": 8, "unacknowledged": 14, "consumers": 9, "in_per_second": 13, "out_per_second": 14}
+    columns |= {"oldest_seconds": 14, "paused": 0}
     _print(options, found, columns, found["items"])
     if not found["broker"] and not options.json:
         say("note: the broker is unavailable, so that depths are not known")

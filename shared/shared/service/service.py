@@ -37,6 +37,7 @@ from shared.service.components import Components
 from shared.service.consumer_orders import DRAINS, DRAINS_DAYS, ConsumerOrders, store_order
 from shared.service.health import router as health_router
 from shared.service.heartbeat import HeartbeatListener
+from shared.service.held_messages import HeldMessages
 from shared.service.invariants import InvariantChecker
 from shared.service.last_answers import LastAnswers
 from shared.service.loop_watchdog import LoopWatchdog
@@ -44,7 +45,7 @@ from shared.service.operations_port import OperationsPort
 from shared.service.outbox_backlog import OutboxBacklog
 from shared.service.periodic import PeriodicTask
 from shared.service.retention import Policy, of_every_service, prune
-from shared.service.runtime import Held, Runtime
+from shared.service.runtime import Runtime
 from shared.settings import ServiceSettings
 from shared.telemetry import CURRENT_MESSAGE
 from shared.transactions.outbox import WorkPermit
@@ -165,19 +166,20 @@ class Service:
         )
 
         age = self.metrics.age.labels(queue)
-        held = self.runtime.held[queue] = Held()
+        held = self.runtime.held[queue] = HeldMessages()
 
         async def process(handle: MessageHandler, message: Message) -> None:
-            held.messages += 1
+            held.receive()
             try:
                 await processor(handle, message)
+                held.finished += 1
             finally:
                 held.messages -= 1
 
         async def decode(message: Message) -> tuple[Envelope, Any]:
             envelope = Envelope.read(message.headers)
             if envelope.attempt == 0:
-                held.age = (dt.datetime.now(dt.UTC) - envelope.time).total_seconds()
+                held.newest_at, held.age = envelope.time, (dt.datetime.now(dt.UTC) - envelope.time).total_seconds()
                 age.observe(held.age)
             CURRENT_MESSAGE.set((envelope, queue))
             return envelope, await read(envelope, message.body)
