@@ -77,6 +77,8 @@ WHERE (s.school_id, s.student_id) = (o.school_id, o.student_id) RETURNING s.scho
 AT_ONCE = 500
 # Delete all addresses of a person.
 DELETE_CONTACTS = "DELETE FROM contact WHERE person_id = %(person)s"
+# Select the mail addresses of a person.
+SELECT_MAILS = "SELECT address FROM contact WHERE person_id = %(person)s AND kind = 'mail'"
 # Add addresses of people.
 INSERT_CONTACTS = """
 INSERT INTO contact (person_id, kind, address)
@@ -156,12 +158,15 @@ async def end_lapsed(transactions: UnitOfWorkFactory) -> None:
 
 async def replace_contacts(
     tx: UnitOfWork, person: UUID, school: UUID | None, expected: int | None, contacts: Sequence[Mapping[str, Any]]
-) -> None:
-    """Replace all addresses of a person."""
+) -> set[str]:
+    """Replace all addresses of a person; returns the mail addresses that they no longer have."""
     await lock(tx, person, school, expected)
+    kept = {contact["address"].lower() for contact in contacts}
+    mails = [row["address"] for row in await tx.rows(SELECT_MAILS, {"person": person})]
     await tx.execute(DELETE_CONTACTS, {"person": person})
     await tx.execute(INSERT_CONTACTS, publish.rows([{"person_id": person, **contact} for contact in contacts]))
     await _publish(tx, person)
+    return {address for address in mails if address.lower() not in kept}
 
 
 async def prefer(
