@@ -42,9 +42,9 @@ async def run(lab: Lab, report: Report) -> None:
     async with lab.system(["gateway"], RATE_CALLER="0", RATE_SCHOOL="0") as system:
         url = system.url
         school, person = await asyncio.to_thread(_school, system.backing.admin_url)
-        token = sign(system.backing.keys.joinpath("signing.pem").read_bytes(), _claims(school), dt.timedelta(hours=1))
         # Before any load: memory that a load leaves free would hide the memory of the streams.
-        await _streams(lab, report, system, url, token)
+        await _streams(lab, report, system, url, school)
+        token = _token(system, school)
         port = pick(("bare",))["bare"]
         command = [sys.executable, "-m", "benchmarks.baseline_endpoint", system.backing.admin_url, str(port)]
         bare = subprocess.Popen(command)  # noqa: ASYNC220  # it only starts
@@ -58,8 +58,10 @@ async def run(lab: Lab, report: Report) -> None:
         await _beside_the_peer(lab, report, system, token, person)
 
 
-def _claims(school: UUID) -> Claims:
-    return Claims(person=uuid4(), role="school_admin", school=school)
+def _token(system: System, school: UUID) -> str:
+    """Return the token of another person of a school."""
+    claims = Claims(person=uuid4(), role="school_admin", school=school)
+    return sign(system.backing.keys.joinpath("signing.pem").read_bytes(), claims, dt.timedelta(hours=1))
 
 
 def _school(dsn: str) -> tuple[UUID, UUID]:
@@ -181,18 +183,23 @@ async def _beside_the_peer(lab: Lab, report: Report, system: System, token: str,
     report.times_peer("POST / the peer's", rates.median("ours"), rates.median("peer"), 4)
 
 
-async def _streams(lab: Lab, report: Report, system: System, url: str, token: str) -> None:
-    """Measure memory and processor time of a gateway with many idle streams."""
+async def _streams(lab: Lab, report: Report, system: System, url: str, school: UUID) -> None:
+    """Measure memory and processor time of a gateway with many idle streams, each of another person.
+
+    They come from two addresses: one may not hold so many connections.
+    """
     count, pid = lab.size(STREAMS, 20), system.fleet.pid("gateway")
     before, port = _resident(pid), urlsplit(url).port or 0
     idle = await _processor(pid, lab.size(SETTLE_SECONDS, 1))
-    head = f"GET /v1/me/inbox/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
     open_streams = []
-    for _ in range(count):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(head)
-        if b" 200 " not in await reader.readline():
-            raise AssertionError("a stream was refused")
+    for turn in range(count):
+        sender = (f"127.0.0.{2 + turn % 2}", 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=sender)
+        bearer = f"Authorization: Bearer {_token(system, school)}"
+        writer.write(f"GET /v1/me/inbox/events HTTP/1.1\r\nHost: x\r\n{bearer}\r\n\r\n".encode())
+        answer = await reader.readline()
+        if b" 200 " not in answer:
+            raise AssertionError(f"a stream was refused: {answer!r}")
         open_streams.append(writer)
     after = _resident(pid)
     busy = await _processor(pid, lab.size(SETTLE_SECONDS, 1))
