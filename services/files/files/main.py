@@ -8,6 +8,7 @@ from files.cleanup import purge
 from files.cleanup.orphans import OrphanCounter, count_orphans
 from files.directory import projection
 from files.permits import LANE, TaskPermit
+from files.personal_data import PERSONAL_DATA
 from files.processing import job as processing
 from files.processing.reader import Reader
 from files.reading.limits import ReadLimits
@@ -54,5 +55,6 @@ def build(settings: Settings, reader: Reader | None = None) -> Service:
     service.sweep(ORPHAN_SECONDS, count_orphans, OrphanCounter(store, service.metrics))
     for name, statement in invariants.INVARIANTS.items():
         service.check_invariant(name, statement)
+    service.export(PERSONAL_DATA)
     service.include_router(routes.router)
     return service

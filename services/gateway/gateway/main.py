@@ -43,7 +43,7 @@ from gateway.roster_import import job
 from gateway.roster_import.body_limit import RosterBodyLimit
 from gateway.roster_import.endings import Bound
 from gateway.routers import ACCESS, CONSOLE_ACCESS, ROUTERS
-from gateway.security import audit
+from gateway.security import audit, audit_retention
 from gateway.security.admission import Admission
 from gateway.security.rate_limits import Rate, RateLimiter
 from gateway.sends.batch_accept import BatchAcceptor
@@ -132,7 +132,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.sweep(RESUME_SECONDS, job.resume_imports)
     service.sweep(WAVE_SECONDS, bulk_retry.advance_retries, settings.retry_days)
     service.sweep(RESUME_SECONDS, failure_groups.add_up_counts)
-    service.prune(*retention.of_tasks(settings))
+    service.prune(*retention.of_tasks(settings), audit_retention.of_audit(settings.audit_days))
     service.sweep(FORGET_SECONDS, failure_retention.forget_failures, settings.failure_days)
     service.sweep(RESUME_SECONDS, publish_bulk.emit_remaining)
     service.sweep(FORGET_SECONDS, projection.forget_workers)

@@ -8,6 +8,7 @@ from reports.facts import projection
 from reports.invariants import INVARIANTS
 from reports.making import cleanup, job, redraw, requests
 from reports.permits import CLEANUP_LANE, REPORTS_LANE, CleanupPermit, ReportPermit
+from reports.personal_data import PERSONAL_DATA
 from reports.settings import Settings
 from shared.events import ReportRequested, ReportsCleanupDue, ReportsMonthlyDue, TaskCancelRequested
 from shared.events.reports import REPORT_TASK, ReportKind
@@ -45,6 +46,7 @@ def build(settings: Settings) -> Service:
     service.sweep(ERASE_SECONDS, redraw.redraw, store)
     for name, statement in INVARIANTS.items():
         service.check_invariant(name, statement)
+    service.export(PERSONAL_DATA)
     service.include_router(router)
     service.on_close(store.close)
     service.pause_until(store.check)

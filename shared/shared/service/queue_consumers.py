@@ -13,7 +13,8 @@ from shared.events.event import Event
 from shared.messaging.serialization import deserialize
 from shared.messaging.subscriber import Handle, Message
 from shared.service.components import Components
-from shared.service.runtime import Held, Runtime
+from shared.service.held_messages import HeldMessages
+from shared.service.runtime import Runtime
 from shared.telemetry import CURRENT_MESSAGE
 from shared.transactions.unit_of_work import UnitOfWork
 
@@ -67,19 +68,20 @@ class QueueConsumers:
             on_final_failure=FinalFailureReporter(queue, read, parts.transactions, self.final_failures).report,
         )
         age = parts.metrics.age.labels(queue)
-        held = self._runtime.held[queue] = Held()
+        held = self._runtime.held[queue] = HeldMessages()
 
         async def process(handle: MessageHandler, message: Message) -> None:
-            held.messages += 1
+            held.receive()
             try:
                 await processor(handle, message)
+                held.finished += 1
             finally:
                 held.messages -= 1
 
         async def decode(message: Message) -> tuple[Envelope, Any]:
             envelope = Envelope.read(message.headers)
             if envelope.attempt == 0:
-                held.age = (dt.datetime.now(dt.UTC) - envelope.time).total_seconds()
+                held.newest_at, held.age = envelope.time, (dt.datetime.now(dt.UTC) - envelope.time).total_seconds()
                 age.observe(held.age)
             CURRENT_MESSAGE.set((envelope, queue))
             return envelope, await read(envelope, message.body)

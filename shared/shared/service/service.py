@@ -32,6 +32,8 @@ from shared.service.invariants import InvariantChecker
 from shared.service.loop_watchdog import LoopWatchdog
 from shared.service.outbox_backlog import OutboxBacklog
 from shared.service.periodic import PeriodicTask
+from shared.service.personal_data import PersonalData
+from shared.service.personal_data import router as personal_data_router
 from shared.service.queue_consumers import QueueConsumers
 from shared.service.retention import Policy, of_every_service, prune
 from shared.service.runtime import Runtime
@@ -254,6 +256,11 @@ class Service:
         for policy in policies:
             run = partial(prune, self.transactions, (policy,))
             self.runtime.background(PeriodicTask(f"prune_{policy.table}", PRUNE_SECONDS, run, self.metrics).run)
+
+    def export(self, data: PersonalData) -> None:
+        """Answer the gateway what this service stores about a person."""
+        self.provide(data)
+        self.include_router(personal_data_router)
 
     def check_invariant(self, name: str, statement: str) -> None:
         """Count and export violations of an invariant: `statement` returns one row, whose `violations` must be 0."""
