@@ -208,6 +208,9 @@ class Subscriber:
                 with library_errors():
                     channel = await self.broker.config.channel_manager.get_channel(subscriber.channel)
                     await channel.restore()
+                    # Set by FastStream when its start returns. It drops what comes before: never acknowledged, it would
+                    # fill the prefetch until the channel is lost.
+                    subscriber.running = True
                     await subscriber.start()
                 await self._until_lost(subscriber, switch)
                 if switch.off.is_set():
