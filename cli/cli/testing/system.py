@@ -17,6 +17,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from cli.demo.client import FINAL, Gateway
+from cli.demo.stack import Stack
 from cli.fakes import certs
 from cli.operations import tokens
 from cli.operations.service_builders import BUILDS
@@ -118,6 +119,18 @@ class System:
     def api(self, role: Role = "platform_admin") -> Gateway:
         key = self.backing.keys / "signing.pem"
         return Gateway(self.url, lambda: tokens.make(key, role))
+
+    def demo_stack(self) -> Stack:
+        """Return what the demo has to know to be played here."""
+        key = self.backing.keys / "signing.pem"
+        return {
+            "gateway": self.url,
+            "token": lambda role: tokens.make(key, role),
+            "person_token": lambda role, school: tokens.make_for_person(key, self.url, role, school),
+            "fcm": self.fcm,
+            "fcm_ca": str(self.certs / "ca.pem"),
+            "mail": {"smtp": f"127.0.0.1:{self.ports['smtp']}", "http": self.mail},
+        }
 
     def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
         with psycopg.connect(self.backing.admin_url, row_factory=dict_row) as connection:
