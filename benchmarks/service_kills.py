@@ -74,7 +74,7 @@ async def run(lab: Lab, report: Report) -> None:
         await asking
         await _ended(lab, system, asked)
         await _judge(system, report, asked)
-        await _back(system, report, lab.size(3, 1))
+        await _back(system, report, SERVICES * 3 if lab.full else SERVICES[-1:])
 
 
 async def _ask(system: System, school: UUID, asked: Asked, seconds: int) -> None:
