@@ -80,6 +80,23 @@ async def load(port: int, made: Request, count: int) -> tuple[float, list[float]
     return each * CONNECTIONS / (time.perf_counter() - began), took
 
 
+async def open_streams(port: int, path: str, headers: Sequence[str]) -> list[asyncio.StreamWriter]:
+    """Open a stream of events for each of `headers`, and keep it open; one that is refused ends the run.
+
+    They come from two addresses: one may not hold so many connections.
+    """
+    opened = []
+    for turn, each in enumerate(headers):
+        sender = (f"127.0.0.{2 + turn % 2}", 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=sender)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n{each}\r\n".encode())
+        answer = await reader.readline()
+        if b" 200 " not in answer:
+            raise AssertionError(f"a stream was refused: {answer!r}")
+        opened.append(writer)
+    return opened
+
+
 async def wrk(ports: Sequence[int], content: bytes, token: str, seconds: int) -> float:
     """Return requests per second of several processes, each with its share of 32 connections and one thread."""
     script = SCRIPT.replace("BODY", content.decode()).replace("TOKEN", token)

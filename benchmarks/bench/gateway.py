@@ -7,7 +7,6 @@ PEER_DIR two gateways are measured beside the peer's two processes, by the peer'
 
 import asyncio
 import datetime as dt
-import os
 import re
 import statistics
 import subprocess
@@ -23,6 +22,7 @@ import psycopg
 from benchmarks import http_load
 from benchmarks.harness import Lab, Report
 from benchmarks.peer import peer_of
+from benchmarks.process_time import processor_seconds, processor_share, resident_bytes
 from cli.processes.ports import pick
 from cli.testing.system import System, python
 from shared.http.tokens import Claims, sign
@@ -127,9 +127,9 @@ async def _measuring(lab: Lab, report: Report, system: System, token: str, perso
     async def spent(name: str, port: int) -> float:
         """Return seconds of processor time for so many requests."""
         pid = system.fleet.pid(name)
-        before = _processor_seconds(pid)
+        before = processor_seconds(pid)
         await http_load.load(port, asked, count)
-        return _processor_seconds(pid) - before
+        return processor_seconds(pid) - before
 
     for turn in range(lab.size(9, 1)):
         took = {}
@@ -184,42 +184,15 @@ async def _beside_the_peer(lab: Lab, report: Report, system: System, token: str,
 
 
 async def _streams(lab: Lab, report: Report, system: System, url: str, school: UUID) -> None:
-    """Measure memory and processor time of a gateway with many idle streams, each of another person.
-
-    They come from two addresses: one may not hold so many connections.
-    """
+    """Measure memory and processor time of a gateway with many idle streams, each of another person."""
     count, pid = lab.size(STREAMS, 20), system.fleet.pid("gateway")
-    before, port = _resident(pid), urlsplit(url).port or 0
-    idle = await _processor(pid, lab.size(SETTLE_SECONDS, 1))
-    open_streams = []
-    for turn in range(count):
-        sender = (f"127.0.0.{2 + turn % 2}", 0)
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=sender)
-        bearer = f"Authorization: Bearer {_token(system, school)}"
-        writer.write(f"GET /v1/me/inbox/events HTTP/1.1\r\nHost: x\r\n{bearer}\r\n\r\n".encode())
-        answer = await reader.readline()
-        if b" 200 " not in answer:
-            raise AssertionError(f"a stream was refused: {answer!r}")
-        open_streams.append(writer)
-    after = _resident(pid)
-    busy = await _processor(pid, lab.size(SETTLE_SECONDS, 1))
+    before, port = resident_bytes(pid), urlsplit(url).port or 0
+    idle = await processor_share(pid, lab.size(SETTLE_SECONDS, 1))
+    headers = [f"Authorization: Bearer {_token(system, school)}\r\n" for _ in range(count)]
+    open_streams = await http_load.open_streams(port, "/v1/me/inbox/events", headers)
+    after = resident_bytes(pid)
+    busy = await processor_share(pid, lab.size(SETTLE_SECONDS, 1))
     for writer in open_streams:
         writer.close()
     report.at_most(f"{count} idle streams, memory", (after - before) / 1e6, "MB", 60)
     report.at_most(f"{count} idle streams, of a core", 100 * max(0.0, busy - idle), "%", 3)
-
-
-def _resident(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-async def _processor(pid: int, seconds: int) -> float:
-    """The share of a core that a process uses."""
-    before = _processor_seconds(pid)
-    await asyncio.sleep(seconds)
-    return (_processor_seconds(pid) - before) / seconds
-
-
-def _processor_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

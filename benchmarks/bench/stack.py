@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-import psutil
-
 from benchmarks.harness import Lab, Report
+from benchmarks.process_time import processor_seconds
 from cli.demo import school
 from cli.demo.client import Gateway, Message
 from cli.testing.system import System
@@ -72,7 +71,7 @@ async def _populate(system: System) -> None:
 async def _bulk(system: System, api: Gateway, schools: Sequence[str], channel: str) -> Spent:
     """Notify every school once."""
     names = ("notifier", FAKES[channel])
-    sent, before = system.stats(FAKES[channel])["sent"], [_cpu(system, name) for name in names]
+    sent, before = system.stats(FAKES[channel])["sent"], [processor_seconds(system.fleet.pid(name)) for name in names]
     audience = {"school": True}
     messages = [Message(each, "general", TITLE, TEXT, audience, (channel,)) for each in schools]
     ids = [api.send(message, f"{channel}-{sent}-{message.school}") for message in messages]
@@ -83,12 +82,6 @@ async def _bulk(system: System, api: Gateway, schools: Sequence[str], channel: s
 
     await eventually(open_yet, lambda left: left == 0, within=WITHIN)
     await asyncio.sleep(0.2)  # counters of the last outcomes
-    after = [_cpu(system, name) for name in names]
+    after = [processor_seconds(system.fleet.pid(name)) for name in names]
     notifier, fake = (then - now for then, now in zip(after, before, strict=True))
     return Spent(system.stats(FAKES[channel])["sent"] - sent, notifier, fake)
-
-
-def _cpu(system: System, name: str) -> float:
-    """Return the processor seconds of a process, in all its threads."""
-    spent = psutil.Process(system.fleet.pid(name)).cpu_times()
-    return float(spent.user + spent.system)

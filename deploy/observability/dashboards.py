@@ -237,6 +237,11 @@ FILES_AND_REPORTS = Page(
                     ((quantile(0.95, "schoolconnect_handler_seconds", "queue", WORK), "{{queue}}"),),
                 ),
                 Panel(
+                    "Reading a file, making a report, by kind, p95",
+                    "s",
+                    ((quantile(0.95, "schoolconnect_job_seconds", "kind"), "{{kind}}"),),
+                ),
+                Panel(
                     "Waiting",
                     "none",
                     ((f"sum by (queue) (rabbitmq_detailed_queue_messages_ready{{{WORK}}})", "{{queue}}"),),

@@ -8,12 +8,24 @@ import pytest_asyncio
 
 from cli.demo import player
 from cli.demo.accounts import accounts
-from cli.operations import tokens
-from cli.operations.service_builders import BUILDS
+from cli.demo.school import SCHOOLS
 from cli.operations.service_names import NAMES
 from cli.testing.system import System
-from shared.testing.fixtures import Backing, declare, fresh_database, fresh_vhost, write_keys
+from shared.testing.fixtures import Backing, fresh_database, fresh_vhost, write_keys
 from tests.console.browsing import chromium
+
+# The demo leaves no message behind that failed for good: add some, of two faults.
+ADD_FAILURES = """
+INSERT INTO gateway.failure (school_id, message_id, queue, type, error, fingerprint, attempts, first_failed,
+                             last_failed, headers, body)
+SELECT s.school_id, gen_random_uuid(), f.queue, f.type, f.error, f.type, 5, now() - make_interval(mins => n * 7),
+       now() - make_interval(mins => n), '{}', '{}'
+FROM gateway.school s, generate_series(1, 9) n
+JOIN (VALUES (0, 'notifier.payment.recorded', 'payment.recorded', 'KeyError: amount'),
+             (1, 'files.file.uploaded', 'file.uploaded', 'OSError: a made-up disk is full')
+) AS f(kind, queue, type, error) ON f.kind = (n %% 3 = 0)::int
+WHERE s.sourced_id = %s RETURNING 1
+"""
 
 
 @pytest.fixture(scope="session")
@@ -25,32 +37,21 @@ def school_day(tmp_path_factory):
         found = System(Backing(database, amqp, folder / "keys"), folder)
         try:
             asyncio.run(found.start_fakes())
-            asyncio.run(declare(amqp, *topologies(found)))
+            asyncio.run(found.declare())
             asyncio.run(found.start(*NAMES))
-            assert player.main(stack(found)) == 0
+            assert player.main(found.demo_stack()) == 0
+            leave_behind(found, SCHOOLS[1].sourced_id)
             yield found
         finally:
             asyncio.run(found.stop())
 
 
-def topologies(system):
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in system.environment("gateway").items():
-            patch.setenv(name, value)
-        return [build().topology() for build in BUILDS.values()]
-
-
-def stack(system):
-    """What the demo has to know of a system."""
-    key = system.backing.keys / "signing.pem"
-    return {
-        "gateway": system.url,
-        "token": lambda role: tokens.make(key, role),
-        "person_token": lambda role, school: tokens.make_for_person(key, system.url, role, school),
-        "fcm": system.fcm,
-        "fcm_ca": str(system.certs / "ca.pem"),
-        "mail": {"smtp": f"127.0.0.1:{system.ports['smtp']}", "http": system.mail},
-    }
+def leave_behind(system, school):
+    """What the demo has no example of."""
+    system.rows(ADD_FAILURES, school)
+    with closing(system.api()) as api:
+        scopes = ["notifications:write", "people:read"]
+        api.call("POST", "/v1/keys", json={"name": "A made-up program", "scopes": scopes, "school": school})
 
 
 @pytest.fixture(scope="session")

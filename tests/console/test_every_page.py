@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.console_places import PLACES, SIGN_IN
 from cli.demo.school import SCHOOLS
 from tests.console.browsing import PHONE, SCHEMES, WIDE, visitor
 from tests.console.pictures import keep
-from tests.console.places import PLACES, SIGN_IN, address
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(2400)]
 
@@ -26,10 +26,22 @@ async def test_every_page_fits_is_accessible_and_stays_at_home(school_day, peopl
         await look(person, page, SIGN_IN)
         await person.sign_in(page, account.name, account.password)
         for place in PLACES:
-            path = await address(page, school_day.url, place, PLACE)
+            path = await address(page, school_day.url, place)
             answer = await page.goto(school_day.url + path)
             assert answer.status == 200, path
             await look(person, page, place)
+
+
+async def address(page, url, place):
+    """Return the address of a page; a link of another page may lead to it."""
+    if not place.start:
+        return place.at_school(PLACE)
+    start = next(each for each in PLACES if each.route == place.start)
+    await page.goto(url + await address(page, url, start))
+    links = await page.eval_on_selector_all("main a[href]", "links => links.map(link => link.getAttribute('href'))")
+    found = place.among(links)
+    assert found, f"{place.start} has no link to {place.route}: {links}"
+    return found
 
 
 async def look(person, page, place):

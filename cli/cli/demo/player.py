@@ -16,8 +16,9 @@ from cli.demo.progress import Report, Screen
 from cli.demo.reporting import Reports
 from cli.demo.scenes import Key, Scene, scenes, whole_school
 from cli.demo.stack import Stack, received
+from shared.events.values import Role
 
-ROLE = "platform_admin"
+ROLE: Role = "platform_admin"
 CHUNK = 1_000
 IMPORT_WITHIN = 300.0
 SENT_WITHIN = 300.0

@@ -6,6 +6,8 @@ from typing import Any, NotRequired, TypedDict
 
 import httpx
 
+from shared.events.values import Role
+
 
 class Mail(TypedDict):
     smtp: str
@@ -21,8 +23,8 @@ class Stack(TypedDict):
     """
 
     gateway: str
-    token: Callable[[str], str]
-    person_token: Callable[[str, str], str]
+    token: Callable[[Role], str]
+    person_token: Callable[[Role, str], str]
     fcm: NotRequired[str]
     fcm_ca: NotRequired[str]
     mail: NotRequired[Mail]

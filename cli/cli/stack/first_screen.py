@@ -35,8 +35,8 @@ def demo_stack(layout: Layout, contract: dict[str, Any]) -> DemoStack:
     key = layout.secrets / SIGNING
     return DemoStack(
         gateway=contract["gateway"],
-        token=lambda role: tokens.make(key, role),  # type: ignore[arg-type]  # the demo names a role of ours
-        person_token=lambda role, school: tokens.make_for_person(key, contract["gateway"], role, school),  # type: ignore[arg-type]  # as above
+        token=lambda role: tokens.make(key, role),
+        person_token=lambda role, school: tokens.make_for_person(key, contract["gateway"], role, school),
         fcm=contract["fcm"],
         fcm_ca=contract["fcm_ca"],
         mail=contract["mail"],

@@ -17,7 +17,9 @@ import psycopg
 from psycopg.rows import dict_row
 
 from cli.demo.client import FINAL, Gateway
+from cli.demo.stack import Stack
 from cli.operations import tokens
+from cli.operations.service_builders import BUILDS
 from cli.operations.service_names import NAMES
 from cli.processes.fleet import Fleet
 from cli.processes.ports import pick
@@ -25,7 +27,7 @@ from cli.processes.probes import answers
 from cli.processes.process_table import ProcessTable
 from cli.processes.specs import Spec
 from shared.events.values import Role
-from shared.testing.fixtures import Backing, eventually
+from shared.testing.fixtures import Backing, declare, eventually
 
 GRACE = 15.0
 """Seconds within which every process must stop by itself."""
@@ -89,8 +91,12 @@ class System:
         )
 
     async def declare(self) -> None:
-        """Declare every service's exchanges and queues; the fakes must be started before, for their certificates."""
-        await self.fleet.start(python("topology", ("cli.operations.topology",), self.environment("gateway")))
+        """Declare every service's exchanges and queues.
+
+        As the topology step does, but here: its process would import every service for each system.
+        """
+        settings = {name.lower(): value for name, value in self.environment("gateway").items()}
+        await declare(self.backing.amqp_url, *(build(**settings).topology() for build in BUILDS.values()))
 
     async def start(self, *services: str) -> None:
         """Start services, also again after a kill, and return when they are ready."""
@@ -113,6 +119,18 @@ class System:
     def api(self, role: Role = "platform_admin") -> Gateway:
         key = self.backing.keys / "signing.pem"
         return Gateway(self.url, lambda: tokens.make(key, role))
+
+    def demo_stack(self) -> Stack:
+        """Return what the demo has to know to be played here."""
+        key = self.backing.keys / "signing.pem"
+        return {
+            "gateway": self.url,
+            "token": lambda role: tokens.make(key, role),
+            "person_token": lambda role, school: tokens.make_for_person(key, self.url, role, school),
+            "fcm": self.fcm,
+            "fcm_ca": str(self.certs / "ca.pem"),
+            "mail": {"smtp": f"127.0.0.1:{self.ports['smtp']}", "http": self.mail},
+        }
 
     def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
         with psycopg.connect(self.backing.admin_url, row_factory=dict_row) as connection:

@@ -1,6 +1,7 @@
 """Builds the file service: documents become data. Read `build` to know the service."""
 
 from functools import partial
+from typing import get_args
 
 from files import erasure, handlers, invariants, work
 from files.cleanup import purge
@@ -15,6 +16,8 @@ from files.reading.sandbox import read_file
 from files.review import routes
 from files.settings import Settings
 from shared.events import DIRECTORY, FilesCleanupDue, FileUploaded, TaskCancelRequested
+from shared.events.files import FileKind
+from shared.jobs.durations import job_seconds
 from shared.replays.serve import cancelling, serve
 from shared.service.failed_tasks import fail_task
 from shared.service.service import Service
@@ -45,7 +48,8 @@ def build(settings: Settings, reader: Reader | None = None) -> Service:
     service.on(TaskCancelRequested, cancelling("files", handlers.cancel))
     serve(service)
     service.on(FilesCleanupDue, purge.start)
-    service.work(TaskPermit, work.perform, (LANE,), store, reader or limited_reader(), settings)
+    seconds = job_seconds(service.metrics.registry, get_args(FileKind))
+    service.work(TaskPermit, work.perform, (LANE,), store, reader or limited_reader(), settings, seconds)
     service.sweep(RESUME_SECONDS, work.resume)
     service.sweep(ERASE_SECONDS, erasure.erase_files, store)
     service.sweep(ORPHAN_SECONDS, count_orphans, OrphanCounter(store, service.metrics))

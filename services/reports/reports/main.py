@@ -1,5 +1,7 @@
 """Builds the reports service: facts from the log become documents. Read `build` to know the service."""
 
+from typing import get_args
+
 from reports import handlers
 from reports.api import router
 from reports.facts import projection
@@ -9,7 +11,8 @@ from reports.permits import CLEANUP_LANE, REPORTS_LANE, CleanupPermit, ReportPer
 from reports.personal_data import PERSONAL_DATA
 from reports.settings import Settings
 from shared.events import ReportRequested, ReportsCleanupDue, ReportsMonthlyDue, TaskCancelRequested
-from shared.events.reports import REPORT_TASK
+from shared.events.reports import REPORT_TASK, ReportKind
+from shared.jobs.durations import job_seconds
 from shared.replays.serve import cancelling, serve
 from shared.service.failed_tasks import fail_task
 from shared.service.service import Service
@@ -33,7 +36,8 @@ def build(settings: Settings) -> Service:
     service.on(ReportsCleanupDue, cleanup.permit_cleanup)
     service.on(TaskCancelRequested, cancelling("reports", job.cancel))
     serve(service)
-    service.work(ReportPermit, job.make, (REPORTS_LANE,), store, settings.facts_patience)
+    seconds = job_seconds(service.metrics.registry, get_args(ReportKind))
+    service.work(ReportPermit, job.make, (REPORTS_LANE,), store, settings.facts_patience, seconds)
     service.work(CleanupPermit, cleanup.clean, (CLEANUP_LANE,), store)
     service.sweep(RESUME_SECONDS, job.resume)
     service.sweep(CLEAN_SECONDS, cleanup.clean_failed, store)

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 
 from gateway import problems
 from gateway.console.cookie import SessionCookie
+from gateway.console.file_form_fields import address_with_fields
 from gateway.console.page import Page, language_of
 from gateway.console.return_path import asked_for, sign_in_path
 from gateway.console.same_origin import SAFE, check_origin
@@ -101,8 +102,10 @@ class ConsoleImportRoute(ConsoleUploadRoute):
 async def _signed_out(request: Request) -> Response:
     cookie = SessionCookie.of(SETTINGS.by(request.app))
     ended = cookie.read(request) is not None
-    if request.method in SAFE or _has_file(request):
+    if request.method in SAFE:
         answer: Response = RedirectResponse(sign_in_path(asked_for(request), ended=ended), 303)
+    elif _has_file(request):
+        answer = RedirectResponse(sign_in_path(await address_with_fields(request), ended=ended), 303)
     else:
         answer = await _kept(request)
     if ended:
@@ -111,7 +114,7 @@ async def _signed_out(request: Request) -> Response:
 
 
 def _has_file(request: Request) -> bool:
-    """Tell whether a form has a file: a page cannot keep one, and it is not read without a session."""
+    """Tell whether a form has a file: a page cannot keep one."""
     return request.headers.get("content-type", "").startswith("multipart/")
 
 

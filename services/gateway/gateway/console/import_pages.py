@@ -8,8 +8,9 @@ from fastapi.responses import RedirectResponse
 from uuid_utils.compat import uuid7
 
 from gateway.console.console_route import ConsoleImportRoute, ConsoleRoute
+from gateway.console.file_form_fields import NOT_KEPT
 from gateway.console.page import Page, ReaderPage
-from gateway.console.query import PAGE_ROWS, IdFilter
+from gateway.console.query import PAGE_ROWS, Filter, FlagFilter, IdFilter
 from gateway.console.refusals import refusal_text
 from gateway.console.school_names import school_names_of
 from gateway.files.received_file import chunks
@@ -36,10 +37,18 @@ SHOWN = frozenset({409, 413, 422})
 
 @router.get("", dependencies=[allow(PLATFORM)])
 async def imports(
-    page: ReaderPage, caller: CurrentCaller, rows: Rows, settings: Configured, after: IdFilter = None
+    page: ReaderPage,
+    caller: CurrentCaller,
+    rows: Rows,
+    settings: Configured,
+    after: IdFilter = None,
+    source: Filter = None,
+    dry_run: FlagFilter = None,
+    ended: FlagFilter = None,
 ) -> Response:
-    """List imports, the newest first, with the form for a new one."""
-    return await _list(page, caller, rows, settings, after)
+    """List imports, the newest first, with the form for a new one. `ended`: it was sent after its session."""
+    order = Order(source or "", bool(dry_run) or not ended)
+    return await _list(page, caller, rows, settings, after, order=order, error=page.text(NOT_KEPT) if ended else None)
 
 
 @uploads.post("", dependencies=[allow(PLATFORM)])
@@ -54,13 +63,15 @@ async def add(
     dry_run: Annotated[str, Form(max_length=10)] = "",
 ) -> Response:
     """Take a roster, and show the task that imports it."""
+    order = Order(source.strip(), bool(dry_run))
     try:
         with await import_upload.receive(chunks(file), settings.import_limit_bytes) as upload:
-            answer = await _request(rows, caller, upload, key, Order(source.strip(), bool(dry_run)))
+            answer = await _request(rows, caller, upload, key, order)
     except Problem as problem:
         if problem.status not in SHOWN:
             raise
-        return await _list(page, caller, rows, settings, None, problem.status, refusal_text(page, problem))
+        said = refusal_text(page, problem)
+        return await _list(page, caller, rows, settings, None, problem.status, order=order, error=said)
     return RedirectResponse(page.href(f"/console/imports/{answer}"), 303)
 
 
@@ -147,9 +158,11 @@ async def _list(
     settings: Settings,
     after: UUID | None,
     status: int = 200,
+    *,
+    order: Order,
     error: str | None = None,
 ) -> Response:
     found = await task_routes.listing(caller, rows, settings, TaskFilter(kind=KIND, after=after, limit=PAGE_ROWS))
     return page.list_html(
-        "imports.html", {}, after, found.next, status, tasks=found.items, error=error, key=str(uuid7())
+        "imports.html", {}, after, found.next, status, tasks=found.items, order=order, error=error, key=str(uuid7())
     )

@@ -9,9 +9,10 @@ from uuid_utils.compat import uuid7
 
 from gateway.console.chosen_school import ChosenSchool
 from gateway.console.console_route import ConsoleRoute, ConsoleUploadRoute
+from gateway.console.file_form_fields import NOT_KEPT
 from gateway.console.page import Page, ReaderPage
 from gateway.console.people_names import choose_student
-from gateway.console.query import EMPTY, IdFilter
+from gateway.console.query import EMPTY, FileKindFilter, FlagFilter, IdFilter
 from gateway.console.refusals import refusal_text
 from gateway.console.texts import N_
 from gateway.files import upload_routes
@@ -35,10 +36,16 @@ SHOWN = frozenset({409, 413, 422, 507})
 
 @router.get("/new", dependencies=[allow(STAFF)])
 async def ask_upload(
-    page: ReaderPage, school: ChosenSchool, rows: Rows, settings: Configured, student: IdFilter = None
+    page: ReaderPage,
+    school: ChosenSchool,
+    rows: Rows,
+    settings: Configured,
+    student: IdFilter = None,
+    kind: FileKindFilter = None,
+    ended: FlagFilter = None,
 ) -> Response:
-    """Show the form; with `student`, the file is about that student."""
-    return await _form(page, rows, settings, school, student)
+    """Show the form; with `student`, the file is about that student. `ended`: it was sent after its session."""
+    return await _form(page, rows, settings, school, student, kind=kind, error=page.text(NOT_KEPT) if ended else None)
 
 
 @uploads.post("/new", dependencies=[allow(STAFF)])

@@ -1,5 +1,6 @@
 """Files in the console: the list and its filter, uploads without a script, one file, and the review queue."""
 
+from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import pytest
@@ -110,12 +111,23 @@ async def test_an_upload_needs_no_script_and_happens_once(gateway, signed_in, ow
         assert "The file has no bytes." in answer.text
 
 
-async def test_an_upload_without_a_session_leads_back_to_its_form(browse):
+@pytest.mark.parametrize(
+    ("path", "role"), [("/console/files/new", "school_admin"), ("/console/imports", "platform_admin")]
+)
+async def test_a_form_with_a_file_comes_back_filled_when_the_session_had_ended(browse, signed_in, school, path, role):
+    fields = {"kind": "behavior_report", "source": "A made-up & old system", "key": "k"}
     async with browse() as browser:
-        sent = {"data": {"kind": "other", "key": "k"}, "files": {"file": ("a.pdf", PDF, "application/pdf")}}
-        answer = await browser.client.post("/console/files/new", headers=OURS, **sent)
+        sent = {"data": fields, "files": {"file": ("a.pdf", PDF * 10_000, "application/pdf")}}
+        answer = await browser.client.post(path, headers=OURS, **sent)
         assert answer.status_code == 303
-        assert answer.headers["location"].startswith("/console/sign-in?return_to=%2Fconsole%2Ffiles%2Fnew")
+    # when the person has signed in, then the sign-in leads to
+    back = parse_qs(urlsplit(answer.headers["location"]).query)["return_to"][0]
+    async with signed_in(school, role) as browser:
+        page = (await browser.get(back)).text
+    assert "Choose the file again." in page
+    assert '<option value="behavior_report" selected>' in page or 'value="A made-up &amp; old system"' in page
+    assert "checked> Only try it" not in page
+    assert 'value="k"' not in page
 
 
 async def test_a_file_shows_its_values_over_the_picture_of_its_page(gateway, signed_in, owners, school):

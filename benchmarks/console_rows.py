@@ -1,0 +1,54 @@
+"""Rows that the console's pages have behind them: a million tasks and deliveries, 100,000 open failures."""
+
+from typing import LiteralString
+
+import psycopg
+
+from benchmarks.bench.operate import FILL as OPERATIONS
+from cli.demo.school import SCHOOLS
+from cli.testing.system import System
+
+# Count the schools, and choose the one that has most of the demo's files.
+CHOOSE_SCHOOL: LiteralString = """
+SELECT count(*) OVER (), school_id FROM gateway.school ORDER BY sourced_id = %(wanted)s DESC, school_id LIMIT 1
+"""
+ADD_SCHOOLS, ADD_FAILURES, ADD_TASKS = OPERATIONS[:3]
+CLASS = 200
+"""Deliveries of a notification to the families of a few classes."""
+# Add notifications of a school that have ended; the newest as large as a school, the others as large as a class.
+ADD_NOTIFICATIONS: LiteralString = """
+INSERT INTO notifier.notification (notification_id, task_id, school_id, kind, state, urgent, channels, title, body,
+                                   data, audience, planned, requested_at, completed_at, directory_version)
+SELECT gateway.uuid7(), gen_random_uuid(), %(school)s, 'general', 'completed', false, '{push,mail,inbox}',
+       'A made-up notification', 'Made up.', '{}', '{"school": true}', %(each)s, now(), now(), 0
+FROM generate_series(1, %(deliveries)s / %(each)s)
+"""
+# Add their deliveries.
+ADD_DELIVERIES: LiteralString = """
+INSERT INTO notifier.delivery (notification_id, school_id, person_id, channel, address, state, reason, changed_at)
+SELECT n.notification_id, n.school_id, gen_random_uuid(), (ARRAY['push', 'mail', 'inbox'])[g.n %% 3 + 1],
+       'made-up' || g.n,
+       CASE WHEN g.n %% 50 = 0 THEN 'suppressed' WHEN g.n %% 40 = 1 THEN 'expired' ELSE 'accepted' END,
+       CASE WHEN g.n %% 50 = 0 THEN 'no_device' WHEN g.n %% 40 = 1 THEN 'expired' END, now()
+FROM notifier.notification n, generate_series(1, %(each)s) AS g(n)
+WHERE n.planned = %(each)s AND n.title = 'A made-up notification'
+"""
+
+
+def fill(system: System, *, tasks: int, failures: int, deliveries: int, large: int) -> str:
+    """Fill the tables; returns the school that has the notifications. `large`: deliveries of the newest one."""
+    with psycopg.connect(system.backing.admin_url, autocommit=True) as connection:
+        connection.execute("SET search_path = gateway")
+        wanted = {"wanted": SCHOOLS[1].sourced_id}
+        if connection.execute(CHOOSE_SCHOOL, wanted).fetchone() is None:
+            connection.execute(ADD_SCHOOLS, {"schools": len(SCHOOLS)})
+        [(count, school)] = connection.execute(CHOOSE_SCHOOL, wanted).fetchall()
+        connection.execute(ADD_FAILURES, {"failures": failures, "schools": count})
+        connection.execute(ADD_TASKS, {"rows": tasks, "schools": count})
+        for total, each in ((deliveries - large, CLASS), (large, large)):
+            values = {"school": school, "deliveries": total, "each": each}
+            connection.execute(ADD_NOTIFICATIONS, values)
+            connection.execute(ADD_DELIVERIES, values)
+        # As autovacuum does within a minute; only the tables' owner may.
+        connection.execute("VACUUM ANALYZE")
+    return str(school)
