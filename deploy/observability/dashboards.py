@@ -21,6 +21,8 @@ HANDLED = "schoolconnect_messages_handled_total"
 CALLS = "schoolconnect_provider_call_seconds"
 POOL = "schoolconnect_database_connections"
 LATENESS = "schoolconnect_schedule_lateness_seconds"
+READY = "rabbitmq_detailed_queue_messages_ready"
+NEWEST = "schoolconnect_queue_newest_received_timestamp_seconds"
 RATE = "$__rate_interval"
 
 
@@ -244,7 +246,7 @@ FILES_AND_REPORTS = Page(
                 Panel(
                     "Waiting",
                     "none",
-                    ((f"sum by (queue) (rabbitmq_detailed_queue_messages_ready{{{WORK}}})", "{{queue}}"),),
+                    ((f"sum by (queue) ({READY}{{{WORK}}})", "{{queue}}"),),
                 ),
             ),
         ),
@@ -292,10 +294,21 @@ BUS = Page(
                     "none",
                     (
                         (
-                            'sum by (queue) (rabbitmq_detailed_queue_messages_ready{queue!~"school.log.+|amq.+"})',
+                            f'sum by (queue) ({READY}{{queue!~"school.log.+|amq.+"}})',
                             "{{queue}}",
                         ),
                     ),
+                ),
+                Panel(
+                    "Oldest message, at most",
+                    "s",
+                    (
+                        (
+                            f"(time() - max by (queue) ({NEWEST})) * on (queue) (sum by (queue) ({READY}) > bool 0)",
+                            "{{queue}}",
+                        ),
+                    ),
+                    "A message that waits came after the newest that was received. 0 where none waits.",
                 ),
                 Panel(
                     "Unacknowledged",

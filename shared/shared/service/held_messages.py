@@ -1,6 +1,7 @@
 """What a process has received from one of its queues, as its heartbeats say it."""
 
 import datetime as dt
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,10 @@ class HeldMessages:
         """Count a message that came."""
         self.messages += 1
         self.received += 1
+
+    def newest_timestamp(self) -> float:
+        """Return the time of the newest received event in seconds since 1970; not a number before the first."""
+        return self.newest_at.timestamp() if self.newest_at is not None else math.nan
 
     def describe(self, now: float) -> dict[str, Any]:
         """Return what a heartbeat says at a monotonic time, and begin to count again."""
