@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from shared.events import Envelope, NotificationCompleted, SchoolChanged
 from shared.messaging import subscriber, topology
-from shared.messaging.subscriber import Subscriber
+from shared.messaging.subscriber import ClusterBroker, Subscriber
 from shared.testing.fault_proxy import proxied
 from shared.testing.fixtures import Recorder, declare, eventually
 
@@ -92,6 +92,26 @@ async def test_promise_15_a_connection_lost_before_its_first_channel_is_replaced
             # and the lost connection does not come back beside it
             await asyncio.sleep(3 * subscriber.PAUSE_SECONDS)
             assert proxy.connections == 1
+
+
+async def test_a_connection_that_is_back_leaves_each_channel_to_its_consumer(spine):
+    """The library opens one after the other, which took minutes on a busy cluster that had lost a node."""
+    # given
+    back = asyncio.Event()
+    async with proxied(spine.backing.amqp_url) as (url, proxy):
+        connection = await ClusterBroker(url, "test").connect()
+        try:
+            channels = [await connection.channel() for _ in range(3)]
+            connection.reconnect_callbacks.add(lambda *_: back.set())
+            # when
+            proxy.cut()
+            await asyncio.wait_for(back.wait(), 60)
+            # then
+            assert [channel.is_closed for channel in channels] == [True] * 3
+            await asyncio.gather(*(channel.restore() for channel in channels))
+            assert [channel.is_closed for channel in channels] == [False] * 3
+        finally:
+            await connection.close()
 
 
 async def test_a_stop_burns_no_delivery(spine):
