@@ -87,8 +87,12 @@ async def test_administrators_of_the_group_get_every_school(gateway, known):
     found = (await gateway.ask("POST", f"/v1/people/{person}/export")).json()
     assert [part["school_id"] for part in found["schools"]] == sorted([str(school), str(other)])
     assert len(found["account"]["sessions"]) == 2
-    one = await gateway.ask("POST", f"/v1/people/{person}/export", params={"school": str(other)})
-    assert [part["school_id"] for part in one.json()["schools"]] == [str(other)]
+    one = (await gateway.ask("POST", f"/v1/people/{person}/export", params={"school": str(other)})).json()
+    assert [part["school_id"] for part in one["schools"]] == [str(other)]
+    # an act of the group about the person is of no school
+    assert [(act["action"], act["own"]) for act in one["account"]["acts"]] == [
+        ("POST /v1/people/{person_id}/export", False)
+    ]
 
 
 async def test_a_school_exports_no_person_whom_it_does_not_know(gateway, known):

@@ -44,15 +44,16 @@ SELECT_API_KEYS = """
 SELECT key_id, name, role, scopes, hint, created_at, expires_at, last_used_at, revoked_at FROM api_key
 WHERE school_id = %(school)s AND created_by = %(person)s ORDER BY key_id DESC LIMIT %(limit)s
 """
-# Select acts by a person, and acts about the person: those are shown without the person who acted.
-SELECT_ACTS = """
+# Acts by a person, and acts about the person: those are shown without the person who acted.
+ACTS = """
 SELECT at, action, role, status, code, person_id IS NOT DISTINCT FROM %(person)s AS own,
        CASE WHEN person_id = %(person)s THEN subject END AS subject
 FROM audit
-WHERE school_id = %(school)s AND (person_id = %(person)s OR EXISTS (
-    SELECT FROM jsonb_each_text(subject) AS named WHERE named.value = %(person)s::text))
-ORDER BY audit_id DESC LIMIT %(limit)s
+WHERE (person_id = %(person)s OR EXISTS (
+    SELECT FROM jsonb_each_text(subject) AS named WHERE named.value = %(person)s::text)) AND
 """
+# Select such acts at a school.
+SELECT_ACTS = f"{ACTS} school_id = %(school)s ORDER BY audit_id DESC LIMIT %(limit)s"
 SCHOOL_PARTS = PersonalData(
     {
         "memberships": SELECT_MEMBERSHIPS,
@@ -94,11 +95,8 @@ SELECT_DEVICES = """
 SELECT token, fid, platform, registered_at FROM device
 WHERE person_id = %(person)s ORDER BY registered_at DESC LIMIT %(limit)s
 """
-# Select acts of a person that are of no school.
-SELECT_GROUP_ACTS = """
-SELECT at, action, role, status, code, subject FROM audit
-WHERE person_id = %(person)s AND school_id IS NULL ORDER BY audit_id DESC LIMIT %(limit)s
-"""
+# Select such acts that are of no school.
+SELECT_GROUP_ACTS = f"{ACTS} school_id IS NULL ORDER BY audit_id DESC LIMIT %(limit)s"
 ACCOUNT_PARTS = PersonalData(
     {
         "account": SELECT_ACCOUNT,
