@@ -3,6 +3,7 @@
 The fakes are fixtures for all tests: one process of each for the whole run, cleared for every test.
 """
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,16 +25,22 @@ PACKAGES = (cli, files, gateway, notifier, reports, scheduler, shared)
 ROOT = Path(__file__).parent
 LONGEST = (
     "tests/scenarios/test_chaos.py",
+    "tests/journeys",
     "tests/scenarios/test_bench.py",
-    "tests/journeys/test_upload_faults.py",
-    "tests/test_accuracy.py",
+    "tests/test_previous.py",
+    "services/files/tests/reading/test_sandbox.py",
     "services/files/tests/reading/test_hostile_files.py",
-    "tests/journeys/test_observability.py",
-    "tests/journeys/test_reports.py",
+    "tests/journeys/test_upload_faults.py",
     "tests/described/test_described.py",
+    "tests/test_accuracy.py",
+    "cli/tests/operations/test_read_files.py",
+    "cli/tests/stack/test_nodes.py",
 )
-"""The files that take the longest, the longest first."""
+"""The files and folders that take the longest, the longest first. The journeys share a system: one worker has them."""
 
+
+# What is imported and collected stays until the end: to look through it for garbage takes seconds of each worker.
+gc.disable()
 
 # Hypothesis fails what takes long by the clock, which on a busy machine is no fault of the code.
 hypothesis.settings.register_profile(
@@ -56,7 +63,13 @@ structlog.configure(
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, in any order of the others, so that no worker runs one alone in the end."""
     rank = {ROOT / name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: rank.get(item.path, len(LONGEST)))
+    items.sort(key=lambda item: rank.get(item.path, rank.get(item.path.parent, len(LONGEST))))
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from here on, among what tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

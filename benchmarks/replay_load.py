@@ -16,8 +16,9 @@ from uuid_utils.compat import uuid7
 from cli.operations import tokens
 from cli.testing.system import System
 from shared.events import Envelope, GradeRecorded
+from shared.messaging.confirming_channel import Outbound
 from shared.messaging.connection import connected
-from shared.messaging.publisher import Outbound, publishing
+from shared.messaging.publisher import publishing
 from shared.messaging.stream_reader import last_offset
 from shared.messaging.topology import EVENTS
 from shared.testing.fixtures import eventually

@@ -22,11 +22,10 @@ import psycopg
 import pytest
 
 from cli.operations import tokens
-from cli.operations.service_builders import BUILDS
 from cli.operations.service_names import NAMES
 from cli.testing.system import System
 from shared.persistence.migration_runner import migrate
-from shared.testing.fixtures import Backing, declare, eventually, fresh_database, fresh_vhost, service_url, write_keys
+from shared.testing.fixtures import Backing, eventually, fresh_database, fresh_vhost, service_url, write_keys
 
 ROOT = Path(__file__).resolve().parents[1]
 ABSENT = ("academicSessions", "classes", "courses", "enrollments")
@@ -89,11 +88,8 @@ def system_on(database, tmp_path):
     write_keys(tmp_path / "keys")
     with fresh_vhost() as amqp:
         found = System(Backing(database, amqp, tmp_path / "keys"), tmp_path)
-        with pytest.MonkeyPatch.context() as patch:
-            asyncio.run(found.start_fakes())
-            for name, value in found.environment("gateway").items():
-                patch.setenv(name, value)
-            asyncio.run(declare(amqp, *(build().topology() for build in BUILDS.values())))
+        asyncio.run(found.start_fakes())
+        asyncio.run(found.declare())
         try:
             yield found
         finally:

@@ -33,7 +33,7 @@ def functions():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     for folder in settings["tool"]["pytest"]["ini_options"]["testpaths"]:
         for path in (ROOT / folder).rglob("test_*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
+            for node in ast.parse(path.read_text()).body:
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
                     yield node
 

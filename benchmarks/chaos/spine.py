@@ -184,7 +184,7 @@ async def _deadly(field: Field, report: Report) -> None:
             "SELECT queue, error, headers, body FROM notifier.buried WHERE task_id = %s", killer.task_id
         )
         for queue, error, headers, body in found:
-            report.exactly("rule 07: its grave says so", float("delivery_limit" in error), "", 1)
+            report.exactly("rule 07: its grave says so", float("DeliveryLimit" in error), "", 1)
             await field.change("INSERT INTO notifier.cured VALUES (%s)", killer.task_id)
             async with field.service.transactions.begin() as tx:
                 await requeue(tx, queue, headers, body.encode())

@@ -102,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     operator_verbs.add_tasks(verb("tasks", "see and cancel tasks", _operate))
     operator_verbs.add_queues(verb("queues", "see, pause and resume queues", _operate))
     operator_verbs.add_workers(verb("workers", "see and drain workers", _operate))
+    operator_verbs.add_people(verb("people", "export all data of one person", _operate))
     event_log.add(verb("log", "see the event log", _log))
     replays.add_replay(verb("replay", "read the log again into a projection of a service", _replay))
     replays.add_react(verb("react", "let a service react to events of the log that it has not handled", _replay))

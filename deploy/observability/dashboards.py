@@ -21,6 +21,8 @@ HANDLED = "schoolconnect_messages_handled_total"
 CALLS = "schoolconnect_provider_call_seconds"
 POOL = "schoolconnect_database_connections"
 LATENESS = "schoolconnect_schedule_lateness_seconds"
+READY = "rabbitmq_detailed_queue_messages_ready"
+NEWEST = "schoolconnect_queue_newest_received_timestamp_seconds"
 RATE = "$__rate_interval"
 
 
@@ -237,9 +239,14 @@ FILES_AND_REPORTS = Page(
                     ((quantile(0.95, "schoolconnect_handler_seconds", "queue", WORK), "{{queue}}"),),
                 ),
                 Panel(
+                    "Reading a file, making a report, by kind, p95",
+                    "s",
+                    ((quantile(0.95, "schoolconnect_job_seconds", "kind"), "{{kind}}"),),
+                ),
+                Panel(
                     "Waiting",
                     "none",
-                    ((f"sum by (queue) (rabbitmq_detailed_queue_messages_ready{{{WORK}}})", "{{queue}}"),),
+                    ((f"sum by (queue) ({READY}{{{WORK}}})", "{{queue}}"),),
                 ),
             ),
         ),
@@ -287,10 +294,21 @@ BUS = Page(
                     "none",
                     (
                         (
-                            'sum by (queue) (rabbitmq_detailed_queue_messages_ready{queue!~"school.log.+|amq.+"})',
+                            f'sum by (queue) ({READY}{{queue!~"school.log.+|amq.+"}})',
                             "{{queue}}",
                         ),
                     ),
+                ),
+                Panel(
+                    "Oldest message, at most",
+                    "s",
+                    (
+                        (
+                            f"(time() - max by (queue) ({NEWEST})) * on (queue) (sum by (queue) ({READY}) > bool 0)",
+                            "{{queue}}",
+                        ),
+                    ),
+                    "A message that waits came after the newest that was received. 0 where none waits.",
                 ),
                 Panel(
                     "Unacknowledged",

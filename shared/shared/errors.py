@@ -3,6 +3,7 @@
 SchoolConnectError
 ├── Retry                 try again later; attempts are counted
 ├── Reject                never try again: move the message to the dead letters
+│   └── DeliveryLimit     its consumer ended each time: no process should try it again
 ├── NotUnderstood         this code cannot read the message
 │   ├── Malformed         no later version can read it either: move it to the dead letters
 │   └── UnknownMajor      a newer replica may read it: retry tiers first, then the dead letters
@@ -39,6 +40,13 @@ class Retry(SchoolConnectError):
 
 class Reject(SchoolConnectError):
     """The work can never succeed. A person has to look at it."""
+
+
+class DeliveryLimit(Reject):
+    """The message was returned to its queue as often as the broker allows: its next return would be its last."""
+
+    def __init__(self, deliveries: int) -> None:
+        super().__init__(f"its service ended, or lost its connection, {deliveries} times while it handled this")
 
 
 class NotUnderstood(SchoolConnectError):

@@ -125,6 +125,12 @@ class Metrics:
             registry=self.registry,
             buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 1800),
         )
+        self.newest = Gauge(
+            "schoolconnect_queue_newest_received_timestamp_seconds",
+            "The time of the newest event that came from a queue, at its first attempt; what waits there came later",
+            ["queue"],
+            registry=self.registry,
+        )
         self.paused = Gauge(
             "schoolconnect_consumers_paused", "1 while all consumers are paused because the database is unavailable",
             registry=self.registry,

@@ -12,8 +12,9 @@ from aiormq.connection import FrameReceiver
 from shared.errors import InfrastructureDown
 from shared.events import Envelope, SchoolChanged
 from shared.messaging import connection
+from shared.messaging.confirming_channel import Outbound
 from shared.messaging.connection import CONNECTION_PROBLEMS, library_errors
-from shared.messaging.publisher import Outbound, Publisher
+from shared.messaging.publisher import Publisher
 from shared.messaging.topology import EVENTS, LOGS, stream_of
 from shared.projections.projection_runner import ProjectionRunner
 from shared.projections.projector import Projector, park_in_queue
@@ -84,8 +85,7 @@ async def test_who_waits_for_a_confirm_is_told_at_once_that_the_channel_is_gone(
             await asyncio.wait_for(publisher.ready.wait(), 10)
             proxy.black_hole(on=True)
             waiting = asyncio.create_task(publisher.publish_all([Outbound("", "nobody", b"{}", {})] * 3))
-            unconfirmed = publisher._channel.confirmations
-            await eventually(lambda: asyncio.sleep(0, len(unconfirmed)), lambda found: found == 3)
+            await eventually(lambda: asyncio.sleep(0, publisher.unconfirmed), lambda found: found == 3)
             # when
             proxy.cut()
             # then
@@ -94,6 +94,28 @@ async def test_who_waits_for_a_confirm_is_told_at_once_that_the_channel_is_gone(
         finally:
             running_on.cancel()
             await asyncio.gather(running_on, return_exceptions=True)
+
+
+async def test_outcomes_are_in_the_order_of_the_messages_and_a_returned_event_ends_its_channel(spine):
+    """A stream does not count what is returned; on the same channel its events would be numbered too high."""
+    # given
+    await declare(spine.backing.amqp_url, spine.build().topology())
+    publisher = Publisher(spine.backing.amqp_url, "test", LOGS)
+    running_on = asyncio.create_task(publisher.run())
+    try:
+        await asyncio.wait_for(publisher.ready.wait(), 30)
+        before = publisher.connection
+        # when
+        sent = [(EVENTS, "school.changed"), ("", "nobody"), (EVENTS, "task.is.unbound"), (EVENTS, "task.changed")]
+        outcomes = await publisher.publish_all([Outbound(exchange, key, b"{}", {}) for exchange, key in sent])
+        # then
+        assert [str(outcome) for outcome in outcomes] == ["None", "unroutable", "unroutable", "None"]
+        await eventually(
+            lambda: asyncio.sleep(0, publisher.connection), lambda found: found not in (None, before), within=30
+        )
+    finally:
+        running_on.cancel()
+        await asyncio.gather(running_on, return_exceptions=True)
 
 
 @pytest.mark.parametrize("frames", [0, 1, 2])

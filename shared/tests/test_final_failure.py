@@ -2,11 +2,13 @@
 
 import asyncio
 
+import aio_pika
 import pytest
 
 from shared.errors import Reject
-from shared.events import SchoolChanged
-from shared.testing.fixtures import Recorder
+from shared.events import Envelope, SchoolChanged
+from shared.messaging.topology import DELIVERY_LIMIT, reaction_queue
+from shared.testing.fixtures import Recorder, declare, eventually, running
 
 
 class Reports:
@@ -71,3 +73,31 @@ async def test_trust_8_a_message_that_is_tried_again_is_not_reported(spine):
         await failing.until(lambda seen: len(seen) == 2)
         await asyncio.sleep(0)
     assert reports.seen == []
+
+
+async def test_promise_07_a_message_that_ended_its_consumer_to_the_limit_is_reported_and_not_handled(spine):
+    # given: a message that was being handled at 20 crashes
+    handled, letters, reports = Recorder(), Recorder(), Reports()
+    service = spine.build()
+    service.on(SchoolChanged, handled.one)
+    service.on_final_failure(SchoolChanged, reports.report)
+    service.store_dead_letters(letters.keep)
+    await declare(spine.backing.amqp_url, service.topology())
+    fact = spine.school()
+    async with await aio_pika.connect(spine.backing.amqp_url) as connection:
+        channel = await connection.channel()
+        queue = await channel.get_queue(reaction_queue(service.name, fact.topic).name)
+        message = aio_pika.Message(fact.model_dump_json().encode(), headers=Envelope.of(fact, "test").headers())
+        await channel.default_exchange.publish(message, queue.name)
+        for _ in range(DELIVERY_LIMIT):
+            found = await eventually(lambda: queue.get(fail=False), lambda message: message is not None, within=30)
+            await found.nack(requeue=True)
+    # when
+    async with running(service):
+        (letter,) = await letters.until(len)
+    # then
+    (failure,) = reports.seen
+    assert failure.content == fact
+    assert failure.reason == "its service ended, or lost its connection, 20 times while it handled this"
+    assert (letter.queue, letter.error) == (queue.name, f"DeliveryLimit: {failure.reason}")
+    assert handled.seen == []

@@ -16,8 +16,8 @@ from pamqp.encode import field_table
 from shared.errors import Reject
 from shared.events import Envelope, SchoolChanged
 from shared.events.headers import LONGEST_NAME, copy_headers
-from shared.messaging import publisher, subscriber, tolerant_decoding
-from shared.messaging.publisher import Outbound
+from shared.messaging import confirming_channel, subscriber, tolerant_decoding
+from shared.messaging.confirming_channel import Outbound
 from shared.testing.fixtures import Recorder, eventually
 
 FRAME_MAX = 131_072
@@ -63,7 +63,7 @@ def with_key(payload, routing_key):
 
 def written(message):
     """The frames that the publisher writes."""
-    return ChannelFrame.marshall(1, publisher._frames(message, "m", FRAME_MAX)).payload
+    return ChannelFrame.marshall(1, confirming_channel._frames(message, "m", FRAME_MAX)).payload
 
 
 def read(data):
@@ -287,7 +287,7 @@ async def test_a_projection_passes_nonsense_by_and_goes_on(spine):
 @pytest.fixture
 def small(monkeypatch):
     """Bodies that came in from others and are too large for us to write."""
-    monkeypatch.setattr(publisher, "MOST_BODY", 1_000)
+    monkeypatch.setattr(confirming_channel, "MOST_BODY", 1_000)
     monkeypatch.setattr(subscriber, "REQUEUE_SECONDS", 0.01)
 
 

@@ -7,7 +7,7 @@ import pytest
 from shared.consumers.dead_letters import requeue
 from shared.errors import Refused
 from shared.events import PersonChanged, SchoolChanged
-from shared.messaging.publisher import MOST_BODY
+from shared.messaging.confirming_channel import MOST_BODY
 from shared.testing.fixtures import Recorder, eventually
 from shared.transactions.outbox import OutboxEntry
 

@@ -9,10 +9,9 @@ import pytest_asyncio
 from cli.demo import player
 from cli.demo.accounts import accounts
 from cli.demo.school import SCHOOLS
-from cli.operations.service_builders import BUILDS
 from cli.operations.service_names import NAMES
 from cli.testing.system import System
-from shared.testing.fixtures import Backing, declare, fresh_database, fresh_vhost, write_keys
+from shared.testing.fixtures import Backing, fresh_database, fresh_vhost, write_keys
 from tests.console.browsing import chromium
 
 # The demo leaves no message behind that failed for good: add some, of two faults.
@@ -38,7 +37,7 @@ def school_day(tmp_path_factory):
         found = System(Backing(database, amqp, folder / "keys"), folder)
         try:
             asyncio.run(found.start_fakes())
-            asyncio.run(declare(amqp, *topologies(found)))
+            asyncio.run(found.declare())
             asyncio.run(found.start(*NAMES))
             assert player.main(found.demo_stack()) == 0
             leave_behind(found, SCHOOLS[1].sourced_id)
@@ -53,13 +52,6 @@ def leave_behind(system, school):
     with closing(system.api()) as api:
         scopes = ["notifications:write", "people:read"]
         api.call("POST", "/v1/keys", json={"name": "A made-up program", "scopes": scopes, "school": school})
-
-
-def topologies(system):
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in system.environment("gateway").items():
-            patch.setenv(name, value)
-        return [build().topology() for build in BUILDS.values()]
 
 
 @pytest.fixture(scope="session")

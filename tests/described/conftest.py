@@ -10,11 +10,10 @@ from uuid import UUID
 import httpx
 import pytest
 
-from cli.operations.service_builders import BUILDS
 from cli.operations.service_names import NAMES
 from cli.testing.system import System
 from shared.http.tokens import Claims, sign
-from shared.testing.fixtures import Backing, declare, fresh_database, fresh_vhost, write_keys
+from shared.testing.fixtures import Backing, fresh_database, fresh_vhost, write_keys
 
 FREELY = {
     "RATE_CALLER": "0",
@@ -35,7 +34,7 @@ class Door:
     tokens: dict[str, str]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def door(tmp_path_factory):
     folder = tmp_path_factory.mktemp("described")
     write_keys(folder / "keys")
@@ -43,20 +42,12 @@ def door(tmp_path_factory):
         system = System(Backing(database, amqp, folder / "keys"), folder, extra=FREELY)
         try:
             asyncio.run(system.start_fakes())
-            asyncio.run(declare(amqp, *topologies(system)))
+            asyncio.run(system.declare())
             asyncio.run(system.start(*NAMES))
             yield opened(system)
         finally:
             asyncio.run(system.stop())
         assert "request.failed" not in system.logs()
-
-
-def topologies(system):
-    """What every service needs on the broker; built in an environment that ends here, not with the tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in system.environment("gateway").items():
-            patch.setenv(name, value)
-        return [build().topology() for build in BUILDS.values()]
 
 
 def opened(system):

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from cli.demo import school
-from cli.operations.service_builders import BUILDS
 from cli.operations.service_names import NAMES
 from cli.testing.system import System
-from shared.testing.fixtures import Backing, declare, fresh_database, fresh_vhost, write_keys
+from shared.testing.fixtures import Backing, fresh_database, fresh_vhost, write_keys
 
 HERE = Path(__file__).parent
 LEASE_SECONDS = "12"
@@ -25,7 +24,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker(START_TIMEOUT)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def system(tmp_path_factory):
     folder = tmp_path_factory.mktemp("journeys")
     write_keys(folder / "keys")
@@ -33,7 +32,7 @@ def system(tmp_path_factory):
         found = System(Backing(database, amqp, folder / "keys"), folder, extra={"DELIVERY_LEASE": LEASE_SECONDS})
         try:
             asyncio.run(found.start_fakes())
-            asyncio.run(declare(amqp, *topologies(found)))
+            asyncio.run(found.declare())
             asyncio.run(found.start("gateway", "notifier"))
             asyncio.run(populate(found))
             yield found
@@ -41,19 +40,11 @@ def system(tmp_path_factory):
             asyncio.run(found.stop())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def scheduled(system):
     """The system with its scheduler, which several files need: a second start would find its port in use."""
     asyncio.run(system.start("scheduler"))
     return system
-
-
-def topologies(system):
-    """What every service needs on the broker; built in an environment that ends here, not with the tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in system.environment("gateway").items():
-            patch.setenv(name, value)
-        return [build().topology() for build in BUILDS.values()]
 
 
 async def populate(system):

@@ -1,4 +1,4 @@
-"""`schoolconnect tasks`, `queues` and `workers`: what runs, what waits, and what an operator orders.
+"""`schoolconnect tasks`, `queues`, `workers` and `people`: what runs and waits, what an operator orders and exports.
 
 Thin over the gateway's API.
 """
@@ -6,13 +6,15 @@ Thin over the gateway's API.
 import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
+from cli.layout import write_private
 from cli.operations.operator_api import ask
-from cli.terminal import say
+from cli.terminal import complain, say
 
 TASK_FILTERS = ("state", "kind", "person", "school", "from", "until", "text", "after", "limit")
 
@@ -48,6 +50,15 @@ def add_workers(verb: argparse.ArgumentParser) -> None:
     drained = _add(verbs, "drain", "let one process finish and consume no more", _drain_worker)
     drained.add_argument("worker")
     drained.add_argument("--reason", required=True)
+
+
+def add_people(verb: argparse.ArgumentParser) -> None:
+    """Add the verbs of people."""
+    verbs = verb.add_subparsers(required=True, dest="action", metavar="VERB")
+    exported = _add(verbs, "export", "save all data of one person as JSON", _export_person)
+    exported.add_argument("person", help="id of the person")
+    exported.add_argument("--school", default=None, help="id or sourcedId: only this school's part")
+    exported.add_argument("--out", type=Path, default=None, metavar="FILE", help="where to save (default: ID.json)")
 
 
 def _add(verbs: Any, name: str, text: str, run: Run) -> argparse.ArgumentParser:
@@ -95,7 +106,8 @@ def _cancel_task(options: argparse.Namespace, client: httpx.Client) -> int:
 
 def _list_queues(options: argparse.Namespace, client: httpx.Client) -> int:
     found = ask(client, "GET", "/v1/queues")
-    columns = {"name": 40, "ready": 8, "unacknowledged": 14, "consumers": 9, "age_seconds": 11, "paused": 0}
+    columns = {"name": 40, "ready": 8, "unacknowledged": 14, "consumers": 9, "in_per_second": 13, "out_per_second": 14}
+    columns |= {"oldest_seconds": 14, "paused": 0}
     _print(options, found, columns, found["items"])
     if not found["broker"] and not options.json:
         say("note: the broker is unavailable, so that depths are not known")
@@ -117,6 +129,21 @@ def _list_workers(options: argparse.Namespace, client: httpx.Client) -> int:
 def _drain_worker(options: argparse.Namespace, client: httpx.Client) -> int:
     path = f"/v1/workers/{quote(options.worker, safe='')}/drain"
     return _fields(options, ask(client, "POST", path, json={"reason": options.reason}))
+
+
+def _export_person(options: argparse.Namespace, client: httpx.Client) -> int:
+    path = f"/v1/people/{quote(options.person, safe='')}/export"
+    found = ask(client, "POST", path, params={"school": options.school} if options.school else {})
+    text = json.dumps(found, indent=2, ensure_ascii=False)
+    if options.json:
+        say(text)
+    else:
+        target: Path = options.out or Path(f"{found['person_id']}.json")
+        write_private(target, text.encode())
+        say(f"saved {target}, which only you can read")
+    if found["cut"]:
+        complain(f"note: only the newest rows of these parts are shown: {', '.join(found['cut'])}")
+    return 0
 
 
 def _print(

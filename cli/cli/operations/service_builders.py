@@ -1,6 +1,7 @@
 """Build each service, for the topology step and the event table. Importing this module imports every service."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from files.main import build as build_files
 from files.settings import Settings as FilesSettings
@@ -17,17 +18,17 @@ from scheduler.settings import Settings as SchedulerSettings
 from shared.service.service import Service
 
 
-def _notifier() -> Service:
+def _notifier(**given: Any) -> Service:
     # Without its providers: these steps send nothing, so they need no credentials.
-    settings = NotifierSettings()
+    settings = NotifierSettings(**given)
     return build_notifier(settings, Couriers(Unconfigured("FCM"), Unconfigured("SMTP"), settings))
 
 
-BUILDS: Mapping[str, Callable[[], Service]] = {
-    "gateway": lambda: build_gateway(GatewaySettings()),
+BUILDS: Mapping[str, Callable[..., Service]] = {
+    "gateway": lambda **given: build_gateway(GatewaySettings(**given)),
     "notifier": _notifier,
-    "files": lambda: build_files(FilesSettings()),
-    "reports": lambda: build_reports(ReportsSettings()),
-    "scheduler": lambda: build_scheduler(SchedulerSettings()),
+    "files": lambda **given: build_files(FilesSettings(**given)),
+    "reports": lambda **given: build_reports(ReportsSettings(**given)),
+    "scheduler": lambda **given: build_scheduler(SchedulerSettings(**given)),
 }
-"""Name → the service, wired from the environment."""
+"""Name → the service, wired from the environment, where settings that are given as keywords come first."""

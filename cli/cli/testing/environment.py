@@ -24,8 +24,11 @@ from cli.stack.removal import remove, remove_stale_tests
 from cli.terminal import say
 from shared.errors import Refused
 
-OF_THE_CALLER = ("AMQP_URL", "DATABASE_URL", "RABBITMQ_MANAGEMENT_URL")
-"""Variables that tests never get: they create and drop databases and virtual hosts, on servers of their own only."""
+OF_THE_CALLER = ("AMQP_URL", "DATABASE_URL", "RABBITMQ_MANAGEMENT_URL", "PYTHONDONTWRITEBYTECODE")
+"""Variables that tests never get: they create and drop databases and virtual hosts, on servers of their own only.
+
+The last one would make each of their many processes compile the code again.
+"""
 
 WATCHERS = ("prometheus", "prometheus-alertmanager")
 """Debian's packages of Prometheus with promtool, and of Alertmanager; their programs have the same names."""
@@ -127,6 +130,7 @@ def _pytest(backing: Backing, arguments: Sequence[str]) -> Spec:
         "TEST_AMQP_URL": backing.amqp_url,
         "TEST_RABBITMQ_MANAGEMENT_URL": backing.management_url,
         "TEST_RABBITMQ_METRICS_URL": backing.broker_metrics_url,
+        "TEST_SERVER_IS_REMOVED": "1",
     }
     # In its own session, where a Ctrl-C does not reach it a second time.
     return Spec(

@@ -19,6 +19,7 @@ from psycopg.rows import dict_row
 from cli.demo.client import FINAL, Gateway
 from cli.demo.stack import Stack
 from cli.operations import tokens
+from cli.operations.service_builders import BUILDS
 from cli.operations.service_names import NAMES
 from cli.processes.fleet import Fleet
 from cli.processes.ports import pick
@@ -26,7 +27,7 @@ from cli.processes.probes import answers
 from cli.processes.process_table import ProcessTable
 from cli.processes.specs import Spec
 from shared.events.values import Role
-from shared.testing.fixtures import Backing, eventually
+from shared.testing.fixtures import Backing, declare, eventually
 
 GRACE = 15.0
 """Seconds within which every process must stop by itself."""
@@ -90,8 +91,12 @@ class System:
         )
 
     async def declare(self) -> None:
-        """Declare every service's exchanges and queues; the fakes must be started before, for their certificates."""
-        await self.fleet.start(python("topology", ("cli.operations.topology",), self.environment("gateway")))
+        """Declare every service's exchanges and queues.
+
+        As the topology step does, but here: its process would import every service for each system.
+        """
+        settings = {name.lower(): value for name, value in self.environment("gateway").items()}
+        await declare(self.backing.amqp_url, *(build(**settings).topology() for build in BUILDS.values()))
 
     async def start(self, *services: str) -> None:
         """Start services, also again after a kill, and return when they are ready."""

@@ -25,6 +25,7 @@ ANSWERS = {
         "broker": False,
         "items": [{"name": "files.work.read", "ready": None, "unacknowledged": 2, "consumers": None, "paused": True}],
     },
+    "/v1/people/p1/export": {"person_id": "p1", "schools": [], "cut": ["account.sessions"]},
     "/v1/workers": {"items": [{"worker": "files@here:1", "state": "live", "facts": {"draining": True, "handled": 7}}]},
 }
 
@@ -77,3 +78,12 @@ def test_an_order_goes_with_its_reason(add, words, path):
 def test_what_the_gateway_refuses_is_said():
     with pytest.raises(Refused, match="there is no such queue"):
         run(operator_verbs.add_queues, "list", status=404)
+
+
+def test_an_export_of_a_person_is_saved_for_its_owner_only(tmp_path, capsys):
+    target = tmp_path / "person.json"
+    asked = run(operator_verbs.add_people, "export", "p1", "--school", "demo", "--out", str(target))
+    assert asked == [("POST", "http://gateway/v1/people/p1/export?school=demo", None)]
+    assert json.loads(target.read_text())["person_id"] == "p1"
+    assert target.stat().st_mode & 0o077 == 0
+    assert "account.sessions" in capsys.readouterr().err

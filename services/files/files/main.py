@@ -1,12 +1,14 @@
 """Builds the file service: documents become data. Read `build` to know the service."""
 
 from functools import partial
+from typing import get_args
 
 from files import erasure, handlers, invariants, work
 from files.cleanup import purge
 from files.cleanup.orphans import OrphanCounter, count_orphans
 from files.directory import projection
 from files.permits import LANE, TaskPermit
+from files.personal_data import PERSONAL_DATA
 from files.processing import job as processing
 from files.processing.reader import Reader
 from files.reading.limits import ReadLimits
@@ -14,6 +16,8 @@ from files.reading.sandbox import read_file
 from files.review import routes
 from files.settings import Settings
 from shared.events import DIRECTORY, FilesCleanupDue, FileUploaded, TaskCancelRequested
+from shared.events.files import FileKind
+from shared.jobs.durations import job_seconds
 from shared.replays.serve import cancelling, serve
 from shared.service.failed_tasks import fail_task
 from shared.service.service import Service
@@ -44,11 +48,13 @@ def build(settings: Settings, reader: Reader | None = None) -> Service:
     service.on(TaskCancelRequested, cancelling("files", handlers.cancel))
     serve(service)
     service.on(FilesCleanupDue, purge.start)
-    service.work(TaskPermit, work.perform, (LANE,), store, reader or limited_reader(), settings)
+    seconds = job_seconds(service.metrics.registry, get_args(FileKind))
+    service.work(TaskPermit, work.perform, (LANE,), store, reader or limited_reader(), settings, seconds)
     service.sweep(RESUME_SECONDS, work.resume)
     service.sweep(ERASE_SECONDS, erasure.erase_files, store)
     service.sweep(ORPHAN_SECONDS, count_orphans, OrphanCounter(store, service.metrics))
     for name, statement in invariants.INVARIANTS.items():
         service.check_invariant(name, statement)
+    service.export(PERSONAL_DATA)
     service.include_router(routes.router)
     return service

@@ -1,5 +1,7 @@
 """Work on the tasks of this service: a permit names a task; its kind says what there is to do."""
 
+from prometheus_client import Histogram
+
 from files.cleanup import purge
 from files.permits import LANE, TaskPermit
 from files.processing import job as processing
@@ -24,6 +26,7 @@ async def perform(
     store: BlobStore,
     read: Reader,
     settings: Settings,
+    seconds: Histogram,
 ) -> None:
     """Work on the task of a permit."""
     async with transactions.begin(cause) as tx:
@@ -34,7 +37,9 @@ async def perform(
         await purge.purge(permit.task_id, cause, transactions, store, settings.keep_deleted_days)
     else:
         limits = TimeLimits(soft=READING_SECONDS, lease=settings.reading_lease)
-        await processing.process(permit.task_id, cause, transactions, store, read, settings.review_below, limits)
+        await processing.process(
+            permit.task_id, cause, transactions, store, read, settings.review_below, limits, seconds
+        )
 
 
 async def resume(transactions: UnitOfWorkFactory) -> None:

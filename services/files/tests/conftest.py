@@ -9,6 +9,7 @@ import httpx
 import psycopg
 import pytest
 import pytest_asyncio
+from prometheus_client import CollectorRegistry, Histogram
 from uuid_utils.compat import uuid7
 
 from files import handlers
@@ -21,6 +22,7 @@ from files.reading.result import Reading
 from files.settings import Settings
 from shared.events import Envelope, FileUploaded, PersonChanged, SchoolChanged, StudentChanged
 from shared.http.tokens import Claims, sign
+from shared.jobs.durations import job_seconds
 from shared.jobs.time_limits import TimeLimits
 from shared.service.service import Service
 from shared.storage.blob_store import BlobStore
@@ -85,6 +87,7 @@ class Files:
     reader: ScriptedReader
     client: httpx.AsyncClient
     key: bytes
+    seconds: Histogram = field(default_factory=lambda: job_seconds(CollectorRegistry(), ()))
 
     async def rows(self, query, values=None):
         async with self.service.transactions.begin() as tx:
@@ -133,7 +136,7 @@ class Files:
         if reading is not None:
             self.reader.reading = reading
         cause = Envelope.of_work(TaskPermit.name, str(task), "files")
-        await job.process(task, cause, self.service.transactions, self.store, self.reader, 0.8, limits)
+        await job.process(task, cause, self.service.transactions, self.store, self.reader, 0.8, limits, self.seconds)
 
     async def read(self, school, found, **changes):
         """Upload a file and read it; returns its event."""

@@ -43,6 +43,18 @@ async def test_a_clear_receipt_is_processed_with_its_payment(files):
     assert (task["state"], task["result"]["state"], task["result"]["records"]) == ("succeeded", "processed", 1)
 
 
+async def test_the_time_of_a_reading_is_measured_by_the_kind_of_its_file(files):
+    before = readings(files, "transcript")
+    school, ada = await files.school(ADA)
+    await files.read(school, receipt(), student_id=ada, kind="transcript")
+    assert readings(files, "transcript") == before + 1
+
+
+def readings(files, kind):
+    samples = files.seconds.collect()[0].samples
+    return sum(each.value for each in samples if each.name.endswith("_count") and each.labels == {"kind": kind})
+
+
 async def test_the_reader_gets_the_bytes_and_what_the_school_knows(files):
     school, ada = await files.school(ADA)
     await files.read(school, receipt(), student_id=ada, content=b"these bytes", name="made-up.pdf")

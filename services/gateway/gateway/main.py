@@ -5,10 +5,7 @@ import datetime as dt
 from fastapi import FastAPI
 
 from gateway import invariants, problems
-from gateway.accounts import accounts, administration_routes, passwords, sessions
-from gateway.accounts import api_key_routes as api_keys
-from gateway.accounts import me_routes as own_routes
-from gateway.accounts import session_routes as sign_in
+from gateway.accounts import accounts, passwords, sessions
 from gateway.accounts.api_keys import Keys
 from gateway.accounts.dependencies import SignInTools
 from gateway.accounts.firebase import Firebase
@@ -17,67 +14,41 @@ from gateway.console import routers as console
 from gateway.console.overview_page import Attention
 from gateway.console.templating import Templates
 from gateway.directory import (
-    calendar_routes,
-    class_routes,
     classes,
-    device_routes,
     devices,
-    me_routes,
     people,
-    people_routes,
     publish_bulk,
     resync,
-    school_routes,
-    student_routes,
 )
-from gateway.downloads import routes as downloads
-from gateway.files import decision_routes, orphans, recording, upload_routes
-from gateway.files import read_routes as file_reads
+from gateway.files import orphans, recording
 from gateway.files.intake import Intake
 from gateway.files.upload_route import FileBodyLimit
 from gateway.http import cors, documentation_pages, idempotency, openapi
 from gateway.http.body_limit import BodyLimit
 from gateway.http.front import Front
-from gateway.http.guarded_route import access_table
 from gateway.http.service_client import ServiceClients
-from gateway.live import routes as live_routes
 from gateway.live.hub import Hub
-from gateway.notifications import (
-    cancel_resend_routes,
-    create_routes,
-    delivery_report_routes,
-    inbox_routes,
-    read_routes,
-    template_routes,
-    unsubscribe_routes,
-)
 from gateway.operations import (
     bulk_retry,
     dead_letters,
     failure_groups,
     failure_retention,
-    failure_routes,
-    log_routes,
-    queue_routes,
-    replay_routes,
     task_cancel,
 )
 from gateway.operations.log_reader import LogReader
 from gateway.operations.queue_reads import QueueDepths
 from gateway.permits import IMPORT_LANE, ImportPermit
-from gateway.records import announcements, report_announcements, routes
-from gateway.reports import routes as report_routes
+from gateway.records import announcements, report_announcements
 from gateway.roster_import import job
-from gateway.roster_import import routes as import_routes
 from gateway.roster_import.body_limit import RosterBodyLimit
 from gateway.roster_import.endings import Bound
-from gateway.schedules import routes as schedules
-from gateway.security import audit
+from gateway.routers import ACCESS, CONSOLE_ACCESS, ROUTERS
+from gateway.security import audit, audit_retention
 from gateway.security.admission import Admission
 from gateway.security.rate_limits import Rate, RateLimiter
 from gateway.sends.batch_accept import BatchAcceptor
 from gateway.settings import Settings
-from gateway.tasks import projection, retention, task_routes
+from gateway.tasks import projection, retention
 from gateway.tasks.timeline import TimelineReader
 from shared.events import (
     AbsenceRecorded,
@@ -128,47 +99,6 @@ def limiter_of(settings: Settings) -> RateLimiter:
     )
 
 
-ROUTERS = (
-    live_routes.router,  # before /v1/tasks/{task_id}
-    create_routes.router,
-    read_routes.router,
-    delivery_report_routes.router,
-    template_routes.router,
-    inbox_routes.router,
-    schedules.router,
-    task_routes.router,
-    failure_routes.router,
-    queue_routes.router,
-    log_routes.router,
-    replay_routes.router,
-    school_routes.router,
-    calendar_routes.router,
-    people_routes.router,
-    student_routes.router,
-    class_routes.router,
-    *routes.routers,
-    report_routes.router,
-    me_routes.router,
-    own_routes.router,
-    device_routes.router,
-    import_routes.router,
-    import_routes.uploads,
-    upload_routes.router,
-    file_reads.router,
-    decision_routes.router,
-    sign_in.router,
-    cancel_resend_routes.router,
-    unsubscribe_routes.router,
-    api_keys.router,
-    administration_routes.router,
-    downloads.router,
-)
-ACCESS = access_table(route for router in ROUTERS for route in router.routes)
-"""(method, path) → access, read from the routes."""
-CONSOLE_ACCESS = access_table(route for router in console.ROUTERS for route in router.routes)
-"""The same for the pages of the console."""
-
-
 def build(settings: Settings, limiter: RateLimiter | None = None, store: ThreadedStore | None = None) -> Service:
     """Build the service; only the gateway creates keys and stores dead letters."""
     service = Service("gateway", settings, creates_keys=True)
@@ -202,7 +132,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.sweep(RESUME_SECONDS, job.resume_imports)
     service.sweep(WAVE_SECONDS, bulk_retry.advance_retries, settings.retry_days)
     service.sweep(RESUME_SECONDS, failure_groups.add_up_counts)
-    service.prune(*retention.of_tasks(settings))
+    service.prune(*retention.of_tasks(settings), audit_retention.of_audit(settings.audit_days))
     service.sweep(FORGET_SECONDS, failure_retention.forget_failures, settings.failure_days)
     service.sweep(RESUME_SECONDS, publish_bulk.emit_remaining)
     service.sweep(FORGET_SECONDS, projection.forget_workers)

@@ -66,6 +66,7 @@ class Settings(ServiceSettings, StorageSettings):
     result_days: int = Field(default=30, ge=1, description="how long a task keeps its result and error after its end")
     task_days: int = Field(default=180, ge=1, description="how long a task is kept after its end")
     failure_days: int = Field(default=400, ge=1, description="how long a closed failure is kept; an open one always")
+    audit_days: int = Field(default=1_100, ge=366, description="how long an act is kept in the audit, a year at least")
 
     streams_person: int = Field(default=20, ge=1, description="live streams of one person or key at once")
     streams_school: int = Field(default=5_000, ge=1, description="live streams of one school's people at once")

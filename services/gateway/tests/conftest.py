@@ -191,21 +191,24 @@ def serve():
 
 
 @pytest.fixture
-def owners(gateway):
-    """Puts scripted owners into the application; the real ones come back afterwards."""
-    overrides = gateway.client._transport.app.dependency_overrides
+def provided(gateway):
+    """The application's objects by their types. A test may replace them; the real ones come back afterwards."""
+    found = gateway.client._transport.app.state.provided
+    real = dict(found)
+    yield found
+    found.update(real)
+
+
+@pytest.fixture
+def owners(gateway, provided):
+    """Puts scripted owners into the application."""
 
     def put(**script):
-        scripted = Scripted(gateway.key, {tuple(name.split("_")): answer for name, answer in script.items()})
-
-        async def instead():
-            return scripted
-
-        overrides[Provided(ServiceClients)] = instead
+        answers = {tuple(name.split("_")): answer for name, answer in script.items()}
+        provided[ServiceClients] = scripted = Scripted(gateway.key, answers)
         return scripted
 
-    yield put
-    overrides.pop(Provided(ServiceClients), None)
+    return put
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from fastapi.routing import iter_route_contexts
 
 from gateway import problems
 from gateway.http.guarded_route import GuardedRoute, access_table
-from gateway.main import ACCESS, CONSOLE_ACCESS
+from gateway.routers import ACCESS, CONSOLE_ACCESS
 from gateway.security.access_control import EVERYBODY, STAFF, allow, public
 from shared.errors import NoSchool
 from shared.events.values import Role

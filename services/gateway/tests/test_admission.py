@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.main import ACCESS
+from gateway.routers import ACCESS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

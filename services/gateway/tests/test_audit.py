@@ -9,6 +9,8 @@ import pytest_asyncio
 from gateway.accounts import sessions
 from gateway.accounts.api_keys import digest
 from gateway.security.audit import STORED
+from gateway.security.audit_retention import of_audit
+from shared.service.retention import prune
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -125,3 +127,27 @@ async def test_no_role_at_run_time_changes_or_removes_a_row(gateway, school, rol
         async with rows.request(school) if role == "app" else rows.begin() as tx:
             await tx.execute(statement)
     assert len(await acts(gateway, school)) == 1
+
+
+OLD = """
+INSERT INTO audit (audit_id, at, school_id, action, subject, status)
+SELECT gen_random_uuid(), now() - make_interval(days => age), %s, 'DELETE /demo', '{}', 200
+FROM unnest(%s::int[]) AS age
+"""
+
+
+async def test_acts_are_pruned_by_policy_and_none_of_the_last_year_whatever_the_policy(gateway, school):
+    rows = gateway.service.transactions
+    async with rows.begin() as tx:
+        await tx.execute(OLD, (school, [1_101, 1_099, 400]))
+    await prune(rows, (of_audit(1_100),))
+    assert len(await acts(gateway, school)) == 2
+    # a request deletes none
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        async with rows.request(school) as tx:
+            await tx.execute("DELETE FROM audit WHERE at < now() - interval '399 days'")
+    # and a policy that no setting allows is refused by the database
+    await gateway.ask("DELETE", f"/v1/keys/{uuid4()}", "school_admin", school, uuid4())
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        await prune(rows, (of_audit(0),))
+    assert len(await acts(gateway, school)) == 3

@@ -280,3 +280,22 @@ async def test_pages_by_key_are_whole_and_in_order(gateway):
         if after is None:
             break
     assert seen == people
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("people", ADA), ("classes", {"title": "Demo 7a"})], ids=["people", "classes"]
+)
+async def test_an_id_that_another_school_uses_is_not_betrayed(gateway, path, body):
+    ours, theirs, body = await gateway.add_school(), await gateway.add_school(), body | {"sourced_id": f"s-{uuid4()}"}
+    for school in (theirs, ours):
+        assert (await admin(gateway, school, "POST", f"/v1/{path}", json=body)).status_code == 201
+        # within a school an id means one
+        again = await admin(gateway, school, "POST", f"/v1/{path}", json=body)
+        assert (again.status_code, again.json()["code"]) == (409, "conflict")
+
+
+async def test_of_two_that_add_one_id_at_a_time_one_is_refused(gateway):
+    ours, theirs, body = await gateway.add_school(), await gateway.add_school(), ADA | {"sourced_id": f"s-{uuid4()}"}
+    assert (await admin(gateway, theirs, "POST", "/v1/people", json=body)).status_code == 201
+    answers = await asyncio.gather(*(admin(gateway, ours, "POST", "/v1/people", json=body) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]

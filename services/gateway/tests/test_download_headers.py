@@ -7,8 +7,8 @@ import pytest
 
 from gateway.downloads.file_names import attachment
 from gateway.downloads.ranges import NotSatisfiable, Part, part_of
-from gateway.main import ACCESS
 from gateway.problems import answer
+from gateway.routers import ACCESS
 from shared.errors import StorageFull
 
 

@@ -300,3 +300,43 @@ async def test_seed_23_the_emulator_is_refused_outside_development(backing):
     assert Settings(**settings).environment == "development"
     with pytest.raises(ValueError, match="FIREBASE_AUTH_EMULATOR_HOST"):
         Settings(**settings, environment="production")
+
+
+NOTICES = """
+SELECT data::jsonb AS data FROM outbox WHERE routing_key = 'notification.requested'
+  AND data::jsonb -> 'audience' -> 'people' ? %s ORDER BY position
+"""
+
+
+async def test_trust_5_the_old_address_is_told_of_a_change_of_either(firebase, google):
+    # given
+    old, new = f"{uuid4().hex}@example.org", f"{uuid4().hex}@example.org"
+    school, person = await known(firebase, old)
+
+    async def told():
+        return [row["data"] for row in await firebase.rows(NOTICES, (str(person),))]
+
+    # when the school replaces the contact, twice by the same
+    for _ in range(2):
+        assert (await become(firebase, school, person, new)).status_code == 200
+    # then
+    (first,) = await told()
+    assert (first["variables"], first["template"], first["channels"]) == (
+        {"addresses": old},
+        "address_removed",
+        ["mail"],
+    )
+    assert first["origin"].startswith("address:")
+    assert (await firebase.ask("GET", f"/v1/tasks/{first['task_id']}")).json()["school_id"] == str(school)
+    # when another address signs in
+    mine = [f"{uuid4().hex}@example.org" for _ in range(2)]
+    for address in mine:
+        body = {"firebase_token": token(google[1], sub=uuid4().hex, email=address, email_verified=True)}
+        linked = await firebase.ask("PUT", "/v1/me/firebase", "guardian", school, person, json=body)
+        assert linked.status_code == 204
+    # and then none, because a password is set
+    invited = (await firebase.ask("POST", f"/v1/people/{person}/invitations")).json()["token"]
+    body = {"token": invited, "name": f"user-{uuid4().hex[:8]}", "password": "a-made-up-password"}
+    assert (await firebase.client.post("/v1/invitations/accept", json=body)).status_code == 204
+    # then
+    assert [each["variables"]["addresses"] for each in await told()] == [old, *mine]

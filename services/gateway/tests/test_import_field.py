@@ -303,6 +303,19 @@ async def test_people_without_a_source_are_adopted_by_the_first_that_names_them_
     assert found == [("one", ["rowan teacher"]), ("two", ["other teacher"])]
 
 
+async def test_a_person_whom_a_school_added_under_an_id_of_another_is_adopted_by_its_roster(gateway, roster, person):
+    await imported(gateway, roster(["ash"], [person("a-1", "ash", "teacher")]))
+    await imported(gateway, roster(["yew"], [person("a-2", "yew", "teacher")]), source="one")
+    school = await gateway.one("SELECT school_id FROM school WHERE sourced_id = 'yew'")
+    body = {"given_name": "Yew", "family_name": "Demo", "memberships": [{"role": "teacher"}], "sourced_id": "a-1"}
+    added = await gateway.ask("POST", "/v1/people", "school_admin", school, json=body)
+    assert added.status_code == 201
+    await imported(gateway, roster(["yew"], [person(name, "yew", "teacher") for name in ("a-1", "a-2")]), source="one")
+    found = [(row["source"], row["places"]) for row in await gateway.rows(PERSON, ("a-1",))]
+    assert found == [("", ["ash teacher"]), ("one", ["yew teacher"])]
+    assert await gateway.one("SELECT source FROM person WHERE person_id = %s", (added.json()["id"],)) == "one"
+
+
 async def test_a_role_whose_row_is_refused_stays(gateway, roster, person):
     def user(name):
         return {k: v for k, v in person(name, "").items() if k not in ("orgSourcedIds", "role")}

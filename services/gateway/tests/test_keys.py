@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from gateway.main import ACCESS
+from gateway.routers import ACCESS
 from gateway.security.access_control import SCOPES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

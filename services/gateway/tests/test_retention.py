@@ -80,7 +80,15 @@ async def test_the_inbox_outlasts_all_that_can_be_retried_or_replayed(gateway):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"inbox_days": 90}, {"retry_days": 120}, {"task_days": 10}, {"failure_days": 100}, {"result_days": 0}]
+    "wrong",
+    [
+        {"inbox_days": 90},
+        {"retry_days": 120},
+        {"task_days": 10},
+        {"failure_days": 100},
+        {"result_days": 0},
+        {"audit_days": 365},
+    ],
 )
 async def test_settings_that_forget_too_early_are_refused(gateway, wrong):
     with pytest.raises(ValidationError, match=r"DAYS|greater than or equal"):

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 import pytest_asyncio
 
-from gateway.main import ACCESS
+from gateway.routers import ACCESS
 from shared.events.values import Role
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -12,6 +12,7 @@ from notifier.directory import projection
 from notifier.explain import routes as explain_routes
 from notifier.inbox import routes as inbox_routes
 from notifier.permits import DIGEST_LANES, PLANNING_LANES, SEND_LANES, DigestPermit, PlanPermit, SendPermit
+from notifier.personal_data import PERSONAL_DATA
 from notifier.planning import decision_routes, notification_routes, preview_routes
 from notifier.providers import Courier, Mail, Push
 from notifier.providers.fcm import FcmCourier
@@ -118,6 +119,7 @@ def build(settings: Settings, providers: Couriers) -> Service:
     service.sweep(COUNT_SECONDS, count_due, DeliveryBacklog(service.metrics.registry))
     for name, statement in invariants.INVARIANTS.items():
         service.check_invariant(name, statement)
+    service.export(PERSONAL_DATA)
     service.on_close(providers.close)
     providers.measure(service.metrics.registry)
     if service.components.tracing is not None:

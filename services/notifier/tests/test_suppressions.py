@@ -10,9 +10,11 @@ from uuid import uuid4
 import pytest
 
 from notifier.providers import Outcome
+from shared.events import Audience
 from shared.events.directory import Preference
 
 ADA = "Ada@example.org"
+OPTED_OUT = (Preference(kind="general", channel="mail", wanted=False),)
 
 
 def gone(reason="smtp_550_5.1.1"):
@@ -209,3 +211,27 @@ async def test_a_preview_counts_what_the_plan_then_writes(harness):
     states = await harness.states(notification)
     assert states["push"] == {"pending": 2, "suppressed": 3}
     assert states["mail"] == {"pending": 2, "suppressed": 2}
+
+
+async def test_trust_5_a_person_is_told_at_an_address_that_was_removed_whatever_they_opted_out_of(harness):
+    school = await harness.add_school(language="de")
+    ada = await harness.add_person(school, mails=("new@example.org",), preferences=OPTED_OUT)
+    intent = harness.intent(
+        school,
+        audience=Audience(people=(ada,)),
+        channels=("mail",),
+        origin=f"address:{uuid4()}",
+        template="address_removed",
+        variables={"addresses": "old@example.org\nolder@example.org"},
+    )
+    await harness.receive(intent)
+    await harness.run_permits()
+    assert sorted(mail.recipient for mail in harness.mail.sent) == ["old@example.org", "older@example.org"]
+    (kept,) = await harness.rows("SELECT state, title, variables::text FROM notification")
+    assert kept == {"state": "completed", "title": "Ihre Adresse bei Demo wurde entfernt", "variables": "{}"}
+    # a template of that name from anybody else asks the directory
+    await harness.plan(
+        school, people=(ada,), channels=("mail",), template="address_removed", variables=intent.variables
+    )
+    await harness.run_permits()
+    assert len(harness.mail.sent) == 2

@@ -1,14 +1,18 @@
 """Builds the reports service: facts from the log become documents. Read `build` to know the service."""
 
+from typing import get_args
+
 from reports import handlers
 from reports.api import router
 from reports.facts import projection
 from reports.invariants import INVARIANTS
 from reports.making import cleanup, job, redraw, requests
 from reports.permits import CLEANUP_LANE, REPORTS_LANE, CleanupPermit, ReportPermit
+from reports.personal_data import PERSONAL_DATA
 from reports.settings import Settings
 from shared.events import ReportRequested, ReportsCleanupDue, ReportsMonthlyDue, TaskCancelRequested
-from shared.events.reports import REPORT_TASK
+from shared.events.reports import REPORT_TASK, ReportKind
+from shared.jobs.durations import job_seconds
 from shared.replays.serve import cancelling, serve
 from shared.service.failed_tasks import fail_task
 from shared.service.service import Service
@@ -32,7 +36,8 @@ def build(settings: Settings) -> Service:
     service.on(ReportsCleanupDue, cleanup.permit_cleanup)
     service.on(TaskCancelRequested, cancelling("reports", job.cancel))
     serve(service)
-    service.work(ReportPermit, job.make, (REPORTS_LANE,), store, settings.facts_patience)
+    seconds = job_seconds(service.metrics.registry, get_args(ReportKind))
+    service.work(ReportPermit, job.make, (REPORTS_LANE,), store, settings.facts_patience, seconds)
     service.work(CleanupPermit, cleanup.clean, (CLEANUP_LANE,), store)
     service.sweep(RESUME_SECONDS, job.resume)
     service.sweep(CLEAN_SECONDS, cleanup.clean_failed, store)
@@ -41,6 +46,7 @@ def build(settings: Settings) -> Service:
     service.sweep(ERASE_SECONDS, redraw.redraw, store)
     for name, statement in INVARIANTS.items():
         service.check_invariant(name, statement)
+    service.export(PERSONAL_DATA)
     service.include_router(router)
     service.on_close(store.close)
     service.pause_until(store.check)

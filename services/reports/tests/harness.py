@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from prometheus_client import CollectorRegistry, Histogram
 from uuid_utils.compat import uuid7
 
 from reports.domain.content import Origin
@@ -27,6 +28,7 @@ from shared.events import (
     TaskCancelRequested,
 )
 from shared.events.directory import Membership
+from shared.jobs.durations import job_seconds
 from shared.projections.projector import LoggedEvent
 from shared.service.service import Service
 from shared.storage.blob_store import BlobStore
@@ -65,6 +67,7 @@ class ReportsHarness:
     service: Service
     store: BlobStore
     log: list[LoggedEvent] = field(default_factory=list)
+    seconds: Histogram = field(default_factory=lambda: job_seconds(CollectorRegistry(), ()))
 
     async def rows(self, query, values=None):
         async with self.service.transactions.begin() as tx:
@@ -151,7 +154,7 @@ class ReportsHarness:
     async def make(self, event, store=None, limits=job.LIMITS):
         """Do the work of a request, as a worker would."""
         work, cause = ReportPermit(task_id=event.task_id), Envelope.of(event, "test")
-        await job.make(work, cause, self.service.transactions, store or self.store, 0.3, limits)
+        await job.make(work, cause, self.service.transactions, store or self.store, 0.3, self.seconds, limits)
 
     async def issue(self, event):
         """Handle a request and make its report."""

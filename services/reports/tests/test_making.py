@@ -37,6 +37,8 @@ async def test_a_report_becomes_a_pdf_and_a_workbook_and_is_announced_with_its_t
     assert (await harness.emitted("task.changed"))[-1]["state"] == "succeeded"
     with pytest.raises(LeaseLost):
         await harness.make(event)
+    counts = [each for each in harness.seconds.collect()[0].samples if each.name.endswith("_count")]
+    assert [(each.labels, each.value) for each in counts] == [({"kind": "monthly"}, 1)]
 
 
 async def test_a_report_waits_for_the_records_that_its_requester_had_seen(harness):

@@ -2,6 +2,7 @@
 
 from scheduler import api, handlers, invariants, system_schedules
 from scheduler.claim_loop import DueScheduleLoop
+from scheduler.personal_data import PERSONAL_DATA
 from scheduler.punctuality import Punctuality
 from scheduler.settings import Settings
 from shared.events import CalendarChanged, ScheduleRequested, SchoolChanged, StudentChanged, TaskCancelRequested
@@ -31,5 +32,6 @@ def build(settings: Settings) -> Service:
     service.sweep(FORGET_SECONDS, handlers.forget, settings.keep_days)
     for name, statement in invariants.INVARIANTS.items():
         service.check_invariant(name, statement)
+    service.export(PERSONAL_DATA)
     service.include_router(api.router)
     return service

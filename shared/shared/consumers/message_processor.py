@@ -12,7 +12,7 @@ from shared.consumers.pause_switch import PauseSwitch
 from shared.consumers.quarantine import ExclusiveSection
 from shared.consumers.retry_policy import RetryAfter, decide
 from shared.error_report import describe, fingerprint
-from shared.errors import InfrastructureDown, LeaseLost, Undeliverable, Unwritable
+from shared.errors import DeliveryLimit, InfrastructureDown, LeaseLost, Undeliverable, Unwritable
 from shared.events.headers import (
     ATTEMPT,
     ERROR,
@@ -28,7 +28,7 @@ from shared.events.headers import (
 )
 from shared.messaging.publisher import Publisher
 from shared.messaging.subscriber import Message
-from shared.messaging.topology import DEAD, retry_name
+from shared.messaging.topology import DEAD, DELIVERY_LIMIT, retry_name
 from shared.persistence.database_errors import is_unavailable
 from shared.telemetry import Metrics
 from shared.transactions.unit_of_work import Duplicate
@@ -106,8 +106,13 @@ class MessageProcessor:
                     await self._publisher.ready.wait()
 
     async def _try(self, handle: MessageHandler, message: Message) -> str:
-        """Handle a message once; after an error of the message, send it to a retry tier or to the dead letters."""
-        outcome = "done"
+        """Handle a message once; after an error of the message, send it to a retry tier or to the dead letters.
+
+        The last delivery that the broker allows is not handled: if the process ended again, no code could report it.
+        """
+        outcome, returns = "done", read_count(message.headers, "x-delivery-count")
+        if returns >= DELIVERY_LIMIT:
+            return await self._retry_or_dead_letter(message, DeliveryLimit(returns))
         try:
             await handle(message)
         except Duplicate:

@@ -11,6 +11,10 @@ from shared.events.values import Channel, Kind, Part, Responsibility, Role
 
 SEND_TASK = "notification.send"
 """The kind of the task that reports the progress of a send."""
+ADDRESS_REMOVED = "address_removed"
+"""The built-in template for what is said at an address that a person no longer has."""
+FORMER_ADDRESSES = "address:"
+"""How the `origin` of such a notification begins."""
 LARGE_AUDIENCE = 200
 """Number of people above which planning takes long, so that the request is handled alone."""
 
@@ -56,7 +60,8 @@ class NotificationIntent(Event):
 
     `origin` ("absence:<id>") and `origin_version` name the record that it is about. A `correction` first cancels the
     pending deliveries of the same origin. `group_id` connects the notifications of one send to several schools.
-    With `template`, title and body come from that template and `variables`.
+    With `template`, title and body come from that template and `variables`. With an `origin` of "address:<id>" it goes
+    to the addresses in `variables`, which its one person no longer has.
     """
 
     notification_id: UUID

@@ -3,55 +3,33 @@
 A memory or disk alarm of the broker blocks publishing connections, acknowledgements included; so consumers never share
 this connection. After a restart of the broker, queues accept messages a moment before streams do. An event for both
 would be confirmed but missing in the stream: after each connect, every stream is asked until it answers.
+
+The events of each stream have a channel of their own. When a stream gets another leader, RabbitMQ before 4.0 numbers
+what was not confirmed by the channel's count of messages, and drops (but confirms) later ones with a lower number of
+the stream's own count. Both counts are equal on a channel whose every message goes to the stream (docs/decisions/0072).
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
-from uuid import uuid4
 
 import aio_pika
 import structlog
-from aio_pika.exceptions import DeliveryError, PublishError
-from aiormq.abc import ChannelFrame, FrameType
-from aiormq.channel import Channel
-from pamqp.body import ContentBody
-from pamqp.commands import Basic
-from pamqp.header import ContentHeader
 
-from shared.error_report import describe
-from shared.errors import InfrastructureDown, Undeliverable, Unwritable
-from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected, underlying
+from shared.errors import InfrastructureDown
+from shared.messaging.confirming_channel import UNROUTABLE, ConfirmingChannel, Failure, Outbound
+from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
+from shared.messaging.topology import EVENTS, LOGS
 
 log = structlog.get_logger()
 
 ALARM_SECONDS = 0.5
 """How soon an alarm of the broker, or its end, is noticed."""
 
-MOST_BODY = 16 * 2**20
-"""Bytes: the `max_message_size` of RabbitMQ 4. A larger message closes the channel, also for the messages beside it."""
-PERSISTENT = 2
-LONGEST_IDENTITY = 60
-"""Characters; the property has room for 255 bytes."""
-
-Sent = tuple[str, int, asyncio.Future[Any]]
-"""A message's id, its delivery tag, and the future of its confirm."""
-Framed = tuple[str, bytes]
-"""A message's id and its frames."""
-Failure = Undeliverable | InfrastructureDown
-
-
-@dataclass(frozen=True, slots=True)
-class Outbound:
-    """A persistent JSON message to publish. If not `mandatory`, it may be dropped when no queue is bound."""
-
-    exchange: str
-    routing_key: str
-    body: bytes
-    headers: Mapping[str, Any]
-    mandatory: bool = True
+NO_STREAM = ""
+"""The channel of messages that go to no stream."""
 
 
 class Publisher:
@@ -69,13 +47,19 @@ class Publisher:
         self._url = url
         self._name = name
         self._streams = tuple(streams)
+        self._stream_of = {noun: stream for stream in self._streams for noun in LOGS.get(stream, ())}
         self._timeout = timeout
-        self._channel: Channel | None = None
+        self._channels: dict[str, ConfirmingChannel] = {}
         self._lost = asyncio.Event()
         self.connection: Connection | None = None
         self.ready = asyncio.Event()
         self.blocked = False
         self._on_blocked = on_blocked
+
+    @property
+    def unconfirmed(self) -> int:
+        """How many messages have no confirm."""
+        return sum(channel.unconfirmed for channel in self._channels.values())
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -83,7 +67,7 @@ class Publisher:
         while True:
             try:
                 async with connected(self._url, f"{self._name}-publisher") as connection:
-                    await self._open_channel(connection)
+                    await self._open_channels(connection)
                     pause = 0.2
                     await self._until_lost(connection)
             except CONNECTION_PROBLEMS as problem:
@@ -91,19 +75,18 @@ class Publisher:
             finally:
                 self.ready.clear()
                 self._note(blocked=False)
-                self._channel = self.connection = None
+                self._channels, self.connection = {}, None
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5.0)
 
-    async def _open_channel(self, connection: Connection) -> None:
+    async def _open_channels(self, connection: Connection) -> None:
         for stream in self._streams:
             await self._until_it_answers(connection, stream)
-        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-        self._lost = asyncio.Event()
-        channel.close_callbacks.add(lambda *_: self._lost.set())
-        connection.close_callbacks.add(lambda *_: self._lost.set())
-        self._channel = below = await underlying(channel)
-        below.closing.add_done_callback(lambda _: _cancel_confirms(below))
+        self._lost = lost = asyncio.Event()
+        connection.close_callbacks.add(lambda *_: lost.set())
+        self._channels = {
+            stream: await ConfirmingChannel.open(connection, lost.set) for stream in (NO_STREAM, *self._streams)
+        }
         self.connection = connection
         self.ready.set()
         log.info("publisher.ready", streams=len(self._streams))
@@ -164,44 +147,31 @@ class Publisher:
 
     async def publish_all(self, messages: Sequence[Outbound]) -> list[Failure | None]:
         """Publish messages; returns the error of each, None for a confirmed one. Raises InfrastructureDown."""
-        channel = self._channel
-        if channel is None or not self.ready.is_set():
+        if not self.ready.is_set():
             raise InfrastructureDown("the broker is unavailable")
-        framed = [_framed(channel, message) for message in messages]
-        written = [each for each in framed if each is not None]
-        try:
-            async with asyncio.timeout(self._timeout):
-                sent = await self._write(channel, written)
-        except CONNECTION_PROBLEMS as problem:
-            raise InfrastructureDown(type(problem).__name__) from problem
-        try:
-            if sent:
-                await asyncio.wait([confirmation for _, _, confirmation in sent], timeout=self._timeout)
-        finally:
-            _forget(channel, sent)
-        outcomes = iter(sent)
-        return [Unwritable("unwritable") if each is None else _failure(next(outcomes)[2]) for each in framed]
+        shares = defaultdict[str, list[int]](list)
+        for place, message in enumerate(messages):
+            shares[self._channel_of(message)].append(place)
+        outcomes = await asyncio.gather(
+            *(self._publish_on(stream, [messages[place] for place in share]) for stream, share in shares.items())
+        )
+        found = dict[int, Failure | None]()
+        for share, outcome in zip(shares.values(), outcomes, strict=True):
+            found |= zip(share, outcome, strict=True)
+        return [found[place] for place in range(len(messages))]
 
-    async def _write(self, channel: Channel, framed: Sequence[Framed]) -> list[Sent]:
-        """Write all messages together, with the bookkeeping of aiormq's `basic_publish` to match their confirms."""
-        payload = b"".join([frames for _, frames in framed])
-        create = asyncio.get_running_loop().create_future
-        async with channel.lock:
-            sent = [(identity, tag, create()) for tag, (identity, _) in enumerate(framed, channel.delivery_tag + 1)]
-            for identity, tag, confirmation in sent:
-                channel.confirmations[tag] = confirmation
-                channel.message_id_delivery_tag[identity] = tag
-            channel.delivery_tag += len(sent)
-            try:
-                await channel.write_queue.put(ChannelFrame(payload=payload, should_close=False))
-            except BaseException:
-                # Nothing has been sent, and the lock kept other tags from being assigned meanwhile.
-                channel.delivery_tag -= len(sent)
-                for _, tag, _ in sent:
-                    channel.confirmations.pop(tag, None)
-                _forget(channel, sent)
-                raise
-        return sent
+    def _channel_of(self, message: Outbound) -> str:
+        if message.exchange != EVENTS:
+            return NO_STREAM
+        return self._stream_of.get(message.routing_key.partition(".")[0], NO_STREAM)
+
+    async def _publish_on(self, stream: str, messages: Sequence[Outbound]) -> list[Failure | None]:
+        """Publish on the channel of a stream; opens others after a return, which counts in the channel only."""
+        lost = self._lost
+        outcome = await self._channels[stream].publish(messages, self._timeout)
+        if stream != NO_STREAM and any(str(failure) == UNROUTABLE for failure in outcome):
+            lost.set()
+        return outcome
 
 
 @contextlib.asynccontextmanager
@@ -215,65 +185,3 @@ async def publishing(url: str, name: str) -> AsyncIterator[Publisher]:
     finally:
         running.cancel()
         await asyncio.wait([running])
-
-
-def _framed(channel: Channel, message: Outbound) -> Framed | None:
-    """Encode a message; None if it cannot be written (a name of 256 bytes, a body above the limit)."""
-    identity = _identity(message)
-    try:
-        frames = _frames(message, identity, channel.max_content_size)
-        return identity, ChannelFrame.marshall(channel.number, frames).payload
-    except (ValueError, TypeError) as problem:
-        log.error("message.unwritable", routing_key=message.routing_key, error=describe(problem))  # noqa: TRY400
-        return None
-
-
-def _frames(message: Outbound, identity: str, most: int) -> Iterator[FrameType]:
-    """Return a method, a header, and the body in frames of `most` bytes; raises ValueError or TypeError (pamqp)."""
-    if len(message.body) > MOST_BODY:
-        raise ValueError(f"a body of {len(message.body)} bytes")
-    yield Basic.Publish(exchange=message.exchange, routing_key=message.routing_key, mandatory=message.mandatory)
-    properties = Basic.Properties(
-        content_type="application/json",
-        headers=dict(message.headers),
-        delivery_mode=PERSISTENT,
-        message_id=identity,
-    )
-    yield ContentHeader(body_size=len(message.body), properties=properties)
-    for start in range(0, len(message.body), most):
-        yield ContentBody(message.body[start : start + most])
-
-
-def _identity(message: Outbound) -> str:
-    """Return the id that identifies a returned message: the id of its event if it has a valid one."""
-    given = message.headers.get("ce-id")
-    return given if isinstance(given, str) and len(given) <= LONGEST_IDENTITY else uuid4().hex
-
-
-def _forget(channel: Channel, sent: Sequence[Sent]) -> None:
-    """Remove the ids of sent messages. A late confirm still finds its tag; a late return does not find its id."""
-    for identity, tag, _ in sent:
-        if channel.message_id_delivery_tag.get(identity) == tag:
-            del channel.message_id_delivery_tag[identity]
-
-
-def _cancel_confirms(channel: Channel) -> None:
-    """Cancel the waiting confirms of a closed channel."""
-    for confirmation in channel.confirmations.values():
-        confirmation.cancel()
-
-
-def _failure(confirmation: asyncio.Future[Any]) -> Failure | None:
-    if not confirmation.done():
-        confirmation.cancel()
-        return Undeliverable("unconfirmed")
-    if confirmation.cancelled():
-        return InfrastructureDown("the channel was closed")
-    problem = confirmation.exception()
-    if problem is None:
-        return None
-    if isinstance(problem, PublishError):
-        return Undeliverable("unroutable")
-    if isinstance(problem, DeliveryError):
-        return Undeliverable("refused")
-    return InfrastructureDown(type(problem).__name__)

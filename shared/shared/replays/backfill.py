@@ -10,8 +10,9 @@ import structlog
 from shared.errors import Refused
 from shared.events.headers import copy_headers
 from shared.messaging import topology, topology_admin
+from shared.messaging.confirming_channel import Outbound
 from shared.messaging.connection import connected
-from shared.messaging.publisher import Outbound, publishing
+from shared.messaging.publisher import publishing
 from shared.messaging.stream_reader import last_offset, read_stream
 from shared.replays.selection import check_age
 

@@ -9,8 +9,8 @@ from shared.errors import Refused
 from shared.events import ConsumersOrdered, ReplayRequested, TaskCancelRequested
 from shared.events.headers import copy_headers
 from shared.messaging import topology
+from shared.messaging.confirming_channel import Outbound
 from shared.messaging.connection import connected
-from shared.messaging.publisher import Outbound
 from shared.messaging.stream_reader import StreamMessage
 from shared.persistence.database import Database
 from shared.projections import shadow_tables

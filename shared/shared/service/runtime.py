@@ -3,9 +3,9 @@
 import asyncio
 import os
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -17,6 +17,7 @@ from shared.service.components import Components
 from shared.service.consumer_orders import ConsumerOrders
 from shared.service.dependency_probe import DependencyProbe
 from shared.service.heartbeat import Heartbeat
+from shared.service.held_messages import HeldMessages
 from shared.service.refusal import REFUSED, report_refusal
 from shared.service.schema_gate import SchemaGate
 from shared.transactions.relay import Relay
@@ -47,15 +48,6 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
         tasks = list(stuck)
 
 
-@dataclass(slots=True)
-class Held:
-    """Messages of one queue that this process has and has not acknowledged."""
-
-    messages: int = 0
-    age: float | None = None
-    """Seconds from the newest received event's time to its receipt, at the first attempt."""
-
-
 class Runtime:
     """The running parts of a service. Only `Service` adds parts."""
 
@@ -64,7 +56,7 @@ class Runtime:
         self._components = components
         self._required = required
         self.worker = f"{components.name}@{socket.gethostname()}:{os.getpid()}"
-        self.held: dict[str, Held] = {}
+        self.held: dict[str, HeldMessages] = {}
         """What this process has received from each queue."""
         self.orders: ConsumerOrders | None = None
         """What operators ordered of this process; None if it does not follow orders."""
@@ -199,11 +191,10 @@ class Runtime:
 
     def _describe_queues(self) -> dict[str, Any]:
         """Return what the heartbeat says of this process's queues."""
-        paused = self.orders.paused if self.orders else frozenset()
+        paused, now = self.orders.paused if self.orders else frozenset(), time.monotonic()
         return {
-            queue: {"paused": queue in paused, "holds": held.messages, "age_seconds": held.age}
+            queue: {"paused": queue in paused} | (self.held.get(queue) or HeldMessages()).describe(now)
             for queue in self._components.subscriber.queues
-            for held in (self.held.get(queue, Held()),)
         }
 
     async def _guard(

@@ -4,49 +4,40 @@
 follow from these registrations.
 """
 
-import datetime as dt
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
 from fastapi import APIRouter, FastAPI
-from fastapi.telemetry import TelemetryConfig
 from prometheus_client import Histogram
 
-from shared.consumers.batch import ReactionHandler
-from shared.consumers.batcher import MessageBatcher
 from shared.consumers.dead_letters import DeadLetterConsumer, StoreDeadLetter
-from shared.consumers.final_failure import FinalFailureReporter, OnFinalFailure
-from shared.consumers.message_processor import MessageHandler, MessageProcessor
+from shared.consumers.final_failure import OnFinalFailure
 from shared.errors import UnknownMajor
 from shared.events.consumers import ConsumersOrdered
 from shared.events.envelope import Envelope
 from shared.events.event import Event
-from shared.http.provided import provide
-from shared.http.unhandled import UnexpectedErrors
 from shared.messaging import topology
 from shared.messaging.broadcast_listener import BroadcastListener
-from shared.messaging.serialization import deserialize, parse
-from shared.messaging.subscriber import Handle, Message
+from shared.messaging.serialization import parse
 from shared.projections.projection_runner import ProjectionRunner
 from shared.projections.projector import Handler, LoggedEvent, Projection, newest_states, park_in_queue
+from shared.service.application import build_application
 from shared.service.components import Components
 from shared.service.consumer_orders import DRAINS, DRAINS_DAYS, ConsumerOrders, store_order
-from shared.service.health import router as health_router
 from shared.service.heartbeat import HeartbeatListener
 from shared.service.invariants import InvariantChecker
-from shared.service.last_answers import LastAnswers
 from shared.service.loop_watchdog import LoopWatchdog
-from shared.service.operations_port import OperationsPort
 from shared.service.outbox_backlog import OutboxBacklog
 from shared.service.periodic import PeriodicTask
+from shared.service.personal_data import PersonalData
+from shared.service.personal_data import router as personal_data_router
+from shared.service.queue_consumers import QueueConsumers
 from shared.service.retention import Policy, of_every_service, prune
-from shared.service.runtime import Held, Runtime
+from shared.service.runtime import Runtime
 from shared.settings import ServiceSettings
-from shared.telemetry import CURRENT_MESSAGE
 from shared.transactions.outbox import WorkPermit
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
@@ -55,9 +46,6 @@ log = structlog.get_logger()
 P = ParamSpec("P")
 E = TypeVar("E", bound=Event)
 W = TypeVar("W", bound=WorkPermit)
-
-ReadBody = Callable[[Envelope, bytes], Awaitable[Any]]
-"""Reads a message's body; raises NotUnderstood."""
 
 DEAD_LETTERS_AT_ONCE = 10
 PRUNE_SECONDS = 900.0
@@ -93,7 +81,7 @@ class Service:
         self.reads: dict[str, str] = {}
         """Topic → how this service consumes it, `reaction` or `projection`; for the documentation."""
         self.projections: dict[str, Projection] = {}
-        self._final_failures: dict[str, OnFinalFailure] = {}
+        self._consumers = QueueConsumers(parts, self.runtime)
         self.resyncs: dict[str, Callable[[UnitOfWorkFactory], Awaitable[int]]] = {}
 
     def on(
@@ -127,62 +115,11 @@ class Service:
                 raise UnknownMajor(f"{self.name} reacts to {event.__name__}, not to {type(fact).__name__}")
             await handler(fact, tx, *args, **dependencies)
 
-        self._take(queue.name, take)
+        self._consumers.react(queue.name, take)
 
     def on_final_failure(self, message: type[Event] | type[WorkPermit], report: OnFinalFailure) -> None:
         """Call `report` before a message of this type becomes a dead letter, so that what was asked for has an end."""
-        self._final_failures[message.topic if issubclass(message, Event) else message.name] = report
-
-    def _take(self, queue: str, take: ReactionHandler) -> None:
-        parts, most = self.components, self.settings.prefetch // 2
-        seconds = self.metrics.seconds.labels(queue)
-
-        async def timed(fact: Event, tx: UnitOfWork) -> None:
-            with seconds.time():
-                await take(fact, tx)
-
-        together = MessageBatcher(
-            queue, timed, self.transactions, parts.concurrency_limit, parts.pause_switch, most=most
-        )
-
-        async def fact_of(envelope: Envelope, body: bytes) -> Event:
-            return await deserialize(envelope, body, self.vault)
-
-        self._consume(queue, fact_of, together.handle, prefetch=self.settings.prefetch)
-
-    def _consume(self, queue: str, read: ReadBody, handle: Handle, *, prefetch: int) -> None:
-        """Consume from a declared queue; `handle` gets the envelope and what `read` returns."""
-        parts = self.components
-        processor = MessageProcessor(
-            self.name,
-            queue,
-            publisher=parts.publisher,
-            gate=parts.pause_switch,
-            turnstile=parts.quarantine,
-            metrics=self.metrics,
-            tiers=self.settings.retry_tiers,
-            on_final_failure=FinalFailureReporter(queue, read, self.transactions, self._final_failures).report,
-        )
-
-        age = self.metrics.age.labels(queue)
-        held = self.runtime.held[queue] = Held()
-
-        async def process(handle: MessageHandler, message: Message) -> None:
-            held.messages += 1
-            try:
-                await processor(handle, message)
-            finally:
-                held.messages -= 1
-
-        async def decode(message: Message) -> tuple[Envelope, Any]:
-            envelope = Envelope.read(message.headers)
-            if envelope.attempt == 0:
-                held.age = (dt.datetime.now(dt.UTC) - envelope.time).total_seconds()
-                age.observe(held.age)
-            CURRENT_MESSAGE.set((envelope, queue))
-            return envelope, await read(envelope, message.body)
-
-        parts.subscriber.subscribe(queue, decode, handle, process, prefetch=prefetch)
+        self._consumers.final_failures[message.topic if issubclass(message, Event) else message.name] = report
 
     def project(
         self,
@@ -228,7 +165,7 @@ class Service:
         self.projections[name] = projection
         self.reads |= dict.fromkeys((event.topic for event in events), "projection")
         self._topology |= topology.Topology(queues=(aside,))
-        self._take(aside.name, projector.apply_parked)
+        self._consumers.react(aside.name, projector.apply_parked)
         for stream in projection.streams:
             self.runtime.background(ProjectionRunner(self._url, stream, self.transactions, projector).run)
 
@@ -261,7 +198,7 @@ class Service:
             queue = topology.lane_queue(self.name, name)
             self._topology |= topology.Topology(queues=(queue,))
             measured = partial(handle, seconds=self.metrics.seconds.labels(queue.name))
-            self._consume(queue.name, permit_of, measured, prefetch=permit.concurrency)
+            self._consumers.consume(queue.name, permit_of, measured, prefetch=permit.concurrency)
 
     def follow_orders(self) -> None:
         """Let operators pause queues of this service and drain its workers."""
@@ -320,6 +257,11 @@ class Service:
             run = partial(prune, self.transactions, (policy,))
             self.runtime.background(PeriodicTask(f"prune_{policy.table}", PRUNE_SECONDS, run, self.metrics).run)
 
+    def export(self, data: PersonalData) -> None:
+        """Answer the gateway what this service stores about a person."""
+        self.provide(data)
+        self.include_router(personal_data_router)
+
     def check_invariant(self, name: str, statement: str) -> None:
         """Count and export violations of an invariant: `statement` returns one row, whose `violations` must be 0."""
         self.invariant_checker.invariants[name] = statement
@@ -357,29 +299,13 @@ class Service:
 
     def app(self) -> FastAPI:
         """Return the ASGI application; its lifespan runs the service."""
-
-        @asynccontextmanager
-        async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-            async with self.runtime.running():
-                yield
-
-        parts = self.components
-        requests: TelemetryConfig = parts.tracing.requests if parts.tracing is not None else {}
-        app = FastAPI(
-            title=f"SchoolConnect {self.name}",
-            lifespan=lifespan,
-            docs_url=None,
-            redoc_url=None,
-            # No logs: texts of errors may contain names.
-            telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False, **requests},
+        own = (self.settings, self.transactions, self.components.verifier, self.metrics, self.runtime, self.backlog)
+        tracing = self.components.tracing
+        return build_application(
+            self.name,
+            self.settings,
+            self.runtime,
+            self._routers,
+            provided=[*own, *self._provided],
+            telemetry=tracing.requests if tracing is not None else {},
         )
-        own = (self.settings, parts.transactions, parts.verifier, parts.metrics, self.runtime, self.backlog)
-        provide(app, [*own, *self._provided])
-        app.add_middleware(UnexpectedErrors)
-        app.add_middleware(LastAnswers, stopping=lambda: self.runtime.stopping)
-        if self.settings.operations_port is not None:
-            app.add_middleware(OperationsPort, port=self.settings.operations_port)
-        app.include_router(health_router)
-        for router in self._routers:
-            app.include_router(router)
-        return app

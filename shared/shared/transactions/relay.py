@@ -9,7 +9,8 @@ import structlog
 from psycopg.rows import DictRow
 
 from shared.errors import InfrastructureDown, Undeliverable
-from shared.messaging.publisher import Outbound, Publisher
+from shared.messaging.confirming_channel import Outbound
+from shared.messaging.publisher import Publisher
 from shared.persistence.database import Database
 from shared.persistence.database_errors import is_database_down
 from shared.persistence.encryption import SubjectKeyStore, encrypt_personal, personal_fields

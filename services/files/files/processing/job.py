@@ -6,6 +6,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
+from prometheus_client import Histogram
+
 from files.directory.school_hints import hints_of
 from files.permits import LANE, TaskPermit
 from files.processing import blobs, outcomes
@@ -56,13 +58,14 @@ async def process(
     read: Reader,
     threshold: float,
     limits: TimeLimits,
+    seconds: Histogram,
 ) -> None:
     """Read the file of a task. Raises LeaseLost if the task has ended or another worker has it."""
     async with jobs.run_job(transactions, task_id, cause, limits, mark_not_read) as job:
         async with transactions.begin(cause) as tx:
             file = await _claimed(tx, task_id)
             hints = await hints_of(tx, file["school_id"], file["uploaded_at"].date())
-        with TemporaryDirectory(prefix="schoolconnect-file-") as made:
+        with seconds.labels(file["kind"]).time(), TemporaryDirectory(prefix="schoolconnect-file-") as made:
             folder = Path(made)
             original, out = folder / "original", folder / "out"
             out.mkdir()
@@ -73,7 +76,7 @@ async def process(
                     original, name=file["name"], kind=file["kind"], hints=hints, out=out, on_progress=progress
                 )
             await _keep_thumbnails(store, file, reading, out)
-        await _commit(job, reading, threshold)
+            await _commit(job, reading, threshold)
 
 
 async def mark_not_read(tx: UnitOfWork, task_id: UUID) -> None:

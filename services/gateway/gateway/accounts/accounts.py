@@ -7,6 +7,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from gateway.accounts.api_keys import digest
+from gateway.http.former_addresses import sign_in_address, tell_removed
 from gateway.problems import Problem
 from gateway.security.caller import Caller
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
@@ -164,7 +165,9 @@ async def accept(tx: UnitOfWork, token: str, name: str, hashed: str) -> UUID:
     if "@" in name and await tx.row(FIND_OWN_ADDRESS, values) is None:
         raise Problem(422, "invalid", errors=[wrong])
     await tx.execute(USE_OTHER_INVITATIONS, values)
+    before = await sign_in_address(tx, person)
     await tx.execute(RESET_ACCOUNT, values)
+    await tell_removed(tx, person, row["school_id"], before, None)
     if await tx.row(INSERT_NAME, values) is None:
         raise Problem(422, "invalid", errors=[wrong])
     return person
@@ -176,12 +179,14 @@ async def forget_invitations(rows: UnitOfWorkFactory) -> None:
         await tx.execute(DELETE_INVITATIONS)
 
 
-async def link(tx: UnitOfWork, person: UUID, uid: str, email: str | None) -> None:
-    """Let a Firebase user sign in as this person; `email` is its verified address."""
+async def link(tx: UnitOfWork, person: UUID, school: UUID | None, uid: str, email: str | None) -> None:
+    """Let a Firebase user sign in as this person; `email` is its verified address. A former one is told."""
     values = {"person": person, "uid": uid, "email": email}
     if await tx.row(FIND_LINKED_PERSON, values) is not None:
         raise Problem(409, "conflict", "This Firebase user is linked to another person.")
+    before = await sign_in_address(tx, person)
     await tx.execute(UPDATE_FIREBASE_USER, values)
+    await tell_removed(tx, person, school, before - {email}, person)
 
 
 async def person_of_firebase(tx: UnitOfWork, uid: str, email: str | None) -> UUID | None:

@@ -11,6 +11,7 @@ from gateway.accounts.dependencies import Tools
 from gateway.accounts.passwords import Password
 from gateway.accounts.sessions import RefreshTokenReused, SessionRequest
 from gateway.http.dependencies import Configured, Rows
+from gateway.http.former_addresses import sign_in_address, tell_removed
 from gateway.http.guarded_route import GuardedRoute
 from gateway.problems import Problem
 from gateway.security import audit
@@ -209,7 +210,9 @@ async def change_password(body: PasswordChange, caller: CurrentCaller, rows: Row
     await _prove(caller.person, body.old, rows, tools)
     hashed = await tools.passwords.hash(body.new)
     async with rows.begin() as tx:
+        before = await sign_in_address(tx, caller.person)
         await tx.execute(accounts.UPDATE_HASH, {"person": caller.person, "hash": hashed})
+        await tell_removed(tx, caller.person, caller.school, before, caller.person)
         await sessions.end_all(tx, caller.person)
     return Response(status_code=204)
 
@@ -231,7 +234,7 @@ async def link_firebase(
         require_fresh(caller, settings.fresh_minutes)
     user = await tools.firebase.user(body.firebase_token)
     async with rows.begin() as tx:
-        await accounts.link(tx, caller.person, user.uid, user.email)
+        await accounts.link(tx, caller.person, caller.school, user.uid, user.email)
     return Response(status_code=204)
 
 

@@ -6,17 +6,21 @@ from uuid import UUID
 
 from psycopg import sql
 
-from gateway.directory import publish
+from gateway.directory import added_by_hand, publish
 from gateway.directory.students import members
 from gateway.problems import Problem
 from shared.http.preconditions import check_version
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
-# Add a class.
+# Add a class; returns the id unless another one of the source has the sourcedId.
 INSERT_CLASS = """
-INSERT INTO school_class (class_id, school_id, sourced_id, title, code, kind, grades)
-VALUES (%(class_id)s, %(school)s, %(sourced_id)s, %(title)s, %(code)s, %(kind)s, %(grades)s)
+INSERT INTO school_class (class_id, school_id, source, sourced_id, title, code, kind, grades)
+VALUES (%(class_id)s, %(school)s, %(source)s, %(sourced_id)s, %(title)s, %(code)s, %(kind)s, %(grades)s)
 ON CONFLICT DO NOTHING RETURNING class_id
+"""
+# Find a class of a school that was added by hand and has a sourcedId.
+SELECT_HOLDER = """
+SELECT FROM school_class WHERE sourced_id = %(sourced_id)s AND source IN ('', %(own)s) AND school_id = %(school)s
 """
 # Lock a class.
 LOCK_CLASS = """
@@ -62,11 +66,10 @@ RETURNING e.school_id, e.person_id, e.role
 
 
 async def add(tx: UnitOfWork, class_id: UUID, school: UUID, facts: Mapping[str, Any]) -> None:
-    """Add a class; 409 when the sourcedId is another's. No event follows, because the class is empty."""
+    """Add a class; 409 when another class of the school has the sourcedId. No event follows: the class is empty."""
     if await tx.row("SELECT FROM school WHERE school_id = %(school)s", {"school": school}) is None:
         raise Problem(404, "unknown_school")
-    if await tx.row(INSERT_CLASS, {"class_id": class_id, "school": school, **facts}) is None:
-        raise Problem(409, "conflict", "Another class has this sourced_id.")
+    await added_by_hand.insert(tx, "class", SELECT_HOLDER, INSERT_CLASS, school, {"class_id": class_id, **facts})
 
 
 async def change(tx: UnitOfWork, school: UUID, class_id: UUID, expected: int | None, facts: Mapping[str, Any]) -> None:

@@ -6,17 +6,23 @@ from uuid import UUID
 
 from psycopg import sql
 
-from gateway.directory import publish
+from gateway.directory import added_by_hand, publish
 from gateway.problems import Problem
 from shared.http.preconditions import check_version
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
-# Add a person; returns the id unless the sourcedId is used.
+# Add a person; returns the id unless another one of the source has the sourcedId.
 INSERT_PERSON = """
-INSERT INTO person (person_id, sourced_id, given_name, family_name, language, timezone, quiet_starts, quiet_ends)
-VALUES (%(person_id)s, %(sourced_id)s, %(given_name)s, %(family_name)s, %(language)s, %(timezone)s, %(quiet_starts)s,
-        %(quiet_ends)s)
+INSERT INTO person (person_id, source, sourced_id, given_name, family_name, language, timezone, quiet_starts,
+                    quiet_ends)
+VALUES (%(person_id)s, %(source)s, %(sourced_id)s, %(given_name)s, %(family_name)s, %(language)s, %(timezone)s,
+        %(quiet_starts)s, %(quiet_ends)s)
 ON CONFLICT DO NOTHING RETURNING person_id
+"""
+# Find a person whom a school knows, who was added by hand and has a sourcedId.
+SELECT_HOLDER = """
+SELECT FROM person p JOIN membership m USING (person_id)
+WHERE p.sourced_id = %(sourced_id)s AND p.source IN ('', %(own)s) AND m.school_id = %(school)s LIMIT 1
 """
 # Lock a person for a change by a school: one of its people, or one who has left it and belongs to no other school.
 LOCK_PERSON = """
@@ -71,6 +77,8 @@ WHERE (s.school_id, s.student_id) = (o.school_id, o.student_id) RETURNING s.scho
 AT_ONCE = 500
 # Delete all addresses of a person.
 DELETE_CONTACTS = "DELETE FROM contact WHERE person_id = %(person)s"
+# Select the mail addresses of a person.
+SELECT_MAILS = "SELECT address FROM contact WHERE person_id = %(person)s AND kind = 'mail'"
 # Add addresses of people.
 INSERT_CONTACTS = """
 INSERT INTO contact (person_id, kind, address)
@@ -101,11 +109,10 @@ async def add(
     memberships: Sequence[Mapping[str, Any]],
     contacts: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Add a person to a school; 409 when another person has the sourcedId."""
+    """Add a person to a school; 409 when another person of the school has the sourcedId."""
     if await tx.row(SELECT_SCHOOL, {"school": school}) is None:
         raise Problem(404, "unknown_school")
-    if await tx.row(INSERT_PERSON, {"person_id": person, **facts}) is None:
-        raise Problem(409, "conflict", "Another person has this sourced_id.")
+    await added_by_hand.insert(tx, "person", SELECT_HOLDER, INSERT_PERSON, school, {"person_id": person, **facts})
     await tx.execute(
         UPSERT_MEMBERSHIPS, publish.rows([{"person_id": person, "school_id": school, **m} for m in memberships])
     )
@@ -151,12 +158,15 @@ async def end_lapsed(transactions: UnitOfWorkFactory) -> None:
 
 async def replace_contacts(
     tx: UnitOfWork, person: UUID, school: UUID | None, expected: int | None, contacts: Sequence[Mapping[str, Any]]
-) -> None:
-    """Replace all addresses of a person."""
+) -> set[str]:
+    """Replace all addresses of a person; returns the mail addresses that they no longer have."""
     await lock(tx, person, school, expected)
+    kept = {contact["address"].lower() for contact in contacts}
+    mails = [row["address"] for row in await tx.rows(SELECT_MAILS, {"person": person})]
     await tx.execute(DELETE_CONTACTS, {"person": person})
     await tx.execute(INSERT_CONTACTS, publish.rows([{"person_id": person, **contact} for contact in contacts]))
     await _publish(tx, person)
+    return {address for address in mails if address.lower() not in kept}
 
 
 async def prefer(

@@ -22,6 +22,7 @@ from gateway.directory.person_fields import (
 )
 from gateway.http.dependencies import InSchool, Rows, school_of
 from gateway.http.fields import Key, Limit, Wanted, WantedGrade, columns_of
+from gateway.http.former_addresses import tell_removed
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.idempotency import answered
 from gateway.problems import Problem
@@ -124,12 +125,16 @@ async def replace_contacts(
     expected: IfMatch,
     response: Response,
 ) -> PersonWhole:
-    """Replace all addresses of a person. Only administrators replace those of an administrator."""
+    """Replace all addresses of a person. Only administrators replace those of an administrator.
+
+    A mail says at each removed mail address that it was removed.
+    """
     contacts = [contact.model_dump() for contact in body.contacts]
     async with rows.begin() as tx:
         await people.lock(tx, person_id, school, None)
         await check_may_replace(tx, caller, person_id, school, contacts)
-        await people.replace_contacts(tx, person_id, school, expected, contacts)
+        removed = await people.replace_contacts(tx, person_id, school, expected, contacts)
+        await tell_removed(tx, person_id, school, removed, caller.person)
     return await _answer(rows, school, person_id, response)
 
 

@@ -52,10 +52,10 @@ class Ordered(BaseModel):
 
 @router.get("/queues", dependencies=[allow(PLATFORM, scope="queues:read")])
 async def queues(rows: Rows, depths: Annotated[QueueDepths, Depends(Provided(QueueDepths))]) -> ConsumedQueues:
-    """List the queues that services consume: depth, consumers, and whether an operator has paused them."""
+    """List the queues that services consume: depth, rates, age, consumers, and whether an operator has paused them."""
     async with rows.begin() as tx:
         found = await consumption(tx)
-    return with_depths(found, await depths.read(list(found)))
+    return with_depths(found, await depths.read(list(found)), dt.datetime.now(dt.UTC))
 
 
 @router.post("/queues/{name}/pause", status_code=202, dependencies=[allow(PLATFORM, scope="queues:write")])

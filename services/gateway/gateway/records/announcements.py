@@ -4,6 +4,7 @@ import datetime as dt
 from typing import Any
 from uuid import uuid5
 
+from gateway.http.opened_sends import open_send
 from gateway.records.announcement_rules import (
     ABSENCE_HOURS,
     Announcement,
@@ -12,7 +13,6 @@ from gateway.records.announcement_rules import (
     decide_announcements,
     statement_of,
 )
-from gateway.sends.commands import open_send
 from shared.events import Audience, NotificationRequested
 from shared.transactions.unit_of_work import UnitOfWork
 

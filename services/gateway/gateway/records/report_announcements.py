@@ -2,9 +2,9 @@
 
 from uuid import uuid5
 
+from gateway.http.opened_sends import open_send
 from gateway.records.announcement_rules import report_audiences
 from gateway.records.announcements import CHANNELS
-from gateway.sends.commands import open_send
 from shared.events import NotificationRequested, ReportReady
 from shared.transactions.unit_of_work import UnitOfWork
 

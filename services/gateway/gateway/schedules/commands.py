@@ -7,11 +7,12 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import answered
+from gateway.http.opened_sends import open_task
 from gateway.problems import Problem
 from gateway.schedules.schemas import ScheduleInput
 from gateway.security.caller import Caller
 from gateway.sends import audience_checks
-from gateway.sends.commands import SendCommand, open_task
+from gateway.sends.commands import SendCommand
 from shared.errors import RuleRefused
 from shared.events import NotificationDue, ScheduleRequested
 from shared.events.schedule_rules import CatchUp, OnceRule, Rule

@@ -8,24 +8,17 @@ from pydantic import BaseModel
 from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import answered
+from gateway.http.opened_sends import open_send
 from gateway.problems import Problem
 from gateway.security.caller import Caller
 from gateway.sends import audience_checks
 from shared.events import Audience, NotificationRequested
-from shared.events.notifications import SEND_TASK, Escalation
+from shared.events.notifications import Escalation
 from shared.events.values import Channel, Kind
 from shared.transactions.unit_of_work import UnitOfWork
 
 # Select the directory version of an active school.
 SELECT_SCHOOL = "SELECT directory_version FROM school WHERE school_id = %(school)s AND active"
-# Open the task of a send, and store which notification it is.
-OPEN_TASK = """
-WITH opened AS (
-    INSERT INTO task (task_id, school_id, kind, state, created_by, parent_id)
-    VALUES (%(task)s, %(school)s, %(kind)s, 'accepted', %(person)s, %(group)s)
-)
-INSERT INTO intent (notification_id, school_id, task_id) VALUES (%(notification)s, %(school)s, %(task)s)
-"""
 
 
 class SendCommand(BaseModel):
@@ -63,20 +56,6 @@ async def request_notification(
     now = dt.datetime.now(dt.UTC)
     open_send(tx, requested(caller, school, notification, task, command, now, row["directory_version"]))
     return answer
-
-
-def open_send(tx: UnitOfWork, send: NotificationRequested) -> None:
-    """Open the task of a send and ask the notifier for it, with the commit."""
-    open_task(tx, send.task_id, send.notification_id, send.school_id, send.requested_by, send.group_id)
-    tx.emit(send)
-
-
-def open_task(
-    tx: UnitOfWork, task: UUID, notification: UUID, school: UUID, person: UUID | None, group: UUID | None = None
-) -> None:
-    """Open the task of a send, which can be read from then on. `group`: the task that it is a part of."""
-    ids = {"task": task, "notification": notification, "school": school, "person": person, "group": group}
-    tx.write(OPEN_TASK, ids | {"kind": SEND_TASK})
 
 
 def requested(

@@ -7,10 +7,11 @@ from typing import Any
 from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import GROUP, answered
+from gateway.http.opened_sends import open_send
 from gateway.problems import Problem
 from gateway.security.caller import Caller
 from gateway.sends import audience_checks
-from gateway.sends.commands import SendCommand, open_send, refuse_past, requested
+from gateway.sends.commands import SendCommand, refuse_past, requested
 from shared.transactions.unit_of_work import UnitOfWork
 
 KIND = "notification.group"

@@ -27,7 +27,7 @@ class AuditShown(SQLModel):
 
 
 class AuditRow(AuditShown, GatewayTable, table=True):
-    """An act of decision or administration, its actor and its result; a trigger refuses to change or remove rows."""
+    """An act of decision or administration, its actor and its result; triggers keep it for a year at least."""
 
     __table_args__ = (
         Index("ix_audit_school_id", "school_id", "audit_id"),

@@ -8,7 +8,7 @@ import pytest_asyncio
 from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
-from gateway.main import CONSOLE_ACCESS
+from gateway.routers import CONSOLE_ACCESS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -7,7 +7,6 @@ from gateway.files import orphans
 from gateway.files.intake import Intake, original_key
 from services.gateway.tests.files.uploads import UPLOADED, UPLOADS, content_of, keys, upload
 from shared.errors import StorageFull
-from shared.http.provided import Provided
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -20,25 +19,18 @@ class FullStore:
             raise StorageFull("no room")
 
 
-async def test_a_full_store_is_507_and_nothing_is_kept(gateway, store, school):
+async def test_a_full_store_is_507_and_nothing_is_kept(gateway, store, school, provided):
     # given
-    overrides = gateway.client._transport.app.dependency_overrides
-    full = Intake(gateway.service.transactions, FullStore(), lease=60, space=10**9)
-
-    async def instead():
-        return full
-
-    overrides[Provided(Intake)] = instead
+    real = provided[Intake]
+    provided[Intake] = Intake(gateway.service.transactions, FullStore(), lease=60, space=10**9)
     # when
-    try:
-        answer = await upload(gateway, school, key="again")
-    finally:
-        overrides.pop(Provided(Intake))
+    answer = await upload(gateway, school, key="again")
     # then
     assert (answer.status_code, answer.json()["code"]) == (507, "storage_full")
     assert await gateway.rows(UPLOADED, (str(school),)) == []
     await orphans.remove_orphans(gateway.service.transactions, store)
     assert await gateway.rows(UPLOADS, (school,)) == []
+    provided[Intake] = real
     assert (await upload(gateway, school, key="again")).status_code == 202
 
 
@@ -68,24 +60,15 @@ async def test_orphans_are_removed_after_their_lease_and_nothing_else(gateway, s
     assert len(await keys(store, school)) == 2
 
 
-async def test_what_took_too_long_to_store_does_not_count(gateway, store, school):
+async def test_what_took_too_long_to_store_does_not_count(gateway, store, school, provided):
     # given
     class SlowStore:
         async def put(self, key, content):
             await gateway.rows(LEASE_OVER, (school,))
             return await store.put(key, content)
 
-    overrides = gateway.client._transport.app.dependency_overrides
-    slow = Intake(gateway.service.transactions, SlowStore(), lease=60, space=10**9)
-
-    async def instead():
-        return slow
-
-    overrides[Provided(Intake)] = instead
-    try:
-        answer = await upload(gateway, school)
-    finally:
-        overrides.pop(Provided(Intake))
+    provided[Intake] = Intake(gateway.service.transactions, SlowStore(), lease=60, space=10**9)
+    answer = await upload(gateway, school)
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert await gateway.rows(UPLOADED, (str(school),)) == []
     await orphans.remove_orphans(gateway.service.transactions, store)

@@ -5,6 +5,7 @@ from functools import cache
 from importlib import resources
 
 from notifier.content.template_engine import Texts, languages
+from shared.events.notifications import ADDRESS_REMOVED
 
 COMMON_VARIABLES = ("school",)
 """Every template may use these; the notifier sets them."""
@@ -21,6 +22,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
         ("student", "day", "category", "severity", "description"),
     ),
     "report_ready": ("report", "period"),
+    ADDRESS_REMOVED: ("addresses",),
     "digest": ("count", "items"),
 }
 """The variables that the sender of each template gives: always all of them, empty where there is no value."""
@@ -40,6 +42,7 @@ SAMPLE_VARIABLES = {
     "severity": "minor",
     "description": "The homework was missing twice this week.",
     "report": "Monthly report",
+    "addresses": "ada@example.org",
     "count": "3",
     "items": "Trip on Friday\nLunch menu\nChoir practice",
 }

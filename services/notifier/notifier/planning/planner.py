@@ -14,7 +14,7 @@ from notifier.permits import PlanPermit, planning_lane
 from notifier.planning import corrections, sql
 from notifier.sending import progress, windows
 from shared.events import NotificationIntent, NotificationPlanned
-from shared.events.notifications import SEND_TASK
+from shared.events.notifications import FORMER_ADDRESSES, SEND_TASK
 from shared.jobs.task_status import track
 from shared.transactions.unit_of_work import UnitOfWork
 
@@ -59,7 +59,7 @@ async def plan_if_ready(tx: UnitOfWork, notification_id: UUID) -> bool:
     if school is not None and not school["active"]:
         await _refuse(tx, notification, SCHOOL_NOT_ACTIVE)
         return True
-    counts = await tx.rows(sql.INSERT_DELIVERIES, audience.values_of(notification) | plan_values(notification))
+    counts = await _insert_deliveries(tx, notification)
     problem = await renderer.render_notification(tx, notification)
     if problem is not None:
         await _refuse(tx, notification, problem)
@@ -72,6 +72,15 @@ async def plan_if_ready(tx: UnitOfWork, notification_id: UUID) -> bool:
     if not await progress.complete_if_done(tx, notification_id):
         await progress.report_progress(tx, row)
     return True
+
+
+async def _insert_deliveries(tx: UnitOfWork, notification: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if (notification["origin"] or "").startswith(FORMER_ADDRESSES):
+        names = ("notification_id", "school_id", "round")
+        person, addresses = notification["audience"]["people"][0], notification["variables"].get("addresses", "")
+        values = {name: notification[name] for name in names} | {"person": person, "addresses": addresses.splitlines()}
+        return await tx.rows(sql.INSERT_FORMER, values)
+    return await tx.rows(sql.INSERT_DELIVERIES, audience.values_of(notification) | plan_values(notification))
 
 
 def plan_values(notification: Mapping[str, Any]) -> dict[str, Any]:

@@ -155,6 +155,21 @@ SELECT channel, state, count(*) AS n FROM planned GROUP BY channel, state
 ALL_RECIPIENTS = ", chosen AS (SELECT * FROM judged)"
 INSERT_DELIVERIES = audience.WITH_AUDIENCE + FIND_RECIPIENTS + ALL_RECIPIENTS + WRITE_CHOSEN
 
+# Write deliveries to addresses that a person no longer has. The addresses stay with the deliveries only, from where an
+# erasure removes them.
+INSERT_FORMER = """
+WITH planned AS (
+    INSERT INTO delivery (notification_id, school_id, person_id, channel, address, round, state)
+    SELECT %(notification_id)s, %(school_id)s, %(person)s, 'mail', address, %(round)s, 'pending'
+    FROM unnest(%(addresses)s::text[]) AS address ORDER BY address
+    ON CONFLICT ON CONSTRAINT uq_delivery DO NOTHING
+    RETURNING channel, state
+), emptied AS (
+    UPDATE notification SET variables = '{}' WHERE notification_id = %(notification_id)s
+)
+SELECT channel, state, count(*) AS n FROM planned GROUP BY channel, state
+"""
+
 # Find the people whom no round reached on a channel; some of their deliveries have one of the `states`.
 WITH_FAILED = """
 WITH failed AS (

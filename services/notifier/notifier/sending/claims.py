@@ -8,9 +8,12 @@ from uuid import UUID
 from notifier.domain.delivery import MAX_UNANSWERED
 from notifier.permits import DigestPermit, SendPermit
 from notifier.sending import progress, windows
+from shared.events.notifications import FORMER_ADDRESSES
 from shared.transactions.unit_of_work import UnitOfWork
 
 Row = dict[str, Any]
+
+FORMER = f"{FORMER_ADDRESSES}%"
 
 # Lock the next due deliveries of a notification on one channel.
 LOCK_DUE = """
@@ -42,6 +45,7 @@ WITH chosen AS MATERIALIZED (
 """
 
 # Judge locked rows again: cancelled, expired, opted out meanwhile, address no longer the person's, quiet hours begun.
+# What is said at an address that was removed (`former`) does not ask for either.
 # A row that quiet hours released within the last hour is not held again: the time of a digest may itself be quiet. A
 # row that may have arrived stays in its digest, so that a repeat replaces it.
 CLAIM_LOCKED = """, judged AS (
@@ -50,10 +54,10 @@ CLAIM_LOCKED = """, judged AS (
         WHEN n.expires_at <= clock_timestamp() THEN 'expired'
         WHEN s.active IS FALSE THEN 'school_inactive'
         WHEN p.active IS FALSE THEN 'inactive'
-        WHEN n.kind <> 'safety' AND f.wanted IS FALSE THEN 'opted_out'
+        WHEN n.kind <> 'safety' AND NOT n.former AND f.wanted IS FALSE THEN 'opted_out'
         WHEN %(channel)s = 'push' AND NOT EXISTS (
             SELECT FROM device v WHERE v.token = due.address AND v.person_id = due.person_id) THEN 'address_gone'
-        WHEN %(channel)s = 'mail' AND NOT EXISTS (
+        WHEN %(channel)s = 'mail' AND NOT n.former AND NOT EXISTS (
             SELECT FROM contact c WHERE c.person_id = due.person_id AND c.kind = 'mail'
               AND c.address = due.address) THEN 'address_gone'
         WHEN %(channel)s = 'mail' THEN (
@@ -68,7 +72,8 @@ CLAIM_LOCKED = """, judged AS (
         coalesce(p.quiet_ends, s.quiet_ends), s.digest_at) END AS quiet_until,
     coalesce(p.timezone, s.timezone) AS zone
     FROM due
-    JOIN notification n ON n.notification_id = due.notification_id
+    JOIN (SELECT *, coalesce(origin LIKE %(former)s, false) AS former FROM notification) n
+        ON n.notification_id = due.notification_id
     LEFT JOIN person p ON p.person_id = due.person_id
     LEFT JOIN school s ON s.school_id = n.school_id
     LEFT JOIN preference f ON f.person_id = due.person_id AND f.kind = n.kind AND f.channel = %(channel)s
@@ -147,7 +152,7 @@ async def claim_deliveries(
 
     The deliveries are now `sending` under `lease` for `seconds`.
     """
-    values = {"notification_id": permit.notification_id, "channel": permit.channel}
+    values = {"notification_id": permit.notification_id, "channel": permit.channel, "former": FORMER}
     notification = await tx.row(SELECT_NOTIFICATION, values)
     if notification is None:
         return None, [], False
@@ -159,7 +164,7 @@ async def claim_digests(
     tx: UnitOfWork, permit: DigestPermit, *, lease: UUID, limit: int, seconds: float
 ) -> tuple[dict[UUID, Row], list[Row]]:
     """Return the rows of a school's next due digests, now `sending` under `lease`, and their notifications by id."""
-    values = permit.model_dump() | {"lease": lease, "limit": limit, "seconds": seconds}
+    values = permit.model_dump() | {"lease": lease, "limit": limit, "seconds": seconds, "former": FORMER}
     if await tx.row(LOCK_DIGEST_WINDOW, values) is None:
         return {}, []
     rows = await _sendable(tx, permit, await tx.rows(CLAIM_DIGESTS, values), seconds)

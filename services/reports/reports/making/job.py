@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from prometheus_client import Histogram
+
 from reports.making import outcome
 from reports.making.bundle import store_bundle
 from reports.making.content import read_content
@@ -33,27 +35,36 @@ async def make(
     transactions: UnitOfWorkFactory,
     store: BlobStore,
     patience: float,
+    seconds: Histogram,
     limits: TimeLimits = LIMITS,
 ) -> None:
     """Make the report of a permit. Raises LeaseLost if it has ended or another worker has it."""
     async with jobs.run_job(transactions, permitted.task_id, cause, limits, outcome.record_failed) as job:
         report = await _begin(job, patience)
-        async with job.commit() as tx:
-            await outcome.check_replaced(tx, report)
-            if (other := await outcome.equal_report(tx, report)) is not None:
-                await job.succeed(tx, result=_result(report, same_as=other))
-                return
+        with seconds.labels(report["kind"]).time():
+            await _make(job, report, cause, transactions, store)
+
+
+async def _make(
+    job: Job, report: dict[str, Any], cause: Envelope, transactions: UnitOfWorkFactory, store: BlobStore
+) -> None:
+    """Draw, store and record a report whose facts are there, or name the equal one that exists."""
+    async with job.commit() as tx:
+        await outcome.check_replaced(tx, report)
+        if (other := await outcome.equal_report(tx, report)) is not None:
+            await job.succeed(tx, result=_result(report, same_as=other))
+            return
+    async with transactions.begin(cause) as tx:
+        erasures = await count_erasures(tx, report["school_id"])
+    if report["kind"] == "grade_progress":
+        files, warnings = await store_bundle(partial(_report_progress, job), transactions, store, report)
+    else:
         async with transactions.begin(cause) as tx:
-            erasures = await count_erasures(tx, report["school_id"])
-        if report["kind"] == "grade_progress":
-            files, warnings = await store_bundle(partial(_report_progress, job), transactions, store, report)
-        else:
-            async with transactions.begin(cause) as tx:
-                content = await read_content(tx, report)
-            files, warnings = await store_files(store, report, content)
-        async with job.commit() as tx:
-            await outcome.record_ready(tx, report, files, TEMPLATE, erasures)
-            await job.succeed(tx, result=_result(report, warnings=warnings))
+            content = await read_content(tx, report)
+        files, warnings = await store_files(store, report, content)
+    async with job.commit() as tx:
+        await outcome.record_ready(tx, report, files, TEMPLATE, erasures)
+        await job.succeed(tx, result=_result(report, warnings=warnings))
 
 
 async def _report_progress(job: Job, done: int, total: int) -> None:
