@@ -10,7 +10,7 @@ from cli.demo.school import SCHOOLS
 from tests.console.browsing import PHONE, SCHEMES, WIDE, visitor
 from tests.console.pictures import keep
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(2400)]  # the first test plays the demo
 
 PLACE = SCHOOLS[1].sourced_id
 SIZES = {"wide": WIDE, "phone": PHONE}

@@ -11,7 +11,7 @@ from cli.demo.client import Message
 from cli.demo.school import SCHOOLS
 from tests.console.browsing import visitor
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(2400)]  # the first test plays the demo
 
 PLACE = SCHOOLS[0].sourced_id
 WITHIN = 30_000

@@ -5,7 +5,7 @@ from playwright.async_api import expect
 
 from tests.console.browsing import visitor
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(2400)]  # the first test plays the demo
 
 QUEUE = "gateway.device.invalidated"
 WITHIN = 60_000
