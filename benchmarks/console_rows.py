@@ -1,10 +1,12 @@
 """Rows that the console's pages have behind them: a million tasks and deliveries, 100,000 open failures."""
 
+import datetime as dt
 from typing import LiteralString
 
 import psycopg
 
 from benchmarks.bench.operate import FILL as OPERATIONS
+from cli.demo.client import Gateway, Message
 from cli.demo.school import SCHOOLS
 from cli.testing.system import System
 
@@ -33,6 +35,18 @@ SELECT n.notification_id, n.school_id, gen_random_uuid(), (ARRAY['push', 'mail',
 FROM notifier.notification n, generate_series(1, %(each)s) AS g(n)
 WHERE n.planned = %(each)s AND n.title = 'A made-up notification'
 """
+
+
+def add_examples(api: Gateway, school: str) -> None:
+    """Add what the demo leaves no example of: a key, a report, and a send that waits for a second person."""
+    scopes = ["notifications:write", "people:read"]
+    api.call("POST", "/v1/keys", json={"name": "A made-up program", "scopes": scopes, "school": school})
+    place = api.school(school)
+    month = f"{dt.datetime.now(dt.UTC):%Y-%m}"
+    api.call("POST", "/v1/reports", json={"kind": "monthly", "school": place, "period": month})
+    api.call("PATCH", f"/v1/schools/{place}", json={"approval_above": 20})
+    message = Message(place, "general", "Trip to the lake", "The bus leaves at eight.", {"school": True}, ("inbox",))
+    api.call("POST", "/v1/notifications", json=message.content())
 
 
 def fill(system: System, *, tasks: int, failures: int, deliveries: int, large: int) -> str:

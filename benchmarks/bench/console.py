@@ -19,7 +19,7 @@ import httpx
 
 from benchmarks import http_load
 from benchmarks.console_places import PLACES, SIGN_IN, Place
-from benchmarks.console_rows import fill
+from benchmarks.console_rows import add_examples, fill
 from benchmarks.harness import Lab, Report
 from benchmarks.page_parts import PageParts
 from benchmarks.process_time import processor_share
@@ -75,8 +75,7 @@ def _play(system: System) -> None:
     if player.main(system.demo_stack()):
         raise AssertionError("the demo does not reconcile")
     with closing(system.api()) as api:
-        key = {"name": "A made-up program", "scopes": ["people:read"], "school": SCHOOLS[1].sourced_id}
-        api.call("POST", "/v1/keys", json=key)
+        add_examples(api, SCHOOLS[1].sourced_id)
 
 
 async def _pages(lab: Lab, report: Report, system: System, school: str) -> None:

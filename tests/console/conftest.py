@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 import pytest_asyncio
 
+from benchmarks.console_rows import add_examples
 from cli.demo import player
 from cli.demo.accounts import accounts
 from cli.demo.school import SCHOOLS
@@ -50,8 +51,7 @@ def leave_behind(system, school):
     """What the demo has no example of."""
     system.rows(ADD_FAILURES, school)
     with closing(system.api()) as api:
-        scopes = ["notifications:write", "people:read"]
-        api.call("POST", "/v1/keys", json={"name": "A made-up program", "scopes": scopes, "school": school})
+        add_examples(api, school)
 
 
 @pytest.fixture(scope="session")
