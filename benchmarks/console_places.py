@@ -42,6 +42,7 @@ class Place:
 
 
 PLACES = (
+    Place("/console/keys/new"),  # first: it needs a sign-in of the last 15 minutes
     Place("/console/signed-in"),
     Place("/console/overview"),
     Place("/console/schools"),
@@ -86,7 +87,6 @@ PLACES = (
     Place("/console/replays"),
     Place("/console/system-schedules"),
     Place("/console/keys"),
-    Place("/console/keys/new"),
     Place("/console/keys/{key_id}/revoke", "/console/keys"),
     Place("/console/audit"),
 )

@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 import httpx
 import psycopg
 
-from benchmarks import http_load
+from benchmarks import backlog, http_load
 from benchmarks.harness import Lab, Report
 from benchmarks.peer import peer_of
 from benchmarks.process_time import processor_seconds, processor_share, resident_bytes
@@ -55,6 +55,14 @@ async def run(lab: Lab, report: Report) -> None:
             bare.terminate()
             bare.wait()
         await _measuring(lab, report, system, token, person)
+        content, port = http_load.body(person), system.ports["gateway"]
+        await backlog.measure(
+            lab,
+            report,
+            system,
+            port,
+            lambda: http_load.request(content, f"Authorization: Bearer {token}\r\nIdempotency-Key: {uuid4()}\r\n"),
+        )
         await _beside_the_peer(lab, report, system, token, person)
 
 

@@ -1,8 +1,8 @@
 """The speed of notifying people, its processor time, and that one school's bulk delays no other school.
 
-The peer is the seed as its author meant it (Django and Celery): `PEER_DIR` names its folder. Bounds: more than twice as
-many people a second and sends a CPU-second as the peer; an urgent notice of another school is later by ≤ 1 s (p99) in
-a bulk of 50,000, and a bulk takes ≤ 2 times its own time alone.
+The peer is the seed as its author meant it (Django and Celery): `PEER_DIR` names its folder. Bounds: 3.5 times as
+many people a second as the peer, and 6 times as many sends a CPU-second; an urgent notice of another school is later by
+≤ 1 s (p99) in a bulk of 50,000, and a bulk takes ≤ 2 times its own time alone.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from cli.testing.system import System
 CHANNELS = ("push", "mail")
 PEER_RUNS = 3
 BESIDE = {
-    "people notified a second": ("users_per_s", "people/s"),
-    "sends a CPU-second of the notifier": ("sends_per_worker_cpu_s", "sends"),
+    "people notified a second": ("users_per_s", "people/s", 3.5),
+    "sends a CPU-second of the notifier": ("sends_per_worker_cpu_s", "sends", 6.0),
 }
-"""Ours → the peer's name for the same, and its unit."""
+"""Ours → the peer's name for the same, its unit, and how many times as much ours must be."""
 APART = 0.1
 
 
@@ -33,10 +33,10 @@ async def run(lab: Lab, report: Report) -> None:
         await _fairness(lab, report, system)
     peer = await _peer(lab)
     ours = {row.name: row.value or 0.0 for row in report.rows}
-    for name, (theirs, unit) in BESIDE.items():
+    for name, (theirs, unit, least) in BESIDE.items():
         if theirs in peer:
             report.figure(f"the peer's {name}", peer[theirs], unit)
-        report.times_peer(f"{name}, beside Celery", ours[name], peer.get(theirs), 2)
+        report.times_peer(f"{name}, beside Celery", ours[name], peer.get(theirs), least)
 
 
 async def _throughput(lab: Lab, report: Report, system: System) -> None:
@@ -121,7 +121,7 @@ def _best(result: Path) -> dict[str, float]:
     """Return the median of each figure over the runs with the number of worker processes that was the best for it."""
     rows = json.loads(result.read_text())
     found = {}
-    for name, _ in BESIDE.values():
+    for name, *_ in BESIDE.values():
         by_processes: dict[int, list[float]] = {}
         for row in rows:
             by_processes.setdefault(row["concurrency"], []).append(row[name])

@@ -9,7 +9,7 @@ import aio_pika
 import pytest
 from aiormq.connection import FrameReceiver
 
-from shared.errors import InfrastructureDown
+from shared.errors import InfrastructureDown, Undeliverable
 from shared.events import Envelope, SchoolChanged
 from shared.messaging import connection
 from shared.messaging.confirming_channel import Outbound
@@ -116,6 +116,29 @@ async def test_outcomes_are_in_the_order_of_the_messages_and_a_returned_event_en
     finally:
         running_on.cancel()
         await asyncio.gather(running_on, return_exceptions=True)
+
+
+class Refusing:
+    """A channel that refuses all messages."""
+
+    async def publish(self, messages, patience):
+        return [Undeliverable("refused") for _ in messages]
+
+
+async def test_a_connection_lost_before_a_batch_is_written_ends_no_service():
+    """Seen when a node was killed under load: a heartbeat looked for its channel when it was gone."""
+    # given
+    publisher = Publisher("amqp://nowhere.example.org", "test", ())
+    publisher.ready.set()
+    publisher._channels = {"": Refusing()}
+    publishing = asyncio.create_task(publisher.publish_all([Outbound("", "nobody", b"{}", {})]))
+    # when: its task has begun, and those for the channels have not
+    await asyncio.sleep(0)
+    publisher._channels = {}
+    # then
+    assert [str(outcome) for outcome in await publishing] == ["refused"]
+    # and channels that are refused are given up
+    assert publisher._lost.is_set()
 
 
 @pytest.mark.parametrize("frames", [0, 1, 2])

@@ -6,11 +6,12 @@ from contextlib import asynccontextmanager
 
 import aio_pika
 import pytest
+from aio_pika import RobustQueue
 from prometheus_client import CollectorRegistry
 
 from shared.events import Envelope, NotificationCompleted, SchoolChanged
 from shared.messaging import subscriber, topology
-from shared.messaging.subscriber import Subscriber
+from shared.messaging.subscriber import ClusterBroker, Subscriber
 from shared.testing.fault_proxy import proxied
 from shared.testing.fixtures import Recorder, declare, eventually
 
@@ -92,6 +93,60 @@ async def test_promise_15_a_connection_lost_before_its_first_channel_is_replaced
             # and the lost connection does not come back beside it
             await asyncio.sleep(3 * subscriber.PAUSE_SECONDS)
             assert proxy.connections == 1
+
+
+async def test_what_comes_before_the_start_returns_is_processed(spine, monkeypatch):
+    """FastStream drops it. On a busy machine that filled the prefetch, and the queue stood still."""
+    # given
+    work = topology.lane_queue("notifier", "prompt")
+    await declare(spine.backing.amqp_url, topology.spine(), topology.Topology(queues=(work,)))
+    seen, consume = [], RobustQueue.consume
+
+    async def handle(message):
+        seen.append(message.body)
+
+    async def consume_and_dawdle(queue, callback, **options):
+        arrived = asyncio.Event()
+
+        async def receive(message):
+            await callback(message)
+            arrived.set()
+
+        tag = await consume(queue, receive, **options)
+        await arrived.wait()
+        return tag
+
+    monkeypatch.setattr(RobustQueue, "consume", consume_and_dawdle)
+    each = Subscriber(spine.backing.amqp_url, "test", CollectorRegistry(), drain=5)
+    each.subscribe(work.name, as_it_is, handle, through, prefetch=1)
+    async with await aio_pika.connect(spine.backing.amqp_url) as connection:
+        channel = await connection.channel()
+        for body in (b"first", b"second"):
+            await channel.default_exchange.publish(aio_pika.Message(body), work.name)
+        # when
+        async with consuming(each):
+            # then
+            await eventually(lambda: asyncio.sleep(0, seen), lambda found: found == [b"first", b"second"], within=60)
+
+
+async def test_a_connection_that_is_back_leaves_each_channel_to_its_consumer(spine):
+    """The library opens one after the other, which took minutes on a busy cluster that had lost a node."""
+    # given
+    back = asyncio.Event()
+    async with proxied(spine.backing.amqp_url) as (url, proxy):
+        connection = await ClusterBroker(url, "test").connect()
+        try:
+            channels = [await connection.channel() for _ in range(3)]
+            connection.reconnect_callbacks.add(lambda *_: back.set())
+            # when
+            proxy.cut()
+            await asyncio.wait_for(back.wait(), 60)
+            # then
+            assert [channel.is_closed for channel in channels] == [True] * 3
+            await asyncio.gather(*(channel.restore() for channel in channels))
+            assert [channel.is_closed for channel in channels] == [False] * 3
+        finally:
+            await connection.close()
 
 
 async def test_a_stop_burns_no_delivery(spine):

@@ -55,6 +55,7 @@ if [ -d /run/systemd/system ]; then
             rabbitmq-server) systemctl disable --quiet rabbitmq-server.service || true ;;
             postgresql) systemctl disable --quiet postgresql.service || true ;;
             prometheus | prometheus-alertmanager) systemctl disable --quiet "$package.service" || true ;;
+            clamav-daemon) systemctl disable --quiet clamav-daemon.service clamav-daemon.socket || true ;;
             redis-server) systemctl disable --quiet redis-server.service || true ;;
         esac
     done

@@ -44,12 +44,11 @@ class Fleet:
     async def _start(self, specs: Sequence[Spec]) -> None:
         for level in sorted({self._levels[spec.name] for spec in specs}):
             together = [spec for spec in specs if self._levels[spec.name] == level]
-            for spec in together:
-                self._running[spec.name] = self._launcher.spawn(spec, level)
-            await asyncio.gather(*(self._until_ready(spec) for spec in together))
+            children = [self._launcher.spawn(spec, level) for spec in together]
+            self._running |= {spec.name: child for spec, child in zip(together, children, strict=True)}
+            await asyncio.gather(*map(self._until_ready, together, children))
 
-    async def _until_ready(self, spec: Spec) -> None:
-        child = self._running[spec.name]
+    async def _until_ready(self, spec: Spec, child: Child) -> None:
         try:
             await self._launcher.until_ready(spec, child)
         except StartFailed as problem:

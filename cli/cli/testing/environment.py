@@ -33,6 +33,9 @@ The last one would make each of their many processes compile the code again.
 WATCHERS = ("prometheus", "prometheus-alertmanager")
 """Debian's packages of Prometheus with promtool, and of Alertmanager; their programs have the same names."""
 
+SCANNER = ("clamd", "clamav-daemon")
+"""The program of a virus scanner, and Debian's package of it. Tests bring a signature of their own."""
+
 BROWSER = "chromium"
 """Debian's package of the browser in which the console's pages are tested; its program has the same name."""
 
@@ -83,9 +86,10 @@ async def install(supervisor: Supervisor) -> None:
 
 
 async def install_tools(supervisor: Supervisor) -> None:
-    """Install what only tests use: libfaketime, Prometheus, Alertmanager. Without them, their tests fail and say so."""
+    """Install what only tests use (libfaketime, Prometheus, Alertmanager, ClamAV); without it their tests fail."""
     absent = [faketime.PACKAGE] if faketime.library() is None else []
     absent += [name for name in WATCHERS if not shutil.which(name)]
+    absent += [] if shutil.which(SCANNER[0]) else [SCANNER[1]]
     if not absent:
         return
     try:

@@ -18,6 +18,7 @@ from psycopg.rows import dict_row
 
 from cli.demo.client import FINAL, Gateway
 from cli.demo.stack import Stack
+from cli.fakes import certs
 from cli.operations import tokens
 from cli.operations.service_builders import BUILDS
 from cli.operations.service_names import NAMES
@@ -81,10 +82,9 @@ class System:
 
     async def start_fakes(self) -> None:
         """Start the fakes of FCM and of a mail server, with their certificates."""
-        made = ("cli.fakes.certs", str(self.certs), "--token-uri", f"{self.fcm}/token")
+        await asyncio.to_thread(certs.make, self.certs, token_uri=f"{self.fcm}/token")
         fcm = ("cli.fakes.fcm", "--port", str(self.ports["fcm"]), "--certs", str(self.certs))
         smtp = ("cli.fakes.smtp", "--smtp-port", str(self.ports["smtp"]), "--http-port", str(self.ports["mail"]))
-        await self.fleet.start(python("certs", made, os.environ))
         await self.fleet.start(
             python("fcm", fcm, os.environ, f"{self.fcm}/stats", self.certs / "ca.pem"),
             python("smtp", smtp, os.environ, f"{self.mail}/stats"),

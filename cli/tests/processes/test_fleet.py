@@ -38,10 +38,11 @@ async def test_a_killed_process_starts_again_by_name(fleet):
     assert fleet.pid("server") != first
 
 
-async def test_a_process_that_the_fleet_kills_while_it_starts_did_not_fail(fleet):
+@pytest.mark.parametrize("pause", [0, 0.01], ids=["before it is asked", "while it is asked"])
+async def test_a_process_that_the_fleet_kills_while_it_starts_did_not_fail(fleet, pause):
     starting = asyncio.create_task(fleet.start(_spec("server", ready=_never)))
     while "server" not in fleet.running:
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(pause)
     fleet.kill("server")
     with pytest.raises(KilledWhileStarting):
         await starting

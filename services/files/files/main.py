@@ -10,6 +10,7 @@ from files.directory import projection
 from files.permits import LANE, TaskPermit
 from files.personal_data import PERSONAL_DATA
 from files.processing import job as processing
+from files.processing.malware_scanner import MalwareScanner
 from files.processing.reader import Reader
 from files.reading.limits import ReadLimits
 from files.reading.sandbox import read_file
@@ -49,7 +50,12 @@ def build(settings: Settings, reader: Reader | None = None) -> Service:
     serve(service)
     service.on(FilesCleanupDue, purge.start)
     seconds = job_seconds(service.metrics.registry, get_args(FileKind))
-    service.work(TaskPermit, work.perform, (LANE,), store, reader or limited_reader(), settings, seconds)
+    reader = reader or limited_reader()
+    if settings.clamd_address:
+        scanner = MalwareScanner(settings.clamd_address)
+        service.pause_until(scanner.check)
+        reader = scanner.before(reader)
+    service.work(TaskPermit, work.perform, (LANE,), store, reader, settings, seconds)
     service.sweep(RESUME_SECONDS, work.resume)
     service.sweep(ERASE_SECONDS, erasure.erase_files, store)
     service.sweep(ORPHAN_SECONDS, count_orphans, OrphanCounter(store, service.metrics))

@@ -16,4 +16,9 @@ class Settings(ServiceSettings, StorageSettings):
     reading_lease: float = Field(
         default=30.0, ge=6, description="seconds after which the file of a dead process is read by another"
     )
+    clamd_address: str = Field(
+        default="",
+        pattern=r"^$|^\S+:\d{1,5}$",
+        description="host:port of a ClamAV daemon that looks at every file before it is opened; empty: none",
+    )
     keep_deleted_days: int = Field(default=30, ge=1, description="days for which a deleted file can be restored")

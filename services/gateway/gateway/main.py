@@ -20,6 +20,7 @@ from gateway.directory import (
     publish_bulk,
     resync,
 )
+from gateway.event_log.log_reader import LogReader
 from gateway.files import orphans, recording
 from gateway.files.intake import Intake
 from gateway.files.upload_route import FileBodyLimit
@@ -36,7 +37,6 @@ from gateway.operations import (
     failure_retention,
     task_cancel,
 )
-from gateway.operations.log_reader import LogReader
 from gateway.operations.queue_reads import QueueDepths
 from gateway.permits import IMPORT_LANE, ImportPermit
 from gateway.records import announcements, report_announcements
@@ -50,7 +50,6 @@ from gateway.security.rate_limits import Rate, RateLimiter
 from gateway.sends.batch_accept import BatchAcceptor
 from gateway.settings import Settings
 from gateway.tasks import projection, retention
-from gateway.tasks.timeline import TimelineReader
 from shared.events import (
     AbsenceRecorded,
     BehaviorRecorded,
@@ -205,7 +204,6 @@ def build_api(settings: Settings) -> Service:
         DownloadLinks(read_master_key(settings.vault_key_file), dt.timedelta(minutes=settings.download_minutes)),
         service.vault,
         QueueDepths(settings.amqp_url.get_secret_value()),
-        TimelineReader(settings.amqp_url.get_secret_value(), rows),
         Templates(),
         Attention(service.attention),
     )

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 import pytest_asyncio
 
+from gateway.event_log.log_reader import Entry, Read
 from gateway.operations.log_pages import page
-from gateway.operations.log_reader import Entry, Read
 from shared.events import Envelope, PersonChanged, SchoolChanged
 from shared.testing.fixtures import eventually
 

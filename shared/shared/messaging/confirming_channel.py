@@ -25,7 +25,7 @@ MOST_BODY = 16 * 2**20
 PERSISTENT = 2
 LONGEST_IDENTITY = 60
 """Characters; the property has room for 255 bytes."""
-UNROUTABLE = "unroutable"
+UNROUTABLE, REFUSED = "unroutable", "refused"
 
 Sent = tuple[str, int, asyncio.Future[Any]]
 """A message's id, its delivery tag, and the future of its confirm."""
@@ -162,5 +162,5 @@ def _failure(confirmation: asyncio.Future[Any]) -> Failure | None:
     if isinstance(problem, PublishError):
         return Undeliverable(UNROUTABLE)
     if isinstance(problem, DeliveryError):
-        return Undeliverable("refused")
+        return Undeliverable(REFUSED)
     return InfrastructureDown(type(problem).__name__)

@@ -11,6 +11,7 @@ the stream's own count. Both counts are equal on a channel whose every message g
 
 import asyncio
 import contextlib
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -19,7 +20,7 @@ import aio_pika
 import structlog
 
 from shared.errors import InfrastructureDown
-from shared.messaging.confirming_channel import UNROUTABLE, ConfirmingChannel, Failure, Outbound
+from shared.messaging.confirming_channel import REFUSED, UNROUTABLE, ConfirmingChannel, Failure, Outbound
 from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
 from shared.messaging.topology import EVENTS, LOGS
 
@@ -27,6 +28,9 @@ log = structlog.get_logger()
 
 ALARM_SECONDS = 0.5
 """How soon an alarm of the broker, or its end, is noticed."""
+
+REFUSED_SECONDS = 2.0
+"""The least age of channels that are replaced because one was refused: a queue that is full refuses on each."""
 
 NO_STREAM = ""
 """The channel of messages that go to no stream."""
@@ -51,6 +55,7 @@ class Publisher:
         self._timeout = timeout
         self._channels: dict[str, ConfirmingChannel] = {}
         self._lost = asyncio.Event()
+        self._opened = 0.0
         self.connection: Connection | None = None
         self.ready = asyncio.Event()
         self.blocked = False
@@ -87,7 +92,7 @@ class Publisher:
         self._channels = {
             stream: await ConfirmingChannel.open(connection, lost.set) for stream in (NO_STREAM, *self._streams)
         }
-        self.connection = connection
+        self.connection, self._opened = connection, time.monotonic()
         self.ready.set()
         log.info("publisher.ready", streams=len(self._streams))
 
@@ -149,12 +154,18 @@ class Publisher:
         """Publish messages; returns the error of each, None for a confirmed one. Raises InfrastructureDown."""
         if not self.ready.is_set():
             raise InfrastructureDown("the broker is unavailable")
+        channels, lost = self._channels, self._lost  # what the tasks below begin with may be lost before they begin
         shares = defaultdict[str, list[int]](list)
         for place, message in enumerate(messages):
             shares[self._channel_of(message)].append(place)
         outcomes = await asyncio.gather(
-            *(self._publish_on(stream, [messages[place] for place in share]) for stream, share in shares.items())
+            *(
+                channels[stream].publish([messages[place] for place in share], self._timeout)
+                for stream, share in shares.items()
+            )
         )
+        if any(self._is_spent(stream, outcome) for stream, outcome in zip(shares, outcomes, strict=True)):
+            lost.set()
         found = dict[int, Failure | None]()
         for share, outcome in zip(shares.values(), outcomes, strict=True):
             found |= zip(share, outcome, strict=True)
@@ -165,13 +176,15 @@ class Publisher:
             return NO_STREAM
         return self._stream_of.get(message.routing_key.partition(".")[0], NO_STREAM)
 
-    async def _publish_on(self, stream: str, messages: Sequence[Outbound]) -> list[Failure | None]:
-        """Publish on the channel of a stream; opens others after a return, which counts in the channel only."""
-        lost = self._lost
-        outcome = await self._channels[stream].publish(messages, self._timeout)
-        if stream != NO_STREAM and any(str(failure) == UNROUTABLE for failure in outcome):
-            lost.set()
-        return outcome
+    def _is_spent(self, stream: str, outcome: Sequence[Failure | None]) -> bool:
+        """Whether a channel must be replaced after what became of its messages.
+
+        Its count runs ahead of the stream's after a return. And a channel whose first message for a queue found no
+        leader is refused for as long as the node is away that led the queue before.
+        """
+        reasons = {str(failure) for failure in outcome if failure is not None}
+        refused = REFUSED in reasons and time.monotonic() - self._opened > REFUSED_SECONDS
+        return refused or (stream != NO_STREAM and UNROUTABLE in reasons)
 
 
 @contextlib.asynccontextmanager

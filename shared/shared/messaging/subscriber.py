@@ -12,7 +12,8 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import structlog
-from aio_pika import IncomingMessage, RobustConnection
+from aio_pika import IncomingMessage, RobustChannel, RobustConnection
+from aio_pika.abc import AbstractConnection
 from aiormq.channel import Channel as LowerChannel
 from faststream import BaseMiddleware, ContextRepo, StreamMessage
 from faststream.middlewares import AckPolicy
@@ -78,6 +79,20 @@ class ProcessingMiddleware(BaseMiddleware[Any, IncomingMessage | None]):
             raise Unsettled(type(problem).__name__) from None
 
 
+class ConsumerConnection(RobustConnection):
+    """Connects again by itself, but leaves its channels closed: it would open one after the other.
+
+    Each consumer opens its own, all at once: with 30 queues, in a few round trips in place of 60. On a cluster that has
+    just lost a node each can take seconds.
+    """
+
+    def channel(
+        self, channel_number: int | None = None, publisher_confirms: bool = True, on_return_raises: bool = False
+    ) -> RobustChannel:
+        """Make a channel that this connection does not restore."""
+        return RobustChannel(self, channel_number, publisher_confirms, on_return_raises)
+
+
 class ClusterBroker(RabbitBroker):
     """FastStream's broker, whose connection knows all hosts of an address. It waits for a broker that is away."""
 
@@ -87,7 +102,7 @@ class ClusterBroker(RabbitBroker):
 
     async def _connect(self) -> RobustConnection:
         connection = on_hosts(
-            RobustConnection, self._hosts, self._name, fail_fast=False, reconnect_interval=PAUSE_SECONDS
+            ConsumerConnection, self._hosts, self._name, fail_fast=False, reconnect_interval=PAUSE_SECONDS
         )
         try:
             await connection.connect(timeout=CONNECT_SECONDS)
@@ -176,12 +191,12 @@ class Subscriber:
         try:
             async with asyncio.TaskGroup() as consumers:
                 for each in self._subscribers:
-                    consumers.create_task(self._keep(each))
+                    consumers.create_task(self._keep(each, connection))
         finally:
             await connection.close()  # cancels what is still being processed
             await self.broker.stop()
 
-    async def _keep(self, subscriber: RabbitSubscriber) -> None:
+    async def _keep(self, subscriber: RabbitSubscriber, connection: AbstractConnection) -> None:
         """Consume from one queue while it is not paused; start again after each loss of the channel or the queue."""
         switch = self._switches[subscriber.queue.name]
         while True:
@@ -189,7 +204,13 @@ class Subscriber:
             await switch.on.wait()
             settled: Callable[[], Awaitable[None]] = _nothing_to_wait_for
             try:
+                await connection.ready()
                 with library_errors():
+                    channel = await self.broker.config.channel_manager.get_channel(subscriber.channel)
+                    await channel.restore()
+                    # Set by FastStream when its start returns. It drops what comes before: never acknowledged, it would
+                    # fill the prefetch until the channel is lost.
+                    subscriber.running = True
                     await subscriber.start()
                 await self._until_lost(subscriber, switch)
                 if switch.off.is_set():

@@ -9,18 +9,19 @@ from fastapi.responses import RedirectResponse
 from gateway.console.console_route import ConsoleRoute
 from gateway.console.page import ReaderPage
 from gateway.console.query import PAGE_ROWS, Filter, IdFilter, TaskStateFilter
+from gateway.event_log.log_reader import LogReader
 from gateway.http.dependencies import Configured, Rows
 from gateway.security.access_control import ADMINS, PLATFORM, STAFF, allow
 from gateway.security.caller import CurrentCaller
 from gateway.tasks import task_routes
 from gateway.tasks.task_search import TaskFilter
-from gateway.tasks.timeline import TimelineReader
+from gateway.tasks.timeline import read_timeline
 from shared.events import FINAL
 from shared.http.provided import Provided
 
 router = APIRouter(prefix="/console/tasks", include_in_schema=False, route_class=ConsoleRoute)
 
-Timelines = Annotated[TimelineReader, Depends(Provided(TimelineReader))]
+Timelines = Annotated[LogReader, Depends(Provided(LogReader))]
 
 
 @router.get("", dependencies=[allow(STAFF)])
@@ -56,7 +57,7 @@ async def timeline(
 ) -> Response:
     """Show what happened for a task. Its page does not have it, because the log is read for it."""
     task = await task_routes.read(task_id, caller, rows, settings)
-    found = await log.read(task)
+    found = await read_timeline(log, rows, task)
     return page.html("timeline.html", task=task, timeline=found, reads_log=caller.role in PLATFORM)
 
 

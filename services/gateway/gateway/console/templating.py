@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from babel import Locale
@@ -32,7 +33,9 @@ class Templates:
         return translations(language).ugettext(text)
 
 
+@cache
 def _environment(language: str) -> Environment:
+    """Make the environment of a language once for a process: it keeps the templates that were compiled."""
     made = Environment(
         loader=PackageLoader("gateway.console"),
         autoescape=True,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel
 
-from gateway.operations.log_reader import Entry, Read
+from gateway.event_log.log_reader import Entry, Read
 from gateway.problems import Problem
 from shared.messaging import topology
 

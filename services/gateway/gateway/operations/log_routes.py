@@ -6,12 +6,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
+from gateway.event_log.log_reader import CLOCKS, LogReader, Start
 from gateway.http.dependencies import Rows
 from gateway.http.fields import Cursor, Limit, Occurrence
 from gateway.http.guarded_route import GuardedRoute
 from gateway.operations import replay_requests
 from gateway.operations.log_pages import STREAMS, LogPage, LogTreePage, page, read_cursor, tree_of
-from gateway.operations.log_reader import CLOCKS, LogReader, Start
 from gateway.operations.log_streams import LogStreams, describe
 from gateway.problems import Problem
 from gateway.security.access_control import PLATFORM, allow

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel
 
-from gateway.operations.log_reader import Entry, Extent
+from gateway.event_log.log_reader import Entry, Extent
 from shared.messaging import topology
 
 Rebuildable = Literal["yes", "after_resync", "in_place_only", "no"]

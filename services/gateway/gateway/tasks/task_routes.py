@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
 
+from gateway.event_log.log_reader import LogReader
 from gateway.http.dependencies import Configured, Rows, school_of, seen_by
 from gateway.http.fields import Wanted
 from gateway.http.guarded_route import GuardedRoute
@@ -16,7 +17,7 @@ from gateway.tasks import task_search
 from gateway.tasks.cancel import request_cancel
 from gateway.tasks.reads import READ_TASK, Task, TaskPage, Worker, Workers, WorkerState
 from gateway.tasks.task_search import TaskFilter
-from gateway.tasks.timeline import Timeline, TimelineReader
+from gateway.tasks.timeline import Timeline, read_timeline
 from shared.http.provided import Provided
 from shared.transactions.unit_of_work import UnitOfWork
 
@@ -50,7 +51,7 @@ async def timeline(
     caller: CurrentCaller,
     rows: Rows,
     settings: Configured,
-    log: Annotated[TimelineReader, Depends(Provided(TimelineReader))],
+    log: Annotated[LogReader, Depends(Provided(LogReader))],
 ) -> Timeline:
     """Show what happened for a task: the events of its correlation id in the log, in order, and where one failed.
 
@@ -58,7 +59,7 @@ async def timeline(
     """
     async with seen_by(rows, caller) as tx:
         task = await _found(tx, task_id, settings)
-    return await log.read(task)
+    return await read_timeline(log, rows, task)
 
 
 @router.post("/tasks/{task_id}/cancel", status_code=202, dependencies=[allow(STAFF, scope="tasks:write")])

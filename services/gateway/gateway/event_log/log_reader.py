@@ -1,4 +1,4 @@
-"""Reads the event log for operators: by a consumer of its own, so much at a time, and without any event's body.
+"""Reads the event log by a consumer of its own, so much at a time. Of a body only a task's state is read.
 
 The streams are read side by side from their own offsets and merged by time. A reading ends at its limits of events and
 seconds, and says so; its cursor holds the offset of each stream, so the next one continues where it ended.
@@ -9,9 +9,11 @@ import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+import orjson
+
 from gateway.problems import Problem
 from shared.errors import Malformed
-from shared.events import Envelope
+from shared.events import Envelope, TaskChanged
 from shared.messaging import topology
 from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
 from shared.messaging.stream_reader import StreamMessage, first_offset, last_offset, read_stream
@@ -32,12 +34,13 @@ Start = int | dt.datetime | str
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An event of the log: where it is, and its envelope."""
+    """An event of the log: where it is, and its envelope. `state` is what a change of a task says."""
 
     stream: str
     offset: int
     size: int
     envelope: Envelope
+    state: str | None = None
 
 
 @dataclass(slots=True)
@@ -69,13 +72,19 @@ class LogReader:
         self._url = url
         self._free = asyncio.Semaphore(AT_ONCE)
 
-    async def read(self, starts: Mapping[str, Start], wanted: Callable[[Envelope], bool], most: int) -> dict[str, Read]:
-        """Read each stream from its start until its end, `most` wanted events, or the limits; 503 without a broker."""
+    async def read(
+        self,
+        starts: Mapping[str, Start],
+        wanted: Callable[[Envelope], bool],
+        most: int,
+        until: dt.datetime | None = None,
+    ) -> dict[str, Read]:
+        """Read each stream from its start to its end, `until`, `most` events or the limits; 503 without a broker."""
         found = {stream: Read() for stream in starts}
 
         async def all_of(connection: Connection) -> None:
             reading = [
-                _read(connection, stream, start, found[stream], wanted, most) for stream, start in starts.items()
+                _read(connection, stream, start, found[stream], wanted, most, until) for stream, start in starts.items()
             ]
             await asyncio.gather(*reading)
 
@@ -108,7 +117,13 @@ class LogReader:
 
 
 async def _read(
-    connection: Connection, stream: str, start: Start, read: Read, wanted: Callable[[Envelope], bool], most: int
+    connection: Connection,
+    stream: str,
+    start: Start,
+    read: Read,
+    wanted: Callable[[Envelope], bool],
+    most: int,
+    until: dt.datetime | None,
 ) -> None:
     """Fill `read`. The time limit ends it where it is."""
     end = asyncio.get_running_loop().time() + READ_SECONDS
@@ -124,6 +139,9 @@ async def _read(
             for message in messages:
                 _take(stream, start, message, read, wanted)
             await incoming.ack()
+            if until is not None and read.until is not None and read.until > until:
+                read.complete = True
+                return
     read.full = len(read.entries) >= most
 
 
@@ -143,9 +161,19 @@ def _take(stream: str, start: Start, message: StreamMessage, read: Read, wanted:
 def _entry(stream: str, message: StreamMessage) -> Entry | None:
     """Return an event; None for what is none of ours."""
     try:
-        return Entry(stream, message.offset, len(message.body), Envelope.read(message.headers))
+        envelope = Envelope.read(message.headers)
     except Malformed:
         return None
+    state = _state(message.body) if envelope.type == TaskChanged.topic else None
+    return Entry(stream, message.offset, len(message.body), envelope, state)
+
+
+def _state(body: bytes) -> str | None:
+    try:
+        found = orjson.loads(body).get("state")
+    except (orjson.JSONDecodeError, AttributeError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 async def _extent(connection: Connection, stream: str) -> tuple[str, Extent]:
