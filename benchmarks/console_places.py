@@ -52,6 +52,8 @@ PLACES = (
     Place("/console/notifications/{notification_id}/resend", "/console/notifications"),
     Place("/console/notifications/{notification_id}/cancel", "/console/notifications"),
     Place("/console/notifications/new"),
+    Place("/console/approvals"),
+    Place("/console/approvals/{approval_id}", "/console/approvals"),
     Place("/console/files"),
     Place("/console/files/new"),
     Place("/console/files/{file_id}", "/console/files"),

@@ -6,7 +6,7 @@ from typing import LiteralString
 import psycopg
 
 from benchmarks.bench.operate import FILL as OPERATIONS
-from cli.demo.client import Gateway
+from cli.demo.client import Gateway, Message
 from cli.demo.school import SCHOOLS
 from cli.testing.system import System
 
@@ -38,11 +38,15 @@ WHERE n.planned = %(each)s AND n.title = 'A made-up notification'
 
 
 def add_examples(api: Gateway, school: str) -> None:
-    """Add what the demo leaves no example of: a key, and a report of this school."""
+    """Add what the demo leaves no example of: a key, a report, and a send that waits for a second person."""
     scopes = ["notifications:write", "people:read"]
     api.call("POST", "/v1/keys", json={"name": "A made-up program", "scopes": scopes, "school": school})
+    place = api.school(school)
     month = f"{dt.datetime.now(dt.UTC):%Y-%m}"
-    api.call("POST", "/v1/reports", json={"kind": "monthly", "school": school, "period": month})
+    api.call("POST", "/v1/reports", json={"kind": "monthly", "school": place, "period": month})
+    api.call("PATCH", f"/v1/schools/{place}", json={"approval_above": 20})
+    message = Message(place, "general", "Trip to the lake", "The bus leaves at eight.", {"school": True}, ("inbox",))
+    api.call("POST", "/v1/notifications", json=message.content())
 
 
 def fill(system: System, *, tasks: int, failures: int, deliveries: int, large: int) -> str:

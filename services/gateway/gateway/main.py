@@ -29,6 +29,7 @@ from gateway.http.body_limit import BodyLimit
 from gateway.http.front import Front
 from gateway.http.service_client import ServiceClients
 from gateway.live.hub import Hub
+from gateway.notifications import held_sends
 from gateway.operations import (
     bulk_retry,
     dead_letters,
@@ -138,6 +139,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.sweep(LAPSE_SECONDS, classes.end_lapsed)
     service.sweep(FORGET_SECONDS, people.end_lapsed)
     service.sweep(FORGET_SECONDS, idempotency.forget_keys)
+    service.sweep(FORGET_SECONDS, held_sends.lapse)
     service.sweep(FORGET_SECONDS, accounts.forget_invitations)
     service.sweep(FORGET_SECONDS, passwords.forget_failures)
     service.sweep(FORGET_SECONDS, sessions.forget_sessions)

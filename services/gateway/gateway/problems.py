@@ -44,6 +44,7 @@ CODES = {
     "unknown_classes": "Some ids are not classes of this school; `classes` lists all of them.",
     "unknown_schools": "Some schools do not exist; `schools` lists all of them.",
     "empty_audience": "The audience is empty: this grade or class has no students.",
+    "approval_needed": "Some schools want a second person for large sends; `schools` lists them. Send to each alone.",
     "unknown_school": "There is no such school.",
     "roster_refused": "The roster cannot be used as a whole.",
     "link_unknown": "This link is no link of ours: it was altered, or is incomplete. Get a new one.",

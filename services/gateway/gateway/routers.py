@@ -21,6 +21,7 @@ from gateway.files import read_routes as file_reads
 from gateway.http.guarded_route import access_table
 from gateway.live import routes as live_routes
 from gateway.notifications import (
+    approval_routes,
     cancel_resend_routes,
     create_routes,
     delivery_report_routes,
@@ -67,6 +68,7 @@ ROUTERS = (
     decision_routes.router,
     sign_in.router,
     cancel_resend_routes.router,
+    approval_routes.router,
     unsubscribe_routes.router,
     api_keys.router,
     administration_routes.router,

@@ -105,6 +105,7 @@ async def furnish(gateway, spec):
     body = {"type": "general", "title": side.canary, "body": "Snow", "audience": {"people": [str(person)]}}
     sent = (await gateway.ask("POST", "/v1/notifications", "staff", school, uuid4(), json=body)).json()
     side.ids |= {"notification_id": sent["notification_id"], "task_id": sent["task_id"]}
+    side.ids["approval_id"] = await hold(gateway, side, body)
     side.ids["key_id"] = await make(gateway, spec, side, "/v1/keys", "/v1/keys", name=side.canary)
     side.ids["class_id"] = await make(gateway, spec, side, "/v1/classes", "/v1/classes")
     side.ids["record_id"] = await make(gateway, spec, side, "/v1/absences", "/v1/absences", student_id=str(person))
@@ -116,6 +117,15 @@ async def furnish(gateway, spec):
         gateway, spec, side, "/v1/reports", "/v1/reports", kind="monthly", period="2026-03"
     )
     return side
+
+
+async def hold(gateway, side, body):
+    """A send that waits for a second person: the notifier is away, so that it cannot be counted."""
+    place = f"/v1/schools/{side.school}"
+    await gateway.ask("PATCH", place, json={"approval_above": 1})
+    held = (await gateway.ask("POST", "/v1/notifications", "staff", side.school, uuid4(), json=body)).json()
+    await gateway.ask("PATCH", place, json={"approval_above": None})
+    return held["approval_id"]
 
 
 async def upload(gateway, side):

@@ -16,6 +16,9 @@ class ComposeForm(BaseModel):
     kind: Word = "general"
     title: Text = ""
     body: Text = ""
+    template: Word = ""
+    names: list[Word] = Field(default=[], max_length=50)
+    values: list[Text] = Field(default=[], max_length=50)
     audience: Word = "school"
     grade: Word = ""
     roles: list[Word] = Field(default=[], max_length=20)
@@ -31,9 +34,19 @@ class ComposeForm(BaseModel):
     skip_closed: bool = False
     useful_hours: Word = ""
     key: Word = ""
-    step: Literal["find", "preview", "test", "send"] = "preview"
+    step: Literal["find", "template", "preview", "test", "send"] = "preview"
     previewed: Word = ""
     """A digest of what was previewed, so that nothing else is sent."""
+
+    @property
+    def has_templates(self) -> bool:
+        """Whether the form offers templates in place of typed words."""
+        return bool(self.template) or self.step == "template"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables of the template that were given."""
+        return {name: value for name, value in zip(self.names, self.values, strict=False) if value}
 
     @property
     def has_other_marks(self) -> bool:
@@ -48,14 +61,20 @@ def request_of(form: ComposeForm, zone: str, people: list[str] | None = None) ->
     """Return the request of `POST /v1/notifications`; `people` replaces audience and time, for a test."""
     asked: dict[str, Any] = {
         "type": form.kind,
-        "title": form.title,
-        "body": form.body,
+        **_words(form),
         "channels": form.channels,
         "urgent": form.urgent,
     }
     if people is not None:
         return asked | {"audience": {"people": people}}
     return asked | {"audience": _audience(form)} | _time(form, zone)
+
+
+def _words(form: ComposeForm) -> dict[str, Any]:
+    """Return the content: typed words are kept in the form, but not sent, while a template is chosen."""
+    if form.template:
+        return {"template": form.template, "variables": form.variables}
+    return {"title": form.title, "body": form.body}
 
 
 def _audience(form: ComposeForm) -> dict[str, Any]:

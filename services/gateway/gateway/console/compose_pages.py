@@ -18,6 +18,7 @@ from gateway.console.chosen_school import ChosenSchool
 from gateway.console.compose_form import ComposeForm, digest_of, request_of
 from gateway.console.console_route import ConsoleRoute
 from gateway.console.page import Page, ReaderPage
+from gateway.console.template_choice import TemplateChoice, find_templates, preview_template
 from gateway.console.texts import N_
 from gateway.http.dependencies import Rows, Services
 from gateway.http.service_client import ServiceClients
@@ -34,8 +35,11 @@ from shared.transactions.unit_of_work import UnitOfWorkFactory
 router = APIRouter(prefix="/console/notifications", include_in_schema=False, route_class=ConsoleRoute)
 
 UNDO_SECONDS = 30
+# Select the size above which a send waits for a second person.
+SELECT_LIMIT = "SELECT approval_above FROM school WHERE school_id = %(school)s"
 CHANGED = N_("This differs from what you previewed. Look at it again, then send it.")
 OTHER_MARKS = N_("Classes or people are marked that this audience leaves out. Choose the audience, or clear the marks.")
+EMPTY_VARIABLE = N_("Fill this in: the template has a place for it.")
 TESTED = N_("The test is on its way to you.")
 """Said of a test; how long a send can be undone is said on its page."""
 
@@ -58,12 +62,17 @@ async def compose(
     form: Annotated[ComposeForm, Form()],
 ) -> Response:
     """Find people, preview, test or send, by the button that was pressed; a wrong field comes back as it was typed."""
-    if form.step == "find":
-        return await _form(page, form, chosen, rows)
+    offered = await find_templates(form, caller, chosen, owners)
+    if form.step in ("find", "template"):
+        return await _form(page, form, chosen, rows, offered=offered)
     if form.has_other_marks:
-        return await _form(page, form, chosen, rows, 422, errors={"audience": page.text(OTHER_MARKS)})
+        return await _form(page, form, chosen, rows, 422, offered=offered, errors={"audience": page.text(OTHER_MARKS)})
+    if empty := {
+        name: page.text(EMPTY_VARIABLE) for name, value in (offered.variables if offered else ()) if not value
+    }:
+        return await _form(page, form, chosen, rows, 422, offered=offered, errors=empty)
     try:
-        return await _act(page, form, chosen, caller, rows, owners, sends)
+        return await _act(page, form, chosen, caller, rows, owners, sends, offered)
     except ValidationError as problem:
         errors = _by_field(readable(problem.errors()))
     except Problem as problem:
@@ -72,7 +81,7 @@ async def compose(
         if problem.status not in (409, 422):
             raise
         errors = _by_field(problem.more.get("errors") or [{"loc": ["form"], "message": problem.detail}])
-    return await _form(page, form, chosen, rows, 422, errors=errors)
+    return await _form(page, form, chosen, rows, 422, offered=offered, errors=errors)
 
 
 async def _act(
@@ -83,23 +92,26 @@ async def _act(
     rows: UnitOfWorkFactory,
     owners: ServiceClients,
     sends: BatchAcceptor,
+    offered: TemplateChoice | None,
 ) -> Response:
     """Preview, test or send; raises ValidationError and Problem for what cannot be sent."""
     wanted, digest = request_of(form, page.zone), digest_of(form, page.zone)
     body = _read(wanted)
     if form.step == "send" and form.previewed == digest:
-        made = await accept(_read(_later(wanted)), caller, rows, sends, form.key or None, str(school))
+        made = await accept(_read(_later(wanted)), caller, rows, sends, owners, form.key or None, str(school))
         return RedirectResponse(page.href(_place(made)), 303)
     if form.step == "test":
         assert caller.person is not None
         only_me = _read(request_of(form, page.zone, people=[str(caller.person)]))
-        await accept(only_me, caller, rows, sends, None, str(school))
-        return await _form(page, form, school, rows, said=page.text(TESTED))
+        await accept(only_me, caller, rows, sends, owners, None, str(school))
+        return await _form(page, form, school, rows, offered=offered, said=page.text(TESTED))
     asked = read_routes.PreviewIn(type=body.type, audience=body.audience, channels=body.channels, urgent=body.urgent)
     reached = await read_routes.preview(asked, caller, rows, owners, str(school))
     said = page.text(CHANGED) if form.step == "send" else None
+    found = json.loads(bytes(reached.body))
+    found["texts"] = await preview_template(form, found, caller, school, owners)
     form.previewed = digest
-    return await _form(page, form, school, rows, preview=json.loads(bytes(reached.body)), said=said)
+    return await _form(page, form, school, rows, offered=offered, preview=found, said=said)
 
 
 def _read(request: dict[str, Any]) -> NotificationIn:
@@ -114,7 +126,9 @@ def _later(wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def _place(made: dict[str, Any]) -> str:
-    """Return the page of what was accepted: a repeating send is a schedule."""
+    """Return the page of what was accepted: a repeating send is a schedule; one to many people may wait."""
+    if "approval_id" in made:
+        return f"/console/approvals/{made['approval_id']}"
     if "notification_id" in made:
         return f"/console/notifications/{made['notification_id']}"
     return f"/console/schedules/{made['schedule_id']}"
@@ -131,19 +145,23 @@ async def _form(
     rows: UnitOfWorkFactory,
     status: int = 200,
     *,
+    offered: TemplateChoice | None = None,
     errors: dict[str, str] | None = None,
     preview: dict[str, Any] | None = None,
     said: str | None = None,
 ) -> Response:
     async with rows.request(school) as tx:
         choice = await find_choice(tx, school, form.classes, form.people, form.search)
+        limit = await tx.row(SELECT_LIMIT, {"school": school})
     return page.html(
         "compose.html",
         status,
         form=form,
         choice=choice,
+        offered=offered,
         errors=errors or {},
         preview=preview,
+        above=limit["approval_above"] if limit and form.kind != "safety" else None,
         said=said,
         undo=UNDO_SECONDS,
     )

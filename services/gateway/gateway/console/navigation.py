@@ -33,6 +33,7 @@ SECTIONS = (
         (
             Place("/console/notifications", N_("Notifications"), STAFF),
             Place("/console/notifications/new", N_("New notification"), STAFF),
+            Place("/console/approvals", N_("Approvals"), STAFF),
             Place("/console/files", N_("Files"), STAFF),
             Place("/console/review", N_("Review queue"), STAFF),
             Place("/console/reports", N_("Reports"), STAFF),

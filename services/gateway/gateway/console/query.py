@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from gateway.files.read_routes import FileState
 from gateway.http.fields import MOST
+from gateway.notifications.held_reads import HeldState
 from gateway.operations.failure_reads import FailureState
 from gateway.tasks.reads import WorkerState
 from shared.events import TaskState
@@ -44,6 +45,7 @@ WorkerStateFilter = Annotated[WorkerState | None, EMPTY, Query()]
 DayFilter = Annotated[dt.date | None, EMPTY, Query()]
 MomentFilter = Annotated[dt.datetime | None, EMPTY, AfterValidator(_of_our_days), Query()]
 """A local time of the page's zone, as a form sends it, or an instant."""
+HeldStateFilter = Annotated[HeldState | None, EMPTY, Query()]
 FlagFilter = Annotated[str | None, EMPTY, Query(max_length=5)]
 """A box: checked, or not in the address at all."""
 KindFilter = Annotated[Kind | None, EMPTY, Query()]

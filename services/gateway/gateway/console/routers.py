@@ -4,6 +4,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 
 from gateway.console import (
+    approval_pages,
     audit_page,
     compose_pages,
     error_pages,
@@ -51,6 +52,7 @@ ROUTERS = (
     import_pages.uploads,
     task_pages.router,
     compose_pages.router,
+    approval_pages.router,
     notification_pages.router,
     notification_reach_pages.router,
     failure_decisions.router,

@@ -189,6 +189,13 @@ SCHEDULE_CATCH_UPS = {
     "once": N_("After an outage the newest missed run is made up for."),
     "all": N_("After an outage every missed run is made up for."),
 }
+HELD_STATES = {
+    "waiting": N_("waits for a second person"),
+    "approved": N_("approved"),
+    "refused": N_("not sent"),
+    "lapsed": N_("not decided in time, not sent"),
+}
+HELD_TONES = {"waiting": "warn", "approved": "good"}
 SYSTEM_JOBS = {
     "files.cleanup_due": N_("Clean up files"),
     "reports.cleanup_due": N_("Clean up reports"),
@@ -235,8 +242,15 @@ WORDS: dict[str, Mapping[str, str]] = {
     "schedule_state": SCHEDULE_STATES,
     "schedule_outcome": SCHEDULE_OUTCOMES,
     "schedule_catch_up": SCHEDULE_CATCH_UPS,
+    "held_state": HELD_STATES,
 }
 """Words by the filter that writes them; with an `s` behind it, the choices of a form."""
 NO_CHOICE = frozenset({"accepted", "platform_admin"})
 """Names that no form offers."""
-TONES_OF = {"state": TONES, "file_state": FILE_TONES, "report_state": REPORT_TONES, "schedule_state": SCHEDULE_TONES}
+TONES_OF = {
+    "state": TONES,
+    "file_state": FILE_TONES,
+    "report_state": REPORT_TONES,
+    "schedule_state": SCHEDULE_TONES,
+    "held_state": HELD_TONES,
+}

@@ -27,7 +27,7 @@ from gateway.http.fields import (
 )
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.idempotency import GROUP, answered
-from gateway.http.json_types import Flag
+from gateway.http.json_types import WHOLE, Flag
 from gateway.problems import Problem
 from gateway.security.access_control import ADMINS, EVERYBODY, PLATFORM, STAFF, allow
 from gateway.security.caller import Caller, CurrentCaller
@@ -44,12 +44,13 @@ Letterhead = Annotated[str, StringConstraints(strip_whitespace=True, max_length=
 Color = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
 Store = Annotated[ThreadedStore, Depends(Provided(ThreadedStore))]
 
-CAN_BE_NULL = frozenset({"quiet", "color", "logo_file"})
+CAN_BE_NULL = frozenset({"quiet", "color", "logo_file", "approval_above"})
 
 
 class SettingsIn(Strict):
     """A change of settings; each field may be left out. `announces`: events of which guardians are notified.
 
+    `approval_above`: a send to more people waits until another person has approved it; null: none waits.
     `letterhead`, `color` (#rrggbb) and `logo_file`, a picture uploaded as kind `other`, are the look of reports.
     """
 
@@ -65,6 +66,7 @@ class SettingsIn(Strict):
     letterhead: Letterhead | None = None
     color: Color | None = None
     logo_file: UUID | None = None
+    approval_above: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = None
 
     @model_validator(mode="after")
     def something(self) -> Self:

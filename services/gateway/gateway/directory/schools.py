@@ -37,6 +37,7 @@ SETTINGS = (
     "color",
     "logo_file",
     "logo",
+    "approval_above",
 )
 # Select which people work at a school today.
 SELECT_STAFF = """

@@ -1,16 +1,20 @@
 """Accepts the request of `POST /v1/notifications`: a send now, later, recurring, or to several schools."""
 
+import json
 from typing import Any
+from uuid import UUID
 
 from gateway.http.dependencies import one_school, school_of
-from gateway.notifications.read_routes import NotificationIn
+from gateway.http.service_client import ServiceClients
+from gateway.notifications.held_sends import hold
+from gateway.notifications.read_routes import NotificationIn, preview_at_owner
 from gateway.problems import Problem
-from gateway.schedules.commands import invalid, later_of, request_schedule
+from gateway.schedules.commands import ScheduleCommand, invalid, later_of, request_schedule
 from gateway.security.caller import Caller
 from gateway.sends import multi_school
 from gateway.sends.audience import audience_of
 from gateway.sends.batch_accept import BatchAcceptor
-from gateway.sends.commands import SendCommand
+from gateway.sends.commands import NeedsApproval, SendCommand
 from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 
@@ -19,12 +23,14 @@ async def accept(
     caller: Caller,
     rows: UnitOfWorkFactory,
     sends: BatchAcceptor,
+    owners: ServiceClients,
     key: str | None,
     school: str | None = None,
 ) -> dict[str, Any]:
     """Commit a send, a schedule, or one send per school; return the ids for the answer. Raises Problem.
 
-    `school`: as the query names it; the body may name it too.
+    `school`: as the query names it; the body may name it too. What reaches more people than the school's limit waits
+    for a second person instead, and so does what cannot be counted now.
     """
     command = SendCommand(
         kind=body.type,
@@ -49,13 +55,49 @@ async def accept(
         async with rows.begin() as tx:
             return await multi_school.request_group_send(tx, caller, list(dict.fromkeys(body.schools)), command, key)
     where = await school_of(rows, caller, one_school(body.school, school))
-    if body.rule is None:
-        return await sends.send(caller, where, command, key)
-    async with rows.request(where) as tx:
-        return await request_schedule(tx, caller, where, later_of(command, body), key)
+    asked = command if body.rule is None else later_of(command, body)
+    try:
+        return await _commit(asked, caller, where, rows, sends, key, cleared=False)
+    except NeedsApproval as guard:
+        people = await count_people(command, caller, where, owners)
+        if people is not None and people <= guard.above:
+            return await _commit(asked, caller, where, rows, sends, key, cleared=True)
+        async with rows.request(where) as tx:
+            return await hold(tx, caller, where, asked, key, people, guard.above)
+
+
+async def _commit(
+    command: SendCommand,
+    caller: Caller,
+    school: UUID,
+    rows: UnitOfWorkFactory,
+    sends: BatchAcceptor,
+    key: str | None,
+    *,
+    cleared: bool,
+) -> dict[str, Any]:
+    if not isinstance(command, ScheduleCommand):
+        return await sends.send(caller, school, command, key, cleared=cleared)
+    async with rows.request(school) as tx:
+        return await request_schedule(tx, caller, school, command, key, cleared=cleared)
+
+
+async def count_people(command: SendCommand, caller: Caller, school: UUID, owners: ServiceClients) -> int | None:
+    """Return how many people a send would reach; None while the notifier cannot say."""
+    try:
+        answer = await preview_at_owner(
+            owners, caller, school, command.audience, command.kind, command.channels, urgent=command.urgent
+        )
+    except Problem as problem:
+        if problem.status != 503:  # noqa: PLR2004
+            raise
+        return None
+    return int(json.loads(bytes(answer.body))["people"])
 
 
 def location_of(answer: dict[str, Any]) -> str:
     """Return the path that shows the progress."""
+    if approval := answer.get("approval_id"):
+        return f"/v1/approvals/{approval}"
     schedule = answer.get("schedule_id")
     return f"/v1/schedules/{schedule}" if schedule else f"/v1/tasks/{answer['task_id']}"

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 
-from gateway.http.dependencies import Rows
+from gateway.http.dependencies import Rows, Services
 from gateway.http.fields import Key, Wanted
 from gateway.notifications.acceptance import accept, location_of
 from gateway.notifications.fast_path import SendFastPath
@@ -32,10 +32,14 @@ async def send(
     caller: CurrentCaller,
     rows: Rows,
     sends: Sends,
+    owners: Services,
     school: Wanted = None,
     idempotency_key: Key = None,
 ) -> dict[str, Any]:
-    """Send a notification now, later or at recurring times. The answer comes after the commit."""
-    answer = await accept(body, caller, rows, sends, idempotency_key, school)
+    """Send a notification now, later or at recurring times. The answer comes after the commit.
+
+    Where the school has a limit (`approval_above`), a send to more people waits: `state` is `waiting_for_approval`.
+    """
+    answer = await accept(body, caller, rows, sends, owners, idempotency_key, school)
     response.headers["Location"] = location_of(answer)
     return answer

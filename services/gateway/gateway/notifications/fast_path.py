@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 
 from gateway.http.fields import LONGEST_KEY
 from gateway.http.guarded_route import GuardedRoute, Handler
+from gateway.http.service_client import ServiceClients
 from gateway.notifications.acceptance import accept, location_of
 from gateway.notifications.read_routes import Accepted, NotificationIn
 from gateway.sends.batch_accept import BatchAcceptor
@@ -19,6 +20,7 @@ from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 ROWS = Provided(UnitOfWorkFactory)
 SENDS = Provided(BatchAcceptor)
+OWNERS = Provided(ServiceClients)
 
 
 class SendFastPath(GuardedRoute):
@@ -34,7 +36,7 @@ class SendFastPath(GuardedRoute):
             if body is None:
                 return await ordinary(request)
             app = request.app
-            answer = await accept(body, request.state.caller, ROWS.by(app), SENDS.by(app), key)
+            answer = await accept(body, request.state.caller, ROWS.by(app), SENDS.by(app), OWNERS.by(app), key)
             shown = orjson.dumps({name: answer[name] for name in Accepted.model_fields if answer.get(name) is not None})
             return Response(shown, 202, {"Location": location_of(answer)}, "application/json")
 

@@ -1,5 +1,6 @@
 """`/v1/notifications`: previews, and the state of notifications."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -10,13 +11,15 @@ from gateway.http.dependencies import Rows, Services, one_school, school_of, see
 from gateway.http.fields import Limit, SchoolName, State, Wanted
 from gateway.http.guarded_route import GuardedRoute
 from gateway.http.json_types import Flag, Instant
+from gateway.http.service_client import ServiceClients
 from gateway.problems import Problem
 from gateway.schedules.schemas import ScheduleInput
 from gateway.security.access_control import STAFF, allow
-from gateway.security.caller import CurrentCaller
+from gateway.security.caller import Caller, CurrentCaller
 from gateway.sends import audience_checks
 from gateway.sends.audience import AudienceIn, audience_of
 from gateway.sends.schemas import MessageIn
+from shared.events import Audience
 from shared.events.values import Channel, Kind
 
 router = APIRouter(prefix="/v1", tags=["notifications"], route_class=GuardedRoute)
@@ -74,6 +77,8 @@ class AtSchool(BaseModel):
 class Accepted(BaseModel):
     """The send is stored; `task_id` shows its progress. A later send has a `schedule_id`.
 
+    One that waits for a second person has only an `approval_id`.
+
     A send to several schools has `notifications`, one a school; at `empty_schools` it has no recipients.
     """
 
@@ -81,6 +86,7 @@ class Accepted(BaseModel):
     notification_id: UUID | None = None
     task_id: UUID | None = None
     schedule_id: UUID | None = None
+    approval_id: UUID | None = None
     state: str
     notifications: list[AtSchool] | None = None
     empty_schools: list[UUID] | None = None
@@ -98,13 +104,23 @@ async def preview(
     audience = audience_of(body.audience)
     async with rows.request(where) as tx:
         await audience_checks.check_ids(tx, where, audience)
-    asked = {
-        "audience": audience.model_dump(mode="json"),
-        "kind": body.type,
-        "channels": list(dict.fromkeys(body.channels)),
-        "urgent": body.urgent,
-    }
-    return await owners.send_command("notifier", "POST", "/v1/notifications:preview", caller, where, asked)
+    channels = list(dict.fromkeys(body.channels))
+    return await preview_at_owner(owners, caller, where, audience, body.type, channels, urgent=body.urgent)
+
+
+async def preview_at_owner(
+    owners: ServiceClients,
+    caller: Caller,
+    school: UUID,
+    audience: Audience,
+    kind: Kind,
+    channels: Sequence[Channel],
+    *,
+    urgent: bool,
+) -> Response:
+    """Ask the notifier whom a checked audience would reach."""
+    asked = {"audience": audience.model_dump(mode="json"), "kind": kind, "channels": list(channels), "urgent": urgent}
+    return await owners.send_command("notifier", "POST", "/v1/notifications:preview", caller, school, asked)
 
 
 @router.get("/notifications/{notification_id}", dependencies=[allow(STAFF, scope="notifications:read")])

@@ -12,7 +12,7 @@ from gateway.problems import Problem
 from gateway.schedules.schemas import ScheduleInput
 from gateway.security.caller import Caller
 from gateway.sends import audience_checks
-from gateway.sends.commands import SendCommand
+from gateway.sends.commands import SendCommand, check_guard
 from shared.errors import RuleRefused
 from shared.events import NotificationDue, ScheduleRequested
 from shared.events.schedule_rules import CatchUp, OnceRule, Rule
@@ -21,7 +21,7 @@ from shared.transactions.unit_of_work import UnitOfWork
 
 # Select an active school.
 SELECT_SCHOOL = """
-SELECT school_id, directory_version, timezone FROM school WHERE school_id = %(school)s AND active
+SELECT school_id, directory_version, timezone, approval_above FROM school WHERE school_id = %(school)s AND active
 """
 # Add the intent of a schedule.
 INSERT_INTENT = """
@@ -57,9 +57,12 @@ def later_of(command: SendCommand, timing: ScheduleInput) -> ScheduleCommand:
 
 
 async def request_schedule(
-    tx: UnitOfWork, caller: Caller, school: UUID, command: ScheduleCommand, key: str | None
+    tx: UnitOfWork, caller: Caller, school: UUID, command: ScheduleCommand, key: str | None, *, cleared: bool = False
 ) -> dict[str, Any]:
-    """Commit the intent; returns the answer, the same for the same key and request. 422 lists invalid fields."""
+    """Commit the intent; returns the answer, the same for the same key and request. 422 lists invalid fields.
+
+    Not `cleared`, it raises NeedsApproval where the school wants a second person.
+    """
     schedule, notification, once = uuid7(), uuid7(), isinstance(command.rule, OnceRule)
     # The task of a single run has the schedule's id, so that cancelling the task finds the schedule.
     ids = {"notification_id": str(notification), "task_id": str(schedule)} if once else {}
@@ -75,6 +78,8 @@ async def request_schedule(
     if command.expires_at is not None:
         _check_expiry(command, timezone)
     await audience_checks.check_ids(tx, school, command.audience)
+    if not cleared:
+        check_guard(row["approval_above"], command)
     values = {
         "schedule": schedule,
         "school": school,

@@ -45,6 +45,9 @@ BY_EITHER_OWNER: dict[int | str, dict[str, Any]] = {
 IfMatch = Annotated[str | None, Header(max_length=100)]
 
 
+FIXED_MESSAGE = "This school wants a second person for large sends. Make a new schedule, which can be approved."
+
+
 class ScheduleChange(ScheduleInput):
     """A change of a schedule; a field that is left out stays as it is."""
 
@@ -169,6 +172,8 @@ async def change(
         row = await tx.row(SELECT_SCHOOL, {"school": which.school})
     if row is None:
         raise Problem(404, "unknown_school")
+    if message and row["approval_above"] is not None:
+        raise Problem(409, "approval_needed", FIXED_MESSAGE)
     limits = body.seconds()
     if limits["expires_after_seconds"]:
         message["expires_after_seconds"] = limits["expires_after_seconds"]

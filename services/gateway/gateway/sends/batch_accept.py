@@ -1,7 +1,7 @@
 """Accepts sends by one statement each commit: key, every check, task, intent and outbox row, or none of them.
 
 Sends that arrive for a school during a commit share the next one. A send that the statement does not accept (a used
-key, an unknown id, a grade without students) is checked again step by step, which says why.
+key, an unknown id, a grade without students, a school with a limit) is checked again step by step, which says why.
 """
 
 import asyncio
@@ -32,11 +32,14 @@ AT_ONCE = 3
 ACCEPT_SENDS = """, asked AS MATERIALIZED (
     SELECT b.school_id, r.* FROM bound b CROSS JOIN jsonb_to_recordset(%(asked)s) AS r(
         task uuid, notification uuid, person uuid, asker text, key text, request text, answer jsonb, people uuid[],
-        students uuid[], classes uuid[], grade text, topic text, headers text, data text)
+        students uuid[], classes uuid[], grade text, cleared boolean, topic text, headers text,
+        data text)
 ), sound AS MATERIALIZED (
     SELECT a.*, s.directory_version FROM asked a
-    CROSS JOIN LATERAL (SELECT directory_version FROM school WHERE school_id = a.school_id AND active OFFSET 0) s
-    WHERE NOT EXISTS (SELECT FROM unnest(a.people) AS n(id) WHERE NOT EXISTS (
+    CROSS JOIN LATERAL (SELECT directory_version, approval_above FROM school
+                        WHERE school_id = a.school_id AND active OFFSET 0) s
+    WHERE (a.cleared OR s.approval_above IS NULL)
+      AND NOT EXISTS (SELECT FROM unnest(a.people) AS n(id) WHERE NOT EXISTS (
               SELECT FROM membership m WHERE m.school_id = a.school_id AND m.person_id = n.id))
       AND NOT EXISTS (SELECT FROM unnest(a.students) AS n(id) WHERE NOT EXISTS (
               SELECT FROM student t WHERE t.school_id = a.school_id AND t.student_id = n.id))
@@ -85,19 +88,22 @@ class BatchAcceptor:
         """Whether no send waits."""
         return not self._queues
 
-    async def send(self, caller: Caller, school: UUID, command: SendCommand, key: str | None) -> dict[str, Any]:
+    async def send(
+        self, caller: Caller, school: UUID, command: SendCommand, key: str | None, *, cleared: bool = False
+    ) -> dict[str, Any]:
         """Commit the intent; returns the answer, the same for the same key and request.
 
         404 for a school that is none, 409 for a key that was another request's, 422 with every id that is unknown.
+        Not `cleared`, it raises NeedsApproval where the school wants a second person.
         """
         now = dt.datetime.now(dt.UTC)
         if command.expires_at is None or command.expires_at > now:
-            asked = self._asked(caller, school, command, key, now)
+            asked = self._asked(caller, school, command, key, now) | {"cleared": cleared or command.kind == "safety"}
             if await self._together(school, asked):
                 answer: dict[str, Any] = asked["answer"]
                 return answer
         async with self._rows.request(school) as tx:
-            return await request_notification(tx, caller, school, command, key)
+            return await request_notification(tx, caller, school, command, key, cleared=cleared)
 
     def _asked(
         self, caller: Caller, school: UUID, command: SendCommand, key: str | None, now: dt.datetime

@@ -12,13 +12,22 @@ from gateway.http.opened_sends import open_send
 from gateway.problems import Problem
 from gateway.security.caller import Caller
 from gateway.sends import audience_checks
+from shared.errors import SchoolConnectError
 from shared.events import Audience, NotificationRequested
 from shared.events.notifications import Escalation
 from shared.events.values import Channel, Kind
 from shared.transactions.unit_of_work import UnitOfWork
 
 # Select the directory version of an active school.
-SELECT_SCHOOL = "SELECT directory_version FROM school WHERE school_id = %(school)s AND active"
+SELECT_SCHOOL = "SELECT directory_version, approval_above FROM school WHERE school_id = %(school)s AND active"
+
+
+class NeedsApproval(SchoolConnectError):
+    """The school wants a second person for sends to more people than `above`."""
+
+    def __init__(self, above: int) -> None:
+        super().__init__(f"more than {above} people")
+        self.above = above
 
 
 class SendCommand(BaseModel):
@@ -37,10 +46,19 @@ class SendCommand(BaseModel):
     escalation: Escalation | None = None
 
 
+def check_guard(above: int | None, command: SendCommand) -> None:
+    """Raise NeedsApproval where the school has a limit; a safety message waits for no second person."""
+    if above is not None and command.kind != "safety":
+        raise NeedsApproval(above)
+
+
 async def request_notification(
-    tx: UnitOfWork, caller: Caller, school: UUID, command: SendCommand, key: str | None
+    tx: UnitOfWork, caller: Caller, school: UUID, command: SendCommand, key: str | None, *, cleared: bool = False
 ) -> dict[str, Any]:
-    """Commit the intent; returns the answer, the same for the same key and request."""
+    """Commit the intent; returns the answer, the same for the same key and request.
+
+    Not `cleared`, it raises NeedsApproval where the school wants a second person.
+    """
     notification, task = uuid7(), uuid7()
     answer = {"id": str(notification), "notification_id": str(notification), "task_id": str(task), "state": "accepted"}
     before = await answered(tx, caller, school, key, command.model_dump(mode="json"), answer)
@@ -53,6 +71,8 @@ async def request_notification(
     await audience_checks.check_ids(tx, school, command.audience)
     if not await audience_checks.has_members(tx, school, command.audience):
         raise Problem(422, "empty_audience")
+    if not cleared:
+        check_guard(row["approval_above"], command)
     now = dt.datetime.now(dt.UTC)
     open_send(tx, requested(caller, school, notification, task, command, now, row["directory_version"]))
     return answer

@@ -17,7 +17,7 @@ from shared.transactions.unit_of_work import UnitOfWork
 KIND = "notification.group"
 # Select active schools by id or sourcedId.
 SELECT_SCHOOLS = """
-SELECT school_id, school_id::text AS id, sourced_id, directory_version FROM school
+SELECT school_id, school_id::text AS id, sourced_id, directory_version, approval_above FROM school
 WHERE active AND (school_id::text = ANY(%(names)s) OR sourced_id = ANY(%(names)s)) ORDER BY school_id
 """
 # Open the task of the whole send.
@@ -53,12 +53,15 @@ async def request_group_send(
     """Commit all intents; returns the answer, the same for the same key and request.
 
     `names` are ids or sourcedIds. 422 lists every school that is unknown; one without students in the grade is left out
-    and named in the answer; if no school is left, 422.
+    and named in the answer; if no school is left, 422. Schools that want a second person are 422 too.
     """
     found = await tx.rows(SELECT_SCHOOLS, {"names": list(names)})
     known = {name for row in found for name in (row["id"], row["sourced_id"])}
     if unknown := sorted(set(names) - known):
         raise Problem(422, "unknown_schools", schools=unknown)
+    guarded = [row["id"] for row in found if row["approval_above"] is not None and command.kind != "safety"]
+    if guarded:
+        raise Problem(422, "approval_needed", schools=guarded)
     group = uuid7()
     sends: list[dict[str, Any]] = [{"school": row, "notification": uuid7(), "task": uuid7()} for row in found]
     full = [

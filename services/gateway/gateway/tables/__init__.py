@@ -21,7 +21,7 @@ from gateway.tables.imports import ImportJobRow, ImportPartRow, ImportRejectionR
 from gateway.tables.people import ContactRow, DeviceRow, DeviceShown, MembershipRow, PersonRow, PreferenceRow
 from gateway.tables.records import AnnouncementRow, RecordRow, RecordShown
 from gateway.tables.schools import CalendarRow, ClosureRow, SchoolRow, SchoolShown, TermRow
-from gateway.tables.sends import IdempotencyKeyRow, IntentRow, ScheduleIntentRow
+from gateway.tables.sends import HeldSendRow, HeldSendShown, IdempotencyKeyRow, IntentRow, ScheduleIntentRow
 from gateway.tables.students import GuardianshipRow, StudentRow
 from gateway.tables.tasks import (
     FailureCountRow,
@@ -63,6 +63,8 @@ __all__ = [
     "FailureShown",
     "GatewayTable",
     "GuardianshipRow",
+    "HeldSendRow",
+    "HeldSendShown",
     "IdempotencyKeyRow",
     "ImportJobRow",
     "ImportPartRow",

@@ -28,6 +28,7 @@ class SchoolShown(SQLModel):
     letterhead: str = column(default="''")  # the line below the school's name on reports
     color: str | None  # `#rrggbb`
     logo_file: UUID | None  # the file whose picture is the logo
+    approval_above: int | None  # a send to more people waits for a second person
     version: int = column(BigInteger, default="1")
     directory_version: int = column(BigInteger, default="0")  # rises with every event about the school's directory
 
@@ -35,7 +36,10 @@ class SchoolShown(SQLModel):
 class SchoolRow(SchoolShown, GatewayTable, table=True):
     """A school of the group and its settings."""
 
-    __table_args__ = (CheckConstraint("(quiet_starts IS NULL) = (quiet_ends IS NULL)", name="ck_school_quiet"),)
+    __table_args__ = (
+        CheckConstraint("(quiet_starts IS NULL) = (quiet_ends IS NULL)", name="ck_school_quiet"),
+        CheckConstraint("approval_above > 0", name="ck_school_approval_above"),
+    )
 
     school_id: UUID = column(key=True)
     source: str = column(default="''")  # the system whose roster brought it first

@@ -169,3 +169,26 @@ async def test_the_way_to_one_person_is_shown_after_a_search_for_their_name(gate
             assert "mails to this address came back" in page.text
             assert "the provider &lt;rejects&gt; it" in page.text
         assert "No person of this school fits." in (await browser.get(address, name="no such name")).text
+
+
+async def test_a_template_takes_the_place_of_typed_words_which_stay_in_the_form(gateway, owners, signed_in, school):
+    trip = {"name": "trip", "texts": {"en": {}}, "variables": ["place", "school"]}
+    reached = PREVIEW | {"language": "en", "direction": "ltr", "title": "A trip", "body": "To <lake>"}
+    builtin = {"name": "payment_due", "texts": {}, "variables": []}
+    owners(notifier_GET=(200, [builtin, trip]), notifier_POST=(200, reached))
+    async with signed_in(school, "staff") as browser:
+        offered = (await browser.post(NEW, **FORM, step="template")).text
+        assert offered.index('<option value="trip"') < offered.index('<option value="payment_due"')
+        chosen = await browser.post(NEW, **FORM, template="trip", step="template")
+        assert 'type="hidden" name="title" value="Demo"' in chosen.text
+        key = hidden(chosen)["key"]
+        asked = FORM | {"template": "trip", "names": "place", "key": key}
+        empty = await browser.post(NEW, **asked, values="", step="preview")
+        assert (empty.status_code, "Fill this in" in empty.text) == (422, True)
+        seen = await browser.post(NEW, **asked, values="The lake", step="preview")
+        assert "To &lt;lake&gt;" in seen.text
+        digest = hidden(seen)["previewed"]
+        sent = await browser.post(NEW, **asked, values="The lake", previewed=digest, step="send")
+        assert re.fullmatch(r"/console/notifications/[0-9a-f-]{36}", sent.headers["location"])
+    (event,) = await gateway.rows("SELECT data FROM outbox WHERE data LIKE %s", (f"%{school}%",))
+    assert '"template":"trip"' in event["data"].replace(": ", ":")
