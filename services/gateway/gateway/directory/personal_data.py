@@ -44,6 +44,12 @@ SELECT_API_KEYS = """
 SELECT key_id, name, role, scopes, hint, created_at, expires_at, last_used_at, revoked_at FROM api_key
 WHERE school_id = %(school)s AND created_by = %(person)s ORDER BY key_id DESC LIMIT %(limit)s
 """
+# Select the large sends that a person requested or decided about.
+SELECT_HELD_SENDS = """
+SELECT approval_id, state, people, requested_by = %(person)s AS requested, requested_at, decided_at, reason
+FROM held_send WHERE school_id = %(school)s AND %(person)s IN (requested_by, decided_by)
+ORDER BY approval_id DESC LIMIT %(limit)s
+"""
 # Acts by a person, and acts about the person: those are shown without the person who acted.
 ACTS = """
 SELECT at, action, role, status, code, person_id IS NOT DISTINCT FROM %(person)s AS own,
@@ -64,6 +70,7 @@ SCHOOL_PARTS = PersonalData(
         "records": SELECT_RECORDS,
         "tasks": SELECT_TASKS,
         "api_keys": SELECT_API_KEYS,
+        "held_sends": SELECT_HELD_SENDS,
         "acts": SELECT_ACTS,
     }
 )

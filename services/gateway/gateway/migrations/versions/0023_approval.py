@@ -2,7 +2,7 @@
 
 from alembic import op
 
-revision = "gateway_0030_approval"
+revision = "gateway_0023_approval"
 down_revision = "gateway_0022_audit_days"
 branch_labels = None
 depends_on = None
