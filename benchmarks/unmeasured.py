@@ -1,32 +1,20 @@
 """Takes the metrics out of a process, to measure what they cost: `python -m benchmarks.unmeasured gateway`.
 
-The metrics exist, but nothing is counted, and neither FastStream's middleware nor that of requests is there. Product
-code has no such switch.
+The metrics exist, but nothing is counted, and the middleware of requests is not there. Product code has no such switch.
 """
 
 import runpy
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 from unittest.mock import patch
 
-from faststream import BaseMiddleware
 from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import Receive, Scope, Send
 
-from shared.messaging import subscriber
 from shared.service.http_metrics import RequestMetrics
 
 RECORDING = ((Counter, "inc"), (Gauge, "inc"), (Gauge, "dec"), (Gauge, "set"), (Histogram, "observe"))
-
-
-class Nothing(BaseMiddleware[Any, Any]):
-    """FastStream's middleware that does nothing."""
-
-    async def consume_scope(self, call_next: Callable[[Any], Awaitable[Any]], msg: Any) -> Any:
-        """Pass the message on."""
-        return await call_next(msg)
 
 
 @contextmanager
@@ -42,7 +30,6 @@ def unmeasured() -> Iterator[None]:
     with ExitStack() as patches:
         for kind, method in RECORDING:
             patches.enter_context(patch.object(kind, method, nothing))
-        patches.enter_context(patch.object(subscriber, "RabbitPrometheusMiddleware", lambda **_: Nothing))
         patches.enter_context(patch.object(RequestMetrics, "__call__", passed))
         yield
 

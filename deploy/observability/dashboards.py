@@ -149,7 +149,7 @@ OVERVIEW = Page(
                 Panel(
                     "Handlers in progress",
                     "none",
-                    (("sum by (service) (schoolconnect_received_messages_in_process)", "{{service}}"),),
+                    (("sum by (service) (schoolconnect_messages_in_progress)", "{{service}}"),),
                 ),
                 Panel(
                     "Database connections in use",

@@ -96,7 +96,7 @@ def export_process(registry: CollectorRegistry, service: str) -> None:
 
 
 class Metrics:
-    """The metrics of one service. Labels have few values, never personal data. FastStream adds its own metrics.
+    """The metrics of one service. Labels have few values, never personal data.
 
     Known label values are exported as 0 from the start: Prometheus does not see the increase of a series whose first
     value is 1.
@@ -124,6 +124,12 @@ class Metrics:
             ["queue"],
             registry=self.registry,
             buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 1800),
+        )
+        self.in_progress = Gauge(
+            "schoolconnect_messages_in_progress",
+            "Messages that were received from a queue and not yet settled",
+            ["queue"],
+            registry=self.registry,
         )
         self.newest = Gauge(
             "schoolconnect_queue_newest_received_timestamp_seconds",

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import psycopg
 import pytest
 from faststream.rabbit import TestRabbitBroker
-from prometheus_client import CollectorRegistry
 
 from shared.consumers.message_processor import MessageProcessor
 from shared.consumers.pause_switch import PauseSwitch
@@ -61,7 +60,7 @@ class Desk:
             metrics=self.metrics,
             tiers=TIERS,
         )
-        self.subscriber = Subscriber("amqp://127.0.0.1:1/", "test", CollectorRegistry(), drain=1)
+        self.subscriber = Subscriber("amqp://127.0.0.1:1/", "test", drain=1)
         self.subscriber.subscribe(QUEUE, self.decode, self.handle, processor, prefetch=10)
 
     async def decode(self, message):

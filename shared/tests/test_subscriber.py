@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 import aio_pika
 import pytest
 from aio_pika import RobustQueue
-from prometheus_client import CollectorRegistry
 
 from shared.events import Envelope, NotificationCompleted, SchoolChanged
 from shared.messaging import subscriber, topology
@@ -52,7 +51,7 @@ async def test_a_message_that_cannot_be_settled_is_requeued_until_the_delivery_l
             raise ZeroDivisionError
         settled.append(message.body)
 
-    each = Subscriber(spine.backing.amqp_url, "test", CollectorRegistry(), drain=5)
+    each = Subscriber(spine.backing.amqp_url, "test", drain=5)
     each.subscribe(work.name, as_it_is, handle, through, prefetch=1)
     async with await aio_pika.connect(spine.backing.amqp_url) as connection:
         channel = await connection.channel()
@@ -81,7 +80,7 @@ async def test_promise_15_a_connection_lost_before_its_first_channel_is_replaced
         seen.append(message.body)
 
     async with proxied(spine.backing.amqp_url) as (url, proxy):
-        each = Subscriber(url, "test", CollectorRegistry(), drain=5)
+        each = Subscriber(url, "test", drain=5)
         each.subscribe(work.name, as_it_is, handle, through, prefetch=5)
         proxy.cut_first_channel()
         # when
@@ -117,7 +116,7 @@ async def test_what_comes_before_the_start_returns_is_processed(spine, monkeypat
         return tag
 
     monkeypatch.setattr(RobustQueue, "consume", consume_and_dawdle)
-    each = Subscriber(spine.backing.amqp_url, "test", CollectorRegistry(), drain=5)
+    each = Subscriber(spine.backing.amqp_url, "test", drain=5)
     each.subscribe(work.name, as_it_is, handle, through, prefetch=1)
     async with await aio_pika.connect(spine.backing.amqp_url) as connection:
         channel = await connection.channel()
@@ -166,7 +165,7 @@ async def test_a_stop_burns_no_delivery(spine):
         seen.append((int(message.body), message.headers.get("x-delivery-count", 0)))
 
     def subscribed():
-        each = Subscriber(spine.backing.amqp_url, "test", CollectorRegistry(), drain=5)
+        each = Subscriber(spine.backing.amqp_url, "test", drain=5)
         each.subscribe(work.name, as_it_is, handle, through, prefetch=prefetch)
         return each
 
@@ -204,7 +203,7 @@ async def test_a_stop_waits_for_so_long_and_then_says_so(spine):
         finally:
             ended.append(message.body)
 
-    each = Subscriber(spine.backing.amqp_url, "test", CollectorRegistry(), drain=0.2)
+    each = Subscriber(spine.backing.amqp_url, "test", drain=0.2)
     each.subscribe(work.name, as_it_is, handle, through, prefetch=5)
     async with await aio_pika.connect(spine.backing.amqp_url) as connection:
         channel = await connection.channel()
@@ -230,7 +229,7 @@ async def test_a_queue_that_is_missing_keeps_no_other_from_being_consumed_and_is
     async def handle(message):
         seen.append((message.body, message.headers.get("x-delivery-count", 0)))
 
-    each = Subscriber(url, "test", CollectorRegistry(), drain=5)
+    each = Subscriber(url, "test", drain=5)
     for lane in lanes:
         each.subscribe(lane.name, as_it_is, handle, through, prefetch=5)
     async with consuming(each), await aio_pika.connect(url) as connection:

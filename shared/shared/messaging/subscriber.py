@@ -18,9 +18,7 @@ from aiormq.channel import Channel as LowerChannel
 from faststream import BaseMiddleware, ContextRepo, StreamMessage
 from faststream.middlewares import AckPolicy
 from faststream.rabbit import Channel, RabbitBroker, RabbitQueue
-from faststream.rabbit.prometheus import RabbitPrometheusMiddleware
 from faststream.rabbit.subscriber import RabbitSubscriber
-from prometheus_client import CollectorRegistry
 
 from shared.broker_address import each_host
 from shared.messaging.connection import (
@@ -129,10 +127,8 @@ class _QueueSwitch:
 class Subscriber:
     """All subscriptions of a service. `run` it, `begin` when the queues exist, and `stop` to drain."""
 
-    def __init__(
-        self, url: str, name: str, registry: CollectorRegistry, *, drain: float, around: Sequence[Any] = ()
-    ) -> None:
-        """`registry`: of FastStream's metrics; `drain`: seconds that `stop` waits for; `around`: more middlewares."""
+    def __init__(self, url: str, name: str, *, drain: float, around: Sequence[Any] = ()) -> None:
+        """`drain`: seconds that `stop` waits for; `around`: middlewares that come first."""
         self._drain = drain
         self._begun = asyncio.Event()
         self._processes: dict[str, Process] = {}
@@ -142,11 +138,7 @@ class Subscriber:
             url,
             f"{name}-consumer",
             graceful_timeout=drain + 1,  # `stop` raises before it
-            middlewares=[
-                RabbitPrometheusMiddleware(registry=registry, app_name=name, metrics_prefix="schoolconnect"),
-                *around,
-                partial(ProcessingMiddleware, processes=self._processes),
-            ],
+            middlewares=[*around, partial(ProcessingMiddleware, processes=self._processes)],
             apply_types=False,
             logger=None,
         )

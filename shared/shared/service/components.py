@@ -69,9 +69,7 @@ class Components:
             vault=SubjectKeyStore(database, read_master_key(settings.vault_key_file), creates=creates_keys),
             verifier=Verifier(read_file("VERIFY_KEY_FILE", settings.verify_key_file)),
             publisher=Publisher(url, name, topology.LOGS, settings.publish_timeout, metrics.blocked.set),
-            subscriber=Subscriber(
-                url, name, metrics.registry, drain=settings.drain, around=[tracing.messages] if tracing else []
-            ),
+            subscriber=Subscriber(url, name, drain=settings.drain, around=[tracing.messages] if tracing else []),
             pause_switch=PauseSwitch(database.check_room, metrics),
             quarantine=ExclusiveSection(),
             concurrency_limit=asyncio.Semaphore(settings.database_pool),

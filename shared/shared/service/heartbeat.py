@@ -19,7 +19,7 @@ from shared.messaging.publisher import Publisher
 from shared.messaging.topology import TELEMETRY
 from shared.telemetry import Metrics, installed_version
 
-IN_PROCESS = "schoolconnect_received_messages_in_process"
+IN_PROGRESS = "schoolconnect_messages_in_progress"
 HANDLED = "schoolconnect_messages_handled_total"
 
 log = structlog.get_logger()
@@ -101,7 +101,7 @@ class Heartbeat:
             "started_at": self._started.isoformat(),
             "at": dt.datetime.now(dt.UTC).isoformat(),
             "every_seconds": self._seconds,
-            "in_flight": _total(self._metrics, IN_PROCESS),
+            "in_flight": _total(self._metrics, IN_PROGRESS),
             "handled": _total(self._metrics, HANDLED),
             "failed": _total(self._metrics, HANDLED, ("retried", "dead")),
             "load": float(_field(loads, 0)),

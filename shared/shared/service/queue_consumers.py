@@ -69,6 +69,7 @@ class QueueConsumers:
         )
         age = parts.metrics.age.labels(queue)
         held = self._runtime.held[queue] = HeldMessages()
+        parts.metrics.in_progress.labels(queue).set_function(lambda: held.messages)
         parts.metrics.newest.labels(queue).set_function(held.newest_timestamp)
 
         async def process(handle: MessageHandler, message: Message) -> None:
