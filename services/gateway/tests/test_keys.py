@@ -123,6 +123,9 @@ async def test_every_route_has_a_scope_but_those_of_the_caller_and_those_that_ma
         ("POST", "/v1/administrators"),
         ("DELETE", "/v1/administrators/{person_id}"),
         ("POST", "/v1/people/{person_id}/invitations"),
-        ("POST", "/v1/imports/{task_id}/confirm"),  # a person's decision
+        ("POST", "/v1/people/{person_id}/export"),  # all that is stored about a person
+        ("POST", "/v1/imports/{task_id}/confirm"),  # a person's decision, as the next two
+        ("POST", "/v1/approvals/{approval_id}/approve"),
+        ("POST", "/v1/approvals/{approval_id}/refuse"),
     }
     assert set(scopes.values()) - {None} == set(SCOPES)

@@ -1,5 +1,6 @@
 """Queries on schedules: for the routes, and for the periodic task that maintains system schedules."""
 
+import datetime as dt
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,7 @@ class Armed(SQLModel):
     timezone: str
     rule: dict[str, Any] | None
     state: ScheduleState
+    due_at: dt.datetime | None
 
 
 class SchoolZone(SQLModel):

@@ -13,6 +13,8 @@ from shared.events.schedule_rules import CatchUp, CronRule
 from shared.recurrence import SchoolCalendar, zone_of
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
+ZONES_APART = dt.timedelta(hours=26)
+"""The most that two zones differ by."""
 NAMESPACE = UUID("5c0a1e5c-0000-5000-8000-5c4ed01e0001")
 
 
@@ -102,7 +104,10 @@ async def _keep(
         "max_age_seconds": int(job.max_age.total_seconds()),
         "payload": {},
     }
-    due = compute_next_due(row, moment, SchoolCalendar())["due_at"]
+    moved = found is not None and found.timezone != timezone and found.state != "cancelled"
+    # The same run by the clocks of the other zone, in the past too: after now, a month could be skipped or come twice.
+    since = found.due_at - ZONES_APART if found and found.due_at and moved else moment
+    due = compute_next_due(row, since, SchoolCalendar())["due_at"]
     written = await tx.row(UPSERT_SYSTEM_SCHEDULE, store.statement_values(row | {"due_at": due}))
     if written is not None:
         store.publish_change(tx, written)

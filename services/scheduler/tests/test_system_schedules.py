@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 
 import pytest
+from dateutil.relativedelta import relativedelta
 
 from scheduler import domain, system_schedules
 from scheduler.invariants import INVARIANTS
@@ -80,17 +81,32 @@ async def test_seed_18_a_month_has_the_bounds_of_the_schools_own_days(instant, z
     assert found == domain.Month(dt.date.fromisoformat(month), utc(starts), utc(ends))
 
 
-async def test_schedule_follows_the_schools_timezone_and_closure(scheduler, admin):
+@pytest.mark.parametrize(
+    ("before", "after"), [("Europe/Berlin", "Australia/Lord_Howe"), ("Pacific/Auckland", "America/New_York")]
+)
+@pytest.mark.parametrize("months", [-1, 0, 1])
+async def test_a_month_keeps_its_run_when_its_school_moves_to_another_timezone(scheduler, before, after, months):
+    # given: a run that is late, or is still to come
+    school = await scheduler.school(before)
+    await system_schedules.maintain(scheduler.service.transactions)
+    first = (
+        (await scheduler.now()).astimezone(zone_of(before)).replace(day=1, hour=5, minute=0, second=0, microsecond=0)
+    )
+    first += relativedelta(months=months)
+    await scheduler.set(MONTHLY.id(school), due_at=first)
+    # when
+    await scheduler.school(after, version=2, school=school)
+    await system_schedules.maintain(scheduler.service.transactions)
+    # then
+    due = (await scheduler.row(MONTHLY.id(school)))["due_at"].astimezone(zone_of(after))
+    assert due.replace(tzinfo=None) == first.replace(tzinfo=None)
+
+
+async def test_schedule_follows_the_closure_of_its_school(scheduler, admin):
     # given
     school = await scheduler.school("Europe/Berlin")
     await system_schedules.maintain(scheduler.service.transactions)
-    berlin = (await scheduler.row(MONTHLY.id(school)))["due_at"]
-    # when
-    await scheduler.school("Australia/Lord_Howe", version=2, school=school)
-    await system_schedules.maintain(scheduler.service.transactions)
-    # then
-    assert (await scheduler.row(MONTHLY.id(school)))["due_at"] < berlin
-    # and when the school closes and opens again
+    # when the school closes and opens again
     for active, state in ((False, "cancelled"), (True, "active")):
         admin.execute("UPDATE scheduler.school SET active = %s WHERE school_id = %s", (active, school))
         await system_schedules.maintain(scheduler.service.transactions)
