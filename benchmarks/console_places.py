@@ -33,11 +33,13 @@ class Place:
     def among(self, links: Sequence[str]) -> str | None:
         """Return its address by the first link of a page that leads to it, or to the page before it."""
         base, brace, end = self.route.rpartition("}")
-        wanted = re.compile(re.sub(r"{(\w+)}", lambda name: PARTS.get(name[1], ID), base + brace) or self.route)
+        page, end = (base + brace, end) if brace else (self.route, "")
+        parts = re.sub(r"{(\w+)}", lambda name: PARTS.get(name[1], ID), page)
+        wanted = re.compile(f"({parts})({re.escape(end)})?")
         for link in links:
             path, _, asked = link.partition("?")
-            if wanted.fullmatch(path):
-                return f"{path}{end if brace else ''}?{asked}"
+            if match := wanted.fullmatch(path):
+                return f"{match[1]}{end}?{asked}"
         return None
 
 
@@ -99,7 +101,7 @@ NOT_YET = {
 """Pages that no browser opens in these tests."""
 
 ID = "[^/]*-[^/]*"
-PARTS = {"name": "[^/]+", "order": "(pause|resume)", "action": "retry", "failure_id": "[0-9]+"}
+PARTS = {"name": "[^/]+", "order": "(?:pause|resume)", "action": "retry", "failure_id": "[0-9]+"}
 """Parts of an address as expressions; all others are ids."""
 
 SIGN_IN = Place("/console/sign-in")
