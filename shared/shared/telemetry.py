@@ -105,6 +105,12 @@ class Metrics:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
+        self.received = Counter(
+            "schoolconnect_messages_received_total",
+            "Messages that came from a queue, each delivery counted",
+            ["queue"],
+            registry=self.registry,
+        )
         self.handled = Counter(
             "schoolconnect_messages_handled_total",
             "Processed messages by queue and outcome",

@@ -67,13 +67,14 @@ class QueueConsumers:
             tiers=parts.settings.retry_tiers,
             on_final_failure=FinalFailureReporter(queue, read, parts.transactions, self.final_failures).report,
         )
-        age = parts.metrics.age.labels(queue)
+        age, received = parts.metrics.age.labels(queue), parts.metrics.received.labels(queue)
         held = self._runtime.held[queue] = HeldMessages()
         parts.metrics.in_progress.labels(queue).set_function(lambda: held.messages)
         parts.metrics.newest.labels(queue).set_function(held.newest_timestamp)
 
         async def process(handle: MessageHandler, message: Message) -> None:
             held.receive()
+            received.inc()
             try:
                 await processor(handle, message)
                 held.finished += 1
