@@ -60,7 +60,7 @@ async def left(files, school, file):
     return (*rows, len([each async for each in files.store.list(blobs.folder_key(school, file))]))
 
 
-async def test_only_what_was_deleted_long_ago_is_purged_and_the_task_says_how_many(files):
+async def test_seed_26_only_what_was_deleted_long_ago_is_purged_and_the_task_says_how_many(files):
     # given: an old file deleted yesterday stays, a young one deleted long ago goes
     school, ada = await files.school(ADA)
     long_ago = await deleted(files, school, ada, 31)
@@ -77,7 +77,7 @@ async def test_only_what_was_deleted_long_ago_is_purged_and_the_task_says_how_ma
     assert (cleaned["data"]["purged"], cleaned["data"]["failed"]) == (1, 0)
 
 
-async def test_a_blob_that_cannot_be_removed_stops_no_other_file_and_is_tried_again(files):
+async def test_seed_26_a_blob_that_cannot_be_removed_stops_no_other_file_and_is_tried_again(files):
     school, ada = await files.school(ADA)
     broken, other = [await deleted(files, school, ada, 40) for _ in range(2)]
     task = await run(files, BrokenStore(files.store, broken))

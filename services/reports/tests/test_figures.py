@@ -11,7 +11,7 @@ from shared.events import PersonChanged, StudentChanged
 NOV, DEC = dt.date(2026, 11, 1), dt.date(2026, 12, 1)
 
 
-async def test_a_month_counts_what_happened_from_its_first_day_up_to_the_next_months_first(harness):
+async def test_seed_25_a_month_counts_what_happened_from_its_first_day_up_to_the_next_months_first(harness):
     school = await harness.school()
     ada = await harness.student(school)
     for day in (dt.date(2026, 10, 31), NOV, dt.date(2026, 11, 30), DEC):

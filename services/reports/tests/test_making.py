@@ -15,7 +15,7 @@ from shared.events import ReportsMonthlyDue
 EXPIRE_LEASES = "UPDATE task_lease SET leased_until = '-infinity'"
 
 
-async def test_a_report_becomes_a_pdf_and_a_workbook_and_is_announced_with_its_task(harness):
+async def test_seed_25_a_report_becomes_a_pdf_and_a_workbook_and_is_announced_with_its_task(harness):
     school = await harness.school()
     await harness.record("behavior", school, await harness.student(school))
     event = asked(school, requested_by=uuid7())
