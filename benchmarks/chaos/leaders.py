@@ -4,15 +4,13 @@ One node is enough: its leader is held until messages wait for it, and then kill
 """
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 from benchmarks import log_reader
 from benchmarks.harness import Lab, Report
 from shared.messaging.confirming_channel import Outbound
-from shared.messaging.publisher import Publisher
+from shared.messaging.publisher import Publisher, publishing
 from shared.messaging.topology import EVENTS, LOGS, spine, stream_of
 from shared.testing.fixtures import declare, fresh_vhost
 
@@ -41,7 +39,7 @@ async def run(lab: Lab, report: Report) -> None:
     turns, confirmed = lab.size(20, 2), set[str]()
     with fresh_vhost(lab.amqp_url, lab.management_url) as url:
         await declare(url, spine())
-        async with _publisher(url) as publisher:
+        async with publishing(url, "leaders", LOGS) as publisher:
             for _ in range(turns):
                 await _publish(publisher, OTHERS, BATCH)  # the channel's count would run ahead of the stream's
                 await _kill_leader(lab, url, publisher, confirmed)
@@ -51,18 +49,6 @@ async def run(lab: Lab, report: Report) -> None:
     report.figure("events confirmed", len(confirmed), "")
     report.figure("in the log twice, at two offsets", len(found) - len(set(found)), "events")
     report.exactly("promise 03: confirmed, not in the log", len(confirmed - set(found)), "events", 0)
-
-
-@contextlib.asynccontextmanager
-async def _publisher(url: str) -> AsyncIterator[Publisher]:
-    publisher = Publisher(url, "leaders", LOGS)
-    running = asyncio.create_task(publisher.run())
-    try:
-        await publisher.ready.wait()
-        yield publisher
-    finally:
-        running.cancel()
-        await asyncio.wait([running])
 
 
 async def _kill_leader(lab: Lab, url: str, publisher: Publisher, confirmed: set[str]) -> None:

@@ -84,7 +84,7 @@ async def test_who_waits_for_a_confirm_is_told_at_once_that_the_channel_is_gone(
         try:
             await asyncio.wait_for(publisher.ready.wait(), 10)
             proxy.black_hole(on=True)
-            waiting = asyncio.create_task(publisher.publish_all([Outbound("", "nobody", b"{}", {})] * 3))
+            waiting = asyncio.create_task(publisher.publish_all([Outbound("", "no.queue", b"{}", {})] * 3))
             await eventually(lambda: asyncio.sleep(0, publisher.unconfirmed), lambda found: found == 3)
             # when
             proxy.cut()
@@ -106,7 +106,7 @@ async def test_outcomes_are_in_the_order_of_the_messages_and_a_returned_event_en
         await asyncio.wait_for(publisher.ready.wait(), 30)
         before = publisher.connection
         # when
-        sent = [(EVENTS, "school.changed"), ("", "nobody"), (EVENTS, "task.is.unbound"), (EVENTS, "task.changed")]
+        sent = [(EVENTS, "school.changed"), ("", "no.queue"), (EVENTS, "task.is.unbound"), (EVENTS, "task.changed")]
         outcomes = await publisher.publish_all([Outbound(exchange, key, b"{}", {}) for exchange, key in sent])
         # then
         assert [str(outcome) for outcome in outcomes] == ["None", "unroutable", "unroutable", "None"]
@@ -131,7 +131,7 @@ async def test_a_connection_lost_before_a_batch_is_written_ends_no_service():
     publisher = Publisher("amqp://nowhere.example.org", "test", ())
     publisher.ready.set()
     publisher._channels = {"": Refusing()}
-    publishing = asyncio.create_task(publisher.publish_all([Outbound("", "nobody", b"{}", {})]))
+    publishing = asyncio.create_task(publisher.publish_all([Outbound("", "no.queue", b"{}", {})]))
     # when: its task has begun, and those for the channels have not
     await asyncio.sleep(0)
     publisher._channels = {}

@@ -62,9 +62,9 @@ async def test_a_bulk_is_stopped_in_the_middle_and_no_call_is_made_after_that(sy
             await eventually(states, lambda found: "sending" not in found, within=30)
             sent = system.stats("fcm")["calls_total"]
             # what a worker held when the stop came is ended by a sweep
-            told = await eventually(states, lambda found: "pending" not in found, within=30)
-            assert told["cancelled"] >= answer.json()["cancelled"]
-            assert set(told) <= {"accepted", "cancelled", "suppressed"}
+            ended = await eventually(states, lambda found: "pending" not in found, within=30)
+            assert ended["cancelled"] >= answer.json()["cancelled"]
+            assert set(ended) <= {"accepted", "cancelled", "suppressed"}
             # then: nothing more comes, and a second stop is the same
             assert (await asyncio.to_thread(api._client.post, path)).status_code == 200
             assert system.stats("fcm")["calls_total"] == sent

@@ -308,19 +308,19 @@ SELECT data::jsonb AS data FROM outbox WHERE routing_key = 'notification.request
 """
 
 
-async def test_trust_5_the_old_address_is_told_of_a_change_of_either(firebase, google):
+async def test_trust_5_the_old_address_gets_a_mail_about_a_change_of_either(firebase, google):
     # given
     old, new = f"{uuid4().hex}@example.org", f"{uuid4().hex}@example.org"
     school, person = await known(firebase, old)
 
-    async def told():
+    async def notices():
         return [row["data"] for row in await firebase.rows(NOTICES, (str(person),))]
 
     # when the school replaces the contact, twice by the same
     for _ in range(2):
         assert (await become(firebase, school, person, new)).status_code == 200
     # then
-    (first,) = await told()
+    (first,) = await notices()
     assert (first["variables"], first["template"], first["channels"]) == (
         {"addresses": old},
         "address_removed",
@@ -339,4 +339,4 @@ async def test_trust_5_the_old_address_is_told_of_a_change_of_either(firebase, g
     body = {"token": invited, "name": f"user-{uuid4().hex[:8]}", "password": "a-made-up-password"}
     assert (await firebase.client.post("/v1/invitations/accept", json=body)).status_code == 204
     # then
-    assert [each["variables"]["addresses"] for each in await told()] == [old, *mine]
+    assert [each["variables"]["addresses"] for each in await notices()] == [old, *mine]

@@ -213,7 +213,7 @@ async def test_a_preview_counts_what_the_plan_then_writes(harness):
     assert states["mail"] == {"pending": 2, "suppressed": 2}
 
 
-async def test_trust_5_a_person_is_told_at_an_address_that_was_removed_whatever_they_opted_out_of(harness):
+async def test_trust_5_a_removed_address_gets_a_mail_whatever_its_person_opted_out_of(harness):
     school = await harness.add_school(language="de")
     ada = await harness.add_person(school, mails=("new@example.org",), preferences=OPTED_OUT)
     intent = harness.intent(

@@ -188,9 +188,9 @@ class Publisher:
 
 
 @contextlib.asynccontextmanager
-async def publishing(url: str, name: str) -> AsyncIterator[Publisher]:
-    """A publisher that is ready, for as long as the body runs."""
-    publisher = Publisher(url, name, streams=())
+async def publishing(url: str, name: str, streams: Iterable[str] = ()) -> AsyncIterator[Publisher]:
+    """Run a publisher until the body ends; `streams` are those that its events go to."""
+    publisher = Publisher(url, name, streams)
     running = asyncio.create_task(publisher.run())
     try:
         await publisher.ready.wait()

@@ -180,7 +180,7 @@ async def forget_invitations(rows: UnitOfWorkFactory) -> None:
 
 
 async def link(tx: UnitOfWork, person: UUID, school: UUID | None, uid: str, email: str | None) -> None:
-    """Let a Firebase user sign in as this person; `email` is its verified address. A former one is told."""
+    """Let a Firebase user sign in as this person; `email` is its verified address. A former one gets a mail."""
     values = {"person": person, "uid": uid, "email": email}
     if await tx.row(FIND_LINKED_PERSON, values) is not None:
         raise Problem(409, "conflict", "This Firebase user is linked to another person.")

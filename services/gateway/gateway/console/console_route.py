@@ -114,7 +114,7 @@ async def _signed_out(request: Request) -> Response:
 
 
 def _has_file(request: Request) -> bool:
-    """Tell whether a form has a file: a page cannot keep one."""
+    """Return whether a form has a file: a page cannot keep one."""
     return request.headers.get("content-type", "").startswith("multipart/")
 
 

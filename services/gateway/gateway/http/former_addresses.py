@@ -1,4 +1,4 @@
-"""Tells a person at an address that was removed: who changes it without them must not do so unnoticed."""
+"""Sends a mail to an address that was removed: its person notices a change that another made."""
 
 import datetime as dt
 from collections.abc import Collection
@@ -11,7 +11,7 @@ from shared.events import Audience, NotificationRequested
 from shared.events.notifications import ADDRESS_REMOVED, FORMER_ADDRESSES
 from shared.transactions.unit_of_work import UnitOfWork
 
-# Find the school in whose name a person is told: the given one, or one that the person belongs to.
+# Find the school in whose name the mail is sent: the given one, or one that the person belongs to.
 FIND_SCHOOL = """
 SELECT s.school_id FROM school s
 WHERE s.active AND CASE WHEN %(school)s::uuid IS NOT NULL THEN s.school_id = %(school)s ELSE EXISTS (
