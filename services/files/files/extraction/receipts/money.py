@@ -1,7 +1,7 @@
 """Find the amounts of a receipt and the label that each stands beside."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache, lru_cache
 from typing import Literal, get_args
@@ -56,9 +56,15 @@ def _by_size() -> dict[int, frozenset[str]]:
 
 @lru_cache(maxsize=8192)
 def kind_of(label: str) -> Kind | None:
-    """Return the kind of amount that the longest known label in a folded text announces."""
+    """Return the kind of amount that the longest known label in a folded text announces.
+
+    In "5 articles total" a count stands before the label of the amount.
+    """
     found = longest_label(label, _by_size())
-    return None if found is None else _kinds()[found]
+    if found is None:
+        return None
+    kind, behind = _kinds()[found], label.partition(found)[2].strip()
+    return kind if kind != "count" or not behind else kind_of(behind) or kind
 
 
 def find_money(rows: list[Row], mark: Mark | None) -> list[Money]:
@@ -69,7 +75,16 @@ def find_money(rows: list[Row], mark: Mark | None) -> list[Money]:
         list(_in_row(number, row, [amount for amount in amounts[number] if _is_price(amount, with_cents=with_cents)]))
         for number, row in enumerate(rows)
     ]
-    return [money for number in range(len(rows)) for money in _labelled(rows, found, number)]
+    labelled = [money for number in range(len(rows)) for money in _labelled(rows, found, number)]
+    has_total = any(money.kind in TOTALS for money in labelled)
+    return labelled if has_total else [_balance_to_pay(money, labelled) for money in labelled]
+
+
+def _balance_to_pay(money: Money, others: list[Money]) -> Money:
+    """Return what a receipt without a total calls its balance as what was to be paid, if just that was paid."""
+    paid = {abs(other.value) for other in others if other.kind in ("card", "paid", "tendered")}
+    is_balance = money.kind == "change" and "balance" in money.label.split() and money.value in paid
+    return replace(money, kind="payable") if is_balance and money.value > 0 else money
 
 
 def _is_price(amount: Amount, *, with_cents: bool) -> bool:
