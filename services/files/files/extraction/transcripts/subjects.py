@@ -178,7 +178,7 @@ def _chosen(entry: Entry, columns: list[Column]) -> list[Value]:
 
 
 def _is_other(column: Column) -> bool:
-    if column.header in (*labels("columns", "credits"), *labels("columns", "comment")):
+    if column.header in (*labels("columns", "credits"), *labels("columns", "comment"), *labels("columns", "beside")):
         return True
     names = labels("columns", "other")
     return column.header in names and column.header not in labels("columns", "final")

@@ -1,6 +1,7 @@
 """Join subjects that are printed on two lines, with their grade beside one of them or between them."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
@@ -18,13 +19,22 @@ LINES = 1.6
 """Two lines of one subject are at most this many text heights apart, from middle to middle."""
 
 
+@dataclass(frozen=True, slots=True)
+class Spacing:
+    """The usual distance of two subjects of a column of the page, and where the next such column begins."""
+
+    pitch: float
+    edge: float
+
+
 def join_wrapped(rows: list[Row], entries: list[Entry]) -> None:
     """Add the first or second line of a subject to its entry, if that line is clearly closer than the next subject."""
     taken = {entry.row for entry in entries}
     around = [_lines_around(rows, entries, entry, taken) for entry in entries]
     has_comments = sum(below is not None for _, below in around) > MOST * max(len(entries), MIN_ENTRIES)
+    enclosed = sum(above is not None and below is not None for above, below in around) * 2 > len(entries)
     for entry, (above, below) in zip(entries, around, strict=True):
-        parts = [above, entry.subject, None if has_comments else below]
+        parts = [None if enclosed else above, entry.subject, None if has_comments or enclosed else below]
         entry.subject = Cell(tuple(token for part in parts if part is not None for token in part.tokens))
 
 
@@ -35,7 +45,10 @@ def _lines_around(
     pitch = _pitch(entries, entry)
     if pitch is None:
         return None, None
-    return _continuation(rows, entry, -1, taken, pitch), _continuation(rows, entry, 1, taken, pitch)
+    right = max(value.cell.box.x1 for value in entry.values)
+    others = (e.subject.box.x0 for e in entries if e.subject.page == entry.subject.page)
+    spacing = Spacing(pitch, min((left for left in others if left > right), default=1.0))
+    return _continuation(rows, entry, -1, taken, spacing), _continuation(rows, entry, 1, taken, spacing)
 
 
 def between_lines(rows: list[Row], entries: list[Entry]) -> list[Entry]:
@@ -70,7 +83,7 @@ def _pitch(entries: list[Entry], entry: Entry) -> float | None:
     return median(distances) if distances else None
 
 
-def _continuation(rows: list[Row], entry: Entry, step: int, taken: set[int], pitch: float) -> Cell | None:
+def _continuation(rows: list[Row], entry: Entry, step: int, taken: set[int], spacing: Spacing) -> Cell | None:
     number = entry.row + step
     if not 0 <= number < len(rows) or rows[number].page != entry.subject.page:
         return None
@@ -81,9 +94,26 @@ def _continuation(rows: list[Row], entry: Entry, step: int, taken: set[int], pit
         if number in taken and parse_grade(rows[number].cells[-1].text) is not None and _has_value(rows[number], cell):
             return None
         distance = abs(_y(cell) - _y(entry.subject))
-        close = distance < CLOSER * pitch and distance <= LINES * (cell.box.y1 - cell.box.y0)
-        return cell if close and not ends_entry(cell) and not _is_sentence(cell) else None
+        close = distance < CLOSER * spacing.pitch and distance <= LINES * (cell.box.y1 - cell.box.y0)
+        other = (
+            ends_entry(cell)
+            or _is_sentence(cell)
+            or _is_title(cell, entry)
+            or _has_text(rows[number], rows[entry.row], cell, spacing.edge)
+        )
+        return cell if close and not other else None
     return None
+
+
+def _is_title(cell: Cell, entry: Entry) -> bool:
+    """Tell whether a line is the title of a part: in capitals, and the subject is not."""
+    return cell.text.isupper() and not entry.subject.text.isupper()
+
+
+def _has_text(row: Row, own: Row, cell: Cell, edge: float) -> bool:
+    """Tell whether a text stands beside a line before the `edge` of its column, where the subject's row has none."""
+    beside = (other for other in row.cells if cell.box.x1 < other.box.x0 < edge)
+    return any(not any(_aligned(other, part) for part in own.cells) for other in beside)
 
 
 def _is_sentence(cell: Cell) -> bool:
