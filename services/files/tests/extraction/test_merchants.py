@@ -22,6 +22,10 @@ def read(*head: str) -> Finding:
         pytest.param(("Lakeview", "900 Nicollet Mall"), "Lakeview", id="a number, its street"),
         pytest.param(("EXAMPLO", "Markt GmbH", "50668 Köln"), "EXAMPLO Markt GmbH", id="the rest of the name below"),
         pytest.param(("HEALTH AND", "EXAMPLE BEAUTY LTD"), "HEALTH AND EXAMPLE BEAUTY LTD", id="an unfinished line"),
+        pytest.param(("TEO EXAMPLE", "& BOOKS"), "TEO EXAMPLE & BOOKS", id="a line that continues"),
+        pytest.param(("EXAMPLO", "WHOLESALE"), "EXAMPLO WHOLESALE", id="the kind of shop below"),
+        pytest.param(("Beispiel-Apotheke", "Dr. A. Muster e.K.", "Markt 1"), "Beispiel-Apotheke", id="a doctor"),
+        pytest.param(("Exempla #3312", "455 Bank St"), "Exempla", id="the number of a branch"),
         pytest.param(("EDELO Muster", "Inh. Petra Muster e.K."), "EDELO Muster", id="who owns the shop"),
         pytest.param(("EXAMPLO", "Filiale Bahnhof"), "EXAMPLO", id="its branch"),
         pytest.param(("Coopérative scolaire Exemple", "75001 Paris"), "Coopérative scolaire Exemple", id="small words"),
@@ -37,6 +41,10 @@ def test_the_merchant_is_the_name_of_the_shop(head, merchant):
 
 def test_a_brand_above_a_firm_of_another_name_needs_a_review():
     assert needs_review(read("EXAMPLO Fuel", "Muster GmbH"), "payment_receipt") == ("unsure_merchant",)
+
+
+def test_a_kind_of_shop_below_a_name_is_not_the_name():
+    assert read("SRI EXAMPLE BHAVAN", "PURE VEG RESTAURANT").fields["merchant"].value == "SRI EXAMPLE BHAVAN"
 
 
 def test_a_label_is_no_merchant():

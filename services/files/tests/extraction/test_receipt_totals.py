@@ -28,6 +28,14 @@ def read(text: str) -> Finding:
             "51.78",
             id="goods that went back are taken off",
         ),
+        pytest.param(
+            "Dosa  270.00\nThali  230.00\nSub Total  500.00\nCGST 2.5%  12.50\nSGST 2.5%  12.50\nNet Amount  525.00 GBP",
+            "525.00",
+            id="two taxes of the same amount",
+        ),
+        pytest.param(
+            "Soap  12.10\nGum  1.99\nSUBTOTAL  16.57\nTAX  .49\nTOTAL  17.06 GBP", "17.06", id="cents without a zero"
+        ),
         pytest.param("2 ITEMS  TOTAL  31.28 GBP\nVISA  31.28", "31.28", id="a count"),
         pytest.param("BALANCE  30.63 GBP\nVISA  30.63\nCHANGE  .00", "30.63", id="a balance"),
         pytest.param(

@@ -17,6 +17,8 @@ JOIN_GAP = 2.5
 """Cells of a head are one name up to this gap in text heights: headlines are widely spaced."""
 UNFINISHED = re.compile(r"(?:&|-|,|\b(?:and|y|und|et|of|the|de))$", re.IGNORECASE)
 """The end of a line that goes on in the next one."""
+CONTINUED = re.compile(r"(?:&|and|und|et|y|e)\s+[A-Z]", re.IGNORECASE)
+"""The beginning of a line that continues the one above."""
 SAME_NAME = 75
 ACCEPTED_SCORE = 5.0
 MIN_SCORE = 0.0
@@ -83,7 +85,7 @@ def _candidates(rows: list[Row]) -> Iterator[tuple[int, Cell]]:
         if not head and not has_suffix(row.text):
             continue
         for cell in _joined(row):
-            yield number, _with_suffix_below(rows, number, cell) if head else cell
+            yield number, _whole_name(rows, number, cell) if head else cell
 
 
 def _joined(row: Row) -> Iterator[Cell]:
@@ -98,15 +100,15 @@ def _joined(row: Row) -> Iterator[Cell]:
     yield Cell(tuple(token for part in group for token in part.tokens))
 
 
-def _with_suffix_below(rows: list[Row], number: int, cell: Cell) -> Cell:
-    """Return the name with the row below if that holds only the rest of it, such as "SDN BHD" or "Markt GmbH"."""
-    if number + 1 >= len(rows) or has_suffix(cell.text):
+def _whole_name(rows: list[Row], number: int, cell: Cell) -> Cell:
+    """Return the name with the row below if that goes on: "& BOOKS", "SDN BHD", "Markt GmbH", "WHOLESALE"."""
+    if number + 1 >= len(rows) or has_suffix(cell.text) or not is_name(cell.text):
         return cell
     below = rows[number + 1]
-    rest = [word for word in fold(clean_name(below.text)).split() if not word.isdigit()]
-    is_rest = bool(rest) and (
-        set(rest) <= words("generic") | words("trade") or UNFINISHED.search(cell.text) is not None
-    )
-    if is_rest and has_suffix(below.text) and is_name(cell.text):
+    rest = fold(clean_name(below.text)).split()
+    kinds = words("generic") | words("trade")
+    is_kind = bool(rest) and set(rest) <= kinds and (has_suffix(below.text) or not set(fold(cell.text).split()) & kinds)
+    goes_on = has_suffix(below.text) and UNFINISHED.search(cell.text) is not None
+    if is_kind or (rest and goes_on) or CONTINUED.match(below.text):
         return Cell((*cell.tokens, *below.whole.tokens))
     return cell

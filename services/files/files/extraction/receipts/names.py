@@ -31,6 +31,7 @@ REGISTRATION = re.compile(
 GLUED = re.compile(r"(?<=[a-z)])(?=sdn(?:\b|bhd))|(?<=sdn)(?=bhd)|(?<=pte)(?=ltd)", re.IGNORECASE)
 """Legal forms that OCR joins with the word before or after them."""
 BREAK = re.compile(r"\s+[-–|·•]\s+|\s{2,}")
+PERSON = re.compile(r"(?:dr|mr|mrs|ms|herr|frau|don|dona|dna|mme|sig|dott|lic|lda|ldo) ")
 UNCLOSED = re.compile(r"\s*\([^)]*$")
 WEB_ADDRESS = re.compile(r"@|www\.|\.com\b")
 DOMAIN = re.compile(r"(?:www|http|https|mail|info|[a-z]+)? ?([a-z0-9]{4,}) (?:com|org|net|de|nl|fr|es|it|co uk|my)\b")
@@ -81,7 +82,7 @@ def clean_name(text: str) -> str:
     first = BREAK.split(name)[0]
     name = UNCLOSED.sub("", first if has_suffix(first) else name)
     wrapped = re.fullmatch(r"\((.*)\)", name)
-    return trim(wrapped[1] if wrapped and has_suffix(wrapped[1]) else name).strip(" ,-–|")
+    return trim(wrapped[1] if wrapped and has_suffix(wrapped[1]) else name).strip(" ,-–|#")
 
 
 def is_name(text: str) -> bool:
@@ -109,7 +110,8 @@ def score_name(name: str, cell: Cell, number: int, page: Surroundings) -> float:
     return sum((
         max(0.0, 4.0 - 0.45 * number),
         4.0 if strong else 2.0 if SUFFIX.search(name) else 0.0,
-        1.5 * bool(pattern("trade").search(folded)),
+        (1.0 if strong else 0.4) * bool(pattern("trade").search(folded)),
+        -2.0 * (PERSON.match(folded) is not None),
         -4.5 * bool(pattern("not_a_name").search(folded)),
         -(1.0 if strong else 3.5) * bool(is_address),
         -1.5 * (not strong and HOUSE_NUMBER.fullmatch(folded) is not None),

@@ -16,6 +16,7 @@ CENT = Decimal("0.011")
 MAX_ROUNDING = Decimal("0.051")
 UNLABELLED = 0.5
 """The weight of an amount without a label that cash less change confirms."""
+MAX_TAXES, MAX_EXTRAS = 4, 7
 MAX_VALUES = 12
 MAX_UNLABELLED = 200
 """Bounds of the search for calculations: a receipt has fewer, and a long list of amounts must not take minutes."""
@@ -117,8 +118,10 @@ class Ledger:
     def _is_sum_of_parts(self, value: Decimal) -> bool:
         """Tell whether a subtotal (or the items) and some of taxes, charges, discounts and rounding add up."""
         bases = [base for base in (*self.values("subtotal"), sum(self.items, Decimal(0))) if base > 0]
-        extras = [*self.values("tax"), *self._charges(), *self.values("rounding", "discount")]
-        extras = [extra for extra in dict.fromkeys(extras) if extra][:6]
+        taxes = [money.value for money in self.of("tax")][:MAX_TAXES]
+        extras = [extra for extra in (*taxes, *self._charges(), *self.values("rounding", "discount")) if extra][
+            :MAX_EXTRAS
+        ]
         for size in range(1, min(4, len(extras)) + 1):
             for chosen in combinations(extras, size):
                 for base in bases:
