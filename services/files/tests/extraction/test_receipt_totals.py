@@ -29,7 +29,7 @@ def read(text: str) -> Finding:
             id="goods that went back are taken off",
         ),
         pytest.param(
-            "Dosa  270.00\nThali  230.00\nSub Total  500.00\nCGST 2.5%  12.50\nSGST 2.5%  12.50\nNet Amount  525.00 GBP",
+            "Dosa  270.00\nThali  230.00\nSub Total  500.00\nCGST  12.50\nSGST  12.50\nNet Amount  525.00 GBP",
             "525.00",
             id="two taxes of the same amount",
         ),

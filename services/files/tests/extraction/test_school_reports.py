@@ -60,6 +60,39 @@ Inglés                 Bien
   Participa en clase                     A veces
 """
 
+GRADE_BESIDE_THE_SECOND_LINE = """
+Example School     Pupil: Lea Muster
+Subject                       Grade
+English Language
+and Literature                B
+Design and Technology
+(Resistant Materials)         C
+Religious Studies,
+Philosophy and Ethics         A
+"""
+ATTENDANCE = """
+Example School     Student: Lea Muster
+SUBJECTS                 1st Tri   2nd Tri
+Reading                     2         3
+Mathematics                 3         4
+Days Present               58        57
+Days Tardy                  0         1
+"""
+AVERAGE_OF_THE_YEAR = """
+Example School     Student: Lea Muster
+Course           MP1   MP2   Exam   Final Avg
+Chemistry         88    90    85     89
+US History        85    88    84     87
+Orchestra         99    99           99
+"""
+UNREAD = """
+Colegio Ejemplo    Alumna: Lea Muster
+Asignatura      N1    N2    Prom
+Lenguaje        6.0   6.2   6.1
+Inglés          6.8   6.6   6.7
+Religión        B     B     ??
+"""
+
 
 def read(text: str) -> Finding:
     return extract(document(text), "transcript", Hints(None))
@@ -84,6 +117,19 @@ def read(text: str) -> Finding:
         pytest.param(
             DESCRIPTORS, {"Matemáticas": "Sobresaliente", "Lengua": "Notable", "Inglés": "Bien"}, id="descriptors"
         ),
+        pytest.param(
+            GRADE_BESIDE_THE_SECOND_LINE,
+            {
+                "English Language and Literature": "B",
+                "Design and Technology (Resistant Materials)": "C",
+                "Religious Studies, Philosophy and Ethics": "A",
+            },
+            id="the grade beside the second line",
+        ),
+        pytest.param(ATTENDANCE, {"Reading": "3", "Mathematics": "4"}, id="days present and tardy"),
+        pytest.param(
+            AVERAGE_OF_THE_YEAR, {"Chemistry": "89", "US History": "87", "Orchestra": "99"}, id="an average of the year"
+        ),
     ],
 )
 def test_only_subjects_with_their_grades_are_rows(text, rows):
@@ -93,3 +139,10 @@ def test_only_subjects_with_their_grades_are_rows(text, rows):
     assert len(finding.rows) == len(rows)
     assert finding.fields["student"].value == "Lea Muster"
     assert needs_review(finding, "transcript") == ()
+
+
+def test_an_earlier_grade_does_not_replace_one_that_was_not_read():
+    finding = read(UNREAD)
+
+    assert {row["subject"].value: row["grade"].value for row in finding.rows} == {"Lenguaje": "6.1", "Inglés": "6.7"}
+    assert needs_review(finding, "transcript") == ("missing_grade",)

@@ -1,5 +1,6 @@
 """Join subjects that are printed on two lines, with their grade beside one of them or between them."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +20,11 @@ LINES = 1.6
 """Two lines of one subject are at most this many text heights apart, from middle to middle."""
 
 
+UNFINISHED = re.compile(r"(?:[,&-]|\b(?:and|y|e|und|et|de|of|of the))$")
+Lines = tuple[Cell | None, Cell | None]
+"""The lines above and below a subject that may be a part of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Spacing:
     """The usual distance of two subjects of a column of the page, and where the next such column begins."""
@@ -30,7 +36,7 @@ class Spacing:
 def join_wrapped(rows: list[Row], entries: list[Entry]) -> None:
     """Add the first or second line of a subject to its entry, if that line is clearly closer than the next subject."""
     taken = {entry.row for entry in entries}
-    around = [_lines_around(rows, entries, entry, taken) for entry in entries]
+    around = _settled(entries, [_lines_around(rows, entries, entry, taken) for entry in entries])
     has_comments = sum(below is not None for _, below in around) > MOST * max(len(entries), MIN_ENTRIES)
     enclosed = sum(above is not None and below is not None for above, below in around) * 2 > len(entries)
     for entry, (above, below) in zip(entries, around, strict=True):
@@ -38,9 +44,28 @@ def join_wrapped(rows: list[Row], entries: list[Entry]) -> None:
         entry.subject = Cell(tuple(token for part in parts if part is not None for token in part.tokens))
 
 
-def _lines_around(
-    rows: list[Row], entries: list[Entry], entry: Entry, taken: set[int]
-) -> tuple[Cell | None, Cell | None]:
+def _settled(entries: list[Entry], around: list[Lines]) -> list[Lines]:
+    """Give a line that two subjects could continue to one of them: by its words, else as the first subject has it."""
+    settled = list(around)
+    upwards = bool(around) and around[0][0] is not None
+    for place, (one, two) in enumerate(pairwise(entries)):
+        (above, line), (other, below) = settled[place], settled[place + 1]
+        if line is None or line is not other:
+            continue
+        with_one, with_two = _goes_on(one.subject, line), _goes_on(line, two.subject)
+        if with_two > with_one or (with_one == with_two and upwards):
+            settled[place] = (above, None)
+        else:
+            settled[place + 1] = (None, below)
+    return settled
+
+
+def _goes_on(line: Cell, next_line: Cell) -> bool:
+    """Tell whether a text goes on in the next line: that begins small or with a bracket, or this ends with a comma."""
+    return next_line.text[:1].islower() or next_line.text.startswith("(") or UNFINISHED.search(line.text) is not None
+
+
+def _lines_around(rows: list[Row], entries: list[Entry], entry: Entry, taken: set[int]) -> Lines:
     """Return the lines above and below a subject that may be a part of it."""
     pitch = _pitch(entries, entry)
     if pitch is None:
