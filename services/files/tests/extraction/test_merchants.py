@@ -21,6 +21,7 @@ def read(*head: str) -> Finding:
         pytest.param(("Johan Exempel", "Damrak 1", "1012 LG Amsterdam"), "Johan Exempel", id="a street, its number"),
         pytest.param(("Lakeview", "900 Nicollet Mall"), "Lakeview", id="a number, its street"),
         pytest.param(("EXAMPLO", "Markt GmbH", "50668 Köln"), "EXAMPLO Markt GmbH", id="the rest of the name below"),
+        pytest.param(("EXAMPLO", "MarktGmbH", "50668 Köln"), "EXAMPLO Markt GmbH", id="a form that OCR has joined"),
         pytest.param(("HEALTH AND", "EXAMPLE BEAUTY LTD"), "HEALTH AND EXAMPLE BEAUTY LTD", id="an unfinished line"),
         pytest.param(("TEO EXAMPLE", "& BOOKS"), "TEO EXAMPLE & BOOKS", id="a line that continues"),
         pytest.param(("EXAMPLO", "WHOLESALE"), "EXAMPLO WHOLESALE", id="the kind of shop below"),

@@ -4,6 +4,7 @@ import pytest
 
 from files.domain.finding import Finding, Hints
 from files.extraction import extract, needs_review
+from files.extraction.receipts.money import kind_of
 from services.files.tests.extraction.pages import document
 
 HEAD = "EXAMPLE HOUSE LTD\nLondon W1A 1AA\n14 March 2026\n"
@@ -61,3 +62,20 @@ def test_an_amount_to_pay_that_nothing_explains_makes_the_total_doubtful():
     finding = read("Desk  45.00\nChair  12.00\nTOTAL  57.00 GBP\nAMOUNT DUE  31.00")
 
     assert "unsure_amount" in needs_review(finding, "payment_receipt")
+
+
+@pytest.mark.parametrize(
+    ("label", "kind"),
+    [
+        ("total exclgst", "subtotal"),
+        ("totalinclgst", "grand_total"),
+        ("amountreceived", "paid"),
+        ("totaldue", "payable"),
+        ("roundingadj", "rounding"),
+        ("3 articles total", "total"),
+        ("total qty", "count"),
+        ("subtotal", "subtotal"),
+    ],
+)
+def test_a_label_is_known_where_ocr_has_dropped_its_spaces(label, kind):
+    assert kind_of(label) == kind

@@ -20,6 +20,8 @@ CENTS = 2
 ROWS_BELOW = 2
 """An amount is at most this many rows below its label."""
 
+MIN_JOINED = 8
+"""Labels with fewer letters may be a part of another word."""
 MIN_CELLS = 2
 FORM_FIELDS = ("date", "reference", "payer", "payment_method", "student", "student_number", "merchant")
 """What forms ask for beside the amount. Tables of items have other headers: "Description", "Qty"."""
@@ -60,11 +62,35 @@ def kind_of(label: str) -> Kind | None:
 
     In "5 articles total" a count stands before the label of the amount.
     """
-    found = longest_label(label, _by_size())
+    found = _longest(label)
     if found is None:
         return None
     kind, behind = _kinds()[found], label.partition(found)[2].strip()
     return kind if kind != "count" or not behind else kind_of(behind) or kind
+
+
+def _longest(label: str) -> str | None:
+    """Return the longest known label in a text, also where OCR has dropped spaces: "totalexclgst" is no total."""
+    found = longest_label(label, _by_size())
+    letters = label.replace(" ", "")
+    joined = (name for length, names in _joined() if length <= len(letters) for name in names)
+    glued = next((name for name in joined if name in (letters[: len(name)], letters[-len(name) :])), None)
+    if glued is None or (found is not None and len(found.replace(" ", "")) >= len(glued)):
+        return found
+    return _spaced()[glued]
+
+
+@cache
+def _spaced() -> dict[str, str]:
+    """Return the long labels by their letters."""
+    return {letters: label for label in _kinds() if len(letters := label.replace(" ", "")) >= MIN_JOINED}
+
+
+@cache
+def _joined() -> list[tuple[int, list[str]]]:
+    """Return the letters of long labels by their number, the longest first."""
+    lengths = sorted({len(letters) for letters in _spaced()}, reverse=True)
+    return [(length, [letters for letters in _spaced() if len(letters) == length]) for length in lengths]
 
 
 def find_money(rows: list[Row], mark: Mark | None) -> list[Money]:

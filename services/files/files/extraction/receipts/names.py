@@ -28,12 +28,15 @@ REGISTRATION = re.compile(
     r"[(\[]?(?:[A-Z]{1,3}-?)?\d{4,}[\d-]*\s*-?\s*[A-Z0-9]{0,3}\s*[)\]]*.*$",
     re.IGNORECASE,
 )
-GLUED = re.compile(r"(?<=[a-z)])(?=sdn(?:\b|bhd))|(?<=sdn)(?=bhd)|(?<=pte)(?=ltd)", re.IGNORECASE)
+GLUED = re.compile(
+    r"(?<=[a-z)])(?=sdn(?:\b|bhd))|(?<=sdn)(?=bhd)|(?<=pte)(?=ltd)|(?<=[a-z])(?=(?-i:GmbH|Ltd|LLC|Inc|PLC)\b)",
+    re.IGNORECASE,
+)
 """Legal forms that OCR joins with the word before or after them."""
 BREAK = re.compile(r"\s+[-–|·•]\s+|\s{2,}")
 PERSON = re.compile(r"(?:dr|mr|mrs|ms|herr|frau|don|dona|dna|mme|sig|dott|lic|lda|ldo) ")
 UNCLOSED = re.compile(r"\s*\([^)]*$")
-WEB_ADDRESS = re.compile(r"@|www\.|\.com\b")
+WEB_ADDRESS = re.compile(r"@[\w-]+\.|www\.|\.com\b")
 DOMAIN = re.compile(r"(?:www|http|https|mail|info|[a-z]+)? ?([a-z0-9]{4,}) (?:com|org|net|de|nl|fr|es|it|co uk|my)\b")
 POSTCODE = re.compile(r"\d{4,6} [^\d]+$")
 """A town behind its postcode."""
