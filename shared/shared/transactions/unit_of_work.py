@@ -53,6 +53,8 @@ class UnitOfWork:
 
     def __init__(self, buffered: BufferedTransaction, service: str, cause: Envelope | None) -> None:
         self.cause = cause
+        self.began: float | None = None
+        """When the handler of a reaction began, by the monotonic clock."""
         self.buffered = buffered
         """For the code that runs handlers, not for handlers."""
         self._service = service
@@ -83,7 +85,7 @@ class UnitOfWork:
 
     def emit(self, event: Event) -> None:
         """Publish an event after this transaction has committed."""
-        self.outgoing.append(event_row(event, self._service, self.cause))
+        self.outgoing.append(event_row(event, self._service, self.cause, self.began))
 
     def permit(self, work: WorkPermit, lane: str) -> None:
         """Send a permit to this service's own workers after this transaction has committed."""
@@ -169,6 +171,16 @@ class UnitOfWorkFactory:
         if found:
             self.outbox_filled.set()
         return found
+
+    async def run_worker_statement(self, query: str, values: dict[str, Any]) -> DictRow:
+        """Run one statement as a worker's whole transaction; returns its row.
+
+        The server commits it without another message of this process, so its locks never wait for us.
+        """
+        async with self.database.worker() as connection:
+            row = await (await connection.execute(query, values)).fetchone()
+        assert row is not None, "the statement returns a row"
+        return row
 
     @asynccontextmanager
     async def _run(
