@@ -154,7 +154,7 @@ def build_api(settings: Settings) -> Service:
     """Build the service with all dependencies of its routes."""
     limiter, store = limiter_of(settings), open_store(settings.storage_url)
     service = build(settings, limiter, store)
-    rows = service.transactions
+    rows = service.transactions.for_requests()
     signing_key = read_file("SIGNING_KEY_FILE", settings.signing_key_file)
     owners = ServiceClients(
         {

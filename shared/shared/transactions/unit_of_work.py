@@ -32,6 +32,8 @@ UPDATE log_offset SET position = %(to)s, mark = %(mark)s, moved_at = clock_times
 WHERE projection = %(projection)s AND stream = %(stream)s AND position = %(since)s RETURNING position
 """
 
+REQUEST_PATIENCE = 10.0
+"""Seconds that a request waits for a connection of a worker: then its client gets a 503 and asks again."""
 NO_SCHOOL = "SC001"
 """SQLSTATE of `bound_school()` where no school is bound."""
 
@@ -95,15 +97,23 @@ class UnitOfWork:
 class UnitOfWorkFactory:
     """Opens units of work for one service, and wakes its relay after each commit with outbox rows."""
 
-    def __init__(self, database: Database, service: str) -> None:
+    def __init__(self, database: Database, service: str, patience: float | None = None) -> None:
+        """`patience`: seconds to wait for a connection, if not those of the pool."""
         self.database = database
         self.service = service
         self.outbox_filled = asyncio.Event()
+        self._patience = patience
+
+    def for_requests(self) -> "UnitOfWorkFactory":
+        """Return one that waits less long for a connection; it wakes the same relay."""
+        other = UnitOfWorkFactory(self.database, self.service, REQUEST_PATIENCE)
+        other.outbox_filled = self.outbox_filled
+        return other
 
     @asynccontextmanager
     async def begin(self, cause: Envelope | None = None) -> AsyncIterator[UnitOfWork]:
         """Open a worker's transaction without an inbox row, for periodic tasks, claims and outcomes."""
-        async with self.database.worker() as connection, self._run(connection) as (_, buffered):
+        async with self.database.worker(self._patience) as connection, self._run(connection) as (_, buffered):
             yield UnitOfWork(buffered, self.service, cause)
 
     @asynccontextmanager
