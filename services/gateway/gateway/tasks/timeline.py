@@ -113,22 +113,25 @@ def _steps(events: Sequence[Entry], failures: Sequence[Mapping[str, Any]]) -> li
                 closed=closed,
             )
         )
-    return [
-        Step(
-            id=(each := entry.envelope).id,
-            at=each.time,
-            type=each.type,
-            service=each.source,
-            subject=each.subject,
-            cause=each.causation_id,
-            seconds=(each.time - times[each.causation_id]).total_seconds() if each.causation_id in times else None,
-            handler_seconds=entry.handler_seconds,
-            attempt=entry.attempt,
-            state=entry.state,
-            failures=failed.get(str(each.id), []),
-        )
-        for entry in sorted(events, key=lambda one: one.envelope.time)
-    ]
+    return [_step(entry, times, failed) for entry in sorted(events, key=lambda one: one.envelope.time)]
+
+
+def _step(entry: Entry, times: Mapping[UUID, dt.datetime], failed: Mapping[str, list[FailureOfStep]]) -> Step:
+    event = entry.envelope
+    began = times.get(event.causation_id) if event.causation_id else None
+    return Step(
+        id=event.id,
+        at=event.time,
+        type=event.type,
+        service=event.source,
+        subject=event.subject,
+        cause=event.causation_id,
+        seconds=None if began is None else (event.time - began).total_seconds(),
+        handler_seconds=entry.handler_seconds,
+        attempt=entry.attempt,
+        state=entry.state,
+        failures=failed.get(str(event.id), []),
+    )
 
 
 def _notes(complete: bool, any_found: bool, task: Task) -> list[str]:
