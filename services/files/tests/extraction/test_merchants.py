@@ -25,6 +25,7 @@ def read(*head: str) -> Finding:
         pytest.param(("HEALTH AND", "EXAMPLE BEAUTY LTD"), "HEALTH AND EXAMPLE BEAUTY LTD", id="an unfinished line"),
         pytest.param(("TEO EXAMPLE", "& BOOKS"), "TEO EXAMPLE & BOOKS", id="a line that continues"),
         pytest.param(("EXAMPLO", "WHOLESALE"), "EXAMPLO WHOLESALE", id="the kind of shop below"),
+        pytest.param(("Exempla", "Store: 341122", "455 Main St"), "Exempla", id="the number of the store below"),
         pytest.param(("Beispiel-Apotheke", "Dr. A. Muster e.K.", "Markt 1"), "Beispiel-Apotheke", id="a doctor"),
         pytest.param(("Exempla #3312", "455 Bank St"), "Exempla", id="the number of a branch"),
         pytest.param(("EDELO Muster", "Inh. Petra Muster e.K."), "EDELO Muster", id="who owns the shop"),

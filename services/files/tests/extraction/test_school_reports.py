@@ -93,6 +93,20 @@ Inglés          6.8   6.6   6.7
 Religión        B     B     ??
 """
 
+JOINED_CODES = """
+IES Ejemplo    Alumna: Lea Muster
+Asignatura      Retrasos    Calificación
+Inglés             0           BI6
+Tecnología         1           SB 9
+"""
+COMMENTS = """
+Example School     Pupil: Lea Muster
+English                                         Grade: B
+Lea writes with flair but should plan essays
+Mathematics                                     Grade: A
+Lea enjoys a challenge and helps all the others
+"""
+
 
 def read(text: str) -> Finding:
     return extract(document(text), "transcript", Hints(None))
@@ -126,6 +140,8 @@ def read(text: str) -> Finding:
             },
             id="the grade beside the second line",
         ),
+        pytest.param(JOINED_CODES, {"Inglés": "6", "Tecnología": "9"}, id="a code and a number that OCR has joined"),
+        pytest.param(COMMENTS, {"English": "B", "Mathematics": "A"}, id="a comment without a point"),
         pytest.param(ATTENDANCE, {"Reading": "3", "Mathematics": "4"}, id="days present and tardy"),
         pytest.param(
             AVERAGE_OF_THE_YEAR, {"Chemistry": "89", "US History": "87", "Orchestra": "99"}, id="an average of the year"

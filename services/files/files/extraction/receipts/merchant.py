@@ -19,6 +19,7 @@ UNFINISHED = re.compile(r"(?:&|-|,|\b(?:and|y|und|et|of|the|de))$", re.IGNORECAS
 """The end of a line that goes on in the next one."""
 CONTINUED = re.compile(r"(?:&|and|und|et|y|e)\s+[A-Z]", re.IGNORECASE)
 """The beginning of a line that continues the one above."""
+NUMBERED = re.compile(r"[#:]")
 SAME_NAME = 75
 ACCEPTED_SCORE = 5.0
 MIN_SCORE = 0.0
@@ -107,7 +108,12 @@ def _whole_name(rows: list[Row], number: int, cell: Cell) -> Cell:
     below = rows[number + 1]
     rest = fold(clean_name(below.text)).split()
     kinds = words("generic") | words("trade")
-    is_kind = bool(rest) and set(rest) <= kinds and (has_suffix(below.text) or not set(fold(cell.text).split()) & kinds)
+    is_kind = (
+        bool(rest)
+        and set(rest) <= kinds
+        and NUMBERED.search(below.text) is None
+        and (has_suffix(below.text) or not set(fold(cell.text).split()) & kinds)
+    )
     goes_on = has_suffix(below.text) and UNFINISHED.search(cell.text) is not None
     if is_kind or (rest and goes_on) or CONTINUED.match(below.text):
         return Cell((*cell.tokens, *below.whole.tokens))

@@ -17,6 +17,8 @@ LETTER = re.compile(r"[A-F](?:\s?[+-]|\*)?|[EUFSPNIW]|A\*")
 NUMBER = re.compile(r"\d{1,3}(?:[.,]\d{1,2})?|\d[+-]")
 PERCENT = re.compile(r"\d{1,3}(?:[.,]\d{1,2})?\s?%")
 FRACTION = re.compile(r"\d{1,3}(?:[.,]\d{1,2})?\s?/\s?(?:4|5|6|10|15|20|100)")
+JOINED = re.compile(r"^([A-Za-z]{2})(\d{1,2})$")
+"""A code and its number, whose space OCR has dropped: "BI6"."""
 HIGHEST = 100
 SCALE_RANGE = re.compile(
     r"(?<![\d/.-])\d{1,3}(?:[.,]\d+)?\s?%?\s?(?:[-–]|to|a|bis)\s?\d{1,3}(?:[.,]\d+)?\s?%?(?![\d/-])|[<>≥≤]\s?\d{1,3}"
@@ -47,7 +49,7 @@ def parse_grade(text: str) -> Grade | None:
     spelled = normalise(text).strip().lstrip("|:;*").rstrip("|:;").strip()
     if not spelled or len(spelled) > 40:  # noqa: PLR2004
         return None
-    return _simple(spelled) or _combined(spelled)
+    return _simple(spelled) or _combined(JOINED.sub(r"\1 \2", spelled))
 
 
 def points(grade: Grade) -> Decimal | None:

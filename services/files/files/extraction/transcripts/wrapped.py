@@ -15,6 +15,8 @@ CLOSER = 0.8
 """A line belongs to a subject if it is closer to it than this share of the usual distance of two subjects."""
 MOST = 2 / 3
 """If more subjects than this share have a second line, it is a comment."""
+MOST_WORDS = 7
+"""A line of more words is a sentence that goes on, and no part of a subject."""
 MIN_ENTRIES = 4
 LINES = 1.6
 """Two lines of one subject are at most this many text heights apart, from middle to middle."""
@@ -143,7 +145,7 @@ def _has_text(row: Row, own: Row, cell: Cell, edge: float) -> bool:
 
 def _is_sentence(cell: Cell) -> bool:
     """Tell whether a line is what a teacher says about the subject."""
-    return cell.text.rstrip().endswith((".", "!"))
+    return cell.text.rstrip().endswith((".", "!")) or len(cell.text.split()) > MOST_WORDS
 
 
 def _has_value(row: Row, cell: Cell) -> bool:
