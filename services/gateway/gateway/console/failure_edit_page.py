@@ -20,6 +20,7 @@ from gateway.problems import Problem, readable
 from gateway.security.access_control import PLATFORM, allow
 from gateway.security.audit import Audited
 from gateway.security.caller import Caller, CurrentCaller
+from shared.errors import SchoolConnectError
 from shared.http.provided import Provided
 from shared.persistence.encryption import SubjectKeyStore
 from shared.transactions.unit_of_work import UnitOfWorkFactory
@@ -81,7 +82,7 @@ async def edit(
     return await _form(page, failure_id, caller, rows, 200, kept, errors, edited.diff, changes)
 
 
-class Unreadable(Exception):
+class Unreadable(SchoolConnectError):
     """Says why a typed text is no edit."""
 
     def __init__(self, text: str, **facts: Any) -> None:
