@@ -1,5 +1,6 @@
 """The settings of a school that its administrators change by themselves."""
 
+import re
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -27,6 +28,8 @@ from shared.transactions.unit_of_work import UnitOfWorkFactory
 router = APIRouter(prefix="/console/settings", include_in_schema=False, route_class=ConsoleRoute)
 
 Word = Annotated[str, Form(max_length=200)]
+GROUPED = re.compile(r"(?<=\d)[.,'٬\s](?=\d{3}(?!\d))")
+"""What separates groups of three digits: 1,000 and 1.000 are a thousand, 2.5 is no number of people."""
 ERRORS = {
     "approval_above": N_("Type a number from 1 to 1,000,000, or nothing."),
     "digest_at": N_("Type a time such as 07:00."),
@@ -87,9 +90,10 @@ async def change(
 
 def _asked(typed: dict[str, Any]) -> dict[str, Any]:
     """Return the request of the API that the form means: an empty field takes a setting away."""
+    size = GROUPED.sub("", typed["approval_above"]).strip()
     quiet = {"starts": typed["quiet_starts"], "ends": typed["quiet_ends"]}
     return {
-        "approval_above": typed_number(typed["approval_above"]) if typed["approval_above"].strip() else None,
+        "approval_above": typed_number(size) if size else None,
         "announces": typed["announces"],
         "mute_details": typed["mute_details"],
         "digest_at": typed["digest_at"],

@@ -44,6 +44,12 @@ async def test_an_administrator_sets_from_how_many_people_on_a_second_person_app
         late = await browser.post(PAGE, **FORM | {"approval_above": "7"}, version=first)
         assert (late.status_code, "This has changed since you opened it" in late.text) == (412, True)
         assert 'name="approval_above" type="text" value="7"' in late.text
+        # a thousand is one however its digits are grouped
+        for grouped in ("1.000", "1,000", "1 000"):
+            again = version((await browser.get(PAGE)).text)
+            assert (await browser.post(PAGE, **FORM | {"approval_above": grouped}, version=again)).status_code == 303
+            assert (await stored(gateway, school))[0] == 1_000
+        page = (await browser.get(PAGE)).text
         # empty fields take settings away
         assert (await browser.post(PAGE, digest_at="07:00", version=version(page))).status_code == 303
         assert await stored(gateway, school) == (None, [], False, "07:00:00", None)
@@ -55,6 +61,7 @@ async def test_an_administrator_sets_from_how_many_people_on_a_second_person_app
     [
         ({"approval_above": "0"}, "approval_above", 422),
         ({"approval_above": "many <b>"}, "approval_above", 422),
+        ({"approval_above": "2.5"}, "approval_above", 422),
         ({"approval_above": "1000001"}, "approval_above", 422),
         ({"quiet_ends": ""}, "quiet", 422),
         ({"quiet_ends": "25:00"}, "quiet", 422),
