@@ -32,7 +32,7 @@ def p95(metric: str, where: str) -> str:
 
 QUERIES = {
     "answered": p95(ANSWERS, POSTS),
-    "planned": p95(AGES, 'queue=~"notifier[.]notification[.]requested.*"'),
+    "planned": p95(AGES, 'queue=~"notifier[.]notification[.](requested|safety|due)"'),
     "sent": p95(AGES, 'queue=~"notifier[.]work[.](push|mail)[.].+"'),
     "oldest": (
         "max(time() - max by (queue) (schoolconnect_queue_newest_received_timestamp_seconds)"
