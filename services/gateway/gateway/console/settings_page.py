@@ -33,6 +33,8 @@ GROUPED = re.compile(r"(?<=\d)[.,'٬\s](?=\d{3}(?!\d))")
 ERRORS = {
     "approval_above": N_("Type a number from 1 to 1,000,000, or nothing."),
     "digest_at": N_("Type a time such as 07:00."),
+    "color": N_("Type a colour such as #1f5fa8, or nothing."),
+    "letterhead": N_("Type one line of at most 200 letters, or nothing."),
     "quiet": N_("Type both times, such as 21:00 and 06:30, or none."),
 }
 
@@ -61,6 +63,8 @@ async def change(
     digest_at: Word = "",
     quiet_starts: Word = "",
     quiet_ends: Word = "",
+    letterhead: Annotated[str, Form(max_length=1_000)] = "",
+    color: Word = "",
 ) -> Response:
     """Change them, unless they have changed since the page was drawn; what was typed stays in the form."""
     typed = {
@@ -70,6 +74,8 @@ async def change(
         "digest_at": digest_at,
         "quiet_starts": quiet_starts,
         "quiet_ends": quiet_ends,
+        "letterhead": letterhead,
+        "color": color,
     }
     status = 422
     try:
@@ -98,6 +104,8 @@ def _asked(typed: dict[str, Any]) -> dict[str, Any]:
         "mute_details": typed["mute_details"],
         "digest_at": typed["digest_at"],
         "quiet": quiet if any(quiet.values()) else None,
+        "letterhead": typed["letterhead"],
+        "color": typed["color"].strip() or None,
     }
 
 
@@ -111,6 +119,8 @@ def _typed(found: School) -> dict[str, Any]:
         "digest_at": f"{found.digest_at:%H:%M}",
         "quiet_starts": f"{quiet.starts:%H:%M}" if quiet else "",
         "quiet_ends": f"{quiet.ends:%H:%M}" if quiet else "",
+        "letterhead": found.letterhead,
+        "color": found.color or "",
     }
 
 

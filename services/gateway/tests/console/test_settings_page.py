@@ -15,9 +15,13 @@ FORM = {
     "digest_at": "06:45",
     "quiet_starts": "21:00",
     "quiet_ends": "06:30",
+    "letterhead": "A made-up street 1",
+    "color": "#1f5fa8",
 }
+LOOK = (FORM["letterhead"], FORM["color"])
 STORED = """
-SELECT approval_above, announces, mute_details, digest_at::text, quiet_starts::text FROM school WHERE school_id = %s
+SELECT approval_above, announces, mute_details, digest_at::text, quiet_starts::text, letterhead, color
+FROM school WHERE school_id = %s
 """
 
 
@@ -39,7 +43,7 @@ async def test_an_administrator_sets_from_how_many_people_on_a_second_person_app
         assert saved.headers["location"] == f"{PAGE}?saved=yes"
         page = (await browser.get(PAGE)).text
         assert 'name="approval_above" type="text" value="300"' in page
-        assert await stored(gateway, school) == (300, ["absence", "report"], True, "06:45:00", "21:00:00")
+        assert await stored(gateway, school) == (300, ["absence", "report"], True, "06:45:00", "21:00:00", *LOOK)
         # a form from before that says so, and keeps what was typed
         late = await browser.post(PAGE, **FORM | {"approval_above": "7"}, version=first)
         assert (late.status_code, "This has changed since you opened it" in late.text) == (412, True)
@@ -52,7 +56,7 @@ async def test_an_administrator_sets_from_how_many_people_on_a_second_person_app
         page = (await browser.get(PAGE)).text
         # empty fields take settings away
         assert (await browser.post(PAGE, digest_at="07:00", version=version(page))).status_code == 303
-        assert await stored(gateway, school) == (None, [], False, "07:00:00", None)
+        assert await stored(gateway, school) == (None, [], False, "07:00:00", None, "", None)
     assert await stored(gateway, other) == before
 
 
@@ -66,6 +70,8 @@ async def test_an_administrator_sets_from_how_many_people_on_a_second_person_app
         ({"quiet_ends": ""}, "quiet", 422),
         ({"quiet_ends": "25:00"}, "quiet", 422),
         ({"digest_at": ""}, "digest_at", 422),
+        ({"color": "blue"}, "color", 422),
+        ({"letterhead": "x" * 201}, "letterhead", 422),
         ({"announces": ["gossip"]}, None, 422),
         ({"version": ""}, None, 422),
     ],
