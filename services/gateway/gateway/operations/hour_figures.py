@@ -93,12 +93,12 @@ class Prometheus:
     async def _ask(self) -> HourFigures:
         last = dt.datetime.now(dt.UTC).replace(second=0, microsecond=0)
         first = last - dt.timedelta(minutes=MINUTES - 1)
-        span = {"start": first.timestamp(), "end": last.timestamp(), "step": 60}
+        span: dict[str, str | float] = {"start": first.timestamp(), "end": last.timestamp(), "step": 60}
         try:
             async with httpx.AsyncClient(
                 base_url=self._url, timeout=WAITS, verify=authorities(), trust_env=False, transport=self._transport
             ) as client:
-                asked = [client.get("/api/v1/query_range", params={"query": text} | span) for text in QUERIES.values()]
+                asked = [client.get("/api/v1/query_range", params=span | {"query": text}) for text in QUERIES.values()]
                 answers = [answer.raise_for_status().content for answer in await asyncio.gather(*asked)]
             found = [_values(Answer.model_validate_json(content)) for content in answers]
             return HourFigures("read", last, dict(zip(QUERIES, found, strict=True)))
