@@ -175,7 +175,9 @@ async def test_a_child_is_absent_once_and_a_receipt_is_one_payment(house):
 
 async def test_money_is_exact(house):
     student = await house.add("student")
-    (record,) = (await house.record("payments", student, amount="12345678.905", discount="0.005", currency="KWD")).json()["ids"]
+    (record,) = (
+        await house.record("payments", student, amount="12345678.905", discount="0.005", currency="KWD")
+    ).json()["ids"]
     (fact,) = await house.facts("payments", record)
     assert (fact["amount"], fact["discount"]) == ("12345678.905", "0.005")
     assert (await house.ask("GET", f"/v1/payments/{record}")).json()["facts"]["amount"] == "12345678.905"
