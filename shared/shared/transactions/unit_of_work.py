@@ -156,6 +156,11 @@ class UnitOfWorkFactory:
                 raise NoSchool(problem.diag.message_primary or "") from problem
             raise
 
+    async def run_alone(self, query: str, values: dict[str, Any]) -> list[DictRow]:
+        """Run one statement of a worker as a whole transaction, in one round trip; returns its rows."""
+        async with self.database.worker() as connection:
+            return await (await connection.execute(query, values)).fetchall()
+
     async def run_single_statement(self, school: UUID, query: str, values: dict[str, Any]) -> list[DictRow]:
         """Run the whole transaction of a request as one statement with its outbox rows; returns its rows.
 

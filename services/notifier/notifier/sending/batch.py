@@ -90,9 +90,10 @@ class Batch:
 
     async def _next_results(self) -> list[Result]:
         found = [await self.results.get()]
+        most = min(self.missing, MAX_RESULTS_PER_COMMIT)
         with suppress(TimeoutError):
             async with asyncio.timeout(COMMIT_SECONDS):
-                while len(found) < MAX_RESULTS_PER_COMMIT:
+                while len(found) < most:
                     found.append(await self.results.get())
         return found
 
@@ -113,18 +114,18 @@ class Batch:
         return True
 
     async def _record(self, tx: UnitOfWork, results: list[Result]) -> None:
-        rows, lost = await outcomes.record(tx, self.lease, results)
+        waits = windows.WAITING_SECONDS if self.more else 0.0
+        window = self.permit if isinstance(self.permit, SendPermit) and not self.missing else None
+        rows, lost = await outcomes.record(tx, self.lease, results, window, waits)
         if lost:
             log.warning("delivery.lease_lost", lost=lost)
-        await provider_feedback.apply(tx, self.limiter, results)
         for row in rows:
-            if row["finished"]:
-                cancelled = await progress.finish_deliveries(
-                    tx, row["notification_id"], row["finished"], provider_works=row["accepted"]
-                )
-                self.cancelled |= cancelled and isinstance(self.permit, SendPermit)
+            await progress.end_or_report(tx, row)
+            self.cancelled |= row["state"] == "cancelled" and isinstance(self.permit, SendPermit)
+        await provider_feedback.apply(tx, self.limiter, results)
         if not self.missing:
-            await windows.extend(tx, self.permit, windows.WAITING_SECONDS if self.more else 0.0)
+            if window is None:
+                await windows.extend(tx, self.permit, waits)
             if self.more:
                 tx.permit(self.permit, self.lane)
 

@@ -6,12 +6,16 @@ from typing import Any
 from uuid import UUID
 
 from notifier.domain.delivery import NOT_COUNTED, Attempts, Verdict
+from notifier.permits import SendPermit
 from notifier.providers import Outcome
+from notifier.sending import progress
 from shared.transactions.unit_of_work import UnitOfWork
 
 # Write outcomes. Filtered by lease: a worker whose lease ran out must not overwrite what its successor found. Where no
-# call was made after all, there was no attempt.
-RECORD_OUTCOMES = """
+# call was made after all, there was no attempt. Then count what has finished, and set how long the permit of a `window`
+# is valid, if one is given. First deliveries, then notifications in one order, then windows: no two of these statements
+# wait for each other.
+RECORD_OUTCOMES = f"""
 WITH result AS (
     SELECT * FROM unnest(%(ids)s::bigint[], %(states)s::text[], %(reasons)s::text[], %(outcomes)s::text[],
                          %(providers)s::text[], %(due_in)s::float8[])
@@ -31,11 +35,23 @@ WITH result AS (
 ), withheld AS (
     DELETE FROM attempt a USING moved m
     WHERE m.outcome = 'withheld' AND a.delivery_id = m.delivery_id AND a.number = m.attempts + 1
+), counted AS (
+    SELECT notification_id, count(*) AS moved, count(*) FILTER (WHERE state <> 'pending') AS finished,
+           bool_or(outcome = 'accepted') AS accepted
+    FROM moved GROUP BY notification_id
+), locked AS MATERIALIZED (
+    SELECT n.notification_id FROM notification n JOIN counted c USING (notification_id)
+    WHERE c.finished > 0 ORDER BY n.notification_id FOR NO KEY UPDATE OF n
+), subtracted AS (
+    {progress.SUBTRACT} FROM counted c JOIN locked USING (notification_id)
+    WHERE n.notification_id = c.notification_id RETURNING {progress.SUBTRACTED}
+), used AS (
+    UPDATE release SET permitted_until = clock_timestamp() + make_interval(secs => %(waits)s)
+    WHERE notification_id = %(window)s AND channel = %(channel)s AND (SELECT count(*) FROM subtracted) >= 0
 )
-SELECT notification_id, count(*) AS moved, count(*) FILTER (WHERE state <> 'pending') AS finished,
-       bool_or(outcome = 'accepted') AS accepted
-FROM moved GROUP BY notification_id ORDER BY notification_id
-"""
+SELECT c.moved, s.* FROM counted c LEFT JOIN subtracted s ON s.notification_id = c.notification_id
+ORDER BY c.notification_id
+"""  # noqa: S608  # constants of our own
 
 # Extend the lease of deliveries that are still being sent.
 RENEW_LEASE = """
@@ -72,10 +88,12 @@ def attempts_of(rows: Sequence[Mapping[str, Any]]) -> Attempts:
     return Attempts(*(max(row[count] for row in rows) for count in ("attempts", "unanswered", "not_counted")))
 
 
-async def record(tx: UnitOfWork, lease: UUID, results: Sequence[Result]) -> tuple[list[dict[str, Any]], int]:
-    """Write results; return rows of (notification_id, moved, finished, accepted), and how many had lost their lease.
+async def record(
+    tx: UnitOfWork, lease: UUID, results: Sequence[Result], window: SendPermit | None, waits: float
+) -> tuple[list[dict[str, Any]], int]:
+    """Write results and count the finished deliveries; return their notifications, and how many had lost their lease.
 
-    The rows of a digest share its outcome.
+    The rows of a digest share its outcome. The permit of `window` is valid for `waits` seconds more.
     """
     each = [(delivery_id, result) for result in results for delivery_id in result.call.delivery_ids]
     values = {
@@ -87,9 +105,13 @@ async def record(tx: UnitOfWork, lease: UUID, results: Sequence[Result]) -> tupl
         "providers": [result.outcome.provider_id for _, result in each],
         "due_in": [result.verdict.due_in for _, result in each],
         "not_counted": sorted(NOT_COUNTED - {"withheld"}),
+        "window": window.notification_id if window else None,
+        "channel": window.channel if window else None,
+        "waits": waits,
     }
     rows = await tx.rows(RECORD_OUTCOMES, values)
-    return rows, len(each) - sum(row["moved"] for row in rows)
+    finished = [row for row in rows if row["notification_id"] is not None]
+    return finished, len(each) - sum(row["moved"] for row in rows)
 
 
 async def renew_lease(tx: UnitOfWork, lease: UUID, calls: Sequence[Call], seconds: float) -> None:
