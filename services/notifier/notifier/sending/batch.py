@@ -10,10 +10,11 @@ from uuid import UUID
 import structlog
 
 from notifier.domain.delivery import judge
-from notifier.permits import DigestPermit, SendPermit
+from notifier.permits import DigestPermit, SendPermit, send_lane
 from notifier.providers import Outcome
-from notifier.sending import outcomes, progress, provider_feedback, windows
-from notifier.sending.outcomes import Call, Result
+from notifier.sending import outcomes, windows
+from notifier.sending.outcome_commits import Commit, commit_together
+from notifier.sending.outcomes import Answers, Call, Result
 from notifier.sending.provider_limiter import MAX_RESULTS_PER_COMMIT, ProviderLimiter
 from shared.events import Envelope
 from shared.persistence.database_errors import is_contention, is_database_down
@@ -24,6 +25,8 @@ log = structlog.get_logger()
 CHECK_SECONDS = 1.0
 COMMIT_SECONDS = 0.02
 DATABASE_PAUSE = 0.2
+ALARM_LANES = tuple(send_lane(channel, "safety") for channel in ("push", "mail"))
+"""Their outcomes wait for no others."""
 
 # Tell whether a notification was cancelled after its deliveries had been claimed.
 SELECT_CANCELLED = (
@@ -103,31 +106,22 @@ class Batch:
         They are kept and committed later: the provider was called for each of them, and an outcome that is lost would
         be sent a second time.
         """
+        waits = None if self.missing else windows.WAITING_SECONDS if self.more else 0.0
+        answers = Answers(self.lease, self.permit, results, waits)
+        last = not self.missing
+        commit = Commit(self.limiter, self.transactions, self.cause, answers, self.lane, last=last, more=self.more)
         try:
-            async with self.transactions.begin(self.cause) as tx:
-                await self._record(tx, results)
+            if self.lane in ALARM_LANES:
+                await commit_together([commit])
+            else:
+                await self.limiter.commits.handle(commit, commit_together)
         except Exception as problem:
             if not (is_database_down(problem) or is_contention(problem)):
                 raise
             log.warning("delivery.outcomes_not_committed", outcomes=len(results), error=type(problem).__name__)
             return False
+        self.cancelled |= commit.cancelled
         return True
-
-    async def _record(self, tx: UnitOfWork, results: list[Result]) -> None:
-        waits = windows.WAITING_SECONDS if self.more else 0.0
-        window = self.permit if isinstance(self.permit, SendPermit) and not self.missing else None
-        rows, lost = await outcomes.record(tx, self.lease, results, window, waits)
-        if lost:
-            log.warning("delivery.lease_lost", lost=lost)
-        for row in rows:
-            await progress.end_or_report(tx, row)
-            self.cancelled |= row["state"] == "cancelled" and isinstance(self.permit, SendPermit)
-        await provider_feedback.apply(tx, self.limiter, results)
-        if not self.missing:
-            if window is None:
-                await windows.extend(tx, self.permit, waits)
-            if self.more:
-                tx.permit(self.permit, self.lane)
 
     async def _renew_lease(self) -> None:
         """Renew the lease while providers are slow, and look for a cancellation.
