@@ -12,7 +12,7 @@ SERVICE ?=
 SINCE ?=
 DRY ?=
 
-.PHONY: help local dev run up down reset demo token replay test screenshots bench chaos accuracy check format texts requirements
+.PHONY: help local dev run up down reset demo token replay test screenshots bench chaos accuracy check scanners scan format texts requirements
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -71,6 +71,16 @@ check: dev ## check format, lint, types and import contracts
 	@$(BIN)/mypy $(PACKAGES)
 	@$(BIN)/lint-imports
 	@$(BIN)/python requirements/audit
+
+# Beside the rest: checkov pins other versions of what we use, and neither is needed to work on the code.
+scanners:
+	@requirements/install "$(PYTHON)" .local/checkov checkov
+	@requirements/install-operators .local/operators
+
+SCANS := tests/test_checkov.py tests/test_kubernetes_operators.py
+
+scan: dev scanners ## check manifests and images with checkov and the operators' own types (installs both)
+	@$(BIN)/python -m pytest -q -p no:randomly -p no:cacheprovider $(SCANS)
 
 format: dev ## format the code
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check --fix -q .

@@ -34,6 +34,11 @@ class Holder:
     def __str__(self) -> str:
         return f"`{self.command}` (process {self.pid}, since {self.since})"
 
+    @property
+    def running(self) -> bool:
+        """Whether its process still runs, perhaps without the lock."""
+        return self.boot == boot_id() and start_time(self.pid) == self.started
+
 
 class AlreadyRunning(Refused):
     """Another command runs this stack."""
@@ -64,7 +69,7 @@ def holder(path: Path) -> Holder | None:
     except FileNotFoundError:
         return None
     found = _parse(content)
-    return found if found and found.boot == boot_id() and start_time(found.pid) == found.started else None
+    return found if found and found.running else None
 
 
 def _acquire(path: Path) -> int:

@@ -151,7 +151,7 @@ def _stop_holder(layout: Layout) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(who.pid, signal.SIGTERM)
     limit = time.monotonic() + DOWN_LIMIT
-    while holder(layout.lock) == who:
+    while who.running:
         if time.monotonic() > limit:
             raise Refused(f"{who} did not stop within {DOWN_LIMIT:.0f} s; see {layout.log}")
         time.sleep(POLL)
