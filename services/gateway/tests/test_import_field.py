@@ -23,6 +23,11 @@ IDS = """
 SELECT s.school_id, x.person_id FROM school s, person x WHERE s.sourced_id = %s AND x.sourced_id = %s
 """
 TERMS = "SELECT count(*) FROM term t JOIN school s USING (school_id) WHERE s.sourced_id = %s"
+SIGN_IN = "INSERT INTO account (person_id) VALUES (%s) RETURNING person_id"
+NOTICES = """
+SELECT data::jsonb #>> '{audience,people,0}' AS person, data::jsonb #>> '{variables,addresses}' AS addresses FROM outbox
+WHERE routing_key = 'notification.requested' AND data::jsonb ->> 'template' = 'address_removed'
+"""
 GRADE = """
 SELECT s.grade, m.grade AS listed FROM student s JOIN person p ON p.person_id = s.student_id
 JOIN membership m ON (m.person_id, m.school_id) = (s.student_id, s.school_id) WHERE p.sourced_id = %s
@@ -114,6 +119,21 @@ async def test_an_address_that_cannot_be_used_leaves_the_person_and_the_former_a
     await imported(gateway, roster([s], rows))
     assert (await one(gateway, f"{s}-new"))["places"] == [f"{s} student"]
     assert [each[0] for each in await guardians(gateway, f"{s}-new")] == [f"{s}-g1"]
+
+
+async def test_trust_5_an_old_address_gets_a_mail_when_an_import_replaces_that_of_a_person_who_can_sign_in(
+    gateway, roster, person
+):
+    # given two guardians, one of whom can sign in
+    s = "hazel"
+    await imported(gateway, roster([s], family(person, s, mail=f"{s}-old")))
+    (ids,) = await gateway.rows(IDS, (s, f"{s}-g1"))
+    await gateway.rows(SIGN_IN, (ids["person_id"],))
+    # when: the same upload again replaces nothing
+    for _ in range(2):
+        await imported(gateway, roster([s], family(person, s, mail=f"{s}-new", second=f"{s}-other@example.org")))
+    # then
+    assert await gateway.rows(NOTICES) == [{"person": str(ids["person_id"]), "addresses": f"{s}-old@example.org"}]
 
 
 async def test_what_a_school_said_of_a_guardian_outlives_a_relation_that_a_roster_drops(gateway, roster, person):
