@@ -10,6 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from job_harness import Jobs
+
 from shared.events import SchoolChanged
 from shared.service.service import Service
 from shared.settings import ServiceSettings
@@ -71,3 +73,12 @@ def spine(backing):
 @pytest.fixture
 def consumer():
     return f"notifier.test.{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+async def work(spine):
+    """The long tasks of a service."""
+    service = spine.build()
+    await service.database.open()
+    yield Jobs(service.transactions)
+    await service.database.close()

@@ -17,7 +17,8 @@ from shared.transactions.unit_of_work import Duplicate
 COUNT = 25
 WRITE = "INSERT INTO inbox (message_id, consumer) VALUES (%(id)s, %(consumer)s)"
 EMITTED = """
-SELECT headers::jsonb ->> 'ce-causationid' AS cause FROM outbox WHERE headers::jsonb ->> 'ce-causationid' = ANY(%s)
+SELECT headers::jsonb ->> 'ce-causationid' AS cause FROM outbox
+WHERE headers::jsonb ->> 'ce-causationid' = ANY(%s) AND headers::jsonb ->> 'sc-handler-us' ~ '^[0-9]+$'
 """
 
 

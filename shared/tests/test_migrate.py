@@ -13,8 +13,8 @@ import pytest
 from psycopg import sql
 
 from shared.errors import Refused
-from shared.persistence import migration_runner
-from shared.testing.fixtures import fresh_database, service_url
+from shared.persistence import migration_runner, upgrade
+from shared.testing.fixtures import eventually, fresh_database, service_url
 
 AT_ONCE = 4
 STEP = """
@@ -94,14 +94,19 @@ async def test_old_server_is_refused(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("wait", "held", "says"),
+    ("where", "wait", "held", "says"),
     [
-        ("WAIT_FOR_OTHERS", f"SELECT pg_advisory_lock({migration_runner.LOCK})", "another migration of this database"),
-        ("WAIT_FOR_TABLES", "LOCK TABLE notifier.alembic_version", "a table of notifier was in use for 100ms"),
+        (
+            migration_runner,
+            "WAIT_FOR_OTHERS",
+            f"SELECT pg_advisory_lock({migration_runner.LOCK})",
+            "another migration of this database",
+        ),
+        (upgrade, "WAIT_FOR_TABLES", "LOCK TABLE notifier.alembic_version", "a table of notifier was in use for 100ms"),
     ],
 )
-async def test_a_migration_waits_for_others_for_a_limited_time(monkeypatch, wait, held, says):
-    monkeypatch.setattr(migration_runner, wait, "100ms")
+async def test_a_migration_waits_for_others_for_a_limited_time(monkeypatch, where, wait, held, says):
+    monkeypatch.setattr(where, wait, "100ms")
     with fresh_database(["notifier"]) as url, psycopg.connect(url) as other:
         other.execute(held)
         with pytest.raises(Refused, match=says):
@@ -153,3 +158,55 @@ async def test_administrator_without_superuser_right_migrates_rows_of_every_scho
 def as_user(url, login):
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=f"{login}:test@{parts.netloc.rpartition('@')[2]}"))
+
+
+REVISION = """
+from alembic import op
+
+revision, down_revision, branch_labels, depends_on = "{name}", {after}, None, None
+CONCURRENTLY = {concurrently}
+
+
+def upgrade():
+    op.execute("{statement}")
+"""
+BUILDING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'"
+)
+
+
+async def test_an_index_of_a_large_table_is_built_while_others_write(tmp_path, monkeypatch):
+    # given: a service whose next release has one more index
+    versions = tmp_path / "grown" / "migrations" / "versions"
+    versions.mkdir(parents=True)
+    (tmp_path / "grown" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def revision(name, after, statement, *, concurrently):
+        content = REVISION.format(name=name, after=after, statement=statement, concurrently=concurrently)
+        (versions / f"{name}.py").write_text(content)
+
+    revision("first", None, "CREATE TABLE thing (number int)", concurrently=False)
+    with fresh_database(["gateway"]) as url:
+        services = {"grown": service_url(url, "grown")}
+        assert await asyncio.to_thread(migration_runner.migrate, url, services) > 1
+        revision("second", "'first'", "CREATE INDEX CONCURRENTLY ix_thing ON thing (number)", concurrently=True)
+        revision("third", "'second'", "ALTER TABLE thing ADD COLUMN name text", concurrently=False)
+        with psycopg.connect(url) as writing, psycopg.connect(url, autocommit=True) as other:
+
+            async def building():
+                return other.execute(BUILDING).fetchone()[0]
+
+            # when it is built while one commit has written and not ended
+            writing.execute("INSERT INTO grown.thing VALUES (1)")
+            step = asyncio.create_task(asyncio.to_thread(migration_runner.migrate, url, services))
+            await eventually(building, bool, within=60)
+            # then no other waits for it
+            other.execute("SET lock_timeout = '5s'")
+            other.execute("INSERT INTO grown.thing VALUES (2)")
+            writing.commit()
+            assert await step == 2
+            valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'grown.ix_thing'::regclass"
+            assert other.execute(valid).fetchone() == (True,)
+            owner = "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'grown.ix_thing'::regclass"
+            assert other.execute(owner).fetchone() == ("grown_owner",)

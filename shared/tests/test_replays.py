@@ -1,5 +1,6 @@
 """Replays as tasks: a service reads the log again for one consumer, with no effect outside of it."""
 
+import asyncio
 import datetime as dt
 import uuid
 from dataclasses import replace
@@ -11,7 +12,9 @@ from mirror_service import POISON, TABLE, build
 
 from shared.events import DeviceInvalidated, Envelope, PersonChanged, ReplayRequested, TaskCancelRequested, TaskChanged
 from shared.events.directory import SchoolChanged
+from shared.replays.reading import read_in_place
 from shared.replays.serve import consumers
+from shared.replays.watcher import Unattended
 from shared.service.service import Service
 from shared.settings import ServiceSettings
 from shared.testing.fixtures import Recorder, declare, eventually, running
@@ -148,6 +151,39 @@ async def test_a_part_of_the_log_is_read_again_in_place_while_live_events_go_on(
     assert task.state == "succeeded"
     assert await replayed.rows() == right
     assert len(replayed.published) == before
+
+
+class Ended(Unattended):
+    """A replay whose worker ends before its last commit, unless it `finishes`."""
+
+    finishes = False
+    result = None
+
+    def commit(self):
+        if not self.finishes:
+            raise asyncio.CancelledError
+        return super().commit()
+
+    async def finish(self, tx, result):
+        self.result = result
+        await super().finish(tx, result)
+
+
+async def test_a_replay_in_place_that_ended_after_its_last_event_is_finished_with_its_whole_result(replayed):
+    # given
+    asked = {"service": "notifier", "consumer": "mirror", "mode": "in_place", "requested_at": NOW}
+    request = ReplayRequested(task_id=uuid.uuid4(), **asked)
+    right = await replayed.rows()
+    replayed.admin.execute("DELETE FROM mirror WHERE school_id = %s", (replayed.facts[1].school_id,))
+    watcher = Ended(replayed.service.transactions, request.task_id)
+    with pytest.raises(asyncio.CancelledError):
+        await read_in_place(replayed.service, request, watcher)
+    # when
+    watcher.finishes = True
+    await read_in_place(replayed.service, request, watcher)
+    # then
+    assert await replayed.rows() == right
+    assert watcher.result["events"] >= len(replayed.facts)
 
 
 async def test_a_dry_run_counts_and_says_what_would_react(replayed):

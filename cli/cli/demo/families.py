@@ -7,7 +7,8 @@ from random import Random
 from cli.demo import names
 
 GRADES = 12
-PER_GRADE = 100
+ROOMS = 4
+"""Homerooms of a grade."""
 CLASS_SIZE = 25
 FAMILY_SIZES = (1, 1, 1, 2, 2, 3)
 TWO_GUARDIANS = 0.7
@@ -47,9 +48,9 @@ class Family:
         return tuple(dict.fromkeys(child.school for child in self.children))
 
 
-def families(random: Random, schools: tuple[str, ...]) -> Iterator[Family]:
+def families(random: Random, schools: tuple[str, ...], rooms: int = ROOMS) -> Iterator[Family]:
     """Fill every place of every school exactly once; some families have children in two schools."""
-    places = {school: _places(random) for school in schools}
+    places = {school: _places(random, rooms) for school in schools}
     number = 0
     while any(places.values()):
         number += 1
@@ -62,9 +63,9 @@ def families(random: Random, schools: tuple[str, ...]) -> Iterator[Family]:
         yield _family(random, number, seats)
 
 
-def _places(random: Random) -> list[tuple[int, int]]:
+def _places(random: Random, rooms: int) -> list[tuple[int, int]]:
     """Return (grade, room) of each place of a school, shuffled."""
-    places = [(grade + 1, place // CLASS_SIZE) for grade in range(GRADES) for place in range(PER_GRADE)]
+    places = [(grade + 1, place // CLASS_SIZE) for grade in range(GRADES) for place in range(rooms * CLASS_SIZE)]
     random.shuffle(places)
     return places
 

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from random import Random
 
 from cli.demo import names, oneroster
-from cli.demo.families import CLASS_SIZE, GRADES, PER_GRADE, STUDENT_ADDRESS_FROM, Family, families
+from cli.demo.families import GRADES, ROOMS, STUDENT_ADDRESS_FROM, Family, families
 from cli.demo.oneroster import Row
 
 SEED = 20_260_901
 YEAR = 2026
 GROUP = "group-demo"
 SUBJECTS = ("Mathematics", "Languages")
-ROOMS = PER_GRADE // CLASS_SIZE
 PLATFORMS = ("android", "ios", "web")
 GUARDIANS_WITH_DEVICE = 0.85
 STUDENTS_WITH_DEVICE = 0.7
@@ -58,19 +57,20 @@ class DemoGroup:
     families: Mapping[str, tuple[str, ...]]
 
 
-def build(seed: int = SEED) -> DemoGroup:
+def build(seed: int = SEED, rooms: int = ROOMS) -> DemoGroup:
+    """Make the group; with fewer `rooms` for each grade it is smaller, and as full."""
     random = Random(seed)  # noqa: S311  # it must be repeatable
-    homes = tuple(families(random, tuple(school.sourced_id for school in SCHOOLS)))
-    staff = list(_staff(random))
+    homes = tuple(families(random, tuple(school.sourced_id for school in SCHOOLS), rooms))
+    staff = list(_staff(random, rooms))
     family_rows = list(_family_rows(homes))
     roster = oneroster.pack(
         {
             "orgs": _orgs(),
             "academicSessions": _sessions(),
             "courses": _courses(),
-            "classes": _classes(),
+            "classes": _classes(rooms),
             "users": [*staff, *family_rows],
-            "enrollments": _enrolments(homes),
+            "enrollments": _enrolments(homes, rooms),
         },
         "bulk",
     )
@@ -110,11 +110,11 @@ def _courses() -> Iterator[Row]:
             yield (course, "", "", "", subject, "", "", school.sourced_id, "", "")
 
 
-def _rooms() -> Iterator[tuple[str, str, str]]:
+def _rooms(rooms: int) -> Iterator[tuple[str, str, str]]:
     """Yield (school, grade, room), such as school-linden, 07, 7b."""
     for school in SCHOOLS:
         for grade in range(1, GRADES + 1):
-            for room in range(ROOMS):
+            for room in range(rooms):
                 yield school.sourced_id, f"{grade:02}", _room(grade, room)
 
 
@@ -122,8 +122,8 @@ def _room(grade: int, room: int) -> str:
     return f"{grade}{'abcdefgh'[room]}"
 
 
-def _classes() -> Iterator[Row]:
-    for school, grade, room in _rooms():
+def _classes(rooms: int) -> Iterator[Row]:
+    for school, grade, room in _rooms(rooms):
         terms = f"{school}-term-1,{school}-term-2"
         for subject in ("Homeroom", *SUBJECTS):
             kind = "homeroom" if subject == "Homeroom" else "scheduled"
@@ -144,10 +144,10 @@ def _user(sourced_id: str, orgs: str, role: str, given: str, family: str, **more
     )
 
 
-def _staff(random: Random) -> Iterator[Row]:
+def _staff(random: Random, rooms: int) -> Iterator[Row]:
     """Make a teacher for each room, six aides and two administrators per school, one administrator of the group."""
     number = 9000
-    jobs = [(f"teacher-{school}-{room}", school, "teacher") for school, _, room in _rooms()]
+    jobs = [(f"teacher-{school}-{room}", school, "teacher") for school, _, room in _rooms(rooms)]
     for school in SCHOOLS:
         jobs += [(f"staff-{school.sourced_id}-{n}", school.sourced_id, "aide") for n in range(1, 7)]
         jobs += [(f"admin-{school.sourced_id}-{n}", school.sourced_id, "administrator") for n in (1, 2)]
@@ -174,9 +174,9 @@ def _family_rows(homes: tuple[Family, ...]) -> Iterator[Row]:
             )
 
 
-def _enrolments(homes: tuple[Family, ...]) -> Iterator[Row]:
+def _enrolments(homes: tuple[Family, ...], rooms: int) -> Iterator[Row]:
     begins = f"{YEAR}-08-24"
-    for school, _, room in _rooms():
+    for school, _, room in _rooms(rooms):
         for subject in ("homeroom", *map(str.lower, SUBJECTS)):
             group, teacher = f"{school}-{subject}-{room}", f"teacher-{school}-{room}"
             key = f"{group}-teacher"

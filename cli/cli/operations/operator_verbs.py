@@ -94,7 +94,8 @@ def _show_task(options: argparse.Namespace, client: httpx.Client) -> int:
 def _show_timeline(options: argparse.Namespace, client: httpx.Client) -> int:
     found = ask(client, "GET", f"/v1/tasks/{quote(options.task, safe='')}/timeline")
     rows = [each | {"failed": ", ".join(one["queue"] for one in each["failures"])} for each in found["steps"]]
-    _print(options, found, {"at": 23, "service": 10, "type": 26, "state": 10, "seconds": 8, "failed": 0}, rows)
+    columns = {"at": 23, "service": 10, "type": 26, "state": 10, "seconds": 8, "handler_seconds": 15, "attempt": 7}
+    _print(options, found, columns | {"failed": 0}, rows)
     for note in [] if options.json else found["notes"]:
         say(f"note: {note}")
     return 0

@@ -1,5 +1,6 @@
 """`python -m files`: the service's process."""
 
+import shared.service.importing  # noqa: F401  # before what takes long
 from files.main import build
 from files.settings import Settings
 from shared.service.server import run

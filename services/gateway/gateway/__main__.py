@@ -1,5 +1,6 @@
 """`python -m gateway`: the service's process."""
 
+import shared.service.importing  # noqa: F401  # before what takes long
 from gateway.main import app, build_api
 from gateway.settings import Settings
 from shared.service.server import run

@@ -30,13 +30,8 @@ from gateway.http.front import Front
 from gateway.http.service_client import ServiceClients
 from gateway.live.hub import Hub
 from gateway.notifications import held_sends
-from gateway.operations import (
-    bulk_retry,
-    dead_letters,
-    failure_groups,
-    failure_retention,
-    task_cancel,
-)
+from gateway.operations import bulk_retry, dead_letters, failure_groups, failure_retention, task_cancel
+from gateway.operations.hour_figures import Prometheus
 from gateway.operations.queue_reads import QueueDepths
 from gateway.permits import IMPORT_LANE, ImportPermit
 from gateway.records import announcements, report_announcements
@@ -133,7 +128,7 @@ def build(settings: Settings, limiter: RateLimiter | None = None, store: Threade
     service.sweep(WAVE_SECONDS, bulk_retry.advance_retries, settings.retry_days)
     service.sweep(RESUME_SECONDS, failure_groups.add_up_counts)
     service.prune(*retention.of_tasks(settings), audit_retention.of_audit(settings.audit_days))
-    service.sweep(FORGET_SECONDS, failure_retention.forget_failures, settings.failure_days)
+    service.prune(*failure_retention.of_failures(settings.failure_days))
     service.sweep(RESUME_SECONDS, publish_bulk.emit_remaining)
     service.sweep(FORGET_SECONDS, projection.forget_workers)
     service.sweep(LAPSE_SECONDS, classes.end_lapsed)
@@ -160,7 +155,7 @@ def build_api(settings: Settings) -> Service:
     """Build the service with all dependencies of its routes."""
     limiter, store = limiter_of(settings), open_store(settings.storage_url)
     service = build(settings, limiter, store)
-    rows = service.transactions
+    rows = service.transactions.for_requests()
     signing_key = read_file("SIGNING_KEY_FILE", settings.signing_key_file)
     owners = ServiceClients(
         {
@@ -204,6 +199,7 @@ def build_api(settings: Settings) -> Service:
         DownloadLinks(read_master_key(settings.vault_key_file), dt.timedelta(minutes=settings.download_minutes)),
         service.vault,
         QueueDepths(settings.amqp_url.get_secret_value()),
+        Prometheus(settings.prometheus_url),
         Templates(),
         Attention(service.attention),
     )

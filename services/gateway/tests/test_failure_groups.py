@@ -16,6 +16,7 @@ from gateway.operations import bulk_retry, failure_groups, failure_retention, re
 from gateway.operations.failure_selection import FailureSelection
 from gateway.settings import Settings
 from shared.events import DeviceInvalidated, TaskCancelRequested
+from shared.service.retention import prune
 from shared.testing.fixtures import declare, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -358,13 +359,14 @@ async def test_closed_failures_are_deleted_after_their_time_in_small_batches_and
     assert (await clean.ask("POST", "/v1/failures/discard", json=body)).status_code == 200
     await break_some(clean, 2)
     rows = clean.service.transactions
-    await failure_retention.forget_failures(rows, 30)
+    policies = failure_retention.of_failures(30)
+    await prune(rows, policies)
     assert await clean.one("SELECT count(*) FROM failure") == 7
     async with rows.begin() as tx:
         await tx.execute("UPDATE failure SET discarded_at = discarded_at - interval '31 days'")
         await tx.execute("UPDATE failure SET first_failed = first_failed - interval '1 year'")
     # when two instances prune at once
-    await asyncio.gather(*(failure_retention.forget_failures(rows, 30, limit=2) for _ in range(2)))
+    await asyncio.gather(*(prune(rows, policies, pages=1) for _ in range(2)))
     # then
     assert await clean.one("SELECT count(*) FROM failure") == 2
     assert (await listed(clean))["count"] == 2

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from gateway.settings import Settings
 from gateway.tasks.retention import of_tasks
 from shared.messaging.topology import LOGS, spine
-from shared.service.retention import Policy, of_every_service, prune
+from shared.service.retention import PAGES, Policy, of_every_service, pages_after, prune
 from shared.settings import LOG_DAYS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -69,6 +69,14 @@ async def test_pruning_leaves_a_table_to_the_replica_that_is_at_it(gateway):
         await other.execute("SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '.inbox', 0))")
         await prune(rows, (Policy("inbox", "consumer = 'y' AND %(days)s > 0", 1),))
         assert await gateway.one("SELECT count(*) FROM inbox WHERE consumer = 'y'") == 1
+
+
+@pytest.mark.parametrize(
+    ("pages", "seconds", "following"),
+    [(PAGES, 0.001, PAGES), (4, 0.04, 2), (2, 0.04, 1), (1, 0.04, 1), (1, 0.001, 2)],
+)
+async def test_a_slow_commit_of_pruning_is_followed_by_a_smaller_one(pages, seconds, following):
+    assert pages_after(pages, seconds, PAGES) == following
 
 
 async def test_the_inbox_outlasts_all_that_can_be_retried_or_replayed(gateway):

@@ -6,6 +6,8 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
+from gateway.tasks import task_search
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 INSERT = """
@@ -73,6 +75,18 @@ async def test_pages_go_on_where_the_last_one_ended_and_a_search_says_how_far_it
     assert (len(searched["items"]), searched["searched"]) == (1, 2)
     rest = await listed(gateway, school, text="report", after=searched["next"])
     assert (hours(rest), rest.json()["searched"], rest.json()["next"]) == ([2, 0], 4, None)
+
+
+@pytest.mark.parametrize(("at_once", "pages"), [(3, [[4], [2, 0]]), (4, [[4, 2], [0]]), (6, [[4, 2, 0]])])
+async def test_a_text_is_looked_for_in_so_many_tasks_at_a_time(gateway, school, monkeypatch, at_once, pages):
+    monkeypatch.setattr(task_search, "SEARCHED", at_once)
+    found, searched, after = [], 0, {}
+    while after != {"after": None}:
+        answer = await listed(gateway, school, text="report", **after)
+        found.append(hours(answer))
+        searched += answer.json()["searched"]
+        after = {"after": answer.json()["next"]}
+    assert (found, searched) == (pages, 6)
 
 
 async def test_an_exact_id_always_finds_its_task_but_not_for_another_school(gateway, school):

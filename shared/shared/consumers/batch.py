@@ -1,6 +1,7 @@
 """Handles several messages of one consumer in one commit; a message that fails does not undo the others."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
@@ -110,6 +111,7 @@ class Batch:
             await commit.set_savepoint()
             self._since.clear()
         point = commit.checkpoint()
+        transaction.began = time.monotonic()
         try:
             await asyncio.create_task(self._take(each.fact, transaction), context=each.context)
             if suspect:

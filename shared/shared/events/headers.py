@@ -21,6 +21,11 @@ FIRST_FAILED = "sc-first-failed"
 LAST_FAILED = "sc-last-failed"
 """Instants of the first and of the last failure (RFC 3339)."""
 
+HANDLER_MICROSECONDS = "sc-handler-us"
+"""In an event: how long the handler of its cause had run when it emitted the event. Only a reaction's."""
+HANDLER_ATTEMPT = "sc-handler-attempt"
+"""In an event: which attempt of its cause emitted it, if it was not the first."""
+
 FAILURE = "sc-failure"
 """The number of the dead letter that an operator has returned to its queue. Its consumer reports what came of it."""
 RETRY = "sc-retry"

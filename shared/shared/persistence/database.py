@@ -100,9 +100,9 @@ class Database:
             await connection.execute(INSERT_PROBE, {"data": secrets.token_hex(PROBE_BYTES // 2)})
 
     @asynccontextmanager
-    async def worker(self) -> AsyncIterator[Connection]:
-        """Provide an autocommit connection that sees all schools."""
-        async with self.workers.connection() as connection:
+    async def worker(self, patience: float | None = None) -> AsyncIterator[Connection]:
+        """Provide an autocommit connection that sees all schools; waits so many seconds for it."""
+        async with self.workers.connection(patience) as connection:
             yield connection
 
 

@@ -6,23 +6,17 @@ added: a release expands the schema, a later one contracts it, so that the previ
 
 import random
 import time
-from dataclasses import dataclass
 from functools import partial
-from importlib import resources
 from urllib.parse import unquote, urlsplit
 
 import psycopg
 import structlog
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.runtime.migration import MigrationInfo
-from alembic.script import ScriptDirectory
 from psycopg import sql
-from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import NullPool, create_engine
 
 from shared.errors import Refused
+from shared.persistence.revision_chains import chains
+from shared.persistence.upgrade import upgrade
 
 log = structlog.get_logger()
 
@@ -35,37 +29,16 @@ LOCK = 0x5CC0_11
 """Key of an advisory lock, so that two migrations of one database never run at the same time."""
 WAIT_FOR_OTHERS = "60s"
 """How long a migration waits for another one."""
-WAIT_FOR_TABLES = "10s"
-"""How long a revision waits for a table that requests are using: those that come later wait behind it."""
 CLASHES = (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject, psycopg.errors.InternalError_)
 """Errors when two sessions create, change or grant one role ("tuple concurrently updated" is an internal error)."""
 TRIES = 20
 OWNER_POLICY = "migrations"
-ENVIRONMENT = "shared.persistence:alembic_environment"
 # Find tables with forced row-level security that have no policy for their owner yet.
 SELECT_FORCED_TABLES = """
 SELECT c.relname FROM pg_class c WHERE c.relnamespace = to_regnamespace(%s) AND c.relforcerowsecurity
   AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = %s)
 ORDER BY c.relname
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """One Alembic history: its schema, the package folder of its revisions, and the table with its current revision."""
-
-    schema: str
-    package: str
-    folder: str = "migrations"
-    table: str = "alembic_version"
-
-
-def chains(services: list[str]) -> list[Chain]:
-    """Return all histories in the order of their migration."""
-    found = [Chain("vault", "shared.persistence", "vault_migrations")]
-    for service in services:
-        found += [Chain(service, "shared.persistence", table="alembic_version_shared"), Chain(service, service)]
-    return found
 
 
 def migrate(admin_url: str, services: dict[str, str]) -> int:
@@ -82,12 +55,11 @@ def migrate(admin_url: str, services: dict[str, str]) -> int:
         for service in services:
             _allow_owner(connection, service)
         # SQLAlchemy reads no address of several hosts; libpq does.
-        engine = create_engine("postgresql+psycopg://", creator=partial(psycopg.connect, admin_url))
+        engine = create_engine("postgresql+psycopg://", creator=partial(psycopg.connect, admin_url), poolclass=NullPool)
         try:
             applied = 0
             for chain in chains(list(services)):
-                with engine.begin() as migrating:
-                    applied += _upgrade(migrating, chain)
+                applied += upgrade(engine, chain)
         finally:
             engine.dispose()
         for service in services:
@@ -200,52 +172,6 @@ def _login(connection: psycopg.Connection, service: str, url: str) -> None:
         for kind in ("app", "worker"):
             grant = sql.SQL("GRANT {} TO {}")
             connection.execute(grant.format(sql.Identifier(f"{service}_{kind}"), sql.Identifier(login)))
-
-
-def _upgrade(connection: Connection, chain: Chain) -> int:
-    """Apply the missing revisions as the owner of the schema, in the caller's transaction; returns their number."""
-    applied: list[str] = []
-
-    def note(*, step: MigrationInfo, **_: object) -> None:
-        applied.append(str(step.up_revision_id))
-        log.info("migration.applied", schema=chain.schema, revision=step.up_revision_id)
-
-    connection.execute(text(f'SET LOCAL ROLE "{chain.schema}_owner"'))
-    connection.execute(text(f'SET LOCAL search_path = "{chain.schema}"'))
-    connection.execute(text(f"SET LOCAL lock_timeout = '{WAIT_FOR_TABLES}'"))
-    config = configuration(chain)
-    config.attributes.update({"connection": connection, "chain": chain, "applied": note})
-    try:
-        _refuse_newer(connection, chain, ScriptDirectory.from_config(config))
-        command.upgrade(config, "heads")
-    except OperationalError as problem:
-        if not isinstance(problem.orig, psycopg.errors.LockNotAvailable):
-            raise
-        raise Refused(
-            f"a table of {chain.schema} was in use for {WAIT_FOR_TABLES}; nothing of this step was changed, try again"
-        ) from problem
-    return len(applied)
-
-
-def configuration(chain: Chain) -> Config:
-    """Return what Alembic needs to know of a history to find its revisions."""
-    config = Config()
-    folder = str(resources.files(chain.package) / chain.folder / "versions")
-    config.set_main_option("script_location", ENVIRONMENT)
-    config.set_main_option("version_locations", folder.replace("%", "%%"))
-    config.set_main_option("path_separator", "newline")
-    return config
-
-
-def _refuse_newer(connection: Connection, chain: Chain, script: ScriptDirectory) -> None:
-    options = {"version_table": chain.table, "version_table_schema": chain.schema}
-    have = set(MigrationContext.configure(connection, opts=options).get_current_heads())
-    known = {revision.revision for revision in script.walk_revisions()}
-    if unknown := sorted(have - known):
-        raise Refused(
-            f"the data of {chain.schema} is newer than this code (revision {', '.join(unknown)}); "
-            "run the newer release, or `make reset` to remove the data"
-        )
 
 
 def _note_release(connection: psycopg.Connection, service: str) -> None:

@@ -12,6 +12,7 @@ is SQL itself, are written as SQL.
     newest = await TASKS.all(tx, state="failed", after=None, limit=50)
 """
 
+from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
 from psycopg.rows import DictRow
@@ -22,6 +23,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from shared.persistence.schema import Table
 
 Answer = TypeVar("Answer", bound=BaseModel)
+Statement = Select[*tuple[Any, ...]]
 
 DIALECT = make_url("postgresql+psycopg://").get_dialect()()
 
@@ -39,7 +41,7 @@ def given(name: str, kind: Any = None) -> BindParameter[Any]:
     return bindparam(name, type_=kind, required=True)
 
 
-def showing(answer: type[BaseModel], table: type[Table], /, **others: Any) -> Select[*tuple[Any, ...]]:
+def showing(answer: type[BaseModel], table: type[Table], /, **others: Any) -> Statement:
     """Begin a statement for the fields of a model: columns of `table`, or the expression in `others`."""
     columns = {name: others[name] if name in others else getattr(table, name) for name in answer.model_fields}
     return select(*(each.label(name) for name, each in columns.items()))
@@ -49,14 +51,21 @@ class Query(Generic[Answer]):
     """A statement whose rows become models, with optional conditions.
 
     A condition applies if its value is not None. Each set of conditions is compiled once (decision 0026) and has its
-    own plan in PostgreSQL. A condition that must always apply belongs into the statement.
+    own plan in PostgreSQL. A condition that must always apply belongs into the statement. `around` makes the whole
+    statement of the one with its conditions, where these belong to an inner part.
     """
 
     def __init__(
-        self, answer: type[Answer], statement: Select[*tuple[Any, ...]], /, **conditions: ColumnExpressionArgument[bool]
+        self,
+        answer: type[Answer],
+        statement: Statement,
+        around: Callable[[Statement], Statement] = lambda inner: inner,
+        /,
+        **conditions: ColumnExpressionArgument[bool],
     ) -> None:
         self._answer = answer
         self._statement = statement
+        self._around = around
         self._conditions = conditions
         self._compiled: dict[frozenset[str], tuple[str, dict[str, Any]]] = {}
 
@@ -73,7 +82,7 @@ class Query(Generic[Answer]):
 
     def _compile(self, chosen: frozenset[str]) -> tuple[str, dict[str, Any]]:
         wanted = [condition for name, condition in self._conditions.items() if name in chosen]
-        compiled = self._statement.where(*wanted).compile(dialect=DIALECT)
+        compiled = self._around(self._statement.where(*wanted)).compile(dialect=DIALECT)
         assert isinstance(compiled, SQLCompiler)
         needed = {name for name, bind in compiled.binds.items() if bind.required}
         if missing := needed - chosen:

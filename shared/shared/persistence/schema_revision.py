@@ -11,7 +11,7 @@ from psycopg import sql
 
 from shared.errors import Refused
 from shared.persistence.database import Connection
-from shared.persistence.migration_runner import Chain, chains, configuration
+from shared.persistence.revision_chains import Chain, chains, configuration
 
 log = structlog.get_logger()
 

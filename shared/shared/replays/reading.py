@@ -62,7 +62,10 @@ async def count(service: Service, request: ReplayRequested, watcher: Watcher) ->
 
 
 async def read_in_place(service: Service, request: ReplayRequested, watcher: Watcher) -> None:
-    """Read chosen events into the live rows of a projection; newer versions stay, and nothing is published."""
+    """Read chosen events into the live rows of a projection; newer versions stay, and nothing is published.
+
+    After an interruption all are counted again, and those applied that were not: the result is of the whole replay.
+    """
     topics, streams, handler = reads_of(service, request)
     found, selection = service.projections[request.consumer], Selection.of(request, topics)
     seen = {stream: Seen() for stream in streams}
@@ -106,11 +109,11 @@ async def _apply(
                 await tx.execute(INSERT_OFFSET, key)
                 row = await tx.row(SELECT_OFFSET, key)
             position = int(row["position"]) if row else -1
-            async with aclosing(chosen(connection, stream, selection, each, position)) as batches:
+            async with aclosing(chosen(connection, stream, selection, each)) as batches:
                 async for at, end, messages in batches:
-                    if messages:
-                        await projector.apply(stream, position, messages)
-                        position = messages[-1].offset
+                    if left := [message for message in messages if message.offset > position]:
+                        await projector.apply(stream, position, left)
+                        position = left[-1].offset
                     await watcher.progress(at + 1, end + 1)
 
 

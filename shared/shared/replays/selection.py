@@ -98,7 +98,7 @@ class Seen:
 
 
 async def chosen(
-    connection: Connection, stream: str, selection: Selection, seen: Seen, after: int = -1
+    connection: Connection, stream: str, selection: Selection, seen: Seen
 ) -> AsyncGenerator[tuple[int, int, list[StreamMessage]]]:
     """Yield (position, end, chosen messages) for each batch of a stream, up to its end at the start of this call.
 
@@ -109,8 +109,8 @@ async def chosen(
         return
     begin = await first_offset(connection, stream)
     since = selection.since
-    start: Any = after + 1 if after >= 0 else "first" if since is None else since - CLOCKS
-    at, first = after, after < 0
+    start: Any = "first" if since is None else since - CLOCKS
+    at, first = -1, True
     async with read_stream(connection, stream, start) as incoming:
         while at < end:
             messages = await incoming.batch(SILENCE_SECONDS)

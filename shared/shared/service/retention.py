@@ -1,7 +1,7 @@
 """Deletes what has served its time, in commits that are short enough to keep no other one waiting.
 
-A table is gone through by its pages: this needs no index, and no page is looked at twice. One
-replica at a time does it.
+A table is gone through by its pages: this needs no index, and no page is looked at twice. One replica at a time does
+it. Each commit is one statement, so that its locks never wait for this process (decision 0079).
 """
 
 from collections.abc import Sequence
@@ -14,23 +14,28 @@ from shared.transactions.unit_of_work import UnitOfWorkFactory
 log = structlog.get_logger()
 
 PAGES = 4
-"""Pages that one commit looks through: some hundred rows."""
+"""Pages that one commit looks through at most: some hundred rows."""
+SLOW_SECONDS = 0.03
+"""A commit that took longer is followed by one of half as many pages."""
 
 # Find out whether a table has rows that have served their time, and how many pages it has.
 MEASURE_TABLE = """
 SELECT EXISTS (SELECT FROM {table} WHERE {where}) AS any_old,
        pg_relation_size('{table}') / current_setting('block_size')::int AS pages
 """
-# Let one replica prune a table at a time. Its commit does not wait for the disk, so that no lock is held meanwhile: a
-# crash of the server may bring rows back, and the next run deletes them.
-LOCK_TABLE = """
-SELECT pg_try_advisory_xact_lock(hashtextextended(current_schema() || '.' || %(table)s, 0)) AS locked,
-       set_config('synchronous_commit', 'off', true)
-"""
-# Delete or change old rows of a few pages.
+# Delete or change old rows of a few pages, unless another replica prunes the table. Its commit does not wait for the
+# disk: a crash of the server may bring rows back, and the next run deletes them.
 PRUNE_ROWS = """
-{change} WHERE ctid >= format('(%%s,0)', %(page)s::bigint)::tid
-  AND ctid < format('(%%s,0)', %(page)s::bigint + %(pages)s)::tid AND {where}
+WITH turn AS MATERIALIZED (
+    SELECT set_config('synchronous_commit', 'off', true) = 'off'
+       AND pg_try_advisory_xact_lock(hashtextextended(current_schema() || '.{table}', 0)) AS mine
+), pruned AS (
+    {change} WHERE (SELECT mine FROM turn) AND ctid >= format('(%%s,0)', %(page)s::bigint)::tid
+      AND ctid < format('(%%s,0)', %(page)s::bigint + %(pages)s)::tid AND {where}
+    RETURNING 1
+)
+SELECT mine, deleted, extract(epoch FROM clock_timestamp() - statement_timestamp())::float8 AS seconds
+FROM turn, (SELECT count(*) AS deleted FROM pruned) counted
 """
 
 
@@ -77,20 +82,24 @@ async def prune(transactions: UnitOfWorkFactory, policies: Sequence[Policy], pag
             log.info("rows.pruned", table=policy.table, rows=deleted, days=policy.days)
 
 
-async def _prune_table(transactions: UnitOfWorkFactory, policy: Policy, pages: int) -> int:
-    names = {"table": policy.table, "where": policy.where}
+async def _prune_table(transactions: UnitOfWorkFactory, policy: Policy, most: int) -> int:
     change = policy.change or f"DELETE FROM {policy.table}"  # noqa: S608  # constants
-    statement = PRUNE_ROWS.format(change=change, where=policy.where)
-    async with transactions.begin() as tx:
-        found = await tx.row(MEASURE_TABLE.format(**names), {"days": policy.days})
-    if found is None or not found["any_old"]:
-        return 0
-    deleted = 0
-    for page in range(0, found["pages"] + 1, pages):
-        async with transactions.begin() as tx:
-            lock = await tx.row(LOCK_TABLE, {"table": policy.table})
-            if not lock or not lock["locked"]:
-                return deleted
-            values = {"page": page, "pages": pages, "days": policy.days}
-            deleted += (await tx.execute(statement, values)).rowcount
+    names = {"table": policy.table, "where": policy.where, "change": change}
+    found = await transactions.run_worker_statement(MEASURE_TABLE.format(**names), {"days": policy.days})
+    statement = PRUNE_ROWS.format(**names)
+    deleted = page = 0
+    pages, end = most, found["pages"] if found["any_old"] else -1
+    while page <= end:
+        values = {"page": page, "pages": pages, "days": policy.days}
+        done = await transactions.run_worker_statement(statement, values)
+        if not done["mine"]:
+            break
+        deleted += done["deleted"]
+        page += pages
+        pages = pages_after(pages, done["seconds"], most)
     return deleted
+
+
+def pages_after(pages: int, seconds: float, most: int) -> int:
+    """Return the pages of the next commit: half as many after a slow one, otherwise one more, up to `most`."""
+    return max(1, pages // 2) if seconds > SLOW_SECONDS else min(most, pages + 1)

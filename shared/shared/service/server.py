@@ -62,6 +62,7 @@ def freeze_gc() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
+    gc.enable()
 
 
 def configured(settings: ServiceSettings, app: FastAPI) -> uvicorn.Config:

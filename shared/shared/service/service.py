@@ -299,7 +299,8 @@ class Service:
 
     def app(self) -> FastAPI:
         """Return the ASGI application; its lifespan runs the service."""
-        own = (self.settings, self.transactions, self.components.verifier, self.metrics, self.runtime, self.backlog)
+        rows = self.transactions.for_requests()
+        own = (self.settings, rows, self.components.verifier, self.metrics, self.runtime, self.backlog)
         tracing = self.components.tracing
         return build_application(
             self.name,

@@ -1,5 +1,6 @@
 """The outbox: messages that are published after their transaction has committed."""
 
+import time
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.events.envelope import Envelope
 from shared.events.event import Event
+from shared.events.headers import HANDLER_ATTEMPT, HANDLER_MICROSECONDS
 from shared.messaging.topology import EVENTS, lane_name
 from shared.trace_context import trace_headers
 
@@ -80,14 +82,27 @@ class OutboxEntry:
     sealed_for: UUID | None = None
 
 
-def event_row(event: Event, source: str, cause: Envelope | None, *, without: set[str] | None = None) -> OutboxEntry:
+def event_row(
+    event: Event,
+    source: str,
+    cause: Envelope | None,
+    began: float | None = None,
+    *,
+    without: set[str] | None = None,
+) -> OutboxEntry:
     """Make the outbox row of an event; raises LookupError for a topic that no stream keeps.
 
-    `without`: fields that the inserting statement adds to `data`, because only it knows their values.
+    `began`: when the handler of its cause began, by the monotonic clock. `without`: fields that the inserting statement
+    adds to `data`, because only it knows their values.
     """
     envelope = Envelope.of(event, source, cause)
     sealed_for = event.sealed_for if event.personal else None
-    headers = envelope.json(**trace_headers())
+    more = trace_headers()
+    if began is not None:
+        more[HANDLER_MICROSECONDS] = str(int((time.monotonic() - began) * 1_000_000))
+    if cause is not None and cause.attempt:
+        more[HANDLER_ATTEMPT] = str(cause.attempt + 1)
+    headers = envelope.json(**more)
     return OutboxEntry(EVENTS, event.routing_key, headers, event.model_dump_json(exclude=without), sealed_for)
 
 

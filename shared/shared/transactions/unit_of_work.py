@@ -35,6 +35,8 @@ UPDATE log_offset SET position = %(to)s, mark = %(mark)s, moved_at = clock_times
 WHERE projection = %(projection)s AND stream = %(stream)s AND position = %(since)s RETURNING position
 """
 
+REQUEST_PATIENCE = 10.0
+"""Seconds that a request waits for a connection of a worker: then its client gets a 503 and asks again."""
 NO_SCHOOL = "SC001"
 """SQLSTATE of `bound_school()` where no school is bound."""
 
@@ -58,6 +60,8 @@ class UnitOfWork:
         self, buffered: BufferedTransaction, service: str, cause: Envelope | None, context: Context | None = None
     ) -> None:
         self.cause = cause
+        self.began: float | None = None
+        """When the handler of a reaction began, by the monotonic clock."""
         self.buffered = buffered
         """For the code that runs handlers, not for handlers."""
         self._service = service
@@ -93,7 +97,7 @@ class UnitOfWork:
 
     def emit(self, event: Event) -> None:
         """Publish an event after this transaction has committed."""
-        self.outgoing.append(self._in_context(event_row, event, self._service, self.cause))
+        self.outgoing.append(self._in_context(event_row, event, self._service, self.cause, self.began))
 
     def permit(self, work: WorkPermit, lane: str) -> None:
         """Send a permit to this service's own workers after this transaction has committed."""
@@ -106,15 +110,23 @@ class UnitOfWork:
 class UnitOfWorkFactory:
     """Opens units of work for one service, and wakes its relay after each commit with outbox rows."""
 
-    def __init__(self, database: Database, service: str) -> None:
+    def __init__(self, database: Database, service: str, patience: float | None = None) -> None:
+        """`patience`: seconds to wait for a connection, if not those of the pool."""
         self.database = database
         self.service = service
         self.outbox_filled = asyncio.Event()
+        self._patience = patience
+
+    def for_requests(self) -> "UnitOfWorkFactory":
+        """Return one that waits less long for a connection; it wakes the same relay."""
+        other = UnitOfWorkFactory(self.database, self.service, REQUEST_PATIENCE)
+        other.outbox_filled = self.outbox_filled
+        return other
 
     @asynccontextmanager
     async def begin(self, cause: Envelope | None = None) -> AsyncIterator[UnitOfWork]:
         """Open a worker's transaction without an inbox row, for periodic tasks, claims and outcomes."""
-        async with self.database.worker() as connection, self._run(connection) as (_, buffered):
+        async with self.database.worker(self._patience) as connection, self._run(connection) as (_, buffered):
             yield UnitOfWork(buffered, self.service, cause)
 
     @asynccontextmanager
@@ -187,6 +199,16 @@ class UnitOfWorkFactory:
         if found:
             self.outbox_filled.set()
         return found
+
+    async def run_worker_statement(self, query: str, values: dict[str, Any]) -> DictRow:
+        """Run one statement as a worker's whole transaction; returns its row.
+
+        The server commits it without another message of this process, so its locks never wait for us.
+        """
+        async with self.database.worker() as connection:
+            row = await (await connection.execute(query, values)).fetchone()
+        assert row is not None, "the statement returns a row"
+        return row
 
     @asynccontextmanager
     async def _run(

@@ -31,7 +31,7 @@ AFTER_UPLOAD = dt.timedelta(days=1)
 _YEAR = r"(?:(?:19|20)\d\d(?=\D|$|[0-2]?\d:\d\d)|\d\d(?=$|[0-2]\d:\d\d|\D)(?!\s?,?\s?(?:19|20)\d\d))"
 _SEPARATOR = r"\s?[-/.]\s?"
 _NUMERIC = re.compile(
-    rf"(?:(?<![\d.,/-])(?P<a>\d{{1,2}})|(?<=\d{{4}})(?P<glued>\d\d))(?P<s>{_SEPARATOR})(?P<b>\d{{1,2}})\s?[-/.]\s?(?P<y>{_YEAR})(?![/%-])"
+    rf"(?:(?<![\d.,/-])(?P<a>\d{{1,2}})|(?<=\d{{4}})(?P<glued>\d\d))(?P<s>{_SEPARATOR})(?P<b>\d{{1,2}})\s?[-/.]\s?(?P<y>{_YEAR})(?![%-]|/(?!\s?[0-2]?\d:))"
 )
 """`glued`: OCR joins the number in front ("568398 27-04-18"); then the day has two digits."""
 _YEAR_FIRST = re.compile(
@@ -40,7 +40,7 @@ _YEAR_FIRST = re.compile(
 _MONTH = r"(?P<m>(?:[^\W\d_]|[015](?=[^\W\d_])){3,12})"
 """A name of letters; OCR reads some as digits ("0ct")."""
 _DAY_FIRST = re.compile(
-    rf"(?<![\d.,/-])(?P<d>\d{{1,2}})(?:st|nd|rd|th|er|\.|º|°)?\s?(?:de\s|of\s)?[-./,\s]?\s?{_MONTH}\.?\s?(?:de\s|del\s|of\s)?[-./,'\u2019\s]?\s?(?P<y>{_YEAR})",
+    rf"(?<![\d.,/-])(?P<d>\d{{1,2}})(?:st|nd|rd|th|er|\.|º|°)?\s?(?:de\s|of\s)?[-./,\s]?\s?{_MONTH}\.?\s?(?:de\s?|del\s?|of\s)?[-./,'\u2019\s]?\s?(?P<y>{_YEAR})",
     re.IGNORECASE,
 )
 _MONTH_FIRST = re.compile(
@@ -127,7 +127,8 @@ def _numeric(text: str, order: Order | None) -> Iterator[FoundDate]:
 def _textual(text: str) -> Iterator[FoundDate]:
     for pattern in (_DAY_FIRST, _MONTH_FIRST, _YEAR_MONTH_DAY):
         for match in pattern.finditer(text):
-            month = _month(match["m"].lower().translate(LETTER_FOR_DIGIT))
+            name = match["m"].lower().translate(LETTER_FOR_DIGIT)
+            month = _month(name) or _month(name.removeprefix("de").removesuffix("de"))
             date = _date(_year(match["y"]), month, int(match["d"])) if month else None
             if date is not None:
                 yield FoundDate(date, ambiguous=False, start=match.start(), end=match.end())

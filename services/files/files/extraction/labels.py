@@ -88,7 +88,7 @@ def _behind_colon(cell: Cell, names: tuple[str, ...], number: int, *, is_form_ro
         start = match.start(2)
         yield Labelled(cell.part(start, start + len(value)), trim(value), label, 1.0, number)
         return
-    first = cell.text.split()
+    first = [] if fold_label(cell.text) in any_field_label() else cell.text.split()
     for size in range(min(MAX_LABEL_WORDS, len(first) - 1), 0, -1):
         label = fold_label(" ".join(first[:size]))
         if label in any_field_label() and label not in names:

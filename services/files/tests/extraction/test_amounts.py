@@ -32,6 +32,7 @@ CENTS = st.integers(min_value=-99_999_999, max_value=99_999_999).map(lambda cent
         ("CHF 12.-", "12"),
         ("1O.5O", "10.50"),
         ("RM9.00", "9.00"),
+        ("$.49", "0.49"),
     ],
 )
 def test_an_amount_is_read_as_it_is_printed(text, value):

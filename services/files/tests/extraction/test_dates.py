@@ -33,6 +33,9 @@ Total     2.00
         ("12 MAC 2018", "2018-03-12"),
         ("2018年3月12日", "2018-03-12"),
         ("12/13/2018", "2018-12-13"),
+        ("15 deagosto de2022", "2022-08-15"),
+        ("15 december 2020", "2020-12-15"),
+        ("29.10.2021/11:20/Kasse 1", "2021-10-29"),
         ("July 1 - July 31 , 2014", "2014-07-31"),
     ],
 )
@@ -85,3 +88,26 @@ def test_a_doubtful_or_ambiguous_date_needs_a_review():
 @pytest.mark.parametrize(("text", "ambiguous"), [("Date: 2 5/12/2018", True), ("Guests: 2 05/12/2018", False)])
 def test_a_digit_in_front_of_a_day_may_be_its_first(text, ambiguous):
     assert [date.ambiguous for date in find_dates(text, "DMY")] == [ambiguous]
+
+
+@pytest.mark.parametrize(
+    ("rows", "date"),
+    [
+        pytest.param("Arrival: 20/11/2026\n22/11/2026 Visa", "2026-11-22", id="an arrival is another date"),
+        pytest.param(
+            "Return thru 19/12/2026\n21/11/2026  21:12", "2026-11-21", id="a date has its label, not the next"
+        ),
+        pytest.param("20/11/2026 Tax 20.44\n22/11/2026 19:44", "2026-11-22", id="an amount is no time"),
+    ],
+)
+def test_the_date_of_a_receipt_is_found_among_others(rows, date):
+    finding = extract(document(f"Example Inn Ltd\n{rows}\nTotal  206.00 GBP"), "payment_receipt", Hints(None))
+
+    assert finding.fields["date"].value == date
+    assert needs_review(finding, "payment_receipt") == ()
+
+
+def test_a_list_of_dates_makes_none_of_them_sure():
+    stay = "Example Inn Ltd\nDate\n20/11/2026  Room  179.00\n20/11/2026  Tax  27.00\n22/11/2026  Visa\nTotal 206.00 GBP"
+
+    assert "unsure_date" in needs_review(extract(document(stay), "payment_receipt", Hints(None)), "payment_receipt")

@@ -14,6 +14,7 @@ import orjson
 from gateway.problems import Problem
 from shared.errors import Malformed
 from shared.events import Envelope, TaskChanged
+from shared.events.headers import HANDLER_ATTEMPT, HANDLER_MICROSECONDS, read_count, read_number
 from shared.messaging import topology
 from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
 from shared.messaging.stream_reader import StreamMessage, first_offset, last_offset, read_stream
@@ -34,13 +35,18 @@ Start = int | dt.datetime | str
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An event of the log: where it is, and its envelope. `state` is what a change of a task says."""
+    """An event of the log: where it is, and its envelope. `state` is what a change of a task says.
+
+    `attempt` and `handler_seconds` are of the reaction that emitted it.
+    """
 
     stream: str
     offset: int
     size: int
     envelope: Envelope
     state: str | None = None
+    attempt: int | None = None
+    handler_seconds: float | None = None
 
 
 @dataclass(slots=True)
@@ -165,7 +171,11 @@ def _entry(stream: str, message: StreamMessage) -> Entry | None:
     except Malformed:
         return None
     state = _state(message.body) if envelope.type == TaskChanged.topic else None
-    return Entry(stream, message.offset, len(message.body), envelope, state)
+    attempt = read_count(message.headers, HANDLER_ATTEMPT) or None
+    seconds = None
+    if HANDLER_MICROSECONDS in message.headers:
+        attempt, seconds = attempt or 1, read_number(message.headers, HANDLER_MICROSECONDS) / 1_000_000
+    return Entry(stream, message.offset, len(message.body), envelope, state, attempt, seconds)
 
 
 def _state(body: bytes) -> str | None:

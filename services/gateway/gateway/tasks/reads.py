@@ -5,11 +5,11 @@ from typing import Literal, get_args
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlmodel import DateTime, Integer, Text, Uuid, case, cast, col, func, literal_column, select, tuple_
+from sqlmodel import DateTime, Integer, Text, Uuid, case, cast, col, func, literal_column, or_, select, tuple_
 
 from gateway.tables import TaskRow, TaskShown, WorkerShown
 from shared.events import FINAL, TaskState
-from shared.persistence.query import Query, given, showing
+from shared.persistence.query import Query, Statement, given, showing
 
 WorkerState = Literal["live", "stale", "gone"]
 
@@ -30,9 +30,11 @@ class Task(TaskShown):
 
 
 class TaskPlace(BaseModel):
-    """The place of a task in a list."""
+    """The place of a task in a list, from 1 on, and whether it says the text that is looked for."""
 
     id: UUID
+    place: int
+    says: bool
 
 
 class TaskPage(BaseModel):
@@ -83,6 +85,7 @@ CONDITIONS = {
     "state": col(TaskRow.state) == given("state"),
     "active": OPEN,
     "ended": ENDED,
+    "ids": col(TaskRow.task_id) == func.any(given("ids")),
     "kind": col(TaskRow.kind) == given("kind"),
     "person": col(TaskRow.created_by) == given("person"),
     "since": col(TaskRow.created_at) >= given("since"),
@@ -91,20 +94,29 @@ CONDITIONS = {
 }
 LIST_TASKS = Query(Task, SHOWN.order_by(*NEWEST).limit(given("limit")), **CONDITIONS)
 """Newest first."""
-LIST_PLACES = Query(
+
+
+def _those_that_say(these: Statement) -> Statement:
+    searched = these.cte("searched")
+    says = func.lower(func.concat_ws(" ", searched.c.kind, searched.c.error, cast(searched.c.result, Text)))
+    newest = (searched.c.created_at.desc(), searched.c.id.desc())
+    placed = select(
+        searched.c.id,
+        func.row_number().over(order_by=newest).label("place"),
+        (func.strpos(says, func.lower(given("text", Text))) > 0).label("says"),
+    ).subquery()
+    end = func.least(select(func.count()).select_from(searched).scalar_subquery(), given("searched", Integer))
+    found: Statement = select(*placed.c).where(or_(placed.c.says, placed.c.place >= end))
+    return found.order_by(placed.c.place).limit(given("limit"))
+
+
+SEARCHED = ("created_at", "kind", "error", "result")
+FIND_TEXT = Query(
     TaskPlace,
-    showing(TaskPlace, TaskRow, id=TaskRow.task_id).order_by(*NEWEST).limit(given("limit")),
+    select(col(TaskRow.task_id).label("id"), *(getattr(TaskRow, name) for name in SEARCHED))
+    .order_by(*NEWEST)
+    .limit(given("searched", Integer) + 1),
+    _those_that_say,
     **CONDITIONS,
 )
-"""The same tasks by their ids only."""
-# Materialized: PostgreSQL would look for the newest ones in all tasks, and at the ids only then.
-THESE = SHOWN.where(col(TaskRow.task_id) == func.any(given("ids"))).cte("these").prefix_with("MATERIALIZED")
-SAYS = func.lower(func.concat_ws(" ", THESE.c.kind, THESE.c.error, cast(THESE.c.result, Text)))
-FIND_TEXT = Query(
-    Task,
-    select(*THESE.c)
-    .where(func.strpos(SAYS, func.lower(given("text", Text))) > 0)
-    .order_by(THESE.c.created_at.desc(), THESE.c.id.desc())
-    .limit(given("limit")),
-)
-"""Those of some tasks that say a text, the newest first."""
+"""Those of the newest tasks that say a text, and the last two that were looked at."""

@@ -55,7 +55,7 @@ async def timeline(
 ) -> Timeline:
     """Show what happened for a task: the events of its correlation id in the log, in order, and where one failed.
 
-    `notes` say what is not known: the log has no attempts that succeeded later, and old events leave it.
+    `notes` say what is not known: the log has no handlers that published nothing, and old events leave it.
     """
     async with seen_by(rows, caller) as tx:
         task = await _found(tx, task_id, settings)

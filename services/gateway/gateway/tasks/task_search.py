@@ -8,7 +8,7 @@ from fastapi import Query
 from pydantic import StringConstraints
 
 from gateway.http.fields import Limit, Occurrence, Wanted
-from gateway.tasks.reads import FIND_TEXT, LIST_PLACES, LIST_TASKS, READ_TASK, TaskPage
+from gateway.tasks.reads import FIND_TEXT, LIST_TASKS, READ_TASK, TaskPage
 from shared.events import TaskState
 from shared.http.fields import NO_NUL
 from shared.transactions.unit_of_work import UnitOfWork
@@ -73,13 +73,17 @@ async def _search(tx: UnitOfWork, wanted: TaskFilter, text: str, school: UUID | 
     conditions = await _conditions(tx, wanted, school)
     if conditions is None:
         return TaskPage(items=[], next=None, searched=0)
-    places = [each.id for each in await LIST_PLACES.all(tx, **conditions, limit=SEARCHED + 1)]
-    looked = places[:SEARCHED]
-    found = await FIND_TEXT.all(tx, ids=looked, text=text, kept_days=kept_days, limit=wanted.limit + 1)
-    items = found[: wanted.limit]
+    places = await FIND_TEXT.all(tx, **conditions, text=text, searched=SEARCHED, limit=wanted.limit + 3)
+    last = next((each for each in reversed(places) if each.place <= SEARCHED), None)
+    if last is None:
+        return TaskPage(items=[], next=None, searched=0)
+    more = places[-1].place > SEARCHED
+    found = [each for each in places if each.says and each.place <= SEARCHED]
     if len(found) > wanted.limit:
-        return TaskPage(items=items, next=items[-1].id, searched=looked.index(items[-1].id) + 1)
-    return TaskPage(items=items, next=looked[-1] if len(places) > SEARCHED else None, searched=len(looked))
+        last, more = found[wanted.limit - 1], True
+    ids = [each.id for each in found[: wanted.limit]]
+    items = await LIST_TASKS.all(tx, ids=ids, kept_days=kept_days, limit=wanted.limit) if ids else []
+    return TaskPage(items=items, next=last.id if more else None, searched=last.place)
 
 
 async def _conditions(tx: UnitOfWork, wanted: TaskFilter, school: UUID | None) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """The timeline of a task: the events of its correlation id, read from the log.
 
-The log keeps what happened, not how often a consumer tried: attempts are known of messages that failed for good.
+The log keeps what happened. How often and how long a consumer tried is known if it emitted an event; how often, too, if
+it failed for good.
 """
 
 import datetime as dt
@@ -42,7 +43,8 @@ class FailureOfStep(BaseModel):
 class Step(BaseModel):
     """An event. `seconds` is the time from its cause to it, null for the first and where the cause is not in the log.
 
-    `state` is what a change of a task says.
+    `handler_seconds` is the part of it in which the reaction to the cause ran, and `attempt` says which try emitted the
+    event. `state` is what a change of a task says.
     """
 
     id: UUID
@@ -52,6 +54,8 @@ class Step(BaseModel):
     subject: str
     cause: UUID | None
     seconds: float | None
+    handler_seconds: float | None = None
+    attempt: int | None = None
     state: str | None = None
     failures: list[FailureOfStep] = []
 
@@ -109,24 +113,29 @@ def _steps(events: Sequence[Entry], failures: Sequence[Mapping[str, Any]]) -> li
                 closed=closed,
             )
         )
-    return [
-        Step(
-            id=each.id,
-            at=each.time,
-            type=each.type,
-            service=each.source,
-            subject=each.subject,
-            cause=each.causation_id,
-            seconds=(each.time - times[each.causation_id]).total_seconds() if each.causation_id in times else None,
-            state=state,
-            failures=failed.get(str(each.id), []),
-        )
-        for each, state in sorted(((e.envelope, e.state) for e in events), key=lambda one: one[0].time)
-    ]
+    return [_step(entry, times, failed) for entry in sorted(events, key=lambda one: one.envelope.time)]
+
+
+def _step(entry: Entry, times: Mapping[UUID, dt.datetime], failed: Mapping[str, list[FailureOfStep]]) -> Step:
+    event = entry.envelope
+    began = times.get(event.causation_id) if event.causation_id else None
+    return Step(
+        id=event.id,
+        at=event.time,
+        type=event.type,
+        service=event.source,
+        subject=event.subject,
+        cause=event.causation_id,
+        seconds=None if began is None else (event.time - began).total_seconds(),
+        handler_seconds=entry.handler_seconds,
+        attempt=entry.attempt,
+        state=entry.state,
+        failures=failed.get(str(event.id), []),
+    )
 
 
 def _notes(complete: bool, any_found: bool, task: Task) -> list[str]:
-    notes = ["Attempts are known of messages that failed for good; the log does not say how often others were tried."]
+    notes = ["Attempts and seconds of a handler are known if it published an event, attempts if it failed for good."]
     if not complete:
         notes.append("The log has more events in the time of this task than one request reads. Later ones are missing.")
     if not any_found:

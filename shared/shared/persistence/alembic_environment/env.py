@@ -8,5 +8,6 @@ context.configure(
     version_table=chain.table,
     version_table_schema=chain.schema,
     on_version_apply=context.config.attributes["applied"],
+    transactional_ddl=False,  # the caller has the transaction, or none
 )
 context.run_migrations()

@@ -8,7 +8,11 @@ from files.extraction.folding import fold_label
 from files.extraction.labels import labels
 from files.extraction.layout import Cell, Row
 
-TIME = re.compile(r"(?<!\d)[0-2]?\d[:.][0-5]\d(?:[:.][0-5]\d)?\s?(?:[AP]\.?M\.?)?", re.IGNORECASE)
+TIME = re.compile(
+    r"(?<!\d)(?:[01]?\d|2[0-3]):[0-5]\d|^[\s,/-]*(?:[01]?\d|2[0-3])\.[0-5]\d(?:[.:][0-5]\d|\s*(?:uhr|h\b|[ap]\.?m\b)|$)",
+    re.IGNORECASE,
+)
+"""A time behind a date. With a point it is an amount, unless it stands alone or says that it is none."""
 CLOSE = 1.0
 
 
@@ -43,7 +47,7 @@ def choose_date(rows: list[Row], order: Order | None, name: str = "date") -> Cho
     again = sum(found.date.value == best.date.value for found in ranked) > 1
     confidence = 0.96 if best.score >= 3 or again else 0.92 if best.score >= 1 else 0.88  # noqa: PLR2004
     if rivals:
-        confidence = 0.85 if again else 0.7
+        confidence = 0.85 if again and best.score >= 1 else 0.7
     if best.score < 0:
         confidence = 0.55
     if best.date.ambiguous:
@@ -78,12 +82,19 @@ def _in_row(rows: list[Row], number: int, order: Order | None, name: str) -> lis
 
 
 def _label_above(rows: list[Row], number: int, cell: Cell) -> str:
-    """Return the label of the column that the date stands in."""
+    """Return the label of the column that the date stands in. A date above has its own; a list of dates has none."""
+    below = rows[number + 1 : number + 2]
+    if any(find_dates(other.text) for row in below for other in row.cells if _shares_column(other, cell)):
+        return ""
     for row in reversed(rows[max(0, number - 2) : number]):
         for other in row.cells:
-            if min(other.box.x1, cell.box.x1) > max(other.box.x0, cell.box.x0):
-                return fold_label(other.text)
+            if _shares_column(other, cell):
+                return "" if find_dates(row.text) else fold_label(other.text)
     return ""
+
+
+def _shares_column(one: Cell, other: Cell) -> bool:
+    return min(one.box.x1, other.box.x1) > max(one.box.x0, other.box.x0)
 
 
 def _label_score(label: str, name: str) -> float:

@@ -1,5 +1,6 @@
 """Find who issued a receipt: the firm or school in its head, above addresses, numbers and titles."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,9 +15,17 @@ from files.extraction.words import words
 HEAD_ROWS = 14
 JOIN_GAP = 2.5
 """Cells of a head are one name up to this gap in text heights: headlines are widely spaced."""
+UNFINISHED = re.compile(r"(?:&|-|,|\b(?:and|y|und|et|of|the|de))$", re.IGNORECASE)
+"""The end of a line that goes on in the next one."""
+CONTINUED = re.compile(r"(?:&|and|und|et|y|e)\s+[A-Z]", re.IGNORECASE)
+"""The beginning of a line that continues the one above."""
 SAME_NAME = 75
 ACCEPTED_SCORE = 5.0
 MIN_SCORE = 0.0
+CLOSE = 0.4
+"""Two rows below one another differ by 0.45, for their place alone."""
+FIRST = 4.0
+"""The score of a name in the first row with nothing for it and nothing against it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +49,18 @@ def find_merchant(rows: list[Row], payer_rows: set[int]) -> Merchant | None:
         MIN_SCORE,
     )
     confidence = 0.93 if score >= ACCEPTED_SCORE else 0.84 if score >= 2.5 else 0.6  # noqa: PLR2004
-    if score - rival < 0.6:  # noqa: PLR2004
+    if score - rival < CLOSE or _is_below_another(ranked, best):
         confidence -= 0.2
     return Merchant(best.name, best.cell, confidence, best.row)
+
+
+def _is_below_another(ranked: list[tuple[float, Merchant]], best: Merchant) -> bool:
+    """Tell whether another name without a flaw stands above the best one: a brand above its firm, or the reverse."""
+    own = set(fold(best.name).split())
+    return any(
+        score >= FIRST and other.row == 0 and best.row > 0 and not own & set(fold(other.name).split())
+        for score, other in ranked
+    )
 
 
 def rank_merchants(rows: list[Row], payer_rows: set[int]) -> list[tuple[float, Merchant]]:
@@ -67,7 +85,7 @@ def _candidates(rows: list[Row]) -> Iterator[tuple[int, Cell]]:
         if not head and not has_suffix(row.text):
             continue
         for cell in _joined(row):
-            yield number, _with_suffix_below(rows, number, cell) if head else cell
+            yield number, _whole_name(rows, number, cell) if head else cell
 
 
 def _joined(row: Row) -> Iterator[Cell]:
@@ -82,12 +100,15 @@ def _joined(row: Row) -> Iterator[Cell]:
     yield Cell(tuple(token for part in group for token in part.tokens))
 
 
-def _with_suffix_below(rows: list[Row], number: int, cell: Cell) -> Cell:
-    """Return the name with the row below if that holds only the rest of it, such as "SDN BHD"."""
-    if number + 1 >= len(rows) or has_suffix(cell.text):
+def _whole_name(rows: list[Row], number: int, cell: Cell) -> Cell:
+    """Return the name with the row below if that goes on: "& BOOKS", "SDN BHD", "Markt GmbH", "WHOLESALE"."""
+    if number + 1 >= len(rows) or has_suffix(cell.text) or not is_name(cell.text):
         return cell
     below = rows[number + 1]
-    rest = [word for word in fold(clean_name(below.text)).split() if not word.isdigit()]
-    if rest and set(rest) <= words("generic") and has_suffix(below.text) and is_name(cell.text):
+    rest = fold(clean_name(below.text)).split()
+    kinds = words("generic") | words("trade")
+    is_kind = bool(rest) and set(rest) <= kinds and (has_suffix(below.text) or not set(fold(cell.text).split()) & kinds)
+    goes_on = has_suffix(below.text) and UNFINISHED.search(cell.text) is not None
+    if is_kind or (rest and goes_on) or CONTINUED.match(below.text):
         return Cell((*cell.tokens, *below.whole.tokens))
     return cell

@@ -1,7 +1,7 @@
 """Find the amounts of a receipt and the label that each stands beside."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache, lru_cache
 from typing import Literal, get_args
@@ -20,6 +20,8 @@ CENTS = 2
 ROWS_BELOW = 2
 """An amount is at most this many rows below its label."""
 
+MIN_JOINED = 8
+"""Labels with fewer letters may be a part of another word."""
 MIN_CELLS = 2
 FORM_FIELDS = ("date", "reference", "payer", "payment_method", "student", "student_number", "merchant")
 """What forms ask for beside the amount. Tables of items have other headers: "Description", "Qty"."""
@@ -56,9 +58,39 @@ def _by_size() -> dict[int, frozenset[str]]:
 
 @lru_cache(maxsize=8192)
 def kind_of(label: str) -> Kind | None:
-    """Return the kind of amount that the longest known label in a folded text announces."""
+    """Return the kind of amount that the longest known label in a folded text announces.
+
+    In "5 articles total" a count stands before the label of the amount.
+    """
+    found = _longest(label)
+    if found is None:
+        return None
+    kind, behind = _kinds()[found], label.partition(found)[2].strip()
+    return kind if kind != "count" or not behind else kind_of(behind) or kind
+
+
+def _longest(label: str) -> str | None:
+    """Return the longest known label in a text, also where OCR has dropped spaces: "totalexclgst" is no total."""
     found = longest_label(label, _by_size())
-    return None if found is None else _kinds()[found]
+    letters = label.replace(" ", "")
+    joined = (name for length, names in _joined() if length <= len(letters) for name in names)
+    glued = next((name for name in joined if name in (letters[: len(name)], letters[-len(name) :])), None)
+    if glued is None or (found is not None and len(found.replace(" ", "")) >= len(glued)):
+        return found
+    return _spaced()[glued]
+
+
+@cache
+def _spaced() -> dict[str, str]:
+    """Return the long labels by their letters."""
+    return {letters: label for label in _kinds() if len(letters := label.replace(" ", "")) >= MIN_JOINED}
+
+
+@cache
+def _joined() -> list[tuple[int, list[str]]]:
+    """Return the letters of long labels by their number, the longest first."""
+    lengths = sorted({len(letters) for letters in _spaced()}, reverse=True)
+    return [(length, [letters for letters in _spaced() if len(letters) == length]) for length in lengths]
 
 
 def find_money(rows: list[Row], mark: Mark | None) -> list[Money]:
@@ -69,7 +101,16 @@ def find_money(rows: list[Row], mark: Mark | None) -> list[Money]:
         list(_in_row(number, row, [amount for amount in amounts[number] if _is_price(amount, with_cents=with_cents)]))
         for number, row in enumerate(rows)
     ]
-    return [money for number in range(len(rows)) for money in _labelled(rows, found, number)]
+    labelled = [money for number in range(len(rows)) for money in _labelled(rows, found, number)]
+    has_total = any(money.kind in TOTALS for money in labelled)
+    return labelled if has_total else [_balance_to_pay(money, labelled) for money in labelled]
+
+
+def _balance_to_pay(money: Money, others: list[Money]) -> Money:
+    """Return what a receipt without a total calls its balance as what was to be paid, if just that was paid."""
+    paid = {abs(other.value) for other in others if other.kind in ("card", "paid", "tendered")}
+    is_balance = money.kind == "change" and "balance" in money.label.split() and money.value in paid
+    return replace(money, kind="payable") if is_balance and money.value > 0 else money
 
 
 def _is_price(amount: Amount, *, with_cents: bool) -> bool:

@@ -9,13 +9,13 @@ from rapidfuzz import fuzz
 from files.extraction.amounts import find_amounts
 from files.extraction.dates import find_dates
 from files.extraction.folding import fold, trim
-from files.extraction.labels import labels
+from files.extraction.labels import any_field_label
 from files.extraction.layout import Cell, Row
 from files.extraction.words import pattern, words
 
 SUFFIX = re.compile(
     r"\b(?:sdn\.?\s?bhd|s\/b|bhd|berhad|pte\.?\s?ltd|pty\.?\s?ltd|ltd|limited|inc|llc|llp|plc|corp(?:oration)?|gmbh(?:\s?&\s?co\.?\s?kg)?|mbh|ag|kg|kgaa|ohg|ug|gbr|"
-    r"e\.?\s?k\.?|e\.\s?v\.|s\.?a\.?r\.?l|s\.?a\.?s\.?u?|eurl|s\.?\s?l\.?\s?u?|s\.?\s?a|s\.?\s?r\.?\s?l\.?\s?s?|s\.?p\.?a|b\.\s?v|bv|n\.\s?v|nv|vof|oy|aps|a/s|sp\.\s?z\s?o\.\s?o|enterprise|enterprises|trading|company|co)\b\.?",
+    r"e\.?\s?k\.?|e\.\s?v\.|s\.?a\.?r\.?l|s\.?a\.?s\.?u?|eurl|s\.?\s?l\.?\s?u?|s\.?\s?a|s\.?\s?r\.?\s?l\.?\s?s?|s\.?p\.?a|b\.\s?v|bv|n\.\s?v|nv|vof|oy|aps|a/s|sp\.\s?z\s?o\.\s?o|s\.?b|enterprise|enterprises|trading|company|co)\b\.?",
     re.IGNORECASE,
 )
 STRONG_SUFFIX = re.compile(
@@ -28,14 +28,24 @@ REGISTRATION = re.compile(
     r"[(\[]?(?:[A-Z]{1,3}-?)?\d{4,}[\d-]*\s*-?\s*[A-Z0-9]{0,3}\s*[)\]]*.*$",
     re.IGNORECASE,
 )
-GLUED = re.compile(r"(?<=[a-z)])(?=sdn(?:\b|bhd))|(?<=sdn)(?=bhd)|(?<=pte)(?=ltd)", re.IGNORECASE)
+GLUED = re.compile(
+    r"(?<=[a-z)])(?=sdn(?:\b|bhd))|(?<=sdn)(?=bhd)|(?<=pte)(?=ltd)|(?<=[a-z])(?=(?-i:GmbH|Ltd|LLC|Inc|PLC)\b)",
+    re.IGNORECASE,
+)
 """Legal forms that OCR joins with the word before or after them."""
 BREAK = re.compile(r"\s+[-–|·•]\s+|\s{2,}")
+PERSON = re.compile(r"(?:dr|mr|mrs|ms|herr|frau|don|dona|dna|mme|sig|dott|lic|lda|ldo) ")
 UNCLOSED = re.compile(r"\s*\([^)]*$")
-WEB_ADDRESS = re.compile(r"@|www\.|\.com\b")
+WEB_ADDRESS = re.compile(r"@[\w-]+\.|www\.|\.com\b")
 DOMAIN = re.compile(r"(?:www|http|https|mail|info|[a-z]+)? ?([a-z0-9]{4,}) (?:com|org|net|de|nl|fr|es|it|co uk|my)\b")
 POSTCODE = re.compile(r"\d{4,6} [^\d]+$")
 """A town behind its postcode."""
+HOUSE_NUMBER = re.compile(r"\d{1,5}[a-z]? [a-z]{2}.*|(?:[a-z]+ ){1,3}\d{1,3}[a-z]?(?: \d{1,3})?")
+"""A street with its number in front of it or behind."""
+HEAD_BELOW = 5
+PHRASE = 3
+SMALL_WORD = 3
+"""Words of names that are written small have at most so many letters: "Gasthaus zum Beispiel"."""
 SAME_DOMAIN = 90
 MAX_WORDS = 8
 LARGE = 1.3
@@ -50,13 +60,17 @@ class Surroundings:
     everything: str
     domains: tuple[str, ...]
     payer_rows: frozenset[int]
+    in_capitals: bool
 
     @classmethod
     def of(cls, rows: list[Row], payer_rows: set[int]) -> "Surroundings":
         """Return the surroundings in a document."""
         everything = fold(" ".join(row.text for row in rows))
         heights = [row.box.y1 - row.box.y0 for row in rows] or [0.0]
-        return cls(median(heights), everything, tuple(DOMAIN.findall(everything)), frozenset(payer_rows))
+        below = rows[1:HEAD_BELOW]
+        in_capitals = sum(row.text.isupper() for row in below) * 2 > len(below)
+        domains = tuple(DOMAIN.findall(everything))
+        return cls(median(heights), everything, domains, frozenset(payer_rows), in_capitals)
 
 
 def has_suffix(text: str) -> bool:
@@ -71,7 +85,7 @@ def clean_name(text: str) -> str:
     first = BREAK.split(name)[0]
     name = UNCLOSED.sub("", first if has_suffix(first) else name)
     wrapped = re.fullmatch(r"\((.*)\)", name)
-    return trim(wrapped[1] if wrapped and has_suffix(wrapped[1]) else name).strip(" ,-–|")
+    return trim(wrapped[1] if wrapped and has_suffix(wrapped[1]) else name).strip(" ,-–|#")
 
 
 def is_name(text: str) -> bool:
@@ -83,6 +97,13 @@ def is_name(text: str) -> bool:
     return not any(amount.decimals for amount in find_amounts(text))
 
 
+def is_phrase(text: str) -> bool:
+    """Tell whether a text is a phrase, such as a slogan: names have capitals, and no point at their end."""
+    parts = [part for part in text.split() if part.isalpha()]
+    small = [part for part in parts if part.islower() and len(part) > SMALL_WORD]
+    return len(small) * 2 > len(parts) >= PHRASE or re.search(r"[a-z]{4}[.!?]$", text) is not None
+
+
 def score_name(name: str, cell: Cell, number: int, page: Surroundings) -> float:
     """Return how likely a name in row `number` is the issuer's. Above 5 it hardly is another's."""
     folded, strong = fold(name), has_suffix(name)
@@ -92,10 +113,14 @@ def score_name(name: str, cell: Cell, number: int, page: Surroundings) -> float:
     return sum((
         max(0.0, 4.0 - 0.45 * number),
         4.0 if strong else 2.0 if SUFFIX.search(name) else 0.0,
-        1.5 * bool(pattern("trade").search(folded)),
+        (1.0 if strong else 0.4) * bool(pattern("trade").search(folded)),
+        -2.0 * (PERSON.match(folded) is not None),
         -4.5 * bool(pattern("not_a_name").search(folded)),
         -(1.0 if strong else 3.5) * bool(is_address),
-        -3.0 * (":" in name or folded in labels("fields", "student")),
+        -1.5 * (not strong and HOUSE_NUMBER.fullmatch(folded) is not None),
+        -1.5 * (not strong and is_phrase(name)),
+        -2.5 * (page.in_capitals and name.islower()),
+        -3.0 * (":" in name or folded in any_field_label()),
         -5.0 * (number in page.payer_rows),
         -4.0 * (set(folded.split()) <= words("generic")),
         -3.0 * (len(folded.split()) > MAX_WORDS),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import combinations
+from itertools import combinations, product
 
 from files.extraction.receipts.money import TOTALS, Kind, Money
 
@@ -16,6 +16,7 @@ CENT = Decimal("0.011")
 MAX_ROUNDING = Decimal("0.051")
 UNLABELLED = 0.5
 """The weight of an amount without a label that cash less change confirms."""
+MAX_TAXES, MAX_EXTRAS = 4, 7
 MAX_VALUES = 12
 MAX_UNLABELLED = 200
 """Bounds of the search for calculations: a receipt has fewer, and a long list of amounts must not take minutes."""
@@ -55,8 +56,9 @@ class Ledger:
                 self._is_sum_of_parts(value),
                 self._is_sum_of_items(value),
                 self._is_net_and_tax(value),
-                any(_equal(value, card) for card in self.values("card", "paid")),
+                any(_equal(value, abs(paid)) for paid in self.values("card", "paid")),
                 self._is_sum_of_totals(value),
+                self._includes_the_tip(value),
             )
         )
 
@@ -81,10 +83,23 @@ class Ledger:
                 return money
         return None
 
+    def _charges(self) -> list[Decimal]:
+        """Return the charges but those that one label offers with several amounts: "18 %: tip 4.47, 20 %: tip 4.97"."""
+        by_label: dict[str, set[Decimal]] = {}
+        for money in self.of("charge"):
+            words = [word for word in money.label.split() if word.isalpha()]
+            by_label.setdefault(" ".join(words), set()).add(money.value)
+        return [min(values) for values in by_label.values() if len(values) == 1]
+
+    def _includes_the_tip(self, value: Decimal) -> bool:
+        """Tell whether a total is another total and the only tip; of several tips each is a suggestion."""
+        tips = {tip for tip in self._charges() if tip > 0}
+        return len(tips) == 1 and any(_equal(total + min(tips), value) for total in self.values(*TOTALS) if total > 0)
+
     def includes_tip(self, paid: Decimal) -> bool:
         """Tell whether what was paid is a total and a charge that follows it, such as a tip."""
         return any(
-            _equal(total + charge, paid) for total in self.values(*TOTALS) for charge in self.values("charge") if charge
+            _equal(total + charge, paid) for total in self.values(*TOTALS) for charge in self._charges() if charge
         )
 
     def contradicts(self, value: Decimal) -> bool:
@@ -96,13 +111,17 @@ class Ledger:
     def _is_tendered_less_change(self, value: Decimal) -> bool:
         changes = [abs(amount) for amount in self.values("change")]
         given = [amount for amount in self.values("tendered", "paid", "card") if amount > 0]
-        given += [one + other for one, other in combinations(given, 2)]
+        vouchers = [abs(amount) for amount in self.values("discount") if amount]
+        given += [one + other for one, other in (*combinations(given, 2), *product(given, vouchers))]
         return any(_equal(cash - change, value) and cash != change for cash in given for change in changes)
 
     def _is_sum_of_parts(self, value: Decimal) -> bool:
         """Tell whether a subtotal (or the items) and some of taxes, charges, discounts and rounding add up."""
         bases = [base for base in (*self.values("subtotal"), sum(self.items, Decimal(0))) if base > 0]
-        extras = [extra for extra in self.values("tax", "charge", "rounding", "discount") if extra][:6]
+        taxes = [money.value for money in self.of("tax")][:MAX_TAXES]
+        extras = [extra for extra in (*taxes, *self._charges(), *self.values("rounding", "discount")) if extra][
+            :MAX_EXTRAS
+        ]
         for size in range(1, min(4, len(extras)) + 1):
             for chosen in combinations(extras, size):
                 for base in bases:
@@ -117,16 +136,32 @@ class Ledger:
 
     def is_summand(self, value: Decimal) -> bool:
         """Tell whether a total is a part of another: "total at 6 %" beside "total at 0 %" and their sum."""
-        return any(value in parts for other in self.values(*TOTALS) if other > value for parts in self._parts_of(other))
+        others = [other for other in self.values(*TOTALS) if other not in (0, value)]
+        return any(value in parts for other in others for parts in self._parts_of(other)) or any(
+            other > value and self._includes_the_tip(other) and _equal(other - tip, value)
+            for other in others
+            for tip in self._charges()
+        )
 
     def _is_sum_of_totals(self, value: Decimal) -> bool:
         return any(True for _ in self._parts_of(value))
 
     def _parts_of(self, value: Decimal) -> Iterator[tuple[Decimal, ...]]:
-        """Yield two or three smaller totals that add up to a value; tax and net alone are another check."""
+        """Yield two or three smaller totals that add up to a value; tax and net alone are another check.
+
+        Goods that went back are negative: then the parts are a total and negative amounts.
+        """
         totals = [total for total in self.values(*TOTALS) if 0 < total < value]
+        returned = [amount for amount in self.values("subtotal", "tax", *TOTALS) if amount < 0]
+        before = [total for total in self.values(*TOTALS) if total > value]
         for size in (2, 3):
             yield from (parts for parts in combinations(totals, size) if _equal(sum(parts, Decimal(0)), value))
+            yield from (
+                (total, *parts)
+                for total in before
+                for parts in combinations(returned, size - 1)
+                if _equal(total + sum(parts, Decimal(0)), value)
+            )
 
     def _is_net_and_tax(self, value: Decimal) -> bool:
         """Tell whether two other printed amounts, the smaller of them a usual tax, add up to the value."""
@@ -148,7 +183,9 @@ def choose_total(ledger: Ledger) -> Choice | None:
     value, (score, money) = ranked[0]
     checks = ledger.checks(value)
     rivals = [
-        rival for rival, (points, _) in ranked[1:] if score - points < CLOSE and not _explained(ledger, rival, value)
+        rival
+        for rival, (points, other) in ranked[1:]
+        if (score - points < CLOSE or _says_more(other, money)) and not _explained(ledger, rival, value)
     ]
     return Choice(money, _confidence(ledger, money, checks, rivals=bool(rivals)), checks)
 
@@ -189,6 +226,11 @@ def _evidence(ledger: Ledger, money: Money) -> float:
         -4.0 * ledger.is_summand(value),
         3.0 * (money.kind == "paid" and ledger.includes_tip(value)),
     ))  # fmt: skip
+
+
+def _says_more(other: Money, chosen: Money) -> bool:
+    """Tell whether another amount is announced as what has to be paid, and the chosen one is not."""
+    return other.kind == "payable" and other.last and chosen.kind in ("grand_total", "total", "subtotal")
 
 
 def _explained(ledger: Ledger, rival: Decimal, value: Decimal) -> bool:

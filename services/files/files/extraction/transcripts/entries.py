@@ -59,6 +59,11 @@ def is_header(folded: str) -> bool:
     return any(folded in labels("columns", name) for name in HEADER_NAMES)
 
 
+def is_header_row(row: Row) -> bool:
+    """Tell whether a row holds the header of the subjects: then its other cells are headers too."""
+    return any(fold_label(cell.text) in labels("columns", "subject") for cell in row.cells)
+
+
 def entries_of(rows: list[Row]) -> list[Entry]:
     """Return the entries of all rows."""
     found: list[Entry] = []
@@ -100,8 +105,10 @@ def _overlap(one: Cell, other: Cell) -> bool:
 
 
 def ends_entry(cell: Cell) -> bool:
-    """Tell whether what follows a cell belongs to it and to no subject: the header of a column, "Gender:", "Group"."""
+    """Tell whether what follows a cell belongs to it and to no subject: a header, "Gender:", "Group", "1 = good"."""
     head, _, _ = cell.text.partition(":")
+    if "=" in cell.text:
+        return True
     if CALL.fullmatch(fold(cell.text)):
         return False
     return is_header(fold_label(cell.text)) or _is_form_label(fold_label(head)) or cell.text.strip() in {":", "-"}

@@ -57,7 +57,8 @@ def _tail(cell: Cell, *, number: bool) -> Cell | None:
     last, before = cell.tokens[-1], cell.tokens[-2]
     grade = parse_grade(last.text)
     if grade is None:
-        return Cell((last,)) if TERM.fullmatch(fold(last.text)) and len(cell.tokens) > MIN_CAPITALS else None
+        is_term = TERM.fullmatch(fold(last.text)) is not None and not last.text.endswith(".")
+        return Cell((last,)) if is_term and len(cell.tokens) > MIN_CAPITALS else None
     if before.text.endswith(":") or last.text in {"I", "S"} or (grade.type == "number" and not number):
         return None
     return Cell((last,))
@@ -68,7 +69,8 @@ def _without_comment(cell: Cell, places: list[Cell]) -> Iterator[Cell]:
     if parse_grade(cell.text) is None:
         for size in range(min(MAX_GRADE_WORDS, len(cell.tokens) - 1), 0, -1):
             grade = Cell(cell.tokens[:size])
-            if parse_grade(grade.text) is not None and _is_aligned(grade, places):
+            explained = cell.tokens[size].text.startswith("=")
+            if not explained and parse_grade(grade.text) is not None and _is_aligned(grade, places):
                 yield grade
                 yield Cell(cell.tokens[size:])
                 return

@@ -7,7 +7,7 @@ from statistics import median
 
 from files.extraction.folding import fold, fold_label
 from files.extraction.layout import SAME_EDGE, Cell, Row
-from files.extraction.transcripts.entries import Entry, is_header, is_subject
+from files.extraction.transcripts.entries import Entry, is_header, is_header_row, is_subject
 from files.extraction.transcripts.table import Block
 
 REGULAR = 0.25
@@ -41,6 +41,8 @@ def _lone(rows: list[Row], block: Block) -> Iterator[tuple[int, Cell]]:
             continue
         count = round((_y(two.subject) - _y(one.subject)) / pitch)
         for number in range(one.row + 1, two.row):
+            if is_header_row(rows[number]):
+                continue
             for cell in rows[number].cells:
                 steps = (_y(cell) - _y(one.subject)) / pitch
                 regular = abs(steps - round(steps)) < REGULAR and 1 <= round(steps) < count

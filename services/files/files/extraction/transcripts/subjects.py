@@ -15,6 +15,7 @@ from files.extraction.transcripts.joined import split_joined
 from files.extraction.transcripts.missing import without_grade
 from files.extraction.transcripts.table import Block, Column, blocks_of
 from files.extraction.transcripts.wrapped import between_lines, join_wrapped
+from files.extraction.words import pattern
 
 MIN_ENTRIES = 2
 MIN_SCALE = 3
@@ -26,6 +27,7 @@ YEAR_LEVEL = re.compile(
     r"|^(?:19|20)\d\d \d\d|^(?:grade|year|klasse|curso) \d"
 )
 """Headers of columns that are years: each of their grades is a row of its own."""
+FINAL = re.compile(r"\b(?:final|finale|average|avg|prom|promedio|definitiva|overall)\b")
 SURE_TYPES = ("letter", "word", "percent", "fraction")
 MAX_CREDITS = Decimal(6)
 
@@ -61,7 +63,7 @@ def find_subjects(rows: list[Row]) -> Subjects:
     found: list[tuple[int, SubjectGrade]] = []
     lost: list[Cell] = []
     for block in blocks:
-        own = [(e.row, subject) for e, subject in _of_block(block, strongest, whole_page=len(blocks) == 1)]
+        own = [(e.row, subject) for e, subject in _of_block(split, block, strongest, whole_page=len(blocks) == 1)]
         found += own
         lost += without_grade(split, block, {row for row, _ in own}) if own else []
     return Subjects([subject for _, subject in sorted(found, key=lambda pair: pair[0])], lost)
@@ -78,6 +80,7 @@ def _is_excluded(text: str) -> bool:
     folded = fold_label(name)
     return (
         folded in labels("columns", "not_subject")
+        or pattern("attendance").search(folded) is not None
         or parse_grade(name) is not None
         or len(folded.split()) > MAX_SUBJECT_WORDS
     )
@@ -92,7 +95,9 @@ def _strongest_type(blocks: list[Block]) -> str:
     return "sure" if rows[True] >= max(1, rows[False]) else "number"
 
 
-def _of_block(block: Block, strongest: str, *, whole_page: bool) -> Iterator[tuple[Entry, SubjectGrade]]:
+def _of_block(
+    rows: list[Row], block: Block, strongest: str, *, whole_page: bool
+) -> Iterator[tuple[Entry, SubjectGrade]]:
     grades = grade_columns(block, strongest)
     has_header = any(column.header for column in grades)
     if not grades or (len(block.entries) < MIN_ENTRIES and not has_header and not whole_page):
@@ -100,6 +105,8 @@ def _of_block(block: Block, strongest: str, *, whole_page: bool) -> Iterator[tup
     credit = next((c for c in block.columns if c not in grades and _is_credits(c)), None)
     confidence = 0.96 if has_header else 0.9
     for entry in block.entries:
+        if _is_unread(rows[entry.row], entry, grades[-1]):
+            continue
         for value in _chosen(entry, grades):
             earned = credit.values.get(entry.row) if credit is not None else None
             name = subject_name(entry.subject)
@@ -127,8 +134,8 @@ def grade_columns(block: Block, strongest: str) -> list[Column]:
 
 def _number_columns(usable: list[Column]) -> list[Column]:
     numbers = [column for column in usable if column.type == "number" and not _is_credits(column)]
-    names = (*labels("columns", "grade"), *labels("columns", "final"), *labels("columns", "term"))
-    headed = [column for column in numbers if column.header in names]
+    names = (*labels("columns", "grade"), *labels("columns", "term"))
+    headed = [column for column in numbers if column.header in names or is_final(column.header)]
     headed = headed or [column for column in numbers if column.header in labels("columns", "points")]
     varied = [column for column in numbers if not _is_constant(column)]
     return headed or varied or numbers
@@ -159,14 +166,34 @@ def _repeats(numbers: Column, words: Column) -> bool:
     return headed or (len(both) > 0 and agreeing * 5 >= len(both) * 4)
 
 
+def is_final(header: str) -> bool:
+    """Tell whether a header names the grade of the year: "Final avg", "Prom. final". That of the class is another."""
+    return header in labels("columns", "final") or (
+        header not in labels("columns", "other") and FINAL.search(header) is not None
+    )
+
+
 def _final_or_all(columns: list[Column]) -> list[Column]:
     """Return the column of final grades, the last of several terms, or all if each is another year."""
-    final = [column for column in columns if column.header in labels("columns", "final")]
+    final = [column for column in columns if is_final(column.header)]
     if final and len(columns) > 1:
         full = max(len(column.values) for column in columns)
         if len(final[-1].values) * 2 >= full:
             return [final[-1]]
     return columns
+
+
+def _is_unread(row: Row, entry: Entry, last: Column) -> bool:
+    """Tell whether something stands in the last column of grades that is none: an earlier grade does not replace it."""
+    if entry.row in last.values:
+        return False
+    right = max(value.cell.box.x1 for value in last.values.values())
+    used = {id(value.cell) for value in entry.values}
+    return any(
+        min(right, cell.box.x1) > max(last.left, cell.box.x0) and id(cell) not in used and trim(cell.text) != ""
+        for cell in row.cells
+        if cell.box.x0 > entry.subject.box.x1
+    )
 
 
 def _chosen(entry: Entry, columns: list[Column]) -> list[Value]:
@@ -178,10 +205,10 @@ def _chosen(entry: Entry, columns: list[Column]) -> list[Value]:
 
 
 def _is_other(column: Column) -> bool:
-    if column.header in (*labels("columns", "credits"), *labels("columns", "comment")):
+    if column.header in (*labels("columns", "credits"), *labels("columns", "comment"), *labels("columns", "beside")):
         return True
     names = labels("columns", "other")
-    return column.header in names and column.header not in labels("columns", "final")
+    return column.header in names and not is_final(column.header)
 
 
 def _is_credits(column: Column) -> bool:

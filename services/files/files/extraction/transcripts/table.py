@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from files.extraction.folding import fold_label
 from files.extraction.labels import labels
 from files.extraction.layout import Cell, Row
-from files.extraction.transcripts.entries import ALIGNED, Entry, Value, is_header
+from files.extraction.transcripts.entries import ALIGNED, Entry, Value, is_header, is_header_row
 from files.extraction.transcripts.grades import GradeType
 
 OVERLAP = 0.3
@@ -92,15 +92,26 @@ def _columns(block: Block, rows: list[Row]) -> Iterator[Column]:
 
 def _header(rows: list[Row], row: int, cell: Cell) -> str:
     """Return the folded text above a cell in the nearest row that holds the header of a column."""
-    for above in reversed(rows[max(0, row - MAX_ROWS) : row]):
+    for number in range(row - 1, max(0, row - MAX_ROWS) - 1, -1):
+        above = rows[number]
         if above.page != cell.page:
             break
-        over = [other for other in above.cells if min(other.box.x1, cell.box.x1) > max(other.box.x0, cell.box.x0)]
-        if over and (is_header(fold_label(over[0].text)) or _is_header_row(above)):
-            return fold_label(over[0].text)
+        name = _over(above, cell)
+        if name and (is_header(name) or is_header_row(above)):
+            return _with_first_line(name, rows, number, cell)
     return ""
 
 
-def _is_header_row(row: Row) -> bool:
-    """Tell whether a row holds the header of the subjects: then its other cells are headers too."""
-    return any(fold_label(cell.text) in labels("columns", "subject") for cell in row.cells)
+def _with_first_line(name: str, rows: list[Row], number: int, cell: Cell) -> str:
+    """Return a header with the line above it where "Grade" alone does not say which: "Target" / "Grade"."""
+    above = rows[number - 1] if number else None
+    first = _over(above, cell) if above is not None and above.page == cell.page else ""
+    if not first or name not in labels("columns", "grade") or not (is_header(first) or is_header_row(rows[number - 1])):
+        return name
+    return f"{first} {name}" if is_header(f"{first} {name}") else first
+
+
+def _over(row: Row, cell: Cell) -> str:
+    """Return the folded text of a row above a cell."""
+    over = (other for other in row.cells if min(other.box.x1, cell.box.x1) > max(other.box.x0, cell.box.x0))
+    return next((fold_label(other.text) for other in over), "")

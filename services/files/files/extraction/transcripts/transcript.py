@@ -8,9 +8,10 @@ from files.domain.finding import Field, Finding, Hints
 from files.extraction.amounts import normalise
 from files.extraction.fields import field_at
 from files.extraction.folding import fold, trim
-from files.extraction.labels import find_labelled, first_text, is_label
+from files.extraction.labels import Labelled, find_labelled, first_text, is_label
 from files.extraction.layout import Row, rows_of
 from files.extraction.people import looks_like_a_name, student_number_of, student_of
+from files.extraction.transcripts.entries import is_header_row
 from files.extraction.transcripts.gpa import agrees
 from files.extraction.transcripts.subjects import SubjectGrade, find_subjects
 from files.extraction.words import pattern
@@ -143,12 +144,17 @@ def _period_in(text: str) -> str:
 
 def _read_figures(rows: list[Row], subjects: list[SubjectGrade], fields: dict[str, Field], reasons: list[str]) -> None:
     for name in ("gpa", "credits"):
-        hit = next((hit for hit in find_labelled(rows, name) if re.match(r"\d", hit.text)), None)
+        hit = next((hit for hit in find_labelled(rows, name) if _is_figure(hit, rows)), None)
         match = re.match(r"\d{1,3}(?:[.,]\d{1,3})?", normalise(hit.text)) if hit is not None else None
         if hit is not None and match is not None:
             fields[name] = field_at(match[0].replace(",", "."), hit.value, 0.9 * hit.strength)
-    printed = {hit.text for hit in find_labelled(rows, "gpa") if re.match(r"\d", hit.text)}
+    printed = {hit.text for hit in find_labelled(rows, "gpa") if _is_figure(hit, rows)}
     if "gpa" in fields and len(printed) == 1:
         agreed = agrees(Decimal(fields["gpa"].value), subjects)
         if agreed is False:
             reasons.append("gpa_mismatch")
+
+
+def _is_figure(hit: Labelled, rows: list[Row]) -> bool:
+    """Tell whether a number stands behind a label that is no header of a column of grades."""
+    return re.match(r"\d", hit.text) is not None and not is_header_row(rows[hit.row])

@@ -1,6 +1,8 @@
 """Join subjects that are printed on two lines, with their grade beside one of them or between them."""
 
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
@@ -18,24 +20,60 @@ LINES = 1.6
 """Two lines of one subject are at most this many text heights apart, from middle to middle."""
 
 
+UNFINISHED = re.compile(r"(?:[,&-]|\b(?:and|y|e|und|et|de|of|of the))$")
+Lines = tuple[Cell | None, Cell | None]
+"""The lines above and below a subject that may be a part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spacing:
+    """The usual distance of two subjects of a column of the page, and where the next such column begins."""
+
+    pitch: float
+    edge: float
+
+
 def join_wrapped(rows: list[Row], entries: list[Entry]) -> None:
     """Add the first or second line of a subject to its entry, if that line is clearly closer than the next subject."""
     taken = {entry.row for entry in entries}
-    around = [_lines_around(rows, entries, entry, taken) for entry in entries]
+    around = _settled(entries, [_lines_around(rows, entries, entry, taken) for entry in entries])
     has_comments = sum(below is not None for _, below in around) > MOST * max(len(entries), MIN_ENTRIES)
+    enclosed = sum(above is not None and below is not None for above, below in around) * 2 > len(entries)
     for entry, (above, below) in zip(entries, around, strict=True):
-        parts = [above, entry.subject, None if has_comments else below]
+        parts = [None if enclosed else above, entry.subject, None if has_comments or enclosed else below]
         entry.subject = Cell(tuple(token for part in parts if part is not None for token in part.tokens))
 
 
-def _lines_around(
-    rows: list[Row], entries: list[Entry], entry: Entry, taken: set[int]
-) -> tuple[Cell | None, Cell | None]:
+def _settled(entries: list[Entry], around: list[Lines]) -> list[Lines]:
+    """Give a line that two subjects could continue to one of them: by its words, else as the first subject has it."""
+    settled = list(around)
+    upwards = bool(around) and around[0][0] is not None
+    for place, (one, two) in enumerate(pairwise(entries)):
+        (above, line), (other, below) = settled[place], settled[place + 1]
+        if line is None or line is not other:
+            continue
+        with_one, with_two = _goes_on(one.subject, line), _goes_on(line, two.subject)
+        if with_two > with_one or (with_one == with_two and upwards):
+            settled[place] = (above, None)
+        else:
+            settled[place + 1] = (None, below)
+    return settled
+
+
+def _goes_on(line: Cell, next_line: Cell) -> bool:
+    """Tell whether a text goes on in the next line: that begins small or with a bracket, or this ends with a comma."""
+    return next_line.text[:1].islower() or next_line.text.startswith("(") or UNFINISHED.search(line.text) is not None
+
+
+def _lines_around(rows: list[Row], entries: list[Entry], entry: Entry, taken: set[int]) -> Lines:
     """Return the lines above and below a subject that may be a part of it."""
     pitch = _pitch(entries, entry)
     if pitch is None:
         return None, None
-    return _continuation(rows, entry, -1, taken, pitch), _continuation(rows, entry, 1, taken, pitch)
+    right = max(value.cell.box.x1 for value in entry.values)
+    others = (e.subject.box.x0 for e in entries if e.subject.page == entry.subject.page)
+    spacing = Spacing(pitch, min((left for left in others if left > right), default=1.0))
+    return _continuation(rows, entry, -1, taken, spacing), _continuation(rows, entry, 1, taken, spacing)
 
 
 def between_lines(rows: list[Row], entries: list[Entry]) -> list[Entry]:
@@ -70,7 +108,7 @@ def _pitch(entries: list[Entry], entry: Entry) -> float | None:
     return median(distances) if distances else None
 
 
-def _continuation(rows: list[Row], entry: Entry, step: int, taken: set[int], pitch: float) -> Cell | None:
+def _continuation(rows: list[Row], entry: Entry, step: int, taken: set[int], spacing: Spacing) -> Cell | None:
     number = entry.row + step
     if not 0 <= number < len(rows) or rows[number].page != entry.subject.page:
         return None
@@ -81,9 +119,26 @@ def _continuation(rows: list[Row], entry: Entry, step: int, taken: set[int], pit
         if number in taken and parse_grade(rows[number].cells[-1].text) is not None and _has_value(rows[number], cell):
             return None
         distance = abs(_y(cell) - _y(entry.subject))
-        close = distance < CLOSER * pitch and distance <= LINES * (cell.box.y1 - cell.box.y0)
-        return cell if close and not ends_entry(cell) and not _is_sentence(cell) else None
+        close = distance < CLOSER * spacing.pitch and distance <= LINES * (cell.box.y1 - cell.box.y0)
+        other = (
+            ends_entry(cell)
+            or _is_sentence(cell)
+            or _is_title(cell, entry)
+            or _has_text(rows[number], rows[entry.row], cell, spacing.edge)
+        )
+        return cell if close and not other else None
     return None
+
+
+def _is_title(cell: Cell, entry: Entry) -> bool:
+    """Tell whether a line is the title of a part: in capitals, and the subject is not."""
+    return cell.text.isupper() and not entry.subject.text.isupper()
+
+
+def _has_text(row: Row, own: Row, cell: Cell, edge: float) -> bool:
+    """Tell whether a text stands beside a line before the `edge` of its column, where the subject's row has none."""
+    beside = (other for other in row.cells if cell.box.x1 < other.box.x0 < edge)
+    return any(not any(_aligned(other, part) for part in own.cells) for other in beside)
 
 
 def _is_sentence(cell: Cell) -> bool:

@@ -1,126 +1,17 @@
-"""Firebase ID tokens: only those that Google signed for this project, of people whom the directory knows."""
+"""Which account an address of a Firebase user opens: never one that the address alone should not open."""
 
-import datetime as dt
-import json
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from uuid import uuid4
 
-import jwt
 import pytest
-import pytest_asyncio
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
 
-from gateway.settings import Settings
+from services.gateway.tests.firebase.users import become, known, sign_in, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PROJECT = "demo-project"
-
-
-def certified():
-    """A key and its self-signed certificate."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "securetoken.example.org")])
-    now = dt.datetime.now(dt.UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + dt.timedelta(days=1))
-    return key, builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
-
-
-@pytest.fixture(scope="module")
-def google():
-    """A server of certificates: (its address, the key of kid `one`, how often it was asked)."""
-    key, pem = certified()
-    asked = []
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self):
-            asked.append(self.path)
-            body = json.dumps({"one": pem}).encode()
-            self.send_response(200)
-            self.send_header("Cache-Control", "public, max-age=3600, must-revalidate")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/certificates", key, asked
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def token(key, kid="one", algorithm="RS256", **changes):
-    now = int(time.time())
-    claims = {
-        "iss": f"https://securetoken.google.com/{PROJECT}",
-        "aud": PROJECT,
-        "sub": "firebase-user",
-        "iat": now - 10,
-        "exp": now + 600,
-        "auth_time": now - 10,
-    } | changes
-    claims = {name: value for name, value in claims.items() if value is not None}
-    return jwt.encode(claims, key, algorithm=algorithm, headers={"kid": kid})
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def firebase(backing, serve, google):
-    async with serve(backing, firebase_project=PROJECT, firebase_certificates_url=google[0]) as running:
-        yield running
-
-
-async def sign_in(gateway, encoded):
-    return await gateway.client.post("/v1/sessions", json={"firebase_token": encoded})
-
-
-async def known(gateway, address):
-    school = await gateway.add_school()
-    person = await gateway.add_person(school)
-    async with gateway.service.transactions.begin() as tx:
-        await tx.execute("INSERT INTO contact VALUES (%s, 'mail', %s)", (person, address))
-    return school, person
-
-
-async def test_a_verified_address_of_one_person_signs_them_in_and_certificates_are_fetched_once(firebase, google):
-    address = f"{uuid4().hex}@example.org"
-    school, person = await known(firebase, address.title())
-    before = len(google[2])
-    for _ in range(3):
-        answer = await sign_in(firebase, token(google[1], email=address, email_verified=True))
-        assert (answer.status_code, answer.json()["person_id"]) == (200, str(person)), answer.text
-        assert answer.json()["school_id"] == str(school)
-    assert len(google[2]) == before + 1
-
-
-async def test_an_address_that_is_unverified_unknown_or_shared_signs_nobody_in(firebase, google):
-    address, shared = f"{uuid4().hex}@example.org", f"{uuid4().hex}@example.org"
-    await known(firebase, address)
-    await known(firebase, shared)
-    await known(firebase, shared)
-    for claims in (
-        {"email": address},
-        {"email": address, "email_verified": False},
-        {"email": f"{uuid4().hex}@example.org", "email_verified": True},
-        {"email": shared, "email_verified": True},
-    ):
-        assert (await sign_in(firebase, token(google[1], sub=uuid4().hex, **claims))).status_code == 401
-
-
-async def become(firebase, school, person, address):
-    """Replace the contacts of a person as an administrator of a school."""
-    body = {"contacts": [{"kind": "mail", "address": address}]}
-    return await firebase.ask("PUT", f"/v1/people/{person}/contacts", "school_admin", school, uuid4(), json=body)
+NOTICES = """
+SELECT data::jsonb AS data FROM outbox WHERE routing_key = 'notification.requested'
+  AND data::jsonb -> 'audience' -> 'people' ? %s ORDER BY position
+"""
 
 
 async def test_one_schools_word_does_not_decide_who_signs_in_at_another(firebase, google):
@@ -240,72 +131,6 @@ async def test_a_linked_user_signs_in_without_an_address_and_belongs_to_one_pers
     assert (await sign_in(firebase, body["firebase_token"])).json()["person_id"] == str(person)
     taken = await firebase.ask("PUT", "/v1/me/firebase", "guardian", theirs, other, json=body)
     assert (taken.status_code, taken.json()["code"]) == (409, "conflict")
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"aud": "another-project"},
-        {"iss": "https://securetoken.google.com/another-project"},
-        {"exp": 1},
-        {"auth_time": 9_999_999_999},
-        {"auth_time": None},
-        {"iat": 9_999_999_999},
-        {"sub": ""},
-        {"sub": "x" * 129},
-        {"sub": None},
-        {"kid": "two"},
-    ],
-    ids=str,
-)
-async def test_seed_23_a_token_that_is_not_for_us_is_refused(firebase, google, changes):
-    address = f"{uuid4().hex}@example.org"
-    await known(firebase, address)
-    answer = await sign_in(firebase, token(google[1], email=address, email_verified=True, **changes))
-    assert (answer.status_code, answer.json()["code"]) == (401, "credentials_refused")
-
-
-async def test_seed_23_only_googles_signature_counts(firebase, google):
-    claims = {"email": "x@example.org", "email_verified": True}
-    foreign, _ = certified()
-    public = (
-        google[1].public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    )
-    header, body, _ = token(google[1], **claims).split(".")
-    forged = [
-        token(foreign, **claims),
-        token("", algorithm="none", **claims),
-        f"{header}.{body}.",
-        "x.y.z",
-        jwt.encode({"sub": "x"}, public[:64], algorithm="HS256", headers={"kid": "one"}),
-    ]
-    for each in forged:
-        assert (await sign_in(firebase, each)).status_code == 401
-
-
-async def test_certificates_that_cannot_be_fetched_are_503(backing, serve, google):
-    away = {"firebase_project": PROJECT, "firebase_certificates_url": "http://127.0.0.1:1/"}
-    async with serve(backing, **away) as gateway:
-        answer = await sign_in(gateway, token(google[1]))
-        assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
-
-
-async def test_an_installation_without_a_project_takes_none(gateway, google):
-    assert (await sign_in(gateway, token(google[1]))).status_code == 401
-
-
-async def test_seed_23_the_emulator_is_refused_outside_development(backing):
-    settings = {name.lower(): value for name, value in backing.environment("gateway").items()}
-    settings |= {"firebase_auth_emulator_host": "127.0.0.1:9099"}
-    assert Settings(**settings).environment == "development"
-    with pytest.raises(ValueError, match="FIREBASE_AUTH_EMULATOR_HOST"):
-        Settings(**settings, environment="production")
-
-
-NOTICES = """
-SELECT data::jsonb AS data FROM outbox WHERE routing_key = 'notification.requested'
-  AND data::jsonb -> 'audience' -> 'people' ? %s ORDER BY position
-"""
 
 
 async def test_trust_5_the_old_address_gets_a_mail_about_a_change_of_either(firebase, google):
