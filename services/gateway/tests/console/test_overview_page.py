@@ -9,8 +9,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def scripted(request):
+    """Answer with one value, but for the age of queues: none waits."""
     values = [[float(request.url.params["end"]), "0.25"]]
-    return httpx.Response(200, json={"data": {"result": [{"values": values}]}})
+    found = [] if "time()" in request.url.params["query"] else [{"values": values}]
+    return httpx.Response(200, json={"data": {"result": found}})
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,4 @@ async def test_the_overview_draws_latency_and_age_of_queues(owners, provided, si
         page = await browser.get("/console/overview")
     assert (page.status_code, page.text.count('id="plot-')) == (200, plots)
     assert says in page.text
+    assert page.text.count("No value in this hour.") == (plots > 0)
