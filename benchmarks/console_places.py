@@ -71,6 +71,7 @@ PLACES = (
     Place("/console/people"),
     Place("/console/people/reachability"),
     Place("/console/people/{person_id}", "/console/people"),
+    Place("/console/settings"),
     Place("/console/imports"),
     Place("/console/imports/{task_id}", "/console/imports"),
     Place("/console/tasks"),
@@ -97,6 +98,7 @@ NOT_YET = {
     # They need a state that the demo does not leave behind; the gateway's own tests draw them.
     "/console/imports/{task_id}/confirm",
     "/console/replays/{task_id}",  # test_operations opens it
+    "/console/failures/{failure_id}/edit",  # as well
 }
 """Pages that no browser opens in these tests."""
 

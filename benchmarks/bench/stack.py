@@ -16,6 +16,7 @@ from benchmarks.harness import Lab, Report
 from benchmarks.process_time import processor_seconds
 from cli.demo import school
 from cli.demo.client import Gateway, Message
+from cli.demo.families import ROOMS
 from cli.testing.system import System
 from shared.testing.fixtures import eventually
 
@@ -42,7 +43,7 @@ class Spent:
 async def run(lab: Lab, report: Report) -> None:
     """Each fake receives, per second of processor time, ≥ 0.4 times as many messages as the notifier sends."""
     async with lab.system(("gateway", "notifier")) as system:
-        await _populate(system, lab.size(school.ROOMS, 1))
+        await _populate(system, lab.size(ROOMS, 1))
         with closing(system.api()) as api:
             schools = [api.school(each.sourced_id) for each in school.SCHOOLS]
             for channel, fake in FAKES.items():

@@ -22,6 +22,8 @@ HERE = "127.0.0.1"
 SCHEMES = ("light", "dark")
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
+REFUSED = "the server responded with a status of 422"
+"""What Chromium says of the answer to a form with a wrong field."""
 LONGEST = 30_000.0
 """Milliseconds that a page may take: the machine is shared."""
 
@@ -60,7 +62,7 @@ class Visitor:
             self.problems.append(f"a request left: {request.url}")
 
     def _said(self, message):
-        if message.type in ("error", "warning"):
+        if message.type in ("error", "warning") and REFUSED not in message.text:
             self.problems.append(f"{message.type} on {message.page and message.page.url}: {message.text}")
 
     async def tab(self, path="/console"):

@@ -1,11 +1,14 @@
 """The whole system after a day of the demo, and its accounts; one browser for each file of tests."""
 
 import asyncio
+import os
+import shutil
 from contextlib import closing
 
 import pytest
 import pytest_asyncio
 
+from benchmarks import watchers
 from benchmarks.console_rows import add_examples
 from cli.demo import player
 from cli.demo.accounts import accounts
@@ -39,12 +42,21 @@ def school_day(tmp_path_factory):
         try:
             asyncio.run(found.start_fakes())
             asyncio.run(found.declare())
+            asyncio.run(watch(found))
             asyncio.run(found.start(*NAMES))
             assert player.main(found.demo_stack()) == 0
             leave_behind(found, SCHOOLS[1].sourced_id)
             yield found
         finally:
             asyncio.run(found.stop())
+
+
+async def watch(system):
+    """Start the Prometheus that the overview asks, where there is one."""
+    broker = os.environ["TEST_RABBITMQ_METRICS_URL"]
+    if broker and all(map(shutil.which, watchers.PROGRAMS)):
+        started = await watchers.start(system, broker.split("/")[2], every="5s", waits=None)
+        system.extra["PROMETHEUS_URL"] = started.prometheus
 
 
 def leave_behind(system, school):

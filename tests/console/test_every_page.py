@@ -45,13 +45,13 @@ async def address(page, url, place):
 
 
 async def look(person, page, place):
-    """Check a page: colours depend on no size, so that axe looks at the wide one only."""
+    """Check a page, or keep its pictures. Colours depend on no size, so that axe looks at the wide one only."""
     for size, viewport in SIZES.items():
         await page.set_viewport_size(viewport)
         wider = await page.evaluate(OVERFLOW)
         if wider > 0:
             person.problems.append(f"{page.url} is {wider} pixels too wide ({size})")
-        if size == "wide":
+        if size == "wide" and not FOLDER:
             await person.check(page)
         for scheme in SCHEMES if FOLDER else ():
             await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")

@@ -95,7 +95,7 @@ GIVEN = frozenset({"database_url", "amqp_url", "vault_key_file", "verify_key_fil
 
 def _examples(fields: dict[str, FieldInfo]) -> Iterator[str]:
     for name, field in fields.items():
-        if name not in GIVEN and (not name.endswith("_url") or name == "public_url"):
+        if name not in GIVEN and (not name.endswith("_url") or name in ("public_url", "prometheus_url")):
             yield from _comment(field.description or "")
             yield f"#{name.upper()}={_plain(field)}"
 

@@ -31,6 +31,7 @@ from gateway.http.service_client import ServiceClients
 from gateway.live.hub import Hub
 from gateway.notifications import held_sends
 from gateway.operations import bulk_retry, dead_letters, failure_groups, failure_retention, task_cancel
+from gateway.operations.hour_figures import Prometheus
 from gateway.operations.queue_reads import QueueDepths
 from gateway.permits import IMPORT_LANE, ImportPermit
 from gateway.records import announcements, report_announcements
@@ -198,6 +199,7 @@ def build_api(settings: Settings) -> Service:
         DownloadLinks(read_master_key(settings.vault_key_file), dt.timedelta(minutes=settings.download_minutes)),
         service.vault,
         QueueDepths(settings.amqp_url.get_secret_value()),
+        Prometheus(settings.prometheus_url),
         Templates(),
         Attention(service.attention),
     )

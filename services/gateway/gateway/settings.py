@@ -38,6 +38,9 @@ class Settings(ServiceSettings, StorageSettings):
     public_origin: str = Field(
         default="", description="where browsers reach the gateway, such as https://connect.example.org"
     )
+    prometheus_url: str = Field(
+        default="", description="a Prometheus that scrapes the services, for the plots of the overview; empty: none"
+    )
     console_hours: float = Field(default=12, gt=0, description="how long a sign-in to the console is valid")
 
     access_minutes: float = Field(default=15, gt=0, description="how long an access token is valid")

@@ -122,6 +122,7 @@ async def test_seed_22_an_unknown_kind_or_value_is_refused(house):
         ("payments", {"status": "lost"}),
         ("payments", {"amount": "-1"}),
         ("payments", {"amount": "1.00001"}),
+        ("payments", {"discount": "0"}),
         ("payments", {"currency": "euro"}),
         ("payments", {"status": "received"}),
         ("absences", {"status": "gone"}),
@@ -174,9 +175,11 @@ async def test_a_child_is_absent_once_and_a_receipt_is_one_payment(house):
 
 async def test_money_is_exact(house):
     student = await house.add("student")
-    (record,) = (await house.record("payments", student, amount="12345678.905", currency="KWD")).json()["ids"]
+    (record,) = (
+        await house.record("payments", student, amount="12345678.905", discount="0.005", currency="KWD")
+    ).json()["ids"]
     (fact,) = await house.facts("payments", record)
-    assert fact["amount"] == "12345678.905"
+    assert (fact["amount"], fact["discount"]) == ("12345678.905", "0.005")
     assert (await house.ask("GET", f"/v1/payments/{record}")).json()["facts"]["amount"] == "12345678.905"
 
 

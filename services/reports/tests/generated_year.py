@@ -32,6 +32,8 @@ ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Auckland"
 CATEGORIES = ("lateness", "disruption", "helpfulness")
 LONG_AGO = dt.datetime(2025, 8, 1, 8, tzinfo=dt.UTC)
 
+SUMS = ("total", "discount", "paid", "refunded", "balance")
+
 Facts = dict[str, Any]
 Enrolled = tuple[UUID, dt.date | None, dt.date | None]
 """A student, the day of joining, and the first day on which the student was not there."""
@@ -50,7 +52,7 @@ class Year:
     absences: dict[UUID, list[tuple[UUID, dt.date, str]]] = field(default_factory=lambda: defaultdict(list))
     """School → student, day and status."""
     money: dict[UUID, list[tuple[str, str, dt.date, Decimal]]] = field(default_factory=lambda: defaultdict(list))
-    """School → currency, what, day and amount of each charge, receipt and refund."""
+    """School → currency, what, day and amount of each charge, discount, receipt and refund."""
 
     def id(self) -> UUID:
         return UUID(int=self.random.getrandbits(128), version=4)
@@ -123,6 +125,8 @@ class Year:
     def _payment(self, school: UUID, student: UUID, due: dt.date, paid: dt.date) -> None:
         amount = Decimal(self.random.randrange(100, 9999)) / 100
         base: Facts = {"amount": amount, "currency": self.random.choice(["EUR", "USD"]), "due_on": due}
+        discount = Decimal(self.random.randrange(0, 900)) / 100 if self.random.random() < 0.3 else None
+        base["discount"] = discount
         back = paid + dt.timedelta(days=self.random.randrange(40))
         ends = self.random.choice(["due", "received", "refunded", "cancelled"])
         states = [base | {"status": "due"}]
@@ -138,6 +142,8 @@ class Year:
             moved = []
         self._versions(PaymentRecorded, school, student, states)
         self.money[school] += [(base["currency"], what, day, amount) for what, day in moved]
+        if discount and moved:
+            self.money[school].append((base["currency"], "discount", due, discount))
 
     def completed(self, school: UUID, sent: int, failed: int) -> None:
         """Add the completion of a notification."""
@@ -177,9 +183,10 @@ class Year:
         found: dict[str, dict[str, Decimal]] = {}
         for currency, what, day, amount in self.money[school]:
             if day < ends:
-                sums = found.setdefault(currency, dict.fromkeys(("total", "paid", "refunded", "balance"), Decimal(0)))
+                sums = found.setdefault(currency, dict.fromkeys(SUMS, Decimal(0)))
                 sums[what] += amount if day >= starts else 0
-                sums["balance"] += {"total": amount, "paid": -amount, "refunded": Decimal(0)}[what]
+                sums["total"] += amount if day >= starts and what == "discount" else 0
+                sums["balance"] += {"total": amount, "paid": -amount}.get(what, Decimal(0))
         return found
 
 
@@ -199,8 +206,5 @@ def figures_of(report: MonthlyReport) -> Facts:
         "left": report.left,
         "behavior": {count.name: count.value for count in report.behavior_by_category if count.value},
         "absences": {count.name: count.value for count in report.absences_by_status if count.value},
-        "money": {
-            each.currency: {name: getattr(each, name) for name in ("total", "paid", "refunded", "balance")}
-            for each in report.money
-        },
+        "money": {each.currency: {name: getattr(each, name) for name in SUMS} for each in report.money},
     }

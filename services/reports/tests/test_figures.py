@@ -56,10 +56,10 @@ async def test_a_correction_replaces_and_a_withdrawal_removes_as_of_its_offset(h
     assert [[count.name for count in counts] for counts in seen] == [[], ["lateness"], ["disruption"], []]
 
 
-async def test_a_refund_is_in_its_own_month_and_takes_nothing_from_the_month_of_the_receipt(harness):
+async def test_a_refund_is_in_its_own_month_and_takes_nothing_from_the_months_of_discount_and_receipt(harness):
     school = await harness.school()
     ada = await harness.student(school)
-    days = {"due_on": dt.date(2026, 10, 15)}
+    days = {"due_on": dt.date(2026, 10, 15), "discount": Decimal(5)}
     record = await harness.record("payment", school, ada, **days)
     paid = dt.date(2026, 11, 20)
     await harness.record("payment", school, ada, record, version=2, status="received", paid_on=paid, **days)
@@ -68,13 +68,13 @@ async def test_a_refund_is_in_its_own_month_and_takes_nothing_from_the_month_of_
     # when
     months = [await harness.monthly(school, dt.date(2026, month, 1)) for month in (9, 10, 11, 12)]
     # then
-    found = [[(m.total, m.paid, m.refunded, m.balance) for m in month.money] for month in months]
+    found = [[(m.total, m.discount, m.paid, m.refunded, m.balance) for m in month.money] for month in months]
     hundred, none = Decimal(100), Decimal(0)
     assert found == [
         [],
-        [(hundred, none, none, hundred)],
-        [(none, hundred, none, none)],
-        [(none, none, hundred, none)],
+        [(Decimal(105), Decimal(5), none, none, hundred)],
+        [(none, none, hundred, none, none)],
+        [(none, none, none, hundred, none)],
     ]
     assert [[(row.status, row.on) for row in month.payments] for month in months] == [
         [],

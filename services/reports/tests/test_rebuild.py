@@ -22,7 +22,7 @@ from shared.testing.fixtures import Backing, declare, eventually, fresh_database
 COUNT = " + ".join(f"(SELECT count(*) FROM {table})" for table in TABLES if table.endswith("_fact"))
 ONE = "(SELECT min(record_id::text)::uuid FROM {})"
 DAMAGE = (
-    f"UPDATE behavior_fact SET category = 'wrong' WHERE record_id = {ONE.format('behavior_fact')}",
+    f"UPDATE behavior_fact SET category = 'wrong' WHERE version = 1 AND record_id = {ONE.format('behavior_fact')}",
     f"DELETE FROM payment_fact WHERE record_id = {ONE.format('payment_fact')}",
     "INSERT INTO school_fact SELECT school_id, 99, log_offset, 'Added', timezone, language, active FROM school_fact",
 )

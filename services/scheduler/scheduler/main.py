@@ -26,7 +26,7 @@ def build(settings: Settings) -> Service:
     punctuality = Punctuality(service.metrics.registry)
     loop = DueScheduleLoop(service.transactions, punctuality, claim=settings.claim, look_every=settings.look_every)
     service.background(loop.run)
-    service.sweep(settings.maintain_every, system_schedules.maintain)
+    service.sweep(settings.maintain_every, system_schedules.maintain, settings.monthly_window)
     service.sweep(FOLLOW_SECONDS, handlers.follow_calendars)
     service.sweep(FOLLOW_SECONDS, handlers.follow_zones)
     service.sweep(FORGET_SECONDS, handlers.forget, settings.keep_days)

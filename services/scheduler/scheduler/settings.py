@@ -19,4 +19,10 @@ class Settings(ServiceSettings):
     claim: int = Field(default=500, ge=1, le=5000, description="single runs per commit")
     look_every: float = Field(default=0.2, gt=0, description="the longest pause between two looks for due schedules")
     maintain_every: float = Field(default=15.0, gt=0, description="pause between two checks of the system schedules")
+    monthly_window: int = Field(
+        default=3600,
+        ge=1,
+        le=64_800,
+        description="seconds from 05:00 of a school's clock over which the starts of monthly reports are spread",
+    )
     keep_days: int = Field(default=400, ge=1, description="days after which ended schedules are deleted")

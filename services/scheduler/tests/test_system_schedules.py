@@ -2,25 +2,39 @@
 
 import asyncio
 import datetime as dt
+from collections import Counter
+from uuid import UUID
 
 import pytest
 from dateutil.relativedelta import relativedelta
+from psycopg.types.json import Jsonb
 
 from scheduler import domain, system_schedules
 from scheduler.invariants import INVARIANTS
 from scheduler.system_schedules import DAILY, MONTHLY
 from shared.events import ReportsMonthlyDue, TasksExpiryDue
+from shared.events.schedule_rules import CronRule
 from shared.recurrence import zone_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+WINDOW = 3600
+BEFORE_WINDOWS = CronRule(expression="0 5 1 * *").model_dump(mode="json")
+"""The rule that all schools had before their runs were spread."""
+
+
+def first_of_month(now, at):
+    """The first of the month of `now`, at a school's own time of the day."""
+    return now.astimezone(at.tzinfo).replace(
+        day=1, hour=at.hour, minute=at.minute, second=at.second, microsecond=0
+    )  # fmt: skip
 
 
 async def test_system_schedules_are_created_once(scheduler):
     # given
     school = await scheduler.school("America/New_York")
     # when
-    await asyncio.gather(*(system_schedules.maintain(scheduler.service.transactions) for _ in range(4)))
-    assert await system_schedules.maintain(scheduler.service.transactions) == 0
+    await asyncio.gather(*(system_schedules.maintain(scheduler.service.transactions, WINDOW) for _ in range(4)))
+    assert await system_schedules.maintain(scheduler.service.transactions, WINDOW) == 0
     # then
     for chore in DAILY:
         row = await scheduler.row(chore.id(None))
@@ -32,11 +46,11 @@ async def test_system_schedules_are_created_once(scheduler):
 async def test_seed_18_months_are_reported_once_each_for_the_month_that_ended_by_the_schools_clock(scheduler):
     # given: a school far east, whose month begins earlier than in UTC; no replica ran for two months
     school = await scheduler.school("Pacific/Auckland")
-    await system_schedules.maintain(scheduler.service.transactions)
+    await system_schedules.maintain(scheduler.service.transactions, WINDOW)
     schedule = MONTHLY.id(school)
     now = await scheduler.now()
     there = zone_of("Pacific/Auckland")
-    first = now.astimezone(there).replace(day=1, hour=5, minute=0, second=0, microsecond=0)
+    first = first_of_month(now, (await scheduler.row(schedule))["due_at"].astimezone(there))
     if first > now:  # in the first hours of a month the last one that is due is the month before
         first = (first - dt.timedelta(days=2)).replace(day=1)
     before = (first - dt.timedelta(days=2)).replace(day=1)
@@ -88,35 +102,66 @@ async def test_seed_18_a_month_has_the_bounds_of_the_schools_own_days(instant, z
 async def test_a_month_keeps_its_run_when_its_school_moves_to_another_timezone(scheduler, before, after, months):
     # given: a run that is late, or is still to come
     school = await scheduler.school(before)
-    await system_schedules.maintain(scheduler.service.transactions)
-    first = (
-        (await scheduler.now()).astimezone(zone_of(before)).replace(day=1, hour=5, minute=0, second=0, microsecond=0)
-    )
-    first += relativedelta(months=months)
-    await scheduler.set(MONTHLY.id(school), due_at=first)
+    await system_schedules.maintain(scheduler.service.transactions, WINDOW)
+    schedule = MONTHLY.id(school)
+    at = (await scheduler.row(schedule))["due_at"].astimezone(zone_of(before))
+    first = first_of_month(await scheduler.now(), at) + relativedelta(months=months)
+    await scheduler.set(schedule, due_at=first)
     # when
     await scheduler.school(after, version=2, school=school)
-    await system_schedules.maintain(scheduler.service.transactions)
+    await system_schedules.maintain(scheduler.service.transactions, WINDOW)
     # then
-    due = (await scheduler.row(MONTHLY.id(school)))["due_at"].astimezone(zone_of(after))
+    due = (await scheduler.row(schedule))["due_at"].astimezone(zone_of(after))
     assert due.replace(tzinfo=None) == first.replace(tzinfo=None)
+
+
+@pytest.mark.parametrize("months", [-1, 0, 1])
+async def test_a_month_keeps_its_run_when_the_window_changes(scheduler, months):
+    # given: a schedule of a release in which all schools had one time
+    zone = zone_of("Asia/Tokyo")
+    school = await scheduler.school("Asia/Tokyo")
+    await system_schedules.maintain(scheduler.service.transactions, WINDOW)
+    schedule = MONTHLY.id(school)
+    first = first_of_month(await scheduler.now(), dt.datetime(2026, 1, 1, 5, tzinfo=zone)) + relativedelta(
+        months=months
+    )
+    await scheduler.set(schedule, due_at=first, rule=Jsonb(BEFORE_WINDOWS))
+    # when
+    await system_schedules.maintain(scheduler.service.transactions, WINDOW)
+    # then: the same day, in the window
+    due = (await scheduler.row(schedule))["due_at"].astimezone(zone)
+    assert due.date() == first.date()
+    assert dt.timedelta(0) <= due - first < dt.timedelta(seconds=WINDOW)
+
+
+@pytest.mark.parametrize("window", [1, 60, 3600, 64_800])
+async def test_the_months_of_schools_are_spread_over_the_window(window):
+    starts = []
+    for number in range(2000):
+        rule = MONTHLY.rule(UUID(int=number), window)
+        minute, hour, *days = rule.expression.split()
+        starts.append(int(hour) * 3600 + int(minute) * 60 + int(rule.seconds) - 5 * 3600)
+        assert days == ["1", "*", "*"]
+    assert 0 <= min(starts) <= max(starts) < window
+    tenths = Counter(start * 10 // window for start in starts)
+    assert window == 1 or max(tenths.values()) < 2 * min(tenths.values())
 
 
 async def test_schedule_follows_the_closure_of_its_school(scheduler, admin):
     # given
     school = await scheduler.school("Europe/Berlin")
-    await system_schedules.maintain(scheduler.service.transactions)
+    await system_schedules.maintain(scheduler.service.transactions, WINDOW)
     # when the school closes and opens again
     for active, state in ((False, "cancelled"), (True, "active")):
         admin.execute("UPDATE scheduler.school SET active = %s WHERE school_id = %s", (active, school))
-        await system_schedules.maintain(scheduler.service.transactions)
+        await system_schedules.maintain(scheduler.service.transactions, WINDOW)
         assert (await scheduler.row(MONTHLY.id(school)))["state"] == state
 
 
 async def test_system_schedules_are_visible_and_only_administrators_change_them(scheduler):
     # given
     school = await scheduler.school()
-    await system_schedules.maintain(scheduler.service.transactions)
+    await system_schedules.maintain(scheduler.service.transactions, WINDOW)
     expiry = next(chore for chore in DAILY if chore.emits == TasksExpiryDue.topic).id(None)
     # when
     page = (await scheduler.ask("GET", "", school, params={"system": True})).json()

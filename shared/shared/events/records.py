@@ -46,6 +46,7 @@ class BehaviorRecorded(RecordEvent):
 class PaymentRecorded(RecordEvent):
     """A payment is due, was received, or was changed. Amounts are exact decimals in `currency` (ISO 4217).
 
+    `amount` is what is to be paid; `discount` was taken off before.
     A receipt that is divided among siblings is a payment of each; `file_part` numbers them from the second on.
     """
 
@@ -54,6 +55,7 @@ class PaymentRecorded(RecordEvent):
     status: Literal["due", "received", "refunded", "cancelled"]
     method: Literal["cash", "card", "transfer", "direct_debit", "cheque", "other"] | None = None
     amount: Decimal
+    discount: Decimal | None = None
     currency: str
     due_on: dt.date | None = None
     paid_on: dt.date | None = None

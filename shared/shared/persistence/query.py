@@ -59,8 +59,8 @@ class Query(Generic[Answer]):
         self,
         answer: type[Answer],
         statement: Statement,
-        /,
         around: Callable[[Statement], Statement] = lambda inner: inner,
+        /,
         **conditions: ColumnExpressionArgument[bool],
     ) -> None:
         self._answer = answer

@@ -16,7 +16,7 @@ def _address(name: str) -> str:
     return f"{ADDRESS}/{name}?v={sha256((FOLDER / name).read_bytes()).hexdigest()[:12]}"
 
 
-ADDRESSES = {name: _address(name) for name in ("console.css", "console.js", "icon.svg")}
+ADDRESSES = {name: _address(name) for name in ("console.css", "console.js", "upload.js", "icon.svg")}
 
 
 class Assets(StaticFiles):

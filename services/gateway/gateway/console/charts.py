@@ -32,6 +32,17 @@ class Chart:
     lines: tuple[tuple[float, float], ...]
     """Each is a value and its height in the box."""
     top: float
+    most: float
+    """The highest place of the series."""
+
+    @property
+    def strokes(self) -> dict[str, str]:
+        """The bars of each kind as one path, a fifth of the bytes of bars with a text each."""
+        found: dict[str, str] = {}
+        for bar in self.bars:
+            line = f"M{bar.x + bar.width / 2:.0f} {bar.y + bar.height:.1f}V{bar.y:.1f}"
+            found[bar.kind] = found.get(bar.kind, "") + line
+        return found
 
 
 def round_top(most: float) -> float:
@@ -44,7 +55,8 @@ def round_top(most: float) -> float:
 
 def stacked_bars(series: Sequence[Sequence[tuple[str, float]]]) -> Chart:
     """Return a bar for each place of the series; its kinds stand on each other in their order."""
-    top = round_top(max((sum(value for _, value in place) for place in series), default=0))
+    most = max((sum(value for _, value in place) for place in series), default=0.0)
+    top = round_top(most)
     step = WIDTH / max(1, len(series))
     bars: list[Bar] = []
     for nth, place in enumerate(series):
@@ -57,7 +69,7 @@ def stacked_bars(series: Sequence[Sequence[tuple[str, float]]]) -> Chart:
             below += tall
     marks = (0.0, top / 2, top) if top > 1 else (0.0, top)
     lines = tuple((value, round(HEIGHT - HEIGHT * value / top, 1)) for value in marks)
-    return Chart(WIDTH, HEIGHT, tuple(bars), lines, top)
+    return Chart(WIDTH, HEIGHT, tuple(bars), lines, top, most)
 
 
 def _wide(step: float) -> float:

@@ -92,15 +92,21 @@ def _time(form: ComposeForm, zone: str) -> dict[str, Any]:
     asked: dict[str, Any] = {}
     if form.repeat:
         starts, _, time = form.when.partition("T")
-        rule = {"kind": "calendar", "unit": form.repeat, "every": _number(form.every), "starts": starts, "time": time}
+        rule = {
+            "kind": "calendar",
+            "unit": form.repeat,
+            "every": typed_number(form.every),
+            "starts": starts,
+            "time": time,
+        }
         asked = {"timezone": zone, "repeat": rule | {"until": form.until or None, "skip_closed": form.skip_closed}}
     elif form.when:
         asked = {"timezone": zone, "deliver_at": form.when}
-    hours = _number(form.useful_hours)
+    hours = typed_number(form.useful_hours)
     return asked | ({"expires_after_minutes": hours * 60 if isinstance(hours, int) else hours} if hours else {})
 
 
-def _number(typed: str) -> int | str:
+def typed_number(typed: str) -> int | str:
     """Return a number in any script; what is none stays as it is, and is refused with its reason."""
     return int(typed) if typed.strip().isdecimal() else typed
 

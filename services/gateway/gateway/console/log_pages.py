@@ -47,8 +47,8 @@ async def events(
 
 @router.get("/{event_id}", dependencies=[allow(PLATFORM)])
 async def event(event_id: UUID, page: ReaderPage, log: Reader) -> Response:
-    """Show an event and what followed from it."""
-    return page.html("event.html", found=await log_routes.tree(event_id, log))
+    """Show an event and what followed from it; of many that followed from the same event, the first ones."""
+    return page.html("event.html", found=await log_routes.tree(event_id, log), most=PAGE_ROWS)
 
 
 def in_zone(given: dt.datetime | None, zone: ZoneInfo) -> dt.datetime | None:

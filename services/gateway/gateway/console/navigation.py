@@ -39,6 +39,7 @@ SECTIONS = (
             Place("/console/reports", N_("Reports"), STAFF),
             Place("/console/schedules", N_("Schedules"), STAFF),
             Place("/console/people", N_("People"), STAFF),
+            Place("/console/settings", N_("School settings"), ADMINS),
         ),
     ),
     Section(

@@ -3,7 +3,7 @@
 import asyncio
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, Response
 
@@ -13,6 +13,7 @@ from gateway.console.page import ReaderPage
 from gateway.http.dependencies import Rows, Services
 from gateway.http.service_client import ServiceClients
 from gateway.operations import failure_routes
+from gateway.operations.hour_figures import MINUTES, HourFigures, Prometheus
 from gateway.security.access_control import PLATFORM, allow
 from gateway.security.caller import CurrentCaller
 from gateway.tasks import task_routes
@@ -21,7 +22,6 @@ from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(prefix="/console", include_in_schema=False, route_class=ConsoleRoute)
 
-MINUTES = 60
 MOST_GROUPS = 8
 # Count schools, people, open tasks, open failures and what waits to be published.
 COUNT_ALL = """
@@ -39,6 +39,8 @@ WHERE changed_at >= date_trunc('minute', clock_timestamp()) - make_interval(mins
 GROUP BY 1, 2
 """
 ENDINGS = ("succeeded", "cancelled", "failed")
+PLOTS = (("answered",), ("planned", "sent"), ("oldest",))
+"""The figures of each plot; those of one plot stand on each other."""
 
 
 class Attention:
@@ -71,9 +73,34 @@ async def figures_of(rows: UnitOfWorkFactory) -> tuple[Mapping[str, Any], Chart,
 def ended_chart(ended: Sequence[Mapping[str, Any]], now: dt.datetime) -> Chart:
     """Return a bar for each of the last minutes, the oldest first."""
     found = {(row["minute"], row["state"]): row["count"] for row in ended}
+    return stacked_bars([[(name, found.get((minute, name), 0)) for name in ENDINGS] for minute in _minutes(now)])
+
+
+class Plot(NamedTuple):
+    """Figures that stand on each other, in milliseconds; `newest` is None where the last minute has none."""
+
+    names: tuple[str, ...]
+    drawn: Chart
+    newest: float | None
+
+
+def plots_of(figures: HourFigures) -> list[Plot]:
+    """Return the plots of latency and of the age of queues."""
+    minutes = _minutes(figures.last)
+    plots = []
+    for names in PLOTS:
+        known = [figures.seconds.get(name, {}) for name in names]
+        bars = [
+            [(name, 1_000 * each.get(minute, 0)) for name, each in zip(names, known, strict=True)] for minute in minutes
+        ]
+        newest = [1_000 * each[figures.last] for each in known if figures.last in each]
+        plots.append(Plot(names, stacked_bars(bars), sum(newest) if newest else None))
+    return plots
+
+
+def _minutes(now: dt.datetime) -> list[dt.datetime]:
     last = now.replace(second=0, microsecond=0)
-    minutes = [last - dt.timedelta(minutes=back) for back in reversed(range(MINUTES))]
-    return stacked_bars([[(name, found.get((minute, name), 0)) for name in ENDINGS] for minute in minutes])
+    return [last - dt.timedelta(minutes=back) for back in reversed(range(MINUTES))]
 
 
 @router.get("/overview", dependencies=[allow(PLATFORM, audience="person")])
@@ -83,13 +110,15 @@ async def overview(
     rows: Rows,
     owners: Services,
     attention: Annotated[Attention, Depends(Provided(Attention))],
+    prometheus: Annotated[Prometheus, Depends(Provided(Prometheus))],
 ) -> Response:
     """Show the whole group."""
-    services, (counts, chart, sums), groups, workers = await asyncio.gather(
+    services, (counts, chart, sums), groups, workers, figures = await asyncio.gather(
         services_of(owners, attention),
         figures_of(rows),
         failure_routes.groups(caller, rows, limit=MOST_GROUPS),
         task_routes.workers(rows),
+        prometheus.read(),
     )
     return page.html(
         "overview.html",
@@ -100,4 +129,6 @@ async def overview(
         groups=groups,
         workers=workers.items,
         minutes=MINUTES,
+        figures=figures.state,
+        plots=plots_of(figures) if figures.state == "read" else [],
     )

@@ -17,6 +17,8 @@ from gateway.console import assets
 from gateway.console.texts import LANGUAGES, direction, translations
 from gateway.console.vocabulary import NO_CHOICE, REPORT_LANGUAGES, TONES_OF, WORDS
 
+SECOND, LONG = 1_000, 120_000
+
 
 class Templates:
     """Renders pages."""
@@ -53,6 +55,7 @@ def _environment(language: str) -> Environment:
         "age": lambda seconds: format_timedelta(dt.timedelta(seconds=float(seconds)), locale=locale),
         "number": lambda value: format_decimal(value, locale=locale),
         "worded": text,
+        "duration": lambda milliseconds: duration_text(milliseconds, locale),
         "bytes": lambda size: size_text(size, locale),
     }
     made.filters |= {name: _worded(text, words) for name, words in WORDS.items()}
@@ -82,6 +85,15 @@ def size_text(size: int, locale: Locale) -> str:
         if size >= step:
             return format_unit(round(size / step, 1), unit, "short", locale=locale)
     return format_unit(size, "byte", "short", locale=locale)
+
+
+def duration_text(milliseconds: float, locale: Locale) -> str:
+    """Write a time that passed in the unit that fits it."""
+    if milliseconds < SECOND:
+        return format_unit(round(milliseconds), "millisecond", "short", locale=locale)
+    if milliseconds < LONG:
+        return format_unit(round(milliseconds / SECOND, 1), "second", "short", locale=locale)
+    return format_timedelta(dt.timedelta(milliseconds=milliseconds), locale=locale)
 
 
 def moment_of(given: dt.datetime | str | None) -> dt.datetime | None:

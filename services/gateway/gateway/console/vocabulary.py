@@ -196,6 +196,19 @@ HELD_STATES = {
     "lapsed": N_("not decided in time, not sent"),
 }
 HELD_TONES = {"waiting": "warn", "approved": "good"}
+OCCASIONS = {
+    "absence": N_("an absence"),
+    "payment_due": N_("a payment that is due"),
+    "payment_received": N_("a payment that was received"),
+    "behavior": N_("a behaviour report"),
+    "report": N_("a new report about their child"),
+}
+FIGURES = {
+    "answered": N_("until the answer"),
+    "planned": N_("until it is planned"),
+    "sent": N_("then until its turn"),
+    "oldest": N_("of all queues"),
+}
 SYSTEM_JOBS = {
     "files.cleanup_due": N_("Clean up files"),
     "reports.cleanup_due": N_("Clean up reports"),
@@ -243,6 +256,8 @@ WORDS: dict[str, Mapping[str, str]] = {
     "schedule_outcome": SCHEDULE_OUTCOMES,
     "schedule_catch_up": SCHEDULE_CATCH_UPS,
     "held_state": HELD_STATES,
+    "occasion": OCCASIONS,
+    "figure": FIGURES,
 }
 """Words by the filter that writes them; with an `s` behind it, the choices of a form."""
 NO_CHOICE = frozenset({"accepted", "platform_admin"})

@@ -3,6 +3,8 @@
 Personal fields are encrypted in the message: they are neither shown nor edited.
 """
 
+import datetime as dt
+from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -61,6 +63,37 @@ class EditedFailure(BaseModel):
     failure: Failure
 
 
+@dataclass(frozen=True, slots=True)
+class OpenLetter:
+    """A message that failed for good and waits for a decision, with its event's type and fields."""
+
+    queue: str
+    headers: dict[str, Any]
+    first_failed: dt.datetime
+    envelope: Envelope
+    known: type[Event]
+    fields: dict[str, Any]
+
+    @property
+    def editable(self) -> dict[str, Any]:
+        """The fields that an edit may change."""
+        closed = self.known.personal | FIXED
+        return {name: value for name, value in self.fields.items() if name in self.known.model_fields.keys() - closed}
+
+
+async def open_letter(tx: UnitOfWork, failure: int) -> OpenLetter:
+    """Lock and read an open failure; 404, 409 `too_late` when it is not open, `conflict` when it cannot be read."""
+    row = await tx.row(LOCK_FAILURE, {"id": failure})
+    if row is None:
+        raise Problem(404, "not_found") if await _read(tx, failure) is None else Problem(409, "too_late")
+    try:
+        envelope = Envelope.read(row["headers"])
+        known, fields = event_type(envelope), parse(bytes(row["body"]))
+    except NotUnderstood as problem:
+        raise Problem(409, "conflict", f"Only events that can be read can be edited: {problem}") from problem
+    return OpenLetter(row["queue"], row["headers"], row["first_failed"], envelope, known, fields)
+
+
 async def edit(
     tx: UnitOfWork, vault: SubjectKeyStore, failure: int, wanted: EditIn, person: UUID | None, retry_days: int
 ) -> EditedFailure:
@@ -68,18 +101,12 @@ async def edit(
 
     404; 409 `too_late` when it is not open, `conflict` when it cannot be sent; 422 when the edit breaks the contract.
     """
-    letter = await tx.row(LOCK_FAILURE, {"id": failure})
-    if letter is None:
-        raise Problem(404, "not_found") if await _read(tx, failure) is None else Problem(409, "too_late")
-    try:
-        envelope = Envelope.read(letter["headers"])
-        known, before = event_type(envelope), parse(bytes(letter["body"]))
-    except NotUnderstood as problem:
-        raise Problem(409, "conflict", f"Only events that can be read can be edited: {problem}") from problem
-    _check_fields(known, wanted.changes)
+    letter = await open_letter(tx, failure)
+    before = letter.fields
+    _check_fields(letter.known, wanted.changes)
     body = orjson.dumps(before | wanted.changes)
     try:
-        await deserialize(envelope, body, vault)
+        await deserialize(letter.envelope, body, vault)
     except ValidationError as problem:
         raise Problem(422, "invalid", errors=_errors(problem)) from problem
     except NotUnderstood as problem:
@@ -92,8 +119,8 @@ async def edit(
         values = {"id": failure, "body": body, "person": person, "reason": wanted.reason, "fields": sorted(changed)}
         await tx.execute(SAVE_EDIT, values)
         try:
-            dead_letters.check_age(letter["first_failed"], retry_days)
-            await dead_letters.send_back(tx, failure, letter["queue"], letter["headers"], body)
+            dead_letters.check_age(letter.first_failed, retry_days)
+            await dead_letters.send_back(tx, failure, letter.queue, letter.headers, body)
         except Refused as problem:
             raise Problem(409, "conflict", str(problem)) from problem
     found = await _read(tx, failure)

@@ -106,7 +106,7 @@ def _those_that_say(these: Statement) -> Statement:
         (func.strpos(says, func.lower(given("text", Text))) > 0).label("says"),
     ).subquery()
     end = func.least(select(func.count()).select_from(searched).scalar_subquery(), given("searched", Integer))
-    found = select(*placed.c).where(or_(placed.c.says, placed.c.place >= end))
+    found: Statement = select(*placed.c).where(or_(placed.c.says, placed.c.place >= end))
     return found.order_by(placed.c.place).limit(given("limit"))
 
 
@@ -116,7 +116,7 @@ FIND_TEXT = Query(
     select(col(TaskRow.task_id).label("id"), *(getattr(TaskRow, name) for name in SEARCHED))
     .order_by(*NEWEST)
     .limit(given("searched", Integer) + 1),
-    around=_those_that_say,
+    _those_that_say,
     **CONDITIONS,
 )
 """Those of the newest tasks that say a text, and the last two that were looked at."""

@@ -7,8 +7,13 @@ from typing import Any
 
 from reports.domain.content import Money
 
-MOVES = (("charged_on", "charged"), ("received_on", "charged"), ("refunded_on", "refunded"))
-"""The day of each movement of a payment, and its amount."""
+MOVES = (
+    ("charged", "charged_on", "charged"),
+    ("discount", "charged_on", "discount"),
+    ("received", "received_on", "charged"),
+    ("refunded", "refunded_on", "refunded"),
+)
+"""Each movement of a payment, its day, and its amount. What is charged is without the discount."""
 
 
 def movements(payment: Mapping[str, Any], since: dt.date, ends: dt.date) -> Iterator[tuple[dt.date, str, Decimal]]:
@@ -39,24 +44,25 @@ def sums(payments: Iterable[Mapping[str, Any]], since: dt.date, starts: dt.date,
     for payment in payments:
         if payment["status"] == "cancelled":
             continue
-        for name, amount in MOVES:
-            if payment[name] is not None and payment[name] < ends:
-                moved.setdefault(payment["currency"], []).append((name, payment[name], payment[amount] or Decimal(0)))
+        for kind, day, amount in MOVES:
+            if payment[day] is not None and payment[day] < ends:
+                moved.setdefault(payment["currency"], []).append((kind, payment[day], payment[amount] or Decimal(0)))
 
     def total(currency: str, name: str, first: dt.date, last: dt.date) -> Decimal:
         found = (amount for kind, day, amount in moved[currency] if kind == name and first <= day < last)
         return sum(found, Decimal(0))
 
     def money(currency: str) -> Money:
-        charged, received = [total(currency, name, dt.date.min, ends) for name in ("charged_on", "received_on")]
+        charged, received = [total(currency, name, dt.date.min, ends) for name in ("charged", "received")]
+        discount = total(currency, "discount", starts, ends)
         return Money(
             currency=currency,
-            total=total(currency, "charged_on", starts, ends),
-            discount=Decimal(0),
-            paid=total(currency, "received_on", starts, ends),
-            refunded=total(currency, "refunded_on", starts, ends),
+            total=total(currency, "charged", starts, ends) + discount,
+            discount=discount,
+            paid=total(currency, "received", starts, ends),
+            refunded=total(currency, "refunded", starts, ends),
             balance=charged - received,
-            paid_before=total(currency, "received_on", since, starts),
+            paid_before=total(currency, "received", since, starts),
         )
 
     return {currency: money(currency) for currency in moved}

@@ -17,7 +17,7 @@ SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(record_id uuid, version bigint, 
 ON CONFLICT (record_id, version) DO UPDATE SET log_offset = excluded.log_offset
 WHERE excluded.log_offset < f.log_offset
 """
-MONEY, DAYS = "amount numeric, currency text", "due_on date, paid_on date"
+MONEY, DAYS = "amount numeric, discount numeric, currency text", "due_on date, paid_on date"
 OWN: Mapping[type[RecordEvent], tuple[str, str]] = {
     BehaviorRecorded: ("behavior_fact", "category text, severity text, description text"),
     PaymentRecorded: ("payment_fact", f"status text, method text, {MONEY}, {DAYS}, purpose text, reference text"),

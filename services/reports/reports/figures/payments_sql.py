@@ -11,7 +11,8 @@ from reports.figures.sql import OF_STUDENT
 # take it from its month. Purposes are read only of what the report lists.
 LIST_FEES = """
 WITH newest AS (
-    SELECT f.record_id, f.version, f.student_id, f.status, f.method, f.amount, f.currency, f.day, f.due_on, f.paid_on
+    SELECT f.record_id, f.version, f.student_id, f.status, f.method, f.amount, f.discount, f.currency, f.day, f.due_on,
+        f.paid_on
     FROM payment_fact f
     WHERE f.school_id = %(school)s {of_student} AND f.log_offset <= %(records)s AND NOT f.withdrawn
       AND (f.status IN ('due', 'refunded') OR greatest(f.day, f.due_on, f.paid_on) >= %(since)s)
@@ -23,17 +24,18 @@ WITH newest AS (
         CASE WHEN f.status = 'refunded' THEN coalesce(r.due_on, r.paid_on) ELSE coalesce(f.due_on, f.paid_on) END
             AS charged_on,
         CASE WHEN f.status = 'refunded' THEN r.amount ELSE f.amount END AS charged,
+        CASE WHEN f.status = 'refunded' THEN r.discount ELSE f.discount END AS discount,
         CASE f.status WHEN 'received' THEN f.paid_on WHEN 'refunded' THEN r.paid_on END AS received_on,
         CASE WHEN f.status = 'refunded' THEN f.paid_on END AS refunded_on, f.amount AS refunded
     FROM newest f LEFT JOIN LATERAL (
-        SELECT p.due_on, p.paid_on, p.amount FROM payment_fact p
+        SELECT p.due_on, p.paid_on, p.amount, p.discount FROM payment_fact p
         WHERE f.status = 'refunded' AND p.record_id = f.record_id AND p.version < f.version
           AND p.log_offset <= %(records)s AND p.status = 'received' AND NOT p.withdrawn
         ORDER BY p.version DESC LIMIT 1
     ) r ON true
 )
-SELECT f.student_id, f.status, f.method, f.currency, f.day, f.charged_on, f.charged, f.received_on, f.refunded_on,
-    f.refunded, coalesce(p.purpose, '') AS purpose, coalesce(p.reference, '') AS reference
+SELECT f.student_id, f.status, f.method, f.currency, f.day, f.charged_on, f.charged, f.discount, f.received_on,
+    f.refunded_on, f.refunded, coalesce(p.purpose, '') AS purpose, coalesce(p.reference, '') AS reference
 FROM movement f LEFT JOIN LATERAL (
     SELECT p.purpose, p.reference FROM payment_fact p
     WHERE greatest(f.charged_on, f.received_on, f.refunded_on, f.day) >= %(starts)s

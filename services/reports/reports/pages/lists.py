@@ -53,7 +53,7 @@ def payment_table(words: Words, rows: tuple[PaymentRow, ...], *, students: bool)
 def fee_table(words: Words, rows: tuple[Money, ...]) -> Table:
     """List the fees of each currency; amounts of different currencies are never added."""
     compared = any(row.paid_before is not None for row in rows)
-    discounted = any(row.discount for row in rows)  # no event says so yet: a column of zeros would be a claim
+    discounted = any(row.discount for row in rows)  # a column of zeros would be a claim
     names = (
         "total",
         *(("discount",) if discounted else ()),

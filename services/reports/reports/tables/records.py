@@ -51,7 +51,7 @@ class PaymentFactRow(RecordFact, table=True):
             "ix_payment_fact_newest",
             *("school_id", "record_id", text("version DESC")),
             postgresql_include=[
-                *("log_offset", "student_id", "status", "method", "amount", "currency"),
+                *("log_offset", "student_id", "status", "method", "amount", "discount", "currency"),
                 *("day", "due_on", "paid_on", "withdrawn"),
             ],
         ),
@@ -62,6 +62,7 @@ class PaymentFactRow(RecordFact, table=True):
     status: str
     method: str | None
     amount: Decimal
+    discount: Decimal | None
     currency: str
     due_on: dt.date | None
     paid_on: dt.date | None
