@@ -42,11 +42,13 @@ WHERE m.school_id = %s AND c.kind = 'mail'
 """
 
 
-async def run(lab: Lab, report: Report, system: System) -> None:
-    """Make the three troubles on a system without limits of a caller's rate, one after the other."""
-    await _loud_school(lab, report, system)
-    await _stall(lab, report, system)
-    await _costly_recipient(lab, report, system)
+async def run(lab: Lab, report: Report) -> None:
+    """Make the three troubles, one after the other."""
+    limits = {"RATE_CALLER": "0", "RATE_SCHOOL": "0"}  # the load is one caller
+    async with lab.system(("gateway", "notifier"), LOG_LEVEL="WARNING", **limits) as system:
+        await _loud_school(lab, report, system)
+        await _stall(lab, report, system)
+        await _costly_recipient(lab, report, system)
 
 
 async def _loud_school(lab: Lab, report: Report, system: System) -> None:
@@ -55,7 +57,7 @@ async def _loud_school(lab: Lab, report: Report, system: System) -> None:
     loud, quiet = notifier_load.add_school(system, 1), notifier_load.add_school(system, 1)
     async with client_of(system) as client:
         await send_one(client, quiet, kind="safety")  # warms connections and caches
-        sending = asyncio.create_task(_mass(client, loud, count))
+        sending = asyncio.create_task(send_mass(client, loud, count, urgent=True))
         previews = asyncio.create_task(_previews(client, loud))
         alarms = []
         while not sending.done():
@@ -64,7 +66,7 @@ async def _loud_school(lab: Lab, report: Report, system: System) -> None:
         mass = await sending
         previews.cancel()
         made = await previews
-        await _until_ended(system, [*mass, *alarms])
+        await until_ended(system, [*mass, *alarms])
     for channel in ("push", "mail"):
         delays = notifier_load.delays(system, alarms, channel)
         report.exactly(f"alarms not sent, {channel}", len(alarms) - len(delays), "", 0)
@@ -94,7 +96,7 @@ async def _stall(lab: Lab, report: Report, system: System) -> None:
             sent.append(await send_one(client, school))
             await asyncio.sleep(1 / rate)
         ended = time.monotonic()
-        await _until_ended(system, sent)
+        await until_ended(system, sent)
         drained = time.monotonic() - ended
         permits = await _permits(client, system) - before
     report.figure(f"sends, {stall} s of them with a broker that stands still", len(sent), "")
@@ -127,13 +129,13 @@ async def _mailed(system: System, school: UUID, people: int) -> float:
     return (await notifier_load.all_answered(system, notification, "mail", people))[-1]
 
 
-async def _mass(client: httpx.AsyncClient, school: UUID, count: int) -> list[str]:
-    """Send urgent messages, several at a time; returns their ids."""
+async def send_mass(client: httpx.AsyncClient, school: UUID, count: int, *, urgent: bool = False) -> list[str]:
+    """Request notifications of a school, several at a time; returns their ids."""
     left, sent = iter(range(count)), list[str]()
 
     async def lane() -> None:
         for _ in left:
-            sent.append(await send_one(client, school, urgent=True))
+            sent.append(await send_one(client, school, urgent=urgent))
 
     await asyncio.gather(*(lane() for _ in range(LANES)))
     return sent
@@ -172,7 +174,9 @@ async def send_one(client: httpx.AsyncClient, school: UUID, *, kind: str = "gene
     return str(answer.json()["notification_id"])
 
 
-async def _until_ended(system: System, notifications: list[str]) -> None:
+async def until_ended(system: System, notifications: list[str]) -> None:
+    """Wait until notifications have ended."""
+
     async def ended() -> int:
         return int((await asyncio.to_thread(system.rows, ENDED, notifications))[0]["n"])
 

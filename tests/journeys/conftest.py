@@ -1,4 +1,4 @@
-"""One system for all journeys: the demo school imported, half as large, its devices registered."""
+"""One system for all journeys: the demo school imported, its devices registered."""
 
 import asyncio
 from contextlib import closing
@@ -48,7 +48,7 @@ def scheduled(system):
 
 
 async def populate(system):
-    group = school.build(rooms=2)
+    group = school.build()
     with closing(system.api()) as api:
         await system.finished(api.import_roster(group.roster, "the-demo-school"))
         for start in range(0, len(group.devices), 1000):

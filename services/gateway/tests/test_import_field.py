@@ -23,6 +23,12 @@ IDS = """
 SELECT s.school_id, x.person_id FROM school s, person x WHERE s.sourced_id = %s AND x.sourced_id = %s
 """
 TERMS = "SELECT count(*) FROM term t JOIN school s USING (school_id) WHERE s.sourced_id = %s"
+SIGN_IN = "INSERT INTO account (person_id) VALUES (%s) RETURNING person_id"
+NOTICES = """
+SELECT data::jsonb #>> '{audience,people,0}' AS person, data::jsonb #>> '{variables,addresses}' AS addresses FROM outbox
+WHERE routing_key = 'notification.requested' AND data::jsonb ->> 'template' = 'address_removed'
+  AND data::jsonb #>> '{audience,people,0}' = ANY(%s)
+"""
 GRADE = """
 SELECT s.grade, m.grade AS listed FROM student s JOIN person p ON p.person_id = s.student_id
 JOIN membership m ON (m.person_id, m.school_id) = (s.student_id, s.school_id) WHERE p.sourced_id = %s
@@ -114,6 +120,22 @@ async def test_an_address_that_cannot_be_used_leaves_the_person_and_the_former_a
     await imported(gateway, roster([s], rows))
     assert (await one(gateway, f"{s}-new"))["places"] == [f"{s} student"]
     assert [each[0] for each in await guardians(gateway, f"{s}-new")] == [f"{s}-g1"]
+
+
+async def test_trust_5_an_old_address_gets_a_mail_when_an_import_replaces_that_of_a_person_who_can_sign_in(
+    gateway, roster, person
+):
+    # given two guardians, one of whom can sign in
+    s = "spindle"
+    await imported(gateway, roster([s], family(person, s, mail=f"{s}-old")))
+    signs_in, other = [str((await gateway.rows(IDS, (s, f"{s}-g{n}")))[0]["person_id"]) for n in (1, 2)]
+    await gateway.rows(SIGN_IN, (signs_in,))
+    # when: the same upload again replaces nothing
+    for _ in range(2):
+        await imported(gateway, roster([s], family(person, s, mail=f"{s}-new", second=f"{s}-other@example.org")))
+    # then
+    told = await gateway.rows(NOTICES, ([signs_in, other],))
+    assert told == [{"person": signs_in, "addresses": f"{s}-old@example.org"}]
 
 
 async def test_what_a_school_said_of_a_guardian_outlives_a_relation_that_a_roster_drops(gateway, roster, person):

@@ -103,9 +103,9 @@ async def test_a_drained_worker_consumes_no_more_and_says_so(broker, backing_wit
         await eventually(said, lambda found: found["facts"]["draining"])
         await eventually(lambda: queue_of(gateway), lambda queue: queue["consumers"] == 0)
         # and orders still arrive
-        orders = await queue_of(gateway, "gateway.consumers.ordered")
+        ordered = "gateway.consumers.ordered"
+        orders = await eventually(lambda: queue_of(gateway, ordered), lambda found: found["consumers"], within=60)
         assert orders["paused"] is False
-        assert orders["consumers"] >= 1
         # and so it stays when the order is old and pruned
         async with gateway.service.transactions.begin() as tx:
             old = "UPDATE consumer_order SET ordered_at = now() - interval '8 days' WHERE target = %s"

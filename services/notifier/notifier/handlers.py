@@ -1,7 +1,6 @@
 """Handlers of events, permits and sweeps. None of them waits for a provider."""
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from notifier.directory import erasure, projection
 from notifier.escalation import escalation
@@ -11,7 +10,7 @@ from notifier.sending import claims, quiet_hours, windows
 from shared.consumers.final_failure import FinalFailure
 from shared.events import DirectoryEvent, Envelope, Event, NotificationIntent, TaskCancelRequested
 from shared.events.notifications import SEND_TASK
-from shared.jobs.task_status import has_ended, track
+from shared.jobs.task_status import track
 from shared.service.failed_tasks import fail_task
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
@@ -27,20 +26,22 @@ async def remember_directory(events: Sequence[Event], tx: UnitOfWork) -> None:
 
 
 async def plan(event: NotificationIntent, tx: UnitOfWork) -> None:
-    """Register an intent and plan it, immediately if the directory is complete enough."""
-    if not await planner.register(tx, event):
+    """Register an intent and plan it, immediately if the directory is complete enough.
+
+    The task's row is written before a cancel of it is looked for: one at this moment waits for that row, or made us
+    wait. One that came first stops the notification.
+    """
+    if await planner.accept(tx, event):
         return
-    if not await planner.plan_if_ready(tx, event.notification_id):
-        await track(tx, event.task_id, school_id=event.school_id, kind=SEND_TASK, state="queued")
-    await _apply_earlier_cancel(tx, event.task_id)
+    if not await track(tx, event.task_id, school_id=event.school_id, kind=SEND_TASK, state="queued"):
+        await cancellation.cancel_task(tx, event.task_id)
 
 
 async def plan_waiting(permit: PlanPermit, cause: Envelope, transactions: UnitOfWorkFactory) -> None:
     """Plan a notification that had to wait; one that is planned already, or must wait longer, is left unchanged."""
     async with transactions.begin(cause) as tx:
         await corrections.lock_record_of(tx, permit.notification_id)
-        if await planner.plan_if_ready(tx, permit.notification_id) and cause.task_id:
-            await _apply_earlier_cancel(tx, cause.task_id)
+        await planner.plan_if_ready(tx, permit.notification_id)
 
 
 async def fail_intent(failure: FinalFailure, tx: UnitOfWork) -> None:
@@ -52,15 +53,6 @@ async def fail_intent(failure: FinalFailure, tx: UnitOfWork) -> None:
         await planner.fail_waiting(tx, failure.content.notification_id, problem)
     else:
         await fail_task(SEND_TASK, NOT_PROCESSED)(failure, tx)
-
-
-async def _apply_earlier_cancel(tx: UnitOfWork, task_id: UUID) -> None:
-    """Apply a cancel that arrived before the intent. No effect if the task has just succeeded.
-
-    To be called after the task's row has been written: a cancel at this moment waits for that row, or made us wait.
-    """
-    if await has_ended(tx, task_id):
-        await cancellation.cancel_task(tx, task_id)
 
 
 async def cancel(event: TaskCancelRequested, tx: UnitOfWork) -> None:

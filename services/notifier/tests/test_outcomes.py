@@ -1,5 +1,7 @@
 """Outcomes are kept until they are committed; a notification that has ended leaves no window."""
 
+import asyncio
+import json
 from contextlib import asynccontextmanager
 
 import psycopg
@@ -11,6 +13,7 @@ from notifier.permits import SendPermit
 from notifier.providers import Outcome
 from notifier.sending.batch import Batch
 from notifier.sending.outcomes import Call
+from notifier.sending.send_worker import send_deliveries
 from shared.events import Envelope
 
 MAILS = tuple(f"p{n}@example.org" for n in range(3))
@@ -29,6 +32,34 @@ class Contended:
             if self.left:
                 self.left -= 1
                 raise self._problem("a bad moment")
+
+
+class AllAtOnce:
+    """A courier that answers once so many calls are in progress."""
+
+    def __init__(self, calls):
+        self._barrier = asyncio.Barrier(calls)
+
+    async def send(self, message):
+        await self._barrier.wait()
+        return Outcome("accepted", provider_id="1")
+
+    async def close(self):
+        pass
+
+
+class Begun:
+    """Transactions that are counted."""
+
+    def __init__(self, transactions):
+        self._transactions, self.transactions = transactions, 0
+
+    def begin(self, cause=None):
+        self.transactions += 1
+        return self._transactions.begin(cause)
+
+    async def run_alone(self, query, values):
+        return await self._transactions.run_alone(query, values)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +94,33 @@ async def test_an_outcome_survives_a_failed_commit(harness, problem):
     assert contended.left == 0
     assert sorted(mail.recipient for mail in harness.mail.sent) == sorted(MAILS)
     assert await harness.states(notification) == {"mail": {"accepted": len(MAILS)}}
+
+
+async def test_outcomes_of_several_sends_are_committed_together_each_for_its_own_cause(open_harness):
+    """A send to one person costs few round trips beside others; its events name its own cause."""
+    # given sends to one person, each with its permit
+    harness = await open_harness(mail=AllAtOnce(6))
+    school = await harness.add_school()
+    person = await harness.add_person(school, mails=(MAILS[0],))
+    sent = [await harness.plan(school, [person], channels=("mail",)) for _ in range(6)]
+    begun = Begun(harness.service.transactions)
+    limiters, limit = harness.providers.limiters, harness.settings.claim
+    causes = {each: Envelope.of_work("notifier.send", str(each), "test") for each in sent}
+    # when
+    permits = [SendPermit(notification_id=each, channel="mail") for each in sent]
+    await asyncio.gather(
+        *(send_deliveries(each, causes[each.notification_id], begun, limiters, limit) for each in permits)
+    )
+    # then
+    assert begun.transactions < len(sent)
+    for each in sent:
+        assert await harness.states(each) == {"mail": {"accepted": 1}}
+        assert (await harness.task(each))["state"] == "succeeded"
+    rows = await harness.rows("SELECT headers, data FROM outbox WHERE headers LIKE '%notification.completed%'")
+    caused = {json.loads(row["data"])["notification_id"]: Envelope.read(json.loads(row["headers"])) for row in rows}
+    assert {each: envelope.causation_id for each, envelope in caused.items()} == {
+        str(each): cause.id for each, cause in causes.items()
+    }
 
 
 async def test_a_notification_that_has_ended_leaves_no_window(open_harness):

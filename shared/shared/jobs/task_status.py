@@ -1,28 +1,47 @@
 """Records and publishes the status of this service's tasks; each change has a higher version than the one before."""
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
 from shared.events.tasks import FINAL, TaskChanged, TaskState
 from shared.transactions.unit_of_work import UnitOfWork
 
-# Record a status. A final state stays final within its epoch; only a retry, which raises the epoch, reopens a task.
+# Record the status of tasks, in one order. A final state stays final within its epoch; only a retry, which raises the
+# epoch, reopens a task.
 UPSERT_TASK_STATUS = """
 INSERT INTO task_track AS t (task_id, school_id, kind, state, epoch, version)
-VALUES (%(task_id)s, %(school_id)s, %(kind)s, %(state)s, 1, 1)
+SELECT task_id, school_id, kind, state, 1, 1
+FROM unnest(%(tasks)s::uuid[], %(schools)s::uuid[], %(kinds)s::text[], %(states)s::text[])
+    AS s(task_id, school_id, kind, state) ORDER BY task_id
 ON CONFLICT (task_id) DO UPDATE SET
     state = excluded.state,
     epoch = t.epoch + %(again)s::int,
     version = CASE WHEN %(again)s THEN 1 ELSE t.version + 1 END,
     changed_at = clock_timestamp()
 WHERE %(again)s OR t.state <> ALL (%(final)s)
-RETURNING epoch, version, changed_at
+RETURNING task_id, epoch, version, changed_at
 """
 
 # Find the recorded status of a task.
 SELECT_TASK = "SELECT task_id, school_id, kind, state, epoch FROM task_track WHERE task_id = %(task_id)s"
 # Find a task that has ended.
 SELECT_ENDED_TASK = "SELECT state FROM task_track WHERE task_id = %(task_id)s AND state = ANY (%(final)s)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskStatus:
+    """What is published of a task."""
+
+    task_id: UUID
+    school_id: UUID | None
+    kind: str
+    state: TaskState
+    done: int = 0
+    total: int = 0
+    result: dict[str, Any] | None = None
+    error: str | None = None
 
 
 async def track(
@@ -39,35 +58,42 @@ async def track(
     again: bool = False,
 ) -> bool:
     """Record and publish the status of a task; False if it has ended already (and `again` is not set)."""
-    row = await tx.row(
-        UPSERT_TASK_STATUS,
-        {
-            "task_id": task_id,
-            "school_id": school_id,
-            "kind": kind,
-            "state": state,
-            "again": again,
-            "final": sorted(FINAL),
-        },
+    status = TaskStatus(
+        task_id=task_id,
+        school_id=school_id,
+        kind=kind,
+        state=state,
+        done=done,
+        total=total,
+        result=result,
+        error=error,
     )
-    if row is None:
-        return False
-    tx.emit(
-        TaskChanged(
-            task_id=task_id,
-            school_id=school_id,
-            kind=kind,
-            state=state,
-            epoch=row["epoch"],
-            version=row["version"],
-            done=done,
-            total=total,
-            result=result,
-            error=error,
-            changed_at=row["changed_at"],
-        )
-    )
-    return True
+    return await track_all([(tx, status)], again=again) > 0
+
+
+async def track_all(changes: Sequence[tuple[UnitOfWork, TaskStatus]], *, again: bool = False) -> int:
+    """Record the status of different tasks in one transaction, and publish each for the cause that it comes with.
+
+    Returns how many have not ended already (or all, if `again` is set).
+    """
+    if not changes:
+        return 0
+    statuses = [status for _, status in changes]
+    values = {
+        "tasks": [status.task_id for status in statuses],
+        "schools": [status.school_id for status in statuses],
+        "kinds": [status.kind for status in statuses],
+        "states": [status.state for status in statuses],
+        "again": again,
+        "final": sorted(FINAL),
+    }
+    recorded = {row["task_id"]: row for row in await changes[0][0].rows(UPSERT_TASK_STATUS, values)}
+    for tx, status in changes:
+        row = recorded.get(status.task_id)
+        if row is not None:
+            version = {name: row[name] for name in ("epoch", "version", "changed_at")}
+            tx.emit(TaskChanged(**asdict(status), **version))
+    return len(recorded)
 
 
 async def find_task(tx: UnitOfWork, task_id: UUID) -> dict[str, Any] | None:

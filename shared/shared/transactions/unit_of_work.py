@@ -1,9 +1,10 @@
 """Units of work: inbox row, the handler's rows and outbox rows in one commit. No other module commits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from contextvars import Context
+from typing import Any, ParamSpec
 from uuid import UUID
 
 import psycopg
@@ -17,6 +18,8 @@ from shared.events.event import Event
 from shared.persistence.database import Connection, Database, bind_literals
 from shared.transactions.buffered_transaction import BufferedTransaction, Values
 from shared.transactions.outbox import OutboxEntry, WorkPermit, event_row, permit_row
+
+P = ParamSpec("P")
 
 # Note that a consumer handles these messages; returns the ids of new ones. Sorted, so that two batches cannot deadlock.
 INSERT_INBOX_ROWS = """
@@ -53,13 +56,20 @@ class Duplicate(Exception):
 class UnitOfWork:
     """An open transaction: statements, events to `emit` and `permit`s. All of it commits or nothing."""
 
-    def __init__(self, buffered: BufferedTransaction, service: str, cause: Envelope | None) -> None:
+    def __init__(
+        self, buffered: BufferedTransaction, service: str, cause: Envelope | None, context: Context | None = None
+    ) -> None:
         self.cause = cause
         self.began: float | None = None
         """When the handler of a reaction began, by the monotonic clock."""
         self.buffered = buffered
         """For the code that runs handlers, not for handlers."""
         self._service = service
+        self._context = context
+
+    def caused_by(self, cause: Envelope, context: Context) -> "UnitOfWork":
+        """Return the part of this transaction that publishes for another cause, in the trace of its `context`."""
+        return UnitOfWork(self.buffered, self._service, cause, context)
 
     @property
     def outgoing(self) -> list[OutboxEntry]:
@@ -87,11 +97,14 @@ class UnitOfWork:
 
     def emit(self, event: Event) -> None:
         """Publish an event after this transaction has committed."""
-        self.outgoing.append(event_row(event, self._service, self.cause, self.began))
+        self.outgoing.append(self._in_context(event_row, event, self._service, self.cause, self.began))
 
     def permit(self, work: WorkPermit, lane: str) -> None:
         """Send a permit to this service's own workers after this transaction has committed."""
-        self.outgoing.append(permit_row(work, self._service, lane, self.cause))
+        self.outgoing.append(self._in_context(permit_row, work, self._service, lane, self.cause))
+
+    def _in_context(self, make: Callable[P, OutboxEntry], *args: P.args, **options: P.kwargs) -> OutboxEntry:
+        return make(*args, **options) if self._context is None else self._context.run(make, *args, **options)
 
 
 class UnitOfWorkFactory:
@@ -167,6 +180,11 @@ class UnitOfWorkFactory:
             if problem.sqlstate == NO_SCHOOL:
                 raise NoSchool(problem.diag.message_primary or "") from problem
             raise
+
+    async def run_alone(self, query: str, values: dict[str, Any]) -> list[DictRow]:
+        """Run one statement of a worker as a whole transaction, in one round trip; returns its rows."""
+        async with self.database.worker() as connection:
+            return await (await connection.execute(query, values)).fetchall()
 
     async def run_single_statement(self, school: UUID, query: str, values: dict[str, Any]) -> list[DictRow]:
         """Run the whole transaction of a request as one statement with its outbox rows; returns its rows.

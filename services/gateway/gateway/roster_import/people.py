@@ -10,6 +10,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from gateway.directory import publish, publish_bulk
+from gateway.http.former_addresses import tell_removed
 from gateway.roster_import.oneroster import Membership, Person, Role, Status
 from shared.transactions.unit_of_work import UnitOfWork
 
@@ -61,16 +62,21 @@ WITH incoming AS MATERIALIZED (
 )
 SELECT DISTINCT person_id FROM (SELECT person_id FROM gone UNION ALL SELECT person_id FROM taken) AS touched
 """
-# Replace the addresses of people, of the kinds that their rows say something about; null: the person has none.
+# Replace the addresses of people, of the kinds that their rows say something about; null: the person has none. Returns
+# the mail addresses that people who can sign in no longer have.
 REPLACE_CONTACTS = """
 WITH incoming AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(person_id uuid, kind text, address text)
 ), gone AS (
     DELETE FROM contact c USING incoming i
     WHERE (i.person_id, i.kind) = (c.person_id, c.kind) AND i.address IS DISTINCT FROM c.address
+    RETURNING c.person_id, c.kind, c.address
+), written AS (
+    INSERT INTO contact (person_id, kind, address)
+    SELECT person_id, kind, address FROM incoming WHERE address IS NOT NULL ON CONFLICT DO NOTHING
 )
-INSERT INTO contact (person_id, kind, address)
-SELECT person_id, kind, address FROM incoming WHERE address IS NOT NULL ON CONFLICT DO NOTHING
+SELECT person_id, array_agg(address) AS addresses FROM gone JOIN account USING (person_id)
+WHERE kind = 'mail' GROUP BY person_id ORDER BY person_id
 """
 # Lock people by sourcedId.
 LOCK_PEOPLE = """
@@ -180,9 +186,11 @@ async def write(tx: UnitOfWork, chunk: Sequence[Person], place: Place, *, comple
     partly = [row["person_id"] for row in changed if row["sourced_id"] in place.partly]
     scope = {"people": ids, "about": list(place.about), "complete": complete, "ended": ended, "partly": partly}
     await tx.execute(WRITE_MEMBERSHIPS, scope | publish.rows(placed))
-    await tx.execute(REPLACE_CONTACTS, publish.rows(contacts))
+    removed = await tx.rows(REPLACE_CONTACTS, publish.rows(contacts))
     await tx.execute(END_STUDENTS, {"people": ids})
     await publish_bulk.people(tx, ids)
+    for row in removed:
+        await tell_removed(tx, row["person_id"], None, row["addresses"], None)
     return len(changed)
 
 

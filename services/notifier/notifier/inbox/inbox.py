@@ -11,9 +11,6 @@ from shared.transactions.unit_of_work import UnitOfWork
 MAX_PEOPLE_PER_EVENT = 1000
 MAX_MARKED = 1000
 
-# Find the people who have an item of a notification.
-SELECT_PEOPLE = "SELECT person_id FROM inbox_item WHERE notification_id = %(notification_id)s ORDER BY person_id"
-
 # Read a page of a person's items, newest first: in the person's present language where that was rendered, else with the
 # notification's own text.
 SELECT_ITEMS = """
@@ -92,13 +89,11 @@ def announce_change(
         tx.emit(InboxChanged(school_id=school, notification_id=notification, people=some, reason=reason))
 
 
-async def announce_added(tx: UnitOfWork, notification: dict[str, Any]) -> None:
-    """Emit that a planned notification is in the inboxes of its people."""
-    if "inbox" not in notification["channels"]:
-        return
-    rows = await tx.rows(SELECT_PEOPLE, {"notification_id": notification["notification_id"]})
-    people = [row["person_id"] for row in rows]
-    announce_change(tx, notification["school_id"], notification["notification_id"], people, "added")
+def announce_added(tx: UnitOfWork, notification: dict[str, Any], counts: Sequence[dict[str, Any]]) -> None:
+    """Emit that a planned notification is in the inboxes of its people, as its planning counted them."""
+    for row in counts:
+        if (row["channel"], row["state"]) == ("inbox", "accepted"):
+            announce_change(tx, notification["school_id"], notification["notification_id"], row["people"], "added")
 
 
 async def mark_read(tx: UnitOfWork, person: UUID, notification_id: UUID, *, acknowledged: bool) -> bool:

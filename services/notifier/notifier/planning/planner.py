@@ -11,7 +11,7 @@ from notifier.content import renderer
 from notifier.escalation import escalation
 from notifier.inbox import inbox
 from notifier.permits import PlanPermit, planning_lane
-from notifier.planning import corrections, sql
+from notifier.planning import cancellation, corrections, sql
 from notifier.sending import progress, windows
 from shared.events import NotificationIntent, NotificationPlanned
 from shared.events.notifications import FORMER_ADDRESSES, SEND_TASK
@@ -21,18 +21,24 @@ from shared.transactions.unit_of_work import UnitOfWork
 SCHOOL_NOT_ACTIVE = "it was not sent: the school is not active"
 
 
-async def register(tx: UnitOfWork, event: NotificationIntent) -> bool:
-    """Keep an intent; a repeat changes nothing. False for one that was cancelled before it arrived."""
-    row = await _insert(tx, event)
+async def accept(tx: UnitOfWork, event: NotificationIntent) -> bool:
+    """Keep an intent and plan it; False while it has to wait. A repeat changes nothing.
+
+    One that was cancelled before it arrived is not planned.
+    """
+    row = await _insert(tx, event, starts=event.origin is None)
     if row is not None and row["state"] == "cancelled":
         await progress.complete_if_done(tx, event.notification_id)
-        return False
+        return True
+    if row is not None and row["state"] == "sending":
+        await _plan(tx, row)
+        return True
     await corrections.register(tx, event)
-    return True
+    return await plan_if_ready(tx, event.notification_id)
 
 
-async def _insert(tx: UnitOfWork, event: NotificationIntent) -> dict[str, Any] | None:
-    """Insert an intent; return its state, or None for a repeat."""
+async def _insert(tx: UnitOfWork, event: NotificationIntent, *, starts: bool) -> dict[str, Any] | None:
+    """Insert an intent and return its row, or None for a repeat; with `starts` its planning starts if it can."""
     values = event.model_dump()
     escalation_steps = event.escalation.model_dump(mode="json") if event.escalation else None
     channels = list(event.channels)
@@ -44,7 +50,7 @@ async def _insert(tx: UnitOfWork, event: NotificationIntent) -> dict[str, Any] |
         "variables": Jsonb(event.variables),
         "escalation": Jsonb(escalation_steps) if escalation_steps else None,
     }
-    return await tx.row(sql.INSERT_NOTIFICATION, values | jsonb | {"channels": channels})
+    return await tx.row(sql.INSERT_NOTIFICATION, values | jsonb | {"channels": channels, "starts": starts})
 
 
 async def plan_if_ready(tx: UnitOfWork, notification_id: UUID) -> bool:
@@ -55,23 +61,29 @@ async def plan_if_ready(tx: UnitOfWork, notification_id: UUID) -> bool:
     if not await corrections.can_plan(tx, notification):
         await tx.execute(sql.RETURN_TO_WAITING, {"notification_id": notification_id})
         return False
-    school = await tx.row(sql.SELECT_ACTIVE, {"school_id": notification["school_id"]})
-    if school is not None and not school["active"]:
+    await _plan(tx, notification)
+    return True
+
+
+async def _plan(tx: UnitOfWork, notification: dict[str, Any]) -> None:
+    """Plan a notification that was claimed for it; a cancel of its task that came before it stops it."""
+    if not notification["school_active"]:
         await _refuse(tx, notification, SCHOOL_NOT_ACTIVE)
-        return True
+        return
     counts = await _insert_deliveries(tx, notification)
     problem = await renderer.render_notification(tx, notification)
     if problem is not None:
         await _refuse(tx, notification, problem)
-        return True
-    row = await start_round(tx, notification, counts)
+        return
+    row = start_round(tx, notification, counts)
     suppressed = sum(each["n"] for each in counts if each["state"] == "suppressed")
     tx.emit(planned_event(row, suppressed))
-    await inbox.announce_added(tx, notification)
+    inbox.announce_added(tx, notification, counts)
     await escalation.open_cases(tx, notification)
-    if not await progress.complete_if_done(tx, notification_id):
-        await progress.report_progress(tx, row)
-    return True
+    if not row["outstanding"]:
+        await progress.complete_if_done(tx, row["notification_id"])
+    elif not await progress.report_progress(tx, row):
+        await cancellation.cancel_task(tx, row["task_id"])
 
 
 async def _insert_deliveries(tx: UnitOfWork, notification: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -79,16 +91,16 @@ async def _insert_deliveries(tx: UnitOfWork, notification: Mapping[str, Any]) ->
         names = ("notification_id", "school_id", "round")
         person, addresses = notification["audience"]["people"][0], notification["variables"].get("addresses", "")
         values = {name: notification[name] for name in names} | {"person": person, "addresses": addresses.splitlines()}
-        return await tx.rows(sql.INSERT_FORMER, values)
+        await tx.execute(sql.EMPTY_VARIABLES, values)
+        return await tx.rows(sql.INSERT_FORMER, values | windows.values_of(notification))
     return await tx.rows(sql.INSERT_DELIVERIES, audience.values_of(notification) | plan_values(notification))
 
 
 def plan_values(notification: Mapping[str, Any]) -> dict[str, Any]:
     """Return what else the statements of planning take from a notification's row."""
     names = ("notification_id", "school_id", "expires_at", "group_id", "round")
-    return recipient_values(notification["kind"], notification["channels"], urgent=notification["urgent"]) | {
-        name: notification[name] for name in names
-    }
+    recipients = recipient_values(notification["kind"], notification["channels"], urgent=notification["urgent"])
+    return recipients | windows.values_of(notification) | {name: notification[name] for name in names}
 
 
 def recipient_values(kind: str, channels: Sequence[str], *, urgent: bool) -> dict[str, Any]:
@@ -96,19 +108,19 @@ def recipient_values(kind: str, channels: Sequence[str], *, urgent: bool) -> dic
     return {"kind": kind, "channels": list(channels), "passes": urgent or kind == "safety"}
 
 
-async def start_round(
-    tx: UnitOfWork, notification: Mapping[str, Any], counts: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Open the windows of a planned round; return the notification's row with its counts.
+def start_round(tx: UnitOfWork, notification: Mapping[str, Any], counts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Issue the permits of a planned round; return the notification's row with its counts, as START_ROUND kept them.
 
-    `counts` are rows of channel, state and number of deliveries.
+    `counts` are the rows of START_ROUND.
     """
-    waiting = {(row["channel"], row["state"]): row["n"] for row in counts if row["state"] in ("pending", "held")}
-    values = {"planned": sum(int(row["n"]) for row in counts), "outstanding": sum(waiting.values())}
-    row = await tx.row(sql.START_ROUND, values | {"notification_id": notification["notification_id"]})
-    assert row is not None
-    await windows.open_for(tx, notification, {channel: waiting.get((channel, "pending"), 0) for channel, _ in waiting})
-    return row
+    windows.permit(tx, notification["notification_id"], counts)
+    planned = sum(row["n"] for row in counts)
+    return {
+        **notification,
+        "planned": notification["planned"] + planned,
+        "round_planned": planned,
+        "outstanding": sum(row["n"] for row in counts if row["state"] in ("pending", "held")),
+    }
 
 
 def planned_event(row: Mapping[str, Any], suppressed: int) -> NotificationPlanned:
@@ -126,7 +138,7 @@ async def _refuse(tx: UnitOfWork, notification: Mapping[str, Any], problem: str)
 
 async def fail_intent(tx: UnitOfWork, event: NotificationIntent, problem: str) -> None:
     """Keep an intent that cannot be planned, as failed; one that has been planned is left unchanged."""
-    row = await _insert(tx, event)
+    row = await _insert(tx, event, starts=False)
     if row is not None and row["state"] == "cancelled":
         await progress.complete_if_done(tx, event.notification_id)
     await fail_waiting(tx, event.notification_id, problem)

@@ -60,7 +60,7 @@ async def resend(
     # Without the group: each of its schools sends again to its own people.
     values = planner.plan_values(notification) | {"group_id": None, "channels": channels}
     counts = await tx.rows(sql.INSERT_RESEND, values | states)
-    row = await planner.start_round(tx, notification, counts)
+    row = planner.start_round(tx, notification, counts)
     suppressed = await tx.row(COUNT_SUPPRESSED, ids)
     tx.emit(planner.planned_event(row, suppressed["n"] if suppressed else 0))
     planned = row["round_planned"]

@@ -1,37 +1,44 @@
 """Statements of planning: a notification from its intent to delivery rows, in one transaction."""
 
 from notifier.audience import sql as audience
+from notifier.sending.urgent_rate import COUNT_URGENT_SEND
+
+# Whether a school's directory is complete up to the version that its notification n was asked at.
+DIRECTORY_COMPLETE = """(n.directory_version = 0 OR EXISTS (
+      SELECT FROM directory_seen s WHERE s.school_id = n.school_id
+        AND s.versions @> int8range(1, n.directory_version, '[]')))"""
+
+# A notification's row, and whether its school is active; one that the directory does not know is.
+TO_PLAN = "n.*, coalesce((SELECT s.active FROM school s WHERE s.school_id = n.school_id), true) AS school_active"
 
 # Keep an intent; a repeat changes nothing. A tombstone, left by a cancel that came first, is filled in and stays
-# cancelled.
-INSERT_NOTIFICATION = """
-INSERT INTO notification (notification_id, school_id, task_id, kind, state, urgent, audience, channels, title, body,
-                          data, expires_at, directory_version, requested_by, requested_at, origin, origin_version,
-                          correction, group_id, escalation, template, variables)
-VALUES (%(notification_id)s, %(school_id)s, %(task_id)s, %(kind)s, 'waiting', %(urgent)s, %(audience)s, %(channels)s,
-        %(title)s, %(body)s, %(data)s, %(expires_at)s, %(directory_version)s, %(requested_by)s, %(requested_at)s,
-        %(origin)s, %(origin_version)s, %(correction)s, %(group_id)s, %(escalation)s, %(template)s, %(variables)s)
+# cancelled. With `starts` its planning starts in the same statement, as CLAIM_WAITING does it.
+INSERT_NOTIFICATION = f"""
+INSERT INTO notification AS n (
+    notification_id, school_id, task_id, kind, state, urgent, audience, channels, title, body, data, expires_at,
+    directory_version, requested_by, requested_at, origin, origin_version, correction, group_id, escalation, template,
+    variables, told_at)
+SELECT %(notification_id)s, n.school_id, %(task_id)s, %(kind)s, CASE WHEN c.starts THEN 'sending' ELSE 'waiting' END,
+       %(urgent)s, %(audience)s, %(channels)s, %(title)s, %(body)s, %(data)s, %(expires_at)s, n.directory_version,
+       %(requested_by)s, %(requested_at)s, %(origin)s, %(origin_version)s, %(correction)s, %(group_id)s,
+       %(escalation)s, %(template)s, %(variables)s, CASE WHEN c.starts THEN clock_timestamp() END
+FROM (SELECT %(school_id)s::uuid AS school_id, %(directory_version)s::bigint AS directory_version) n
+CROSS JOIN LATERAL (SELECT %(starts)s AND {DIRECTORY_COMPLETE} AS starts) c
 ON CONFLICT (notification_id) DO UPDATE SET task_id = excluded.task_id, kind = excluded.kind, urgent = excluded.urgent,
     audience = excluded.audience, channels = excluded.channels, title = excluded.title,
     expires_at = excluded.expires_at,
     requested_by = excluded.requested_by, requested_at = excluded.requested_at, origin = excluded.origin,
     origin_version = excluded.origin_version, group_id = excluded.group_id, tombstone = false
-WHERE notification.tombstone AND notification.school_id = excluded.school_id
-RETURNING state
-"""
+WHERE n.tombstone AND n.school_id = excluded.school_id
+RETURNING {TO_PLAN}
+"""  # noqa: S608  # constants of our own
 
 # Start planning a waiting notification whose school's directory is complete up to the version that it was asked at.
-CLAIM_WAITING = """
+CLAIM_WAITING = f"""
 UPDATE notification n SET state = 'sending', told_at = clock_timestamp()
-WHERE n.notification_id = %(notification_id)s AND n.state = 'waiting'
-  AND (n.directory_version = 0 OR EXISTS (
-      SELECT FROM directory_seen s WHERE s.school_id = n.school_id
-        AND s.versions @> int8range(1, n.directory_version, '[]')))
-RETURNING n.*
-"""
-
-# Find out whether a school is active; no row while the directory does not know it.
-SELECT_ACTIVE = "SELECT active FROM school WHERE school_id = %(school_id)s"
+WHERE n.notification_id = %(notification_id)s AND n.state = 'waiting' AND {DIRECTORY_COMPLETE}
+RETURNING {TO_PLAN}
+"""  # noqa: S608  # constants of our own
 
 # Let a notification wait again: an older version of its record is still being sent.
 RETURN_TO_WAITING = """
@@ -148,27 +155,55 @@ WRITE_CHOSEN = """, claimed AS (
     SELECT %(notification_id)s, person_id, %(school_id)s FROM planned WHERE channel = 'inbox' AND state = 'accepted'
     ON CONFLICT DO NOTHING
 )
-SELECT channel, state, count(*) AS n FROM planned GROUP BY channel, state
 """
+
+# Keep the counts of a round that was just planned, and open its window on each channel, or open it again: in the lanes
+# of its haste while that is within its school's rate, else in those of all others.
+START_ROUND = f""", counted AS (
+    SELECT channel, state, count(*)::int AS n,
+           array_agg(person_id ORDER BY person_id) FILTER (WHERE channel = 'inbox') AS people
+    FROM planned GROUP BY channel, state
+), waiting AS (
+    SELECT channel, sum(n)::int AS n, bool_or(state = 'pending') AS due
+    FROM counted WHERE state IN ('pending', 'held') GROUP BY channel
+), rated AS ({COUNT_URGENT_SEND}), started AS (
+    UPDATE notification n SET planned = n.planned + c.planned, round_planned = c.planned, outstanding = c.outstanding
+    FROM (SELECT coalesce((SELECT sum(n) FROM counted), 0)::int AS planned,
+                 coalesce((SELECT sum(n) FROM waiting), 0)::int AS outstanding) c
+    WHERE n.notification_id = %(notification_id)s
+), opened AS (
+    INSERT INTO release (notification_id, channel, lane, permitted_until)
+    SELECT %(notification_id)s, channel,
+        (CASE WHEN (SELECT used FROM rated) <= %(urgent_sends)s THEN %(lanes)s ELSE %(usual_lanes)s END)::jsonb
+            ->> channel,
+        clock_timestamp() + CASE WHEN due THEN make_interval(secs => %(waiting_seconds)s) ELSE '0' END
+    FROM waiting ORDER BY channel
+    ON CONFLICT (notification_id, channel) DO UPDATE SET permitted_until = excluded.permitted_until,
+        lane = excluded.lane
+    RETURNING channel, lane
+)
+SELECT counted.*, opened.lane FROM counted LEFT JOIN opened USING (channel)
+"""  # noqa: S608  # constants of our own
 
 # Write the first round of deliveries.
 ALL_RECIPIENTS = ", chosen AS (SELECT * FROM judged)"
-INSERT_DELIVERIES = audience.WITH_AUDIENCE + FIND_RECIPIENTS + ALL_RECIPIENTS + WRITE_CHOSEN
+INSERT_DELIVERIES = audience.WITH_AUDIENCE + FIND_RECIPIENTS + ALL_RECIPIENTS + WRITE_CHOSEN + START_ROUND
 
 # Write deliveries to addresses that a person no longer has. The addresses stay with the deliveries only, from where an
 # erasure removes them.
-INSERT_FORMER = """
+WRITE_FORMER = """
 WITH planned AS (
     INSERT INTO delivery (notification_id, school_id, person_id, channel, address, round, state)
     SELECT %(notification_id)s, %(school_id)s, %(person)s, 'mail', address, %(round)s, 'pending'
     FROM unnest(%(addresses)s::text[]) AS address ORDER BY address
     ON CONFLICT ON CONSTRAINT uq_delivery DO NOTHING
-    RETURNING channel, state
-), emptied AS (
-    UPDATE notification SET variables = '{}' WHERE notification_id = %(notification_id)s
+    RETURNING person_id, channel, state
 )
-SELECT channel, state, count(*) AS n FROM planned GROUP BY channel, state
 """
+INSERT_FORMER = WRITE_FORMER + START_ROUND
+
+# Remove the removed addresses from their notification: its deliveries have them.
+EMPTY_VARIABLES = "UPDATE notification SET variables = '{}' WHERE notification_id = %(notification_id)s"
 
 # Find the people whom no round reached on a channel; some of their deliveries have one of the `states`.
 WITH_FAILED = """
@@ -183,7 +218,7 @@ WITH failed AS (
 
 # Write another round for them, at the addresses of today.
 FAILED_RECIPIENTS = ", chosen AS (SELECT * FROM judged JOIN failed USING (person_id, channel))"
-INSERT_RESEND = WITH_FAILED + FIND_RECIPIENTS + FAILED_RECIPIENTS + WRITE_CHOSEN
+INSERT_RESEND = WITH_FAILED + FIND_RECIPIENTS + FAILED_RECIPIENTS + WRITE_CHOSEN + START_ROUND
 
 # Count what INSERT_DELIVERIES would write, by channel, language and reason.
 COUNT_RECIPIENTS = (
@@ -216,17 +251,13 @@ WITH forgotten AS (
     DELETE FROM inbox_item WHERE notification_id = %(notification_id)s
 ), taken_back AS (
     DELETE FROM delivery WHERE notification_id = %(notification_id)s
+), closed AS (
+    DELETE FROM release WHERE notification_id = %(notification_id)s
 ), left_to_others AS (
     DELETE FROM group_address g USING notification n
     WHERE n.notification_id = %(notification_id)s AND g.group_id = n.group_id AND g.notification_id = n.notification_id
 )
-UPDATE notification SET state = 'failed', completed_at = clock_timestamp(), error = %(error)s
+UPDATE notification SET state = 'failed', completed_at = clock_timestamp(), error = %(error)s, planned = 0,
+    round_planned = 0, outstanding = 0
 WHERE notification_id = %(notification_id)s
-"""
-
-# Keep the counts of a planned round.
-START_ROUND = """
-UPDATE notification SET planned = planned + %(planned)s, round_planned = %(planned)s, outstanding = %(outstanding)s
-WHERE notification_id = %(notification_id)s
-RETURNING notification_id, school_id, task_id, planned, round_planned, outstanding, warning
 """

@@ -7,11 +7,11 @@ why this client: docs/decisions/0004.
 import asyncio
 import datetime as dt
 import itertools
-import json
 from math import ceil
 from pathlib import Path
 from typing import Any
 
+import orjson
 from google.auth.exceptions import GoogleAuthError, RefreshError
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError
@@ -49,7 +49,7 @@ class FcmCourier:
         concurrency: int = 200,
         fetch: Fetch | None = None,
     ) -> None:
-        project = json.loads(account.read_text(encoding="utf-8"))["project_id"]
+        project = orjson.loads(account.read_bytes())["project_id"]
         self._url = f"{base_url.rstrip('/')}/v1/projects/{project}/messages:send"
         self._account = ServiceAccount(account, ca_file)
         self._tokens = AccessTokens(fetch or self._account.fetch)
@@ -154,7 +154,7 @@ def payload(push: Push) -> bytes:
         "apns": {"headers": apns},
         "webpush": {"headers": webpush, "notification": {"tag": push.tag}},
     }
-    return json.dumps({"message": message}, ensure_ascii=False, separators=(",", ":")).encode()
+    return orjson.dumps({"message": message})
 
 
 def target(push: Push) -> dict[str, str]:

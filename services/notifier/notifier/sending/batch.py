@@ -10,10 +10,11 @@ from uuid import UUID
 import structlog
 
 from notifier.domain.delivery import judge
-from notifier.permits import DigestPermit, SendPermit
+from notifier.permits import DigestPermit, SendPermit, send_lane
 from notifier.providers import Outcome
-from notifier.sending import outcomes, progress, provider_feedback, windows
-from notifier.sending.outcomes import Call, Result
+from notifier.sending import outcomes, windows
+from notifier.sending.outcome_commits import Commit, commit_together
+from notifier.sending.outcomes import Answers, Call, Result
 from notifier.sending.provider_limiter import MAX_RESULTS_PER_COMMIT, ProviderLimiter
 from shared.events import Envelope
 from shared.persistence.database_errors import is_contention, is_database_down
@@ -24,6 +25,8 @@ log = structlog.get_logger()
 CHECK_SECONDS = 1.0
 COMMIT_SECONDS = 0.02
 DATABASE_PAUSE = 0.2
+ALARM_LANES = tuple(send_lane(channel, "safety") for channel in ("push", "mail"))
+"""Their outcomes wait for no others."""
 
 # Tell whether a notification was cancelled after its deliveries had been claimed.
 SELECT_CANCELLED = (
@@ -90,9 +93,10 @@ class Batch:
 
     async def _next_results(self) -> list[Result]:
         found = [await self.results.get()]
+        most = min(self.missing, MAX_RESULTS_PER_COMMIT)
         with suppress(TimeoutError):
             async with asyncio.timeout(COMMIT_SECONDS):
-                while len(found) < MAX_RESULTS_PER_COMMIT:
+                while len(found) < most:
                     found.append(await self.results.get())
         return found
 
@@ -102,31 +106,22 @@ class Batch:
         They are kept and committed later: the provider was called for each of them, and an outcome that is lost would
         be sent a second time.
         """
+        waits = None if self.missing else windows.WAITING_SECONDS if self.more else 0.0
+        answers = Answers(self.lease, self.permit, results, waits)
+        last = not self.missing
+        commit = Commit(self.limiter, self.transactions, self.cause, answers, self.lane, last=last, more=self.more)
         try:
-            async with self.transactions.begin(self.cause) as tx:
-                await self._record(tx, results)
+            if self.lane in ALARM_LANES:
+                await commit_together([commit])
+            else:
+                await self.limiter.commits.handle(commit, commit_together)
         except Exception as problem:
             if not (is_database_down(problem) or is_contention(problem)):
                 raise
             log.warning("delivery.outcomes_not_committed", outcomes=len(results), error=type(problem).__name__)
             return False
+        self.cancelled |= commit.cancelled
         return True
-
-    async def _record(self, tx: UnitOfWork, results: list[Result]) -> None:
-        rows, lost = await outcomes.record(tx, self.lease, results)
-        if lost:
-            log.warning("delivery.lease_lost", lost=lost)
-        await provider_feedback.apply(tx, self.limiter, results)
-        for row in rows:
-            if row["finished"]:
-                cancelled = await progress.finish_deliveries(
-                    tx, row["notification_id"], row["finished"], provider_works=row["accepted"]
-                )
-                self.cancelled |= cancelled and isinstance(self.permit, SendPermit)
-        if not self.missing:
-            await windows.extend(tx, self.permit, windows.WAITING_SECONDS if self.more else 0.0)
-            if self.more:
-                tx.permit(self.permit, self.lane)
 
     async def _renew_lease(self) -> None:
         """Renew the lease while providers are slow, and look for a cancellation.

@@ -8,8 +8,9 @@ from uuid import UUID
 from notifier.domain.delivery import MAX_UNANSWERED
 from notifier.permits import DigestPermit, SendPermit
 from notifier.sending import progress, windows
+from shared.events import Envelope
 from shared.events.notifications import FORMER_ADDRESSES
-from shared.transactions.unit_of_work import UnitOfWork
+from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 Row = dict[str, Any]
 
@@ -47,7 +48,8 @@ WITH chosen AS MATERIALIZED (
 # Judge locked rows again: cancelled, expired, opted out meanwhile, address no longer the person's, quiet hours begun.
 # What is said at an address that was removed (`former`) does not ask for either.
 # A row that quiet hours released within the last hour is not held again: the time of a digest may itself be quiet. A
-# row that may have arrived stays in its digest, so that a repeat replaces it.
+# row that may have arrived stays in its digest, so that a repeat replaces it. Where a row is to be stopped, nothing is
+# moved without `stops`: its notification has to be counted in the same transaction.
 CLAIM_LOCKED = """, judged AS (
     SELECT due.delivery_id, CASE
         WHEN n.state = 'cancelled' OR n.retracted_at IS NOT NULL THEN 'cancelled'
@@ -92,22 +94,23 @@ CLAIM_LOCKED = """, judged AS (
         lease = CASE WHEN r.state = 'sending' THEN %(lease)s::uuid END,
         leased_until = CASE WHEN r.state = 'sending' THEN clock_timestamp() + make_interval(secs => %(seconds)s) END,
         changed_at = clock_timestamp()
-    FROM ruled r WHERE d.delivery_id = r.delivery_id
+    FROM ruled r
+    WHERE d.delivery_id = r.delivery_id
+      AND (%(stops)s OR NOT EXISTS (SELECT FROM ruled WHERE state NOT IN ('sending', 'held')))
     RETURNING d.*
 ), tried AS (
     INSERT INTO attempt (delivery_id, number, school_id)
     SELECT delivery_id, attempts, school_id FROM moved WHERE state = 'sending'
+), claimed AS (
+    SELECT r.delivery_id, m.notification_id, m.school_id, m.person_id, m.address, m.digest, m.attempts,
+           m.silent AS unanswered, m.patient AS not_counted, m.state, m.changed_at AS claimed_at, v.fid, p.language
+    FROM ruled r
+    LEFT JOIN moved m ON m.delivery_id = r.delivery_id
+    LEFT JOIN device v ON %(channel)s = 'push' AND v.token = m.address
+    LEFT JOIN person p ON p.person_id = m.person_id
 )
-SELECT m.delivery_id, m.notification_id, m.school_id, m.person_id, m.address, m.digest, m.attempts,
-       m.silent AS unanswered, m.patient AS not_counted, m.state, m.changed_at AS claimed_at, v.fid, p.language
-FROM moved m
-LEFT JOIN device v ON %(channel)s = 'push' AND v.token = m.address
-LEFT JOIN person p ON p.person_id = m.person_id
-ORDER BY m.delivery_id
 """
-
-CLAIM_DELIVERIES = LOCK_DUE + CLAIM_LOCKED
-CLAIM_DIGESTS = LOCK_DUE_DIGESTS + CLAIM_LOCKED
+CLAIM_DIGESTS = f"""{LOCK_DUE_DIGESTS}{CLAIM_LOCKED} SELECT * FROM claimed ORDER BY delivery_id"""  # noqa: S608  # ours
 
 # Read notifications with their content by language, and with what a push may show of it.
 SELECT_CONTENT = """
@@ -117,11 +120,23 @@ SELECT n.*, s.name AS school_name, s.language AS school_language, coalesce(s.mut
        FROM rendering r WHERE r.notification_id = n.notification_id) AS content
 FROM notification n LEFT JOIN school s USING (school_id)
 """
-SELECT_NOTIFICATION = f"""
-SELECT found.*, r.lane FROM ({SELECT_CONTENT} WHERE n.notification_id = %(notification_id)s) found
-LEFT JOIN release r ON r.notification_id = found.notification_id AND r.channel = %(channel)s
-"""  # noqa: S608  # constants of our own
 SELECT_NOTIFICATIONS = SELECT_CONTENT + "WHERE n.notification_id = ANY(%(ids)s)"
+
+# Claim the next due deliveries of a notification. The first row has its content as well. A permit that finds nothing is
+# used: the sweep issues a new one for what is due next, without a delay.
+CLAIM_DELIVERIES = f"""{LOCK_DUE}{CLAIM_LOCKED}, extended AS (
+    UPDATE release SET permitted_until = clock_timestamp() + CASE WHEN EXISTS (
+        SELECT FROM moved WHERE state = 'sending') THEN make_interval(secs => %(seconds)s) ELSE '0' END
+    WHERE notification_id = %(notification_id)s AND channel = %(channel)s
+), content AS MATERIALIZED (
+    SELECT found.*, r.lane FROM ({SELECT_CONTENT} WHERE n.notification_id = %(notification_id)s) found
+    LEFT JOIN release r ON r.notification_id = found.notification_id AND r.channel = %(channel)s
+)
+SELECT c.*, n.kind, n.urgent, n.title, n.body, n.data, n.expires_at, n.content, n.school_name, n.school_language,
+       n.mute_details, n.round_planned, n.outstanding, n.lane
+FROM (SELECT *, row_number() OVER (ORDER BY delivery_id) AS nth FROM claimed) c LEFT JOIN content n ON c.nth = 1
+ORDER BY c.delivery_id
+"""  # noqa: S608  # constants of our own
 
 # Give back deliveries whose worker died. Whether the provider was called is unknown; a repeat replaces what the person
 # sees.
@@ -146,41 +161,39 @@ GROUP BY notification_id ORDER BY notification_id
 
 
 async def claim_deliveries(
-    tx: UnitOfWork, permit: SendPermit, *, lease: UUID, limit: int, seconds: float
+    transactions: UnitOfWorkFactory, cause: Envelope, permit: SendPermit, *, lease: UUID, limit: int, seconds: float
 ) -> tuple[Row | None, list[Row], bool]:
     """Return the notification, its next due deliveries, and whether more may be due.
 
-    The deliveries are now `sending` under `lease` for `seconds`.
+    The deliveries are now `sending` under `lease` for `seconds`. One statement is the whole transaction, unless some
+    deliveries are to be stopped.
     """
-    values = {"notification_id": permit.notification_id, "channel": permit.channel, "former": FORMER}
-    notification = await tx.row(SELECT_NOTIFICATION, values)
-    if notification is None:
-        return None, [], False
-    claimed = await tx.rows(CLAIM_DELIVERIES, values | {"lease": lease, "limit": limit, "seconds": seconds})
-    return notification, await _sendable(tx, permit, claimed, seconds), len(claimed) >= limit
+    values = permit.model_dump() | {"former": FORMER, "lease": lease, "limit": limit, "seconds": seconds}
+    claimed = await transactions.run_alone(CLAIM_DELIVERIES, values | {"stops": False})
+    if any(row["state"] is None for row in claimed):
+        async with transactions.begin(cause) as tx:
+            claimed = await tx.rows(CLAIM_DELIVERIES, values | {"stops": True})
+            await _finish_stopped(tx, claimed)
+    return next(iter(claimed), None), _sendable(claimed), len(claimed) >= limit
 
 
 async def claim_digests(
     tx: UnitOfWork, permit: DigestPermit, *, lease: UUID, limit: int, seconds: float
 ) -> tuple[dict[UUID, Row], list[Row]]:
     """Return the rows of a school's next due digests, now `sending` under `lease`, and their notifications by id."""
-    values = permit.model_dump() | {"lease": lease, "limit": limit, "seconds": seconds, "former": FORMER}
+    values = permit.model_dump() | {"lease": lease, "limit": limit, "seconds": seconds, "former": FORMER, "stops": True}
     if await tx.row(LOCK_DIGEST_WINDOW, values) is None:
         return {}, []
-    rows = await _sendable(tx, permit, await tx.rows(CLAIM_DIGESTS, values), seconds)
+    claimed = await tx.rows(CLAIM_DIGESTS, values)
+    await _finish_stopped(tx, claimed)
+    rows = _sendable(claimed)
+    await windows.extend(tx, permit, seconds if rows else 0.0)
     ids = sorted({row["notification_id"] for row in rows})
     return {each["notification_id"]: each for each in await tx.rows(SELECT_NOTIFICATIONS, {"ids": ids})}, rows
 
 
-async def _sendable(
-    tx: UnitOfWork, permit: SendPermit | DigestPermit, claimed: Sequence[Row], seconds: float
-) -> list[Row]:
-    """Return the claimed rows that are to be sent; count the others as finished."""
-    await _finish_stopped(tx, claimed)
-    rows = [row for row in claimed if row["state"] == "sending"]
-    # A permit that finds nothing is used: the sweep issues a new one for what is due next, without a delay.
-    await windows.extend(tx, permit, seconds if rows else 0.0)
-    return rows
+def _sendable(claimed: Sequence[Row]) -> list[Row]:
+    return [row for row in claimed if row["state"] == "sending"]
 
 
 async def _finish_stopped(tx: UnitOfWork, claimed: Sequence[Mapping[str, Any]]) -> None:

@@ -18,6 +18,7 @@ from notifier.domain.circuit_breaker import CircuitBreaker
 from notifier.domain.delivery import UNHEALTHY, OutcomeKind
 from notifier.providers import Outcome
 from notifier.sending.call_spans import traced
+from notifier.sending.gathering import Gathering
 
 log = structlog.get_logger()
 
@@ -40,6 +41,8 @@ class ProviderLimiter:
         self.channel = channel
         self.lease = lease
         self.breaker = CircuitBreaker()
+        self.commits: Gathering[Any] = Gathering()
+        """Outcomes of the calls: those of several batches are committed together."""
         self._send = send
         self._calls = calls
         self._slots = calls + MAX_RESULTS_PER_COMMIT

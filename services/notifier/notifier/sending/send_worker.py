@@ -37,14 +37,15 @@ async def send_deliveries(
     gets its permit from the sweep.
     """
     limiter, lease = limiters[permit.channel], uuid4()
-    async with transactions.begin(cause) as tx:
-        if await _must_wait(tx, permit, limiter):
+    if limiter.seconds_until_available() > 0:
+        async with transactions.begin(cause) as tx:
+            await _wait(tx, permit, limiter)
             if (problem := limiter.configuration_problem) is not None:
                 await progress.report_warning(tx, permit.notification_id, problem)
-            return
-        notification, rows, more = await claims.claim_deliveries(
-            tx, permit, lease=lease, limit=limit, seconds=limiter.lease
-        )
+        return
+    notification, rows, more = await claims.claim_deliveries(
+        transactions, cause, permit, lease=lease, limit=limit, seconds=limiter.lease
+    )
     if notification is None or not rows:
         return
     lane = notification["lane"] or send_lane(permit.channel, "bulk")
@@ -73,7 +74,8 @@ async def send_digests(
     """Send the next morning digests of a school; every item keeps its own state and shares the digest's outcome."""
     limiter, lease = limiters[permit.channel], uuid4()
     async with transactions.begin(cause) as tx:
-        if await _must_wait(tx, permit, limiter):
+        if limiter.seconds_until_available() > 0:
+            await _wait(tx, permit, limiter)
             return
         notifications, rows = await claims.claim_digests(tx, permit, lease=lease, limit=limit, seconds=limiter.lease)
         template = await templates.load(tx, permit.school_id, digests.TEMPLATE_NAME)
@@ -83,9 +85,6 @@ async def send_digests(
     await Batch(limiter, transactions, cause, lease, permit, digest_lane(permit.channel), calls, more=True).run()
 
 
-async def _must_wait(tx: UnitOfWork, permit: SendPermit | DigestPermit, limiter: ProviderLimiter) -> bool:
-    """Whether the provider's circuit is open. Nothing is claimed then: waiting costs a delivery nothing."""
-    pause = limiter.seconds_until_available()
-    if pause > 0:
-        await windows.extend(tx, permit, pause)
-    return pause > 0
+async def _wait(tx: UnitOfWork, permit: SendPermit | DigestPermit, limiter: ProviderLimiter) -> None:
+    """Wait until the provider's circuit closes. Nothing is claimed then: waiting costs a delivery nothing."""
+    await windows.extend(tx, permit, limiter.seconds_until_available())

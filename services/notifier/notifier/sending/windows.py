@@ -4,27 +4,18 @@ A window is a row of `release` or `digest_window`. `permitted_until` says how lo
 issues a new permit for a window with due deliveries whose permit was lost or used.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
-from notifier.permits import DigestPermit, SendPermit, digest_lane, send_lane
-from notifier.sending.urgent_rate import haste_of
+from notifier.permits import DigestPermit, SendPermit, digest_lane
+from notifier.sending import urgent_rate
 from shared.transactions.unit_of_work import UnitOfWork
 
 PERMITS_PER_WINDOW = 2
 """Most permits on their way per notification and channel: a big send never fills a lane."""
 WAITING_SECONDS = 120.0
 """How long a permit may wait in its lane before it counts as lost: a stall must not fill the lane with repeats."""
-
-# Open a notification's window on one channel, or open it again for a new round.
-OPEN_WINDOW = """
-INSERT INTO release (notification_id, channel, lane, permitted_until)
-VALUES (%(notification_id)s, %(channel)s, %(lane)s, clock_timestamp() + make_interval(secs => %(seconds)s))
-ON CONFLICT (notification_id, channel) DO UPDATE SET permitted_until = excluded.permitted_until, lane = excluded.lane
-"""
-
-# Close the windows of a notification that has ended; a resend opens new ones.
-CLOSE_WINDOWS = "DELETE FROM release WHERE notification_id = %(notification_id)s"
 
 # Set how long the permit of a notification's window is valid; 0 seconds for one that is used.
 EXTEND_PERMIT = """
@@ -57,19 +48,19 @@ RETURNING w.school_id, w.channel
 """
 
 
-async def open_for(tx: UnitOfWork, notification: Mapping[str, Any], channels: Mapping[str, int]) -> None:
-    """Open the windows of a planned round; `channels` says for each how many deliveries are due now.
+def values_of(notification: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the statements that plan a round take to open its windows."""
+    return urgent_rate.values_of(notification) | {"waiting_seconds": WAITING_SECONDS}
+
+
+def permit(tx: UnitOfWork, notification_id: UUID, counts: Sequence[Mapping[str, Any]]) -> None:
+    """Issue the permits of a planned round; `counts` are rows of channel, state, n and lane.
 
     A window gets no more permits than it has due deliveries: the sweep issues those of the others in time.
     """
-    ids = {"notification_id": notification["notification_id"]}
-    haste = await haste_of(tx, notification) if channels else "bulk"
-    for channel, due in sorted(channels.items()):
-        name = send_lane(channel, haste)
-        values = {"channel": channel, "lane": name, "seconds": WAITING_SECONDS if due else 0.0}
-        await tx.execute(OPEN_WINDOW, ids | values)
-        for _ in range(min(due, PERMITS_PER_WINDOW)):
-            tx.permit(SendPermit(channel=channel, **ids), name)
+    for row in sorted((row for row in counts if row["state"] == "pending"), key=lambda row: str(row["channel"])):
+        for _ in range(min(row["n"], PERMITS_PER_WINDOW)):
+            tx.permit(SendPermit(channel=row["channel"], notification_id=notification_id), row["lane"])
 
 
 async def extend(tx: UnitOfWork, permit: SendPermit | DigestPermit, seconds: float) -> None:
