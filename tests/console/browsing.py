@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import async_playwright
+from playwright.async_api import async_playwright, expect
 
 PROGRAM = shutil.which("chromium")
 FLAGS = (
@@ -26,6 +26,7 @@ REFUSED = "the server responded with a status of 422"
 """What Chromium says of the answer to a form with a wrong field."""
 LONGEST = 30_000.0
 """Milliseconds that a page may take: the machine is shared."""
+expect.set_options(timeout=LONGEST)
 
 
 @asynccontextmanager
