@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import gc
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from object_stores import BUCKET, CREDENTIALS, google_server, s3_server
 
 from shared.errors import InfrastructureDown, StorageUnavailable
+from shared.storage import google_bucket
 from shared.storage.locations import open_store
 from shared.testing.fixtures import eventually
 
@@ -58,6 +60,31 @@ async def test_a_store_that_is_away_is_an_outage_of_the_infrastructure(server):
     # then
     assert [type(problem) for problem in problems] == [StorageUnavailable] * 6
     assert issubclass(StorageUnavailable, InfrastructureDown)
+
+
+async def test_an_upload_to_google_that_failed_is_not_tried_again_when_its_memory_is_freed():
+    # given: a server that ends each connection
+    asked = []
+
+    async def refuse(_, writer):
+        asked.append(1)
+        writer.close()
+
+    def write(url):
+        try:
+            with google_bucket.connect(BUCKET, "", url).writer(KEY) as file:
+                file.write(b"little")
+        except google_bucket.ERRORS:
+            return len(asked)
+        return None
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as refusing:
+        port = refusing.sockets[0].getsockname()[1]
+        # when
+        tried = await asyncio.to_thread(write, f"http://127.0.0.1:{port}")
+        await asyncio.to_thread(gc.collect)
+        # then
+        assert len(asked) == tried > 0
 
 
 async def test_a_bucket_that_does_not_exist_is_named(server):

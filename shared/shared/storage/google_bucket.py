@@ -11,6 +11,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import storage
 from google.cloud.storage.exceptions import InvalidResponse
+from google.cloud.storage.fileio import BlobWriter
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from shared.errors import BlobMissing, Refused, StorageUnavailable
@@ -37,6 +38,13 @@ def _emulated(endpoint: str) -> storage.Client:
     return storage.Client("emulator", anonymous(), client_options={"api_endpoint": endpoint})
 
 
+class _Upload(BlobWriter):  # type: ignore[misc]  # Google's library has no types
+    """An upload that stays failed: Google's own is tried again when its memory is freed, in whatever thread that is."""
+
+    def __del__(self) -> None:
+        """Leave what was not written to Google, who removes it."""
+
+
 class GoogleBucket:
     """A Bucket below a prefix."""
 
@@ -47,7 +55,7 @@ class GoogleBucket:
 
     def writer(self, key: str) -> AbstractContextManager[Writer]:
         """Open a new blob; see Bucket."""
-        file: AbstractContextManager[Writer] = self._blob(key).open("wb", chunk_size=PART, ignore_flush=True, **CALL)
+        file: AbstractContextManager[Writer] = _Upload(self._blob(key), chunk_size=PART, ignore_flush=True, **CALL)
         return file
 
     def stat(self, key: str) -> BlobInfo:
