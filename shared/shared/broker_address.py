@@ -1,5 +1,6 @@
 """The address of a broker: one host, or several hosts of a cluster with commas between."""
 
+import re
 from urllib.parse import urlsplit
 
 
@@ -8,9 +9,12 @@ def each_host(url: str) -> list[str]:
 
     Raises ValueError for a host without a name, a port that is no number, and another scheme; it may quote the address.
     """
-    parts = urlsplit(url)
-    login, at, hosts = parts.netloc.rpartition("@")
-    found = [parts._replace(netloc=f"{login}{at}{host.strip()}") for host in hosts.split(",")]
-    if parts.scheme not in ("amqp", "amqps") or not all(each.hostname and each.port != 0 for each in found):
+    # Several hosts are no URL: Python 3.13 refuses brackets that do not stand in front.
+    scheme, slashes, address = url.partition("://")
+    authority = re.split("[/?#]", address, maxsplit=1)[0]
+    login, at, hosts = authority.rpartition("@")
+    rest = address.removeprefix(authority)
+    found = [urlsplit(f"{scheme}{slashes}{login}{at}{host.strip()}{rest}") for host in hosts.split(",")]
+    if scheme not in ("amqp", "amqps") or not all(each.hostname and each.port != 0 for each in found):
         raise ValueError("an address has a scheme, amqp or amqps, and a name for each host")
     return [each.geturl() for each in found]

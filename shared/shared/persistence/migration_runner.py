@@ -7,11 +7,11 @@ added: a release expands the schema, a later one contracts it, so that the previ
 import random
 import time
 from functools import partial
-from urllib.parse import unquote, urlsplit
 
 import psycopg
 import structlog
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import NullPool, create_engine
 
 from shared.errors import Refused
@@ -159,8 +159,8 @@ def _allow_owner(connection: psycopg.Connection, schema: str) -> None:
 
 
 def _login(connection: psycopg.Connection, service: str, url: str) -> None:
-    parts = urlsplit(url)
-    login, password = unquote(parts.username or ""), unquote(parts.password or "")
+    given = conninfo_to_dict(url)
+    login, password = str(given.get("user", "")), str(given.get("password", ""))
     row = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = %s", (login,)).fetchone()
     if row is None or not row[0]:
         # An existing role too: the password may have changed in the environment of the services.
