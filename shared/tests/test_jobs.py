@@ -4,6 +4,7 @@ import asyncio
 import sys
 import uuid
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -45,19 +46,25 @@ async def test_rule_04_worker_that_lost_its_lease_is_stopped_and_commits_nothing
     # given: two workers, because the lease of the first has expired
     task_id = await work.start()
 
+    taking_over = []
+
+    async def take_over(job):
+        async with work.working(task_id, replace(QUICK, lease=60)) as successor:
+            # then: its commits are refused immediately
+            with pytest.raises(LeaseLost):
+                await work.succeed(job)
+            await work.succeed(successor)
+
     async def late():
         async with work.working(task_id) as job:
             await work.due(task_id)
-            async with work.working(task_id) as successor:
-                # then: its commits are refused immediately
-                with pytest.raises(LeaseLost):
-                    await work.succeed(job)
-                await work.succeed(successor)
+            taking_over.append(asyncio.create_task(take_over(job)))
             # and it is stopped at its next beat
             await asyncio.Event().wait()
 
     with pytest.raises(LeaseLost):
         await late()
+    await taking_over[0]
     assert await work.told(task_id) == ["queued", "running", "running", "succeeded"]
 
 

@@ -286,10 +286,11 @@ async def test_a_discard_beside_a_retry_of_the_same_failures_does_not_deadlock(c
     discarding = asyncio.create_task(discard)
     await eventually(lambda: clean.one(waiting), lambda count: count >= 2)
     admin.execute("COMMIT")
-    # then the retry goes first, and the discard finds that what was seen has changed
+    # then one of them goes first: the discard finds that what was seen has changed, or the retry that nothing is open
     answer = await discarding
-    assert (answer.status_code, answer.json().get("code")) == (409, "drifted"), answer.text
-    assert (await task_of(clean, accepted))["result"] == result(retried=2)
+    retried = (await task_of(clean, accepted))["result"]
+    found = answer.status_code, answer.json().get("code"), retried
+    assert found in ((409, "drifted", result(retried=2)), (200, None, result(skipped=2))), answer.text
 
 
 async def test_discarded_failures_leave_the_groups_and_keep_the_reason(clean, fault):
