@@ -125,6 +125,9 @@ class ServiceSettings(FromSecrets):
     )
     connections_per_address: int = Field(default=2_000, ge=1, description="of which one client may hold so many")
     header_seconds: float = Field(default=10, gt=0, description="in which the head of a request must be complete")
+    keep_alive_seconds: int = Field(
+        default=75, ge=1, description="that a connection may wait for another request: longer than proxies keep theirs"
+    )
     body_seconds: float = Field(default=20, gt=0, description="in which `body_rate` bytes a second must come of a body")
     body_rate: int = Field(default=256, ge=0, description="bytes a second")
     forwarded_allow_ips: str = Field(

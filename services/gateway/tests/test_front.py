@@ -76,6 +76,13 @@ async def test_what_is_refused_before_it_reaches_a_route_is_counted(serve, backi
     }
 
 
+async def test_a_connection_waits_longer_for_a_request_than_clients_and_proxies_keep_theirs(gateway):
+    # given: httpx keeps a connection for 5 s, nginx and load balancers for 60
+    server = configured(gateway.service.settings, gateway.client._transport.app)
+    # then a request never meets a connection that the gateway is just closing
+    assert server.timeout_keep_alive > 60
+
+
 def requests_counted(metrics: Metrics) -> dict[tuple[str, ...], float]:
     labels = ("http_request_method", "http_route", "http_response_status_code")
     return {

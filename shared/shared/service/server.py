@@ -89,6 +89,7 @@ def configured(settings: ServiceSettings, app: FastAPI) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        timeout_keep_alive=settings.keep_alive_seconds,
         lifespan="on",
         http=bounded(ConnectionTable(limits, metrics.connections_closed.inc), measured.count_refused),
         ws="none",
