@@ -87,9 +87,10 @@ async def track_all(changes: Sequence[tuple[UnitOfWork, TaskStatus]], *, again: 
         "again": again,
         "final": sorted(FINAL),
     }
-    recorded = {row["task_id"]: row for row in await changes[0][0].rows(UPSERT_TASK_STATUS, values)}
+    # By the ids as texts: one that came from JSON is no UUID, and its change must not stay unpublished.
+    recorded = {str(row["task_id"]): row for row in await changes[0][0].rows(UPSERT_TASK_STATUS, values)}
     for tx, status in changes:
-        row = recorded.get(status.task_id)
+        row = recorded.get(str(status.task_id))
         if row is not None:
             version = {name: row[name] for name in ("epoch", "version", "changed_at")}
             tx.emit(TaskChanged(**asdict(status), **version))

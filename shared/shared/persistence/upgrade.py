@@ -52,7 +52,8 @@ def _steps(engine: Engine, chain: Chain) -> list[tuple[bool, str]]:
     _refuse_newer(have - {each.revision for each in revisions}, chain)
     missing = takewhile(lambda each: each.revision not in have, revisions)
     steps = groupby(reversed(list(missing)), lambda each: getattr(each.module, "CONCURRENTLY", False))
-    return [(concurrently, list(members)[-1].revision) for concurrently, members in steps]
+    # Without a step too: a history that has no revision yet gets its table.
+    return [(concurrently, list(members)[-1].revision) for concurrently, members in steps] or [(False, "heads")]
 
 
 def _become_owner(connection: Connection, chain: Chain) -> None:
