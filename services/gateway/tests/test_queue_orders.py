@@ -64,7 +64,9 @@ async def test_a_paused_queue_keeps_its_messages_through_a_restart_until_it_is_r
         operator = uuid4()
         answer = await gateway.ask("POST", f"/v1/queues/{QUEUE}/pause", person=operator, json=WHY)
         assert (answer.status_code, answer.json()["order"]) == (202, "pause"), answer.text
-        paused = await eventually(lambda: queue_of(gateway), lambda queue: queue["paused"] and queue["consumers"] == 0)
+        paused = await eventually(
+            lambda: queue_of(gateway), lambda queue: queue["paused"] and queue["consumers"] == 0, within=60
+        )
         # then it says why, the service stays ready, and messages wait
         assert paused["ordered"]["reason"] == WHY["reason"]
         assert await gateway.service.runtime.not_ready() == []
@@ -74,7 +76,7 @@ async def test_a_paused_queue_keeps_its_messages_through_a_restart_until_it_is_r
             ("POST /v1/queues/{name}/pause", {"name": QUEUE} | WHY)
         ]
         await end_of_device(gateway, token)
-        await eventually(lambda: queue_of(gateway), lambda queue: queue["ready"] == 1)
+        await eventually(lambda: queue_of(gateway), lambda queue: queue["ready"] == 1, within=60)
     # and after a restart
     async with serve(backing_with_broker, at_work=True, heartbeat=0.3) as gateway:
         await eventually(lambda: queue_of(gateway), lambda queue: queue["paused"] and queue["ready"] == 1, within=30)
@@ -82,8 +84,8 @@ async def test_a_paused_queue_keeps_its_messages_through_a_restart_until_it_is_r
         # when it is resumed
         assert (await gateway.ask("POST", f"/v1/queues/{QUEUE}/resume", json=WHY)).status_code == 202
         # then
-        await eventually(lambda: devices(gateway, token), lambda left: left == 0)
-        resumed = await eventually(lambda: queue_of(gateway), lambda queue: queue["consumers"])
+        await eventually(lambda: devices(gateway, token), lambda left: left == 0, within=60)
+        resumed = await eventually(lambda: queue_of(gateway), lambda queue: queue["consumers"], within=60)
         assert (resumed["paused"], resumed["ready"]) == (False, 0)
 
 

@@ -85,13 +85,13 @@ async def prune(transactions: UnitOfWorkFactory, policies: Sequence[Policy], pag
 async def _prune_table(transactions: UnitOfWorkFactory, policy: Policy, most: int) -> int:
     change = policy.change or f"DELETE FROM {policy.table}"  # noqa: S608  # constants
     names = {"table": policy.table, "where": policy.where, "change": change}
-    found = await transactions.run_worker_statement(MEASURE_TABLE.format(**names), {"days": policy.days})
+    (found,) = await transactions.run_alone(MEASURE_TABLE.format(**names), {"days": policy.days})
     statement = PRUNE_ROWS.format(**names)
     deleted = page = 0
     pages, end = most, found["pages"] if found["any_old"] else -1
     while page <= end:
         values = {"page": page, "pages": pages, "days": policy.days}
-        done = await transactions.run_worker_statement(statement, values)
+        (done,) = await transactions.run_alone(statement, values)
         if not done["mine"]:
             break
         deleted += done["deleted"]

@@ -182,8 +182,11 @@ class UnitOfWorkFactory:
             raise
 
     async def run_alone(self, query: str, values: dict[str, Any]) -> list[DictRow]:
-        """Run one statement of a worker as a whole transaction, in one round trip; returns its rows."""
-        async with self.database.worker() as connection:
+        """Run one statement of a worker as a whole transaction, in one round trip; returns its rows.
+
+        The server commits it without another message of this process, so its locks never wait for us.
+        """
+        async with self.database.worker(self._patience) as connection:
             return await (await connection.execute(query, values)).fetchall()
 
     async def run_single_statement(self, school: UUID, query: str, values: dict[str, Any]) -> list[DictRow]:
@@ -199,16 +202,6 @@ class UnitOfWorkFactory:
         if found:
             self.outbox_filled.set()
         return found
-
-    async def run_worker_statement(self, query: str, values: dict[str, Any]) -> DictRow:
-        """Run one statement as a worker's whole transaction; returns its row.
-
-        The server commits it without another message of this process, so its locks never wait for us.
-        """
-        async with self.database.worker() as connection:
-            row = await (await connection.execute(query, values)).fetchone()
-        assert row is not None, "the statement returns a row"
-        return row
 
     @asynccontextmanager
     async def _run(

@@ -84,8 +84,7 @@ class Keys:
         hashed = digest(secret)
         until, row = self._known.get(hashed, (0.0, None))
         if row is None or until < time.monotonic():
-            async with self._rows.database.worker() as connection:
-                row = await (await connection.execute(FIND_KEY, {"hash": hashed})).fetchone()
+            row = next(iter(await self._rows.run_alone(FIND_KEY, {"hash": hashed})), None)
             if row is None:
                 self._known.pop(hashed, None)
                 raise Problem(401, "unauthenticated", "The API key is unknown or over, or its maker has left.")

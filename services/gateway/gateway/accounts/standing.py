@@ -80,13 +80,9 @@ class Standing:
             if c.key is None and c.person is not None
         ]
         keys = [c.key for c in callers if c.key is not None]
-        async with self._rows.database.worker() as connection:
-            rows = await (await connection.execute(SELECT_STANDING, {"callers": Jsonb(people)})).fetchall()
-            standing = {row["nth"] for row in rows}
-            usable: set[UUID] = set()
-            if keys:
-                found = await (await connection.execute(SELECT_STANDING_KEYS, {"keys": keys})).fetchall()
-                usable = {row["key_id"] for row in found}
+        standing = {row["nth"] for row in await self._rows.run_alone(SELECT_STANDING, {"callers": Jsonb(people)})}
+        found = await self._rows.run_alone(SELECT_STANDING_KEYS, {"keys": keys}) if keys else ()
+        usable = {row["key_id"] for row in found}
         asked = {each["nth"] for each in people}
         return [
             caller
