@@ -12,7 +12,9 @@ from shared.transactions.outbox import WorkPermit
 KIND = "file.process"
 QUICK = TimeLimits(soft=20, grace=0.2, lease=0.6, beat=0.1)
 TRACK = "SELECT state FROM task_track WHERE task_id = %s"
-TOLD = "SELECT data::jsonb ->> 'state' AS state FROM outbox WHERE data::jsonb ->> 'task_id' = %s ORDER BY position"
+SELECT_PUBLISHED = (
+    "SELECT data::jsonb ->> 'state' AS state FROM outbox WHERE data::jsonb ->> 'task_id' = %s ORDER BY position"
+)
 SLEEP = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
 
 
@@ -47,9 +49,9 @@ class Jobs:
             row = await tx.row(TRACK, (task_id,))
         return row and row["state"]
 
-    async def told(self, task_id):
+    async def published(self, task_id):
         async with self.transactions.begin() as tx:
-            return [row["state"] for row in await tx.rows(TOLD, (str(task_id),))]
+            return [row["state"] for row in await tx.rows(SELECT_PUBLISHED, (str(task_id),))]
 
     def working(self, task_id, limits=QUICK, **options):
         return jobs.run_job(self.transactions, task_id, None, limits, **options)

@@ -19,7 +19,7 @@ async def test_seed_19_work_that_takes_too_long_is_cancelled_and_its_child_kille
     task_id = await work.start()
     async with work.working(task_id, limits):
         await subprocess.run([sys.executable, "-c", SLEEP], bounds=subprocess.ResourceLimits(), grace=limits.grace)
-    assert await work.told(task_id) == ["queued", "running", "failed"]
+    assert await work.published(task_id) == ["queued", "running", "failed"]
 
 
 async def test_timeout_inside_the_work_is_retried(work):
@@ -44,7 +44,7 @@ async def test_seed_09_a_failure_is_tried_again_as_a_due_row_and_ends_as_failed(
             async with work.transactions.begin() as tx:
                 assert task_id in await leases.stalled_tasks(tx, frozenset({KIND}))
                 assert task_id not in await leases.stalled_tasks(tx, frozenset({KIND}))
-    assert (await work.told(task_id))[-2:] == ["running", "failed"]
+    assert (await work.published(task_id))[-2:] == ["running", "failed"]
 
 
 async def test_seed_27_a_refusal_is_not_tried_again(work):

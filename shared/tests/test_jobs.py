@@ -25,7 +25,7 @@ async def test_task_runs_to_its_end_and_its_states_are_published(work):
         async with job.commit() as tx:
             await job.report_progress(tx, 1, 2)
         await work.succeed(job)
-    assert await work.told(task_id) == ["queued", "running", "running", "succeeded"]
+    assert await work.published(task_id) == ["queued", "running", "running", "succeeded"]
     with pytest.raises(LeaseLost):
         async with work.working(task_id):
             pytest.fail("a task that has ended was worked on again")
@@ -65,7 +65,7 @@ async def test_rule_04_worker_that_lost_its_lease_is_stopped_and_commits_nothing
     with pytest.raises(LeaseLost):
         await late()
     await taking_over[0]
-    assert await work.told(task_id) == ["queued", "running", "running", "succeeded"]
+    assert await work.published(task_id) == ["queued", "running", "running", "succeeded"]
 
 
 async def test_cancel_stops_the_work_and_its_child_process(work):
@@ -89,7 +89,7 @@ async def test_cancel_stops_the_work_and_its_child_process(work):
     # then
     await asyncio.wait_for(running, 5)
     assert stopped.is_set()
-    assert await work.told(task_id) == ["queued", "running", "cancelled"]
+    assert await work.published(task_id) == ["queued", "running", "cancelled"]
 
 
 async def test_cancel_ends_a_task_without_a_worker(work):
@@ -106,7 +106,7 @@ async def test_cancel_before_its_request_leaves_a_tombstone(work):
     await work.cancel(task.task_id)
     async with work.transactions.begin() as tx:
         assert not await jobs.start(tx, task)
-    assert await work.told(task.task_id) == ["cancelled"]
+    assert await work.published(task.task_id) == ["cancelled"]
 
 
 async def test_late_cancel_changes_nothing_and_cancel_of_an_earlier_epoch_spares_the_retry(work):

@@ -134,8 +134,8 @@ async def test_trust_5_an_old_address_gets_a_mail_when_an_import_replaces_that_o
     for _ in range(2):
         await imported(gateway, roster([s], family(person, s, mail=f"{s}-new", second=f"{s}-other@example.org")))
     # then
-    told = await gateway.rows(NOTICES, ([signs_in, other],))
-    assert told == [{"person": signs_in, "addresses": f"{s}-old@example.org"}]
+    notices = await gateway.rows(NOTICES, ([signs_in, other],))
+    assert notices == [{"person": signs_in, "addresses": f"{s}-old@example.org"}]
 
 
 async def test_what_a_school_said_of_a_guardian_outlives_a_relation_that_a_roster_drops(gateway, roster, person):

@@ -46,7 +46,7 @@ class BehaviorRecorded(RecordEvent):
 class PaymentRecorded(RecordEvent):
     """A payment is due, was received, or was changed. Amounts are exact decimals in `currency` (ISO 4217).
 
-    `amount` is what is to be paid; `discount` was taken off before.
+    `amount` is what is to be paid; `discount` was deducted before.
     A receipt that is divided among siblings is a payment of each; `file_part` numbers them from the second on.
     """
 

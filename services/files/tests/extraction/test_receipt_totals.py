@@ -27,7 +27,7 @@ def read(text: str) -> Finding:
             "Bread                         57.34\nTotal 0% supplies             57.34 GBP\n"
             "Total 6% supplies (excl. VAT) -5.25\nVAT                           -0.31\nTotal Payable        51.78",
             "51.78",
-            id="goods that went back are taken off",
+            id="returned goods are deducted",
         ),
         pytest.param(
             "Dosa  270.00\nThali  230.00\nSub Total  500.00\nCGST  12.50\nSGST  12.50\nNet Amount  525.00 GBP",

@@ -68,14 +68,14 @@ async def edit(
             wanted = wanted.model_copy(update={"dry_run": False})
         edited = await failure_routes.edit(failure_id, wanted, caller, rows, settings, vault, audited)
     except Unreadable as problem:
-        said = {"event": page.text(problem.text) % problem.facts}
-        return await _form(page, failure_id, caller, rows, 422, kept, said)
+        errors = {"event": page.text(problem.text) % problem.facts}
+        return await _form(page, failure_id, caller, rows, 422, kept, errors)
     except ValidationError as problem:
         return await _form(page, failure_id, caller, rows, 422, kept, _wrong(page, readable(problem.errors())))
     except Problem as problem:
         if problem.status not in SHOWN:
             raise
-        return await _form(page, failure_id, caller, rows, problem.status, kept, _said(page, problem))
+        return await _form(page, failure_id, caller, rows, problem.status, kept, _errors(page, problem))
     if not edited.dry_run:
         return RedirectResponse(page.href(f"/console/failures/{failure_id}"), 303)
     errors = {"form": page.text(COMPARE_AGAIN)} if step == "send" else {}
@@ -116,7 +116,7 @@ def _wrong(page: Page, errors: list[dict[str, Any]]) -> dict[str, str]:
     return {"event": named["changes"]} if "changes" in named else {"reason": page.text(NO_REASON)}
 
 
-def _said(page: Page, problem: Problem) -> dict[str, str]:
+def _errors(page: Page, problem: Problem) -> dict[str, str]:
     """Return a refusal beside the text: each wrong field on its own line."""
     if problem.code != "invalid":
         return {"form": refusal_text(page, problem)}

@@ -55,7 +55,7 @@ class PaymentFacts(Facts):
     method: Literal["cash", "card", "transfer", "direct_debit", "cheque", "other"] | None = None
     amount: Amount
     discount: Amount | None = None
-    """What was taken off before: `amount` is what is to be paid."""
+    """What was deducted before: `amount` is what is to be paid."""
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
     due_on: Day | None = None
     paid_on: Day | None = None
