@@ -153,18 +153,18 @@ def days(number):
     [
         (lambda home: {"people": (home.other,)}, {}, "they are not among the named people"),
         (lambda _: {"school": True, "roles": ("teacher",)}, {}, "it is for teacher; they are guardian"),
-        (lambda _: {"school": True}, {"ends": days(0)}, "they no longer belong to the school"),
-        (lambda _: {"school": True}, {"starts": days(1)}, "they do not belong to the school yet"),
+        (lambda _: {"school": True}, {"ends": 0}, "they no longer belong to the school"),
+        (lambda _: {"school": True}, {"starts": 2}, "they do not belong to the school yet"),
         (lambda _: {"grade": "08"}, {}, "they are not a guardian of a student of grade 08"),
         (lambda home: {"classes": (home.red,)}, {}, "they are not a guardian of a student of these classes"),
         (lambda _: {"grade": "07", "roles": ("student",)}, {}, "it is for the students themselves, not for guardians"),
-        (lambda _: {"grade": "07"}, {"ends": days(0)}, "they no longer belong to the school"),
+        (lambda _: {"grade": "07"}, {"ends": 0}, "they no longer belong to the school"),
         (lambda _: {"grade": "07", "responsibility": "billing"}, {}, "it is for guardians with billing, which they"),
     ],
 )
 async def test_the_first_condition_that_a_person_does_not_meet_is_named(client, audience, membership, reason):
     home = Household(client)
-    await home.join(**membership)
+    await home.join(**{edge: days(number) for edge, number in membership.items()})
     sent = await client.plan(audience(home), channels=("inbox",))
     verdict, because, _ = await why(client, sent, home.guardian)
     assert verdict == "not_told"
