@@ -35,12 +35,12 @@ def test_the_event_table_is_true(environment):
     assert written[1] == table({name: build() for name, build in BUILDS.items()})
 
 
-def test_every_event_is_emitted_and_taken_or_says_that_it_is_for_the_log_only(environment):
+def test_every_event_is_emitted_and_consumed_or_documented_as_for_the_log_only(environment):
     rows = table({name: build() for name, build in BUILDS.items()})
     assert [row for row in rows.splitlines() if "| none" in row] == []
 
 
-def test_who_emits_an_event_is_no_longer_said_to_be_awaited():
+def test_the_emitter_of_an_event_is_not_documented_as_awaited():
     awaited = {event.__name__: event.awaited_from for event in Event.known.values() if event.awaited_from}
     assert [name for name, service in awaited.items() if name in emitters(service)] == []
 

@@ -47,7 +47,7 @@ async def send(channel, fact):
     await (await channel.get_exchange("school.events")).publish(message, fact.topic)
 
 
-async def test_rule_14_an_alarm_of_the_broker_holds_the_relay_and_nobody_else(through_proxy):
+async def test_rule_14_an_alarm_of_the_broker_holds_only_the_relay(through_proxy):
     # given
     spine, direct, proxy = through_proxy
     seen = []
@@ -146,7 +146,7 @@ async def test_rule_06_forty_permits_for_a_queue_that_is_missing_wait_for_it(spi
     assert len(done) == 40
 
 
-async def test_a_queue_from_before_the_brokers_upgrade_is_taken_and_one_that_is_otherwise_is_refused(spine):
+async def test_a_queue_from_before_the_brokers_upgrade_is_accepted_and_a_different_one_is_refused(spine):
     # given
     async with await aio_pika.connect(spine.backing.amqp_url) as connection:
         channel = await connection.channel()
@@ -166,7 +166,7 @@ CAPABLE = dict.fromkeys(("publisher_confirms", "basic.nack", "consumer_cancel_no
 
 
 @pytest.mark.parametrize("version", ["3.10.8", b"3.13.7", "4.1.2"])
-def test_a_broker_that_can_do_it_all_is_taken(version):
+def test_a_broker_with_all_features_is_accepted(version):
     assert judge({"version": version, "capabilities": CAPABLE}) in ("3.10.8", "3.13.7", "4.1.2")
 
 

@@ -76,7 +76,7 @@ async def test_a_publisher_is_ready_only_when_every_stream_has_answered_and_asks
             await channel.queue_delete(late)
 
 
-async def test_who_waits_for_a_confirm_is_told_at_once_that_the_channel_is_gone(spine):
+async def test_a_publisher_that_waits_for_a_confirm_fails_at_once_when_the_channel_is_gone(spine):
     # given
     async with proxied(spine.backing.amqp_url) as (url, proxy):
         publisher = Publisher(url, "test", (), timeout=60)
@@ -262,7 +262,7 @@ async def test_a_service_that_starts_under_an_alarm_takes_what_lies_in_its_queue
             await spine.outbox_drained(again)
 
 
-async def test_rule_06_a_queue_that_was_deleted_and_made_again_is_taken_from_by_who_is_running(spine):
+async def test_rule_06_a_queue_that_was_deleted_and_declared_again_is_consumed_by_running_services(spine):
     # given
     done = []
 

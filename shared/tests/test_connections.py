@@ -203,7 +203,7 @@ def test_a_full_table_leaves_descriptors_for_everything_else(descriptors):
     assert descriptors - most - backlog >= min(512, descriptors // 4)
 
 
-def test_out_of_descriptors_is_told_from_other_errors():
+def test_a_full_table_of_descriptors_is_distinguished_from_other_errors():
     assert is_out_of_descriptors(OSError(errno.EMFILE, "x"))
     assert is_out_of_descriptors(ExceptionGroup("x", [OSError(errno.ENFILE, "x")]))
     assert not is_out_of_descriptors(OSError(errno.ENOENT, "x"))

@@ -50,7 +50,7 @@ async def test_ids_of_a_path_are_no_labels(client):
     assert counted(client) == {labels("GET", "/things/{thing}", 200): 3}
 
 
-async def test_paths_and_methods_that_nobody_defined_share_one_series(client):
+async def test_unknown_paths_and_methods_share_one_series(client):
     for number in range(20):
         await client.request(f"HACK{number}", f"/no/{number}")
     assert counted(client) == {labels("_OTHER", "unmatched", 404): 20}

@@ -113,7 +113,7 @@ async def test_a_migration_waits_for_others_for_a_limited_time(monkeypatch, wher
             migration_runner.migrate(url, {"notifier": service_url(url, "notifier")})
 
 
-async def test_a_database_that_does_not_answer_is_said_in_one_sentence():
+async def test_a_database_that_does_not_answer_is_reported_in_one_sentence():
     url = "postgresql://demo:secret@127.0.0.1:1/demo"
     with pytest.raises(Refused, match="the database at MIGRATION_DATABASE_URL does not answer") as refused:
         migration_runner.migrate(url, {})

@@ -291,7 +291,7 @@ def small(monkeypatch):
     monkeypatch.setattr(subscriber, "REQUEUE_SECONDS", 0.01)
 
 
-async def test_what_cannot_be_passed_on_goes_back_to_its_queue_and_holds_nobody(spine, small):
+async def test_a_message_that_cannot_be_forwarded_returns_to_its_queue_and_blocks_no_other(spine, small):
     """Until the delivery limit: `test_subscriber.py` has the whole way."""
     # given
     good, bad = spine.school(), spine.school().model_copy(update={"name": "x" * 1_000})

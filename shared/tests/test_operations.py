@@ -57,7 +57,7 @@ async def test_an_erased_key_does_not_stay_in_memory():
     assert not store._cache
 
 
-async def test_what_waits_in_the_outbox_is_said_within_seconds():
+async def test_the_backlog_of_the_outbox_is_reported_within_seconds():
     metrics = Metrics()
     with fresh_database(["gateway"]) as url:
         database = Database(service_url(url, "gateway"), "gateway")

@@ -284,7 +284,7 @@ async def test_a_queue_that_is_deleted_keeps_no_other_from_its_messages_and_is_c
         await eventually(subjects, lambda found: other.subject in found)
 
 
-async def test_what_a_version_before_left_in_a_queue_of_its_own_is_taken_too(spine):
+async def test_messages_that_an_older_version_left_in_its_queue_are_processed_too(spine):
     # given
     schools, old = Recorder(), topology.projection_retry_queue("notifier", "mirror_of_before")
 

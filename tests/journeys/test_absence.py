@@ -77,7 +77,7 @@ async def family(system):
     return desk, row["student_id"], *row["guardians"]
 
 
-async def test_an_absence_is_told_to_the_right_guardians_and_corrected_for_those_who_were_told(family):
+async def test_an_absence_is_announced_to_the_right_guardians_and_corrected_for_its_recipients(family):
     # given a school that lets absences be told; a German-speaking guardian, and one who wants to hear nothing
     (desk, student, mother, father), teacher = family, uuid4()
     everything = [{"kind": "academic", "channel": c, "wanted": False} for c in ("push", "mail", "inbox")]

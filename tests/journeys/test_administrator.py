@@ -27,7 +27,7 @@ def test_the_first_administrator_is_invited_by_the_key_and_signs_in_by_password(
     assert str(invited.person_id) in [each["person_id"] for each in listed]
 
 
-def test_who_holds_another_key_makes_nobody_an_administrator(system, tmp_path):
+def test_a_different_key_does_not_make_an_administrator(system, tmp_path):
     make_keys(tmp_path)
     with pytest.raises(Refused, match="401"):
         first_administrator.invite(tmp_path / SIGNING, system.url, "Eve", "Demo")

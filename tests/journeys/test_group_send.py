@@ -40,7 +40,7 @@ async def ask(system, method, path, **more):
     return answer.json()
 
 
-async def test_a_send_to_all_schools_reaches_each_address_once_as_the_previews_said(system):
+async def test_a_send_to_all_schools_reaches_each_address_once_as_the_previews_showed(system):
     # given what a preview says of each school
     names = [each.sourced_id for each in school.SCHOOLS]
     preview = {"type": "general", "channels": ["mail"], "audience": {"school": True}}

@@ -44,7 +44,7 @@ def counts(system, notification):
     return found
 
 
-async def test_a_grade_is_told_and_the_providers_agree(system):
+async def test_a_grade_is_announced_and_the_providers_agree(system):
     # given
     before = system.stats("fcm")["sent"], system.stats("smtp")["sent"]
     with closing(system.api()) as api:
@@ -99,7 +99,7 @@ async def test_promise_01_and_02_the_notifier_is_killed_in_the_middle_of_a_bulk(
     assert repeats["smtp"] <= kills * (MAIL_CONNECTIONS + FLUSH), repeats
 
 
-async def test_nobody_is_missed_while_the_projection_lags(system):
+async def test_no_recipient_is_missed_while_the_projection_lags(system):
     # given: a notifier that is away while the directory changes
     system.kill("notifier")
     newcomer = f"newcomer-{uuid.uuid4().hex[:8]}"
@@ -115,7 +115,7 @@ async def test_nobody_is_missed_while_the_projection_lags(system):
     assert counts(system, notification) == {"mail": {"accepted": 1}, "inbox": {"accepted": 1}}
 
 
-async def test_nobody_is_missed_while_the_projection_is_paused_and_resumed(system):
+async def test_no_recipient_is_missed_while_the_projection_is_paused_and_resumed(system):
     newcomer = f"paused-{uuid.uuid4().hex[:8]}"
     where = school.SCHOOLS[0].sourced_id
     with closing(system.api()) as api, psycopg.connect(system.backing.admin_url) as pausing:

@@ -93,7 +93,7 @@ def record_some(api, school, student):
     api.record("grades", school, about | {"course": "Languages", "given_on": day, "grade": "B+"})
 
 
-async def test_a_report_says_what_the_records_say_and_is_told_to_whoever_asked_for_it(system, administrator):
+async def test_a_report_equals_the_records_and_the_person_who_asked_is_notified(system, administrator):
     school, person = administrator["school_id"], administrator["person_id"]
     with closing(desk(system, "school_admin", school, person)) as api:
         student = api.students(str(school))[0]["id"]

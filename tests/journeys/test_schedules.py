@@ -56,7 +56,7 @@ async def known(system, schedule):
     return await eventually(look, lambda seen: seen["state"] != "accepted", within=20)
 
 
-async def test_a_scheduled_send_fires_once_and_is_told_through_a_kill_and_a_cancelled_one_never(scheduled):
+async def test_a_scheduled_send_fires_once_through_a_kill_and_a_cancelled_one_never(scheduled):
     # given
     due = dt.datetime.now(dt.UTC) + SOON
     sent = await send(scheduled, deliver_at=due.isoformat())

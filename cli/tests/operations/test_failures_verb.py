@@ -96,7 +96,7 @@ def test_a_no_does_nothing():
     assert gateway.posts == []
 
 
-def test_what_the_gateway_refuses_is_said():
+def test_a_refusal_of_the_gateway_is_printed():
     def refuse(_):
         return httpx.Response(409, json={"code": "drifted", "detail": "You have seen 3, but 4 failures are open now."})
 

@@ -75,7 +75,7 @@ def test_an_order_goes_with_its_reason(add, words, path):
     assert run(add, *words, "--reason", "move") == [("POST", f"http://gateway{path}", {"reason": "move"})]
 
 
-def test_what_the_gateway_refuses_is_said():
+def test_a_refusal_of_the_gateway_is_printed():
     with pytest.raises(Refused, match="there is no such queue"):
         run(operator_verbs.add_queues, "list", status=404)
 

@@ -85,7 +85,7 @@ def test_a_replay_that_failed_has_an_exit_code_of_its_own(capsys):
     assert "the log begins too late" in capsys.readouterr().err
 
 
-def test_what_the_gateway_refuses_is_said_with_its_reasons():
+def test_a_refusal_of_the_gateway_is_printed_with_its_reasons():
     errors = [{"loc": ["body", "projection"], "code": "unknown", "message": "choose one of remember_facts"}]
     gateway = Asked(status=422, answer={"detail": "Fields are invalid.", "errors": errors})
     with pytest.raises(Refused, match="projection: choose one of remember_facts"):

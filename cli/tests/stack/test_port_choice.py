@@ -42,7 +42,7 @@ class Start:
                 await self.supervisor.stop()
 
 
-async def test_a_port_that_was_taken_is_chosen_again(tmp_path):
+async def test_another_port_is_chosen_when_one_is_in_use(tmp_path):
     start = Start(tmp_path / "state", stolen=1)
     started = await start.run()
     assert len(set(start.chosen)) == 2

@@ -45,7 +45,7 @@ async def requests(gateway, school):
     return [json.loads(row["data"]) for row in await gateway.rows(REQUESTS, (str(school),))]
 
 
-async def test_seed_08_a_grade_or_class_that_nobody_is_in_is_refused(gateway):
+async def test_seed_08_an_empty_grade_or_class_is_refused(gateway):
     school = await gateway.add_school()
     room = await room_of(gateway, school)
     await student(gateway, school, "07")

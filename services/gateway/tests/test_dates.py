@@ -61,7 +61,7 @@ async def test_a_student_is_one_until_the_schools_midnight(gateway, zone):
         assert student.json()["active"] is active
 
 
-async def test_a_student_whose_membership_ends_by_its_date_is_told_of(gateway):
+async def test_a_student_whose_membership_ends_by_its_date_is_published(gateway):
     """Nobody asks for anything on that day: a roster or an office said it long before."""
     # given
     school = await a_school(gateway, FAR_EAST)
@@ -85,7 +85,7 @@ async def test_a_student_whose_membership_ends_by_its_date_is_told_of(gateway):
     assert told == [(str(over), True, 1), (str(stays), True, 1), (str(over), False, 2)]
 
 
-async def test_a_roster_makes_nobody_a_student_who_is_none_today(gateway, roster, person):
+async def test_a_roster_makes_only_todays_students_active(gateway, roster, person):
     # given: one stays, one has left, one's account is closed, which decides about signing in only
     school = f"school-{uuid4().hex[:8]}"
     today = dt.datetime.now(dt.UTC).date()

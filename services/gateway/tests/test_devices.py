@@ -32,7 +32,7 @@ async def owner(gateway, token):
     return await gateway.one("SELECT person_id FROM device WHERE token = %s", (token,))
 
 
-async def test_a_token_that_another_person_registers_moves_and_both_are_told(gateway):
+async def test_a_token_that_another_person_registers_moves_and_both_changes_are_published(gateway):
     # given
     school, token = await gateway.add_school(), uuid4().hex
     ada, bo = await gateway.add_person(school), await gateway.add_person(school)
@@ -57,7 +57,7 @@ async def test_of_two_owners_in_one_request_the_last_has_the_token(gateway):
     assert [(await told(gateway, person))[-1] for person in people] == [[], [], [], [], [token]]
 
 
-async def test_nobody_has_devices_without_end(gateway):
+async def test_a_person_has_a_limited_number_of_devices(gateway):
     """Each of them is called with every notification."""
     school, name = await gateway.add_school(), uuid4().hex
     ada, bo = await gateway.add_person(school), await gateway.add_person(school)
@@ -72,7 +72,7 @@ async def test_nobody_has_devices_without_end(gateway):
     assert await owner(gateway, f"{name}-bo") == bo
 
 
-async def test_seed_22_unknown_owners_are_listed_and_nobody_gets_a_device(gateway):
+async def test_seed_22_unknown_owners_are_listed_and_no_device_is_registered(gateway):
     school, token, unknown = await gateway.add_school(), uuid4().hex, uuid4()
     ada = await gateway.add_person(school)
     # when
@@ -86,7 +86,9 @@ async def test_seed_22_unknown_owners_are_listed_and_nobody_gets_a_device(gatewa
     assert await gateway.one("SELECT count(*) FROM device WHERE token LIKE %s", (f"{token}%",)) == 0
 
 
-async def test_a_token_taken_while_its_first_registration_commits_leaves_its_first_owner(gateway, admin, backing):
+async def test_a_token_registered_again_while_its_first_registration_commits_leaves_its_first_owner(
+    gateway, admin, backing
+):
     """The loser of a race must be told of as well: else two people's messages go to one device."""
     # given
     school, token = await gateway.add_school(), uuid4().hex

@@ -44,7 +44,7 @@ async def admin(gateway, school, method, path, **more):
     return await gateway.ask(method, path, "school_admin", school, uuid4(), **more)
 
 
-async def test_a_schools_settings_are_told_whole(gateway):
+async def test_a_schools_settings_are_published_as_a_whole(gateway):
     body = {"name": "Linden", "timezone": "Europe/Berlin", "quiet": {"starts": "21:00", "ends": "06:30"}}
     made = await gateway.ask("POST", "/v1/schools", json=body)
     assert (made.status_code, made.headers["etag"]) == (201, '"1"')
@@ -69,7 +69,7 @@ async def test_a_schools_settings_are_told_whole(gateway):
     assert answer.json()["quiet"] is None
 
 
-async def test_a_calendar_is_told_and_a_closure_comes_and_goes(gateway):
+async def test_a_calendar_is_published_with_its_closures_added_and_removed(gateway):
     school = await gateway.add_school()
     terms = [{"name": "Autumn", "starts": "2026-08-24", "ends": "2027-01-31"}]
     year = {"name": "Year", "kind": "schoolYear", "starts": "2026-08-24", "ends": "2027-07-02"}
@@ -144,7 +144,7 @@ async def test_guardians_have_a_rank_and_duties_and_strangers_are_listed(gateway
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")  # no guardian of this school
 
 
-async def test_classes_are_told_of_by_their_students(gateway):
+async def test_classes_are_published_with_their_students(gateway):
     school = await gateway.add_school()
     pupil, teacher = await add(gateway, school, "student", grade="07"), await add(gateway, school, "teacher")
     made = await admin(gateway, school, "POST", "/v1/classes", json={"title": "Maths 7a", "grades": ["07"]})
@@ -175,7 +175,7 @@ async def test_classes_are_told_of_by_their_students(gateway):
     assert (await told(gateway, "student.changed", "student_id", pupil))["classes"] == []
 
 
-async def test_an_enrolment_that_ends_by_its_date_is_told_by_the_sweep(gateway):
+async def test_an_enrolment_that_ends_by_its_date_is_published_by_the_sweep(gateway):
     school = await gateway.add_school()
     pupil = await add(gateway, school, "student")
     room = (await admin(gateway, school, "POST", "/v1/classes", json={"title": "Maths"})).json()["id"]

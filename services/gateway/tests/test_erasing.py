@@ -75,7 +75,7 @@ async def test_promise_14_an_erased_person_leaves_no_plaintext_and_does_not_come
     assert "erased" in complaint["reason"]
 
 
-async def test_nobody_is_erased_by_a_school(gateway):
+async def test_a_school_cannot_erase_a_person(gateway):
     school = await gateway.add_school()
     who = await gateway.add_person(school)
     assert (await gateway.ask("DELETE", f"/v1/people/{who}", "school_admin", school)).status_code == 403

@@ -138,7 +138,7 @@ async def test_trust_5_an_old_address_gets_a_mail_when_an_import_replaces_that_o
     assert notices == [{"person": signs_in, "addresses": f"{s}-old@example.org"}]
 
 
-async def test_what_a_school_said_of_a_guardian_outlives_a_relation_that_a_roster_drops(gateway, roster, person):
+async def test_a_schools_statement_of_a_guardian_outlives_a_relation_that_a_roster_drops(gateway, roster, person):
     s = "yew"
     whole = roster([s], family(person, s))
     await imported(gateway, whole)

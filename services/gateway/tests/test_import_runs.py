@@ -182,7 +182,7 @@ async def test_an_import_that_fails_four_times_is_given_up_and_its_upload_droppe
 
 
 @pytest.mark.parametrize("held", [False, True])
-async def test_promise_13_an_import_that_the_version_before_accepted_is_taken_over(gateway, families, held):
+async def test_promise_13_an_import_that_the_version_before_accepted_is_finished(gateway, families, held):
     # given: its rows, in the hands of one of its workers or not
     school = f"older-{held}"
     task = await gateway.open_import(families(school))

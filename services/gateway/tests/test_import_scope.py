@@ -65,7 +65,7 @@ async def found(transactions, query):
         return [tuple(row.values()) for row in await tx.rows(query)]
 
 
-async def test_a_new_school_ends_nobody_elsewhere(gateway, roster, person):
+async def test_a_new_school_ends_no_membership_of_another_school(gateway, roster, person):
     # given
     assert await imported(gateway, roster(["north"], [person("ada", "north"), person("bo", "north")])) == "succeeded"
     # when

@@ -154,7 +154,7 @@ async def test_what_disappears_is_ended_and_comes_back(gateway, study):
     )
 
 
-async def test_a_class_that_disappears_is_told_of_by_its_students(gateway, study):
+async def test_a_class_that_disappears_is_published_with_its_students(gateway, study):
     await imported(gateway, study("cove"))
     done = await imported(gateway, study("cove", classes=[], enrollments=[]))
     assert done["state"] == "succeeded"
@@ -163,7 +163,7 @@ async def test_a_class_that_disappears_is_told_of_by_its_students(gateway, study
     assert len((await last(gateway, "student.changed", "student_id", "cove-s1"))["classes"]) == 1
 
 
-async def test_what_a_school_has_said_of_a_guardian_survives_the_next_roster(gateway, study, person):
+async def test_a_schools_statement_of_a_guardian_survives_the_next_roster(gateway, study, person):
     await imported(gateway, study("dale"))
     await gateway.rows(
         "UPDATE guardianship SET billing = false FROM person p WHERE guardian_id = p.person_id AND p.sourced_id = %s "
@@ -254,7 +254,7 @@ async def test_two_complete_imports_of_the_same_schools_at_once_both_succeed(gat
     assert await gateway.one(deadlocks) == before
 
 
-async def test_what_is_told_in_sql_is_what_is_told_one_by_one(gateway, study):
+async def test_events_written_in_sql_equal_events_written_one_by_one(gateway, study):
     """Two ways to say the same must say the same: every field, the version, and a position a school."""
     await imported(gateway, study("ivy"))
     (row,) = await gateway.rows("SELECT person_id FROM person WHERE sourced_id = 'ivy-s1'")

@@ -14,7 +14,7 @@ async def violations(gateway):
     return (await gateway.service.invariant_checker.count())["intent_unheard"]
 
 
-async def test_promise_01_an_intent_that_nobody_ever_spoke_of_is_counted(gateway):
+async def test_promise_01_an_intent_that_no_service_answered_is_counted(gateway):
     # given
     school = await gateway.add_school()
     assert (await gateway.ask("POST", "/v1/notifications", "staff", school, uuid4(), json=BODY)).status_code == 202

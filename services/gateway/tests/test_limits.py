@@ -33,7 +33,7 @@ def test_a_burst_is_granted_then_the_rate(clock):
     assert limits.acquire([("caller", "ada")]).wait == pytest.approx(0.5)
 
 
-def test_what_one_limit_refuses_is_not_taken_from_the_other(clock):
+def test_a_request_that_one_limit_refuses_does_not_count_for_the_other(clock):
     limits = RateLimiter({"caller": Rate(1, 5), "school": Rate(1, 8)}, clock)
     assert taken(limits, 7, ("caller", "ada"), ("school", "one")) == 5
     assert taken(limits, 7, ("caller", "bob"), ("school", "one")) == 3

@@ -180,7 +180,7 @@ async def test_what_was_missed_comes_from_the_rows(door):
         assert {seen[1]["id"] for seen in await take(stream, 3)} == {str(fact.task_id) for fact in missed}
 
 
-async def test_what_was_just_told_comes_again_before_its_row_is_there(door):
+async def test_an_event_that_was_just_sent_is_repeated_before_its_row_is_visible(door):
     school, person = uuid4(), uuid4()
     fact = told([person], school)
     moment = Envelope.of(fact, "test")
@@ -200,7 +200,7 @@ async def test_everybody_comes_back_after_the_broker_was_away(door):
         assert [(kind, data) for kind, data, _ in seen] == [("reconnect", {"reason": "interrupted"})]
 
 
-async def test_a_slow_client_is_told_to_come_back_and_costs_no_more_than_its_mailbox():
+async def test_a_slow_client_is_asked_to_reconnect_and_costs_no_more_than_its_mailbox():
     hub, school = Hub(), uuid4()
     client = Client(Interest("task", school), Watcher("x"))
     hub.join(client)

@@ -41,7 +41,7 @@ async def tell_thousands(tx, _, person):
         (bump_a_student, "student WHERE student_id = %(person)s", "version"),
     ],
 )
-async def test_writers_queue_up_beside_whoever_refers_to_the_row(gateway, write, table, version):
+async def test_writers_of_a_row_wait_for_each_other_and_not_for_rows_that_refer_to_it(gateway, write, table, version):
     # given
     school = await gateway.add_school()
     person = await gateway.add_person(school, "student")

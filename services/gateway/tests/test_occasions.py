@@ -70,7 +70,7 @@ def records(gateway):
         (PaymentRecorded, "payment_due", "payment_due", "billing"),
     ],
 )
-async def test_a_record_is_told_to_those_who_answer_for_it(records, kind, occasion, template, responsibility):
+async def test_a_record_is_announced_to_the_responsible_guardians(records, kind, occasion, template, responsibility):
     some = await records(occasion)
     await some.take(kind, 1)
     (asked,) = await some.asked()
@@ -84,7 +84,7 @@ async def test_a_record_is_told_to_those_who_answer_for_it(records, kind, occasi
     assert [str(row["task_id"]) for row in intents] == [asked["task_id"]]
 
 
-async def test_nothing_is_told_that_the_school_does_not_let_be_told(records):
+async def test_only_occasions_that_the_school_announces_are_announced(records):
     some = await records("behavior")
     await some.take(AbsenceRecorded, 1)
     await some.take(AbsenceRecorded, 2, withdrawn=True)
@@ -92,14 +92,14 @@ async def test_nothing_is_told_that_the_school_does_not_let_be_told(records):
 
 
 @pytest.mark.parametrize("order", [(1, 1, 2, 2), (2, 1)])
-async def test_a_repeat_or_an_older_state_tells_nothing(records, order):
+async def test_a_repeat_or_an_older_state_is_not_announced(records, order):
     some = await records("absence")
     for version in order:
         await some.take(AbsenceRecorded, version)
     assert await some.told() == [("absence", "care")]
 
 
-async def test_a_withdrawn_absence_is_corrected_for_those_told(records):
+async def test_a_withdrawn_absence_is_corrected_for_its_recipients(records):
     some = await records("absence")
     await some.take(AbsenceRecorded, 1)
     await some.take(AbsenceRecorded, 2, withdrawn=True)
@@ -110,7 +110,7 @@ async def test_a_withdrawn_absence_is_corrected_for_those_told(records):
     assert (first["origin_version"], second["origin_version"]) == (1, 2)
 
 
-async def test_a_changed_absence_is_corrected_for_those_told_and_told_afresh_to_the_others(records):
+async def test_a_changed_absence_is_corrected_for_its_recipients_and_announced_to_the_others(records):
     some = await records("absence")
     await some.take(AbsenceRecorded, 1)
     await some.take(AbsenceRecorded, 2, status="late")
@@ -122,7 +122,7 @@ async def test_a_changed_absence_is_corrected_for_those_told_and_told_afresh_to_
     ]
 
 
-async def test_a_correction_goes_out_even_when_the_school_tells_no_more(records):
+async def test_a_correction_is_sent_even_when_the_school_announces_no_more(records):
     some = await records("absence")
     await some.take(AbsenceRecorded, 1)
     async with some.gateway.service.transactions.begin() as tx:
@@ -144,7 +144,7 @@ async def test_a_payment_that_is_received_is_no_correction_of_its_being_due(reco
     ]
 
 
-async def test_a_cancelled_payment_is_taken_back(records):
+async def test_a_cancelled_payment_is_withdrawn(records):
     some = await records("payment_due")
     await some.take(PaymentRecorded, 1)
     await some.take(PaymentRecorded, 2, status="cancelled")
@@ -161,7 +161,7 @@ async def test_a_cancelled_payment_is_taken_back(records):
         (PaymentRecorded, {"status": "received", "paid_on": TODAY - dt.timedelta(days=30)}),
     ],
 )
-async def test_history_and_what_is_no_news_are_not_told(records, kind, changes):
+async def test_history_and_unchanged_records_are_not_announced(records, kind, changes):
     some = await records("absence", "behavior", "payment_due", "payment_received")
     await some.take(kind, 1, **changes)
     assert await some.told() == []

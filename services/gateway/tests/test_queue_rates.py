@@ -48,7 +48,7 @@ def test_what_arrives_is_what_was_received_and_what_waits_longer(depth, changes,
     assert shown(depth, **changes) == expected
 
 
-def test_without_the_broker_nothing_is_said_about_what_arrives_or_waits():
+def test_without_the_broker_rates_of_arrival_and_depths_are_unknown():
     (found,) = with_depths({QUEUE.name: QUEUE}, None, NOW).items
     assert (found.ready, found.in_per_second, found.oldest_seconds, found.out_per_second) == (None, None, None, 3.0)
 

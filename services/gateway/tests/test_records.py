@@ -66,7 +66,7 @@ async def house(gateway):
 
 
 @pytest.mark.parametrize("path", BODIES)
-async def test_a_record_is_told_corrected_and_withdrawn_each_with_its_version(house, path):
+async def test_a_record_is_announced_corrected_and_withdrawn_each_with_its_version(house, path):
     # given
     student = await house.add("student")
     made = await house.record(path, student)

@@ -58,7 +58,7 @@ def desk(gateway):
     return make
 
 
-async def test_whoever_asked_is_told_whatever_the_school_lets_be_told(desk):
+async def test_the_person_who_asked_is_notified_whatever_the_school_announces(desk):
     some = await desk()
     person = await some.gateway.add_person(some.school, "staff")
     await some.ready(requested_by=person)
@@ -75,7 +75,7 @@ async def test_what_time_triggered_is_for_the_administration(desk):
     assert await some.whom() == [{"school": True, "roles": ["school_admin"]}]
 
 
-async def test_nobody_is_told_of_what_nobody_asked_for_where_the_school_does_not_let_it_be(desk):
+async def test_an_unrequested_report_is_not_announced_where_the_school_does_not_allow_it(desk):
     some = await desk("absence")
     await some.ready()
     await some.ready(student_id=await some.gateway.add_person(some.school, "student"))
@@ -83,7 +83,7 @@ async def test_nobody_is_told_of_what_nobody_asked_for_where_the_school_does_not
 
 
 @pytest.mark.parametrize("custody", [True, False])
-async def test_a_students_report_is_for_the_guardians_with_custody_and_nobody_hears_twice(desk, custody):
+async def test_a_students_report_reaches_each_guardian_with_custody_once(desk, custody):
     some = await desk("report")
     student = await some.gateway.add_person(some.school, "student")
     guardian = await some.guardian(student, custody=custody)
@@ -127,7 +127,7 @@ async def test_a_reports_readers_are_those_of_the_schools_own_day(desk, edge, da
     assert [each["people"] for each in told[1:]] == others
 
 
-async def test_a_report_that_is_told_ready_twice_is_told_once(desk):
+async def test_a_report_that_is_ready_twice_is_announced_once(desk):
     some = await desk("report")
     for _ in range(2):
         await some.ready(requested_by=await some.gateway.add_person(some.school, "staff"))

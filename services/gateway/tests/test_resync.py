@@ -12,7 +12,7 @@ TOLD = "SELECT routing_key AS topic, data::jsonb AS fact FROM outbox WHERE posit
 END = "SELECT coalesce(max(position), 0) FROM outbox"
 
 
-async def test_promise_12_an_owner_tells_its_directory_anew(gateway):
+async def test_promise_12_an_owner_publishes_its_whole_directory_again(gateway):
     # given
     schools = [await gateway.add_school() for _ in range(2)]
     people = [await gateway.add_person(school) for school in schools for _ in range(3)]

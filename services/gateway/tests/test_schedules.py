@@ -72,7 +72,7 @@ async def test_a_payload_makes_a_notification(gateway, school):
         ({"repeat": WEEKLY | {"term": "any", "skip_closed": True}}, {"term": "any", "skip_closed": True}),
     ],
 )
-async def test_times_can_be_said_as_people_say_them(gateway, school, timing, rule):
+async def test_times_are_accepted_as_people_write_them(gateway, school, timing, rule):
     answer = await ask(gateway, school, **timing)
     assert answer.status_code == 202, answer.text
     event = await emitted(gateway, answer.json()["schedule_id"])
@@ -132,7 +132,7 @@ async def test_promise_08_the_same_key_asks_for_one_schedule(gateway, school):
     assert await gateway.one("SELECT count(*) FROM schedule_intent WHERE school_id = %s", (school,)) == 1
 
 
-async def test_seed_22_nobody_of_another_school_is_scheduled_for(gateway, school):
+async def test_seed_22_a_schedule_for_a_person_of_another_school_is_refused(gateway, school):
     stranger = await gateway.add_person(await gateway.add_school())
     answer = await ask(gateway, school, repeat=WEEKLY, audience={"people": [str(stranger)]})
     assert (answer.status_code, answer.json()["people"]) == (422, [str(stranger)])
@@ -157,7 +157,7 @@ async def test_seed_20_another_schools_schedule_does_not_exist(gateway, school, 
     assert {verb for _, verb, _ in asked} == {"GET"}
 
 
-async def test_one_send_stays_one_and_nobody_has_to_be_asked_for_that(gateway, school, owners):
+async def test_a_single_send_cannot_become_repeating_and_the_owner_is_not_asked(gateway, school, owners):
     asked = owners().asked
     weekly = (await ask(gateway, school, repeat=WEEKLY)).json()["schedule_id"]
     once = (await ask(gateway, school, deliver_at=SOON.isoformat())).json()["schedule_id"]
@@ -169,7 +169,7 @@ async def test_one_send_stays_one_and_nobody_has_to_be_asked_for_that(gateway, s
 
 
 @pytest.mark.parametrize(("field", "where"), [("expression", "repeat"), ("timezone", "timezone")])
-async def test_what_the_owner_refuses_is_said_of_what_was_asked(gateway, school, owners, field, where):
+async def test_a_refusal_of_the_owner_names_the_field_of_the_request(gateway, school, owners, field, where):
     error = {"loc": ["body", field], "code": "rule", "message": "minute: 61 is not between 0 and 59"}
     refusal = (422, {"detail": {"code": "invalid", "message": error["message"], "errors": [error]}})
     owners(scheduler_POST=refusal, scheduler_PATCH=refusal)

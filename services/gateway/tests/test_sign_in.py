@@ -63,7 +63,7 @@ async def test_an_invitation_is_good_once_and_for_a_while(gateway, school, admin
         assert answer.status_code == status
 
 
-async def test_nobody_takes_anothers_name_or_address(gateway, school):
+async def test_a_name_or_address_of_another_person_is_refused(gateway, school):
     _, name = await account(gateway, school)
     person = await gateway.add_person(school)
     token = (await gateway.ask("POST", f"/v1/people/{person}/invitations")).json()["token"]

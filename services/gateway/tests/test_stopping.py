@@ -94,7 +94,7 @@ async def test_promise_08_a_resend_under_one_key_is_one_task_and_with_another_bo
     ("role", "bound", "where", "status"),
     [("staff", True, {}, 200), ("platform_admin", False, {}, 404), ("platform_admin", False, {"school": "named"}, 200)],
 )
-async def test_a_step_of_an_escalation_which_nobody_asked_for_here_is_told_by_its_owner(
+async def test_a_step_of_an_escalation_without_a_request_here_is_shown_by_its_owner(
     gateway, owners, role, bound, where, status
 ):
     owners(notifier_GET=(200, {"state": "completed"}))

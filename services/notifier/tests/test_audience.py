@@ -157,7 +157,7 @@ async def test_responsibility_holds_in_every_kind_of_audience(client, audience):
     assert "it is for guardians with custody" in answer.json()["because"]
 
 
-async def test_staff_who_are_named_are_told_whatever_responsibility_is_asked_for(client):
+async def test_staff_who_are_named_are_notified_whatever_responsibility_is_asked_for(client):
     teacher = await client.add_person("teacher")
     sent = await client.plan({"people": (teacher,), "responsibility": "custody"}, channels=("inbox",))
     assert await client.recipients(sent) == {teacher}

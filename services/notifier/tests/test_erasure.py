@@ -56,7 +56,7 @@ async def test_promise_14_an_erased_guardian_is_found_nowhere(client):
     assert set((await client.deliveries(sent)).values()) <= {"accepted", "bounced"}
 
 
-async def test_promise_14_what_was_told_about_an_erased_student_is_found_nowhere(client):
+async def test_promise_14_notifications_about_an_erased_student_are_found_nowhere(client):
     guardian = await client.add_person()
     student = await client.add_student(guardian)
     first = await about(client, student, guardian)

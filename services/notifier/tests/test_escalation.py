@@ -84,7 +84,7 @@ async def test_steps_follow_until_the_office_and_are_reported(family):
     assert {each["read_at"] for each in case["asked"]} == {None}
 
 
-async def test_no_step_is_taken_before_its_time(family):
+async def test_no_step_is_made_before_its_time(family):
     await family.notify()
     await family.work()
     assert len(await family.asked()) == 1

@@ -110,7 +110,7 @@ async def test_seed_07_nothing_is_planned_before_its_people_are_known(harness):
     assert await harness.states(event.notification_id) == {"mail": {"accepted": 2}}
 
 
-async def test_seed_08_sent_to_nobody_is_not_called_sent(harness):
+async def test_seed_08_a_send_without_recipients_is_not_called_sent(harness):
     school = await harness.add_school()
     notification = await harness.plan(school)
     assert await harness.states(notification) == {}
@@ -123,7 +123,7 @@ async def test_seed_08_sent_to_nobody_is_not_called_sent(harness):
     assert await harness.states(planned) == {"mail": {"pending": 1}}
 
 
-async def test_seed_10_a_worker_that_is_gone_at_push_51_of_200_leaves_nobody_untold(open_harness):
+async def test_seed_10_every_person_is_notified_when_a_worker_dies_at_push_51_of_200(open_harness):
     """The same with a real kill -9: tests/journeys/test_notifications.py."""
     calls, workers = [], []
 
@@ -172,7 +172,7 @@ async def test_seed_12_data_reaches_the_first_push_and_the_retry(open_harness):
     assert all(isinstance(value, str) for value in first.data.values())
 
 
-async def test_seed_13_a_cut_database_connection_in_the_middle_tells_nobody_twice(open_harness, notifier_backing):
+async def test_seed_13_a_cut_database_connection_in_the_middle_sends_nothing_twice(open_harness, notifier_backing):
     calls = []
 
     def answer(mail):
@@ -230,7 +230,7 @@ async def test_seed_16_what_is_not_committed_has_not_begun(harness):
     assert len(harness.mail.sent) == 2
 
 
-async def test_seed_19_school_closed_today_is_not_told_three_days_later(harness):
+async def test_seed_19_school_closed_today_is_not_sent_three_days_later(harness):
     school = await class_of(harness, 2)
     late = dt.datetime.now(dt.UTC) - dt.timedelta(days=3)
     notification = await harness.plan(school, kind="safety", urgent=True, expires_at=late)

@@ -273,7 +273,7 @@ def test_the_addressee_of_a_letter_paid():
 
 
 @pytest.mark.parametrize("clue", ["41150 KLANG", "(123456-W)", "GST NO: 000123456789", "LORONG KEDAI CONTOH"])
-def test_a_town_or_a_registration_tells_currency_and_order_of_the_date(clue):
+def test_a_town_or_a_registration_decides_currency_and_order_of_the_date(clue):
     finding = read(
         f"EXAMPLE KEY MAKER\n{clue}\n03/04/2026 12:30\nKEY      4.00\nTOTAL    4.00\nCASH    10.00\nCHANGE   6.00"
     )

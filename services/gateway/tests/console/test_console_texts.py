@@ -55,5 +55,5 @@ def test_a_translation_names_what_its_text_names(language):
         (None, "–"),
     ],
 )
-def test_a_rule_is_said_in_words(rule, said):
+def test_a_rule_is_shown_in_words(rule, said):
     assert rule_text(READER, rule) == said

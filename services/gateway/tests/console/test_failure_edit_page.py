@@ -90,7 +90,7 @@ async def test_an_edit_is_compared_and_sent_by_a_second_press(gateway, signed_in
         ({"token_sha256": "1" * 64}, " ", "reason", "Say why"),
     ],
 )
-async def test_what_is_no_edit_is_said_beside_the_text_that_stays(
+async def test_an_invalid_edit_is_refused_beside_the_text_that_stays(
     gateway, signed_in, school, event, reason, field, says
 ):
     number = await fail(gateway, school, invalidated(school))

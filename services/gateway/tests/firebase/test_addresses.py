@@ -96,7 +96,7 @@ async def test_staff_do_not_replace_the_addresses_of_an_administrator(firebase, 
 
 
 @pytest.mark.parametrize("role", ["school_admin", "staff", "teacher", "platform_admin"])
-async def test_an_address_alone_makes_nobody_staff(firebase, google, role):
+async def test_an_address_alone_makes_no_one_staff(firebase, google, role):
     """Whoever may write down somebody's address could otherwise become them; staff link their Firebase user first."""
     # given: a clerk gives somebody with a higher role an address of the clerk's own
     address, uid = f"{uuid4().hex}@example.org", uuid4().hex

@@ -24,7 +24,7 @@ async def test_a_verified_address_of_one_person_signs_them_in_and_certificates_a
     assert len(google[2]) == before + 1
 
 
-async def test_an_address_that_is_unverified_unknown_or_shared_signs_nobody_in(firebase, google):
+async def test_an_unverified_unknown_or_shared_address_does_not_sign_in(firebase, google):
     address, shared = f"{uuid4().hex}@example.org", f"{uuid4().hex}@example.org"
     await known(firebase, address)
     await known(firebase, shared)
