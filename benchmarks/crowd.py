@@ -20,15 +20,15 @@ def main() -> None:
     port, wanted, seconds = (int(word) for word in sys.argv[1:])
     numbers, held = count(), dict[int, socket.socket]()
     poll = select.poll()
-    opened, said, end = 0, False, time.monotonic() + seconds
+    opened, announced, end = 0, False, time.monotonic() + seconds
     while time.monotonic() < end:
         for _ in range(min(wanted - len(held), AGAIN_AT_ONCE)):
             each = _half_open(port, next(numbers) // PER_ADDRESS)
             held[each.fileno()] = each
             poll.register(each, select.POLLIN | select.POLLHUP)
             opened += 1
-        if opened >= wanted and not said:
-            said = True
+        if opened >= wanted and not announced:
+            announced = True
             print("ready", flush=True)  # what the scenario waits for
         for number, _ in poll.poll(100):
             poll.unregister(number)

@@ -176,10 +176,10 @@ async def _beside_the_peer(lab: Lab, report: Report, system: System, token: str,
     ports, content, rates = (urlsplit(system.url).port or 0, second), http_load.body(person), _Rates()
     async with peer_of(lab.peer) as peer:
         for _ in range(TURNS):
-            said = await peer.run("api.sh", SECONDS_EACH=str(SECONDS_EACH))
-            found = re.search(r"accept: (\d+) req/s .* not 2xx (\d+)", said)
+            printed = await peer.run("api.sh", SECONDS_EACH=str(SECONDS_EACH))
+            found = re.search(r"accept: (\d+) req/s .* not 2xx (\d+)", printed)
             if found is None or found[2] != "0":
-                raise AssertionError(f"the peer says {said!r}")
+                raise AssertionError(f"the peer says {printed!r}")
             rates.add("peer", float(found[1]))
             rates.add("ours", await http_load.wrk(ports, content, token, SECONDS_EACH))
             lab.say(f"peer: {rates['peer'][-1]:,.0f}/s, ours: {rates['ours'][-1]:,.0f}/s")

@@ -102,7 +102,7 @@ async def test_an_absence_is_announced_to_the_right_guardians_and_corrected_for_
     assert inbox["items"][0]["notification_id"] == str(notice["notification_id"])
     assert inbox["items"][0]["title"].endswith(" fehlt")
     why = (await desk.ask("GET", f"/v1/notifications/{notice['notification_id']}/why/{father}")).json()
-    assert why["verdict"] == "not_told"
+    assert why["verdict"] == "not_sent"
     assert "does not want" in why["because"]
     # when it turns out to be a mistake
     tag = (await desk.ask("GET", f"/v1/absences/{record}", "teacher", teacher)).headers["etag"]

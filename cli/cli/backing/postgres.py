@@ -74,8 +74,8 @@ def find() -> list[Installed]:
 
 
 def _version(programs: Path) -> int:
-    said = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, timeout=20, check=True)
-    number = re.search(r"(\d+)", said.stdout)
+    done = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, timeout=20, check=True)
+    number = re.search(r"(\d+)", done.stdout)
     return int(number[1]) if number else 0
 
 

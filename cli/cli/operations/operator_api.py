@@ -26,9 +26,9 @@ def ask(client: httpx.Client, method: str, path: str, **more: Any) -> dict[str, 
     if answer.is_success:
         found: dict[str, Any] = answer.json()
         return found
-    said = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-    reasons = [said.get("detail") or f"status {answer.status_code}"]
-    reasons += [f"{'.'.join(map(str, each['loc'][1:]))}: {each['message']}" for each in said.get("errors", ())]
+    body = answer.json() if "json" in answer.headers.get("content-type", "") else {}
+    reasons = [body.get("detail") or f"status {answer.status_code}"]
+    reasons += [f"{'.'.join(map(str, each['loc'][1:]))}: {each['message']}" for each in body.get("errors", ())]
     raise Refused("the gateway refuses this: " + "; ".join(reasons))
 
 

@@ -84,7 +84,7 @@ async def _run(paths: Sequence[Path], task: Task) -> int:
 
 
 def _is_readable(path: Path) -> bool:
-    """Tell whether the path is a file that can be opened, and say on stderr why not."""
+    """Return whether the path is a file that can be opened, and say on stderr why not."""
     try:
         if path.is_dir():
             complain(f"{path} is a directory: name the files in it")

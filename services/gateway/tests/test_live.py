@@ -175,7 +175,7 @@ async def test_what_was_missed_comes_from_the_rows(door):
             return len(await tx.rows("SELECT FROM task WHERE school_id = %s", (school,)))
 
     await eventually(known, lambda count: count == 3)
-    door.hub._said.clear()  # as on another gateway
+    door.hub._remembered.clear()  # as on another gateway
     async with door.stream("/v1/tasks/events", "staff", school, uuid4(), since=since) as stream:
         assert {seen[1]["id"] for seen in await take(stream, 3)} == {str(fact.task_id) for fact in missed}
 

@@ -46,7 +46,7 @@ class Quiet:
         return at.astimezone(ZoneInfo(self.zone)).replace(tzinfo=None)
 
     def at(self, moment):
-        """Tell whether it is quiet at a moment."""
+        """Return whether it is quiet at a moment."""
         return self.starts is not None and self._quiet(self.local(moment).time())
 
     def _quiet(self, local):

@@ -56,13 +56,13 @@ async def test_each_channel_says_why_nothing_was_sent(client):
     sent = await client.plan({"people": (unwilling, first, second)}, channels=("push", "mail"))
     await client.harness.run_permits()
     verdict, because, timeline = await why(client, sent, unwilling)
-    assert verdict == "not_told"
+    assert verdict == "not_sent"
     assert "does not want notifications of this kind" in because
     assert "the person has no address for this channel" in because
     assert {entry["channel"] for entry in timeline if entry["what"] == "suppressed"} == {"push", "mail"}
     answers = [await why(client, sent, each) for each in (first, second)]
-    assert sorted(answer[0] for answer in answers) == ["not_told", "told"]
-    left = next(answer for answer in answers if answer[0] == "not_told")
+    assert sorted(answer[0] for answer in answers) == ["not_sent", "sent"]
+    left = next(answer for answer in answers if answer[0] == "not_sent")
     (same,) = [entry for entry in left[2] if entry.get("reason") == "same_address"]
     assert same["same_as"] in (str(first), str(second))
 
@@ -75,7 +75,7 @@ async def test_a_dead_device_and_a_held_push_have_different_verdicts(client):
     await client.harness.execute(hold, (asleep,))
     await client.harness.run_permits()
     verdict, because, timeline = await why(client, sent, dead)
-    assert verdict == "not_told"
+    assert verdict == "not_sent"
     assert "no longer registered" in " ".join(entry["text"] for entry in timeline)
     assert because == "the device is no longer registered; it has been removed (UNREGISTERED)"
     verdict, _, timeline = await why(client, sent, asleep)
@@ -93,7 +93,7 @@ async def test_a_person_outside_the_audience_gets_the_reason(client):
         (stranger, "not a guardian of a student whom it is about"),
     ):
         verdict, because, timeline = await why(client, sent, person)
-        assert verdict == "not_told"
+        assert verdict == "not_sent"
         assert reason in because
         assert "not_in_audience" in whats(timeline)
 
@@ -109,7 +109,7 @@ async def test_the_timeline_has_corrections_and_escalation_steps(client):
     await handlers.escalate(client.harness.service.transactions)
     await client.harness.run_permits()
     verdict, _, timeline = await why(client, sent, second)
-    assert verdict == "told"
+    assert verdict == "sent"
     assert "escalated" in whats(timeline)
     await client.plan({"told": "a:1"}, origin="a:1", origin_version=2, correction=True)
     assert "corrected" in whats((await why(client, sent, first))[2])
@@ -125,7 +125,7 @@ async def test_another_schools_notification_is_not_explained(client):
 async def test_a_template_that_cannot_be_rendered_is_the_reason(client):
     person = await client.add_person()
     sent = await client.plan({"people": (person,)}, template="nonesuch")
-    assert (await why(client, sent, person))[:2] == ("not_told", "template 'nonesuch': there is no template 'nonesuch'")
+    assert (await why(client, sent, person))[:2] == ("not_sent", "template 'nonesuch': there is no template 'nonesuch'")
 
 
 class Household:
@@ -167,7 +167,7 @@ async def test_the_first_condition_that_a_person_does_not_meet_is_named(client, 
     await home.join(**{edge: days(number) for edge, number in membership.items()})
     sent = await client.plan(audience(home), channels=("inbox",))
     verdict, because, _ = await why(client, sent, home.guardian)
-    assert verdict == "not_told"
+    assert verdict == "not_sent"
     assert because.startswith(f"not in the audience: {reason}")
 
 
@@ -196,10 +196,10 @@ async def test_only_people_who_received_the_first_version_receive_its_correction
     others = await client.plan({"students": (home.student,), "except_told": "absence:1"}, origin_version=2, **about)
     await client.harness.run_permits()
     # then
-    assert (await why(client, correction, home.guardian))[0] == "told"
+    assert (await why(client, correction, home.guardian))[0] == "sent"
     assert "had not received the version that it corrects" in (await why(client, correction, home.other))[1]
     assert "receive the correction instead" in (await why(client, others, home.guardian))[1]
-    assert (await why(client, others, home.other))[0] == "told"
+    assert (await why(client, others, home.other))[0] == "sent"
 
 
 async def test_a_person_who_joined_after_the_plan_learns_that(client):
@@ -218,5 +218,5 @@ async def test_a_notification_cancelled_before_planning_says_so(client):
     # when
     verdict, because, timeline = await why(client, sent, person)
     # then
-    assert (verdict, because) == ("not_told", "it was cancelled before it was planned")
+    assert (verdict, because) == ("not_sent", "it was cancelled before it was planned")
     assert whats(timeline) == ["asked", "received"]

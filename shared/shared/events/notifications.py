@@ -12,7 +12,7 @@ from shared.events.values import Channel, Kind, Part, Responsibility, Role
 SEND_TASK = "notification.send"
 """The kind of the task that reports the progress of a send."""
 ADDRESS_REMOVED = "address_removed"
-"""The built-in template for what is said at an address that a person no longer has."""
+"""The built-in template for what is sent to an address that a person no longer has."""
 FORMER_ADDRESSES = "address:"
 """How the `origin` of such a notification begins."""
 LARGE_AUDIENCE = 200

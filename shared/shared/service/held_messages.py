@@ -32,7 +32,7 @@ class HeldMessages:
     def describe(self, now: float) -> dict[str, Any]:
         """Return what a heartbeat says at a monotonic time, and begin to count again."""
         seconds = max(now - self.since, 1e-3)
-        said = {
+        report = {
             "holds": self.messages,
             "age_seconds": self.age,
             "newest_at": self.newest_at.isoformat() if self.newest_at else None,
@@ -40,4 +40,4 @@ class HeldMessages:
             "finished_per_second": round(self.finished / seconds, 3),
         }
         self.received, self.finished, self.since = 0, 0, now
-        return said
+        return report

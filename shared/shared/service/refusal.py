@@ -29,5 +29,5 @@ def wrong_settings(problem: ValidationError) -> Refused:
 def _say(name: str, kind: str, message: str) -> str:
     if kind == "missing":
         return f"{name} is not set"
-    said = message.removeprefix("Value error, ")
-    return f"{name}: {said}" if name and not said.startswith(name) else said
+    reason = message.removeprefix("Value error, ")
+    return f"{name}: {reason}" if name and not reason.startswith(name) else reason

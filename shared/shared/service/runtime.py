@@ -27,7 +27,7 @@ log = structlog.get_logger()
 WATCH_SECONDS = 5.0
 LOOK_SECONDS = 0.5
 ROOM_SECONDS = 10.0
-"""For how long the database is said to have room once a write has succeeded: the check itself writes."""
+"""For how long the database counts as having room once a write has succeeded: the check itself writes."""
 STOP_SECONDS = 1.0
 STOP_ATTEMPTS = 3
 PLACE_SECONDS = 1.0

@@ -95,7 +95,7 @@ def order_of_currency(currency: str | None) -> Order | None:
 
 
 def is_doubtful(date: dt.date, uploaded_on: dt.date | None) -> bool:
-    """Tell whether a date is too far from the day of the upload to be accepted without a person."""
+    """Return whether a date is too far from the day of the upload to be accepted without a person."""
     return uploaded_on is not None and not uploaded_on - BEFORE_UPLOAD <= date <= uploaded_on + AFTER_UPLOAD
 
 

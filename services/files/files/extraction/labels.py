@@ -48,7 +48,7 @@ def any_field_label() -> frozenset[str]:
 
 
 def is_label(text: str) -> bool:
-    """Tell whether a cell is a label and no value. "Media" alone is a value too: a severity."""
+    """Return whether a cell is a label and no value. "Media" alone is a value too: a severity."""
     folded = fold_label(text)
     if text.rstrip().endswith(":") or folded in labels("columns", "subject"):
         return True
@@ -123,7 +123,7 @@ def _label_of(text: str, names: tuple[str, ...]) -> str | None:
 
 
 def starts_with_label(text: str) -> bool:
-    """Tell whether the first words of a text are the label of a field."""
+    """Return whether the first words of a text are the label of a field."""
     first = text.split()[:MAX_LABEL_WORDS]
     return any(fold_label(" ".join(first[:size])) in any_field_label() for size in range(1, len(first) + 1))
 

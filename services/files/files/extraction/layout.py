@@ -183,7 +183,7 @@ def _cells(tokens: list[Token], page: Page) -> Iterator[Cell]:
 
 
 def _separates(gap: float, height: float, before: Token, token: Token) -> bool:
-    """Tell whether a gap starts another cell. Cells of a table touch; a space of plain text is as wide as a letter."""
+    """Return whether a gap starts another cell. Cells of a table touch; a space of plain text is a letter wide."""
     if token.source == "cell":
         return gap < TOUCHING * height or gap > PLAIN_TEXT_GAP * height
     kept_apart = token.source == "ocr" and token.run != before.run

@@ -83,12 +83,12 @@ def _long_labels() -> list[str]:
 
 
 def _is_students(row: Row) -> bool:
-    """Tell whether a row holds the number of a student too: then "Name" in it is the student's."""
+    """Return whether a row holds the number of a student too: then "Name" in it is the student's."""
     return any(find_labelled([row], "student_number"))
 
 
 def looks_like_a_name(text: str) -> bool:
-    """Tell whether a text has the shape of a person's name: two to six words that start with a capital."""
+    """Return whether a text has the shape of a person's name: two to six words that start with a capital."""
     words = [word for word in re.split(r"[\s,]+", trim(text)) if word]
     if not 2 <= len(words) <= 6 or any(character.isdigit() for character in text):  # noqa: PLR2004
         return False

@@ -108,7 +108,7 @@ def _bounds(limits: ReadLimits) -> ResourceLimits:
 
 
 def _verdict(ended: CompletedProcess) -> Reading:
-    """Return what the child said, or what its signal means. Raises ReaderFailed if our own code failed."""
+    """Return what the child answered, or what its signal means. Raises ReaderFailed if our own code failed."""
     if ended.code == 0:
         return READING.validate_json(ended.out)
     error = ended.err[-4_000:].decode(errors="replace")

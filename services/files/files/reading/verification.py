@@ -101,12 +101,12 @@ def _cut(picture: Image.Image, box: Box) -> Image.Image:
 
 
 def _is_same(claim: Claim, shown: str) -> bool:
-    said = _plain(claim.text)
+    claimed = _plain(claim.text)
     seen = _plain(shown)
     if claim.field in NUMBERS and (digits := _digits(claim.text)):
         # Neighbours of the place may be in the cutting, such as a currency sign; the digits have to be there.
         return digits in _digits(shown)
-    return not said or fuzz.partial_ratio(said, seen) >= SIMILAR
+    return not claimed or fuzz.partial_ratio(claimed, seen) >= SIMILAR
 
 
 def _plain(text: str) -> str:

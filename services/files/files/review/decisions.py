@@ -58,7 +58,7 @@ WHERE file_id = %(file)s RETURNING version, changed_at
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The file of a decision, in a school; `expected` is the version that the person has seen, if they said so."""
+    """The file of a decision, in a school; `expected` is the version that the person has seen, if they named one."""
 
     file: UUID
     school: UUID

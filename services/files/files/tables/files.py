@@ -22,7 +22,7 @@ class FileShown(SQLModel):
     kind: FileKind = column(Text)
     version: int = column(BigInteger, default="1")  # rises with every change and is the ETag
     name: str
-    media_type: str  # as the content says; until it is read, as the sender said
+    media_type: str  # by the content; until it is read, by the sender
     size: int = column(BigInteger)
     sha256: str
     duplicate_of: UUID | None

@@ -55,7 +55,7 @@ async def decide(
     audited: Audited,
     reason: Annotated[str, Form(max_length=1_000)] = "",
 ) -> Response:
-    """Approve or refuse; what cannot be decided any more is said on its page."""
+    """Approve or refuse; what cannot be decided any more is shown on its page."""
     try:
         if decision == "approve":
             await approval_routes.approve(approval_id, caller, rows, audited)

@@ -41,7 +41,7 @@ CHANGED = N_("This differs from what you previewed. Look at it again, then send 
 OTHER_MARKS = N_("Classes or people are marked that this audience leaves out. Choose the audience, or clear the marks.")
 EMPTY_VARIABLE = N_("Fill this in: the template has a place for it.")
 TESTED = N_("The test is on its way to you.")
-"""Said of a test; how long a send can be undone is said on its page."""
+"""Shown after a test; how long a send can be undone is shown on its page."""
 
 
 @router.get("/new", dependencies=[allow(STAFF)])
@@ -104,14 +104,14 @@ async def _act(
         assert caller.person is not None
         only_me = _read(request_of(form, page.zone, people=[str(caller.person)]))
         await accept(only_me, caller, rows, sends, owners, None, str(school))
-        return await _form(page, form, school, rows, offered=offered, said=page.text(TESTED))
+        return await _form(page, form, school, rows, offered=offered, note=page.text(TESTED))
     asked = read_routes.PreviewIn(type=body.type, audience=body.audience, channels=body.channels, urgent=body.urgent)
     reached = await read_routes.preview(asked, caller, rows, owners, str(school))
-    said = page.text(CHANGED) if form.step == "send" else None
+    note = page.text(CHANGED) if form.step == "send" else None
     found = json.loads(bytes(reached.body))
     found["texts"] = await preview_template(form, found, caller, school, owners)
     form.previewed = digest
-    return await _form(page, form, school, rows, offered=offered, preview=found, said=said)
+    return await _form(page, form, school, rows, offered=offered, preview=found, note=note)
 
 
 def _read(request: dict[str, Any]) -> NotificationIn:
@@ -148,7 +148,7 @@ async def _form(
     offered: TemplateChoice | None = None,
     errors: dict[str, str] | None = None,
     preview: dict[str, Any] | None = None,
-    said: str | None = None,
+    note: str | None = None,
 ) -> Response:
     async with rows.request(school) as tx:
         choice = await find_choice(tx, school, form.classes, form.people, form.search)
@@ -162,6 +162,6 @@ async def _form(
         errors=errors or {},
         preview=preview,
         above=limit["approval_above"] if limit and form.kind != "safety" else None,
-        said=said,
+        note=note,
         undo=UNDO_SECONDS,
     )

@@ -89,8 +89,8 @@ async def decide(
     except Problem as problem:
         if problem.code not in ("drifted", "conflict"):
             raise
-        said = page.text(DRIFTED) if problem.code == "drifted" else problem.detail
-        return await _ask(page, rows, action, filters, 409, {"form": said}, kept | {"typed": ""})
+        message = page.text(DRIFTED) if problem.code == "drifted" else problem.detail
+        return await _ask(page, rows, action, filters, 409, {"form": message}, kept | {"typed": ""})
 
 
 async def _ask(

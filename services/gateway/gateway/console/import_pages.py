@@ -70,8 +70,8 @@ async def add(
     except Problem as problem:
         if problem.status not in SHOWN:
             raise
-        said = refusal_text(page, problem)
-        return await _list(page, caller, rows, settings, None, problem.status, order=order, error=said)
+        message = refusal_text(page, problem)
+        return await _list(page, caller, rows, settings, None, problem.status, order=order, error=message)
     return RedirectResponse(page.href(f"/console/imports/{answer}"), 303)
 
 
@@ -147,7 +147,7 @@ async def _schools(rows: Rows, task: Task) -> dict[str, str]:
 
 
 def _waits(task: Task) -> bool:
-    """Tell whether an import waits for a confirmation."""
+    """Return whether an import waits for a confirmation."""
     return task.state not in FINAL and bool(task.result) and (task.result or {}).get("waits_for") == "confirmation"
 
 

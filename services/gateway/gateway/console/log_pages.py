@@ -40,8 +40,8 @@ async def events(
     try:
         found = await log_routes.browse(log, begin, end, type, page.school, subject, correlation, after, PAGE_ROWS)
     except Problem as problem:
-        said = _said(page, problem)
-        return page.list_html("log.html", asked, after, None, problem.status, events=[], refused=said, read=None)
+        message = _message(page, problem)
+        return page.list_html("log.html", asked, after, None, problem.status, events=[], refused=message, read=None)
     return page.list_html("log.html", asked, after, found.next, events=found.items, refused=None, read=found)
 
 
@@ -56,7 +56,7 @@ def in_zone(given: dt.datetime | None, zone: ZoneInfo) -> dt.datetime | None:
     return given.replace(tzinfo=zone) if given is not None and given.tzinfo is None else given
 
 
-def _said(page: Page, problem: Problem) -> str:
+def _message(page: Page, problem: Problem) -> str:
     """Return a refusal beside the filter, which can then be changed."""
     wrong = {str(error["loc"][-1]) for error in problem.more.get("errors", ())}
     texts = {"type": NO_TYPE, "after": NO_PAGE}

@@ -125,7 +125,7 @@ def funnel(states: dict[str, int]) -> dict[str, Any]:
 
 
 def can_resend(notification: dict[str, Any]) -> bool:
-    """Tell whether a notification has ended and did not reach some people, who may be tried again."""
+    """Return whether a notification has ended and did not reach some people, who may be tried again."""
     counts = (notification.get("counts") or {}).items()
     states = {state for channel, of in counts if channel != "inbox" for state, count in of.items() if count}
     return notification["state"] == "completed" and not states.isdisjoint(NOT_REACHED)

@@ -81,6 +81,6 @@ async def resend(
         if problem.status != 409:  # noqa: PLR2004
             raise
         found = await read_notification(page, notification_id, caller, rows, owners, settings)
-        said = refusal_text(page, problem)
-        return page.html("resend.html", 409, notification=found, key=key, possible=False, error=said)
+        message = refusal_text(page, problem)
+        return page.html("resend.html", 409, notification=found, key=key, possible=False, error=message)
     return RedirectResponse(page.href(f"/console/notifications/{notification_id}", again="yes"), 303)

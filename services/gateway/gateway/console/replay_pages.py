@@ -90,8 +90,8 @@ async def count(
     try:
         made = await _replay(page, wish, caller, rows, audited, dry_run=True)
     except ValidationError as problem:
-        said = "; ".join(each["message"] for each in readable(problem.errors()))
-        return await _form(page, wish, caller, rows, settings, 422, said)
+        message = "; ".join(each["message"] for each in readable(problem.errors()))
+        return await _form(page, wish, caller, rows, settings, 422, message)
     except Problem as problem:
         if problem.status not in SHOWN:
             raise
@@ -151,7 +151,7 @@ async def _dry_run(task_id: UUID, wish: Wish, caller: Caller, rows: Rows, settin
 
 
 def _is_ready(task: Task, wish: Wish) -> bool:
-    """Tell whether a dry run of this projection has ended and found events."""
+    """Return whether a dry run of this projection has ended and found events."""
     result = task.result or {}
     same = result.get("handler") == wish.target.replace("/", ".")
     return task.state == "succeeded" and bool(result.get("dry_run")) and same and result.get("events", 0) > 0

@@ -97,7 +97,7 @@ async def make(
     rows: Rows,
     order: Annotated[Order, Form()],
 ) -> Response:
-    """Request a report and show it; what cannot be used is said in the form."""
+    """Request a report and show it; what cannot be used is message in the form."""
     about_student = order.kind == "student_progress"
     async with rows.request(school) as tx:
         shown = await _look(tx, school, id_of(order.student), order.student_name if about_student else "")
@@ -142,8 +142,8 @@ def _errors(page: Page, errors: list[dict[str, Any]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for error in errors:
         name = str(error["loc"][-1]) if error["loc"] else "form"
-        said = known.get(name, error["message"]) if error["code"] != "future" else error["message"]
-        found[name if name in {*known, "grade", "kind", "language"} else "form"] = said
+        message = known.get(name, error["message"]) if error["code"] != "future" else error["message"]
+        found[name if name in {*known, "grade", "kind", "language"} else "form"] = message
     return found
 
 

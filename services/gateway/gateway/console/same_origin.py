@@ -24,7 +24,7 @@ def check_origin(request: Request, origin: str) -> None:
 
 
 def is_same_origin(site: str | None, origin: str | None, ours: str) -> bool:
-    """Tell whether headers of a request name our own origin."""
+    """Return whether headers of a request name our own origin."""
     if site is not None:
         return site == "same-origin"
     return bool(ours) and origin == ours

@@ -141,7 +141,7 @@ async def _list(
 
 
 def _may_decide(caller: Caller, schedule: Mapping[str, Any]) -> bool:
-    """Tell whether an administrator decides: those of the group only about schedules that no school has."""
+    """Return whether an administrator decides: those of the group only about schedules that no school has."""
     return caller.role in (ADMINS if schedule.get("school_id") else PLATFORM)
 
 

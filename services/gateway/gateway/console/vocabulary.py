@@ -118,10 +118,10 @@ MOMENTS = {
 """What happened, on the way from a request to one person."""
 VERDICTS = {
     "read": N_("The person has read it."),
-    "told": N_("It was sent to the person."),
+    "sent": N_("It was sent to the person."),
     "perhaps": N_("It may have arrived: the provider did not answer."),
     "open": N_("It is not finished yet."),
-    "not_told": N_("It did not reach the person."),
+    "not_sent": N_("It did not reach the person."),
 }
 FILE_KINDS = {
     "payment_receipt": N_("Receipt of a payment"),

@@ -12,7 +12,7 @@ from shared.persistence.query import Query, given, showing
 from shared.transactions.unit_of_work import UnitOfWork
 
 WEEKDAYS = [1, 2, 3, 4, 5]
-"""Of a school that has never said anything of its calendar."""
+"""Of a school that never set its calendar."""
 
 
 class TermIn(Span):

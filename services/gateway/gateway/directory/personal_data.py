@@ -23,7 +23,7 @@ SELECT student_id, guardian_id, relationship, custody, billing, emergency, rank 
 WHERE school_id = %(school)s AND %(person)s IN (student_id, guardian_id)
 ORDER BY student_id, rank LIMIT %(limit)s
 """
-# Select what the school said about them.
+# Select what the school recorded of them.
 SELECT_GUARDIAN_CHOICES = """
 SELECT student_id, guardian_id, guardian, added, custody, billing, emergency, rank FROM guardian_choice
 WHERE school_id = %(school)s AND %(person)s IN (student_id, guardian_id)

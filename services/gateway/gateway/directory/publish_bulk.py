@@ -17,7 +17,7 @@ from shared.events.event import Event
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 SOURCE = "gateway"
-NOBODY = UUID(int=0)
+SAMPLE_ID = UUID(int=0)
 BATCH = 2_000
 OWN = ("id", "subject", "schoolid", "time")
 """Attributes that differ from event to event."""
@@ -113,14 +113,14 @@ FROM made m
 async def people(tx: UnitOfWork, changed: Sequence[UUID]) -> None:
     """Emit the present state of people, whose rows this transaction holds, for all schools they ever belonged to."""
     if changed:
-        sample = PersonChanged(person_id=NOBODY, version=0)
+        sample = PersonChanged(person_id=SAMPLE_ID, version=0)
         await tx.execute(LOCK_SCHOOLS, {"people": list(changed)})
         await tx.execute(EMIT_PEOPLE, {"people": list(changed), **_envelope(tx, sample)})
 
 
 async def students(tx: UnitOfWork, limit: int = BATCH) -> int:
     """Emit the present state of students that are marked for it; returns how many were."""
-    sample = StudentChanged(student_id=NOBODY, school_id=NOBODY, version=0)
+    sample = StudentChanged(student_id=SAMPLE_ID, school_id=SAMPLE_ID, version=0)
     schools = [row["school_id"] for row in await tx.rows(SELECT_DUE_SCHOOLS, {"limit": limit})]
     await tx.execute(publish.LOCK_SCHOOLS, {"schools": schools})
     row = await tx.row(EMIT_STUDENTS, {"limit": limit, **_envelope(tx, sample)})

@@ -19,7 +19,7 @@ SELECT DISTINCT person_id FROM current_membership WHERE school_id = %(school)s A
 """
 # Store what a school says about the guardians of a student, and that the others are none.
 UPSERT_CHOICES = """
-WITH said AS (
+WITH stated AS (
     SELECT r.*, true AS guardian, NOT EXISTS (
         SELECT FROM guardianship g WHERE (g.school_id, g.student_id, g.guardian_id)
                                        = (%(school)s, %(student)s, r.person_id)) AS added
@@ -32,7 +32,7 @@ WITH said AS (
 )
 INSERT INTO guardian_choice AS c (school_id, student_id, guardian_id, rank, custody, billing, emergency, guardian,
                                   added)
-SELECT %(school)s, %(student)s, person_id, rank, custody, billing, emergency, guardian, added FROM said
+SELECT %(school)s, %(student)s, person_id, rank, custody, billing, emergency, guardian, added FROM stated
 ORDER BY person_id
 ON CONFLICT (school_id, student_id, guardian_id) DO UPDATE SET guardian = excluded.guardian, rank = excluded.rank,
     custody = excluded.custody, billing = excluded.billing, emergency = excluded.emergency,

@@ -21,7 +21,7 @@ def links_of(links: DownloadLinks, file: Mapping[str, Any]) -> dict[str, str]:
         return {}
     found = {width: _link(links, file, f"thumbnail-{width}.webp", PICTURE) for width in file["thumbnails"]}
     if file["code"] not in DANGEROUS:
-        # Until it is read, the type is only what the sender said.
+        # Until it is read, the type is only what the sender claims.
         found["original"] = _link(links, file, "original", file["media_type"] if file["revision"] else UNKNOWN)
     return found
 

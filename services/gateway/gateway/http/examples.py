@@ -115,7 +115,7 @@ def _object(schema: dict[str, Any], schemas: dict[str, Any], depth: int) -> dict
 
 
 def _may_be_left_out(part: Any) -> bool:
-    """Tell whether a field has a default or may be null: an example with all of them would contradict itself."""
+    """Return whether a field has a default or may be null: an example with all of them would contradict itself."""
     choices = part.get("anyOf", ()) if isinstance(part, dict) else ()
     return "default" in part or any(each.get("type") == "null" for each in choices)
 

@@ -69,7 +69,7 @@ def _body_limited(handler: Handler) -> Handler:
 
 
 def _takes_school(dependant: Dependant) -> bool:
-    """Tell whether a route or one of its dependencies reads `?school=`."""
+    """Return whether a route or one of its dependencies reads `?school=`."""
     named = any(field.alias == "school" for field in dependant.query_params)
     return named or any(_takes_school(each) for each in dependant.dependencies)
 

@@ -61,49 +61,49 @@ class Hub:
     _count: int = 0
     _open: Counter[str] = field(default_factory=Counter)
     """Streams by person or key, and by school."""
-    _said: deque[SentEvent] = field(default_factory=lambda: deque(maxlen=MOST_REMEMBERED))
+    _remembered: deque[SentEvent] = field(default_factory=lambda: deque(maxlen=MOST_REMEMBERED))
 
     async def heard(self, event: Event, envelope: Envelope) -> None:
         """Send a change to the clients that watch it."""
         at = envelope.id.int >> 80  # the first 48 bits of a UUIDv7: milliseconds (RFC 9562)
         if isinstance(event, TaskChanged):
-            self._tell(SentEvent(time.monotonic(), at, "task", event.school_id, None, encoded("task", task(event), at)))
+            self._send(SentEvent(time.monotonic(), at, "task", event.school_id, None, encoded("task", task(event), at)))
         elif isinstance(event, InboxChanged):
             facts = {"notification_id": event.notification_id, "reason": event.reason, "school_id": event.school_id}
             chunk = encoded("inbox", facts, at)
-            self._tell(SentEvent(time.monotonic(), at, "inbox", event.school_id, frozenset(event.people), chunk))
+            self._send(SentEvent(time.monotonic(), at, "inbox", event.school_id, frozenset(event.people), chunk))
 
-    def _tell(self, said: SentEvent) -> None:
-        self._said.append(said)
-        if said.people is None:
+    def _send(self, sent: SentEvent) -> None:
+        self._remembered.append(sent)
+        if sent.people is None:
             listening = self._tasks
         else:
-            listening = {client for person in said.people for client in self._inboxes.get(person, ())}
+            listening = {client for person in sent.people for client in self._inboxes.get(person, ())}
         for client in listening:
-            if client.interest.wants(said.school):
-                client.put(said.chunk)
+            if client.interest.wants(sent.school):
+                client.put(sent.chunk)
 
     def lately(self, interest: Interest, since: int) -> list[bytes]:
         """Return the events since then that a client watches, as far as this gateway remembers them."""
         return [
-            said.chunk
-            for said in self._said
-            if said.at >= since
-            and said.kind == interest.kind
-            and interest.wants(said.school)
-            and (said.people is None or interest.person in said.people)
+            sent.chunk
+            for sent in self._remembered
+            if sent.at >= since
+            and sent.kind == interest.kind
+            and interest.wants(sent.school)
+            and (sent.people is None or interest.person in sent.people)
         ]
 
     def remembers(self, since: int) -> bool:
         """Whether this gateway remembers all events since then."""
         self.forget()
-        return bool(self._said) and self._said[0].at <= since
+        return bool(self._remembered) and self._remembered[0].at <= since
 
     def forget(self) -> None:
         """Drop events that are so old that their rows are committed; keep one, to know how far back the others go."""
         limit = time.monotonic() - REMEMBERED_SECONDS
-        while len(self._said) > 1 and self._said[1].heard < limit:
-            self._said.popleft()
+        while len(self._remembered) > 1 and self._remembered[1].heard < limit:
+            self._remembered.popleft()
 
     def _check_places(self, client: Client) -> None:
         share = self.share()
@@ -148,7 +148,7 @@ class Hub:
 
     def interrupted(self) -> None:
         """End all streams, because events may have been missed: clients reconnect and ask for them."""
-        self._said.clear()
+        self._remembered.clear()
         self._end_all("interrupted")
 
     def stop(self) -> None:

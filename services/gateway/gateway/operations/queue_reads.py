@@ -125,9 +125,9 @@ async def consumption(tx: UnitOfWork) -> dict[str, ConsumedQueue]:
     orders = {row["target"]: row for row in await tx.rows(SELECT_ORDERS)}
     found: dict[str, ConsumedQueue] = {}
     for row in await tx.rows(SELECT_CONSUMPTION):
-        for name, said in row["queues"].items():
+        for name, reported in row["queues"].items():
             known = found.get(name) or _unknown(name, row["service"], orders.get(name))
-            found[name] = _with(known, said) if row["live"] else known
+            found[name] = _with(known, reported) if row["live"] else known
     return dict(sorted(found.items()))
 
 
@@ -151,21 +151,21 @@ def _unknown(name: str, service: str, order: Mapping[str, Any] | None) -> Consum
     )
 
 
-def _with(known: ConsumedQueue, said: Mapping[str, Any]) -> ConsumedQueue:
-    """Add what one live worker says; a later heartbeat has the newer age."""
-    workers, paused = known.workers + 1, known.paused_workers + said["paused"]
-    age = known.age_seconds if said["age_seconds"] is None else said["age_seconds"]
-    newest = [at for at in (known.newest_at, said.get("newest_at")) if at is not None]
+def _with(known: ConsumedQueue, reported: Mapping[str, Any]) -> ConsumedQueue:
+    """Add what one live worker reports; a later heartbeat has the newer age."""
+    workers, paused = known.workers + 1, known.paused_workers + reported["paused"]
+    age = known.age_seconds if reported["age_seconds"] is None else reported["age_seconds"]
+    newest = [at for at in (known.newest_at, reported.get("newest_at")) if at is not None]
     return known.model_copy(
         update={
             "workers": workers,
             "paused_workers": paused,
             "paused": paused == workers,
-            "unacknowledged": known.unacknowledged + said["holds"],
+            "unacknowledged": known.unacknowledged + reported["holds"],
             "age_seconds": age,
             "newest_at": max(map(_instant, newest), default=None),
-            "in_per_second": _sum(known.in_per_second, said.get("received_per_second")),
-            "out_per_second": _sum(known.out_per_second, said.get("finished_per_second")),
+            "in_per_second": _sum(known.in_per_second, reported.get("received_per_second")),
+            "out_per_second": _sum(known.out_per_second, reported.get("finished_per_second")),
         }
     )
 
@@ -175,14 +175,14 @@ def _instant(at: dt.datetime | str) -> dt.datetime:
 
 
 def _sum(known: float | None, more: float | None) -> float | None:
-    """Add a rate; a worker of a version before says none."""
+    """Add a rate; a worker of a version before reports none."""
     return known if more is None else (known or 0.0) + more
 
 
 def with_depths(
     queues: Mapping[str, ConsumedQueue], depths: Mapping[str, Depth] | None, now: dt.datetime
 ) -> ConsumedQueues:
-    """Join what workers and the broker say. The received rate of the workers becomes the rate of what arrives."""
+    """Join what workers and the broker report. The received rate of the workers becomes the rate of what arrives."""
     items = []
     for name, queue in queues.items():
         found = (depths or {}).get(name)
@@ -191,12 +191,12 @@ def with_depths(
             continue
         arriving = None if found.growth is None else max(0.0, (queue.in_per_second or 0.0) + found.growth)
         oldest = None if queue.newest_at is None else max(0.0, (now - queue.newest_at).total_seconds())
-        said = {
+        reported = {
             "ready": found.ready,
             "consumers": found.consumers,
             "depth": found.ready + queue.unacknowledged,
             "oldest_seconds": oldest if found.ready else 0.0,
             "in_per_second": arriving,
         }
-        items.append(queue.model_copy(update=said))
+        items.append(queue.model_copy(update=reported))
     return ConsumedQueues(broker=depths is not None, items=items)

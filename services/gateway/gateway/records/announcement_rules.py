@@ -64,21 +64,21 @@ def statement_of(record: Record) -> RecordStatement:
 
 
 def decide_announcements(
-    now: RecordStatement, said: str | None, digest: bytes | None, recorded_on: dt.date, *, announced: bool
+    now: RecordStatement, previous: str | None, digest: bytes | None, recorded_on: dt.date, *, announced: bool
 ) -> list[Announcement]:
-    """Decide which notifications follow, after `said` (None: none went out yet).
+    """Decide which notifications follow, after `previous` (None: none went out yet).
 
     `announced`: the school lets this occasion be announced. A correction goes out whatever the school's settings are by
     now: people who were notified before have a right to it.
     """
-    if said is None:
+    if previous is None:
         news = now.happened is None or now.happened >= recorded_on - dt.timedelta(days=NEWS_DAYS)
         return [Announcement(now.template, "all")] if now.template and announced and news else []
     if digest == now.digest:
         return []
     if now.template is None:
         return [Announcement(now.withdrawn or now.changed, "told")]
-    if said == "payment_due" and now.template == "payment_received" and announced:
+    if previous == "payment_due" and now.template == "payment_received" and announced:
         return [Announcement(now.template, "all")]
     afresh = [Announcement(now.template, "untold")] if announced else []
     return [Announcement(now.changed, "told"), *afresh]

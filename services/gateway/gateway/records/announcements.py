@@ -44,13 +44,13 @@ async def announce(event: Record, tx: UnitOfWork) -> None:
         return
     now = statement_of(event)
     allowed = school["active"] and now.occasion in school["announces"]
-    said, digest, day = before["said"], before["digest"], event.recorded_at.date()
-    announcements = decide_announcements(now, said, digest, day, announced=allowed)
+    previous, digest, day = before["said"], before["digest"], event.recorded_at.date()
+    announcements = decide_announcements(now, previous, digest, day, announced=allowed)
     for each in announcements:
         open_send(tx, _request(event, now, each, school))
     if announcements:
-        said, digest = now.statement, now.digest
-    tx.write(UPDATE_ANNOUNCEMENT, ids | {"version": event.version, "said": said, "digest": digest})
+        previous, digest = now.statement, now.digest
+    tx.write(UPDATE_ANNOUNCEMENT, ids | {"version": event.version, "said": previous, "digest": digest})
 
 
 def _request(event: Record, now: RecordStatement, what: Announcement, school: dict[str, Any]) -> NotificationRequested:

@@ -45,7 +45,7 @@ class Ending:
     of: int
 
     def is_held(self, bound: Bound) -> bool:
-        """Tell whether this is more than an upload may end by itself."""
+        """Return whether this is more than an upload may end by itself."""
         return self.people > bound.least and self.people > bound.share * self.of
 
     def shown(self) -> dict[str, Any]:
@@ -71,7 +71,7 @@ async def count_endings(tx: UnitOfWork, roster: Roster, place: Place) -> list[En
 
 
 class _Judge:
-    """Tells whether a person's place ends; each question is asked for every person of a school."""
+    """Decides whether a person's place ends; each question is asked for every person of a school."""
 
     def __init__(self, roster: Roster, place: Place, closing: set[UUID]) -> None:
         self._roster = roster
@@ -83,7 +83,7 @@ class _Judge:
         self._schools = place.schools
 
     def ends(self, person: str, school: UUID, roles: list[str]) -> bool:
-        """Tell whether this upload ends the place of a person at a school."""
+        """Return whether this upload ends the place of a person at a school."""
         if school in self._closing or person in self._roster.gone_people:
             return True
         if person in self._kept:

@@ -46,7 +46,7 @@ class GuardianshipRow(GatewayTable, table=True):
 
 
 class GuardianChoiceRow(GatewayTable, table=True):
-    """What a school said about a guardian; it holds again when a roster drops the relation and brings it back."""
+    """What a school states of a guardian; it holds again when a roster drops the relation and brings it back."""
 
     __table_args__ = (
         ForeignKeyConstraint(

@@ -158,7 +158,7 @@ async def test_the_way_to_one_person_is_shown_after_a_search_for_their_name(gate
         {"at": at, "what": "suppressed", "text": "mails came back", "reason": "bounced", "channel": "mail"},
         {"at": at, "what": "failed", "text": "the provider <rejects> it", "reason": None, "channel": "push"},
     ]
-    why = {"verdict": "not_told", "because": "", "timeline": timeline}
+    why = {"verdict": "not_sent", "because": "", "timeline": timeline}
     owners(notifier_GET=(200, shown | why))
     address = f"/console/notifications/{notification}/why"
     async with signed_in(school, "staff") as browser:

@@ -77,7 +77,7 @@ def mail_sender(courier: Courier[Mail], sender: str, links: UnsubscribeLinks | N
 
 
 def is_usable_address(address: str) -> bool:
-    """Tell whether an address can be in an envelope and a header as it is: no space, control or encoded word.
+    """Return whether an address can be in an envelope and a header as it is: no space, control or encoded word.
 
     Addresses beyond ASCII are for the courier: its server accepts them or not (RFC 6531).
     """

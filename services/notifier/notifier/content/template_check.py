@@ -94,7 +94,7 @@ def _find_misuse(tree: nodes.Template) -> Iterator[str]:
 
 
 def _fits(each: nodes.Filter) -> bool:
-    """Tell whether a filter takes the arguments that a template gives it; `*` and `**` give unknown ones."""
+    """Return whether a filter takes the arguments that a template gives it; `*` and `**` give unknown ones."""
     if each.dyn_args or each.dyn_kwargs:
         return False
     function = template_filters.ALL[each.name]

@@ -35,7 +35,7 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether calls are blocked."""
+        """Return whether calls are blocked."""
         return self.times_opened > 0
 
     def seconds_until_retry(self, now: float) -> float:

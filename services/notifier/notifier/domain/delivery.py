@@ -105,7 +105,7 @@ def judge(kind: OutcomeKind, reason: str, attempts: Attempts, retry_after: float
 
 
 def should_suppress(reason: str, bounces: int) -> bool:
-    """Tell whether an address that bounced `bounces` times must not be used again.
+    """Return whether an address that bounced `bounces` times must not be used again.
 
     An enhanced status code that names the mailbox is certain. A bare 550 may be policy or a failed greylisting, so it
     has to come again.

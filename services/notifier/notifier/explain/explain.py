@@ -14,7 +14,7 @@ Row = dict[str, Any]
 TimelineEntry = dict[str, Any]
 """`at`, `what` (a code), `text` (a sentence), `channel` where there is one, and facts."""
 
-VERDICTS = {"accepted": "told", "read": "read", "unknown": "perhaps"}
+VERDICTS = {"accepted": "sent", "read": "read", "unknown": "perhaps"}
 """State of a delivery that reached, or may have reached, the person → verdict."""
 ENDED = ("failed", "suppressed", "cancelled", "expired")
 
@@ -130,9 +130,9 @@ def _verdict(notification: Row, deliveries: list[Row], timeline: list[TimelineEn
     if notification["state"] == "waiting" or any(row["state"] in ("pending", "held", "sending") for row in deliveries):
         return "open", "it is not finished yet"
     if notification["state"] in ("failed", "cancelled") and not deliveries:
-        return "not_told", notification["error"] or "it was cancelled before it was planned"
+        return "not_sent", notification["error"] or "it was cancelled before it was planned"
     last = [entry["text"] for entry in timeline if entry["what"] in (*ENDED, "not_in_audience", "withdrawn")]
-    return "not_told", "; ".join(dict.fromkeys(last)) or "nothing was sent"
+    return "not_sent", "; ".join(dict.fromkeys(last)) or "nothing was sent"
 
 
 def _reached(deliveries: list[Row], *, withdrawn: bool) -> tuple[str, str] | None:

@@ -69,14 +69,14 @@ async def read_reach(
 
 
 class Why(BaseModel):
-    """`verdict`: read, told, perhaps (the provider did not answer), open, not_told; `because` says why.
+    """`verdict`: read, sent, perhaps (the provider did not answer), open, not_sent; `because` says why.
 
     Each entry of `timeline` has `at`, `what` (a code), `text` (a sentence), and facts such as channel and reason.
     """
 
     notification_id: UUID
     person: UUID
-    verdict: Literal["read", "told", "perhaps", "open", "not_told"]
+    verdict: Literal["read", "sent", "perhaps", "open", "not_sent"]
     because: str
     timeline: list[dict[str, Any]]
 

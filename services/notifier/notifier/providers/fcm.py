@@ -118,7 +118,7 @@ def _client(ca_file: Path | None) -> Client:
 
 
 def was_never_sent(problem: PyreqwestError) -> bool:
-    """Tell whether certainly no byte of the request was sent: there was no connection to send it on."""
+    """Return whether certainly no byte of the request was sent: there was no connection to send it on."""
     causes = problem.details.get("causes") if isinstance(problem, DetailedPyreqwestError) else None
     return any(cause["message"] == NEVER_SENT for cause in causes or [])
 

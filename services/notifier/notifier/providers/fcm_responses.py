@@ -74,7 +74,7 @@ def _code(error: Mapping[str, Any]) -> str | None:
 
 
 def _about_target(error: Mapping[str, Any]) -> bool:
-    """Tell whether the error is about the token: it names the field, or has the documented text and no field."""
+    """Return whether the error is about the token: it names the field, or has the documented text and no field."""
     fields = {
         violation.get("field")
         for detail in _dicts(error.get("details"))

@@ -28,7 +28,7 @@ DATABASE_PAUSE = 0.2
 ALARM_LANES = tuple(send_lane(channel, "safety") for channel in ("push", "mail"))
 """Their outcomes wait for no others."""
 
-# Tell whether a notification was cancelled after its deliveries had been claimed.
+# Select whether a notification was cancelled after its deliveries had been claimed.
 SELECT_CANCELLED = (
     "SELECT state = 'cancelled' AS cancelled FROM notification WHERE notification_id = %(notification_id)s"
 )

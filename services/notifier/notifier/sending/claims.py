@@ -46,7 +46,7 @@ WITH chosen AS MATERIALIZED (
 """
 
 # Judge locked rows again: cancelled, expired, opted out meanwhile, address no longer the person's, quiet hours begun.
-# What is said at an address that was removed (`former`) does not ask for either.
+# What is sent to an address that was removed (`former`) does not ask for either.
 # A row that quiet hours released within the last hour is not held again: the time of a digest may itself be quiet. A
 # row that may have arrived stays in its digest, so that a repeat replaces it. Where a row is to be stopped, nothing is
 # moved without `stops`: its notification has to be counted in the same transaction.

@@ -1,6 +1,6 @@
 """Limits the calls to one provider: how many at once, how many a second, which goes next, and whether to call at all.
 
-Each provider has a limiter of its own, so that a slow one delays nobody else's messages.
+Each provider has a limiter of its own, so that a slow one delays no other messages.
 """
 
 import asyncio

@@ -32,7 +32,7 @@ class NotificationShown(SQLModel):
 
 
 class NotificationRow(NotificationShown, NotifierTable, table=True):
-    """A notification: what is said to whom, and how far it has come."""
+    """A notification: its text, its recipients and its progress."""
 
     __table_args__ = (
         CheckConstraint(
@@ -74,7 +74,7 @@ class NotificationRow(NotificationShown, NotifierTable, table=True):
 
     directory_version: int = column(BigInteger)  # the directory has to have come this far before it is planned
     group_id: UUID | None  # of a send to several schools
-    origin: str | None  # the record that it is about, and its version; a correction replaces what an older one said
+    origin: str | None  # the record that it is about, and its version; a correction replaces an older one
     origin_version: int = column(default="0")
     correction: bool = column(default="false")
     retracted_at: dt.datetime | None  # a notification about a newer version of the record replaces it

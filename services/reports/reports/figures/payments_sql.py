@@ -7,7 +7,7 @@ has ever more of them.
 from reports.figures.sql import OF_STUDENT
 
 # List the newest versions of payments that are open or moved money from `since` on, with the days on which it moved.
-# The receipt of a payment that was refunded later is the last version before that said `received`: a refund does not
+# The receipt of a payment that was refunded later is the last version before that with `received`: a refund does not
 # take it from its month. Purposes are read only of what the report lists.
 LIST_FEES = """
 WITH newest AS (

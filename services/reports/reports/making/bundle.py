@@ -25,7 +25,7 @@ from shared.storage.blob_store import BlobStore
 from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 PART = 50
-"""Students whose records are in memory at a time; the progress is said after each part."""
+"""Students whose records are in memory at a time; the progress is recorded after each part."""
 
 
 Progress = Callable[[int, int], Awaitable[None]]

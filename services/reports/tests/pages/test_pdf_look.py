@@ -124,7 +124,7 @@ def _overlapping(boxes):
 
 
 def _overlap(one, other):
-    """Tell whether two boxes share more than the ascenders and descenders of their lines."""
+    """Return whether two boxes share more than the ascenders and descenders of their lines."""
     wide = min(one[2], other[2]) - max(one[0], other[0])
     high = min(one[3], other[3]) - max(one[1], other[1])
     lowest = min(one[3] - one[1], other[3] - other[1])

@@ -56,7 +56,7 @@ def find_merchant(rows: list[Row], payer_rows: set[int]) -> Merchant | None:
 
 
 def _is_below_another(ranked: list[tuple[float, Merchant]], best: Merchant) -> bool:
-    """Tell whether another name without a flaw stands above the best one: a brand above its firm, or the reverse."""
+    """Return whether another name without a flaw stands above the best one: a brand above its firm, or the reverse."""
     own = set(fold(best.name).split())
     return any(
         score >= FIRST and other.row == 0 and best.row > 0 and not own & set(fold(other.name).split())

@@ -114,7 +114,7 @@ def _balance_to_pay(money: Money, others: list[Money]) -> Money:
 
 
 def _is_price(amount: Amount, *, with_cents: bool) -> bool:
-    """Tell whether a number is an amount: in a document with cents, numbers without are counts and sizes."""
+    """Return whether a number is an amount: in a document with cents, numbers without are counts and sizes."""
     return not with_cents or amount.decimals >= CENTS or bool(amount.currency) or amount.ambiguous
 
 

@@ -74,7 +74,7 @@ class Surroundings:
 
 
 def has_suffix(text: str) -> bool:
-    """Tell whether a text carries a legal form that only firms have."""
+    """Return whether a text carries a legal form that only firms have."""
     return STRONG_SUFFIX.search(text) is not None
 
 
@@ -89,7 +89,7 @@ def clean_name(text: str) -> str:
 
 
 def is_name(text: str) -> bool:
-    """Tell whether a text can be a name: mostly letters, no date, no amount."""
+    """Return whether a text can be a name: mostly letters, no date, no amount."""
     letters = sum(character.isalpha() for character in text)
     digits = sum(character.isdigit() for character in text)
     if letters < MIN_LETTERS or digits > letters or find_dates(text):
@@ -98,7 +98,7 @@ def is_name(text: str) -> bool:
 
 
 def is_phrase(text: str) -> bool:
-    """Tell whether a text is a phrase, such as a slogan: names have capitals, and no point at their end."""
+    """Return whether a text is a phrase, such as a slogan: names have capitals, and no point at their end."""
     parts = [part for part in text.split() if part.isalpha()]
     small = [part for part in parts if part.islower() and len(part) > SMALL_WORD]
     return len(small) * 2 > len(parts) >= PHRASE or re.search(r"[a-z]{4}[.!?]$", text) is not None

@@ -119,7 +119,7 @@ def _put_amounts(ledger: Ledger, chosen: Choice, parts: Parts) -> None:
 
 
 def _is_refund(rows: list[Row], chosen: Choice) -> bool:
-    """Tell whether money went back: a negative total, a total of a refund, or a title that says so."""
+    """Return whether money went back: a negative total, a total of a refund, or a title that says so."""
     if chosen.money.value < 0 or chosen.money.kind == "refund":
         return True
     names = labels("totals", "refund")
@@ -148,7 +148,7 @@ def _read_date(rows: list[Row], origin: Origin, hints: Hints, parts: Parts) -> N
 
 
 def _is_payer(text: str) -> bool:
-    """Tell whether a text can name who paid: no number, and no means of payment."""
+    """Return whether a text can name who paid: no number, and no means of payment."""
     return not any(character.isdigit() for character in text) and fold(text) not in words("means")
 
 

@@ -17,7 +17,7 @@ TITLE = re.compile(
 
 
 def holds_several(rows: list[Row], mark: Mark | None) -> bool:
-    """Tell whether two parts of a document each have a head (merchant, number) and a total of their own."""
+    """Return whether two parts of a document each have a head (merchant, number) and a total of their own."""
     totals = [money for money in find_money(rows, mark) if money.kind in TOTALS]
     if len({money.value for money in totals}) < 2:  # noqa: PLR2004
         return False
@@ -41,7 +41,7 @@ def _differs(totals: list[Money], start: int) -> bool:
 
 
 def _own_numbers(rows: list[Row], start: int) -> bool:
-    """Tell whether both parts carry a reference of their own."""
+    """Return whether both parts carry a reference of their own."""
     first = {hit.text for hit in find_labelled(rows[:start], "reference") if re.search(r"\d", hit.text)}
     second = {hit.text for hit in find_labelled(rows[start:], "reference") if re.search(r"\d", hit.text)}
     return bool(second) and bool(first) and not first & second

@@ -92,18 +92,18 @@ class Ledger:
         return [min(values) for values in by_label.values() if len(values) == 1]
 
     def _includes_the_tip(self, value: Decimal) -> bool:
-        """Tell whether a total is another total and the only tip; of several tips each is a suggestion."""
+        """Return whether a total is another total and the only tip; of several tips each is a suggestion."""
         tips = {tip for tip in self._charges() if tip > 0}
         return len(tips) == 1 and any(_equal(total + min(tips), value) for total in self.values(*TOTALS) if total > 0)
 
     def includes_tip(self, paid: Decimal) -> bool:
-        """Tell whether what was paid is a total and a charge that follows it, such as a tip."""
+        """Return whether what was paid is a total and a charge that follows it, such as a tip."""
         return any(
             _equal(total + charge, paid) for total in self.values(*TOTALS) for charge in self._charges() if charge
         )
 
     def contradicts(self, value: Decimal) -> bool:
-        """Tell whether cash and change are printed and their difference is another amount."""
+        """Return whether cash and change are printed and their difference is another amount."""
         change = [amount for amount in self.values("change") if amount >= 0]
         cash = [amount for amount in self.values("tendered", "paid") if amount > 0]
         return bool(change and cash) and not self._is_tendered_less_change(value)
@@ -116,7 +116,7 @@ class Ledger:
         return any(_equal(cash - change, value) and cash != change for cash in given for change in changes)
 
     def _is_sum_of_parts(self, value: Decimal) -> bool:
-        """Tell whether a subtotal (or the items) and some of taxes, charges, discounts and rounding add up."""
+        """Return whether a subtotal (or the items) and some of taxes, charges, discounts and rounding add up."""
         bases = [base for base in (*self.values("subtotal"), sum(self.items, Decimal(0))) if base > 0]
         taxes = [money.value for money in self.of("tax")][:MAX_TAXES]
         extras = [extra for extra in (*taxes, *self._charges(), *self.values("rounding", "discount")) if extra][
@@ -135,7 +135,7 @@ class Ledger:
         return len(self.items) > 0 and _equal(sum(self.items, Decimal(0)), value)
 
     def is_summand(self, value: Decimal) -> bool:
-        """Tell whether a total is a part of another: "total at 6 %" beside "total at 0 %" and their sum."""
+        """Return whether a total is a part of another: "total at 6 %" beside "total at 0 %" and their sum."""
         others = [other for other in self.values(*TOTALS) if other not in (0, value)]
         return any(value in parts for other in others for parts in self._parts_of(other)) or any(
             other > value and self._includes_the_tip(other) and _equal(other - tip, value)
@@ -164,7 +164,7 @@ class Ledger:
             )
 
     def _is_net_and_tax(self, value: Decimal) -> bool:
-        """Tell whether two other printed amounts, the smaller of them a usual tax, add up to the value."""
+        """Return whether two other printed amounts, the smaller of them a usual tax, add up to the value."""
         amounts = sorted({money.value for money in self.money if Decimal(0) < money.value < value})
         known = set(amounts)
         return any(
@@ -229,12 +229,12 @@ def _evidence(ledger: Ledger, money: Money) -> float:
 
 
 def _says_more(other: Money, chosen: Money) -> bool:
-    """Tell whether another amount is announced as what has to be paid, and the chosen one is not."""
+    """Return whether another amount is announced as what has to be paid, and the chosen one is not."""
     return other.kind == "payable" and other.last and chosen.kind in ("grand_total", "total", "subtotal")
 
 
 def _explained(ledger: Ledger, rival: Decimal, value: Decimal) -> bool:
-    """Tell whether a rival is another part of the same calculation: before rounding, cash given, net amount."""
+    """Return whether a rival is another part of the same calculation: before rounding, cash given, net amount."""
     if abs(rival - value) <= MAX_ROUNDING and (ledger.rounds_to(rival) == value or ledger.values("rounding")):
         return True
     if ledger.is_summand(rival):

@@ -55,12 +55,12 @@ def middle(cell: Cell) -> float:
 
 
 def is_header(folded: str) -> bool:
-    """Tell whether a folded text is the header of a column."""
+    """Return whether a folded text is the header of a column."""
     return any(folded in labels("columns", name) for name in HEADER_NAMES)
 
 
 def is_header_row(row: Row) -> bool:
-    """Tell whether a row holds the header of the subjects: then its other cells are headers too."""
+    """Return whether a row holds the header of the subjects: then its other cells are headers too."""
     return any(fold_label(cell.text) in labels("columns", "subject") for cell in row.cells)
 
 
@@ -96,7 +96,7 @@ def _in_row(number: int, cells: list[Cell], headers: list[Cell]) -> Iterator[Ent
 
 
 def _is_below(cell: Cell, headers: list[Cell], other: Cell) -> bool:
-    """Tell whether a header of subjects is above a cell and none above the other."""
+    """Return whether a header of subjects is above a cell and none above the other."""
     return any(_overlap(cell, header) for header in headers) and not any(_overlap(other, header) for header in headers)
 
 
@@ -105,7 +105,7 @@ def _overlap(one: Cell, other: Cell) -> bool:
 
 
 def ends_entry(cell: Cell) -> bool:
-    """Tell whether what follows a cell belongs to it and to no subject: a header, "Gender:", "Group", "1 = good"."""
+    """Return whether what follows a cell belongs to it and to no subject: a header, "Gender:", "Group", "1 = good"."""
     head, _, _ = cell.text.partition(":")
     if "=" in cell.text:
         return True
@@ -127,7 +127,7 @@ def subject_name(cell: Cell) -> str:
 
 
 def is_subject(cell: Cell) -> bool:
-    """Tell whether a text can be a subject: letters, and no year, term or code."""
+    """Return whether a text can be a subject: letters, and no year, term or code."""
     text = trim(cell.text)
     letters = sum(character.isalpha() for character in text)
     if letters < MIN_CAPITALS or (letters < MIN_LETTERS and not text.isupper()):
@@ -147,12 +147,12 @@ def _without_scale(row: Row) -> list[Cell]:
 
 
 def _before(ranges: list[bool], place: int) -> bool:
-    """Tell whether only ranges and grades stand before a place, and a range directly."""
+    """Return whether only ranges and grades stand before a place, and a range directly."""
     return place == 1 and ranges[0]
 
 
 def _is_range(cell: Cell) -> bool:
-    """Tell whether a cell is a range of marks, alone or with its grade. "Algebra 1-2" is a subject."""
+    """Return whether a cell is a range of marks, alone or with its grade. "Algebra 1-2" is a subject."""
     without_years = YEAR.sub(" ", cell.text)
     if not SCALE_RANGE.search(without_years):
         return False

@@ -12,7 +12,7 @@ BEST_LETTER = Decimal("0.3")
 
 
 def agrees(printed: Decimal, subjects: list[SubjectGrade]) -> bool | None:
-    """Tell whether the printed average follows from the grades, or None if they have no numbers."""
+    """Return whether the printed average follows from the grades, or None if they have no numbers."""
     averages = list(_averages(subjects))
     if not averages:
         return None

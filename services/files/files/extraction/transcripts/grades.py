@@ -108,7 +108,7 @@ SPANISH_SCALE = (
 
 
 def is_same_grade(number: Grade, word: Grade) -> bool:
-    """Tell whether a word only repeats the number beside it."""
+    """Return whether a word only repeats the number beside it."""
     if number.number is None:
         return False
     return any(low <= number.number < high and fold(word.text) in words for low, high, words in SPANISH_SCALE)

@@ -78,7 +78,7 @@ def _without_comment(cell: Cell, places: list[Cell]) -> Iterator[Cell]:
 
 
 def _is_aligned(cell: Cell, places: list[Cell]) -> bool:
-    """Tell whether enough values stand above or below a text: centred with it, or with the same left edge."""
+    """Return whether enough values stand above or below a text: centred with it, or with the same left edge."""
     return (
         sum(
             abs(middle(cell) - middle(other)) < ALIGNED or abs(cell.box.x0 - other.box.x0) < SAME_EDGE

@@ -52,7 +52,7 @@ def _lone(rows: list[Row], block: Block) -> Iterator[tuple[int, Cell]]:
 
 
 def _stands_like(cell: Cell, subject: Cell) -> bool:
-    """Tell whether a text can be a subject as the one above. A heading between subjects is larger or in capitals."""
+    """Return whether a text can be a subject as the one above. A heading between subjects is larger or in capitals."""
     same_edge = cell.page == subject.page and abs(cell.box.x0 - subject.box.x0) < SAME_EDGE
     in_capitals = cell.text.isupper() and not subject.text.isupper()
     return (

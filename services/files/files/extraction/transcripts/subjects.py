@@ -142,7 +142,7 @@ def _number_columns(usable: list[Column]) -> list[Column]:
 
 
 def _is_scale(column: Column) -> bool:
-    """Tell whether a column beside the grades lists the letters in order: it explains them."""
+    """Return whether a column beside the grades lists the letters in order: it explains them."""
     texts = [column.values[row].grade.text for row in sorted(column.values)]
     if column.header in (*labels("columns", "grade"), *labels("columns", "final"), *labels("columns", "term")):
         return False
@@ -154,7 +154,7 @@ def _rank(letter: str) -> tuple[str, int]:
 
 
 def _has_school_letters(column: Column) -> bool:
-    """Tell whether most letters of a column are grades from A to F and not codes of levels (H, P, S)."""
+    """Return whether most letters of a column are grades from A to F and not codes of levels (H, P, S)."""
     texts = [value.grade.text for value in column.values.values()]
     return sum(text[0] in "ABCDEF" for text in texts) * 2 > len(texts)
 
@@ -167,7 +167,7 @@ def _repeats(numbers: Column, words: Column) -> bool:
 
 
 def is_final(header: str) -> bool:
-    """Tell whether a header names the grade of the year: "Final avg", "Prom. final". That of the class is another."""
+    """Return whether a header names the grade of the year: "Final avg", "Prom. final". That of the class is another."""
     return header in labels("columns", "final") or (
         header not in labels("columns", "other") and FINAL.search(header) is not None
     )
@@ -184,7 +184,7 @@ def _final_or_all(columns: list[Column]) -> list[Column]:
 
 
 def _is_unread(row: Row, entry: Entry, last: Column) -> bool:
-    """Tell whether something stands in the last column of grades that is none: an earlier grade does not replace it."""
+    """Return whether the last column of grades has a text that is no grade: an earlier grade does not replace it."""
     if entry.row in last.values:
         return False
     right = max(value.cell.box.x1 for value in last.values.values())
@@ -212,7 +212,7 @@ def _is_other(column: Column) -> bool:
 
 
 def _is_credits(column: Column) -> bool:
-    """Tell whether a column of numbers is credits: few small values in steps of a quarter, or its header says so."""
+    """Return whether a column of numbers is credits: few small values in steps of a quarter, or its header says so."""
     if column.header in labels("columns", "credits"):
         return True
     if column.header in labels("columns", "grade"):

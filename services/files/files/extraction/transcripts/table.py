@@ -29,7 +29,7 @@ class Column:
         return min(value.cell.box.x0 for value in self.values.values())
 
     def holds(self, value: Value) -> bool:
-        """Tell whether a value stands below the others: same middle, or within their left and right edges."""
+        """Return whether a value stands below the others: same middle, or within their left and right edges."""
         box = value.cell.box
         if any(abs(other.middle - value.middle) < ALIGNED / 2 for other in self.values.values()):
             return True

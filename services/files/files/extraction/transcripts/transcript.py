@@ -156,5 +156,5 @@ def _read_figures(rows: list[Row], subjects: list[SubjectGrade], fields: dict[st
 
 
 def _is_figure(hit: Labelled, rows: list[Row]) -> bool:
-    """Tell whether a number stands behind a label that is no header of a column of grades."""
+    """Return whether a number stands behind a label that is no header of a column of grades."""
     return re.match(r"\d", hit.text) is not None and not is_header_row(rows[hit.row])

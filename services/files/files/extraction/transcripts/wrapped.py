@@ -63,7 +63,7 @@ def _settled(entries: list[Entry], around: list[Lines]) -> list[Lines]:
 
 
 def _goes_on(line: Cell, next_line: Cell) -> bool:
-    """Tell whether a text goes on in the next line: that begins small or with a bracket, or this ends with a comma."""
+    """Return whether a text goes on in the next line: it begins small or with a bracket, or this ends with a comma."""
     return next_line.text[:1].islower() or next_line.text.startswith("(") or UNFINISHED.search(line.text) is not None
 
 
@@ -133,18 +133,18 @@ def _continuation(rows: list[Row], entry: Entry, step: int, taken: set[int], spa
 
 
 def _is_title(cell: Cell, entry: Entry) -> bool:
-    """Tell whether a line is the title of a part: in capitals, and the subject is not."""
+    """Return whether a line is the title of a part: in capitals, and the subject is not."""
     return cell.text.isupper() and not entry.subject.text.isupper()
 
 
 def _has_text(row: Row, own: Row, cell: Cell, edge: float) -> bool:
-    """Tell whether a text stands beside a line before the `edge` of its column, where the subject's row has none."""
+    """Return whether a text stands beside a line before the `edge` of its column, where the subject's row has none."""
     beside = (other for other in row.cells if cell.box.x1 < other.box.x0 < edge)
     return any(not any(_aligned(other, part) for part in own.cells) for other in beside)
 
 
 def _is_sentence(cell: Cell) -> bool:
-    """Tell whether a line is what a teacher says about the subject."""
+    """Return whether a line is what a teacher says about the subject."""
     return cell.text.rstrip().endswith((".", "!")) or len(cell.text.split()) > MOST_WORDS
 
 

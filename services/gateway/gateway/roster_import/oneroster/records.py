@@ -85,7 +85,7 @@ class Person:
     unsaid: frozenset[str] = frozenset()
 
     def says(self, *columns: str) -> bool:
-        """Tell whether the row says something about all of these columns, if only that there is none."""
+        """Return whether the row says something about all of these columns, if only that there is none."""
         return self.unsaid.isdisjoint(columns)
 
 
