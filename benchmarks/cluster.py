@@ -49,7 +49,7 @@ class Cluster:
             except httpx.HTTPError as problem:
                 return [type(problem).__name__]
             return [
-                str(queue["name"])
+                f"{queue['name']} (leader {queue.get('leader')}, online {_members(queue)})"
                 for queue in queues
                 if queue.get("type") in ("quorum", "stream") and len(_members(queue)) < len(cluster.NODES)
             ]
