@@ -22,6 +22,7 @@ values = st.fixed_dictionaries(
     {},
     optional={
         "amount": amounts | text,
+        "discount": amounts | text,
         "currency": st.sampled_from(["EUR", "USD", "euro", "é€£"]),
         "date": days | text,
         "merchant": text,
@@ -59,11 +60,18 @@ def test_every_grade_that_a_file_says_can_be_recorded(lines):
 
 
 def test_clear_facts_are_recorded():
-    said = {"amount": "100", "currency": "EUR", "date": "2026-11-12", "category": "positive", "merchant": "Demo"}
+    said = {
+        "amount": "100",
+        "discount": "5.50",
+        "currency": "EUR",
+        "date": "2026-11-12",
+        "category": "positive",
+        "merchant": "Demo",
+    }
     (payment,) = records_of("payment_receipt", STUDENT, FILE, said, (), TODAY)
-    assert payment.facts["amount"] == "100"
+    assert (payment.facts["amount"], payment.facts["discount"]) == ("100", "5.5")
     parts = divided([(STUDENT, "60"), (SIBLING, "40.000")], FILE, said)
-    assert [part.facts["file_part"] for part in parts] == [None, 2]
+    assert [(part.facts["file_part"], part.facts["discount"]) for part in parts] == [(None, None), (2, None)]
     (incident,) = records_of("behavior_report", STUDENT, FILE, said, (), TODAY)
     assert incident.facts["severity"] == "praise"
     for record in (payment, *parts, incident):

@@ -41,8 +41,11 @@ def receipt(office: Office, key: Key) -> None:
     paper_actions.expect_state(office, file, "processed")
     (payment,) = paper_actions.records(office, place, "payments", pupil.id, file, 1)
     _compare(payment, {"status": "received", "currency": "USD", "paid_on": facts["date"]})
-    if Decimal(payment["amount"]) != Decimal(facts["amount"]):
-        raise DemoFailed(f"the payment has {payment['amount']} instead of {facts['amount']}")
+    sums = {name: Decimal(payment[name] or 0) for name in ("amount", "discount")}
+    if sums != {name: Decimal(facts[name]) for name in sums}:
+        raise DemoFailed(
+            f"the payment has {sums}, the receipt {facts['amount']} after a discount of {facts['discount']}"
+        )
 
 
 def behavior_report(office: Office, key: Key) -> None:
@@ -82,9 +85,10 @@ def receipt_facts(student: str, day: dt.date) -> dict[str, Any]:
         "reference": f"R-{uuid.uuid4().hex[:8].upper()}",
         "currency": "USD",
         "amount": "42.50",
+        "discount": "2.50",
         "tax": "0",
         "paid_by": "Card",
-        "items": [item | {"unit_price": "42.50", "amount": "42.50"}],
+        "items": [item | {"unit_price": "45.00", "amount": "45.00"}],
     }
 
 

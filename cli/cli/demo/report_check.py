@@ -10,6 +10,9 @@ import pypdf
 
 from cli.demo.client import DemoFailed
 
+DISCOUNT = "Discount"
+"""The column of discounts in the table of fees."""
+
 
 def monthly_figures(students: int, records: Mapping[str, list[dict[str, Any]]]) -> dict[str, int | Decimal]:
     """Compute the figures of a school's month from its records, as the report is to say them."""
@@ -20,6 +23,9 @@ def monthly_figures(students: int, records: Mapping[str, list[dict[str, Any]]]) 
         "Behaviour records": sum(1 for each in records["behavior-reports"] if each["severity"] != "praise"),
         "Absences": len({(each["student_id"], each["day"]) for each in records["absences"]}),
         "Paid (EUR)": sum(paid, Decimal(0)),
+        DISCOUNT: sum(
+            (Decimal(str(each["discount"] or 0)) for each in euros if each["status"] != "cancelled"), Decimal(0)
+        ),
     }
 
 
@@ -28,6 +34,7 @@ def check_monthly(files: Mapping[str, bytes], expected: Mapping[str, int | Decim
     _check_pdf(files["pdf"], "Monthly report")
     sheet = _rows(files["xlsx"], 0)
     found = {row[0]: Decimal(str(row[1])) for row in reversed(sheet) if row[0] in expected and row[1] is not None}
+    found[DISCOUNT] = _discount(sheet)
     if found != {name: Decimal(value) for name, value in expected.items()}:
         raise DemoFailed(f"the monthly report says {found}, the records say {dict(expected)}")
 
@@ -50,6 +57,13 @@ def _check_pdf(content: bytes, title: str) -> None:
     text = pypdf.PdfReader(io.BytesIO(content)).pages[0].extract_text()
     if title not in text:
         raise DemoFailed(f"the first page of the PDF does not say {title!r}")
+
+
+def _discount(sheet: list[tuple[Any, ...]]) -> Decimal:
+    """Return the discounts in euros: of the row of the table of fees, which has no such column if there are none."""
+    headers = [row for row in sheet if DISCOUNT in row]
+    fees = [row for row in sheet if row[0] == "EUR"]
+    return Decimal(str(fees[0][headers[0].index(DISCOUNT)])) if headers else Decimal(0)
 
 
 def _workbook(content: bytes) -> openpyxl.Workbook:

@@ -48,7 +48,7 @@ def _record(desk: ReportDesk, place: str, student: str, today: dt.date) -> None:
     about = {"student_id": student}
     for severity, category in (("praise", "helpfulness"), ("minor", "lateness")):
         desk.record("behavior-reports", place, about | {"happened_on": day, "severity": severity, "category": category})
-    fee = about | {"amount": "12.50", "currency": "EUR"}
+    fee = about | {"amount": "12.50", "discount": "1.50", "currency": "EUR"}
     desk.record("payments", place, fee | {"status": "received", "paid_on": day, "purpose": "Made-up excursion"})
     desk.record("payments", place, fee | {"status": "due", "due_on": day, "purpose": "Made-up lunch"})
     desk.record("grades", place, about | {"course": "Mathematics", "given_on": day, "grade": "B+"})

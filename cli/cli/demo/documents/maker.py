@@ -33,7 +33,8 @@ def make_document(kind: Kind, facts: dict[str, Any], layout: str) -> bytes:
     """Return the PDF. Facts have ISO dates and decimal strings; `language` and `country` decide how they are printed.
 
     - payment_receipt: merchant, address, payer, student, date, reference, currency, amount, items (description,
-      quantity, unit_price, amount), tax (a percentage, included in the prices), paid_by.
+      quantity, unit_price, amount), tax (a percentage, included in the prices), paid_by; an invoice may have a
+      discount, deducted before the amount.
     - transcript: school, student, student_number, period, class, rows (subject, grade; optionally credits, earlier),
       gpa and credits if printed, scale.
     - behavior_report: school, student, student_number, class, date, reporter, category, severity, description, action.

@@ -12,7 +12,7 @@ from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal
 
 WORDS = Path(__file__).with_name("words.json")
-MONEY = frozenset({"amount", "unit_price", "net", "tax_amount"})
+MONEY = frozenset({"amount", "discount", "unit_price", "net", "tax_amount"})
 
 
 def printed(facts: dict[str, Any]) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def _text(key: str, value: Any, locale: Locale) -> Any:
 
 
 def _totals(facts: dict[str, Any], locale: Locale) -> dict[str, str]:
-    """Return the total with its currency, and what of it is tax: prices include it."""
+    """Return the total with its currency, what of it is tax (prices include it), and the rest before a discount."""
     amount = Decimal(facts["amount"])
     rate = Decimal(facts.get("tax", "0"))
     tax = (amount * rate / (100 + rate)).quantize(Decimal("0.01"))
@@ -55,7 +55,7 @@ def _totals(facts: dict[str, Any], locale: Locale) -> dict[str, str]:
     return {
         "total": money(amount),
         "tax_amount": money(tax),
-        "net": money(amount - tax),
+        "net": money(amount - tax + Decimal(facts.get("discount", "0"))),
         "tax_rate": format_decimal(rate, locale=locale) + " %",
     }
 

@@ -45,12 +45,13 @@ GradeText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1
 
 
 class Payment(BaseModel):
-    """What a receipt says: money that was received, or went back."""
+    """What a receipt says: money that was received, or went back. `discount` was deducted before."""
 
     model_config = ConfigDict(frozen=True)
 
     status: Literal["received", "refunded"] = "received"
     amount: Amount
+    discount: Amount | None = None
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
     paid_on: Day
     purpose: Prose = ""
@@ -99,7 +100,7 @@ def records_of(
 
 
 def divided(shares: Sequence[tuple[UUID, str]], file: UUID, values: Values) -> tuple[RecordFound, ...]:
-    """Return the payments of siblings who share a receipt.
+    """Return the payments of siblings who share a receipt. Its discount is in none: no receipt says whose it was.
 
     Raises pydantic's ValidationError for a wrong value, ValueError if the shares do not come to the amount or name a
     student twice.
@@ -108,7 +109,7 @@ def divided(shares: Sequence[tuple[UUID, str]], file: UUID, values: Values) -> t
         msg = "name each student once"
         raise ValueError(msg)
     whole = payment_of(values)
-    parts = [payment_of({**values, "amount": amount}) for _, amount in shares]
+    parts = [payment_of({**values, "amount": amount, "discount": None}) for _, amount in shares]
     total = sum(part.amount for part in parts)
     if total != whole.amount:
         msg = f"come to {total}, the receipt to {whole.amount}"
@@ -127,6 +128,7 @@ def payment_of(values: Values) -> Payment:
         {
             "status": "refunded" if amount.startswith("-") or values.get("refund") else "received",
             "amount": amount.removeprefix("-"),
+            "discount": (values.get("discount") or "").removeprefix("-") or None,
             "currency": values.get("currency"),
             "paid_on": values.get("date"),
             "purpose": purpose,

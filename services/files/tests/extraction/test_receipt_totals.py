@@ -54,6 +54,23 @@ def test_what_was_paid_is_found_among_several_amounts(text, amount):
     assert needs_review(finding, "payment_receipt") == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "discount"),
+    [
+        pytest.param("Trip  45.00\nSubtotal  45.00\nDiscount  -2.50\nTotal  42.50 GBP", "2.50", id="of a subtotal"),
+        pytest.param("Desk  30.00\nChair  20.00\nLess 10%  5.00\nTotal  45.00 GBP", "5.00", id="of the items"),
+        pytest.param("Subtotal  100.00\nDiscount  10.00\nVAT  18.00\nTotal  108.00 GBP", "10.00", id="before a tax"),
+        pytest.param("Desk  45.00\nTotal  45.00 GBP\nYou saved  5.00", None, id="no calculation has it"),
+        pytest.param("Subtotal  45.00\nDeposit  5.00\nTotal  40.00 GBP", None, id="a deposit was paid"),
+        pytest.param("Subtotal  45.00\nDiscount  2.00\nDiscount  3.00\nTotal  40.00 GBP", None, id="several"),
+    ],
+)
+def test_a_discount_is_read_where_it_explains_the_amount(text, discount):
+    field = read(text).fields.get("discount")
+
+    assert (field and field.value) == discount
+
+
 def test_a_balance_that_is_left_is_not_what_was_paid():
     assert read("Desk  45.00\nTOTAL  45.00 GBP\nCASH  50.00\nBALANCE  5.00").fields["amount"].value == "45.00"
 

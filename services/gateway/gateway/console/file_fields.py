@@ -8,6 +8,7 @@ FIELDS = {
     "amount": N_("Amount"),
     "total": N_("Total"),
     "payable": N_("Payable"),
+    "discount": N_("Discount"),
     "currency": N_("Currency"),
     "date": N_("Date"),
     "reference": N_("Reference"),
@@ -31,7 +32,7 @@ FIELDS = {
     "refund": N_("Refund"),
 }
 EXPECTED = {
-    "payment_receipt": ("amount", "currency", "date", "merchant", "reference"),
+    "payment_receipt": ("amount", "discount", "currency", "date", "merchant", "reference"),
     "transcript": ("period",),
     "behavior_report": ("date", "category", "severity", "description"),
     "other": (),

@@ -112,6 +112,9 @@ def _put_amounts(ledger: Ledger, chosen: Choice, parts: Parts) -> None:
     parts.fields["total"] = (
         field if before is None else field_at(decimal_text(before.value), before.cell, chosen.confidence)
     )
+    discount = ledger.discount(amount.value)
+    if discount is not None:
+        parts.fields["discount"] = field_at(decimal_text(abs(discount.value)), discount.cell, chosen.confidence)
     payable = ledger.of("payable")
     parts.fields["payable"] = (
         field_at(decimal_text(payable[-1].value), payable[-1].cell, chosen.confidence) if payable else field

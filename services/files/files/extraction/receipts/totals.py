@@ -16,6 +16,8 @@ CENT = Decimal("0.011")
 MAX_ROUNDING = Decimal("0.051")
 UNLABELLED = 0.5
 """The weight of an amount without a label that cash less change confirms."""
+PAID_BEFORE = frozenset({"deposit", "voucher", "coupon", "point", "points"})
+"""Labels of what was paid in another way: it is deducted like a discount, and is none."""
 MAX_TAXES, MAX_EXTRAS = 4, 7
 MAX_VALUES = 12
 MAX_UNLABELLED = 200
@@ -82,6 +84,15 @@ class Ledger:
             ):
                 return money
         return None
+
+    def discount(self, amount: Decimal) -> Money | None:
+        """Return the only discount, if a subtotal or the items less it, and a tax at most, come to the amount."""
+        found = [money for money in self.of("discount") if money.value and PAID_BEFORE.isdisjoint(money.label.split())]
+        if len({abs(money.value) for money in found}) != 1:
+            return None
+        rest = [base - abs(found[0].value) for base in (*self.values("subtotal"), sum(self.items, Decimal(0)))]
+        taxes = (Decimal(0), *self.values("tax"))
+        return found[-1] if any(_equal(each + tax, amount) for each in rest for tax in taxes) else None
 
     def _charges(self) -> list[Decimal]:
         """Return the charges but those that one label offers with several amounts: "18 %: tip 4.47, 20 %: tip 4.97"."""
