@@ -17,6 +17,8 @@ CHART_HEIGHT, CHART_WIDTH = 260, 560
 CHART_ROWS = 14
 """Rows that a chart needs."""
 NAME, VALUE, BEFORE, CHANGE = range(4)
+TITLE_HEIGHT = 24
+"""Points: not each reader makes a row as high as its letters."""
 LOGO_HEIGHT, LOGO_WIDTH = 60, 200
 """The box that a logo fits, in pixels of 96 to an inch."""
 
@@ -49,6 +51,7 @@ def _write_head(sheet: Sheet, outline: Outline) -> int:
         key = "replaces_why" if origin.reason else "replaces"
         lines.append(words.text(key, report=origin.replaces, reason=origin.reason))
     written = [line for line in lines if line]
+    sheet.worksheet.set_row(written.index(outline.title), TITLE_HEIGHT)
     for row, line in enumerate(written):
         sheet.write(row, 0, line, "title" if line == outline.title else "bold" if row == 0 else "plain")
     _insert_logo(sheet, outline)

@@ -9,7 +9,7 @@ def behavior_table(words: Words, rows: tuple[BehaviorRow, ...], *, students: boo
     """List behaviour records; with `students` each row names its student and grade."""
     columns = (Column(words.text("day"), "day", 3), *_student_columns(words, shown=students))
     columns += (Column(words.text("category"), "text", 4), Column(words.text("severity"), "text", 3))
-    columns += (Column(words.text("description"), "text", 8),)
+    columns += (Column(words.text("description"), "text", 7),)
     cells = tuple(
         (row.happened_on, *_student(row, shown=students), row.category, words.name(row.severity), row.description)
         for row in rows
@@ -71,7 +71,7 @@ def _amount(row: Money, name: str) -> Amount | None:
 
 
 def _student_columns(words: Words, *, shown: bool) -> tuple[Column, ...]:
-    return (Column(words.text("student"), "text", 5), Column(words.text("grade"), "code", 2)) if shown else ()
+    return (Column(words.text("student"), "text", 5), Column(words.text("grade"), "code", 3)) if shown else ()
 
 
 def _student(row: BehaviorRow | AbsenceRow, *, shown: bool) -> tuple[Cell, ...]:

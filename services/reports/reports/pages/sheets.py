@@ -24,6 +24,8 @@ LEFT_TO_RIGHT = 1
 """Reading order of a cell (XlsxWriter); 0 goes by its first strong letter."""
 DAY = "m/d/yy"
 """Excel's own short day: it is shown as the reader's Excel writes days."""
+TEXT = "General"
+TEXTS = frozenset({TEXT, DAY})
 Style = Literal["plain", "bold", "title", "header", "day", "soft"]
 
 
@@ -49,12 +51,16 @@ class Book:
             worksheet.right_to_left()
         return Sheet(self, worksheet)
 
-    def format(self, style: Style, shape: str = "General", reading_order: int = 0) -> Format:
-        """Return the format of a style with a number's shape; equal ones are one."""
+    def format(self, style: Style, shape: str = TEXT, reading_order: int = 0) -> Format:
+        """Return the format of a style with a number's shape; equal ones are one.
+
+        Texts and days begin where their column does: by itself, Excel puts an Arabic name at its end.
+        """
         key = (style, shape, reading_order)
         if key not in self.formats:
             color = {"bg_color": self.color} if style == "header" else {}
-            properties = STYLES[style] | color | {"num_format": shape, "reading_order": reading_order}
+            side = {"align": "right" if self.words.direction == "rtl" else "left"} if shape in TEXTS else {}
+            properties = STYLES[style] | color | side | {"num_format": shape, "reading_order": reading_order}
             self.formats[key] = self.workbook.add_format(properties)
         return self.formats[key]
 
@@ -130,6 +136,6 @@ STYLES: dict[Style, dict[str, Any]] = {
     "bold": {"bold": True},
     "title": {"bold": True, "font_size": 16},
     "header": {"bold": True, "font_color": "#ffffff", "text_wrap": True, "valign": "top"},
-    "day": {"valign": "top", "align": "left"},
+    "day": {"valign": "top"},
     "soft": {"font_color": "#555555"},
 }

@@ -2,12 +2,14 @@
 
 import io
 from dataclasses import replace
+from decimal import Decimal
 from itertools import takewhile
 
 import pypdfium2
 import pytest
 from PIL import Image, ImageDraw
 
+from reports.domain.content import Count, Money
 from reports.pages.render import render_pdf
 from reports.pages.words import known_languages
 from services.reports.tests.pages.bundles import render_bundle
@@ -78,6 +80,16 @@ def test_values_keep_their_direction_on_a_right_to_left_page(value):
     assert sum(line.count(value) for line in _visual_lines(document[0])) == 2
 
 
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_ones_stand_below_ones(language):
+    money = tuple(Money("EUR", Decimal(total), *[Decimal(0)] * 4) for total in ("45678.12", "9.13"))
+    report = empty_month(absences_by_status=(Count("absent", 7654), Count("late", 983)), money=money)
+    text = pypdfium2.PdfDocument(render_pdf(report, language).content)[0].get_textpage()
+
+    for large, small in (("7,654", "983"), ("45,678.12", "9.13")):
+        assert _right_edge(text, large) == pytest.approx(_right_edge(text, small), abs=0.5)
+
+
 def test_arabic_pages_begin_on_the_right():
     page = pypdfium2.PdfDocument(render_pdf(student("سارة مثال"), "ar").content)[0]
     width, _ = page.get_size()
@@ -129,6 +141,11 @@ def _overlap(one, other):
     high = min(one[3], other[3]) - max(one[1], other[1])
     lowest = min(one[3] - one[1], other[3] - other[1])
     return wide > 3 and high > 0.4 * lowest
+
+
+def _right_edge(text, value):
+    at, count = text.search(value).get_next()
+    return text.get_charbox(at + count - 1, loose=True)[2]
 
 
 def _visual_lines(page):

@@ -40,6 +40,14 @@ def test_lists_are_complete_with_real_days_and_amounts():
     assert [(row[0].date(), row[3]) for row in rows] == [(each.on, float(each.amount)) for each in report.payments]
 
 
+@pytest.mark.parametrize(("language", "side"), [("en", "left"), ("ar", "right")])
+def test_names_and_days_begin_where_their_column_begins(language, side):
+    book = openpyxl.load_workbook(io.BytesIO(render_xlsx(month(20), language).content))
+
+    names = [cell for row in book.worksheets[1].iter_rows(min_row=2, max_col=2) for cell in row]
+    assert {cell.alignment.horizontal for cell in names} == {side}
+
+
 def test_creation_time_is_the_moment_of_the_figures():
     formulas, _ = _books(render_xlsx(student(), "en").content)
 
