@@ -24,7 +24,7 @@ def monthly_figures(students: int, records: Mapping[str, list[dict[str, Any]]]) 
         "Absences": len({(each["student_id"], each["day"]) for each in records["absences"]}),
         "Paid (EUR)": sum(paid, Decimal(0)),
         DISCOUNT: sum(
-            (Decimal(str(each["discount"] or 0)) for each in euros if each["status"] != "cancelled"), Decimal(0)
+            (Decimal(str(each.get("discount") or 0)) for each in euros if each["status"] != "cancelled"), Decimal(0)
         ),
     }
 

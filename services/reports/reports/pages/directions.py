@@ -28,6 +28,18 @@ def isolate(value: str, direction: str) -> str:
     return f"{LRI if strong == 'L' else FSI}{value}{PDI}" if value else value
 
 
+def direction_of(value: str, otherwise: str) -> str:
+    """Return how a text runs: as its first strong letter outside of isolates (P2), or as the text around it."""
+    depth = 0
+    for letter in value:
+        kind = unicodedata.bidirectional(letter)
+        if letter in {LRI, FSI, PDI}:
+            depth += -1 if letter == PDI else 1
+        elif depth == 0 and (kind == "L" or kind in STRONG_RIGHT):
+            return "ltr" if kind == "L" else "rtl"
+    return otherwise
+
+
 def breakable(value: str, most: int) -> str:
     """Allow a break after each `most` characters of a longer word, or it would run over its column's edge."""
     return UNBREAKABLE.sub(lambda found: _with_breaks(found.group(), most), value) if len(value) > most else value

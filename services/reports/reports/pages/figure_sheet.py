@@ -43,7 +43,7 @@ def write_figures(book: Book, outline: Outline) -> None:
 def _write_head(sheet: Sheet, outline: Outline) -> int:
     words, origin = sheet.book.words, outline.origin
     lines = [outline.school.name, outline.school.letterhead, outline.title, outline.subject]
-    lines += [words.period(outline.period), *(f"{label}: {value}" for label, value in outline.details)]
+    lines += [words.period(outline.period), *(f"{label}: {words.apart(value)}" for label, value in outline.details)]
     lines.append(words.text("as_of", moment=words.moment(origin.as_of, outline.school.timezone)))
     lines.append(words.text("log_position", offset=words.number(origin.offset)))
     lines.append(words.text("template", template=origin.template))

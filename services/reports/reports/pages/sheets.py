@@ -10,6 +10,7 @@ from xlsxwriter import Workbook
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
+from reports.pages.directions import direction_of
 from reports.pages.outline import Amount, Cell
 from reports.pages.words import Words, decimal_places
 
@@ -20,8 +21,8 @@ MAX_NAME = 31
 EXACT_DIGITS = 15
 """Decimal digits that a number of Excel keeps."""
 ILLEGAL = re.compile(r"[\[\]:*?/\\\x00-\x1f]")
-LEFT_TO_RIGHT = 1
-"""Reading order of a cell (XlsxWriter); 0 goes by its first strong letter."""
+READING_ORDERS = {"ltr": 1, "rtl": 2}
+"""Reading orders of a cell (XlsxWriter). 0 leaves it to the program that shows the cell, and not each one finds it."""
 DAY = "m/d/yy"
 """Excel's own short day: it is shown as the reader's Excel writes days."""
 TEXT = "General"
@@ -111,7 +112,8 @@ class Sheet:
         if len(value) > MAX_TEXT:
             self.book.shortened.append(self.worksheet.get_name())
             value = value[: MAX_TEXT - 1] + "…"
-        form = self.book.format(style, reading_order=LEFT_TO_RIGHT if code else 0)
+        direction = "ltr" if code else direction_of(value, self.book.words.direction)
+        form = self.book.format(style, reading_order=READING_ORDERS[direction])
         self._check(self.worksheet.write_string(row, column, value, form))
 
     def _number(self, row: int, column: int, value: Decimal, style: Style, shape: str) -> None:

@@ -48,6 +48,15 @@ def test_names_and_days_begin_where_their_column_begins(language, side):
     assert {cell.alignment.horizontal for cell in names} == {side}
 
 
+def test_each_text_of_a_right_to_left_sheet_runs_as_its_letters_do():
+    sheet = openpyxl.load_workbook(io.BytesIO(render_xlsx(student(), "ar").content)).worksheets[0]
+
+    orders = {row[0].value: row[0].alignment.readingOrder for row in sheet.iter_rows(max_row=11, max_col=1)}
+    assert orders["Hill School (demo)"] == 1
+    assert orders["الصف: \u20667b\u2069"] == 2
+    assert orders[next(line for line in orders if "أغسطس" in line)] == 2
+
+
 def test_creation_time_is_the_moment_of_the_figures():
     formulas, _ = _books(render_xlsx(student(), "en").content)
 
