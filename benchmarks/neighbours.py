@@ -146,12 +146,12 @@ async def _previews(client: httpx.AsyncClient, school: UUID) -> int:
 
     On a busy machine one may be refused with 503: the mass has the processor.
     """
-    draft = {"draft": {"texts": dict.fromkeys(LANGUAGES, WORST)}}
+    texts = {tag: {part: f"{tag} {text}" for part, text in WORST.items()} for tag in LANGUAGES}
     answered = 0
     with suppress(asyncio.CancelledError):
         while True:
             path = f"/v1/templates/payment_due/preview?school={school}"
-            answer = await client.post(path, json=draft)
+            answer = await client.post(path, json={"draft": {"texts": texts}})
             if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
                 answer.raise_for_status()
                 answered += 1

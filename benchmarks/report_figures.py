@@ -29,11 +29,13 @@ class Listener(UnitOfWork):
 
     noted: list[tuple[str, Any]]
 
-    async def execute(self, query: str | sql.Composed, values: Values | None = None) -> AsyncCursor[DictRow]:
+    async def execute(
+        self, query: str | sql.Composed, values: Values | None = None, *, prepare: bool | None = None
+    ) -> AsyncCursor[DictRow]:
         """Note one statement and execute it."""
         assert isinstance(query, str)
         self.noted.append((query, values))
-        return await super().execute(query, values)
+        return await super().execute(query, values, prepare=prepare)
 
 
 async def measure_figures(lab: Lab, report: Report) -> None:

@@ -57,6 +57,19 @@ async def test_an_erased_key_does_not_stay_in_memory():
     assert not store._cache
 
 
+async def test_keys_that_are_wanted_at_the_same_time_are_read_together():
+    with fresh_database(["gateway"]) as url:
+        database = Database(service_url(url, "gateway"), "gateway")
+        await database.open()
+        store = SubjectKeyStore(database, bytes(32), creates=True)
+        subjects = [uuid4() for _ in range(20)]
+        wanted = [asyncio.create_task(store.keys([subject])) for subject in subjects]
+        found = await asyncio.gather(*wanted)
+        assert [list(each) for each in found] == [[subject] for subject in subjects]
+        assert database.workers.get_stats()["requests_num"] <= 2
+        await database.close()
+
+
 async def test_the_backlog_of_the_outbox_is_reported_within_seconds():
     metrics = Metrics()
     with fresh_database(["gateway"]) as url:

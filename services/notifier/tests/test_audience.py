@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from notifier.planning import planner
 from shared.events.directory import Guardian, Membership
 
 
@@ -171,3 +172,22 @@ async def test_a_guardian_whose_children_have_left_is_not_in_the_whole_school(cl
     assert await client.recipients(sent) == {both, unrelated}
     answer = await client.call("GET", f"/v1/notifications/{sent}/why/{gone}")
     assert "no longer belong to the school" in answer.json()["because"]
+
+
+async def test_few_people_get_the_deliveries_that_many_would_get(client, monkeypatch):
+    mother, father = await client.add_person(), await client.add_person(mail=False)
+    await client.add_student(mother, father)
+    await client.add_person("teacher", push=False)
+    audience = {"school": True, "roles": ("guardian", "teacher")}
+    few = await client.deliveries(await client.plan(audience))
+    monkeypatch.setattr(planner, "FEW", 1)
+    assert await client.deliveries(await client.plan(audience)) == few
+    assert set(few.values()) == {"pending", "accepted", "no_address"}
+
+
+async def test_the_plan_of_a_send_to_few_people_is_kept(client):
+    person = await client.add_person()
+    for _ in range(30):
+        await client.plan({"people": (person,)})
+    query = "SELECT generic_plans FROM pg_prepared_statements WHERE statement LIKE '%%unnest((SELECT%%'"
+    assert [row["generic_plans"] > 0 for row in await client.harness.rows(query)] == [True]

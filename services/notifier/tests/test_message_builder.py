@@ -80,6 +80,25 @@ async def test_title_and_body_are_not_read_as_headers(text):
     assert mail.get_body(("plain",)).get_content().split() == f"Write {text} down".split()
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("From Monday on\n.\n  = 50 %\n\n", "quoted-printable"),
+        ("a" * 3_000, "quoted-printable"),
+        ("Grüße aus der Schule am Ort", "quoted-printable"),
+        ("学校は休みです\n\n月曜日", "base64"),
+    ],
+)
+async def test_a_body_arrives_as_written_in_7_bit_and_short_lines(text, encoding):
+    content = await mailed(body=text)
+    assert content.isascii()
+    assert max(map(len, content.split(b"\r\n"))) <= 998
+    assert content.replace(b"\r\n", b"").count(b"\n") == 0
+    part = read(content).get_body(("plain",))
+    assert part["Content-Transfer-Encoding"] == encoding
+    assert part.get_content().replace("\r\n", "\n").rstrip("\n") == text.rstrip("\n")
+
+
 async def test_mails_of_one_notification_differ_only_in_recipient_headers():
     first, second = await mailed(address="a@example.org", number=1), await mailed(address="b@example.org", number=2)
     own = b"@example.org>\r\n"

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from notifier.domain.delivery import Attempts
 from notifier.permits import SendPermit
 from notifier.providers import Outcome
-from notifier.sending.batch import Batch
+from notifier.sending.batch import MANY_CALLS, Batch
 from notifier.sending.outcomes import Call
 from notifier.sending.send_worker import send_deliveries
 from shared.events import Envelope
@@ -121,6 +121,24 @@ async def test_outcomes_of_several_sends_are_committed_together_each_for_its_own
     assert {each: envelope.causation_id for each, envelope in caused.items()} == {
         str(each): cause.id for each, cause in causes.items()
     }
+
+
+async def test_a_batch_of_many_waits_for_no_other_commit(harness):
+    """Its slots would wait, too: a bulk gets on more slowly, most of all beside another one."""
+    # given a commit of the same provider that does not end
+    held = asyncio.Event()
+    school, people = await harness.add_school(), MANY_CALLS + 1
+    for n in range(people):
+        await harness.add_person(school, mails=(f"p{n}@example.org",))
+    notification = await harness.plan(school, channels=("mail",))
+    other = asyncio.create_task(harness.providers.limiters["mail"].commits.handle(None, lambda _: held.wait()))
+    # when
+    async with asyncio.timeout(20):
+        await harness.run_permits()
+    # then
+    assert await harness.states(notification) == {"mail": {"accepted": people}}
+    held.set()
+    await other
 
 
 async def test_a_notification_that_has_ended_leaves_no_window(open_harness):

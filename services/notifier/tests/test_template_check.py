@@ -2,11 +2,13 @@
 
 import re
 import time
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifier.content import template_check
 from notifier.content.template_check import find_problems
 from notifier.content.template_engine import (
     Texts,
@@ -41,6 +43,16 @@ def texts(body="x", **parts):
 )
 def test_a_template_with_anything_but_variables_filters_and_if_is_refused(source):
     assert find_problems(texts(source), ["student"])
+
+
+def test_a_text_that_has_not_changed_is_checked_once():
+    one, other = f"{{{{ student }}}} {uuid4()}", f"{{{{ student }}}} {uuid4()}"
+    find_problems(texts(one), ["student"])
+    before = template_check._find_problems.cache_info()
+    find_problems(texts(one), ["student"])
+    assert template_check._find_problems.cache_info().misses == before.misses
+    find_problems(texts(other), ["student"])
+    assert template_check._find_problems.cache_info().misses == before.misses + 1
 
 
 def test_unknown_variables_are_named():

@@ -11,6 +11,7 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,7 @@ from psycopg.rows import DictRow
 from shared.errors import Malformed, Refused
 from shared.events.event import Event
 from shared.persistence.database import Database
+from shared.persistence.gathering import Gathering
 from shared.settings import read_file
 
 SEALED = "sealed"
@@ -61,6 +63,14 @@ def read_master_key(path: Path) -> bytes:
     return key
 
 
+@dataclass(slots=True)
+class _Lookup:
+    """Subjects whose keys are wanted, and the keys that were found."""
+
+    subjects: set[UUID]
+    found: dict[UUID, AESGCM | None] = field(default_factory=dict)
+
+
 class SubjectKeyStore:
     """Reads, creates and erases the keys of subjects. `creates`: whether this service may create keys (the gateway)."""
 
@@ -79,6 +89,8 @@ class SubjectKeyStore:
         self._ttl = ttl.total_seconds()
         self._size = size
         self._cache: OrderedDict[UUID, tuple[float, AESGCM | None]] = OrderedDict()
+        self._lookups: Gathering[_Lookup] = Gathering()
+        """Messages that arrive together are read with one lookup."""
 
     async def keys(self, subjects: Iterable[UUID]) -> dict[UUID, AESGCM | None]:
         """Return the key of each subject, None for an erased one. Creates missing keys if this service may.
@@ -94,14 +106,22 @@ class SubjectKeyStore:
             if cached and cached[0] > now:
                 found[subject] = cached[1]
         if unknown := wanted - found.keys():
-            fetched = await self._fetch(sorted(unknown))
-            for subject, key in fetched.items():
-                self._cache[subject] = (now + self._ttl, key)
-                self._cache.move_to_end(subject)
-            while len(self._cache) > self._size:
-                self._cache.popitem(last=False)
-            found.update(fetched)
+            lookup = _Lookup(unknown)
+            await self._lookups.handle(lookup, self._look_up)
+            found.update(lookup.found)
         return found
+
+    async def _look_up(self, lookups: list["_Lookup"]) -> None:
+        """Fetch the keys of several lookups together, and keep them for a while."""
+        expires = time.monotonic() + self._ttl
+        fetched = await self._fetch(sorted(set().union(*(lookup.subjects for lookup in lookups))))
+        for subject, key in fetched.items():
+            self._cache[subject] = (expires, key)
+            self._cache.move_to_end(subject)
+        while len(self._cache) > self._size:
+            self._cache.popitem(last=False)
+        for lookup in lookups:
+            lookup.found = {subject: fetched[subject] for subject in lookup.subjects & fetched.keys()}
 
     async def _fetch(self, subjects: list[UUID]) -> dict[UUID, AESGCM | None]:
         rows: list[DictRow] = []

@@ -38,11 +38,13 @@ class BufferedTransaction:
     _ran: int = 0
     _saved: Checkpoint | None = None
 
-    async def execute(self, query: str | sql.Composed, values: Values | None = None) -> AsyncCursor[DictRow]:
-        """Execute the buffered writes, then a statement."""
+    async def execute(
+        self, query: str | sql.Composed, values: Values | None = None, *, prepare: bool | None = None
+    ) -> AsyncCursor[DictRow]:
+        """Execute the buffered writes, then a statement; `prepare` as psycopg has it."""
         await self.write()
         self._ran += 1
-        return await self.connection.execute(query, values)
+        return await self.connection.execute(query, values, prepare=prepare)
 
     async def write(self) -> None:
         """Execute the buffered writes; repetitions of one statement share a round trip."""

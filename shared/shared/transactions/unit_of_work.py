@@ -76,13 +76,17 @@ class UnitOfWork:
         """The outbox rows of the commit."""
         return self.buffered.outgoing
 
-    async def execute(self, query: str | sql.Composed, values: Values | None = None) -> AsyncCursor[DictRow]:
-        """Execute one statement now."""
-        return await self.buffered.execute(query, values)
+    async def execute(
+        self, query: str | sql.Composed, values: Values | None = None, *, prepare: bool | None = None
+    ) -> AsyncCursor[DictRow]:
+        """Execute one statement now; with `prepare` False it is planned for its values each time."""
+        return await self.buffered.execute(query, values, prepare=prepare)
 
-    async def rows(self, query: str | sql.Composed, values: Values | None = None) -> list[DictRow]:
-        """Return all rows of a statement."""
-        return await (await self.execute(query, values)).fetchall()
+    async def rows(
+        self, query: str | sql.Composed, values: Values | None = None, *, prepare: bool | None = None
+    ) -> list[DictRow]:
+        """Return all rows of a statement; `prepare` as for `execute`."""
+        return await (await self.execute(query, values, prepare=prepare)).fetchall()
 
     async def row(self, query: str | sql.Composed, values: Values | None = None) -> DictRow | None:
         """Return the first row of a statement, or None."""

@@ -59,10 +59,8 @@ IS_MEANT_BY_NAME = f"(%(responsibility)s = 'any' OR (m.role <> 'guardian' AND {G
 RECEIVED_BEFORE = "SELECT t.person_id FROM told(%(school_id)s, %(told)s, %(origin_version)s) t"
 EXCLUDED = "SELECT t.person_id FROM told(%(school_id)s, %(except_told)s, %(origin_version)s) t"
 
-# The people whom the audience means, each once: ends with the table `audience` (person_id).
-WITH_AUDIENCE = f"""
-WITH {STUDENTS_MEANT}, {GUARDIANS_MEANT}, audience AS (
-    (SELECT m.person_id FROM membership m
+# The people whom the audience means today, each once.
+PEOPLE_MEANT = f"""SELECT m.person_id FROM membership m
      WHERE m.school_id = %(school_id)s AND m.person_id = ANY(%(people)s::uuid[]) AND {IS_MEANT_BY_NAME}
      UNION
      SELECT m.person_id FROM membership m
@@ -71,12 +69,23 @@ WITH {STUDENTS_MEANT}, {GUARDIANS_MEANT}, audience AS (
      UNION
      SELECT g.guardian_id FROM guardians_meant g WHERE g.nth = 1 OR NOT %(first_guardian)s
      UNION
-     SELECT student_id FROM students_meant WHERE 'student' = ANY(%(roles)s)
+     SELECT student_id FROM students_meant WHERE 'student' = ANY(%(roles)s)"""  # noqa: S608  # constants of our own
+
+# The whole audience: ends with the table `audience` (person_id).
+WITH_AUDIENCE = f"""
+WITH {STUDENTS_MEANT}, {GUARDIANS_MEANT}, audience AS (
+    ({PEOPLE_MEANT}
      UNION
      {RECEIVED_BEFORE})
     EXCEPT
     {EXCLUDED}
 )
+"""  # constants of our own
+
+# The first of an audience that does not depend on who received an older version of a record.
+FIND_FIRST = f"""
+WITH {STUDENTS_MEANT}, {GUARDIANS_MEANT}
+SELECT person_id FROM ({PEOPLE_MEANT}) AS audience LIMIT %(most)s
 """  # noqa: S608  # constants of our own
 
 # The first condition that a person does not meet, as a code; NULL for one who is in the audience today.

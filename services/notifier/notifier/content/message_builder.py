@@ -3,8 +3,10 @@
 import datetime as dt
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from email.message import EmailMessage
-from email.policy import SMTP
+from email.charset import BASE64, QP, Charset
+from email.mime.multipart import MIMEMultipart
+from email.mime.nonmultipart import MIMENonMultipart
+from email.policy import compat32
 from email.utils import format_datetime, parseaddr
 from functools import lru_cache
 from html import escape
@@ -31,8 +33,8 @@ MAX_ADDRESS_BYTES = 254
 ATOM = r'[^@. <>()\[\]:;,"\\]+'
 DOTTED = rf"{ATOM}(?:\.{ATOM})*"
 ADDRESS = re.compile(f"{DOTTED}@{DOTTED}")
-SEVEN_BIT = SMTP.clone(cte_type="7bit")
-"""Every server accepts it; text beyond ASCII is encoded."""
+PLAIN_HEADERS = compat32.clone(linesep="\r\n", mangle_from_=False)
+"""For parts whose headers have nothing to parse: with the policy `SMTP` a mail takes three times as long."""
 MAX_PUSH_TITLE_BYTES, MAX_PUSH_BODY_BYTES = 400, 1500
 """A push is a hint, the whole text is in the app, and FCM takes 4,096 bytes with title and data."""
 BODY_STYLE = "font:16px/1.5 system-ui,sans-serif;max-width:38em;margin:0 auto;padding:16px"
@@ -157,10 +159,30 @@ def build_mail(content: RenderedContent, school: str, sender: str, _notification
     ]
     if content.language is not None:
         lines.append(f"Content-Language: {content.language}\r\n")
-    body = EmailMessage(policy=SEVEN_BIT)
-    body.set_content(content.body)
-    body.add_alternative(html_page(content), subtype="html")
+    body = MIMEMultipart("alternative", policy=PLAIN_HEADERS)
+    body.attach(_text_part(content.body, "plain"))
+    body.attach(_text_part(html_page(content), "html"))
     return "".join(lines).encode("ascii") + body.as_bytes()
+
+
+def _text_part(text: str, subtype: str) -> MIMENonMultipart:
+    """Make a part in 7 bit, which every server accepts, in the encoding that is the shorter one for its letters."""
+    part, whole = MIMENonMultipart("text", subtype, policy=PLAIN_HEADERS), len(text.encode())
+    beyond_ascii = whole - len(text.encode("ascii", "ignore"))
+    if beyond_ascii * 6 < whole:
+        part.set_payload(text, QUOTED)
+    else:  # RFC 2045 section 6.8: its line ends are CRLF before they are encoded
+        part.set_payload(text.replace("\r\n", "\n").replace("\n", "\r\n"), IN_BASE64)
+    return part
+
+
+def _utf_8(encoding: int) -> Charset:
+    charset = Charset("utf-8")
+    charset.body_encoding = encoding
+    return charset
+
+
+QUOTED, IN_BASE64 = _utf_8(QP), _utf_8(BASE64)
 
 
 def html_page(content: RenderedContent) -> str:

@@ -5,7 +5,8 @@ time is linear in its length. The environment is a sandbox nevertheless.
 """
 
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from jinja2 import TemplateError, meta, nodes
@@ -53,7 +54,9 @@ def find_problems(texts: Texts, allowed: Iterable[str]) -> list[str]:
     return [f"{part}: {why}" for part, source in texts.parts.items() for why in _find_problems(source, part, known)]
 
 
-def _find_problems(source: str, part: str, known: frozenset[str]) -> list[str]:
+@lru_cache(maxsize=512)
+def _find_problems(source: str, part: str, known: frozenset[str]) -> Sequence[str]:
+    """Find them once: an editor previews a template after each change, and most of its texts are as before."""
     environment = HTML if part == "html" else PLAIN
     try:
         if _count_tokens(environment, source) > MAX_TOKENS:

@@ -16,6 +16,10 @@ from functools import cache, partial
 from multiprocessing import get_context
 from typing import ParamSpec, TypeVar
 
+from shared.http.preconditions import DecisionRefused
+
+PATIENCE_SECONDS = 9.0
+"""The gateway waits 10 s for an answer. What it no longer waits for must not delay what comes after."""
 PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that this process gets when its parent ends."""
 NICENESS = 5
@@ -29,9 +33,19 @@ T = TypeVar("T")
 async def run_in_child(work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
     """Return what `work` returns, or raise what it raises; a function of a module, whose values can be pickled.
 
-    A child that was killed is replaced once; raises BrokenProcessPool when the next one dies, too.
+    Work that has not begun within PATIENCE_SECONDS never begins; raises DecisionRefused (503) after that time. A child
+    that was killed is replaced once; raises BrokenProcessPool when the next one dies, too.
     """
-    call, loop = partial(work, *args, **named), asyncio.get_running_loop()
+    call = partial(work, *args, **named)
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await _run(call)
+    except TimeoutError:
+        raise DecisionRefused(503, "unavailable", "Too many templates are being checked. Try again later.") from None
+
+
+async def _run(call: Callable[[], T]) -> T:
+    loop = asyncio.get_running_loop()
     try:
         return await loop.run_in_executor(_child(), call)
     except BrokenProcessPool:

@@ -18,6 +18,8 @@ from shared.events.notifications import FORMER_ADDRESSES, SEND_TASK
 from shared.jobs.task_status import track
 from shared.transactions.unit_of_work import UnitOfWork
 
+FEW = 50
+"""People of a round that are found before their deliveries are written; more are found by the same statement."""
 SCHOOL_NOT_ACTIVE = "it was not sent: the school is not active"
 
 
@@ -93,7 +95,14 @@ async def _insert_deliveries(tx: UnitOfWork, notification: Mapping[str, Any]) ->
         values = {name: notification[name] for name in names} | {"person": person, "addresses": addresses.splitlines()}
         await tx.execute(sql.EMPTY_VARIABLES, values)
         return await tx.rows(sql.INSERT_FORMER, values | windows.values_of(notification))
-    return await tx.rows(sql.INSERT_DELIVERIES, audience.values_of(notification) | plan_values(notification))
+    values = audience.values_of(notification) | plan_values(notification)
+    if values["told"] is None and values["except_told"] is None:
+        # Not prepared: a plan that is kept would be one for schools of average size.
+        found = await tx.rows(audience.FIND_FIRST, values | {"most": FEW + 1}, prepare=False)
+        if len(found) <= FEW:
+            few = {"found": [row["person_id"] for row in found], "most": FEW}
+            return await tx.rows(sql.INSERT_FEW, values | few)
+    return await tx.rows(sql.INSERT_DELIVERIES, values)
 
 
 def plan_values(notification: Mapping[str, Any]) -> dict[str, Any]:

@@ -189,6 +189,15 @@ SELECT counted.*, opened.lane FROM counted LEFT JOIN opened USING (channel)
 ALL_RECIPIENTS = ", chosen AS (SELECT * FROM judged)"
 INSERT_DELIVERIES = audience.WITH_AUDIENCE + FIND_RECIPIENTS + ALL_RECIPIENTS + WRITE_CHOSEN + START_ROUND
 
+# The same for a few people who have been found already. PostgreSQL keeps its plan, because the limit is not known to
+# it; to make the plan of INSERT_DELIVERIES takes longer than to write the deliveries of one person.
+WITH_FOUND = """
+WITH audience AS (
+    SELECT person_id FROM unnest((SELECT %(found)s::uuid[])) AS found(person_id) LIMIT %(most)s
+)
+"""
+INSERT_FEW = WITH_FOUND + FIND_RECIPIENTS + ALL_RECIPIENTS + WRITE_CHOSEN + START_ROUND
+
 # Write deliveries to addresses that a person no longer has. The addresses stay with the deliveries only, from where an
 # erasure removes them.
 WRITE_FORMER = """

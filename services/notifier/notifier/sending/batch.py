@@ -27,6 +27,8 @@ COMMIT_SECONDS = 0.02
 DATABASE_PAUSE = 0.2
 ALARM_LANES = tuple(send_lane(channel, "safety") for channel in ("push", "mail"))
 """Their outcomes wait for no others."""
+MANY_CALLS = 10
+"""A batch of more shares each commit among its own calls: if it waited for others, its slots would, too."""
 
 # Select whether a notification was cancelled after its deliveries had been claimed.
 SELECT_CANCELLED = (
@@ -111,7 +113,7 @@ class Batch:
         last = not self.missing
         commit = Commit(self.limiter, self.transactions, self.cause, answers, self.lane, last=last, more=self.more)
         try:
-            if self.lane in ALARM_LANES:
+            if self.lane in ALARM_LANES or len(self.calls) > MANY_CALLS:
                 await commit_together([commit])
             else:
                 await self.limiter.commits.handle(commit, commit_together)

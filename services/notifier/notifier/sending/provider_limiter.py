@@ -18,7 +18,7 @@ from notifier.domain.circuit_breaker import CircuitBreaker
 from notifier.domain.delivery import UNHEALTHY, OutcomeKind
 from notifier.providers import Outcome
 from notifier.sending.call_spans import traced
-from notifier.sending.gathering import Gathering
+from shared.persistence.gathering import Gathering
 
 log = structlog.get_logger()
 

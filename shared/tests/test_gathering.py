@@ -5,7 +5,7 @@ import asyncio
 import psycopg
 import pytest
 
-from notifier.sending.gathering import Gathering
+from shared.persistence.gathering import Gathering
 
 
 class Recorder:
