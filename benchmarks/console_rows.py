@@ -5,7 +5,6 @@ from typing import LiteralString
 
 import psycopg
 
-from benchmarks.bench.operate import FILL as OPERATIONS
 from cli.demo.client import Gateway, Message
 from cli.demo.school import SCHOOLS
 from cli.testing.system import System
@@ -14,7 +13,30 @@ from cli.testing.system import System
 CHOOSE_SCHOOL: LiteralString = """
 SELECT count(*) OVER (), school_id FROM gateway.school ORDER BY sourced_id = %(wanted)s DESC, school_id LIMIT 1
 """
-ADD_SCHOOLS, ADD_FAILURES, ADD_TASKS = OPERATIONS[:3]
+# Add schools.
+ADD_SCHOOLS: LiteralString = """
+INSERT INTO school (school_id, sourced_id, name, timezone)
+SELECT uuid7(), 'school' || n, 'School ' || n, 'UTC' FROM generate_series(1, %(schools)s) n
+"""
+# Add open failures of 20 queues and 400 faults.
+ADD_FAILURES: LiteralString = """
+INSERT INTO failure (school_id, message_id, queue, type, error, fingerprint, attempts, first_failed, last_failed,
+                     headers, body)
+SELECT s.school_id, gen_random_uuid(), 'gateway.demo.event' || g.n %% 20, 'demo.event' || g.n %% 20, 'ValueError: demo',
+       'fault' || g.n %% 400, 4, now() - make_interval(secs => g.n), now(), '{}', repeat('x', 500)::bytea
+FROM generate_series(1, %(failures)s) AS g(n)
+JOIN (SELECT school_id, row_number() OVER () AS n FROM school) s ON s.n = g.n %% %(schools)s + 1
+"""
+# Add tasks: one of 1,000 failed, one of 20,000 runs, the others succeeded.
+ADD_TASKS: LiteralString = """
+INSERT INTO task (task_id, school_id, kind, state, created_by, created_at, changed_at, result)
+SELECT gen_random_uuid(), s.school_id, CASE WHEN g.n %% 10 = 0 THEN 'report' ELSE 'notification.send' END,
+       CASE WHEN g.n %% 1000 = 0 THEN 'failed' WHEN g.n %% 20000 = 1 THEN 'running' ELSE 'succeeded' END,
+       CASE WHEN g.n %% 5000 = 2 THEN s.school_id END, now() - make_interval(secs => g.n),
+       now() - make_interval(secs => g.n), '{"accepted": 3}'
+FROM generate_series(1, %(rows)s) AS g(n)
+JOIN (SELECT school_id, row_number() OVER () AS n FROM school) s ON s.n = g.n %% %(schools)s + 1
+"""
 CLASS = 200
 """Deliveries of a notification to the families of a few classes."""
 # Add notifications of a school that have ended; the newest as large as a school, the others as large as a class.

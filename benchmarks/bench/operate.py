@@ -1,4 +1,7 @@
-"""What operators see with 100,000 open failures and a million tasks, and what pruning a million rows keeps waiting."""
+"""What operators see with 100,000 open failures, a million tasks and a million deliveries.
+
+What pruning a million rows keeps waiting, and whether a retry of a group reconciles beside all of them.
+"""
 
 import asyncio
 import datetime as dt
@@ -9,7 +12,9 @@ from uuid import UUID
 import httpx
 import psycopg
 
+from benchmarks import group_retries
 from benchmarks.bench.lists import p95_of
+from benchmarks.console_rows import ADD_FAILURES, ADD_SCHOOLS, ADD_TASKS, fill
 from benchmarks.harness import Lab, Report
 from gateway.main import app, build_api
 from gateway.settings import Settings
@@ -22,27 +27,9 @@ from shared.transactions.unit_of_work import UnitOfWorkFactory
 BOUND = 100
 SCHOOLS = 20
 FILL = (
-    """
-INSERT INTO school (school_id, sourced_id, name, timezone)
-SELECT uuid7(), 'school' || n, 'School ' || n, 'UTC' FROM generate_series(1, %(schools)s) n
-""",
-    """
-INSERT INTO failure (school_id, message_id, queue, type, error, fingerprint, attempts, first_failed, last_failed,
-                     headers, body)
-SELECT s.school_id, gen_random_uuid(), 'gateway.demo.event' || g.n %% 20, 'demo.event' || g.n %% 20, 'ValueError: demo',
-       'fault' || g.n %% 400, 4, now() - make_interval(secs => g.n), now(), '{}', repeat('x', 500)::bytea
-FROM generate_series(1, %(failures)s) AS g(n)
-JOIN (SELECT school_id, row_number() OVER () AS n FROM school) s ON s.n = g.n %% %(schools)s + 1
-""",
-    """
-INSERT INTO task (task_id, school_id, kind, state, created_by, created_at, changed_at, result)
-SELECT gen_random_uuid(), s.school_id, CASE WHEN g.n %% 10 = 0 THEN 'report' ELSE 'notification.send' END,
-       CASE WHEN g.n %% 1000 = 0 THEN 'failed' WHEN g.n %% 20000 = 1 THEN 'running' ELSE 'succeeded' END,
-       CASE WHEN g.n %% 5000 = 2 THEN s.school_id END, now() - make_interval(secs => g.n),
-       now() - make_interval(secs => g.n), '{"accepted": 3}'
-FROM generate_series(1, %(rows)s) AS g(n)
-JOIN (SELECT school_id, row_number() OVER () AS n FROM school) s ON s.n = g.n %% %(schools)s + 1
-""",
+    ADD_SCHOOLS,
+    ADD_FAILURES,
+    ADD_TASKS,
     """
 INSERT INTO inbox (message_id, consumer, handled_at)
 SELECT gen_random_uuid(), 'demo', now() - interval '200 days' FROM generate_series(1, %(rows)s)
@@ -54,15 +41,20 @@ BEGIN; LOCK TABLE {table} IN SHARE MODE;
 SELECT extract(epoch FROM clock_timestamp() - statement_timestamp()) AS seconds; COMMIT
 """
 UNPRUNED = "school"
+# Find one person of the largest notification.
+ONE_PERSON = """
+SELECT d.notification_id, d.person_id FROM notifier.notification n JOIN notifier.delivery d USING (notification_id)
+ORDER BY n.planned DESC, d.person_id LIMIT 1
+"""
 SCHOOL = "SELECT school_id FROM school ORDER BY school_id LIMIT 1"
 
 
 async def run(lab: Lab, report: Report) -> None:
-    """p95 of each list and of groups ≤ 100 ms; no lock of pruning is held longer."""
+    """p95 of each list and of groups ≤ 100 ms; no lock of pruning is held longer; retries of groups reconcile."""
     values = {"rows": lab.size(1_000_000, 2_000), "failures": lab.size(100_000, 800), "schools": SCHOOLS}
     with lab.backing(["gateway"]) as backing:
         environment: dict[str, Any] = {name.lower(): value for name, value in backing.environment("gateway").items()}
-        settings = Settings(**environment)
+        settings = Settings(**environment, retry_tiers=())  # a message that fails again is a failure at once
         service = build_api(settings)
         application = app(service)
         await declare(backing.amqp_url, service.topology())
@@ -87,6 +79,8 @@ async def run(lab: Lab, report: Report) -> None:
                     report.at_most(f"{path} {name}, p95", await p95_of(client, path, params), "ms", BOUND)
                 await _prune(service.transactions, report, values["rows"])
                 await _accept(client, report, values["failures"])
+                await group_retries.measure(lab, client, service, report, school)
+    await _deliveries(lab, report)
 
 
 def _lists(school: UUID) -> dict[tuple[str, str], dict[str, str]]:
@@ -159,3 +153,30 @@ async def _accept(client: httpx.AsyncClient, report: Report, expected: int) -> N
     report.at_most("acceptance of a retry of all failures", (time.perf_counter() - began) * 1000, "ms", 1_000)
     answer.raise_for_status()
     (await client.post(f"{answer.headers['location']}/cancel")).raise_for_status()
+    members = (await group_retries.ended(client, answer))["result"]
+    report.exactly("failures with an outcome after its cancel", sum(members.values()), "failures", expected)
+
+
+async def _deliveries(lab: Lab, report: Report) -> None:
+    """Ask for notifications with all deliveries behind them, through the gateway and the notifier that owns them."""
+    async with lab.system(("gateway", "notifier"), RATE_CALLER="0", RATE_SCHOOL="0", LOG_LEVEL="WARNING") as system:
+        rows = {"deliveries": lab.size(1_000_000, 3_000), "large": lab.size(15_000, 1_000)}
+        lab.say(f"filling {rows['deliveries']:,} deliveries")
+        school = await asyncio.to_thread(fill, system, tasks=0, failures=0, **rows)
+        (person,) = await asyncio.to_thread(system.rows, ONE_PERSON)
+        token = sign(
+            system.backing.keys.joinpath("signing.pem").read_bytes(),
+            Claims(role="platform_admin"),
+            dt.timedelta(hours=1),
+        )
+        headers = {"Authorization": f"Bearer {token}"}
+        async with httpx.AsyncClient(base_url=system.url, headers=headers, trust_env=False, timeout=60) as client:
+            one, of_school = f"/v1/notifications/{person['notification_id']}", {"school": school}
+            for name, path, params in (
+                ("newest", "/v1/notifications", of_school),
+                ("that failed", "/v1/notifications", of_school | {"state": "failed"}),
+                ("of 15,000 people", one, of_school),
+                ("of 15,000 people, reach", f"{one}/reach", of_school),
+                ("of 15,000 people, why one", f"{one}/why/{person['person_id']}", of_school),
+            ):
+                report.at_most(f"notifications {name}, p95", await p95_of(client, path, params), "ms", BOUND)

@@ -148,6 +148,34 @@ async def test_a_connection_that_is_back_leaves_each_channel_to_its_consumer(spi
             await connection.close()
 
 
+async def test_promise_11_a_backlog_waits_at_the_broker_and_not_in_the_service(spine):
+    # given
+    work = topology.lane_queue("notifier", "behind")
+    await declare(spine.backing.amqp_url, topology.spine(), topology.Topology(queues=(work,)))
+    count, prefetch, started, finish = 1_000, 20, 0, asyncio.Event()
+
+    async def handle(message):
+        nonlocal started
+        started += 1
+        await finish.wait()
+
+    async with await aio_pika.connect(spine.backing.amqp_url) as connection:
+        channel = await connection.channel()
+        for number in range(count):
+            await channel.default_exchange.publish(aio_pika.Message(str(number).encode()), work.name)
+        # when
+        each = Subscriber(spine.backing.amqp_url, "test", drain=5)
+        each.subscribe(work.name, as_it_is, handle, through, prefetch=prefetch)
+        async with consuming(each):
+            await eventually(lambda: asyncio.sleep(0, started), lambda found: found >= prefetch)
+            # then the service holds so many and asks for no more
+            queue = await channel.get_queue(work.name)
+            waiting = await eventually(queue.declare, lambda found: found.message_count <= count - prefetch)
+            await queue.purge()
+            finish.set()
+    assert (started, waiting.message_count) == (prefetch, count - prefetch)
+
+
 async def test_a_stop_burns_no_delivery(spine):
     """What is being processed is finished once; what waits in the queue is not counted as delivered.
 

@@ -197,7 +197,7 @@ def build_api(settings: Settings) -> Service:
         BatchAcceptor(rows),
         store,
         DownloadLinks(read_master_key(settings.vault_key_file), dt.timedelta(minutes=settings.download_minutes)),
-        service.vault,
+        service.vault.for_requests(),
         QueueDepths(settings.amqp_url.get_secret_value()),
         Prometheus(settings.prometheus_url),
         Templates(),

@@ -1,8 +1,14 @@
 """A part that is away: an answer that says so and when to come back, and the next request works again."""
 
+import asyncio
+import time
 from uuid import uuid4
 
+import psycopg
 import pytest
+
+from shared.persistence.encryption import SubjectKeyStore
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -41,6 +47,34 @@ async def test_promise_04_a_database_that_is_away_is_503(backing, serve):
     async with serve(backing, database_url=gone) as alone:
         away(await alone.ask("GET", "/v1/people", "staff", uuid4(), uuid4()))
         assert (await alone.client.get("/health/live")).status_code == 200
+
+
+async def test_all_that_a_request_may_need_gives_up_a_missing_database_after_seconds(backing, serve):
+    gone = f"{backing.environment('gateway')['DATABASE_URL'].rpartition('@')[0]}@127.0.0.1:1/gone"
+    took = {}
+    async with serve(backing, database_url=gone) as alone:
+        provided = alone.client._transport.app.state.provided
+
+        async def refused():
+            """A refusal by role reads nothing, and its act is written."""
+            away(await alone.ask("POST", "/v1/failures/retry", "guardian", uuid4(), uuid4(), json={}))
+
+        async def connect():
+            with pytest.raises(psycopg.OperationalError):
+                async with provided[UnitOfWorkFactory].database.worker():
+                    raise AssertionError("a connection to a database that is away")
+
+        async def find_key():
+            with pytest.raises(psycopg.OperationalError):
+                await provided[SubjectKeyStore].keys([uuid4()])
+
+        async def measure(attempt):
+            began = time.monotonic()
+            await attempt()
+            took[attempt.__name__] = time.monotonic() - began
+
+        await asyncio.gather(*map(measure, (refused, connect, find_key)))
+    assert {name: seconds for name, seconds in took.items() if seconds > 20} == {}
 
 
 async def test_an_owner_that_is_away_is_503_and_what_was_accepted_is_still_there(gateway):

@@ -4,6 +4,7 @@ Worker connections see all schools (handlers, relay, periodic tasks). Request co
 row-level security is forced, and a request without a school raises an error instead of finding nothing.
 """
 
+import copy
 import secrets
 import select
 from collections.abc import AsyncIterator
@@ -22,6 +23,8 @@ Pool = AsyncConnectionPool[Connection]
 
 
 PROBE_BYTES = 16 * 1024
+REQUEST_PATIENCE = 10.0
+"""Seconds that a request waits for a connection of a worker: then its client gets a 503 and asks again."""
 # Write a row that is rolled back.
 INSERT_PROBE = "INSERT INTO outbox (exchange, routing_key, headers, data) VALUES ('', '', '{}', %(data)s)"
 
@@ -72,6 +75,14 @@ class Database:
         self.worker_conninfo = conninfo(url, schema, f"{schema}_worker", 30_000, self.path)
         self.workers = _pool(self.worker_conninfo, workers, f"{schema}-worker", 30)
         self.requests = _pool(conninfo(url, schema, f"{schema}_app", 10_000), requests, f"{schema}-app", 3)
+        self.patience: float | None = None
+        """Seconds to wait for a connection of a worker, if not those of the pool."""
+
+    def for_requests(self) -> "Database":
+        """Return one with the same pools, for requests: they wait less long for a connection of a worker."""
+        other = copy.copy(self)
+        other.patience = REQUEST_PATIENCE
+        return other
 
     async def open(self) -> None:
         """Start to connect in the background; the first use waits for a connection."""
@@ -100,9 +111,9 @@ class Database:
             await connection.execute(INSERT_PROBE, {"data": secrets.token_hex(PROBE_BYTES // 2)})
 
     @asynccontextmanager
-    async def worker(self, patience: float | None = None) -> AsyncIterator[Connection]:
-        """Provide an autocommit connection that sees all schools; waits so many seconds for it."""
-        async with self.workers.connection(patience) as connection:
+    async def worker(self) -> AsyncIterator[Connection]:
+        """Provide an autocommit connection that sees all schools."""
+        async with self.workers.connection(self.patience) as connection:
             yield connection
 
 

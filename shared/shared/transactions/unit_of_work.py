@@ -35,8 +35,6 @@ UPDATE log_offset SET position = %(to)s, mark = %(mark)s, moved_at = clock_times
 WHERE projection = %(projection)s AND stream = %(stream)s AND position = %(since)s RETURNING position
 """
 
-REQUEST_PATIENCE = 10.0
-"""Seconds that a request waits for a connection of a worker: then its client gets a 503 and asks again."""
 NO_SCHOOL = "SC001"
 """SQLSTATE of `bound_school()` where no school is bound."""
 
@@ -114,23 +112,21 @@ class UnitOfWork:
 class UnitOfWorkFactory:
     """Opens units of work for one service, and wakes its relay after each commit with outbox rows."""
 
-    def __init__(self, database: Database, service: str, patience: float | None = None) -> None:
-        """`patience`: seconds to wait for a connection, if not those of the pool."""
+    def __init__(self, database: Database, service: str) -> None:
         self.database = database
         self.service = service
         self.outbox_filled = asyncio.Event()
-        self._patience = patience
 
     def for_requests(self) -> "UnitOfWorkFactory":
         """Return one that waits less long for a connection; it wakes the same relay."""
-        other = UnitOfWorkFactory(self.database, self.service, REQUEST_PATIENCE)
+        other = UnitOfWorkFactory(self.database.for_requests(), self.service)
         other.outbox_filled = self.outbox_filled
         return other
 
     @asynccontextmanager
     async def begin(self, cause: Envelope | None = None) -> AsyncIterator[UnitOfWork]:
         """Open a worker's transaction without an inbox row, for periodic tasks, claims and outcomes."""
-        async with self.database.worker(self._patience) as connection, self._run(connection) as (_, buffered):
+        async with self.database.worker() as connection, self._run(connection) as (_, buffered):
             yield UnitOfWork(buffered, self.service, cause)
 
     @asynccontextmanager
@@ -190,7 +186,7 @@ class UnitOfWorkFactory:
 
         The server commits it without another message of this process, so its locks never wait for us.
         """
-        async with self.database.worker(self._patience) as connection:
+        async with self.database.worker() as connection:
             return await (await connection.execute(query, values)).fetchall()
 
     async def run_single_statement(self, school: UUID, query: str, values: dict[str, Any]) -> list[DictRow]:
