@@ -46,7 +46,8 @@ def add_examples(api: Gateway, school: str) -> None:
     api.call("POST", "/v1/reports", json={"kind": "monthly", "school": place, "period": month})
     api.call("PATCH", f"/v1/schools/{place}", json={"approval_above": 20})
     message = Message(place, "general", "Trip to the lake", "The bus leaves at eight.", {"school": True}, ("inbox",))
-    api.call("POST", "/v1/notifications", json=message.content())
+    few_first = {"canary": {"count": 5, "after_minutes": 30}}
+    api.call("POST", "/v1/notifications", json=message.content() | few_first)
 
 
 def fill(system: System, *, tasks: int, failures: int, deliveries: int, large: int) -> str:

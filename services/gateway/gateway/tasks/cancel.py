@@ -8,7 +8,7 @@ from uuid import UUID
 from gateway.problems import Problem
 from gateway.security.access_control import ADMINS
 from gateway.security.caller import Caller
-from gateway.sends.multi_school import KIND as GROUP
+from gateway.sends.parent_tasks import KINDS
 from shared.events import FINAL, TaskCancelRequested
 from shared.transactions.unit_of_work import UnitOfWork
 
@@ -24,22 +24,45 @@ UPDATE task SET cancel_requested_at = %(now)s
 WHERE parent_id = %(id)s AND state NOT IN ('succeeded', 'failed', 'cancelled') AND cancel_requested_at IS NULL
 RETURNING task_id, school_id, kind, epoch
 """
+# Remember the same for the other part of a send to a few people first; returns it while it has not ended.
+MARK_OTHER_PART = """
+UPDATE task o SET cancel_requested_at = coalesce(o.cancel_requested_at, %(now)s)
+FROM task t JOIN task p ON p.task_id = t.parent_id AND p.kind = 'notification.canary'
+WHERE t.task_id = %(id)s AND o.parent_id = p.task_id AND o.task_id <> t.task_id
+  AND o.state NOT IN ('succeeded', 'failed', 'cancelled')
+RETURNING o.task_id, o.school_id, o.kind, o.epoch
+"""
+
+
+async def stop_other_part(tx: UnitOfWork, caller: Caller, task_id: UUID) -> bool:
+    """Request that the other part of a send to a few people first stops; False where there is none, or it has ended."""
+    now = dt.datetime.now(dt.UTC)
+    rows = await tx.rows(MARK_OTHER_PART, {"id": task_id, "now": now})
+    for row in rows:
+        tx.emit(_request(caller, row, now))
+    return bool(rows)
 
 
 async def request_cancel(tx: UnitOfWork, caller: Caller, task_id: UUID) -> None:
-    """Commit the request; a second one changes nothing. 404, 409 `too_late`; 403 for another person's task."""
+    """Commit the request; a second one changes nothing. 404, 409 `too_late`; 403 for another person's task.
+
+    Of a send to a few people first both parts stop, whichever is named.
+    """
     task = await tx.row(LOCK_TASK, {"id": task_id})
     if task is None:
         raise Problem(404, "not_found")
     if caller.role not in ADMINS and (caller.person is None or task["created_by"] != caller.person):
         raise Problem(403, "forbidden", "Only administrators may cancel the tasks of other people.")
+    other_stops = await stop_other_part(tx, caller, task_id)
     if task["state"] in FINAL:
+        if other_stops:
+            return
         raise Problem(409, "too_late")
     if task["cancel_requested_at"] is not None:
         return
     now = dt.datetime.now(dt.UTC)
     await tx.execute(MARK_CANCEL_REQUESTED, {"id": task_id, "now": now})
-    if task["kind"] == GROUP:
+    if task["kind"] in KINDS:
         # No service owns a parent: its children are stopped, and it ends with the last of them.
         for child in await tx.rows(MARK_CHILDREN, {"id": task_id, "now": now}):
             tx.emit(_request(caller, child, now))

@@ -58,11 +58,14 @@ IS_MEANT_BY_NAME = f"(%(responsibility)s = 'any' OR (m.role <> 'guardian' AND {G
 # People who received an older version of the record (`told`), and those who must not receive this one for that reason.
 RECEIVED_BEFORE = "SELECT t.person_id FROM told(%(school_id)s, %(told)s, %(origin_version)s) t"
 EXCLUDED = "SELECT t.person_id FROM told(%(school_id)s, %(except_told)s, %(origin_version)s) t"
+# Whether a person is in this part of a send of two parts: the few who receive it first, or all others.
+IS_IN_PART = """person_id <> ALL(%(except_people)s::uuid[])
+    AND (%(only_people)s::uuid[] IS NULL OR person_id = ANY(%(only_people)s::uuid[]))"""
 
 # The people whom the audience means, each once: ends with the table `audience` (person_id).
 WITH_AUDIENCE = f"""
 WITH {STUDENTS_MEANT}, {GUARDIANS_MEANT}, audience AS (
-    (SELECT m.person_id FROM membership m
+    SELECT person_id FROM ((SELECT m.person_id FROM membership m
      WHERE m.school_id = %(school_id)s AND m.person_id = ANY(%(people)s::uuid[]) AND {IS_MEANT_BY_NAME}
      UNION
      SELECT m.person_id FROM membership m
@@ -75,7 +78,7 @@ WITH {STUDENTS_MEANT}, {GUARDIANS_MEANT}, audience AS (
      UNION
      {RECEIVED_BEFORE})
     EXCEPT
-    {EXCLUDED}
+    {EXCLUDED}) meant WHERE {IS_IN_PART}
 )
 """  # noqa: S608  # constants of our own
 
@@ -92,6 +95,8 @@ WITH {STUDENTS_MEANT}, {GUARDIANS_MEANT}, own_role AS (
     SELECT * FROM own_student JOIN students_meant USING (student_id)
 )
 SELECT CASE
+    WHEN %(person)s = ANY(%(except_people)s::uuid[]) THEN 'receives_first'
+    WHEN %(person)s <> ALL(%(only_people)s::uuid[]) THEN 'receives_later'
     WHEN %(person)s IN ({EXCLUDED}) THEN 'receives_correction'
     WHEN %(told)s::text IS NOT NULL THEN
         CASE WHEN %(person)s NOT IN ({RECEIVED_BEFORE}) THEN 'not_corrected' END
@@ -128,6 +133,7 @@ def values(
     `first_guardian`: of each student only the first guardian by rank is meant; the others are asked later.
     `origin_version`: only older versions of the record count as received before.
     """
+    only = audience.get("only_people")
     return {
         "school_id": school,
         "people": [UUID(person) for person in audience.get("people") or ()],
@@ -141,6 +147,8 @@ def values(
         "first_guardian": first_guardian,
         "told": audience.get("told"),
         "except_told": audience.get("except_told"),
+        "except_people": [UUID(person) for person in audience.get("except_people") or ()],
+        "only_people": None if only is None else [UUID(person) for person in only],
         "origin_version": origin_version,
     }
 
