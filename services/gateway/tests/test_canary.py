@@ -18,7 +18,7 @@ PREVIEW = {"people": 30, "channels": {}, "unreachable": 4, "unreachable_people":
 CANARY = {"count": 2, "after_minutes": 10}
 BODY = {"type": "general", "title": "Demo", "body": "Made up", "audience": {"school": True}, "canary": CANARY}
 SENT = "SELECT count(*) FROM intent WHERE school_id = %s"
-EVENTS = "SELECT routing_key, data FROM outbox WHERE data LIKE %s ORDER BY id"
+EVENTS = "SELECT routing_key, data FROM outbox WHERE data LIKE %s ORDER BY position"
 
 
 @pytest_asyncio.fixture(loop_scope="module")
