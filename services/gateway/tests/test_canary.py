@@ -160,7 +160,7 @@ async def test_a_stop_of_either_part_stops_both(gateway, owners, school, admin, 
     if ended:
         admin.execute("UPDATE gateway.task SET state = 'succeeded' WHERE task_id = %s", (tasks[first],))
     done = (200, {"state": "cancelled", "stopped": True, "cancelled": 1})
-    late = (409, {"code": "too_late", "state": "completed"})
+    late = (409, {"detail": {"code": "too_late", "state": "completed"}})
     owners(notifier_POST=late if ended else done, scheduler_DELETE=done)
     paths = {
         "first": ("POST", f"/v1/notifications/{first}/cancel"),
@@ -190,7 +190,7 @@ async def test_the_task_of_both_parts_is_cancelled_when_one_of_them_was(gateway,
     path = f"/v1/tasks/{made['task_id']}"
     for task, state, whole in ((first, "succeeded", "running"), (made["rest"]["task_id"], "cancelled", "cancelled")):
         now = dt.datetime.now(dt.UTC)
-        fact = TaskChanged(task_id=task, school_id=school, kind=SEND_TASK, state=state, changed_at=now)
+        fact = TaskChanged(task_id=task, school_id=school, kind=SEND_TASK, state=state, version=1, changed_at=now)
         async with gateway.service.transactions.begin() as tx:
             await project_tasks([fact], tx)
         shown = (await gateway.ask("GET", path, "staff", school)).json()
