@@ -192,7 +192,7 @@ async def test_a_few_people_receive_it_first_and_all_others_later_and_no_person_
     for sent, person, gap in ((rest, mother, "receives_first"), (first, other, "receives_later")):
         why = (await client.call("GET", f"/v1/notifications/{sent}/why/{person}")).json()
         left_out = [each.get("gap") for each in why["timeline"] if each["what"] == "not_in_audience"]
-        assert (why["verdict"], left_out) == ("not_told", [gap])
+        assert (why["verdict"], left_out) == ("not_sent", [gap])
 
 
 async def test_people_are_drawn_from_those_who_can_be_reached(client):
