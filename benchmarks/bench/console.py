@@ -131,7 +131,7 @@ async def _address(client: httpx.AsyncClient, place: Place, school: str) -> str:
 
 
 async def _page(client: httpx.AsyncClient, address: str, times: int) -> Measured:
-    took = []
+    took: list[float] = []
     until = time.perf_counter() + LONGEST_SECONDS
     while len(took) < WARM + FEWEST or (len(took) < WARM + times and time.perf_counter() < until):
         began = time.perf_counter()
