@@ -18,7 +18,7 @@ from gateway.schedules.cancel import cancel_scheduled_send, schedule_of
 from gateway.security.access_control import ADMINS, OFFICE, STAFF, allow
 from gateway.security.audit import Audited
 from gateway.security.caller import Caller, CurrentCaller
-from gateway.tasks.cancel import stop_other_part
+from gateway.sends.parent_tasks import stop_other_part
 from shared.http.fields import MailAddress, ReportDetail, ReportedReason, SuppressionReason
 
 router = APIRouter(prefix="/v1", tags=["notifications"], route_class=GuardedRoute)

@@ -24,8 +24,8 @@ from gateway.security.audit import Audited
 from gateway.security.caller import Caller, CurrentCaller
 from gateway.sends import audience_checks
 from gateway.sends.audience import AudienceIn, Text, audience_of
+from gateway.sends.parent_tasks import stop_other_part
 from gateway.sends.schemas import Data
-from gateway.tasks.cancel import stop_other_part
 from shared.events.schedule_rules import OnceRule, Rule
 from shared.events.schedules import ScheduleState
 from shared.events.values import Channel

@@ -1,7 +1,12 @@
 """Tasks of sends that have several parts, each with a task of its own: to several schools, or to a few people first."""
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
 
+from gateway.security.caller import Caller
+from shared.events import TaskCancelRequested
 from shared.transactions.unit_of_work import UnitOfWork
 
 GROUP = "notification.group"
@@ -39,8 +44,37 @@ FROM (
     GROUP BY t.parent_id
 ) c WHERE p.task_id = c.parent_id
 """
+# Remember that a cancel of the other part of a send to a few people first was requested; returns it while it is open.
+MARK_OTHER_PART = """
+UPDATE task o SET cancel_requested_at = coalesce(o.cancel_requested_at, %(now)s)
+FROM task t JOIN task p ON p.task_id = t.parent_id AND p.kind = 'notification.canary'
+WHERE t.task_id = %(id)s AND o.parent_id = p.task_id AND o.task_id <> t.task_id
+  AND o.state NOT IN ('succeeded', 'failed', 'cancelled')
+RETURNING o.task_id, o.school_id, o.kind, o.epoch
+"""
 
 
 async def aggregate_tasks(tx: UnitOfWork, tasks: Sequence[str]) -> None:
     """Move the parents of these tasks on, by the states of all their children."""
     await tx.execute(UPDATE_PARENT_TASKS, {"tasks": list(tasks)})
+
+
+async def stop_other_part(tx: UnitOfWork, caller: Caller, task_id: UUID) -> bool:
+    """Request that the other part of a send to a few people first stops; False where there is none, or it has ended."""
+    now = dt.datetime.now(dt.UTC)
+    rows = await tx.rows(MARK_OTHER_PART, {"id": task_id, "now": now})
+    for row in rows:
+        tx.emit(cancel_request(caller, row, now))
+    return bool(rows)
+
+
+def cancel_request(caller: Caller, task: Mapping[str, Any], now: dt.datetime) -> TaskCancelRequested:
+    """Return the event that asks the owner of a task to cancel it; `task` is its row."""
+    return TaskCancelRequested(
+        task_id=task["task_id"],
+        school_id=task["school_id"],
+        kind=task["kind"],
+        epoch=task["epoch"],
+        requested_by=caller.person,
+        requested_at=now,
+    )

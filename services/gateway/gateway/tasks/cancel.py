@@ -1,15 +1,13 @@
 """Cancels a task: requested here, decided by the service that owns its kind."""
 
 import datetime as dt
-from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
 from gateway.problems import Problem
 from gateway.security.access_control import ADMINS
 from gateway.security.caller import Caller
-from gateway.sends.parent_tasks import KINDS
-from shared.events import FINAL, TaskCancelRequested
+from gateway.sends.parent_tasks import KINDS, cancel_request, stop_other_part
+from shared.events import FINAL
 from shared.transactions.unit_of_work import UnitOfWork
 
 # Lock a task.
@@ -24,23 +22,6 @@ UPDATE task SET cancel_requested_at = %(now)s
 WHERE parent_id = %(id)s AND state NOT IN ('succeeded', 'failed', 'cancelled') AND cancel_requested_at IS NULL
 RETURNING task_id, school_id, kind, epoch
 """
-# Remember the same for the other part of a send to a few people first; returns it while it has not ended.
-MARK_OTHER_PART = """
-UPDATE task o SET cancel_requested_at = coalesce(o.cancel_requested_at, %(now)s)
-FROM task t JOIN task p ON p.task_id = t.parent_id AND p.kind = 'notification.canary'
-WHERE t.task_id = %(id)s AND o.parent_id = p.task_id AND o.task_id <> t.task_id
-  AND o.state NOT IN ('succeeded', 'failed', 'cancelled')
-RETURNING o.task_id, o.school_id, o.kind, o.epoch
-"""
-
-
-async def stop_other_part(tx: UnitOfWork, caller: Caller, task_id: UUID) -> bool:
-    """Request that the other part of a send to a few people first stops; False where there is none, or it has ended."""
-    now = dt.datetime.now(dt.UTC)
-    rows = await tx.rows(MARK_OTHER_PART, {"id": task_id, "now": now})
-    for row in rows:
-        tx.emit(_request(caller, row, now))
-    return bool(rows)
 
 
 async def request_cancel(tx: UnitOfWork, caller: Caller, task_id: UUID) -> None:
@@ -65,17 +46,6 @@ async def request_cancel(tx: UnitOfWork, caller: Caller, task_id: UUID) -> None:
     if task["kind"] in KINDS:
         # No service owns a parent: its children are stopped, and it ends with the last of them.
         for child in await tx.rows(MARK_CHILDREN, {"id": task_id, "now": now}):
-            tx.emit(_request(caller, child, now))
+            tx.emit(cancel_request(caller, child, now))
         return
-    tx.emit(_request(caller, task | {"task_id": task_id}, now))
-
-
-def _request(caller: Caller, task: Mapping[str, Any], now: dt.datetime) -> TaskCancelRequested:
-    return TaskCancelRequested(
-        task_id=task["task_id"],
-        school_id=task["school_id"],
-        kind=task["kind"],
-        epoch=task["epoch"],
-        requested_by=caller.person,
-        requested_at=now,
-    )
+    tx.emit(cancel_request(caller, task | {"task_id": task_id}, now))
