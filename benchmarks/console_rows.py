@@ -64,11 +64,13 @@ def add_examples(api: Gateway, school: str) -> None:
     scopes = ["notifications:write", "people:read"]
     api.call("POST", "/v1/keys", json={"name": "A made-up program", "scopes": scopes, "school": school})
     place = api.school(school)
-    month = f"{dt.datetime.now(dt.UTC):%Y-%m}"
+    # The month before: in the first hours of a month it has not begun in every school's zone.
+    month = f"{dt.datetime.now(dt.UTC).replace(day=1) - dt.timedelta(days=1):%Y-%m}"
     api.call("POST", "/v1/reports", json={"kind": "monthly", "school": place, "period": month})
     api.call("PATCH", f"/v1/schools/{place}", json={"approval_above": 20})
     message = Message(place, "general", "Trip to the lake", "The bus leaves at eight.", {"school": True}, ("inbox",))
-    api.call("POST", "/v1/notifications", json=message.content())
+    few_first = {"canary": {"count": 5, "after_minutes": 30}}
+    api.call("POST", "/v1/notifications", json=message.content() | few_first)
 
 
 def fill(system: System, *, tasks: int, failures: int, deliveries: int, large: int) -> str:

@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
+from shared.testing.fixtures import eventually
 from tests.console.browsing import visitor
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(2400)]  # the first test plays the demo
@@ -47,3 +48,31 @@ async def test_an_upload_shows_how_far_it_is_and_a_refusal_keeps_the_form(school
         await expect(page.get_by_role("progressbar")).to_be_visible()
         await expect(page.locator("[data-share]")).to_contain_text("%")
         await page.wait_for_url(re.compile(r"/console/files/[0-9a-f-]{36}"), timeout=WITHIN)
+
+
+async def test_a_few_people_receive_it_first_and_a_stop_ends_both_parts(school_day, people, browser):
+    account = people["school_admin"]
+    async with visitor(browser, school_day.url) as person:
+        page = await person.tab("/console/notifications/new")
+        await person.sign_in(page, account.name, account.password)
+        await page.select_option("#kind", "safety")  # no school's limit holds it
+        await page.fill("#title", "The lake is closed")
+        await page.fill("#body", "A made-up text.")
+        await page.fill("#canary", "3")
+        await page.fill("#canary_minutes", "30")
+        await page.get_by_role("button", name="Preview").click()
+        await expect(page.locator("main")).to_contain_text("3 people receive it first.")
+        await person.check(page)
+        await page.get_by_role("button", name="Send").click()
+        await expect(page.locator("main")).to_contain_text("A few people receive it first.")
+        await person.check(page)
+        await page.get_by_role("link", name="Stop or undo").click()
+        await page.get_by_role("button", name="Stop it").click()
+        await page.get_by_role("link", name="All others").click()
+        await expect(page.get_by_role("link", name="All others receive it after a few people.")).to_be_visible()
+
+        async def state():
+            await page.reload()
+            return await page.locator(".facts .badge").first.inner_text()
+
+        assert await eventually(state, lambda shown: shown == "cancelled", within=60)

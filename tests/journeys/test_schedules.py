@@ -7,6 +7,7 @@ import httpx
 
 from cli.demo import school
 from cli.operations import tokens
+from shared.events import FINAL
 from shared.testing.fixtures import eventually
 
 TOLD = """
@@ -108,3 +109,40 @@ async def test_a_repeating_send_can_be_tried_at_once_paused_and_looked_up_by_its
     assert shown.json()["state"] == "completed"
     paused = await ask(scheduled, "POST", f"/v1/schedules/{schedule}/pause")
     assert (paused.json()["state"], paused.json()["next_run"]) == ("paused", None)
+
+
+RECIPIENTS = """
+SELECT person_id, count(DISTINCT notification_id) AS notifications FROM notifier.delivery
+WHERE notification_id = ANY(%s) GROUP BY person_id
+"""
+
+
+async def test_a_few_people_receive_it_first_all_others_once_and_a_stop_ends_both(scheduled):
+    # given: one send whose rest leaves, and one that is stopped after its first part
+    canary = {"count": 3, "after_minutes": 60}
+    sent, stopped = [await send(scheduled, canary=canary) for _ in range(2)]
+    for ids in (sent, stopped):
+        assert (await completed(scheduled, ids["notification_id"]))["planned"] > 0
+        await known(scheduled, ids["rest"]["schedule_id"])
+    # when
+    runs = await ask(scheduled, "POST", f"/v1/schedules/{sent['rest']['schedule_id']}/run-now")
+    assert runs.status_code == 200, runs.text
+    stop = await ask(scheduled, "POST", f"/v1/notifications/{stopped['notification_id']}/cancel")
+    assert (stop.status_code, stop.json()["stopped"]) == (200, True)
+    # then
+    await completed(scheduled, sent["rest"]["notification_id"])
+    both = [sent["notification_id"], sent["rest"]["notification_id"]]
+    rows = scheduled.rows(RECIPIENTS, both)
+    assert {row["notifications"] for row in rows} == {1}
+    assert len(scheduled.rows(RECIPIENTS, both[:1])) == 3
+    answer = await ask(scheduled, "GET", f"/v1/notifications/{both[0]}")
+    assert answer.json()["canary"]["rest"] == both[1]
+    whole = await ask(scheduled, "POST", "/v1/notifications:preview", json={
+        "school": school.SCHOOLS[0].sourced_id, "type": "general", "audience": {"grade": "05"}})  # fmt: skip
+    assert len(rows) == whole.json()["people"]
+
+    async def state():
+        return (await ask(scheduled, "GET", f"/v1/tasks/{stopped['task_id']}")).json()["state"]
+
+    assert await eventually(state, lambda found: found in FINAL, within=60) == "cancelled"
+    assert scheduled.rows(RECIPIENTS, [stopped["rest"]["notification_id"]]) == []

@@ -191,3 +191,43 @@ async def test_the_plan_of_a_send_to_few_people_is_kept(client):
         await client.plan({"people": (person,)})
     query = "SELECT generic_plans FROM pg_prepared_statements WHERE statement LIKE '%%unnest((SELECT%%'"
     assert [row["generic_plans"] > 0 for row in await client.harness.rows(query)] == [True]
+
+
+async def test_a_few_people_receive_it_first_and_all_others_later_and_no_person_or_address_twice(client):
+    # given: the father reads the same mails as the mother, who is among the few
+    mother, other, late = [await client.add_person() for _ in range(3)]
+    father = await client.add_person(mails=(f"{mother}@example.org",), tokens=())
+    await client.add_student(mother, father, other, late, grade="07")
+    about = {"channels": ("mail", "inbox"), "group_id": uuid.uuid4()}
+    # when
+    first = await client.plan({"grade": "07", "only_people": (mother, uuid.uuid4())}, **about)
+    rest = await client.plan({"grade": "07", "except_people": (mother,)}, **about)
+    # then
+    assert await client.recipients(first) == {mother}
+    assert await client.deliveries(rest) == {
+        (other, "mail"): "pending", (other, "inbox"): "accepted",
+        (late, "mail"): "pending", (late, "inbox"): "accepted",
+        (father, "mail"): "same_address", (father, "inbox"): "accepted",
+    }  # fmt: skip
+    for sent, person, gap in ((rest, mother, "receives_first"), (first, other, "receives_later")):
+        why = (await client.call("GET", f"/v1/notifications/{sent}/why/{person}")).json()
+        left_out = [each.get("gap") for each in why["timeline"] if each["what"] == "not_in_audience"]
+        assert (why["verdict"], left_out) == ("not_sent", [gap])
+
+
+async def test_people_are_drawn_from_those_who_can_be_reached(client):
+    # given: one by mail, one in the app only, one not at all
+    by_mail = await client.add_person(push=False)
+    in_app = await client.add_person(mail=False, push=False)
+    await client.add_person(mail=False, push=False, active=False)
+    asked = {"audience": {"school": True}, "kind": "general", "channels": ["mail", "inbox"]}
+    # when
+    drawn = []
+    for count in (1, 2, 3):
+        answer = (await client.call("POST", "/v1/notifications:preview", json=asked | {"draw": count})).json()
+        drawn.append(answer["drawn"])
+    # then: whom a provider is called for comes first
+    assert answer["people"] == 3
+    assert drawn[0] == [str(by_mail)]
+    assert drawn[1] == drawn[2] == [str(by_mail), str(in_app)]
+    assert (await client.call("POST", "/v1/notifications:preview", json=asked)).json()["drawn"] == []

@@ -18,6 +18,9 @@ FORMER_ADDRESSES = "address:"
 LARGE_AUDIENCE = 200
 """Number of people above which planning takes long, so that the request is handled alone."""
 
+CANARY_LIMIT = 100
+"""Number of people at most who receive a send before all others."""
+
 
 class Audience(Part):
     """The recipients of a notification. Exactly one of the first six fields is set.
@@ -25,6 +28,7 @@ class Audience(Part):
     For a grade, classes or students, the guardians of these students with the given `responsibility` are notified. A
     guardian of several of them is notified once. `told` is an `origin`: the people who were notified of it.
     `except_told` is an `origin` too: the people who were notified of it are left out. Both look at older versions only.
+    A send to a few people first has two parts: `only_people` of the audience, and later all but `except_people`.
     """
 
     people: tuple[UUID, ...] | None = None
@@ -36,6 +40,8 @@ class Audience(Part):
     roles: tuple[Role, ...] = ("guardian",)
     responsibility: Responsibility = "any"
     except_told: str | None = None
+    except_people: tuple[UUID, ...] = ()
+    only_people: tuple[UUID, ...] | None = None
 
     @model_validator(mode="after")
     def one_of_them(self) -> Self:
@@ -59,7 +65,8 @@ class NotificationIntent(Event):
     """A notification to send, requested by a person or due by a schedule.
 
     `origin` ("absence:<id>") and `origin_version` name the record that it is about. A `correction` first cancels the
-    pending deliveries of the same origin. `group_id` connects the notifications of one send to several schools.
+    pending deliveries of the same origin. `group_id` connects the notifications of one send: to several schools, or
+    to a few people first and then to all others. An address receives such a send once.
     With `template`, title and body come from that template and `variables`. With an `origin` of "address:<id>" it goes
     to the addresses in `variables`, which its one person no longer has.
     """

@@ -33,6 +33,9 @@ class ComposeForm(BaseModel):
     until: Word = ""
     skip_closed: bool = False
     useful_hours: Word = ""
+    canary: Word = ""
+    """How many people receive it first; empty: all at once."""
+    canary_minutes: Word = "15"
     key: Word = ""
     step: Literal["find", "template", "preview", "test", "send"] = "preview"
     previewed: Word = ""
@@ -102,6 +105,8 @@ def _time(form: ComposeForm, zone: str) -> dict[str, Any]:
         asked = {"timezone": zone, "repeat": rule | {"until": form.until or None, "skip_closed": form.skip_closed}}
     elif form.when:
         asked = {"timezone": zone, "deliver_at": form.when}
+    if form.canary:
+        asked["canary"] = {"count": typed_number(form.canary), "after_minutes": typed_number(form.canary_minutes)}
     hours = typed_number(form.useful_hours)
     return asked | ({"expires_after_minutes": hours * 60 if isinstance(hours, int) else hours} if hours else {})
 

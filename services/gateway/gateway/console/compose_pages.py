@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 
 from gateway.console.audience_choice import find_choice
 from gateway.console.chosen_school import ChosenSchool
-from gateway.console.compose_form import ComposeForm, digest_of, request_of
+from gateway.console.compose_form import ComposeForm, digest_of, request_of, typed_number
 from gateway.console.console_route import ConsoleRoute
 from gateway.console.page import Page, ReaderPage
 from gateway.console.template_choice import TemplateChoice, find_templates, preview_template
@@ -24,6 +24,7 @@ from gateway.http.dependencies import Rows, Services
 from gateway.http.service_client import ServiceClients
 from gateway.notifications import read_routes
 from gateway.notifications.acceptance import accept
+from gateway.notifications.canary import has_room
 from gateway.notifications.create_routes import Sends
 from gateway.notifications.read_routes import NotificationIn
 from gateway.problems import Problem, readable
@@ -39,6 +40,8 @@ UNDO_SECONDS = 30
 SELECT_LIMIT = "SELECT approval_above FROM school WHERE school_id = %(school)s"
 CHANGED = N_("This differs from what you previewed. Look at it again, then send it.")
 OTHER_MARKS = N_("Classes or people are marked that this audience leaves out. Choose the audience, or clear the marks.")
+CANARY_ONCE = N_("A repeated notification goes to all at once. Leave the number of people empty.")
+CANARY_LARGE = N_("The audience needs more people than this, and as many have to be reachable.")
 EMPTY_VARIABLE = N_("Fill this in: the template has a place for it.")
 TESTED = N_("The test is on its way to you.")
 """Shown after a test; how long a send can be undone is shown on its page."""
@@ -65,12 +68,8 @@ async def compose(
     offered = await find_templates(form, caller, chosen, owners)
     if form.step in ("find", "template"):
         return await _form(page, form, chosen, rows, offered=offered)
-    if form.has_other_marks:
-        return await _form(page, form, chosen, rows, 422, offered=offered, errors={"audience": page.text(OTHER_MARKS)})
-    if empty := {
-        name: page.text(EMPTY_VARIABLE) for name, value in (offered.variables if offered else ()) if not value
-    }:
-        return await _form(page, form, chosen, rows, 422, offered=offered, errors=empty)
+    if wrong := _wrong_fields(page, form, offered):
+        return await _form(page, form, chosen, rows, 422, offered=offered, errors=wrong)
     try:
         return await _act(page, form, chosen, caller, rows, owners, sends, offered)
     except ValidationError as problem:
@@ -82,6 +81,15 @@ async def compose(
             raise
         errors = _by_field(problem.more.get("errors") or [{"loc": ["form"], "message": problem.detail}])
     return await _form(page, form, chosen, rows, 422, offered=offered, errors=errors)
+
+
+def _wrong_fields(page: Page, form: ComposeForm, offered: TemplateChoice | None) -> dict[str, str]:
+    """Return what the form does not let be asked, by field."""
+    if form.has_other_marks:
+        return {"audience": page.text(OTHER_MARKS)}
+    if form.canary and form.repeat:
+        return {"count": page.text(CANARY_ONCE)}
+    return {name: page.text(EMPTY_VARIABLE) for name, value in (offered.variables if offered else ()) if not value}
 
 
 async def _act(
@@ -109,6 +117,8 @@ async def _act(
     reached = await read_routes.preview(asked, caller, rows, owners, str(school))
     note = page.text(CHANGED) if form.step == "send" else None
     found = json.loads(bytes(reached.body))
+    if body.canary and not has_room(body.canary.count, found):
+        raise Problem(422, "invalid", errors=[{"loc": ["body", "count"], "message": page.text(CANARY_LARGE)}])
     found["texts"] = await preview_template(form, found, caller, school, owners)
     form.previewed = digest
     return await _form(page, form, school, rows, offered=offered, preview=found, note=note)
@@ -164,4 +174,5 @@ async def _form(
         above=limit["approval_above"] if limit and form.kind != "safety" else None,
         note=note,
         undo=UNDO_SECONDS,
+        canary=typed_number(form.canary),
     )

@@ -1,5 +1,6 @@
 """Notifications of a school: how far each is, what failed and why, and a stop for it."""
 
+import json
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,6 +14,8 @@ from gateway.console.query import PAGE_ROWS, FlagFilter, IdFilter, KindFilter, N
 from gateway.http.dependencies import Configured, Rows, Services
 from gateway.http.service_client import ServiceClients
 from gateway.notifications import cancel_resend_routes, read_routes
+from gateway.problems import Problem
+from gateway.schedules import routes as schedule_routes
 from gateway.security.access_control import STAFF, allow
 from gateway.security.caller import Caller, CurrentCaller
 from gateway.settings import Settings
@@ -60,11 +63,15 @@ async def notification(
 ) -> Response:
     """Show one notification: how many it reached on each channel, and what became of the others."""
     found = await read_notification(page, notification_id, caller, rows, owners, settings)
+    canary = found.get("canary")
+    waits = canary is not None and canary["rest_state"] not in FINAL
     return page.html(
         "notification.html",
         notification=found,
+        canary=canary,
+        rest_due=await _due(canary, caller, rows, owners) if canary and waits else None,
         channels={name: funnel(states) for name, states in (found.get("counts") or {}).items()},
-        stoppable=found["state"] not in STOPPED and stopped is None,
+        stoppable=(found["state"] not in STOPPED or waits) and stopped is None,
         stopped=stopped is not None,
         resendable=can_resend(found),
         again=again is not None,
@@ -112,6 +119,19 @@ async def read_notification(
         task = await task_routes.read(UUID(found["task_id"]), caller, rows, settings)
         found["state"] = task.state if task.state in FINAL else "accepted"
     return found
+
+
+async def _due(canary: dict[str, Any], caller: Caller, rows: UnitOfWorkFactory, owners: ServiceClients) -> str | None:
+    """Return when the second part is sent; None once it is, or where the scheduler does not know it yet or is away."""
+    which = schedule_routes.Which(id=canary["rest_task_id"], school=canary["school_id"], accepted=True)
+    try:
+        answer = await schedule_routes.read(which, caller, rows, owners)
+    except Problem as problem:
+        if problem.status != 503:  # noqa: PLR2004
+            raise
+        return None
+    due: str | None = json.loads(bytes(answer.body)).get("next_run")
+    return due
 
 
 def funnel(states: dict[str, int]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ MOST_GROUPS = 8
 COUNT_ALL = """
 SELECT (SELECT count(*) FROM school WHERE active) AS schools, (SELECT count(*) FROM person WHERE active) AS people,
        (SELECT count(*) FROM task WHERE state IN ('accepted', 'queued', 'running', 'retrying')) AS open_tasks,
-       (SELECT count(*) FROM failure WHERE given_back_at IS NULL AND discarded_at IS NULL) AS failures,
+       (SELECT coalesce(sum(change), 0)::bigint FROM failure_count) AS failures,
        (SELECT count(*) FROM outbox) AS outbox,
        (SELECT extract(epoch FROM clock_timestamp() - min(created_at)) FROM outbox) AS oldest
 """

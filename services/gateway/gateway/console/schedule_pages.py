@@ -99,10 +99,10 @@ async def run_now(
 
 @router.post("/{schedule_id}/delete", dependencies=[allow(STAFF)])
 async def delete(
-    which: Mine, page: ReaderPage, caller: CurrentCaller, owners: Services, version: Version = ""
+    which: Mine, page: ReaderPage, caller: CurrentCaller, rows: Rows, owners: Services, version: Version = ""
 ) -> Response:
     """End a schedule for good."""
-    await schedule_routes.cancel(which, caller, owners, version or None)
+    await schedule_routes.cancel(which, caller, rows, owners, version or None)
     return _back(page, which.id)
 
 

@@ -91,6 +91,8 @@ REASONS = {
     "expired_while_held": N_("it expired in the person's quiet hours"),
     "quiet_hours": N_("it waits for the end of quiet hours"),
     "message_not_built": N_("its message could not be made from the text"),
+    "receives_first": N_("left out here: the person is one of the few who received it first"),
+    "receives_later": N_("this part is for a few people first; all others receive it later"),
     "no_outcome": N_("the provider was called and no answer is known"),
 }
 MOMENTS = {

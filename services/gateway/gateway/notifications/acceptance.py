@@ -5,16 +5,19 @@ from typing import Any
 from uuid import UUID
 
 from gateway.http.dependencies import one_school, school_of
+from gateway.http.idempotency import recalled
 from gateway.http.service_client import ServiceClients
+from gateway.notifications.canary import draw_people, request_send
 from gateway.notifications.held_sends import hold
 from gateway.notifications.read_routes import NotificationIn, preview_at_owner
 from gateway.problems import Problem
-from gateway.schedules.commands import ScheduleCommand, invalid, later_of, request_schedule
+from gateway.schedules.commands import ScheduleCommand, invalid, later_of
 from gateway.security.caller import Caller
 from gateway.sends import multi_school
 from gateway.sends.audience import audience_of
+from gateway.sends.audience_checks import check_ids
 from gateway.sends.batch_accept import BatchAcceptor
-from gateway.sends.commands import NeedsApproval, SendCommand
+from gateway.sends.commands import Canary, NeedsApproval, SendCommand
 from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 
@@ -44,6 +47,7 @@ async def accept(
         template=body.template,
         variables=body.variables,
         escalation=body.escalation.of_event() if body.escalation else None,
+        canary=Canary(people=body.canary.count, after_minutes=body.canary.after_minutes) if body.canary else None,
     )
     if body.only_limits:
         raise invalid("deliver_at", "give deliver_at or repeat, or leave out the fields about later times")
@@ -56,6 +60,13 @@ async def accept(
             return await multi_school.request_group_send(tx, caller, list(dict.fromkeys(body.schools)), command, key)
     where = await school_of(rows, caller, one_school(body.school, school))
     asked = command if body.rule is None else later_of(command, body)
+    if asked.canary is not None:
+        async with rows.request(where) as tx:
+            before = await recalled(tx, caller, where, key, asked.content())
+            await check_ids(tx, where, asked.audience)
+        if before is not None:
+            return before
+        asked.canary = await draw_people(asked, asked.canary, caller, where, owners)
     try:
         return await _commit(asked, caller, where, rows, sends, key, cleared=False)
     except NeedsApproval as guard:
@@ -76,10 +87,10 @@ async def _commit(
     *,
     cleared: bool,
 ) -> dict[str, Any]:
-    if not isinstance(command, ScheduleCommand):
+    if not isinstance(command, ScheduleCommand) and command.canary is None:
         return await sends.send(caller, school, command, key, cleared=cleared)
     async with rows.request(school) as tx:
-        return await request_schedule(tx, caller, school, command, key, cleared=cleared)
+        return await request_send(tx, caller, school, command, key, cleared=cleared)
 
 
 async def count_people(command: SendCommand, caller: Caller, school: UUID, owners: ServiceClients) -> int | None:

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from uuid_utils.compat import uuid7
 
@@ -17,6 +18,7 @@ from gateway.schedules.cancel import cancel_scheduled_send, schedule_of
 from gateway.security.access_control import ADMINS, OFFICE, STAFF, allow
 from gateway.security.audit import Audited
 from gateway.security.caller import Caller, CurrentCaller
+from gateway.sends.parent_tasks import stop_other_part
 from shared.http.fields import MailAddress, ReportDetail, ReportedReason, SuppressionReason
 
 router = APIRouter(prefix="/v1", tags=["notifications"], route_class=GuardedRoute)
@@ -25,6 +27,8 @@ router = APIRouter(prefix="/v1", tags=["notifications"], route_class=GuardedRout
 SELECT_INTENT = """
 SELECT i.school_id, t.created_by FROM intent i LEFT JOIN task t USING (task_id) WHERE i.notification_id = %(id)s
 """
+# Select the task of a notification that was requested here.
+SELECT_TASK = "SELECT task_id FROM intent WHERE notification_id = %(id)s"
 # Select the directory version of a school.
 SELECT_DIRECTORY_VERSION = "SELECT directory_version FROM school WHERE school_id = %(school)s"
 OTHERS = ADMINS | {"staff"}
@@ -54,13 +58,23 @@ class SuppressionIn(BaseModel):
 async def cancel(notification_id: UUID, caller: CurrentCaller, rows: Rows, owners: Services) -> Response:
     """Cancel a notification at any moment: a delivery that is being sent ends by its outcome, all others are cancelled.
 
-    409 `too_late` when it has ended. Stopped twice it is stopped once.
+    Of a send to a few people first both parts stop, whichever is named; `stopped` is then true where only the other
+    one was not too late. 409 `too_late` when it has ended. Stopped twice it is stopped once.
     """
     school = await _whose(notification_id, caller, rows, owners)
-    schedule = await schedule_of(rows, school, notification_id)
-    if schedule is not None:
-        return await cancel_scheduled_send(owners, caller, school, schedule, notification_id)
-    return await owners.send_command("notifier", "POST", f"/v1/notifications/{notification_id}/cancel", caller, school)
+    async with rows.request(school) as tx:
+        intent = await tx.row(SELECT_TASK, {"id": notification_id})
+        other_stops = await stop_other_part(tx, caller, intent["task_id"]) if intent else False
+    try:
+        schedule = await schedule_of(rows, school, notification_id)
+        if schedule is not None:
+            return await cancel_scheduled_send(owners, caller, school, schedule, notification_id)
+        path = f"/v1/notifications/{notification_id}/cancel"
+        return await owners.send_command("notifier", "POST", path, caller, school)
+    except Problem as refusal:
+        if refusal.code != "too_late" or not other_stops:
+            raise
+        return JSONResponse({"state": refusal.more.get("state"), "stopped": True, "cancelled": 0})
 
 
 @router.post(

@@ -12,11 +12,12 @@ from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
 from gateway.http.idempotency import answered
+from gateway.notifications.canary import request_send
 from gateway.problems import Problem
-from gateway.schedules.commands import ScheduleCommand, request_schedule
+from gateway.schedules.commands import ScheduleCommand
 from gateway.security.access_control import OFFICE
 from gateway.security.caller import Caller
-from gateway.sends.commands import SendCommand, request_notification
+from gateway.sends.commands import SendCommand
 from shared.events.schedule_rules import OnceRule
 from shared.recurrence import next_run
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
@@ -53,12 +54,13 @@ async def hold(
     tx: UnitOfWork, caller: Caller, school: UUID, command: SendCommand, key: str | None, people: int | None, above: int
 ) -> dict[str, Any]:
     """Let a send wait; returns the answer, the same for the same key and request."""
-    approval, content = uuid7(), command.model_dump(mode="json")
+    approval = uuid7()
     answer = {"id": str(approval), "approval_id": str(approval), "state": WAITING}
-    before = await answered(tx, caller, school, key, content, answer)
+    before = await answered(tx, caller, school, key, command.content(), answer)
     if before is not None:
         return before
-    values = {"approval": approval, "school": school, "command": Jsonb(content), "people": people, "above": above}
+    kept = Jsonb(command.model_dump(mode="json"))
+    values = {"approval": approval, "school": school, "command": kept, "people": people, "above": above}
     await tx.execute(INSERT_HELD, values | {"person": caller.person, "role": caller.role})
     return answer
 
@@ -76,10 +78,7 @@ async def approve(tx: UnitOfWork, caller: Caller, approval: UUID) -> None:
     if command.expires_at is not None and command.expires_at <= now:
         raise Problem(409, "too_late", "The time in which it was of use is over. Refuse it.", state="waiting")
     requester = Caller(held["requested_by"], held["role"], held["school_id"])
-    if isinstance(command, ScheduleCommand):
-        made = await request_schedule(tx, requester, held["school_id"], command, None, cleared=True)
-    else:
-        made = await request_notification(tx, requester, held["school_id"], command, None, cleared=True)
+    made = await request_send(tx, requester, held["school_id"], command, None, cleared=True)
     await _decide(tx, caller, approval, "approved", None, made)
 
 

@@ -8,18 +8,20 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.http.dependencies import Rows, Services, one_school, school_of, seen_by
-from gateway.http.fields import Limit, SchoolName, State, Wanted
+from gateway.http.fields import Limit, SchoolName, State, Strict, Wanted
 from gateway.http.guarded_route import GuardedRoute
-from gateway.http.json_types import Flag, Instant
+from gateway.http.json_types import WHOLE, Flag, Instant
 from gateway.http.service_client import ServiceClients
+from gateway.notifications.canary_parts import parts_of
 from gateway.problems import Problem
-from gateway.schedules.schemas import ScheduleInput
+from gateway.schedules.schemas import OnDay, ScheduleInput
 from gateway.security.access_control import STAFF, allow
 from gateway.security.caller import Caller, CurrentCaller
 from gateway.sends import audience_checks
 from gateway.sends.audience import AudienceIn, audience_of
 from gateway.sends.schemas import MessageIn
 from shared.events import Audience
+from shared.events.notifications import CANARY_LIMIT
 from shared.events.values import Channel, Kind
 
 router = APIRouter(prefix="/v1", tags=["notifications"], route_class=GuardedRoute)
@@ -29,8 +31,18 @@ router = APIRouter(prefix="/v1", tags=["notifications"], route_class=GuardedRout
 SELECT_INTENT = "SELECT task_id, school_id FROM intent WHERE notification_id = %(id)s"
 
 
+class CanaryIn(Strict):
+    """So many people of the audience, drawn at random from those who can be reached, receive it first.
+
+    All others receive it `after_minutes` minutes later, unless it is stopped.
+    """
+
+    count: Annotated[int, Field(ge=1, le=CANARY_LIMIT), WHOLE] = 5
+    after_minutes: Annotated[int, Field(ge=1, le=1440), WHOLE] = 15
+
+
 class NotificationIn(MessageIn, ScheduleInput):
-    """A notification to send, its audience, and its time."""
+    """A notification to send, its audience, and its time; with `canary` a few people receive it first."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -41,6 +53,16 @@ class NotificationIn(MessageIn, ScheduleInput):
     channels: list[Channel] = Field(default=["push", "mail", "inbox"], min_length=1)
     urgent: Flag = False
     expires_at: Instant | None = None
+    canary: CanaryIn | None = None
+
+    @model_validator(mode="after")
+    def canary_of_one_send(self) -> Self:
+        """Refuse a canary of a repeat, of several schools, of a day of the calendar, and of an escalation."""
+        later = isinstance(self.deliver_at, OnDay)
+        if self.canary and (self.schools is not None or self.repeat is not None or later or self.escalation):
+            msg = "with canary: no schools, no repeat, no escalation, and deliver_at as a time"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def several_schools_at_once(self) -> Self:
@@ -74,10 +96,19 @@ class AtSchool(BaseModel):
     task_id: UUID
 
 
+class Rest(BaseModel):
+    """The second part of a send to a few people first."""
+
+    notification_id: UUID
+    task_id: UUID
+    schedule_id: UUID
+
+
 class Accepted(BaseModel):
     """The send is stored; `task_id` shows its progress. A later send has a `schedule_id`.
 
-    One that waits for a second person has only an `approval_id`.
+    With a canary `notification_id` is its own, `rest` has the ids of the second part, and `task_id` shows both. One
+    that waits for a second person has only an `approval_id`.
 
     A send to several schools has `notifications`, one a school; at `empty_schools` it has no recipients.
     """
@@ -90,6 +121,7 @@ class Accepted(BaseModel):
     state: str
     notifications: list[AtSchool] | None = None
     empty_schools: list[UUID] | None = None
+    rest: Rest | None = None
 
 
 @router.post("/notifications:preview", dependencies=[allow(STAFF, scope="notifications:write", audited=False)])
@@ -117,10 +149,12 @@ async def preview_at_owner(
     channels: Sequence[Channel],
     *,
     urgent: bool,
+    draw: int = 0,
 ) -> Response:
-    """Ask the notifier whom a checked audience would reach."""
+    """Ask the notifier whom a checked audience would reach, and to draw some of these people."""
     asked = {"audience": audience.model_dump(mode="json"), "kind": kind, "channels": list(channels), "urgent": urgent}
-    return await owners.send_command("notifier", "POST", "/v1/notifications:preview", caller, school, asked)
+    wanted = asked | ({"draw": draw} if draw else {})
+    return await owners.send_command("notifier", "POST", "/v1/notifications:preview", caller, school, wanted)
 
 
 @router.get("/notifications/{notification_id}", dependencies=[allow(STAFF, scope="notifications:read")])
@@ -129,19 +163,23 @@ async def read(
 ) -> Any:
     """Return a notification with its counts by channel and state; `accepted` until the notifier knows it.
 
+    One of a send to a few people first has `canary`: the `first` and the `rest` notification, and their `task_id`.
+
     A step of an escalation was not requested here, so only its owner knows it: a caller of the group names `school`.
     """
     async with seen_by(rows, caller) as tx:
         intent = await tx.row(SELECT_INTENT, {"id": notification_id})
+        both = await parts_of(tx, intent["task_id"]) if intent else None
     if intent is None and caller.everywhere and caller.school is None and school is None:
         raise Problem(404, "not_found")
     where = intent["school_id"] if intent else await school_of(rows, caller, school)
     response = await owners.get("notifier", f"/v1/notifications/{notification_id}", caller, where)
     if response.status_code != 404:  # noqa: PLR2004
-        return response.json()
+        return response.json() | ({"canary": both} if both else {})
     if intent is None:
         raise Problem(404, "not_found")
-    return {"notification_id": str(notification_id), "task_id": str(intent["task_id"]), "state": "accepted"}
+    found = {"notification_id": str(notification_id), "task_id": str(intent["task_id"]), "state": "accepted"}
+    return found | ({"canary": both} if both else {})
 
 
 @router.get("/notifications", dependencies=[allow(STAFF, scope="notifications:read")])

@@ -12,7 +12,7 @@ from gateway.problems import Problem
 from gateway.schedules.schemas import ScheduleInput
 from gateway.security.caller import Caller
 from gateway.sends import audience_checks
-from gateway.sends.commands import SendCommand, check_guard
+from gateway.sends.commands import Part, SendCommand, check_guard
 from shared.errors import RuleRefused
 from shared.events import NotificationDue, ScheduleRequested
 from shared.events.schedule_rules import CatchUp, OnceRule, Rule
@@ -57,17 +57,25 @@ def later_of(command: SendCommand, timing: ScheduleInput) -> ScheduleCommand:
 
 
 async def request_schedule(
-    tx: UnitOfWork, caller: Caller, school: UUID, command: ScheduleCommand, key: str | None, *, cleared: bool = False
+    tx: UnitOfWork,
+    caller: Caller,
+    school: UUID,
+    command: ScheduleCommand,
+    key: str | None,
+    *,
+    cleared: bool = False,
+    part: Part | None = None,
 ) -> dict[str, Any]:
     """Commit the intent; returns the answer, the same for the same key and request. 422 lists invalid fields.
 
     Not `cleared`, it raises NeedsApproval where the school wants a second person.
     """
-    schedule, notification, once = uuid7(), uuid7(), isinstance(command.rule, OnceRule)
     # The task of a single run has the schedule's id, so that cancelling the task finds the schedule.
+    schedule, notification = (part.task, part.notification) if part else (uuid7(), uuid7())
+    once, group = isinstance(command.rule, OnceRule), part.group if part else None
     ids = {"notification_id": str(notification), "task_id": str(schedule)} if once else {}
     answer = {"id": str(schedule), "schedule_id": str(schedule), "state": "accepted"} | ids
-    before = await answered(tx, caller, school, key, command.model_dump(mode="json"), answer)
+    before = await answered(tx, caller, school, key, command.content(), answer)
     if before is not None:
         return before
     row = await tx.row(SELECT_SCHOOL, {"school": school})
@@ -88,7 +96,7 @@ async def request_schedule(
     }
     await tx.execute(INSERT_INTENT, values)
     if once:  # a send like any other, only later: its task and its notification can be read from now on
-        open_task(tx, schedule, notification, school, caller.person)
+        open_task(tx, schedule, notification, school, caller.person, group)
     tx.emit(
         ScheduleRequested(
             schedule_id=schedule,
@@ -100,7 +108,7 @@ async def request_schedule(
             directory_version=row["directory_version"],
             requested_by=caller.person,
             requested_at=dt.datetime.now(dt.UTC),
-            payload=payload_of(command) | ids,
+            payload=payload_of(command) | ids | ({"group_id": str(group)} if group else {}),
         )
     )
     return answer

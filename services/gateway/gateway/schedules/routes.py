@@ -24,6 +24,7 @@ from gateway.security.audit import Audited
 from gateway.security.caller import Caller, CurrentCaller
 from gateway.sends import audience_checks
 from gateway.sends.audience import AudienceIn, Text, audience_of
+from gateway.sends.parent_tasks import stop_other_part
 from gateway.sends.schemas import Data
 from shared.events.schedule_rules import OnceRule, Rule
 from shared.events.schedules import ScheduleState
@@ -193,8 +194,15 @@ async def change(
 
 
 @router.delete("/{schedule_id}", dependencies=[allow(STAFF, scope="schedules:write")], responses=BY_EITHER_OWNER)
-async def cancel(which: Mine, caller: CurrentCaller, owners: Services, if_match: IfMatch = None) -> Response:
-    """Cancel a schedule for good. A single send that is due already is cancelled at the notifier."""
+async def cancel(
+    which: Mine, caller: CurrentCaller, rows: Rows, owners: Services, if_match: IfMatch = None
+) -> Response:
+    """Cancel a schedule for good. A single send that is due already is cancelled at the notifier.
+
+    Of a send to a few people first both parts stop, whichever is named.
+    """
+    async with rows.request(which.school) as tx:
+        await stop_other_part(tx, caller, which.id)
     return await cancel_scheduled_send(owners, caller, which.school, which.id, which.notification_id, if_match)
 
 

@@ -120,7 +120,7 @@ class BatchAcceptor:
             "person": caller.person,
             "asker": caller.name,
             "key": key,
-            "request": digest(command.model_dump(mode="json")).hex() if key is not None else None,
+            "request": digest(command.content()).hex() if key is not None else None,
             "answer": {"id": ids["notification_id"], **ids, "state": "accepted"},
             "people": audience.people,
             "students": audience.students,

@@ -1,6 +1,7 @@
 """Intents: rows and outbox in one commit, then 202. Nothing here talks to the broker."""
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +31,23 @@ class NeedsApproval(SchoolConnectError):
         self.above = above
 
 
+class Canary(BaseModel):
+    """How many people receive a send first, which ones, and after how many minutes all others do."""
+
+    people: int
+    after_minutes: int
+    drawn: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Ids that were drawn for one part of a send of several parts; `group` is the task of the whole send."""
+
+    group: UUID
+    notification: UUID
+    task: UUID
+
+
 class SendCommand(BaseModel):
     """A checked send."""
 
@@ -44,6 +62,15 @@ class SendCommand(BaseModel):
     template: str | None = None
     variables: dict[str, str] = {}
     escalation: Escalation | None = None
+    canary: Canary | None = None
+
+    def content(self) -> dict[str, Any]:
+        """Return what was requested, as a key is compared with it: without what the gateway chose itself."""
+        chosen = {"audience": {"except_people"}, "canary": {"drawn"} if self.canary else True}
+        return self.model_dump(mode="json", exclude=chosen)
+
+
+FIELDS_OF_EVENT = SendCommand.model_fields.keys() - {"canary"}
 
 
 def check_guard(above: int | None, command: SendCommand) -> None:
@@ -53,15 +80,22 @@ def check_guard(above: int | None, command: SendCommand) -> None:
 
 
 async def request_notification(
-    tx: UnitOfWork, caller: Caller, school: UUID, command: SendCommand, key: str | None, *, cleared: bool = False
+    tx: UnitOfWork,
+    caller: Caller,
+    school: UUID,
+    command: SendCommand,
+    key: str | None,
+    *,
+    cleared: bool = False,
+    part: Part | None = None,
 ) -> dict[str, Any]:
     """Commit the intent; returns the answer, the same for the same key and request.
 
     Not `cleared`, it raises NeedsApproval where the school wants a second person.
     """
-    notification, task = uuid7(), uuid7()
+    notification, task = (part.notification, part.task) if part else (uuid7(), uuid7())
     answer = {"id": str(notification), "notification_id": str(notification), "task_id": str(task), "state": "accepted"}
-    before = await answered(tx, caller, school, key, command.model_dump(mode="json"), answer)
+    before = await answered(tx, caller, school, key, command.content(), answer)
     if before is not None:
         return before
     refuse_past(command)
@@ -74,7 +108,8 @@ async def request_notification(
     if not cleared:
         check_guard(row["approval_above"], command)
     now = dt.datetime.now(dt.UTC)
-    open_send(tx, requested(caller, school, notification, task, command, now, row["directory_version"]))
+    group = part.group if part else None
+    open_send(tx, requested(caller, school, notification, task, command, now, row["directory_version"], group))
     return answer
 
 
@@ -97,7 +132,7 @@ def requested(
         requested_by=caller.person,
         requested_at=now,
         group_id=group,
-        **{name: getattr(command, name) for name in SendCommand.model_fields},
+        **{name: getattr(command, name) for name in FIELDS_OF_EVENT},
     )
 
 

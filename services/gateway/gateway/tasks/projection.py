@@ -7,7 +7,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from gateway.security.rate_limits import RateLimiter
-from gateway.sends import multi_school
+from gateway.sends.parent_tasks import aggregate_tasks
 from shared.events import Event, NotificationDue, TaskChanged
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
@@ -41,7 +41,7 @@ async def project_tasks(events: Sequence[Event], tx: UnitOfWork) -> None:
     """Store the newest state of every task."""
     tasks = [e.model_dump(mode="json") for e in events if isinstance(e, TaskChanged)]
     await tx.execute(UPSERT_TASKS, {"rows": json.dumps(tasks)})
-    await multi_school.aggregate_tasks(tx, [task["task_id"] for task in tasks])
+    await aggregate_tasks(tx, [task["task_id"] for task in tasks])
 
 
 async def record_scheduled_run(due: NotificationDue, tx: UnitOfWork) -> None:

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from gateway.console.assets import ADDRESSES
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -16,3 +18,16 @@ async def test_what_a_page_loads_is_there_and_may_be_kept(browse):
             answer = await browser.get(address)
             assert answer.status_code == 200, address
             assert "immutable" in answer.headers["cache-control"]
+
+
+@pytest.mark.parametrize("packed", [True, False])
+async def test_style_and_script_are_compressed_for_those_who_accept_it_and_pages_never(browse, packed):
+    accepted = {"Accept-Encoding": "gzip" if packed else "identity"}
+    async with browse() as browser:
+        for address in ADDRESSES.values():
+            answer = await browser.client.get(address, headers=accepted)
+            small = len(answer.content) < 500
+            assert answer.headers.get("content-encoding") == ("gzip" if packed and not small else None), address
+            assert "immutable" in answer.headers["cache-control"]
+        page = await browser.client.get("/console/sign-in", headers=accepted)
+        assert (page.status_code, page.headers.get("content-encoding")) == (200, None)

@@ -105,6 +105,29 @@ async def test_a_repeating_send_is_a_schedule_and_is_of_use_for_some_hours(gatew
     assert (asked["rule"]["skip_closed"], asked["payload"]["expires_after_seconds"]) == (True, 12 * 3600)
 
 
+async def test_a_few_people_receive_it_first_and_the_preview_says_how_many(gateway, owners, signed_in, school):
+    drawn = [str(uuid4()) for _ in range(2)]
+    owners(
+        notifier_POST=(200, PREVIEW | {"people": 9, "drawn": drawn}), notifier_GET=(404, {}), scheduler_GET=(404, {})
+    )
+    form = FORM | {"canary": "2", "canary_minutes": "20"}
+    async with signed_in(school, "staff") as browser:
+        key = hidden(await browser.get(NEW))
+        page = await browser.post(NEW, **form, **key, step="preview")
+        assert "2 people receive it first." in page.text
+        assert "The other 7 people receive it 20 minutes later, unless it is stopped." in page.text
+        for change in ({"canary": "9"}, {"canary": "two"}, {"canary_minutes": "0"}, {"repeat": "day"}):
+            wrong = await browser.post(NEW, **form | change, **key, step="preview")
+            assert (wrong.status_code, 'class="error"' in wrong.text) == (422, True), change
+        made = await browser.post(NEW, **form, **hidden(page), step="send")
+        first = await browser.get(made.headers["location"])
+        assert "A few people receive it first." in first.text
+        rest = await browser.get(re.search(r'/console/notifications/[0-9a-f-]{36}(?=">All others)', first.text)[0])
+        assert "All others receive it after a few people." in rest.text
+        assert "and for all others" in (await browser.get(f"{made.headers['location']}/cancel")).text
+    assert await gateway.one(SENT, (school,)) == 2
+
+
 NOTIFICATION = {
     "title": "Demo",
     "kind": "general",

@@ -58,6 +58,9 @@ IS_MEANT_BY_NAME = f"(%(responsibility)s = 'any' OR (m.role <> 'guardian' AND {G
 # People who received an older version of the record (`told`), and those who must not receive this one for that reason.
 RECEIVED_BEFORE = "SELECT t.person_id FROM told(%(school_id)s, %(told)s, %(origin_version)s) t"
 EXCLUDED = "SELECT t.person_id FROM told(%(school_id)s, %(except_told)s, %(origin_version)s) t"
+# Whether a person is in this part of a send of two parts: the few who receive it first, or all others.
+IS_IN_PART = """person_id <> ALL(%(except_people)s::uuid[])
+    AND (%(only_people)s::uuid[] IS NULL OR person_id = ANY(%(only_people)s::uuid[]))"""
 
 # The people whom the audience means today, each once.
 PEOPLE_MEANT = f"""SELECT m.person_id FROM membership m
@@ -74,18 +77,18 @@ PEOPLE_MEANT = f"""SELECT m.person_id FROM membership m
 # The whole audience: ends with the table `audience` (person_id).
 WITH_AUDIENCE = f"""
 WITH {STUDENTS_MEANT}, {GUARDIANS_MEANT}, audience AS (
-    ({PEOPLE_MEANT}
+    SELECT person_id FROM (({PEOPLE_MEANT}
      UNION
      {RECEIVED_BEFORE})
     EXCEPT
-    {EXCLUDED}
+    {EXCLUDED}) meant WHERE {IS_IN_PART}
 )
-"""  # constants of our own
+"""  # noqa: S608  # constants of our own
 
 # The first of an audience that does not depend on who received an older version of a record.
 FIND_FIRST = f"""
 WITH {STUDENTS_MEANT}, {GUARDIANS_MEANT}
-SELECT person_id FROM ({PEOPLE_MEANT}) AS audience LIMIT %(most)s
+SELECT person_id FROM ({PEOPLE_MEANT}) AS meant WHERE {IS_IN_PART} LIMIT %(most)s
 """  # noqa: S608  # constants of our own
 
 # The first condition that a person does not meet, as a code; NULL for one who is in the audience today.
@@ -101,6 +104,8 @@ WITH {STUDENTS_MEANT}, {GUARDIANS_MEANT}, own_role AS (
     SELECT * FROM own_student JOIN students_meant USING (student_id)
 )
 SELECT CASE
+    WHEN %(person)s = ANY(%(except_people)s::uuid[]) THEN 'receives_first'
+    WHEN %(person)s <> ALL(%(only_people)s::uuid[]) THEN 'receives_later'
     WHEN %(person)s IN ({EXCLUDED}) THEN 'receives_correction'
     WHEN %(told)s::text IS NOT NULL THEN
         CASE WHEN %(person)s NOT IN ({RECEIVED_BEFORE}) THEN 'not_corrected' END
@@ -137,6 +142,7 @@ def values(
     `first_guardian`: of each student only the first guardian by rank is meant; the others are asked later.
     `origin_version`: only older versions of the record count as received before.
     """
+    only = audience.get("only_people")
     return {
         "school_id": school,
         "people": [UUID(person) for person in audience.get("people") or ()],
@@ -150,6 +156,8 @@ def values(
         "first_guardian": first_guardian,
         "told": audience.get("told"),
         "except_told": audience.get("except_told"),
+        "except_people": [UUID(person) for person in audience.get("except_people") or ()],
+        "only_people": None if only is None else [UUID(person) for person in only],
         "origin_version": origin_version,
     }
 

@@ -35,6 +35,8 @@ OUTCOMES = {
 FINAL_OUTCOMES = {outcome: OUTCOMES[outcome] for outcome in ("permanent", "bounced", "token_dead")}
 GIVEN_UP = "the provider did not accept it in any attempt"
 GAPS = {
+    "receives_first": "they are among the few people who received it first, as a notification of its own",
+    "receives_later": "it is for a few people first; others of its audience receive it later",
     "receives_correction": "they had received an earlier version, and receive the correction instead",
     "not_corrected": "it is a correction, and they had not received the version that it corrects",
     "unknown_person": "they are not known at this school",

@@ -40,14 +40,17 @@ async def explain(tx: UnitOfWork, notification_id: UUID, person: UUID) -> dict[s
     return {**ids, "verdict": verdict, "because": because, "timeline": timeline}
 
 
-async def _gap(tx: UnitOfWork, notification: Row, person: UUID, deliveries: list[Row]) -> str | None:
-    """Return why the person is not in the audience; None where they are, or where no audience was ever planned."""
+async def _gap(tx: UnitOfWork, notification: Row, person: UUID, deliveries: list[Row]) -> tuple[str | None, str] | None:
+    """Return why the person is not in the audience, as a code (None: they are by now) and in words.
+
+    None where a delivery was planned for them, or where no audience was ever planned.
+    """
     never_planned = notification["state"] == "cancelled" and notification["planned"] == 0
     if deliveries or never_planned or notification["state"] in ("waiting", "failed"):
         return None
     found = await tx.row(audience.FIND_GAP, audience.values_of(notification) | {"person": person})
     assert found is not None
-    return describe_gap(found["gap"], notification["audience"], found["roles"])
+    return found["gap"], describe_gap(found["gap"], notification["audience"], found["roles"])
 
 
 def _intent_entries(notification: Row) -> Iterator[TimelineEntry]:
@@ -62,12 +65,15 @@ def _intent_entries(notification: Row) -> Iterator[TimelineEntry]:
         yield _entry(notification["completed_at"], "failed", notification["error"])
 
 
-def _audience_entries(notification: Row, deliveries: list[Row], gap: str | None) -> Iterator[TimelineEntry]:
+def _audience_entries(
+    notification: Row, deliveries: list[Row], gap: tuple[str | None, str] | None
+) -> Iterator[TimelineEntry]:
     at = notification["received_at"]
     if deliveries:
         yield _entry(at, "in_audience", "the person is in the audience")
     if gap is not None:
-        yield _entry(at, "not_in_audience", f"not in the audience: {gap}")
+        code, text = gap
+        yield _entry(at, "not_in_audience", f"not in the audience: {text}", gap=code)
 
 
 def _step_entries(rows: list[Row], person: UUID) -> Iterator[TimelineEntry]:

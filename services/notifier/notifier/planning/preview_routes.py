@@ -4,11 +4,12 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from notifier.audience import sql as audience
 from notifier.planning import planner, sql
 from shared.events import Audience
+from shared.events.notifications import CANARY_LIMIT
 from shared.events.values import Channel, Kind
 from shared.http.internal_auth import InternalCaller, internal_caller, transactions
 from shared.transactions.unit_of_work import UnitOfWorkFactory
@@ -19,12 +20,13 @@ MAX_NAMED = 100
 
 
 class PreviewIn(BaseModel):
-    """The parts of a notification that decide which people it reaches."""
+    """The parts of a notification that decide which people it reaches, and how many of them to draw at random."""
 
     audience: Audience
     kind: Kind
     channels: tuple[Channel, ...]
     urgent: bool = False
+    draw: int = Field(default=0, ge=0, le=CANARY_LIMIT)
 
 
 class ChannelPreview(BaseModel):
@@ -48,12 +50,16 @@ class Unreachable(BaseModel):
 
 
 class Preview(BaseModel):
-    """`people` are in the audience; no channel reaches `unreachable` of them, the first of whom are named."""
+    """`people` are in the audience; no channel reaches `unreachable` of them, the first of whom are named.
+
+    `drawn` can be reached: those whom push or mail reaches now come first. A further preview draws others.
+    """
 
     people: int
     channels: dict[str, ChannelPreview]
     unreachable: int
     unreachable_people: list[Unreachable]
+    drawn: list[UUID] = []
 
 
 @router.post("/notifications:preview")
@@ -66,12 +72,13 @@ async def preview(
     values = (
         audience.values(who.school, body.audience.model_dump(mode="json"))
         | planner.recipient_values(body.kind, body.channels, urgent=body.urgent)
-        | {"limit": MAX_NAMED}
+        | {"limit": MAX_NAMED, "draw": body.draw}
     )
     async with database.request(who.school) as tx:
         (people,) = await tx.rows(sql.COUNT_AUDIENCE, values)
         counts = await tx.rows(sql.COUNT_RECIPIENTS, values)
         unreachable = await tx.rows(sql.SELECT_UNREACHABLE, values)
+        drawn = await tx.rows(sql.DRAW_REACHABLE, values) if body.draw else []
     channels: dict[str, ChannelPreview] = {channel: ChannelPreview() for channel in body.channels}
     for row in counts:
         found = channels[row["channel"]]
@@ -87,4 +94,5 @@ async def preview(
         channels=channels,
         unreachable=unreachable[0]["total"] if unreachable else 0,
         unreachable_people=[Unreachable(person_id=row["person_id"], reasons=row["reasons"]) for row in unreachable],
+        drawn=[row["person_id"] for row in drawn],
     )

@@ -254,6 +254,17 @@ FROM judged GROUP BY person_id HAVING bool_and(reason IS NOT NULL) ORDER BY pers
 """
 )
 
+# Draw some people of an audience at random: those whom a provider would be called for now first, then all others whom a
+# channel reaches.
+DRAW_REACHABLE = (
+    audience.WITH_AUDIENCE
+    + FIND_RECIPIENTS
+    + """
+SELECT person_id FROM judged WHERE reason IS NULL GROUP BY person_id
+ORDER BY bool_or(channel <> 'inbox' AND quiet_until IS NULL) DESC, random() LIMIT %(draw)s
+"""
+)
+
 # Undo a plan whose text cannot be rendered. Other schools of a group then send to its addresses.
 REFUSE_NOTIFICATION = """
 WITH forgotten AS (
