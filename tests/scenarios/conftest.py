@@ -10,6 +10,7 @@ from benchmarks.harness import Lab, Report
 from cli.backing import select
 from cli.layout import Layout
 from cli.stack.removal import remove
+from cli.testing import forking
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
@@ -17,6 +18,7 @@ async def lab(tmp_path_factory):
     """Nodes of its own, because scenarios kill them; one boot for the scenarios of a process."""
     if select.missing({}):
         pytest.skip("RabbitMQ and PostgreSQL are containers here: their nodes cannot be killed by process")
+    forking.prepare()
     place = Layout(tmp_path_factory.mktemp("lab"))
     with pytest.MonkeyPatch.context() as patch:
         # It is for good in a process: no test after this one could capture what is logged.
