@@ -30,7 +30,7 @@ SECONDS = 20
 BYTES = 1_500_000_000
 HARMLESS = "harmless"
 """The verdict may be any: what counts is that the reader holds its limits."""
-SHARE = int(os.environ.get("HOSTILE_SHARE", "4"))
+SHARE = int(os.environ.get("HOSTILE_SHARE", "8"))
 """One in how many files is read."""
 PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 
