@@ -5,11 +5,12 @@ The fakes are fixtures for all tests: one process of each for the whole run, cle
 
 import gc
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 import structlog
+from xdist.scheduler import LoadScopeScheduling
 
 import cli
 import files
@@ -22,21 +23,39 @@ from cli.fakes import process
 from cli.fakes.process import Running
 
 PACKAGES = (cli, files, gateway, notifier, reports, scheduler, shared)
-ROOT = Path(__file__).parent
 LONGEST = (
-    "tests/scenarios/test_chaos.py",
-    "tests/journeys",
-    "tests/scenarios/test_bench.py",
+    "tests/journeys/",
+    "tests/scenarios/test_chaos.py::test_smoke[spine]",
+    "tests/scenarios/test_chaos.py::test_smoke[deploy]",
+    "tests/scenarios/test_chaos.py::test_smoke[cluster]",
+    "tests/scenarios/test_chaos.py::test_smoke[notifier]",
+    "tests/scenarios/",
+    "tests/described/",
     "tests/test_previous.py",
-    "services/files/tests/reading/test_sandbox.py",
     "services/files/tests/reading/test_hostile_files.py",
-    "tests/journeys/test_upload_faults.py",
-    "tests/described/test_described.py",
-    "tests/test_accuracy.py",
+    "services/files/tests/reading/",
     "cli/tests/operations/test_read_files.py",
-    "cli/tests/stack/test_nodes.py",
+    "cli/tests/stack/",
+    "tests/test_accuracy.py",
+    "services/gateway/tests/",
+    "shared/tests/",
 )
-"""The files and folders that take the longest, the longest first. The journeys share a system: one worker has them."""
+"""How the ids of those tests begin that take the longest, the longest first."""
+
+
+class Together(LoadScopeScheduling):
+    """Gives a worker the tests that share what is costly: a file, all journeys; a scenario shares nothing."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Return the group of a test: its worker has the whole of it. It is what xdist's schedulers override."""
+        if nodeid.startswith("tests/journeys/"):
+            return "tests/journeys"
+        return nodeid if nodeid.startswith("tests/scenarios/") else nodeid.split("::", 1)[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Give tests to workers by these groups, whatever `--dist` says."""
+    return Together(config, log)
 
 
 # What is imported and collected stays until the end: to look through it for garbage takes seconds of each worker.
@@ -61,9 +80,12 @@ structlog.configure(
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first, in any order of the others, so that no worker runs one alone in the end."""
-    rank = {ROOT / name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: rank.get(item.path, rank.get(item.path.parent, len(LONGEST))))
+    """The longest tests first, in any order of the others, so that no worker runs one alone in the end."""
+
+    def rank(item: pytest.Item) -> int:
+        return next((number for number, start in enumerate(LONGEST) if item.nodeid.startswith(start)), len(LONGEST))
+
+    items.sort(key=rank)
 
 
 def pytest_collection_finish() -> None:

@@ -124,7 +124,8 @@ class Lab:
         """
         folder = self.layout.folder / "systems" / uuid4().hex[:8]
         with self.backing(NAMES) as backing:
-            system = System(backing, folder, extra=extra, table=ProcessTable(self.layout.processes))
+            table = ProcessTable(self.layout.processes)
+            system = System(backing, folder, extra=extra, table=table, forks=not self.full)
             try:
                 await system.start_fakes()
                 await system.declare()

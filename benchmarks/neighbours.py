@@ -53,7 +53,7 @@ async def run(lab: Lab, report: Report) -> None:
 
 async def _loud_school(lab: Lab, report: Report, system: System) -> None:
     """Measure one school's alarms beside another school's mass and its previews."""
-    count = lab.size(3_000, 60)
+    count = lab.size(3_000, 30)
     loud, quiet = notifier_load.add_school(system, 1), notifier_load.add_school(system, 1)
     async with client_of(system) as client:
         await send_one(client, quiet, kind="safety")  # warms connections and caches
@@ -79,7 +79,7 @@ async def _loud_school(lab: Lab, report: Report, system: System) -> None:
 
 async def _stall(lab: Lab, report: Report, system: System) -> None:
     """Stop the broker's process for a while under load; then see how soon all is sent, and by how many permits."""
-    stall, rate = lab.seconds(60, 4), lab.size(30, 10)
+    stall, rate = lab.seconds(60, 3), lab.size(30, 10)
     school = notifier_load.add_school(system, 1)
     async with client_of(system) as client:
         before, windows = await _permits(client, system), int(system.rows(WINDOWS)[0]["n"])
@@ -107,7 +107,7 @@ async def _stall(lab: Lab, report: Report, system: System) -> None:
 
 async def _costly_recipient(lab: Lab, report: Report, system: System) -> None:
     """Compare the mails of a school alone, and beside 20 sends to one whose address ends the server's connection."""
-    people = lab.size(500, 40)
+    people = lab.size(500, 20)
     school = notifier_load.add_school(system, people)
     costly = notifier_load.add_school(system, 1)
     bad = [str(row["address"]) for row in system.rows(ADDRESSES, costly)]

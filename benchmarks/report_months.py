@@ -60,7 +60,8 @@ async def measure_months(lab: Lab, report: Report) -> None:
     with lab.backing(("scheduler", "reports")) as backing:
         facts = fill(lab, backing.admin_url, schools, students, versions=1)
         folder = lab.layout.folder / "systems" / uuid4().hex[:8]
-        system = System(backing, folder, extra={"LOG_LEVEL": "WARNING"}, table=ProcessTable(lab.layout.processes))
+        table = ProcessTable(lab.layout.processes)
+        system = System(backing, folder, extra={"LOG_LEVEL": "WARNING"}, table=table, forks=not lab.full)
         scheduler = Service("scheduler", _settings(ServiceSettings, system, "scheduler"))
         service = build(_settings(Settings, system, "reports"))
         await declare(backing.amqp_url, scheduler.topology(), service.topology())

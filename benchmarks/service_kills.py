@@ -64,7 +64,7 @@ class Asked:
 
 async def run(lab: Lab, report: Report) -> None:
     """Promises 1, 2 and 15, rule 13."""
-    seconds = lab.seconds(300, 4)
+    seconds = lab.seconds(300, 3)
     lease = str(lab.size(30, 10))
     async with lab.system(SERVICES, LOG_LEVEL="WARNING", RECONCILE="2", DELIVERY_LEASE=lease) as system:
         school = notifier_load.add_school(system, PEOPLE)

@@ -4,6 +4,7 @@ import ast
 import re
 import tomllib
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,18 +29,24 @@ def numbers_of(name):
     return {(kind, int(number)) for kind, numbers in found for number in re.findall(r"\d\d", numbers)}
 
 
+@cache
 def functions():
-    """Each test function in the folders that pytest collects from."""
+    """Each test function in the folders that pytest collects from. To read them all takes a second."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    for folder in settings["tool"]["pytest"]["ini_options"]["testpaths"]:
-        for path in (ROOT / folder).rglob("test_*.py"):
-            for node in ast.parse(path.read_text()).body:
-                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-                    yield node
+    return [
+        node
+        for folder in settings["tool"]["pytest"]["ini_options"]["testpaths"]
+        for path in (ROOT / folder).rglob("test_*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+    ]
 
 
-TESTS = list(functions())
-NAMES = {node.name for node in TESTS}
+@cache
+def names():
+    return {node.name for node in functions()}
+
+
 TABLE = {(kind, int(number)): proof for kind, number, _, proof in ROW.findall(LISTS)}
 PROOFS = {row: set(re.findall(r"`(test_\w+)`", proof)) for row, proof in TABLE.items()}
 
@@ -73,8 +80,8 @@ def test_rule_17_each_has_a_test_of_its_name():
 
 def test_every_test_in_the_table_exists_and_can_fail():
     proofs = set().union(*PROOFS.values())
-    assert proofs - NAMES == set(), "docs/promises.md names tests that do not exist"
-    named = [node for node in TESTS if node.name in proofs]
+    assert proofs - names() == set(), "docs/promises.md names tests that do not exist"
+    named = [node for node in functions() if node.name in proofs]
     assert [name for name, count in Counter(node.name for node in named).items() if count > 1] == []
     assert [node.name for node in named if not checks(node)] == []
     assert [node.name for node in named if marks(node) & {"skip", "skipif", "xfail"}] == []
@@ -82,12 +89,12 @@ def test_every_test_in_the_table_exists_and_can_fail():
 
 @pytest.mark.parametrize("row", EVERY, ids=lambda row: f"{row[0]}-{row[1]:02}")
 def test_every_numbered_test_is_in_its_row(row):
-    missing = {name for name in NAMES if row in numbers_of(name)} - PROOFS[row]
+    missing = {name for name in names() if row in numbers_of(name)} - PROOFS[row]
     assert missing == set(), f"add them to row {row[0]} {row[1]:02} of docs/promises.md"
 
 
 def test_no_test_has_a_number_that_the_table_does_not_have():
-    assert {number for name in NAMES for number in numbers_of(name)} <= set(TABLE)
+    assert {number for name in names() for number in numbers_of(name)} <= set(TABLE)
 
 
 def test_what_is_measured_at_full_size_is_in_the_table():

@@ -44,7 +44,7 @@ async def run(lab: Lab, report: Report) -> None:
 
 
 async def _throughput(lab: Lab, report: Report, system: System) -> None:
-    people = lab.size(1_000, 100)
+    people = lab.size(1_000, 40)
     school = notifier_load.add_school(system, people)
     await notifier_load.notify(system, school)  # warms connections and caches before the measurement
     runs = [await notifier_load.notify(system, school) for _ in range(lab.size(5, 1))]
@@ -68,7 +68,7 @@ async def _single_sends(lab: Lab, report: Report, system: System) -> None:
 
 
 async def _fairness(lab: Lab, report: Report, system: System) -> None:
-    big, small, notices = lab.size(50_000, 600), lab.size(2_000, 60), lab.size(100, 5)
+    big, small, notices = lab.size(50_000, 200), lab.size(2_000, 20), lab.size(100, 3)
     crowd, other, one = (notifier_load.add_school(system, n) for n in (big, small, 1))
     own = await _usual(system, other, lab.size(3, 1))
     quiet, _ = await _urgent(system, one, notices)

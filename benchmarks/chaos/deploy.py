@@ -104,10 +104,10 @@ async def run(lab: Lab, report: Report) -> None:
         school = notifier_load.add_school(system, lab.size(10, 2))
         token = tokens.make(system.backing.keys / "signing.pem", "platform_admin")
         reads = [f"{READS[name]}?school={school}" for name in services if name in READS]
-        load = Load(system.url, token, school, reads, pause=0.02 if lab.full else 0.2)
+        load = Load(system.url, token, school, reads, pause=0.02 if lab.full else 0.4)
         with Replicas(system, services) as replicas:
             await replicas.start()
-            async with _under(load, lab.size(8, 3)):
+            async with _under(load, lab.size(8, 1)):
                 for service in services:
                     for replica in replicas.names[service][: lab.size(2, 1)]:
                         before = len(load.seconds)

@@ -43,7 +43,7 @@ SELECT count(*) AS n FROM notifier.attempt WHERE outcome = 'token_dead'
 
 async def run(lab: Lab, report: Report) -> None:
     """Promises 1, 2 and 10 under faults of the providers."""
-    people = lab.size(5_000, 150)
+    people = lab.size(5_000, 80)
     settings = {"LOG_LEVEL": "WARNING", "DELIVERY_LEASE": str(lab.size(30, 10))}
     async with lab.system(("gateway", "notifier"), **settings) as system:
         await _slow_push(lab, report, system)
@@ -60,7 +60,7 @@ async def run(lab: Lab, report: Report) -> None:
 
 async def _slow_push(lab: Lab, report: Report, system: System) -> None:
     """Promise 10: the mails of a bulk while no push of it is answered, beside the same bulk with a quick FCM."""
-    people = lab.size(2_000, 100)
+    people = lab.size(2_000, 40)
     school = notifier_load.add_school(system, people)
     await notifier_load.notify(system, school)  # warms connections and caches before the measurement
 
@@ -69,7 +69,7 @@ async def _slow_push(lab: Lab, report: Report, system: System) -> None:
         seconds = await notifier_load.all_answered(system, notification, "mail", people)
         return notification, seconds[min(people - 1, int(people * 0.99))]
 
-    quick, slow, answered, slow_ms = [], [], 0, lab.size(10_000, 3_000)
+    quick, slow, answered, slow_ms = [], [], 0, lab.size(10_000, 1_000)
     for _ in range(lab.size(3, 1)):
         notification, seconds = await mailed()
         quick.append(seconds)

@@ -59,7 +59,7 @@ async def run(lab: Lab, report: Report) -> None:
 
 
 async def _workers_die(field: Field, report: Report) -> None:
-    seconds = field.lab.seconds(300, 3)
+    seconds = field.lab.seconds(300, 2)
     writing = asyncio.create_task(field.writer.write(seconds * 50, 50))
     report.figure(
         "workers killed with -9, every 0.2 to 1.2 s", await field.workers.killing(field.lab, seconds), "kills"
@@ -211,7 +211,7 @@ async def _backlog(field: Field, poison_every: int) -> float:
     """Return good requests handled per second, after the first tenth of the queue."""
     field.workers.kill_all()
     before, safe = await field.count(HANDLED), len(field.writer.committed)
-    for start in range(0, field.lab.size(4000, 200), 100):
+    for start in range(0, field.lab.size(4000, 100), 100):
         await field.writer.batch(range(start, start + 100), poison_every)
     good = len(field.writer.committed) - safe
     field.workers.again()

@@ -39,7 +39,7 @@ def door(tmp_path_factory):
     folder = tmp_path_factory.mktemp("described")
     write_keys(folder / "keys")
     with fresh_database(NAMES) as database, fresh_vhost() as amqp:
-        system = System(Backing(database, amqp, folder / "keys"), folder, extra=FREELY)
+        system = System(Backing(database, amqp, folder / "keys"), folder, extra=FREELY, forks=True)
         try:
             asyncio.run(system.start_fakes())
             asyncio.run(system.declare())

@@ -29,7 +29,8 @@ def system(tmp_path_factory):
     folder = tmp_path_factory.mktemp("journeys")
     write_keys(folder / "keys")
     with fresh_database(NAMES) as database, fresh_vhost() as amqp:
-        found = System(Backing(database, amqp, folder / "keys"), folder, extra={"DELIVERY_LEASE": LEASE_SECONDS})
+        backing, extra = Backing(database, amqp, folder / "keys"), {"DELIVERY_LEASE": LEASE_SECONDS}
+        found = System(backing, folder, extra=extra, forks=True)
         try:
             asyncio.run(found.start_fakes())
             asyncio.run(found.declare())

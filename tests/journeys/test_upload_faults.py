@@ -33,7 +33,8 @@ async def system(tmp_path_factory):
     folder = tmp_path_factory.mktemp("uploads")
     write_keys(folder / "keys")
     with fresh_database(NAMES) as database, fresh_vhost() as amqp:
-        found = System(Backing(database, amqp, folder / "keys"), folder, extra={"UPLOAD_LEASE": str(LEASE)})
+        backing, extra = Backing(database, amqp, folder / "keys"), {"UPLOAD_LEASE": str(LEASE)}
+        found = System(backing, folder, extra=extra, forks=True)
         try:
             await found.start_fakes()
             await found.declare()

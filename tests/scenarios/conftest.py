@@ -10,13 +10,15 @@ from benchmarks.harness import Lab, Report
 from cli.backing import select
 from cli.layout import Layout
 from cli.stack.removal import remove
+from cli.testing import forking
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def lab(tmp_path_factory):
-    """Nodes of its own, because scenarios kill them; one boot for all of a module."""
+    """Nodes of its own, because scenarios kill them; one boot for the scenarios of a process."""
     if select.missing({}):
         pytest.skip("RabbitMQ and PostgreSQL are containers here: their nodes cannot be killed by process")
+    forking.prepare()
     place = Layout(tmp_path_factory.mktemp("lab"))
     with pytest.MonkeyPatch.context() as patch:
         # It is for good in a process: no test after this one could capture what is logged.
@@ -32,8 +34,10 @@ def run_small(lab):
 
     async def run(verb, name):
         report = Report(verb, name, lab.seed)
-        await importlib.import_module(f"benchmarks.{verb}.{name}").run(lab, report)
-        await lab.mend()
+        try:
+            await importlib.import_module(f"benchmarks.{verb}.{name}").run(lab, report)
+        finally:
+            await lab.mend()
         assert report.rows
         assert not report.broken_promises()
 

@@ -7,6 +7,6 @@ from benchmarks.__main__ import scenarios
 
 @pytest.mark.timeout(300)  # the slowest takes 75 s where nothing else runs
 @pytest.mark.parametrize("name", scenarios("chaos"))
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="package")
 async def test_smoke(run_small, name):
     await run_small("chaos", name)

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from cli.processes.launcher import Child, Launcher, StartFailed
+from cli.processes.launcher import Child, Fork, Launcher, StartFailed
 from cli.processes.process_table import ProcessTable, end, kill
 from cli.processes.specs import Spec, depth
 
@@ -17,9 +17,9 @@ class KilledWhileStarting(Exception):
 class Fleet:
     """Each process writes to `folder`/<name>.log. All are in `table`, so that the next run ends what is left."""
 
-    def __init__(self, folder: Path, table: ProcessTable | None = None) -> None:
+    def __init__(self, folder: Path, table: ProcessTable | None = None, fork: Fork | None = None) -> None:
         self._table = table or ProcessTable(folder / "processes.json")
-        self._launcher = Launcher(self._table, folder)
+        self._launcher = Launcher(self._table, folder, fork)
         self._specs: dict[str, Spec] = {}
         self._levels: dict[str, int] = {}
         self._running: dict[str, Child] = {}

@@ -6,10 +6,11 @@ import pwd
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from cli.layout import private_folder
 from cli.processes.process_table import ProcessRecord, ProcessTable, boot_id, start_time
@@ -30,11 +31,29 @@ class StartFailed(SchoolConnectError):
         super().__init__(f"{what}\nlast lines of {log}:\n{tail}")
 
 
+class Handle(Protocol):
+    """What a launcher asks of a process that it started, as `subprocess.Popen` answers it."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None while it runs."""
+        ...
+
+    def wait(self) -> int:
+        """Return the exit code once it has ended."""
+        ...
+
+
+Fork = Callable[[Spec, Path], Handle | None]
+"""Starts a process that writes to a file in another way, or returns None where it cannot."""
+
+
 @dataclass(frozen=True, slots=True)
 class Child:
     """A process that this one started, and its row in the process table."""
 
-    handle: subprocess.Popen[bytes]
+    handle: Handle
     record: ProcessRecord
 
     async def wait(self) -> int:
@@ -48,11 +67,12 @@ class Launcher:
     """Each process is in `table` while it runs and writes to `folder`/<name>.log.
 
     It starts them with `subprocess`, which works with every event loop and returns only when the process is known:
-    uvloop cannot start a process as another user.
+    uvloop cannot start a process as another user. Tests may `fork` those that can be.
     """
 
-    def __init__(self, table: ProcessTable, folder: Path) -> None:
+    def __init__(self, table: ProcessTable, folder: Path, fork: Fork | None = None) -> None:
         self.table = table
+        self._fork = fork
         self.folder = private_folder(folder)
 
     def log(self, name: str) -> Path:
@@ -61,20 +81,8 @@ class Launcher:
 
     def spawn(self, spec: Spec, depth: int, *, foreground: bool = False) -> Child:
         """Start the process and record it; in the foreground it writes to our own output."""
-        with nullcontext() if foreground else _append_to(self.log(spec.name)) as log:
-            handle = subprocess.Popen(
-                spec.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=dict(spec.env),
-                start_new_session=True,
-                user=spec.user,
-                group=pwd.getpwnam(spec.user).pw_gid if spec.user else None,
-                extra_groups=[] if spec.user else None,
-                cwd=spec.folder,
-                pass_fds=spec.descriptors,
-            )
+        forked = self._fork(spec, self.log(spec.name)) if self._fork and not foreground else None
+        handle = forked or self._open(spec, foreground=foreground)
         record = ProcessRecord(
             name=spec.name,
             pid=handle.pid,
@@ -87,6 +95,22 @@ class Launcher:
         )
         self.table.add(record)
         return Child(handle, record)
+
+    def _open(self, spec: Spec, *, foreground: bool) -> Handle:
+        with nullcontext() if foreground else _append_to(self.log(spec.name)) as log:
+            return subprocess.Popen(
+                spec.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=dict(spec.env),
+                start_new_session=True,
+                user=spec.user,
+                group=pwd.getpwnam(spec.user).pw_gid if spec.user else None,
+                extra_groups=[] if spec.user else None,
+                cwd=spec.folder,
+                pass_fds=spec.descriptors,
+            )
 
     async def until_ready(self, spec: Spec, child: Child) -> None:
         """Return when the process is ready or, for a step, has ended with 0; raises StartFailed."""

@@ -39,10 +39,11 @@ SCANNER = ("clamd", "clamav-daemon")
 BROWSER = "chromium"
 """Debian's package of the browser in which the console's pages are tested; its program has the same name."""
 
-SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--ignore", "tests/console")
-"""Run the whole suite two files at a time: one at a time leaves a core idle. Selected tests run one by one.
+SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", "--ignore", "tests/console")
+"""Run the whole suite in three processes: tests wait for servers, so that two leave two cores idle at times.
 
-Every page in a browser takes minutes: `make test ONLY=console`. The suite has the shortest way through them.
+Selected tests run one by one. Every page in a browser takes minutes: `make test ONLY=console`. The suite has the
+shortest way through them.
 """
 
 Work = Callable[[Layout, Supervisor], Coroutine[Any, Any, int]]

@@ -27,6 +27,7 @@ from cli.processes.ports import pick
 from cli.processes.probes import answers
 from cli.processes.process_table import ProcessTable
 from cli.processes.specs import Spec
+from cli.testing.forking import fork
 from shared.events.values import Role
 from shared.testing.fixtures import Backing, declare, eventually
 
@@ -36,17 +37,21 @@ GRACE = 15.0
 
 @dataclass
 class System:
-    """The processes of one system. `extra` is added to every service's environment."""
+    """The processes of one system. `extra` is added to every service's environment.
+
+    With `forks` they are forks of a process that has imported them, where that is possible.
+    """
 
     backing: Backing
     folder: Path
     ports: dict[str, int] = field(default_factory=lambda: pick((*NAMES, "fcm", "smtp", "mail")))
     extra: dict[str, str] = field(default_factory=dict)
     table: ProcessTable | None = None
+    forks: bool = False
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.fleet = Fleet(self.folder, self.table)
+        self.fleet = Fleet(self.folder, self.table, fork if self.forks else None)
 
     @property
     def url(self) -> str:

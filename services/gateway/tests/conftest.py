@@ -13,9 +13,12 @@ import httpx
 import psycopg
 import pytest
 import pytest_asyncio
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 from uuid_utils.compat import uuid7
 
 from gateway.accounts.dependencies import SignInTools
+from gateway.accounts.passwords import Passwords
 from gateway.http.service_client import ServiceClients
 from gateway.live.hub import Hub
 from gateway.main import app, build, build_api
@@ -33,6 +36,8 @@ AWAY = "http://127.0.0.1:1"
 """No program listens there: an owner that is away."""
 OWNERS = ("files_url", "notifier_url", "reports_url", "scheduler_url")
 NO_BROKER = "amqp://127.0.0.1:1/"
+QUICK = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),))
+"""The same algorithm as an installation's, for a thousandth of its cost."""
 COMMON = "sourcedId,status,dateLastModified,"
 COLUMNS = {
     "orgs": "name,type,identifier,parentSourcedId",
@@ -144,6 +149,8 @@ async def serving(backing, *, at_work=False, **changes):
     settings = Settings(**(environment | dict.fromkeys(OWNERS, AWAY) | changes))
     service = build_api(settings)
     application = app(service)
+    tools = Provided(SignInTools).by(application)
+    application.state.provided[SignInTools] = replace(tools, passwords=Passwords(QUICK))
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with (
         application.router.lifespan_context(application) if at_work else connected(service, application),

@@ -16,9 +16,9 @@ LIMITS = ReadLimits(file_bytes=30_000_000, pages=20, frames=5, expanded_bytes=40
 
 @pytest.mark.parametrize("case", HOSTILE)
 def test_hostile_file_is_refused_with_its_code(case, tmp_path):
-    name, content, code = HOSTILE[case]
+    name, make, code = HOSTILE[case]
     path = tmp_path / "file"
-    path.write_bytes(content)
+    path.write_bytes(make())
 
     with pytest.raises(Refused) as refused:
         read_document(path, declared_name=name, limits=LIMITS, on_page=lambda *_: None)

@@ -47,18 +47,18 @@ def _hasher() -> PasswordHash:
 
 
 @cache
-def _unusable_hash() -> str:
+def _unusable_hash(hasher: PasswordHash) -> str:
     """Hash a password that is thrown away, once for a process: it is compared where a person has none."""
-    return _hasher().hash(secrets.token_urlsafe(16))
+    return hasher.hash(secrets.token_urlsafe(16))
 
 
 class Passwords:
-    """Hashes and checks passwords without blocking the loop."""
+    """Hashes and checks passwords without blocking the loop. Only tests give a `hasher`, which costs less."""
 
-    def __init__(self) -> None:
-        self._hasher = _hasher()
+    def __init__(self, hasher: PasswordHash | None = None) -> None:
+        self._hasher = hasher or _hasher()
         self._places = asyncio.Semaphore(AT_ONCE)
-        self._unusable = _unusable_hash()
+        self._unusable = _unusable_hash(self._hasher)
 
     async def hash(self, password: str) -> str:
         """An argon2id hash with its parameters and salt."""
