@@ -111,7 +111,9 @@ async def test_a_send_that_expires_before_its_second_part_is_refused_as_a_whole(
     assert await gateway.one(SENT, (school,)) == 0
 
 
-@pytest.mark.parametrize("changes", [{"people": 2}, {"unreachable": 29}, {"drawn": DRAWN[:1]}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{"people": 2}, {"unreachable": 29}, {"drawn": DRAWN[:1]}], ids=["people", "unreachable", "drawn"]
+)
 async def test_an_audience_without_room_for_a_canary_is_refused(gateway, owners, school, changes):
     owners(notifier_POST=(200, PREVIEW | changes))
     answer = await send(gateway, school)
@@ -150,7 +152,7 @@ STOPS = [
 ]
 
 
-@pytest.mark.parametrize(("stopped", "ended", "asked"), STOPS, ids=str)
+@pytest.mark.parametrize(("stopped", "ended", "asked"), STOPS)
 async def test_a_stop_of_either_part_stops_both(gateway, owners, school, admin, stopped, ended, asked):
     owners(notifier_POST=(200, PREVIEW))
     made = (await send(gateway, school)).json()
