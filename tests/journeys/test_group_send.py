@@ -49,6 +49,7 @@ async def test_a_send_to_all_schools_reaches_each_address_once_as_the_previews_s
         (found,) = (await ask(system, "GET", "/v1/schools", params={"sourced_id": name}))["items"]
         said = await ask(system, "POST", "/v1/notifications:preview", json=preview | {"school": name})
         foretold[found["id"]] = said["channels"]["mail"]
+    await system.idle()
     before = system.stats("smtp")["sent"]
     # when
     body = BODY | {"schools": names, "audience": {"school": True}}

@@ -46,6 +46,7 @@ def counts(system, notification):
 
 async def test_a_grade_is_announced_and_the_providers_agree(system):
     # given
+    await system.idle()
     before = system.stats("fcm")["sent"], system.stats("smtp")["sent"]
     with closing(system.api()) as api:
         # when

@@ -33,6 +33,12 @@ from shared.testing.fixtures import Backing, declare, eventually
 
 GRACE = 15.0
 """Seconds within which every process must stop by itself."""
+# Count notifications that are not planned yet, and deliveries that are due or at a provider.
+COUNT_UNDER_WAY = """
+SELECT (SELECT count(*) FROM notifier.notification WHERE state = 'waiting')
+     + (SELECT count(*) FROM notifier.delivery
+        WHERE state = 'sending' OR (state = 'pending' AND due_at <= clock_timestamp())) AS n
+"""
 
 
 @dataclass
@@ -140,6 +146,14 @@ class System:
     def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
         with psycopg.connect(self.backing.admin_url, row_factory=dict_row) as connection:
             return connection.execute(query, values).fetchall()
+
+    async def idle(self) -> None:
+        """Return when no message is on its way: the fakes count those of all tests on this system."""
+
+        async def look() -> int:
+            return int(self.rows(COUNT_UNDER_WAY)[0]["n"])
+
+        await eventually(look, lambda n: n == 0, within=60)
 
     def stats(self, fake: str) -> dict[str, Any]:
         """Return the counters of a fake."""
