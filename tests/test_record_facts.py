@@ -60,7 +60,7 @@ def test_every_grade_that_a_file_says_can_be_recorded(lines):
 
 
 def test_clear_facts_are_recorded():
-    said = {
+    facts = {
         "amount": "100",
         "discount": "5.50",
         "currency": "EUR",
@@ -68,11 +68,11 @@ def test_clear_facts_are_recorded():
         "category": "positive",
         "merchant": "Demo",
     }
-    (payment,) = records_of("payment_receipt", STUDENT, FILE, said, (), TODAY)
+    (payment,) = records_of("payment_receipt", STUDENT, FILE, facts, (), TODAY)
     assert (payment.facts["amount"], payment.facts["discount"]) == ("100", "5.5")
-    parts = divided([(STUDENT, "60"), (SIBLING, "40.000")], FILE, said)
+    parts = divided([(STUDENT, "60"), (SIBLING, "40.000")], FILE, facts)
     assert [(part.facts["file_part"], part.facts["discount"]) for part in parts] == [(None, None), (2, None)]
-    (incident,) = records_of("behavior_report", STUDENT, FILE, said, (), TODAY)
+    (incident,) = records_of("behavior_report", STUDENT, FILE, facts, (), TODAY)
     assert incident.facts["severity"] == "praise"
     for record in (payment, *parts, incident):
         FACTS[record.kind].model_validate(record.facts)

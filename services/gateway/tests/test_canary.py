@@ -180,6 +180,29 @@ async def test_a_stop_of_either_part_stops_both(gateway, owners, school, admin, 
     assert {json.loads(row["data"])["task_id"] for row in requests} == {tasks[made_id(made, part)] for part in asked}
 
 
+CANCELS = "SELECT count(*) FROM outbox WHERE routing_key = 'task.cancel_requested' AND data LIKE %s"
+
+
+async def test_a_schedule_whose_version_is_not_current_stops_neither_part(gateway, owners, school):
+    owners(notifier_POST=(200, PREVIEW), scheduler_DELETE=(412, {"detail": {"code": "stale", "version": 2}}))
+    made = (await send(gateway, school)).json()
+    path = f"/v1/schedules/{made['rest']['schedule_id']}"
+    answer = await gateway.ask("DELETE", path, "school_admin", school, uuid4(), {"If-Match": '"1"'})
+    assert answer.status_code == 412
+    assert await gateway.one(CANCELS, (f"%{school}%",)) == 0
+
+
+async def test_the_audience_of_the_second_part_is_fixed_and_its_text_is_not(gateway, owners, school):
+    scripted = owners(notifier_POST=(200, PREVIEW), scheduler_PATCH=(200, {"state": "active"}))
+    made = (await send(gateway, school)).json()
+    path = f"/v1/schedules/{made['rest']['schedule_id']}"
+    refused = await gateway.ask("PATCH", path, "school_admin", school, uuid4(), json={"audience": {"grade": "07"}})
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+    changed = await gateway.ask("PATCH", path, "school_admin", school, uuid4(), json={"title": "Other"})
+    assert changed.status_code == 200
+    assert scripted.bodies[-1]["payload"] == {"title": "Other"}
+
+
 def made_id(made, part):
     return made["notification_id"] if part == "first" else made["rest"]["notification_id"]
 

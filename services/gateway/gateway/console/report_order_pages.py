@@ -97,7 +97,7 @@ async def make(
     rows: Rows,
     order: Annotated[Order, Form()],
 ) -> Response:
-    """Request a report and show it; what cannot be used is message in the form."""
+    """Request a report and show it; what cannot be used is shown in the form."""
     about_student = order.kind == "student_progress"
     async with rows.request(school) as tx:
         shown = await _look(tx, school, id_of(order.student), order.student_name if about_student else "")

@@ -24,7 +24,7 @@ from gateway.security.audit import Audited
 from gateway.security.caller import Caller, CurrentCaller
 from gateway.sends import audience_checks
 from gateway.sends.audience import AudienceIn, Text, audience_of
-from gateway.sends.parent_tasks import stop_other_part
+from gateway.sends.parent_tasks import check_audience_can_change, stop_other_part
 from gateway.sends.schemas import Data
 from shared.events.schedule_rules import OnceRule, Rule
 from shared.events.schedules import ScheduleState
@@ -162,12 +162,16 @@ async def read(which: Seen, caller: CurrentCaller, rows: Rows, owners: Services)
 async def change(
     which: Mine, body: ScheduleChange, caller: CurrentCaller, rows: Rows, owners: Services, if_match: IfMatch = None
 ) -> Response:
-    """Change time, timezone, policy or message; with If-Match only if the version is current."""
+    """Change time, timezone, policy or message; with If-Match only if the version is current.
+
+    409 `conflict` for the audience of the second part of a send to a few people first.
+    """
     _check_kind(which, body)
     message = body.model_dump(mode="json", exclude_none=True, include={"title", "body", "data", "channels", "urgent"})
     async with rows.request(which.school) as tx:
         if body.audience is not None:
             audience = audience_of(body.audience)
+            await check_audience_can_change(tx, which.id)
             await audience_checks.check_ids(tx, which.school, audience)
             message["audience"] = audience.model_dump(mode="json")
         row = await tx.row(SELECT_SCHOOL, {"school": which.school})
@@ -201,9 +205,10 @@ async def cancel(
 
     Of a send to a few people first both parts stop, whichever is named.
     """
+    answer = await cancel_scheduled_send(owners, caller, which.school, which.id, which.notification_id, if_match)
     async with rows.request(which.school) as tx:
         await stop_other_part(tx, caller, which.id)
-    return await cancel_scheduled_send(owners, caller, which.school, which.id, which.notification_id, if_match)
+    return answer
 
 
 @router.post("/{schedule_id}/pause", dependencies=[allow(STAFF, scope="schedules:write")])

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from gateway.problems import Problem
 from gateway.security.caller import Caller
 from shared.events import TaskCancelRequested
 from shared.transactions.unit_of_work import UnitOfWork
@@ -44,6 +45,10 @@ FROM (
     GROUP BY t.parent_id
 ) c WHERE p.task_id = c.parent_id
 """
+# Select whether a task is one part of a send to a few people first.
+SELECT_IS_PART = """
+SELECT FROM task t JOIN task p ON p.task_id = t.parent_id AND p.kind = 'notification.canary' WHERE t.task_id = %(id)s
+"""
 # Remember that a cancel of the other part of a send to a few people first was requested; returns it while it is open.
 MARK_OTHER_PART = """
 UPDATE task o SET cancel_requested_at = coalesce(o.cancel_requested_at, %(now)s)
@@ -57,6 +62,12 @@ RETURNING o.task_id, o.school_id, o.kind, o.epoch
 async def aggregate_tasks(tx: UnitOfWork, tasks: Sequence[str]) -> None:
     """Move the parents of these tasks on, by the states of all their children."""
     await tx.execute(UPDATE_PARENT_TASKS, {"tasks": list(tasks)})
+
+
+async def check_audience_can_change(tx: UnitOfWork, task_id: UUID) -> None:
+    """Refuse (409) for one part of a send to a few people first: together both parts mean each person once."""
+    if await tx.row(SELECT_IS_PART, {"id": task_id}) is not None:
+        raise Problem(409, "conflict", "A few people receive this first, all others later. Stop it and send it again.")
 
 
 async def stop_other_part(tx: UnitOfWork, caller: Caller, task_id: UUID) -> bool:

@@ -46,7 +46,7 @@ def test_a_translation_names_what_its_text_names(language):
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "words"),
     [
         ({"kind": "once", "on": "2026-12-01", "time": "07:30:00"}, "Once, on 2026-12-01 at 07:30"),
         ({"kind": "once", "at": "soon", "school_days_before": 2}, "Once, at soon, 2 school days before"),
@@ -55,5 +55,5 @@ def test_a_translation_names_what_its_text_names(language):
         (None, "–"),
     ],
 )
-def test_a_rule_is_shown_in_words(rule, said):
-    assert rule_text(READER, rule) == said
+def test_a_rule_is_shown_in_words(rule, words):
+    assert rule_text(READER, rule) == words
