@@ -97,6 +97,7 @@ class SubjectKeyStore:
         """Return one with the same cache, for requests: they wait less long for a connection."""
         other = copy.copy(self)
         other.database = self.database.for_requests()
+        other._lookups = Gathering()  # a lookup of the others may wait longer
         return other
 
     async def keys(self, subjects: Iterable[UUID]) -> dict[UUID, AESGCM | None]:
