@@ -90,14 +90,14 @@ class SubjectKeyStore:
         self._ttl = ttl.total_seconds()
         self._size = size
         self._cache: OrderedDict[UUID, tuple[float, AESGCM | None]] = OrderedDict()
-        self._lookups: Gathering[_Lookup] = Gathering()
+        self.lookups: Gathering[_Lookup] = Gathering()
         """Messages that arrive together are read with one lookup."""
 
     def for_requests(self) -> "SubjectKeyStore":
         """Return one with the same cache, for requests: they wait less long for a connection."""
         other = copy.copy(self)
         other.database = self.database.for_requests()
-        other._lookups = Gathering()  # a lookup of the others may wait longer
+        other.lookups = Gathering()  # a lookup of the others may wait longer
         return other
 
     async def keys(self, subjects: Iterable[UUID]) -> dict[UUID, AESGCM | None]:
@@ -115,7 +115,7 @@ class SubjectKeyStore:
                 found[subject] = cached[1]
         if unknown := wanted - found.keys():
             lookup = _Lookup(unknown)
-            await self._lookups.handle(lookup, self._look_up)
+            await self.lookups.handle(lookup, self._look_up)
             found.update(lookup.found)
         return found
 
