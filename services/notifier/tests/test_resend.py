@@ -4,6 +4,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from notifier.providers import Outcome
+from shared.events.directory import Preference
 
 
 def refusing(*addresses, kind="permanent"):
@@ -43,6 +44,23 @@ async def test_a_resend_reaches_only_failed_people_at_their_new_address(open_har
     ended = await harness.task(notification)
     assert (ended["task_id"], ended["state"], ended["done"], ended["total"]) == (str(task), "succeeded", 1, 1)
     assert ended["result"]["counts"] == {"mail": {"accepted": 2, "failed": 1}, "inbox": {"accepted": 2}}
+
+
+async def test_a_state_is_counted_over_all_of_its_reasons(open_harness):
+    harness = await open_harness(mail=refusing("old@example.org"))
+    school = await harness.add_school()
+    await harness.add_person(school, mails=("old@example.org",))
+    await harness.add_person(school)
+    await harness.add_person(school)
+    unwanted = Preference(kind="general", channel="mail", wanted=False)
+    await harness.add_person(school, mails=("cem@example.org",), preferences=(unwanted,))
+    notification = await harness.plan(school, channels=("mail", "inbox"))
+    await harness.run_permits()
+    shown = (await harness.http(school, "GET", f"/v1/notifications/{notification}")).json()
+    assert shown["counts"] == {"mail": {"suppressed": 3, "failed": 1}, "inbox": {"accepted": 4}}
+    assert [(each["state"], each["reason"], each["count"]) for each in shown["reasons"]] == [
+        ("suppressed", "no_address", 2), ("suppressed", "opted_out", 1), ("failed", "smtp_554", 1),
+    ]  # fmt: skip
 
 
 async def test_a_resend_with_the_same_task_sends_nothing_more(open_harness):

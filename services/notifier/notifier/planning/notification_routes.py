@@ -31,11 +31,9 @@ async def read_notification(
         found = await READ_NOTIFICATION.first(tx, id=notification_id)
         if found is None:
             raise HTTPException(404, "no such notification in this school")
-        counts = await progress.count_deliveries(tx, notification_id)
-        reasons = [
-            ReasonCount(**row) for row in await tx.rows(progress.COUNT_REASONS, {"notification_id": notification_id})
-        ]
-        return found.model_copy(update={"counts": counts, "reasons": reasons})
+        counts, rows = await progress.count_deliveries(tx, notification_id)
+    reasons = [ReasonCount(channel=r["channel"], state=r["state"], reason=r["reason"], count=r["n"]) for r in rows]
+    return found.model_copy(update={"counts": counts, "reasons": reasons})
 
 
 @router.get("/notifications")

@@ -53,17 +53,14 @@ WHERE notification_id = %(notification_id)s AND state = 'sending' AND warning IS
 RETURNING school_id, task_id, round_planned, outstanding, warning
 """
 
-# Count the deliveries of a notification by channel and state.
+# Count the deliveries of a notification by channel, state and reason.
 COUNT_DELIVERIES = """
-SELECT channel, state, count(*) AS n FROM delivery WHERE notification_id = %(notification_id)s GROUP BY channel, state
+SELECT channel, state, reason, count(*) AS n FROM delivery WHERE notification_id = %(notification_id)s
+GROUP BY channel, state, reason ORDER BY n DESC, channel, reason
 """
-# Count the deliveries that reached no person by channel, state and reason, the most frequent first.
-COUNT_REASONS = """
-SELECT channel, state, reason, count(*) AS count FROM delivery
-WHERE notification_id = %(notification_id)s AND state IN ('failed', 'suppressed', 'expired', 'cancelled', 'unknown')
-  AND reason IS NOT NULL
-GROUP BY channel, state, reason ORDER BY count DESC, channel, reason LIMIT 50
-"""
+REACHED_NO_PERSON = frozenset({"failed", "suppressed", "expired", "cancelled", "unknown"})
+"""States of deliveries whose reasons are counted."""
+MOST_REASONS = 50
 
 
 async def finish_deliveries(tx: UnitOfWork, notification_id: UUID, finished: int) -> None:
@@ -137,14 +134,22 @@ async def report_warning(tx: UnitOfWork, notification_id: UUID, warning: str) ->
         await report_progress(tx, row)
 
 
-async def count_deliveries(tx: UnitOfWork, notification_id: UUID) -> dict[str, dict[str, int]]:
-    """Return channel → state → number of deliveries."""
-    return _by_channel(await tx.rows(COUNT_DELIVERIES, {"notification_id": notification_id}))
+async def count_deliveries(
+    tx: UnitOfWork, notification_id: UUID
+) -> tuple[dict[str, dict[str, int]], list[dict[str, Any]]]:
+    """Return channel → state → deliveries, and the reasons of those that reached no person, the most frequent first.
+
+    A reason is a row of channel, state, reason and n.
+    """
+    rows = await tx.rows(COUNT_DELIVERIES, {"notification_id": notification_id})
+    reasons = [row for row in rows if row["state"] in REACHED_NO_PERSON and row["reason"] is not None]
+    return _by_channel(rows), reasons[:MOST_REASONS]
 
 
 def _by_channel(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {}
     for row in rows:
         if row["channel"] is not None:  # a notification without any delivery
-            counts.setdefault(row["channel"], {})[row["state"]] = row["n"]
+            states = counts.setdefault(row["channel"], {})
+            states[row["state"]] = states.get(row["state"], 0) + row["n"]
     return counts
