@@ -11,7 +11,10 @@ from shared.errors import HistoryMissing, Refused
 from shared.events import Envelope
 from shared.events.directory import SchoolChanged
 from shared.messaging import stream_reader, topology
+from shared.messaging.stream_reader import StreamMessage
+from shared.projections.projector import DECODED_AT_ONCE
 from shared.replays.rebuild import rebuild, rewind
+from shared.telemetry import Metrics
 from shared.testing.fixtures import Backing, declare, eventually, fresh_vhost, running
 
 STREAM = "school.log.directory"
@@ -143,6 +146,43 @@ async def test_unwanted_events_share_one_commit_of_the_offset(spine, mirrored):
         await spine.emit(service, named(spine, "after"))
         await eventually(lambda: names(service), lambda found: found == {"before", "after"})
         assert (await position(service), await gap(service)) == (42, None)
+
+
+async def test_other_work_has_its_turn_while_many_events_are_decoded(spine, mirrored, monkeypatch):
+    service = mirrored()
+    await declare(spine.backing.amqp_url, service.topology())
+    decoded, between = 0, []
+    read = Envelope.read
+
+    def counted(headers):
+        nonlocal decoded
+        decoded += 1
+        return read(headers)
+
+    async def other_work():
+        seen = 0
+        while True:
+            between.append(decoded - seen)
+            seen = decoded
+            await asyncio.sleep(0)
+
+    async with running(service):
+        await spine.emit(service, named(spine, "before"))
+        await eventually(lambda: names(service), lambda found: found == {"before"})
+        projector = service.projections["mirror"].projector(
+            service.transactions, service.vault, Metrics(), park=lambda _: pytest.fail("an event was parked")
+        )
+        events = [named(spine, f"school {number}") for number in range(3 * DECODED_AT_ONCE)]
+        messages = [
+            StreamMessage(number, Envelope.of(event, "test").headers(), event.model_dump_json().encode())
+            for number, event in enumerate(events, 1)
+        ]
+        monkeypatch.setattr(Envelope, "read", counted)
+        working = asyncio.create_task(other_work())
+        await projector.apply(STREAM, 0, messages)
+        working.cancel()
+        assert len(await names(service)) == len(events) + 1
+    assert (decoded, max(between)) == (len(events), DECODED_AT_ONCE)
 
 
 async def has_been_read(spine, service):
