@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 
 from shared.errors import InfrastructureDown, LeaseLost, Undeliverable
 from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
-from shared.messaging.stream_reader import StreamMessage, last_offset, read_stream
+from shared.messaging.stream_reader import BATCH, StreamMessage, last_offset, read_stream
 from shared.persistence.database_errors import is_contention, is_database_down
 from shared.projections.projector import Projector
 from shared.transactions.unit_of_work import UnitOfWorkFactory
@@ -43,7 +43,11 @@ TRY_LOCK_READER = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0)) AS got"
 class ProjectionRunner:
     """Reads one stream into one projection. Run it in every replica; one replica reads, the others wait."""
 
-    def __init__(self, url: str, stream: str, transactions: UnitOfWorkFactory, projector: Projector) -> None:
+    def __init__(
+        self, url: str, stream: str, transactions: UnitOfWorkFactory, projector: Projector, most: int = BATCH
+    ) -> None:
+        """`most`: messages that are received, decoded and committed together."""
+        self._most = most
         self._url = url
         self._transactions = transactions
         self._projector = projector
@@ -99,7 +103,8 @@ class ProjectionRunner:
         first, until = True, 0.0
         held: list[StreamMessage] = []
         # Read the last message again, to check that it is still the same.
-        async with read_stream(connection, self.stream, position if position >= 0 else "first") as incoming:
+        start = position if position >= 0 else "first"
+        async with read_stream(connection, self.stream, start, prefetch=self._most) as incoming:
             while True:
                 messages = await incoming.batch(HELD_SECONDS if held else None)
                 if first:

@@ -30,6 +30,8 @@ from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
 
+READ_AT_ONCE = 150
+"""Messages that a rebuild reads together: with more, live events of the process wait longer for their turn."""
 LOOK_SECONDS = 0.2
 SWAP_LOOK_SECONDS = 0.02
 # Find how far the running service has read.
@@ -150,7 +152,7 @@ class _Rebuild:
             await database.open()
             stack.push_async_callback(database.close)
             readers = [
-                asyncio.create_task(ProjectionRunner(broker, stream, transactions, projector).run())
+                asyncio.create_task(ProjectionRunner(broker, stream, transactions, projector, READ_AT_ONCE).run())
                 for stream in found.streams
             ]
             try:
