@@ -15,10 +15,14 @@ ELSEWHERE = {"/console", "/console/live", "/console/{unknown:path}"}
 
 @dataclass(frozen=True)
 class Place:
-    """A page by the template of its address; `start` is the route that has a link to it, or to the page before it."""
+    """A page by the template of its address; `start` is the route that has a link to it, or to the page before it.
+
+    The content of one that `reads` the log comes with a second request.
+    """
 
     route: str
     start: str = ""
+    reads: bool = False
 
     @property
     def name(self) -> str:
@@ -76,7 +80,7 @@ PLACES = (
     Place("/console/imports/{task_id}", "/console/imports"),
     Place("/console/tasks"),
     Place("/console/tasks/{task_id}", "/console/tasks"),
-    Place("/console/tasks/{task_id}/timeline", "/console/tasks"),
+    Place("/console/tasks/{task_id}/timeline", "/console/tasks", reads=True),
     Place("/console/tasks/{task_id}/cancel", "/console/tasks"),
     Place("/console/failures"),
     Place("/console/failures/group", "/console/failures"),
@@ -85,8 +89,8 @@ PLACES = (
     Place("/console/workers"),
     Place("/console/queues"),
     Place("/console/queues/{name}/{order}", "/console/queues"),
-    Place("/console/log"),
-    Place("/console/log/{event_id}", "/console/log"),
+    Place("/console/log", reads=True),
+    Place("/console/log/{event_id}", "/console/log", reads=True),
     Place("/console/replays"),
     Place("/console/system-schedules"),
     Place("/console/keys"),

@@ -7,11 +7,12 @@ from typing import Self
 
 @dataclass
 class PageParts(HTMLParser):
-    """Addresses in a page; `links` are those of its main part."""
+    """Addresses in a page; `links` are those of its main part, `later` is where its content comes from."""
 
     loaded: set[str] = field(default_factory=set)
     pictures: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
+    later: str = ""
     follows: bool = False
     in_main: bool = False
 
@@ -36,6 +37,7 @@ class PageParts(HTMLParser):
             self.pictures.append(given.get("src") or "")
         elif tag == "a" and self.in_main:
             self.links.append(given.get("href") or "")
+        self.later = self.later or given.get("data-address") or ""
         self.follows = self.follows or given.get("id") == "live"
 
     def handle_endtag(self, tag: str) -> None:

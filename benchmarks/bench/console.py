@@ -41,12 +41,16 @@ OF_ALL_SCHOOLS = ("/console/overview", "/console/tasks", "/console/failures", "/
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A page: bytes and requests of a first visit, and milliseconds of each answer."""
+    """A page: bytes and requests of a first visit, and milliseconds of each answer.
+
+    `later_ms`: those of the content that follows with a second request, where it is read from the log.
+    """
 
     size: int
     requests: int
     pictures: int
     took: list[float]
+    later_ms: float | None = None
 
     @property
     def p95(self) -> float:
@@ -99,6 +103,9 @@ async def _pages(lab: Lab, report: Report, system: System, school: str) -> None:
     _judge(report, "requests", {name: float(each.requests) for name, each in found.items()}, "", MOST_REQUESTS)
     report.figure("most pictures of documents on a page", max(each.pictures for each in found.values()), "pictures")
     report.figure("pages measured", len(found), "pages")
+    for name, each in found.items():
+        if each.later_ms is not None:
+            report.figure(f"what {name} reads from the log", each.later_ms, "ms")
     times = {name: each.p95 for name, each in found.items()}
     report.figure("median of the pages' p95", statistics.median(times.values()), "ms")
     for name in _worst(times, MOST_MS):
@@ -124,6 +131,8 @@ async def _address(client: httpx.AsyncClient, place: Place, school: str) -> str:
         return place.at_school(school)
     start = next(each for each in PLACES if each.route == place.start)
     answer = await client.get(await _address(client, start, school))
+    if start.reads:
+        answer = await client.get(PageParts.of(answer.text).later)
     found = place.among(PageParts.of(answer.text).links)
     if found is None:
         raise AssertionError(f"{answer.url} has no link to {place.route}")
@@ -141,8 +150,13 @@ async def _page(client: httpx.AsyncClient, address: str, times: int) -> Measured
             raise AssertionError(f"{address} answers {answer.status_code}: {answer.text}")
     parts = PageParts.of(answer.text)
     loaded = [await client.get(each) for each in sorted(parts.loaded)]
+    later_ms = None
+    if parts.later:
+        began = time.perf_counter()
+        loaded.append(await client.get(parts.later))
+        later_ms = (time.perf_counter() - began) * 1000
     size = sum(each.raise_for_status().num_bytes_downloaded for each in (answer, *loaded))
-    return Measured(size, 1 + len(loaded) + parts.follows, len(parts.pictures), took[WARM:])
+    return Measured(size, 1 + len(loaded) + parts.follows, len(parts.pictures), took[WARM:], later_ms)
 
 
 def _session(system: System) -> str:

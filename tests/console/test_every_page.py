@@ -16,6 +16,8 @@ PLACE = SCHOOLS[1].sourced_id
 SIZES = {"wide": WIDE, "phone": PHONE}
 FOLDER = Path(os.environ["SCREENSHOTS"]) if os.environ.get("SCREENSHOTS") else None
 # How far a page is wider than its window: nothing but a table may be, and that has its own scroll bar.
+READING = "#later[aria-busy]"
+"""What is read from the log follows with a second request."""
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -29,6 +31,7 @@ async def test_every_page_fits_is_accessible_and_stays_at_home(school_day, peopl
             path = await address(page, school_day.url, place)
             answer = await page.goto(school_day.url + path)
             assert answer.status == 200, path
+            await page.wait_for_selector(READING, state="detached")
             await look(person, page, place)
 
 
@@ -38,6 +41,7 @@ async def address(page, url, place):
         return place.at_school(PLACE)
     start = next(each for each in PLACES if each.route == place.start)
     await page.goto(url + await address(page, url, start))
+    await page.wait_for_selector(READING, state="detached")
     links = await page.eval_on_selector_all("main a[href]", "links => links.map(link => link.getAttribute('href'))")
     found = place.among(links)
     assert found, f"{place.start} has no link to {place.route}: {links}"

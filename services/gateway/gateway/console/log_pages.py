@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 
 from gateway.console.console_route import ConsoleRoute
 from gateway.console.page import Page, ReaderPage
-from gateway.console.query import PAGE_ROWS, Filter, IdFilter, MomentFilter
+from gateway.console.query import PAGE_ROWS, Filter, IdFilter, MomentFilter, ReadFlag
 from gateway.console.refusals import refusal_text
 from gateway.console.texts import N_
 from gateway.operations import log_routes
@@ -32,22 +32,31 @@ async def events(
     subject: Filter = None,
     correlation: IdFilter = None,
     after: Filter = None,
+    read: ReadFlag = False,
 ) -> Response:
     """List events, the oldest first; without a time those of the last day. Times are those of the page's zone."""
     asked = {"since": since, "until": until, "type": type, "subject": subject, "correlation": correlation}
     asked = {name: value.isoformat() if isinstance(value, dt.datetime) else value for name, value in asked.items()}
+    if not read:
+        return page.html("log.html", asked=asked, address=page.href(page.path, **asked, after=after, read=1))
     begin, end = in_zone(since, page.tz), in_zone(until, page.tz)
     try:
         found = await log_routes.browse(log, begin, end, type, page.school, subject, correlation, after, PAGE_ROWS)
     except Problem as problem:
         message = _message(page, problem)
-        return page.list_html("log.html", asked, after, None, problem.status, events=[], refused=message, read=None)
-    return page.list_html("log.html", asked, after, found.next, events=found.items, refused=None, read=found)
+        return page.list_html(
+            "log.html", asked, after, None, problem.status, events=[], refused=message, read=None, address=None
+        )
+    return page.list_html(
+        "log.html", asked, after, found.next, events=found.items, refused=None, read=found, address=None
+    )
 
 
 @router.get("/{event_id}", dependencies=[allow(PLATFORM)])
-async def event(event_id: UUID, page: ReaderPage, log: Reader) -> Response:
+async def event(event_id: UUID, page: ReaderPage, log: Reader, read: ReadFlag = False) -> Response:
     """Show an event and what followed from it; of many that followed from the same event, the first ones."""
+    if not read:
+        return page.reading(page.text(N_("Event")), "/console/log", page.text(N_("Event log")))
     return page.html("event.html", found=await log_routes.tree(event_id, log), most=PAGE_ROWS)
 
 

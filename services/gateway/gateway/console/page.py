@@ -67,6 +67,11 @@ class Page:
         following = self.href(self.path, **asked, after=next_after) if next_after else None
         return self.html(template, status, asked=asked, first=first, next=following, **values)
 
+    def reading(self, about: str, back: str, back_label: str) -> HTMLResponse:
+        """Return the frame of a page whose content is read from the log: a second request brings it."""
+        address = self.href(self.path, read=1)
+        return self.html("reading.html", about=about, back=self.href(back), back_label=back_label, address=address)
+
     def text(self, text: str) -> str:
         """Return a text in the reader's language."""
         return self.templates.gettext(self.language, text)

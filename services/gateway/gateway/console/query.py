@@ -48,6 +48,8 @@ MomentFilter = Annotated[dt.datetime | None, EMPTY, AfterValidator(_of_our_days)
 HeldStateFilter = Annotated[HeldState | None, EMPTY, Query()]
 FlagFilter = Annotated[str | None, EMPTY, Query(max_length=5)]
 """A box: checked, or not in the address at all."""
+ReadFlag = Annotated[bool, Query()]
+"""Whether the answer may take the seconds that reading the log takes; without it a page is its frame only."""
 KindFilter = Annotated[Kind | None, EMPTY, Query()]
 NotificationState = Literal["waiting", "sending", "completed", "failed", "cancelled"]
 NotificationStateFilter = Annotated[NotificationState | None, EMPTY, Query()]

@@ -8,7 +8,8 @@ from fastapi.responses import RedirectResponse
 
 from gateway.console.console_route import ConsoleRoute
 from gateway.console.page import ReaderPage
-from gateway.console.query import PAGE_ROWS, Filter, IdFilter, TaskStateFilter
+from gateway.console.query import PAGE_ROWS, Filter, IdFilter, ReadFlag, TaskStateFilter
+from gateway.console.texts import N_
 from gateway.event_log.log_reader import LogReader
 from gateway.http.dependencies import Configured, Rows
 from gateway.security.access_control import ADMINS, PLATFORM, STAFF, allow
@@ -53,10 +54,19 @@ async def task(task_id: UUID, page: ReaderPage, caller: CurrentCaller, rows: Row
 
 @router.get("/{task_id}/timeline", dependencies=[allow(STAFF)])
 async def timeline(
-    task_id: UUID, page: ReaderPage, caller: CurrentCaller, rows: Rows, settings: Configured, log: Timelines
+    task_id: UUID,
+    page: ReaderPage,
+    caller: CurrentCaller,
+    rows: Rows,
+    settings: Configured,
+    log: Timelines,
+    read: ReadFlag = False,
 ) -> Response:
     """Show what happened for a task. Its page does not have it, because the log is read for it."""
     task = await task_routes.read(task_id, caller, rows, settings)
+    if not read:
+        about = page.text(N_("Timeline of a task"))
+        return page.reading(about, f"/console/tasks/{task_id}", page.text(N_("Task")))
     found = await read_timeline(log, rows, task)
     return page.html("timeline.html", task=task, timeline=found, reads_log=caller.role in PLATFORM)
 

@@ -62,17 +62,35 @@ async def test_an_event_is_found_with_what_followed_from_it(gateway, operator):
     async with gateway.service.transactions.begin(cause) as tx:
         tx.emit(PersonChanged(person_id=person, given_name="Hidden", version=1, positions={school: 2}))
     await eventually(lambda: shown(operator, correlation=event), lambda page: len(links(page)) == 2, within=WITHIN)
-    tree = await operator.get(f"/console/log/{event}")
+    tree = await operator.get(f"/console/log/{event}", read=1)
     assert "<bdi>person.changed</bdi>" in tree.text
     assert "Hidden" not in tree.text
     for wrong, said in (({"type": "no.event"}, "This type is no event."), ({"after": "x"}, "first page")):
-        refused = await operator.get("/console/log", **wrong)
+        refused = await operator.get("/console/log", read=1, **wrong)
         assert (refused.status_code, said in refused.text) == (422, True)
     assert (await operator.get("/console/log", since="0001-01-01T00:00")).status_code == 422
 
 
+async def test_a_page_that_is_read_from_the_log_comes_without_it_and_leads_to_it(gateway, operator):
+    # given
+    task = uuid7()
+    event = TaskChanged(task_id=task, kind="demo", state="running", changed_at=dt.datetime.now(dt.UTC))
+    async with gateway.service.transactions.begin() as tx:
+        tx.emit(event)
+    page = await eventually(lambda: shown(operator, type="task.changed"), links, within=WITHIN)
+    # when
+    for path in ("/console/log", f"/console/log/{links(page)[0]}", f"/console/tasks/{task}/timeline"):
+        frame = await operator.get(path, since="2026-01-01T00:00")
+        # then
+        assert "<tr" not in frame.text
+        address = re.search(r'id="later" data-address="([^"]+)"', frame.text)[1].replace("&amp;", "&")
+        assert (address.split("?")[0], "read=1" in address) == (path, True)
+        assert f'<a class="button" href="{address.replace("&", "&amp;")}">Read the log</a></p></noscript>' in frame.text
+        assert "data-address" not in (await operator.get(address)).text
+
+
 async def shown(browser, **asked):
-    return await browser.get("/console/log", **asked)
+    return await browser.get("/console/log", read=1, **asked)
 
 
 def links(page):
@@ -99,6 +117,6 @@ async def test_a_replay_starts_from_its_dry_run_only(gateway, operator):
     ended = "SELECT state FROM task WHERE task_id = %s"
     state = await eventually(lambda: gateway.one(ended, (task,)), FINAL.__contains__, within=WITHIN)
     assert state == "succeeded"
-    timeline = await operator.get(f"/console/tasks/{task}/timeline")
+    timeline = await operator.get(f"/console/tasks/{task}/timeline", read=1)
     assert "<bdi>replay.requested</bdi>" in timeline.text
     assert (await operator.get("/console/replays")).text.count("replay.gateway") == 2

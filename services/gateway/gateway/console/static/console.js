@@ -1,4 +1,21 @@
 "use strict";
+// A page that is read from the log comes without it: its content follows with a second request.
+(async () => {
+  const later = document.getElementById("later");
+  if (!later || !later.dataset.address) return;
+  try {
+    const answer = await fetch(later.dataset.address, { headers: { Accept: "text/html" } });
+    if (answer.redirected) return location.reload(); // the session has ended: the sign-in leads back here
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const part = page.getElementById("later");
+    const [place, fresh] = part ? [later, part] : [document.getElementById("main"), page.getElementById("main")];
+    place.replaceChildren(...fresh.childNodes);
+    document.title = page.title;
+  } catch {
+    later.textContent = later.dataset.failed;
+  }
+  later.removeAttribute("aria-busy");
+})();
 // Live pages. The tabs of a browser share one stream: the tab that holds a lock reads it and says to the others what
 // changed. A page then reads itself again and replaces its parts that are marked with data-live.
 (() => {
