@@ -75,13 +75,15 @@ FROM (
     WHERE p.person_id = %(student)s AND p.log_offset <= %(directory)s ORDER BY p.version DESC LIMIT 1
 ) person ON true
 """
-# Count what was sent, reached people and was read, in the period and in the one before.
+# Count what was sent, reached people and was read, in the period and in the one before. A newer completion of the same
+# notification is no older than the first period: it is looked for among those of the periods.
 COUNT_NOTIFICATIONS = """
 WITH completed AS (
     SELECT f.completed_at >= %(starts_at)s AS now, f.sent, f.delivered FROM notification_fact f
     WHERE f.school_id = %(school)s AND f.completed_at >= %(since_at)s AND f.completed_at < %(ends_at)s
       AND f.log_offset <= %(work)s
-      AND NOT EXISTS (SELECT FROM notification_fact n WHERE n.notification_id = f.notification_id
+      AND NOT EXISTS (SELECT FROM notification_fact n WHERE n.school_id = f.school_id
+                        AND n.completed_at >= %(since_at)s AND n.notification_id = f.notification_id
                         AND n.log_offset > f.log_offset AND n.log_offset <= %(work)s)
 ), reached AS (
     SELECT sum(sent) FILTER (WHERE now) AS sent, sum(sent) FILTER (WHERE NOT now) AS sent_before,

@@ -12,7 +12,13 @@ from shared.persistence.schema import column
 class NotificationFactRow(ReportsTable, table=True):
     """A completion of a notification; the row with the highest offset counts, for example after a resend."""
 
-    __table_args__ = (Index("ix_notification_fact_school_id", "school_id", "completed_at"),)
+    __table_args__ = (
+        Index(
+            "ix_notification_fact_school_id",
+            *("school_id", "completed_at"),
+            postgresql_include=["notification_id", "log_offset", "sent", "delivered"],
+        ),
+    )
 
     notification_id: UUID = column(key=True)
     log_offset: int = column(BigInteger, key=True)

@@ -48,12 +48,18 @@ class PaymentFactRow(RecordFact, table=True):
         Index("ix_payment_fact_school_id", "school_id", "day"),
         Index("ix_payment_fact_student_id", "student_id", "day"),
         Index(
-            "ix_payment_fact_newest",
+            "ix_payment_fact_open",
             *("school_id", "record_id", text("version DESC")),
             postgresql_include=[
-                *("log_offset", "student_id", "status", "method", "amount", "discount", "currency"),
-                *("day", "due_on", "paid_on", "withdrawn"),
+                *("log_offset", "student_id", "day", "withdrawn", "due_on", "paid_on"),
+                *("status", "currency", "amount", "method", "discount"),
             ],
+            postgresql_where=text("status = ANY (ARRAY['due'::text, 'refunded'::text])"),
+        ),
+        Index(
+            "ix_payment_fact_moved",
+            *("school_id", text("GREATEST(day, due_on, paid_on)"), text("LEAST(day, due_on, paid_on)")),
+            postgresql_where=text("status <> ALL (ARRAY['due'::text, 'refunded'::text])"),
         ),
         Index("ix_payment_fact_corrections", *CORRECTION, postgresql_where=text("version > 1")),
         Index("ix_payment_fact_currency", "school_id", "currency"),
