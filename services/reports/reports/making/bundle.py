@@ -61,5 +61,5 @@ async def store_bundle(
 
 def _draw(bundle: Bundle, contents: Sequence[StudentReport]) -> None:
     for content in contents:
-        with ONE_AT_A_TIME:
+        with ONE_AT_A_TIME["pdf"]:
             bundle.add(content)

@@ -15,11 +15,13 @@ MEDIA_TYPES: dict[ReportFormat, str] = {
 }
 RENDER = {"pdf": render_pdf, "xlsx": render_xlsx, "csv": render_csv_archive}
 
-ONE_AT_A_TIME = threading.Lock()
-"""The process has one compiler of pages, and drawing keeps one core busy."""
+ONE_AT_A_TIME = {form: threading.Lock() for form in MEDIA_TYPES}
+"""The process has one compiler of pages, and a workbook keeps the interpreter busy. A PDF is drawn beside a workbook:
+the compiler does not need the interpreter.
+"""
 
 
 def draw(form: ReportFormat, report: MonthlyReport | StudentReport, language: str) -> Drawing:
     """Draw the file of a report; the same inputs give the same bytes."""
-    with ONE_AT_A_TIME:
+    with ONE_AT_A_TIME[form]:
         return RENDER[form](report, language)

@@ -24,12 +24,12 @@ PART = 2**20
 async def store_files(
     store: BlobStore, report: dict[str, Any], content: MonthlyReport | StudentReport
 ) -> tuple[list[StoredFile], list[str]]:
-    """Draw a report in each of its formats and store the files; returns them, and warnings of the drawing."""
-    stored, warnings = [], dict[str, None]()
-    for name in report["formats"]:
-        drawn = await asyncio.to_thread(draw, name, content, report["language"])
-        stored.append(await store_file(store, report, name, io.BytesIO(drawn.content)))
-        warnings |= dict.fromkeys(drawn.warnings)
+    """Draw a report in its formats, side by side, and store the files; returns them, and warnings of the drawing."""
+    names, language = report["formats"], report["language"]
+    drawings = await asyncio.gather(*(asyncio.to_thread(draw, name, content, language) for name in names))
+    drawn = list(zip(names, drawings, strict=True))
+    stored = [await store_file(store, report, name, io.BytesIO(each.content)) for name, each in drawn]
+    warnings = dict.fromkeys(warning for each in drawings for warning in each.warnings)
     return stored, list(warnings)
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import random
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -42,9 +43,9 @@ def empty_month(**changes: Any) -> MonthlyReport:
     return MonthlyReport(**values | changes)
 
 
-def month(students: int = 1000, names: tuple[str, ...] = NAMES, **changes: Any) -> MonthlyReport:
+def month(students: int = 1000, names: tuple[str, ...] = NAMES, seed: int = 0, **changes: Any) -> MonthlyReport:
     """A month of a school with so many students: an absence and a payment for each, a behaviour record for ten."""
-    pick = random.Random(students)
+    pick = random.Random(students + seed)
     school_days = [day for day in DAYS if day.weekday() < 5]
     behavior = tuple(
         BehaviorRow(
@@ -122,6 +123,21 @@ def counted(names: Any) -> tuple[Count, ...]:
     for name in names:
         found[name] = found.get(name, 0) + 1
     return tuple(Count(name, value, value + 3) for name, value in sorted(found.items()))
+
+
+def another_student(number: int) -> StudentReport:
+    """A student with days, marks and texts that no other number has: a drawing program knows none of its lines yet."""
+    pick = random.Random(number)
+    usual = student(NAMES[number % len(NAMES)])
+    return replace(
+        usual,
+        number=f"+S-{number}",
+        grades=tuple(replace(row, given_on=pick.choice(DAYS), grade=str(pick.randint(1, 999))) for row in usual.grades),
+        absences=tuple(replace(row, day=pick.choice(DAYS), reason=f"bus {pick.random()}") for row in usual.absences),
+        behavior=tuple(replace(row, happened_on=pick.choice(DAYS)) for row in usual.behavior),
+        payments=tuple(replace(row, on=pick.choice(DAYS), reference=f"+R-{number}") for row in usual.payments),
+        remarks=tuple((pick.choice(DAYS), f"{text} {number}") for _, text in usual.remarks),
+    )
 
 
 def empty_student(name: str = "Ada Demo", **changes: Any) -> StudentReport:
