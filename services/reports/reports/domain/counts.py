@@ -1,6 +1,7 @@
 """Counts of a report from the rows of two periods: the one that is reported, and the one before it."""
 
 import datetime as dt
+import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from typing import TypeVar
@@ -14,11 +15,17 @@ PRAISE = "praise"
 K = TypeVar("K", bound=Hashable)
 
 
+def natural(name: str) -> tuple[list[str | int], str]:
+    """Return the key of the order in which people count: "2b" comes before "10b"."""
+    parts = re.split(r"(\d+)", name)
+    return [int(part) if at % 2 else part for at, part in enumerate(parts)], name
+
+
 def counted(now: Iterable[str], before: Iterable[str] | None = None) -> tuple[Count, ...]:
     """Count names, and the same of the period before; the most frequent first, then by name."""
     present = Counter(now)
     past = Counter(before) if before is not None else None
-    names = sorted({*present, *(past or ())}, key=lambda name: (-present[name], name))
+    names = sorted({*present, *(past or ())}, key=lambda name: (-present[name], natural(name)))
     return tuple(Count(name, present[name], None if past is None else past[name]) for name in names)
 
 

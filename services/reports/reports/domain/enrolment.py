@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from reports.domain.content import Count
+from reports.domain.counts import natural
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ def by_grade(pupils: Iterable[Pupil], ends: dt.date) -> tuple[Count, ...]:
         for pupil in pupils
         if (pupil.starts is None or pupil.starts < ends) and (pupil.ends is None or pupil.ends >= ends)
     )
-    return tuple(Count(grade, there[grade]) for grade in sorted(there))
+    return tuple(Count(grade, there[grade]) for grade in sorted(there, key=natural))
 
 
 def in_grade(pupils: Iterable[tuple[UUID, Pupil]], grade: str, starts: dt.date, ends: dt.date) -> list[UUID]:

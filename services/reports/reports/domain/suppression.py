@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from reports.domain.content import Count, MonthlyReport, Shared
+from reports.domain.counts import natural
 
 
 def share(report: MonthlyReport, least: int) -> MonthlyReport:
@@ -62,7 +63,7 @@ def hidden(values: Sequence[int], least: int) -> frozenset[int] | None:
 
 def hide_together(tables: Sequence[tuple[Count, ...]], least: int) -> tuple[list[tuple[Count, ...]], int | None]:
     """Hide counts of tables that have one total, which is returned; None: no table may show what gives it away."""
-    ordered = [sorted(_counts(table)) for table in tables]
+    ordered = [sorted(_counts(table), key=lambda count: natural(count[0])) for table in tables]
     places = [hidden([value for _, value in table], least) for table in ordered]
     secret = any(each is None for each in places)
     shown = [

@@ -83,7 +83,7 @@ def _write_cards(sheet: Sheet, outline: Outline, row: int) -> int:
 def _write_header(sheet: Sheet, row: int, *, compared: bool) -> None:
     keys = ("name", "value", "before", "change_column") if compared else ("name", "value")
     for at, key in enumerate(keys):
-        sheet.write(row, at, sheet.book.words.text(key), "header")
+        sheet.write(row, at, sheet.book.words.text(key), "number_header" if at else "header")
 
 
 def _write_change(sheet: Sheet, row: int, change: Any, *, money: bool = False) -> None:
@@ -104,6 +104,8 @@ def _write_counts(sheet: Sheet, part: Counts, row: int) -> int:
     last = first + len(part.rows) - 1
     if part.total:
         _write_total(sheet, part, first, last)
+    if len(part.rows) == 1:  # nothing to compare it with
+        return row + 5
     _insert_chart(sheet, row, part.title, "bar", first, last, [(VALUE, sheet.book.words.text("value"))])
     return row + max(len(part.rows) + 4, CHART_ROWS)
 
@@ -133,7 +135,7 @@ def _write_trend(sheet: Sheet, part: Trend, row: int) -> int:
         return row + 3
     sheet.write(row + 1, 0, sheet.book.words.text(part.by), "header")
     for column, (name, values) in enumerate(part.series, 1):
-        sheet.write(row + 1, column, name, "header")
+        sheet.write(row + 1, column, name, "number_header")
         for at, value in enumerate(values, row + 2):
             sheet.write(at, column, value)
     for at, day in enumerate(part.days, row + 2):
@@ -150,7 +152,7 @@ def _write_table(sheet: Sheet, part: Table, row: int) -> int:
         sheet.write(row + 1, 0, part.empty, "soft")
         return row + 3
     for at, column in enumerate(part.columns):
-        sheet.write(row + 1, at, column.title, "header")
+        sheet.write(row + 1, at, column.title, "number_header" if column.numeric else "header")
         for number, cells in enumerate(part.rows, row + 2):
             sheet.write(number, at, cells[at], code=column.kind == "code")
     return row + len(part.rows) + 3

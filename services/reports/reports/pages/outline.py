@@ -39,6 +39,11 @@ class Column:
     kind: ColumnKind
     width: int
 
+    @property
+    def numeric(self) -> bool:
+        """Whether its cells are numbers, which end at the end of the column, with their header."""
+        return self.kind in {"count", "number", "money"}
+
 
 @dataclass(frozen=True, slots=True)
 class Card:

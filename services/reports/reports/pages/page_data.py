@@ -16,7 +16,6 @@ MAX_HEAD = 40
 """Characters of a name in the line above a page; it stands whole on the first page."""
 LINE_CHARACTERS = 80
 """Wide letters in a whole line of a table; a column has its share of them. Digits are narrower."""
-END_ALIGNED = frozenset({"count", "number", "money"})
 MAX_LABELS = 16
 """Labels under a column chart; with more days every second or third has one."""
 
@@ -157,8 +156,7 @@ def _table(part: Table, writer: Writer) -> dict[str, Any]:
         "empty": writer.text(part.empty),
         "note": writer.text(words.text("shown", **shown) if shortened else part.note),
         "columns": [
-            {"title": writer.text(each.title), "width": each.width, "end": each.kind in END_ALIGNED}
-            for each in part.columns
+            {"title": writer.text(each.title), "width": each.width, "end": each.numeric} for each in part.columns
         ],
         "rows": [[_cell(cell, writer, most) for cell, most in zip(row, widest, strict=True)] for row in rows],
     }

@@ -16,7 +16,7 @@ from reports.pages.words import Words, words_of
 from reports.pages.xlsx import draw_xlsx
 
 Report = MonthlyReport | StudentReport
-TEMPLATE = "4"
+TEMPLATE = "5"
 """The version of the drawing. It stands on each page; raise it with each change that a reader could see."""
 
 

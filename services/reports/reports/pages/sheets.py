@@ -27,7 +27,10 @@ DAY = "m/d/yy"
 """Excel's own short day: it is shown as the reader's Excel writes days."""
 TEXT = "General"
 TEXTS = frozenset({TEXT, DAY})
-Style = Literal["plain", "bold", "title", "header", "day", "soft"]
+Style = Literal["plain", "bold", "title", "header", "number_header", "filter_header", "day", "soft"]
+
+
+HEADERS = frozenset({"header", "number_header", "filter_header"})
 
 
 class UnwritableCell(Exception):
@@ -59,9 +62,9 @@ class Book:
         """
         key = (style, shape, reading_order)
         if key not in self.formats:
-            color = {"bg_color": self.color} if style == "header" else {}
+            color = {"bg_color": self.color} if style in HEADERS else {}
             side = {"align": "right" if self.words.direction == "rtl" else "left"} if shape in TEXTS else {}
-            properties = STYLES[style] | color | side | {"num_format": shape, "reading_order": reading_order}
+            properties = color | side | STYLES[style] | {"num_format": shape, "reading_order": reading_order}
             self.formats[key] = self.workbook.add_format(properties)
         return self.formats[key]
 
@@ -133,11 +136,14 @@ def money_shape(currency: str) -> str:
     return "#,##0." + "0" * places if places else "#,##0"
 
 
+HEADER = {"bold": True, "font_color": "#ffffff", "text_wrap": True, "valign": "top"}
 STYLES: dict[Style, dict[str, Any]] = {
     "plain": {"valign": "top"},
     "bold": {"bold": True},
     "title": {"bold": True, "font_size": 16},
-    "header": {"bold": True, "font_color": "#ffffff", "text_wrap": True, "valign": "top"},
+    "header": HEADER,
+    "number_header": HEADER | {"align": "right"},
+    "filter_header": HEADER | {"align": "right", "indent": 2},  # beside the button that opens the filter
     "day": {"valign": "top"},
     "soft": {"font_color": "#555555"},
 }

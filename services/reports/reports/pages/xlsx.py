@@ -42,7 +42,7 @@ def _write_list(book: Book, table: Table) -> None:
     sheet = book.sheet(table.title)
     for at, column in enumerate(table.columns):
         sheet.worksheet.set_column(at, at, _width(column))
-        sheet.write(0, at, column.title, "header")
+        sheet.write(0, at, column.title, "filter_header" if column.numeric else "header")
     codes = [column.kind == "code" for column in table.columns]
     for number, row in enumerate(table.rows, 1):
         for at, cell in enumerate(row):

@@ -7,6 +7,7 @@ import openpyxl
 import pytest
 from xlsxwriter import Workbook
 
+from reports.domain.content import Count
 from reports.pages.render import render_xlsx
 from reports.pages.sheets import Book, UnwritableCell
 from reports.pages.words import words_of
@@ -46,6 +47,31 @@ def test_names_and_days_begin_where_their_column_begins(language, side):
 
     names = [cell for row in book.worksheets[1].iter_rows(min_row=2, max_col=2) for cell in row]
     assert {cell.alignment.horizontal for cell in names} == {side}
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_headers_of_numbers_end_where_the_numbers_do(language):
+    book = openpyxl.load_workbook(io.BytesIO(render_xlsx(month(20), language).content))
+    amounts = next(sheet for sheet in book.worksheets[1:] if sheet.max_column == 7)  # the list of payments
+
+    assert amounts["D1"].alignment.horizontal == "right"
+    assert {cell.alignment.horizontal for row in _headers(book.worksheets[0]) for cell in row[1:]} == {"right"}
+
+
+def _headers(sheet):
+    rows = [[cell for cell in row if cell.value is not None] for row in sheet.iter_rows(max_col=8)]
+    return [row for row in rows if row and row[0].fill.fill_type == "solid"]
+
+
+def test_one_count_alone_has_no_chart():
+    one = month(20, students_by_grade=(Count("1b", 20),))
+
+    assert len(_charts(month(20))) == len(_charts(one)) + 1
+
+
+def _charts(report):
+    with zipfile.ZipFile(io.BytesIO(render_xlsx(report, "en").content)) as package:
+        return [name for name in package.namelist() if name.startswith("xl/charts/chart")]
 
 
 def test_each_text_of_a_right_to_left_sheet_runs_as_its_letters_do():
