@@ -155,7 +155,8 @@ async def test_classes_are_published_with_their_students(gateway):
     body = {"enrolments": [{"person_id": pupil}, {"person_id": teacher, "role": "teacher", "leads": True}]}
     assert (await admin(gateway, school, "POST", path, json=body)).json() == {"enrolled": 2}
     # then
-    assert (await told(gateway, "student.changed", "student_id", pupil))["classes"] == [room]
+    fact = await told(gateway, "student.changed", "student_id", pupil)
+    assert (fact["classes"], fact["class_names"]) == ([room], ["Maths 7a"])
     found = await admin(gateway, school, "GET", "/v1/students", params={"class": room})
     assert [item["id"] for item in found.json()["items"]] == [pupil]
     # when: a teacher as a student, a stranger, and somebody right
@@ -167,8 +168,11 @@ async def test_classes_are_published_with_their_students(gateway):
     refused = await admin(gateway, school, "POST", path, json={"enrolments": [{"person_id": teacher}]})
     assert (refused.status_code, refused.json()["people"]) == (422, [teacher])
     # when
+    await admin(gateway, school, "PATCH", f"/v1/classes/{room}", json={"title": "Algebra 7a"})
+    assert (await told(gateway, "student.changed", "student_id", pupil))["class_names"] == ["Algebra 7a"]
+    # when
     ended = await admin(gateway, school, "PATCH", f"/v1/classes/{room}", json={"active": False})
-    assert (ended.status_code, ended.json()["version"]) == (200, 2)
+    assert (ended.status_code, ended.json()["version"]) == (200, 3)
     assert (await told(gateway, "student.changed", "student_id", pupil))["classes"] == []
     await admin(gateway, school, "PATCH", f"/v1/classes/{room}", json={"active": True})
     assert (await admin(gateway, school, "DELETE", f"{path}/{pupil}")).status_code == 204

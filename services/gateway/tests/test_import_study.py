@@ -154,6 +154,18 @@ async def test_what_disappears_is_ended_and_comes_back(gateway, study):
     )
 
 
+async def test_a_class_with_another_name_is_published_with_its_students(gateway, study):
+    room = {"sourcedId": "fern-7a", "title": "Algebra 7a", "courseSourcedId": "fern-maths", "classType": "scheduled"}
+    room |= {"grades": "07", "schoolSourcedId": "fern", "termSourcedIds": "fern-term"}
+    await imported(gateway, study("fern"))
+    before = await last(gateway, "student.changed", "student_id", "fern-s1")
+    # when
+    await imported(gateway, study("fern", classes=[room]))
+    # then
+    fact = await last(gateway, "student.changed", "student_id", "fern-s1")
+    assert (before["class_names"], fact["class_names"]) == (["Maths 7a"], ["Algebra 7a"])
+
+
 async def test_a_class_that_disappears_is_published_with_its_students(gateway, study):
     await imported(gateway, study("cove"))
     done = await imported(gateway, study("cove", classes=[], enrollments=[]))

@@ -96,7 +96,7 @@ class ReportsHarness:
         return event.school_id
 
     async def student(
-        self, school, name="Ada", grade="05", starts=None, ends=None, at=LONG_AGO, student=None, version=1
+        self, school, name="Ada", grade="05", starts=None, ends=None, at=LONG_AGO, student=None, version=1, classes=()
     ):
         """Add a student of a school, or a version of one."""
         student = student or uuid7()
@@ -105,7 +105,7 @@ class ReportsHarness:
             PersonChanged(
                 person_id=student, given_name=name, family_name="Demo", memberships=(membership,), version=version
             ),
-            StudentChanged(student_id=student, school_id=school, grade=grade, version=version),
+            StudentChanged(student_id=student, school_id=school, grade=grade, version=version, class_names=classes),
             at=at,
         )
         return student

@@ -101,6 +101,19 @@ async def test_a_student_who_moved_is_in_both_schools_and_counted_once_a_day(har
     assert [len(report.absences) for report in reports] == [2, 2]
 
 
+async def test_a_students_profile_has_the_classes_of_the_periods_end(harness):
+    school = await harness.school()
+    ada = await harness.student(school, classes=("Maths 10b", "Art 7", "Maths 7b"))
+    after = dt.datetime(2026, 12, 2, tzinfo=dt.UTC)
+    await harness.student(school, grade="06", classes=("Choir",), student=ada, version=2, at=after)
+    # when
+    november = await harness.progress(school, ada, NOV, DEC)
+    december = await harness.progress(school, ada, DEC, dt.date(2027, 1, 1))
+    # then
+    assert (november.grade, november.classes) == ("05", ("Art 7", "Maths 7b", "Maths 10b"))
+    assert (december.grade, december.classes) == ("06", ("Choir",))
+
+
 async def test_a_students_progress_has_its_grades_remarks_and_fees_of_the_period(harness):
     school = await harness.school()
     ada, ben = await harness.student(school), await harness.student(school, "Ben")

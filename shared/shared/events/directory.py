@@ -154,7 +154,7 @@ class Guardian(Part):
 
 
 class StudentChanged(DirectoryEvent):
-    """A student's grade, classes or guardians at a school changed."""
+    """A student's grade, classes or guardians at a school changed. `class_names` are in the order of `classes`."""
 
     topic: ClassVar[str] = "student.changed"
 
@@ -163,6 +163,7 @@ class StudentChanged(DirectoryEvent):
     grade: str | None = None
     active: bool = True
     classes: tuple[UUID, ...] = ()
+    class_names: tuple[str, ...] = ()
     guardians: tuple[Guardian, ...] = ()
 
     @property

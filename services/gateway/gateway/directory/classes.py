@@ -73,8 +73,8 @@ async def add(tx: UnitOfWork, class_id: UUID, school: UUID, facts: Mapping[str, 
 
 
 async def change(tx: UnitOfWork, school: UUID, class_id: UUID, expected: int | None, facts: Mapping[str, Any]) -> None:
-    """Change facts of a class; when it ends or becomes active again, the events of its students say so."""
-    pupils = await _lock_students(tx, class_id) if "active" in facts else []
+    """Change facts of a class; when its name changes, it ends or is active again, its students' events say so."""
+    pupils = await _lock_students(tx, class_id) if {"active", "title"} & facts.keys() else []
     row = await tx.row(LOCK_CLASS, {"class_id": class_id, "school": school})
     if row is None:
         raise Problem(404, "not_found")

@@ -53,7 +53,10 @@ SELECT s.school_id, s.student_id, s.grade, s.active, s.version,
       WHERE g.school_id = s.school_id AND g.student_id = s.student_id) AS guardians,
     array(SELECT e.class_id FROM current_enrolment e
            WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student'
-           ORDER BY e.class_id) AS classes
+           ORDER BY e.class_id) AS classes,
+    array(SELECT c.title FROM current_enrolment e JOIN school_class c USING (class_id)
+           WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student'
+           ORDER BY e.class_id) AS class_names
 FROM student s JOIN unnest(%(schools)s::uuid[], %(students)s::uuid[]) AS w(school_id, student_id)
     USING (school_id, student_id)
 """
@@ -206,6 +209,7 @@ def _student(row: Mapping[str, Any], positions: DirectoryPositions) -> StudentCh
         active=row["active"],
         version=row["version"],
         classes=tuple(row["classes"]),
+        class_names=tuple(row["class_names"]),
         guardians=tuple(Guardian(**(g | {"person_id": g["guardian_id"]})) for g in row["guardians"]),
         positions=positions.take([row["school_id"]]),
     )

@@ -98,6 +98,9 @@ EMIT_STUDENTS = f"""
         'version', s.version, 'positions', jsonb_build_object(s.school_id, r.since + s.nth),
         'classes', (SELECT coalesce(jsonb_agg(e.class_id ORDER BY e.class_id), '[]') FROM current_enrolment e
             WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student'),
+        'class_names', (SELECT coalesce(jsonb_agg(c.title ORDER BY e.class_id), '[]')
+            FROM current_enrolment e JOIN school_class c USING (class_id)
+            WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student'),
         'guardians', (SELECT coalesce(jsonb_agg(jsonb_build_object('person_id', g.guardian_id, 'rank', g.rank,
             'relationship', g.relationship, 'custody', g.custody, 'billing', g.billing, 'emergency', g.emergency)
             ORDER BY g.rank, g.guardian_id), '[]')

@@ -75,9 +75,11 @@ ON CONFLICT (sourced_id, source) DO UPDATE SET title = excluded.title, code = ex
 WHERE c.digest IS DISTINCT FROM excluded.digest OR NOT c.active
 RETURNING class_id
 """
-# Select which classes have ended and are to be active again.
-SELECT_ENDED_CLASSES = """
-SELECT class_id FROM school_class WHERE sourced_id = ANY(%(ids)s) AND source = %(source)s AND NOT active
+# Select which classes have ended and are to be active again, or are to have another name.
+SELECT_OTHER_CLASSES = """
+SELECT c.class_id FROM school_class c JOIN unnest(%(ids)s::text[], %(titles)s::text[]) AS w(sourced_id, title)
+    USING (sourced_id)
+WHERE c.source = %(source)s AND (NOT c.active OR c.title <> w.title)
 """
 # End classes that are gone; returns them.
 END_CLASSES = """
@@ -232,9 +234,10 @@ async def classes(tx: UnitOfWork, chunk: Sequence[SchoolClass], place: Place) ->
         for each in chunk
     ]
     source = {"source": place.source}
-    back = await tx.rows(SELECT_ENDED_CLASSES, source | {"ids": [each.sourced_id for each in chunk]})
+    names = {"ids": [each.sourced_id for each in chunk], "titles": [each.title for each in chunk]}
+    other = await tx.rows(SELECT_OTHER_CLASSES, source | names)
     changed = await tx.rows(UPSERT_CLASSES, source | publish.rows(rows))
-    await tx.execute(MARK_CLASS_STUDENTS, {"classes": [row["class_id"] for row in back]})
+    await tx.execute(MARK_CLASS_STUDENTS, {"classes": [row["class_id"] for row in other]})
     return len(changed)
 
 

@@ -20,13 +20,14 @@ WHERE excluded.log_offset < f.log_offset
 OF_SCHOOLS = {"school_id", "version", "name", "timezone", "language", "active", "letterhead", "color", "logo"}
 # Add versions of students at a school. A repeat that came first in the log also says when it was.
 ADD_STUDENTS = """
-INSERT INTO student_fact AS f (school_id, student_id, version, log_offset, changed_at, grade, active)
+INSERT INTO student_fact AS f (school_id, student_id, version, log_offset, changed_at, grade, active, class_names)
 SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(school_id uuid, student_id uuid, version bigint, log_offset bigint,
-                                                changed_at timestamptz, grade text, active boolean)
+                                                changed_at timestamptz, grade text, active boolean, class_names text[])
 ON CONFLICT (school_id, student_id, version) DO UPDATE SET log_offset = excluded.log_offset,
     changed_at = excluded.changed_at
 WHERE excluded.log_offset < f.log_offset
 """
+OF_STUDENTS = {"school_id", "student_id", "version", "grade", "active", "class_names"}
 # Add versions of people. After an erasure an event has no names any more; it may be read again.
 ADD_PEOPLE = """
 INSERT INTO person_fact AS f (person_id, version, log_offset, given_name, family_name, erased)
@@ -54,7 +55,7 @@ async def add_schools(tx: UnitOfWork, facts: Sequence[tuple[SchoolChanged, Logge
 async def add_students(tx: UnitOfWork, facts: Sequence[tuple[StudentChanged, LoggedEvent]]) -> None:
     """Add versions of students."""
     rows = [
-        event.model_dump(mode="json", include={"school_id", "student_id", "version", "grade", "active"})
+        event.model_dump(mode="json", include=OF_STUDENTS)
         | {"log_offset": each.offset, "changed_at": each.at.isoformat()}
         for event, each in facts
     ]

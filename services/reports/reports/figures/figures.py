@@ -122,6 +122,7 @@ async def student_progress(tx: UnitOfWork, subject: Subject, origin: Origin) -> 
         origin=origin,
         student=student["name"],
         grade=student["grade"],
+        classes=tuple(sorted(student["class_names"], key=counts.natural)),
         grades=tuple(
             GradeRow(row["course"], row["term"] or "", row["day"], row["given"], row["state"])
             for row in await tx.rows(sql.LIST_STUDENT_GRADES, values)

@@ -62,11 +62,11 @@ LIST_STUDENT_ABSENCES = _records("absence_fact", "f.status, f.period, f.reason",
 LIST_STUDENT_GRADES = _records("grade_fact", "f.course, f.term, f.grade AS given, f.state", OF_STUDENT)
 LIST_STUDENT_REMARKS = _records("remark_fact", "f.text", OF_STUDENT)
 
-# Find a student: the newest name, and the grade at the end of the period; of one who came later, the first grade.
+# Find a student: the newest name, grade and classes at the end of the period; of one who came later, the first ones.
 SELECT_STUDENT = """
-SELECT coalesce(person.name, '') AS name, coalesce(pupil.grade, '') AS grade
+SELECT coalesce(person.name, '') AS name, coalesce(pupil.grade, '') AS grade, pupil.class_names
 FROM (
-    SELECT s.grade FROM student_fact s
+    SELECT s.grade, s.class_names FROM student_fact s
     WHERE s.school_id = %(school)s AND s.student_id = %(student)s AND s.log_offset <= %(directory)s
     ORDER BY s.changed_at < %(ends_at)s DESC,
         CASE WHEN s.changed_at < %(ends_at)s THEN -s.version ELSE s.version END LIMIT 1

@@ -7,7 +7,7 @@ version at or below it.
 import datetime as dt
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, text
+from sqlalchemy import ARRAY, BigInteger, Index, Text, text
 
 from reports.tables.base import ReportsTable
 from shared.persistence.schema import column
@@ -47,6 +47,7 @@ class StudentFactRow(ReportsTable, table=True):
     changed_at: dt.datetime
     grade: str | None
     active: bool
+    class_names: list[str] = column(ARRAY(Text), default="'{}'")
 
 
 class PersonFactRow(ReportsTable, table=True):
