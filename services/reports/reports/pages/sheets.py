@@ -4,7 +4,7 @@ import datetime as dt
 import re
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from xlsxwriter import Workbook
 from xlsxwriter.format import Format
@@ -27,10 +27,11 @@ DAY = "m/d/yy"
 """Excel's own short day: it is shown as the reader's Excel writes days."""
 TEXT = "General"
 TEXTS = frozenset({TEXT, DAY})
-Style = Literal["plain", "bold", "title", "header", "number_header", "filter_header", "day", "soft"]
+Heading = Literal["header", "number_header", "filter_header"]
+Style = Heading | Literal["plain", "bold", "title", "day", "soft", "listed_number", "listed_text"]
 
 
-HEADERS = frozenset({"header", "number_header", "filter_header"})
+HEADERS = frozenset(get_args(Heading))
 
 
 class UnwritableCell(Exception):
@@ -144,6 +145,8 @@ STYLES: dict[Style, dict[str, Any]] = {
     "header": HEADER,
     "number_header": HEADER | {"align": "right"},
     "filter_header": HEADER | {"align": "right", "indent": 2},  # beside the button that opens the filter
+    "listed_number": {"valign": "top", "align": "right", "indent": 2},
+    "listed_text": {"valign": "top", "text_wrap": True},
     "day": {"valign": "top"},
     "soft": {"font_color": "#555555"},
 }

@@ -9,7 +9,7 @@ from reports.pages.colors import readable
 from reports.pages.drawing import Drawing
 from reports.pages.figure_sheet import write_figures
 from reports.pages.outline import Column, Outline, Table
-from reports.pages.sheets import Book
+from reports.pages.sheets import Book, Style
 from reports.pages.words import Words
 
 WIDTHS = {"day": 12, "count": 10, "money": 14, "code": 14}
@@ -44,9 +44,10 @@ def _write_list(book: Book, table: Table) -> None:
         sheet.worksheet.set_column(at, at, _width(column))
         sheet.write(0, at, column.title, "filter_header" if column.numeric else "header")
     codes = [column.kind == "code" for column in table.columns]
+    styles: list[Style] = [_style(column) for column in table.columns]
     for number, row in enumerate(table.rows, 1):
         for at, cell in enumerate(row):
-            sheet.write(number, at, cell, code=codes[at])
+            sheet.write(number, at, cell, styles[at], code=codes[at])
     if table.rows:
         sheet.worksheet.autofilter(0, 0, len(table.rows), len(table.columns) - 1)
     else:
@@ -55,6 +56,11 @@ def _write_list(book: Book, table: Table) -> None:
     sheet.worksheet.repeat_rows(0)
     sheet.worksheet.set_landscape()
     sheet.worksheet.fit_to_pages(1, 0)
+
+
+def _style(column: Column) -> Style:
+    """Return how a list's cells look: numbers end where their header does, a text goes on in the next line."""
+    return "listed_number" if column.numeric else "listed_text" if column.kind == "text" else "plain"
 
 
 def _width(column: Column) -> int:

@@ -54,13 +54,19 @@ def test_headers_of_numbers_end_where_the_numbers_do(language):
     book = openpyxl.load_workbook(io.BytesIO(render_xlsx(month(20), language).content))
     amounts = next(sheet for sheet in book.worksheets[1:] if sheet.max_column == 7)  # the list of payments
 
-    assert amounts["D1"].alignment.horizontal == "right"
+    assert [(cell.alignment.horizontal, cell.alignment.indent) for cell in amounts["D"][:2]] == [("right", 2)] * 2
     assert {cell.alignment.horizontal for row in _headers(book.worksheets[0]) for cell in row[1:]} == {"right"}
 
 
 def _headers(sheet):
     rows = [[cell for cell in row if cell.value is not None] for row in sheet.iter_rows(max_col=8)]
     return [row for row in rows if row and row[0].fill.fill_type == "solid"]
+
+
+def test_a_long_text_of_a_list_goes_on_in_the_next_line():
+    book = openpyxl.load_workbook(io.BytesIO(render_xlsx(student(), "en").content))
+
+    assert book["Remarks"]["B2"].alignment.wrap_text
 
 
 def test_one_count_alone_has_no_chart():
