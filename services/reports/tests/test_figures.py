@@ -114,6 +114,16 @@ async def test_a_students_profile_has_the_classes_of_the_periods_end(harness):
     assert (december.grade, december.classes) == ("06", ("Choir",))
 
 
+async def test_a_student_who_came_after_the_period_has_the_first_classes(harness):
+    school = await harness.school()
+    ada = await harness.student(school, at=dt.datetime(2026, 12, 1, 9, tzinfo=dt.UTC))
+    for version, name in ((2, "Art 7"), (3, "Choir")):
+        after = dt.datetime(2026, 12, version, 9, tzinfo=dt.UTC)
+        await harness.student(school, classes=(name,), student=ada, version=version, at=after)
+
+    assert (await harness.progress(school, ada, NOV, DEC)).classes == ("Art 7",)
+
+
 async def test_a_students_progress_has_its_grades_remarks_and_fees_of_the_period(harness):
     school = await harness.school()
     ada, ben = await harness.student(school), await harness.student(school, "Ben")

@@ -62,13 +62,14 @@ LIST_STUDENT_ABSENCES = _records("absence_fact", "f.status, f.period, f.reason",
 LIST_STUDENT_GRADES = _records("grade_fact", "f.course, f.term, f.grade AS given, f.state", OF_STUDENT)
 LIST_STUDENT_REMARKS = _records("remark_fact", "f.text", OF_STUDENT)
 
-# Find a student: the newest name, grade and classes at the end of the period; of one who came later, the first ones.
+# Find a student: the newest name, grade and classes at the end of the period; of one who came later, the first ones. A
+# roster brings a student before the classes, so that the first version has none.
 SELECT_STUDENT = """
 SELECT coalesce(person.name, '') AS name, coalesce(pupil.grade, '') AS grade, pupil.class_names
 FROM (
     SELECT s.grade, s.class_names FROM student_fact s
     WHERE s.school_id = %(school)s AND s.student_id = %(student)s AND s.log_offset <= %(directory)s
-    ORDER BY s.changed_at < %(ends_at)s DESC,
+    ORDER BY s.changed_at < %(ends_at)s DESC, s.changed_at >= %(ends_at)s AND s.class_names = '{}',
         CASE WHEN s.changed_at < %(ends_at)s THEN -s.version ELSE s.version END LIMIT 1
 ) pupil LEFT JOIN (
     SELECT concat_ws(' ', p.given_name, p.family_name) AS name FROM person_fact p
