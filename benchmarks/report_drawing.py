@@ -19,7 +19,7 @@ KIBI = 1024
 def measure_drawing(lab: Lab, report: Report) -> None:
     """PDF and Excel of a month of 1,000 students in ≤ 300 ms; ≥ 60 PDFs of students a second of one core.
 
-    No report is drawn twice: typst keeps what it laid out for its last drawings, so a repeat takes a fifth of the time.
+    No report is drawn twice: typst keeps what it laid out for its last drawings, so a repeat takes a third of the time.
     """
     months = [month(lab.size(1000, 50), seed=number) for number in range(ROUNDS + 1)]
     students = [another_student(number) for number in range(BATCH, lab.size(120, 2) + BATCH)]

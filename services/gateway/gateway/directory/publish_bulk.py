@@ -96,16 +96,17 @@ EMIT_STUDENTS = f"""
     jsonb_build_object(
         'student_id', s.student_id, 'school_id', s.school_id, 'grade', s.grade, 'active', s.active,
         'version', s.version, 'positions', jsonb_build_object(s.school_id, r.since + s.nth),
-        'classes', (SELECT coalesce(jsonb_agg(e.class_id ORDER BY e.class_id), '[]') FROM current_enrolment e
-            WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student'),
-        'class_names', (SELECT coalesce(jsonb_agg(c.title ORDER BY e.class_id), '[]')
-            FROM current_enrolment e JOIN school_class c USING (class_id)
-            WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student'),
+        'classes', k.classes, 'class_names', k.names,
         'guardians', (SELECT coalesce(jsonb_agg(jsonb_build_object('person_id', g.guardian_id, 'rank', g.rank,
             'relationship', g.relationship, 'custody', g.custody, 'billing', g.billing, 'emergency', g.emergency)
             ORDER BY g.rank, g.guardian_id), '[]')
             FROM guardianship g WHERE g.school_id = s.school_id AND g.student_id = s.student_id)) AS data
-    FROM numbered s JOIN reserved r USING (school_id)
+    FROM numbered s JOIN reserved r USING (school_id) CROSS JOIN LATERAL (
+        SELECT coalesce(jsonb_agg(e.class_id ORDER BY e.class_id), '[]') AS classes,
+            coalesce(jsonb_agg(c.title ORDER BY e.class_id), '[]') AS names
+        FROM current_enrolment e JOIN school_class c USING (class_id)
+        WHERE e.person_id = s.student_id AND e.school_id = s.school_id AND e.role = 'student'
+    ) k
 )
 SELECT put_events(array_agg((%(topic)s, m.headers::text, m.data::text, NULL)::outbox_event
                             ORDER BY m.school_id, m.student_id)) AS n
