@@ -108,6 +108,18 @@ def test_metrics_and_status_are_on_a_port_that_is_not_published():
     assert targets == [f"{name}:9000" for name in ("gateway", "notifier", "files", "reports", "scheduler")]
 
 
+def test_grafana_is_given_its_data_sources_and_dashboards():
+    mounted = dict(each.split(":")[:2] for each in SERVICES["grafana"]["volumes"])
+    folders = {inside: ROOT / outside for outside, inside in mounted.items() if outside.startswith("./")}
+    provisioning = folders["/etc/grafana/provisioning"]
+    (sources_file,) = (provisioning / "datasources").glob("*.yml")
+    urls = [each["url"] for each in yaml.safe_load(sources_file.read_text())["datasources"]]
+    assert urls == ["http://prometheus:9090", "http://alertmanager:9093"]
+    (dashboards_file,) = (provisioning / "dashboards").glob("*.yml")
+    (provider,) = yaml.safe_load(dashboards_file.read_text())["providers"]
+    assert list(folders[provider["options"]["path"]].glob("*.json"))
+
+
 def test_without_the_profile_nothing_of_the_fakes_is_needed():
     needed = {
         other
@@ -136,6 +148,9 @@ def test_the_image_runs_as_a_number_with_a_group_and_writes_to_tmp_only():
     assert "TMPDIR=/tmp" in text
     assert "HOME=/tmp" in text
     assert text.count("--require-hashes") == 1
+    # What builds stays in the first stage, and not even pip goes along.
+    assert re.findall(r"^FROM (.*)$", text, re.MULTILINE) == ["${BUILD_BASE} AS build", "${BASE}"]
+    assert "pip uninstall --quiet --yes hatchling editables pip setuptools" in text
     assert "# syntax" not in text
     assert re.search(r"^HEALTHCHECK ", text, re.MULTILINE)
     assert re.search(r"^LABEL ", text, re.MULTILINE)

@@ -143,3 +143,8 @@ def test_the_way_out_leaves_out_private_and_link_local_addresses():
         for address in ("10.1.2.3", "172.16.0.1", "192.168.0.1", "169.254.169.254", "127.0.0.1", "fd00::1", "fe80::1"):
             found = ipaddress.ip_address(address)
             assert any(found.version == each.version and found in each for each in closed), address
+
+
+def test_names_are_asked_for_over_tcp_too():
+    (rule,) = of_kind(combined("prod", ()), "NetworkPolicy")["names"]["spec"]["egress"]
+    assert {(each["protocol"], each["port"]) for each in rule["ports"]} == {("UDP", 53), ("TCP", 53)}

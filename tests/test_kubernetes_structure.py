@@ -142,8 +142,17 @@ def test_selectors_find_the_pods_they_are_for(objects):
             for step in path:
                 wanted = wanted[step]
             assert [found for found, have in labels.items() if wanted.items() <= have.items()] == [name]
-    for name in of_kind(objects, "Deployment"):
-        assert name in of_kind(objects, "PodDisruptionBudget")
+
+
+def test_a_service_is_spread_and_replaced_without_a_gap_and_a_sick_pod_keeps_no_node(objects):
+    for name, each in of_kind(objects, "Deployment").items():
+        pod = each["spec"]["template"]["spec"]
+        spread = {constraint["topologyKey"] for constraint in pod["topologySpreadConstraints"]}
+        assert spread == {"topology.kubernetes.io/zone", "kubernetes.io/hostname"}
+        # The old pods serve until the new ones are ready, and for good when the migration of the new ones failed.
+        assert each["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+        budget = of_kind(objects, "PodDisruptionBudget")[name]["spec"]
+        assert (budget["maxUnavailable"], budget["unhealthyPodEvictionPolicy"]) == (1, "AlwaysAllow")
 
 
 def test_ports_that_are_named_are_those_of_the_containers_and_of_the_settings(objects):
@@ -191,6 +200,7 @@ def test_files_that_settings_name_are_mounted(objects):
         mounted = {each["mountPath"] for each in main["volumeMounts"]}
         volumes = {each["name"]: each for each in pod["volumes"]}
         assert {each["name"] for each in main["volumeMounts"]} <= set(volumes)
+        assert {"TMPDIR", "HOME"} <= environment(pod, objects).keys()
         for variable, value in environment(pod, objects).items():
             if value and (variable.endswith("_FILE") or variable == "GOOGLE_APPLICATION_CREDENTIALS"):
                 assert value.rpartition("/")[0] in mounted, (name, variable)
@@ -284,6 +294,21 @@ def test_prometheus_gets_the_rules_that_are_tested_and_the_labels_that_they_ask_
         assert each["spec"]["template"]["metadata"]["labels"][label] == "schoolconnect"
     assert (services["port"], services["path"]) == ("operations", "/metrics")
     assert [each["targetLabel"] for each in services["relabelings"]] == ["service"]
+
+
+def test_production_has_three_brokers_and_three_databases_with_a_nightly_copy_and_no_pooler(prod):
+    (broker,) = of_kind(prod, "RabbitmqCluster").values()
+    assert broker["spec"]["replicas"] == 3
+    assert broker["spec"]["terminationGracePeriodSeconds"] <= 600, "the operator's own is a week"
+    (database,) = of_kind(prod, "Cluster").values()
+    assert database["spec"]["instances"] == 3
+    assert [(role["login"], role["createrole"]) for role in database["spec"]["managed"]["roles"]] == [(True, True)]
+    (plugin,) = database["spec"]["plugins"]
+    (copy,) = of_kind(prod, "ScheduledBackup").values()
+    assert copy["spec"]["cluster"]["name"] == database["metadata"]["name"]
+    assert copy["spec"]["pluginConfiguration"]["name"] == plugin["name"] == "barman-cloud.cloudnative-pg.io"
+    assert plugin["parameters"]["barmanObjectName"] in of_kind(prod, "ObjectStore")
+    assert not of_kind(prod, "Pooler"), "roles are chosen by an option of the connection's start"
 
 
 def test_the_public_door_is_the_gateway_only():
