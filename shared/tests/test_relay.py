@@ -1,7 +1,9 @@
 """The relay and messages that it cannot encrypt or cannot write."""
 
+import asyncio
 import uuid
 
+import psycopg
 import pytest
 
 from shared.consumers.dead_letters import requeue
@@ -10,6 +12,7 @@ from shared.events import PersonChanged, SchoolChanged
 from shared.messaging.confirming_channel import MOST_BODY
 from shared.testing.fixtures import Recorder, eventually
 from shared.transactions.outbox import OutboxEntry
+from shared.transactions.relay import Relay
 
 
 async def test_event_without_a_key_stays_and_does_not_block_others(spine):
@@ -64,3 +67,34 @@ async def test_dead_letter_with_an_impossible_queue_is_not_requeued(spine):
             assert tx.outgoing == []
     finally:
         await service.database.close()
+
+
+WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%FOR UPDATE SKIP LOCKED%%'"
+
+
+async def test_a_relay_that_has_waited_too_long_for_a_lock_tries_again(spine):
+    # given: nothing else publishes, and someone has locked the table
+    service = spine.build()
+    await service.database.open()
+    service.components.publisher.ready.set()
+    relay = Relay(service.database, service.components.publisher, service.vault, asyncio.Event(), service.metrics)
+    async with await psycopg.AsyncConnection.connect(spine.backing.admin_url) as admin:
+        await admin.execute("LOCK TABLE notifier.outbox IN EXCLUSIVE MODE")
+        running = asyncio.create_task(relay.run())
+
+        async def waiting():
+            assert not running.done(), running.exception()
+            return [pid for (pid,) in await (await admin.execute(WAITING)).fetchall()]
+
+        try:
+            first, *_ = await eventually(waiting, bool)
+            # when: its wait ends as by a limit
+            await admin.execute("SELECT pg_cancel_backend(%s)", (first,))
+            await eventually(waiting, lambda pids: not pids)
+            # then
+            await eventually(waiting, bool)
+        finally:
+            running.cancel()
+            await admin.rollback()
+            await asyncio.wait([running])
+            await service.database.close()

@@ -26,7 +26,7 @@ from scheduler.next_due import (
 from scheduler.punctuality import Punctuality
 from scheduler.run_events import ScheduledRun, event_of, outbox_entry
 from shared.events.schedule_rules import Rule
-from shared.persistence.database_errors import is_database_down
+from shared.persistence.database_errors import is_contention, is_database_down
 from shared.recurrence import SchoolCalendar, is_over
 from shared.transactions.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
@@ -129,7 +129,7 @@ class DueScheduleLoop:
                 full = await self.fire_due()
                 pause = 0.0 if full else await self._until_next()
             except Exception as problem:
-                if not is_database_down(problem):
+                if not is_database_down(problem) and not is_contention(problem):
                     raise
                 log.warning("claim_loop.database_unavailable", error=type(problem).__name__)
                 pause = self._look_every

@@ -12,7 +12,7 @@ from shared.errors import InfrastructureDown, Undeliverable
 from shared.messaging.confirming_channel import Outbound
 from shared.messaging.publisher import Publisher
 from shared.persistence.database import Database
-from shared.persistence.database_errors import is_database_down
+from shared.persistence.database_errors import is_contention, is_database_down
 from shared.persistence.encryption import SubjectKeyStore, encrypt_personal, personal_fields
 from shared.telemetry import Metrics
 from shared.transactions.outbox import DELETE_PUBLISHED_ROWS, LEASE_OUTBOX_ROWS, POSTPONE_FAILED_ROWS
@@ -66,7 +66,7 @@ class Relay:
                     lease, rows = await self._lease_batch()
                 await self._publish_batch(lease, rows)
             except Exception as problem:
-                if not is_database_down(problem):
+                if not is_database_down(problem) and not is_contention(problem):
                     raise
                 log.warning("relay.database_unavailable", error=type(problem).__name__)
                 await asyncio.sleep(self._sweep_seconds)
