@@ -111,9 +111,8 @@ async def reader_page(
 ) -> Page:
     """Return the page of a request with a session; 404 for a school that is not the caller's."""
     where = caller.school if school is None else await school_of(rows, caller, school)
-    async with rows.begin() as tx:
-        found = await tx.row(SELECT_READER, {"school": where, "person": caller.person})
-    assert found is not None
+    # One round trip: every page asks this.
+    [found] = await rows.run_alone(SELECT_READER, {"school": where, "person": caller.person})
     if where is not None and found["school"] is None and caller.everywhere:
         raise Problem(404, "unknown_school")
     return Page(
