@@ -16,7 +16,7 @@ from shared.events.event import Event
 from shared.messaging.connection import CONNECTION_PROBLEMS, connected
 from shared.messaging.serialization import decrypt_bodies, event_type
 from shared.messaging.topology import EVENTS
-from shared.persistence.database_errors import is_database_down
+from shared.persistence.database_errors import is_contention, is_database_down
 from shared.persistence.encryption import SubjectKeyStore
 
 log = structlog.get_logger()
@@ -76,7 +76,7 @@ class BroadcastListener:
         except (NotUnderstood, ValueError) as problem:
             log.warning("listener.dropped", error=type(problem).__name__)
         except Exception as problem:
-            if not is_database_down(problem):
+            if not (is_database_down(problem) or is_contention(problem)):
                 raise
             log.warning("listener.dropped", error=type(problem).__name__)
         finally:
