@@ -1,5 +1,6 @@
 """Operators browse the event log and ask for replays; nothing personal is shown, and what cannot be is refused."""
 
+import asyncio
 import datetime as dt
 from dataclasses import dataclass, replace
 from uuid import UUID, uuid4
@@ -71,6 +72,20 @@ async def test_the_log_is_browsed_page_by_page_and_by_filter_and_shows_no_body(l
     for params in ({"after": "nonsense"}, {"type": "no.event"}):
         refused = await logged.ask("GET", "/v1/log", params=params)
         assert refused.status_code == 422, refused.text
+
+
+async def test_a_reading_ends_though_events_keep_coming(logged):
+    async def publish():
+        while True:
+            async with logged.service.transactions.begin() as tx:
+                tx.emit(SchoolChanged(school_id=uuid4(), name="Demo", timezone="UTC", version=1, positions={}))
+            await asyncio.sleep(0.02)
+
+    publishing = asyncio.create_task(publish())
+    try:
+        assert (await browse(logged, subject="unknown"))["complete"] is True
+    finally:
+        publishing.cancel()
 
 
 async def test_an_event_is_shown_with_what_followed_from_it(logged):

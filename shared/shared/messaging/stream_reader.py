@@ -113,6 +113,22 @@ async def first_offset(connection: Connection, stream: str) -> int:
     return found[0].offset if found else -1
 
 
+async def counted_end(connection: Connection, stream: str) -> int:
+    """Return the highest offset by the broker's own count, or -1 if it counts no message; it needs no silence.
+
+    The broker may count every few seconds only, so that the newest messages are missing from it.
+    """
+    count = await _count(connection, stream)
+    if not count or (begin := await first_offset(connection, stream)) < 0:
+        return -1
+    return begin + count - 1
+
+
+async def _count(connection: Connection, stream: str) -> int:
+    async with connection.channel(publisher_confirms=False) as channel:
+        return (await channel.declare_queue(stream, passive=True)).declaration_result.message_count or 0
+
+
 async def last_offset(connection: Connection, stream: str, enough: int | None = None) -> int:
     """Return the highest offset of a stream, or -1 if it is empty; with `enough`, the first found at or above it.
 
@@ -121,9 +137,7 @@ async def last_offset(connection: Connection, stream: str, enough: int | None = 
     """
     highest = -1
     silence = PROBE if enough is None else PROBE_LONGEST
-    async with connection.channel(publisher_confirms=False) as channel:
-        holds = (await channel.declare_queue(stream, passive=True)).declaration_result.message_count
-    patience = PROBE_LONGEST if holds else silence
+    patience = PROBE_LONGEST if await _count(connection, stream) else silence
     async with read_stream(connection, stream, "last") as incoming:
         with suppress(TimeoutError):
             async with asyncio.timeout(PROBE_LONGEST):

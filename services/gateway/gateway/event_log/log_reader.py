@@ -17,7 +17,7 @@ from shared.events import Envelope, TaskChanged
 from shared.events.headers import HANDLER_ATTEMPT, HANDLER_MICROSECONDS, read_count, read_number
 from shared.messaging import topology
 from shared.messaging.connection import CONNECTION_PROBLEMS, Connection, connected
-from shared.messaging.stream_reader import StreamMessage, first_offset, last_offset, read_stream
+from shared.messaging.stream_reader import StreamMessage, counted_end, first_offset, last_offset, read_stream
 
 AT_ONCE = 2
 """Readings of one gateway at the same time; others wait."""
@@ -131,8 +131,9 @@ async def _read(
     most: int,
     until: dt.datetime | None,
 ) -> None:
-    """Fill `read`. The time limit ends it where it is."""
-    end = asyncio.get_running_loop().time() + READ_SECONDS
+    """Fill `read`. The time limit ends it where it is; what is published meanwhile does not lengthen it."""
+    end, began = asyncio.get_running_loop().time() + READ_SECONDS, dt.datetime.now(dt.UTC)
+    last = await counted_end(connection, stream)
     async with read_stream(connection, stream, start) as incoming:
         patience = FIRST_PATIENCE
         while read.looked_at < MOST_READ and len(read.entries) < most:
@@ -145,7 +146,9 @@ async def _read(
             for message in messages:
                 _take(stream, start, message, read, wanted)
             await incoming.ack()
-            if until is not None and read.until is not None and read.until > until:
+            # The count may be seconds old, so that it alone is no end: an event newer than the reading is.
+            newest = until or (began if read.offset >= last else None)
+            if newest is not None and read.until is not None and read.until > newest:
                 read.complete = True
                 return
     read.full = len(read.entries) >= most
