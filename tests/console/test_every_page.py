@@ -15,9 +15,9 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(2400
 PLACE = SCHOOLS[1].sourced_id
 SIZES = {"wide": WIDE, "phone": PHONE}
 FOLDER = Path(os.environ["SCREENSHOTS"]) if os.environ.get("SCREENSHOTS") else None
-# How far a page is wider than its window: nothing but a table may be, and that has its own scroll bar.
 READING = "#later[aria-busy]"
 """What is read from the log follows with a second request."""
+# How far a page is wider than its window: nothing but a table may be, and that has its own scroll bar.
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
