@@ -3,17 +3,22 @@
 import asyncio
 import datetime as dt
 
+import psycopg
 import pytest
+from prometheus_client import CollectorRegistry
 
 from scheduler import handlers
-from scheduler.claim_loop import FIRE_SINGLE_RUNS, fire_repeating, fire_single_runs
+from scheduler.claim_loop import FIRE_SINGLE_RUNS, DueScheduleLoop, fire_repeating, fire_single_runs
+from scheduler.punctuality import Punctuality
 from shared.events import NotificationDue
 from shared.events.schedule_rules import CronRule, OnceRule
+from shared.testing.fixtures import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MINUTE = dt.timedelta(minutes=1)
 AGES = 10**6
+WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 async def test_promise_05_single_run_fires_once_with_several_replicas(scheduler):
@@ -30,6 +35,32 @@ async def test_promise_05_single_run_fires_once_with_several_replicas(scheduler)
         assert due.due_at == event.rule.at
         row = await scheduler.row(event.schedule_id)
         assert (row["state"], row["runs"], row["last_outcome"]) == ("done", 1, "ran")
+
+
+async def test_a_loop_that_has_waited_too_long_for_a_lock_tries_again(scheduler, backing):
+    # given
+    event = await scheduler.add_due()
+    loop = DueScheduleLoop(scheduler.service.transactions, Punctuality(CollectorRegistry()), claim=500, look_every=1.0)
+    with psycopg.connect(backing.admin_url) as other:
+        other.execute("LOCK TABLE scheduler.schedule IN EXCLUSIVE MODE")
+        running = asyncio.create_task(loop.run())
+
+        async def waiting():
+            assert not running.done(), running.exception()
+            return [pid for (pid,) in other.execute(WAITING).fetchall()]
+
+        try:
+            first, *_ = await eventually(waiting, bool)
+            # when: its wait ends as by a limit
+            other.execute("SELECT pg_cancel_backend(%s)", (first,))
+            await eventually(waiting, lambda pids: not pids)
+            await eventually(waiting, bool)
+            other.rollback()
+            # then
+            await eventually(lambda: scheduler.row(event.schedule_id), lambda row: row["last_outcome"] == "ran")
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
 
 
 async def test_how_late_runs_are_is_measured_since_they_were_due_or_changed(scheduler):
