@@ -1,4 +1,4 @@
-"""The directory over HTTP: each change is one commit, told with its version and its schools' positions."""
+"""The directory over HTTP: each change is one commit, published with its version and its schools' positions."""
 
 import asyncio
 import json
@@ -10,13 +10,13 @@ from gateway.directory import classes
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-TOLD = """
+PUBLISHED = """
 SELECT data FROM outbox WHERE routing_key = %s AND data::jsonb ->> %s = %s ORDER BY position DESC LIMIT 1
 """
 POSITIONS = """
 SELECT s.directory_version AS version, (
     SELECT array_agg(value::bigint ORDER BY value::bigint) FROM outbox o, jsonb_each_text(o.data::jsonb -> 'positions')
-    WHERE key = s.school_id::text) AS told
+    WHERE key = s.school_id::text) AS published
 FROM school s WHERE s.school_id = %s
 """
 ADA = {
@@ -27,9 +27,9 @@ ADA = {
 }
 
 
-async def told(gateway, topic, field, value):
+async def published(gateway, topic, field, value):
     """The newest fact of a topic about something."""
-    rows = await gateway.rows(TOLD, (topic, field, str(value)))
+    rows = await gateway.rows(PUBLISHED, (topic, field, str(value)))
     return json.loads(rows[0]["data"]) if rows else None
 
 
@@ -55,7 +55,7 @@ async def test_a_schools_settings_are_published_as_a_whole(gateway):
     answer = await admin(gateway, school, "PATCH", f"/v1/schools/{school}", json=changes, headers={"If-Match": '"1"'})
     # then
     assert (answer.status_code, answer.headers["etag"]) == (200, '"2"')
-    fact = await told(gateway, "school.changed", "school_id", school)
+    fact = await published(gateway, "school.changed", "school_id", school)
     assert (fact["announces"], fact["office"], fact["mute_details"]) == (["absence", "payment_due"], [clerk], False)
     assert (fact["quiet"], fact["digest_at"]) == ({"starts": "21:00:00", "ends": "06:30:00"}, "06:45:00")
     assert fact["version"] == 2
@@ -76,25 +76,25 @@ async def test_a_calendar_is_published_with_its_closures_added_and_removed(gatew
     body = {"weekdays": [7, 1, 2, 3, 4], "terms": [*terms, year]}
     path = f"/v1/schools/{school}/calendar"
     assert (await admin(gateway, school, "PUT", path, json=body)).status_code == 200
-    fact = await told(gateway, "calendar.changed", "school_id", school)
+    fact = await published(gateway, "calendar.changed", "school_id", school)
     assert (fact["weekdays"], fact["terms"]) == ([1, 2, 3, 4, 7], terms)
     # when it snows
     snow = {"name": "Snow", "starts": "2026-12-01", "ends": "2026-12-02"}
     closed = await admin(gateway, school, "POST", f"/v1/schools/{school}/closures", json=snow)
     assert closed.status_code == 201
-    fact = await told(gateway, "calendar.changed", "school_id", school)
+    fact = await published(gateway, "calendar.changed", "school_id", school)
     assert (fact["closures"], fact["version"]) == ([snow], 3)
     # when: it melts
     (closure,) = closed.json()["closures"]
     gone = await admin(gateway, school, "DELETE", f"/v1/schools/{school}/closures/{closure['closure_id']}")
     assert gone.status_code == 204
-    assert (await told(gateway, "calendar.changed", "school_id", school))["closures"] == []
+    assert (await published(gateway, "calendar.changed", "school_id", school))["closures"] == []
 
 
 async def test_a_person_joins_changes_and_leaves_and_stays_in_the_books(gateway):
     school = await gateway.add_school()
     person = await add(gateway, school, "student", grade="07")
-    fact = await told(gateway, "student.changed", "student_id", person)
+    fact = await published(gateway, "student.changed", "student_id", person)
     assert (fact["grade"], fact["active"]) == ("07", True)
     # when
     path = f"/v1/people/{person}"
@@ -102,14 +102,14 @@ async def test_a_person_joins_changes_and_leaves_and_stays_in_the_books(gateway)
     assert (changed.json()["given_name"], changed.json()["version"]) == ("Bo", 2)
     contacts = {"contacts": [{"kind": "phone", "address": "+999 123"}]}
     assert (await admin(gateway, school, "PUT", f"{path}/contacts", json=contacts)).status_code == 200
-    fact = await told(gateway, "person.changed", "person_id", person)
+    fact = await published(gateway, "person.changed", "person_id", person)
     assert (fact["given_name"], fact["language"], fact["contacts"]) == ("Bo", "de", contacts["contacts"])
     # when
     left = await admin(gateway, school, "DELETE", f"{path}/memberships/student")
     # then
     (membership,) = left.json()["memberships"]
     assert membership["ends"] is not None
-    assert (await told(gateway, "student.changed", "student_id", person))["active"] is False
+    assert (await published(gateway, "student.changed", "student_id", person))["active"] is False
     assert (await admin(gateway, school, "DELETE", f"{path}/memberships/student")).status_code == 404
     assert (await admin(gateway, school, "GET", path)).status_code == 200
     listed = await admin(gateway, school, "GET", "/v1/people", params={"active": True})
@@ -127,12 +127,12 @@ async def test_guardians_have_a_rank_and_duties_and_strangers_are_listed(gateway
     refused = await admin(gateway, school, "PUT", path, json=body)
     # then
     assert (refused.status_code, refused.json()["people"]) == (422, sorted([stranger, nobody]))
-    assert (await told(gateway, "student.changed", "student_id", child))["guardians"] == []
+    assert (await published(gateway, "student.changed", "student_id", child))["guardians"] == []
     # when
     body = {"guardians": [{"person_id": mother, "rank": 2, "billing": False}, {"person_id": father, "rank": 1}]}
     assert (await admin(gateway, school, "PUT", path, json=body)).status_code == 200
     # then
-    fact = await told(gateway, "student.changed", "student_id", child)
+    fact = await published(gateway, "student.changed", "student_id", child)
     assert [(g["person_id"], g["rank"], g["billing"]) for g in fact["guardians"]] == [
         (father, 1, True),
         (mother, 2, False),
@@ -155,7 +155,7 @@ async def test_classes_are_published_with_their_students(gateway):
     body = {"enrolments": [{"person_id": pupil}, {"person_id": teacher, "role": "teacher", "leads": True}]}
     assert (await admin(gateway, school, "POST", path, json=body)).json() == {"enrolled": 2}
     # then
-    fact = await told(gateway, "student.changed", "student_id", pupil)
+    fact = await published(gateway, "student.changed", "student_id", pupil)
     assert (fact["classes"], fact["class_names"]) == ([room], ["Maths 7a"])
     found = await admin(gateway, school, "GET", "/v1/students", params={"class": room})
     assert [item["id"] for item in found.json()["items"]] == [pupil]
@@ -169,14 +169,14 @@ async def test_classes_are_published_with_their_students(gateway):
     assert (refused.status_code, refused.json()["people"]) == (422, [teacher])
     # when
     await admin(gateway, school, "PATCH", f"/v1/classes/{room}", json={"title": "Algebra 7a"})
-    assert (await told(gateway, "student.changed", "student_id", pupil))["class_names"] == ["Algebra 7a"]
+    assert (await published(gateway, "student.changed", "student_id", pupil))["class_names"] == ["Algebra 7a"]
     # when
     ended = await admin(gateway, school, "PATCH", f"/v1/classes/{room}", json={"active": False})
     assert (ended.status_code, ended.json()["version"]) == (200, 3)
-    assert (await told(gateway, "student.changed", "student_id", pupil))["classes"] == []
+    assert (await published(gateway, "student.changed", "student_id", pupil))["classes"] == []
     await admin(gateway, school, "PATCH", f"/v1/classes/{room}", json={"active": True})
     assert (await admin(gateway, school, "DELETE", f"{path}/{pupil}")).status_code == 204
-    assert (await told(gateway, "student.changed", "student_id", pupil))["classes"] == []
+    assert (await published(gateway, "student.changed", "student_id", pupil))["classes"] == []
 
 
 async def test_an_enrolment_that_ends_by_its_date_is_published_by_the_sweep(gateway):
@@ -190,7 +190,7 @@ async def test_an_enrolment_that_ends_by_its_date_is_published_by_the_sweep(gate
     # when
     await classes.end_lapsed(gateway.service.transactions)
     # then
-    assert (await told(gateway, "student.changed", "student_id", pupil))["classes"] == []
+    assert (await published(gateway, "student.changed", "student_id", pupil))["classes"] == []
 
 
 async def test_everybody_chooses_for_themselves_and_safety_cannot_be_refused(gateway):
@@ -202,7 +202,7 @@ async def test_everybody_chooses_for_themselves_and_safety_cannot_be_refused(gat
     answer = await gateway.ask("PUT", "/v1/me/preferences", "guardian", school, person, json=body)
     # then
     assert answer.status_code == 200
-    fact = await told(gateway, "person.changed", "person_id", person)
+    fact = await published(gateway, "person.changed", "person_id", person)
     assert (fact["preferences"], fact["quiet"]["starts"]) == (wanted, "22:00:00")
     unsafe = {"preferences": [{"kind": "safety", "channel": "push", "wanted": False}]}
     assert (await gateway.ask("PUT", "/v1/me/preferences", "guardian", school, person, json=unsafe)).status_code == 422
@@ -222,7 +222,7 @@ async def test_an_app_that_signs_out_takes_its_device_along(gateway):
     remove = {"json": {"token": token}}
     assert (await gateway.ask("POST", "/v1/me/devices:remove", "guardian", school, other, **remove)).status_code == 404
     assert (await gateway.ask("POST", "/v1/me/devices:remove", "guardian", school, person, **remove)).status_code == 204
-    assert (await told(gateway, "person.changed", "person_id", person))["devices"] == []
+    assert (await published(gateway, "person.changed", "person_id", person))["devices"] == []
 
 
 async def test_promise_16_what_is_another_schools_cannot_be_changed_or_seen(gateway):
@@ -269,7 +269,7 @@ async def test_changes_of_all_kinds_at_once_leave_no_gap_in_the_versions(gateway
     answers = await asyncio.gather(*calls)
     assert {answer.status_code for answer in answers} == {200}
     (row,) = await gateway.rows(POSITIONS, (school,))
-    assert row["told"] == list(range(1, row["version"] + 1))
+    assert row["published"] == list(range(1, row["version"] + 1))
 
 
 async def test_pages_by_key_are_whole_and_in_order(gateway):
