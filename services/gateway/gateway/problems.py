@@ -122,6 +122,24 @@ BY_ROUTER = {
 """The framework's messages, in our words."""
 
 
+PATTERNS = {
+    r"^[^\x00]*$": "must not contain the character NUL",
+    r"^[^\x00-\x1f\x7f]*$": "must be one line without control characters",
+    r"^[^\x00-\x20]+$": "must not contain spaces or control characters",
+    r"^[\x21-\x7e]+$": "must consist of printable ASCII characters without spaces",
+    r"^[a-z][a-z_]{0,49}$": "must be a name of small letters and _, such as invoice_number",
+    r"^[a-z][a-z0-9_]{0,49}$": "must be a name of small letters, digits and _ after a letter, such as trip_2",
+    r"^[A-Za-z0-9_-]+$": "must be a cursor from an earlier answer",
+    r"^[A-Za-z0-9_+/-]+$": "must be an IANA timezone, such as Europe/Berlin",
+    r"^[A-Z]{3}$": "must be the three letters of a currency, such as EUR",
+    r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$": "must be a language tag, such as de or pt-BR",
+    r"^[a-z]{2,3}(-[A-Z]{2})?$": "must be a language, with a country or without, such as de or pt-BR",
+    r"^([01][0-9]|2[0-3]):[0-5][0-9]$": "must be a time of day, such as 07:30",
+    r"^#[0-9a-fA-F]{6}$": "must be a color, such as #1a2b3c",
+    r"^[^@\s\x00]+@[^@\s\x00]+$": "must be a mail address, such as ada@example.org",
+}
+"""What each pattern of a field asks for, in words."""
+
 OWN_STEP = re.compile(r"[a-z-]+\[.*\]|constrained-\w+", re.DOTALL)
 """Steps such as `function-before[check(), date]`, `literal['a']` and `constrained-str`."""
 
@@ -140,6 +158,8 @@ def _message(error: Any) -> str:
     if error["type"] == "json_invalid":
         # FastAPI leaves the reason there; Python's own errors name the expected value, never the given one.
         return f"is not valid JSON from this character on: {error.get('ctx', {}).get('error', error['msg'])}"
+    if error["type"] == "string_pattern_mismatch":
+        return PATTERNS.get(error["ctx"]["pattern"], str(error["msg"]))
     return str(error["msg"]).removeprefix("Value error, ")
 
 

@@ -5,7 +5,9 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.problems import CODES
+from gateway.http.json_types import AMOUNT, CLOCK, LOCAL
+from gateway.problems import CODES, PATTERNS
+from gateway.reports.schemas import PERIOD
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -236,3 +238,40 @@ async def test_an_upload_over_its_own_limit_is_refused(backing, serve):
 async def test_a_wrong_key_is_a_problem(gateway, key):
     answer = await gateway.ask("POST", "/v1/notifications", headers={"Idempotency-Key": key}, json=GOOD)
     assert check(answer)["errors"][0]["loc"] == ["header", "idempotency-key"]
+
+
+def patterns_of(part):
+    """All patterns of texts and of names of fields in a part of the API's description."""
+    if isinstance(part, dict):
+        yield from part.get("patternProperties", {})
+        if isinstance(pattern := part.get("pattern"), str):
+            yield pattern
+    for each in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from patterns_of(each)
+
+
+async def test_each_pattern_of_the_api_has_words(gateway):
+    # given: these are checked by functions, which have words of their own
+    functions = {f"^{CLOCK}$", f"^{LOCAL.pattern}$", f"^{AMOUNT.pattern}$", f"^({PERIOD.pattern})$"}
+    # when
+    found = set(patterns_of(gateway.client._transport.app.openapi()))
+    # then
+    assert found - functions == set(PATTERNS)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"period": "2026-13"}, "must be a month, as in 2026-11, or its first and last day"),
+        ({"period": "2026-02-30/2026-03-02"}, "must be a month, as in 2026-11, or its first and last day"),
+        ({"period": "2026-11\n"}, "must be a month, as in 2026-11, or its first and last day"),
+        ({"school": NUL}, "must not contain the character NUL"),
+        ({"reason": "a\nb"}, "must be one line without control characters"),
+    ],
+)
+async def test_a_text_of_the_wrong_form_is_answered_with_the_right_form(gateway, change, words):
+    school = await gateway.add_school()
+    asked = {"kind": "monthly", "period": "2026-01"} | change
+    answer = await gateway.ask("POST", "/v1/reports", "school_admin", school, json=asked)
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["message"].startswith(words)) == (422, True), error

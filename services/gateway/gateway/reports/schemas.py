@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, WithJsonSchema, model_validator
 
 from gateway.http.fields import ONE_LINE, Grade, SchoolName, Strict
 from gateway.http.json_types import DATE, YEAR, Flag
 from shared.events.reports import ReportFormat, ReportKind, ReportLanguage
 
 MONTH = re.compile(f"{YEAR}-(0[1-9]|1[0-2])")
-SPAN = re.compile(f"({DATE})/({DATE})")
+PERIOD = re.compile(f"{MONTH.pattern}|{DATE}/{DATE}")
 LONGEST = dt.timedelta(days=400)
 FORMATS: Mapping[ReportKind, tuple[ReportFormat, ...]] = {
     "monthly": ("pdf", "xlsx", "csv"),
@@ -27,11 +27,12 @@ SUBJECTS: Mapping[ReportKind, tuple[bool, bool]] = {
     "grade_progress": (False, True),
 }
 """Whether each kind is about a student, and whether about a grade."""
-PERIOD = f"^({MONTH.pattern}|{DATE}/{DATE})$"
 
 
 def days_of(period: str) -> tuple[dt.date, dt.date]:
     """Return the first day of a period and the first day after it; raises ValueError for a day that does not exist."""
+    if not PERIOD.fullmatch(period):
+        raise ValueError(period)
     if MONTH.fullmatch(period):
         starts = dt.date.fromisoformat(f"{period}-01")
         return starts, (starts + dt.timedelta(days=31)).replace(day=1)
@@ -51,7 +52,9 @@ def _possible(period: str) -> str:
     return period
 
 
-Period = Annotated[str, StringConstraints(pattern=PERIOD), AfterValidator(_possible)]
+Period = Annotated[
+    str, AfterValidator(_possible), WithJsonSchema({"type": "string", "pattern": f"^({PERIOD.pattern})$"})
+]
 
 
 class ReportIn(Strict):
