@@ -122,7 +122,7 @@ LIMIT 50 FOR UPDATE OF s SKIP LOCKED
 DELETE_ENDED_SCHEDULES = """
 DELETE FROM schedule WHERE schedule_id IN (
     SELECT schedule_id FROM schedule WHERE (state IN ('done', 'expired', 'cancelled') OR rule IS NULL)
-      AND changed_at < clock_timestamp() - make_interval(days => %(days)s) LIMIT 1000 FOR UPDATE SKIP LOCKED)
+      AND changed_at < statement_timestamp() - make_interval(days => %(days)s) LIMIT 1000 FOR UPDATE SKIP LOCKED)
 """
 
 

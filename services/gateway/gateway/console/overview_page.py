@@ -34,7 +34,7 @@ SELECT (SELECT count(*) FROM school WHERE active) AS schools, (SELECT count(*) F
 # Count the tasks that ended in each of the last minutes.
 COUNT_ENDED = """
 SELECT date_trunc('minute', changed_at) AS minute, state, count(*) AS count FROM task
-WHERE changed_at >= date_trunc('minute', clock_timestamp()) - make_interval(mins => %(minutes)s - 1)
+WHERE changed_at >= date_trunc('minute', statement_timestamp()) - make_interval(mins => %(minutes)s - 1)
   AND state IN ('succeeded', 'failed', 'cancelled')
 GROUP BY 1, 2
 """

@@ -29,7 +29,7 @@ AT_ONCE = 10_000
 # Delete expired keys, a limited number at once.
 DELETE_EXPIRED_KEYS = """
 DELETE FROM idempotency_key WHERE ctid = ANY (ARRAY (
-    SELECT ctid FROM idempotency_key WHERE created_at < clock_timestamp() - make_interval(days => %(days)s)
+    SELECT ctid FROM idempotency_key WHERE created_at < statement_timestamp() - make_interval(days => %(days)s)
     LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
 """
 

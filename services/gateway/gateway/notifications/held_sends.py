@@ -43,9 +43,9 @@ WHERE approval_id = %(approval)s
 LAPSE = """
 WITH lapsed AS (
     UPDATE held_send SET state = 'lapsed', command = NULL, decided_at = clock_timestamp()
-    WHERE state = 'waiting' AND requested_at < clock_timestamp() - interval '7 days'
+    WHERE state = 'waiting' AND requested_at < statement_timestamp() - interval '7 days'
 )
-DELETE FROM held_send WHERE requested_at < clock_timestamp() - interval '90 days'
+DELETE FROM held_send WHERE requested_at < statement_timestamp() - interval '90 days'
 """
 WAITING = "waiting_for_approval"
 

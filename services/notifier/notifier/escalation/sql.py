@@ -43,7 +43,7 @@ SELECT e.notification_id, e.about, e.school_id, e.step, n.escalation, n.audience
             WHERE p.notification_id = e.notification_id AND p.about = e.about AND i.read_at IS NOT NULL
               AND (coalesce(m.escalates, m.notification_id) = e.notification_id OR m.group_id = n.group_id)) AS read
 FROM escalation e JOIN notification n USING (notification_id) LEFT JOIN school s ON s.school_id = e.school_id
-WHERE e.state = 'open' AND e.due_at <= clock_timestamp()
+WHERE e.state = 'open' AND e.due_at <= statement_timestamp()
 ORDER BY e.due_at LIMIT %(limit)s FOR UPDATE OF e SKIP LOCKED
 """
 

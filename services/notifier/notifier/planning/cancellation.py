@@ -52,7 +52,7 @@ GROUP BY n.notification_id
 END_OVERDUE = """
 WITH over AS (
     (SELECT notification_id, state FROM notification
-     WHERE state = 'sending' AND expires_at <= clock_timestamp() LIMIT 100)
+     WHERE state = 'sending' AND expires_at <= statement_timestamp() LIMIT 100)
     UNION ALL
     (SELECT notification_id, state FROM notification WHERE state = 'cancelled' AND completed_at IS NULL LIMIT 100)
 ), open AS (
