@@ -8,22 +8,28 @@ import psycopg
 import pytest
 
 from gateway.console.overview_page import COUNT_ENDED
+from gateway.files.orphans import MARK_ORPHANS
 from gateway.http.idempotency import DELETE_EXPIRED_KEYS
 from gateway.notifications.held_sends import LAPSE
 from notifier.escalation.sql import LOCK_DUE_CASES
 from notifier.planning.cancellation import END_OVERDUE
+from notifier.planning.sql import FAIL_OVERDUE
 from scheduler.store import DELETE_ENDED_SCHEDULES
+from shared.jobs.lease import SELECT_STALLED_TASKS
 from shared.testing.fixtures import fresh_database
 
 BOUNDS = {
     "gateway: tasks that ended in the last hour": ("gateway", COUNT_ENDED, "(changed_at >= "),
     "gateway: expired keys": ("gateway", DELETE_EXPIRED_KEYS, "(created_at < "),
     "gateway: sends that lapse": ("gateway", LAPSE, "(requested_at < "),
+    "gateway: uploads whose sender is gone": ("gateway", MARK_ORPHANS, "(leased_until < "),
+    "gateway: tasks whose permit was lost": ("gateway", SELECT_STALLED_TASKS, "(permitted_until < "),
+    "notifier: notifications that wait too long": ("notifier", FAIL_OVERDUE, "(received_at < "),
     "notifier: cases that are due": ("notifier", LOCK_DUE_CASES, "(due_at <= "),
     "notifier: notifications that have expired": ("notifier", END_OVERDUE, "(expires_at <= "),
     "scheduler: schedules that ended long ago": ("scheduler", DELETE_ENDED_SCHEDULES, "(changed_at < "),
 }
-VALUES = {"minutes": 60, "days": 7, "limit": 10}
+VALUES = {"minutes": 60, "days": 7, "seconds": 60, "limit": 10, "kinds": ["roster.import"]}
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,7 @@ UPDATE task_lease SET permits = permits + 1,
     permitted_until = clock_timestamp() + make_interval(secs => least(3600, 30 * 2 ^ least(permits, 7)))
 WHERE task_id IN (
     SELECT task_id FROM task_lease
-    WHERE ended_at IS NULL AND permitted_until < clock_timestamp() AND leased_until < clock_timestamp()
+    WHERE ended_at IS NULL AND permitted_until < statement_timestamp() AND leased_until < statement_timestamp()
       AND EXISTS (SELECT FROM task_track t WHERE t.task_id = task_lease.task_id AND t.kind = ANY(%(kinds)s))
     ORDER BY permitted_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )

@@ -23,7 +23,7 @@ UNFINISHED_AFTER = dt.timedelta(days=1)
 MARK_ORPHANS = """
 UPDATE upload SET state = 'abandoned', leased_until = clock_timestamp() + interval '60 seconds'
 WHERE file_id IN (
-    SELECT file_id FROM upload WHERE state <> 'stored' AND leased_until < clock_timestamp()
+    SELECT file_id FROM upload WHERE state <> 'stored' AND leased_until < statement_timestamp()
     ORDER BY leased_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 RETURNING file_id, school_id

@@ -62,7 +62,7 @@ UPDATE notification n SET state = 'failed', completed_at = clock_timestamp(),
 WHERE n.state = 'waiting' AND n.directory_version > 0 AND NOT EXISTS (
       SELECT FROM directory_seen s WHERE s.school_id = n.school_id
         AND s.versions @> int8range(1, n.directory_version, '[]'))
-  AND n.received_at < clock_timestamp() - make_interval(secs => %(seconds)s)
+  AND n.received_at < statement_timestamp() - make_interval(secs => %(seconds)s)
 RETURNING n.notification_id, n.school_id, n.task_id, n.error
 """
 
