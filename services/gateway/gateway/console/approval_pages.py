@@ -89,7 +89,6 @@ async def _one(
 async def _names(rows: UnitOfWorkFactory, items: Sequence[HeldSend]) -> dict[str, str]:
     found: dict[str, str] = {}
     for school in {each.school_id for each in items}:
-        async with rows.request(school) as tx:
-            people = [person for each in items for person in (each.requested_by, each.decided_by)]
-            found |= await names_of(tx, school, people)
+        people = [person for each in items for person in (each.requested_by, each.decided_by)]
+        found |= await names_of(rows, school, people)
     return found

@@ -87,8 +87,7 @@ async def confirm(
 ) -> Response:
     """Confirm a file as its form says, then go on with the queue; whatever cannot be used is shown with its reason."""
     typed = await _typed(request)
-    async with rows.request(file.school) as tx:
-        choice = await choose_student(tx, file.school, typed.student, typed.student_name)
+    choice = await choose_student(rows, file.school, typed.student, typed.student_name)
     error = page.text(STUDENT_OPEN) if choice.is_open and typed.wish == "confirm" else None
     status = 422 if error else 200
     more: list[dict[str, str]] = [{}] if typed.wish == "row" else []

@@ -43,8 +43,7 @@ async def files(
     after: IdFilter = None,
 ) -> Response:
     """List files, the newest first; `name` finds the student."""
-    async with rows.request(school) as tx:
-        choice = await choose_student(tx, school, student, name or "")
+    choice = await choose_student(rows, school, student, name or "")
     asked = {"state": state, "kind": kind, "student": choice.student, "name": choice.typed}
     if choice.is_open:
         return page.list_html("files.html", asked, None, None, files=[], choice=choice)
@@ -108,10 +107,8 @@ async def file_page(
     answer = await read_routes.read(file, caller, owners, links)
     found: dict[str, Any] = {"kind": file.kind} | json.loads(bytes(answer.body))
     student = UUID(found["student_id"]) if found.get("student_id") else None
-    async with rows.request(file.school) as tx:
-        people = (found.get("uploaded_by"), found.get("confirmed_by"))
-        names = await names_of(tx, file.school, people)
-        known = await choose_student(tx, file.school, student, "")
+    names = await names_of(rows, file.school, (found.get("uploaded_by"), found.get("confirmed_by")))
+    known = await choose_student(rows, file.school, student)
     columns, shown_rows = file_view.rows_of(page, found, typed_rows)
     return page.html(
         "file.html",
@@ -135,8 +132,7 @@ async def _listed(
     rows: UnitOfWorkFactory, school: UUID, items: list[dict[str, Any]], links: DownloadLinks
 ) -> list[dict[str, Any]]:
     """Return files with the names of their students and the addresses of their thumbnails."""
-    async with rows.request(school) as tx:
-        names = await names_of(tx, school, (each["student_id"] for each in items))
+    names = await names_of(rows, school, (each["student_id"] for each in items))
     return [
         each | {"student": names.get(each["student_id"]), "thumbnail": links_of(links, each).get("256")}
         for each in items

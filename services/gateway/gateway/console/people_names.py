@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from shared.transactions.unit_of_work import UnitOfWork
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 MOST_FOUND = 12
 
@@ -58,21 +58,24 @@ class StudentChoice:
         return len(self.found) >= MOST_FOUND
 
 
-async def names_of(tx: UnitOfWork, school: UUID, people: Iterable[Any]) -> dict[str, str]:
+async def names_of(rows: UnitOfWorkFactory, school: UUID, people: Iterable[Any]) -> dict[str, str]:
     """Return names by id, as text; people of other schools have none."""
     wanted = sorted({str(each) for each in people if each is not None})
     if not wanted:
         return {}
-    found = await tx.rows(SELECT_NAMES, {"school": school, "people": [UUID(each) for each in wanted]})
+    async with rows.request(school) as tx:
+        found = await tx.rows(SELECT_NAMES, {"school": school, "people": [UUID(each) for each in wanted]})
     return {str(row["person_id"]): row["name"] for row in found}
 
 
-async def choose_student(tx: UnitOfWork, school: UUID, student: UUID | None, typed: str) -> StudentChoice:
+async def choose_student(rows: UnitOfWorkFactory, school: UUID, student: UUID | None, typed: str = "") -> StudentChoice:
     """Return the student of a form: what is typed comes before what was chosen; one that fits alone is chosen."""
     text = typed.strip()
-    if not text:
-        row = await tx.row(SELECT_STUDENT, {"school": school, "student": student}) if student else None
-        return StudentChoice(chosen=row)
-    found = await tx.rows(FIND_STUDENTS, {"school": school, "text": text, "limit": MOST_FOUND})
+    if not text and student is None:
+        return StudentChoice()
+    async with rows.request(school) as tx:
+        if not text:
+            return StudentChoice(chosen=await tx.row(SELECT_STUDENT, {"school": school, "student": student}))
+        found = await tx.rows(FIND_STUDENTS, {"school": school, "text": text, "limit": MOST_FOUND})
     fitting = [row for row in found if row["number"] == text] or found
     return StudentChoice(chosen=fitting[0]) if len(fitting) == 1 else StudentChoice(text, None, tuple(found))

@@ -78,8 +78,7 @@ async def person(
         if problem.status != 404:  # noqa: PLR2004
             raise
     children = (await student_routes.listing(caller, rows, school, guardian=person_id)).items
-    async with rows.request(school) as tx:
-        names = await names_of(tx, school, (each["person_id"] for each in guardians))
+    names = await names_of(rows, school, (each["person_id"] for each in guardians))
     return page.html("person.html", person=shown, guardians=guardians, children=children, names=names)
 
 

@@ -23,7 +23,7 @@ from gateway.reports import routes as report_routes
 from gateway.reports.schemas import FORMATS, ReportIn
 from gateway.security.access_control import OFFICE, STAFF, allow
 from gateway.security.caller import Caller, CurrentCaller
-from shared.transactions.unit_of_work import UnitOfWork
+from shared.transactions.unit_of_work import UnitOfWorkFactory
 
 router = APIRouter(prefix="/console/reports", include_in_schema=False, route_class=ConsoleRoute)
 
@@ -83,8 +83,7 @@ async def ask_report(
     kind: ReportKindFilter = None,
 ) -> Response:
     """Show the form; with `student`, for a report of that student."""
-    async with rows.request(school) as tx:
-        shown = await _look(tx, school, student, "")
+    shown = await _look(rows, school, student)
     first = "student_progress" if student or caller.role not in OFFICE else kind or "monthly"
     return _form(page, caller, Order(kind=first, key=str(uuid7()), language=page.language), shown)
 
@@ -99,8 +98,7 @@ async def make(
 ) -> Response:
     """Request a report and show it; what cannot be used is shown in the form."""
     about_student = order.kind == "student_progress"
-    async with rows.request(school) as tx:
-        shown = await _look(tx, school, id_of(order.student), order.student_name if about_student else "")
+    shown = await _look(rows, school, id_of(order.student), order.student_name if about_student else "")
     if order.wish != "make":
         return _form(page, caller, order, shown)
     if about_student and shown.choice.is_open:
@@ -118,9 +116,10 @@ async def make(
     return RedirectResponse(page.href(f"/console/reports/{answer['id']}"), 303)
 
 
-async def _look(tx: UnitOfWork, school: UUID, student: UUID | None, typed: str) -> Shown:
-    choice = await choose_student(tx, school, student, typed)
-    return Shown(choice, [row["grade"] for row in await tx.rows(LIST_GRADES, {"school": school})])
+async def _look(rows: UnitOfWorkFactory, school: UUID, student: UUID | None, typed: str = "") -> Shown:
+    choice = await choose_student(rows, school, student, typed)
+    async with rows.request(school) as tx:
+        return Shown(choice, [row["grade"] for row in await tx.rows(LIST_GRADES, {"school": school})])
 
 
 def _asked(order: Order, student: UUID | None) -> dict[str, Any]:

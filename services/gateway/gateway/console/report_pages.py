@@ -37,14 +37,12 @@ async def reports(
     after: IdFilter = None,
 ) -> Response:
     """List reports, the newest first; `name` finds the student."""
-    async with rows.request(school) as tx:
-        choice = await choose_student(tx, school, student, name or "")
+    choice = await choose_student(rows, school, student, name or "")
     asked = {"kind": kind, "student": choice.student, "name": choice.typed}
     if choice.is_open:
         return page.list_html("reports.html", asked, None, None, reports=[], choice=choice)
     found = await report_routes.listing(school, caller, rows, owners, kind, choice.student, after, PAGE_ROWS)
-    async with rows.request(school) as tx:
-        names = await names_of(tx, school, (each.student for each in found.items))
+    names = await names_of(rows, school, (each.student for each in found.items))
     return page.list_html(
         "reports.html", asked, after, found.next, reports=[_shown(each, names) for each in found.items], choice=choice
     )
@@ -71,8 +69,7 @@ async def report(
         if task.kind != REPORT_TASK or task.school_id != school or task.state == "succeeded":
             raise  # a report that is ready is hidden from this role
         return page.html("report.html", report=None, task=task)
-    async with rows.request(school) as tx:
-        names = await names_of(tx, school, (found.student, found.requested_by))
+    names = await names_of(rows, school, (found.student, found.requested_by))
     task = await task_routes.read(found.task_id, caller, rows, settings)
     return page.html("report.html", report=_shown(found, names), names=names, files=found.files, task=task)
 

@@ -67,8 +67,7 @@ async def schedule(which: Seen, page: ReaderPage, caller: CurrentCaller, rows: R
         asked = {"rule": found["rule"], "timezone": found["timezone"], "count": COMING}
         answer = await owners.send_command("scheduler", "POST", "/v1/schedules/preview", caller, which.school, asked)
         coming = json.loads(bytes(answer.body))["runs"]
-    async with rows.request(which.school) as tx:
-        names = await names_of(tx, which.school, (found.get("requested_by"),))
+    names = await names_of(rows, which.school, (found.get("requested_by"),))
     own = caller.person is not None and which.created_by == caller.person
     mine = (which.accepted and own) or _may_decide(caller, found)
     return page.html("schedule.html", schedule=found, version=version, coming=coming, names=names, mine=mine)

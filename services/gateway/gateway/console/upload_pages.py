@@ -87,8 +87,7 @@ async def _form(
     kind: FileKind | None = None,
     error: str | None = None,
 ) -> Response:
-    async with rows.request(school) as tx:
-        choice = await choose_student(tx, school, student, "")
+    choice = await choose_student(rows, school, student)
     return page.html(
         "upload.html",
         status,
