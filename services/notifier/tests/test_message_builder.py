@@ -87,6 +87,7 @@ async def test_title_and_body_are_not_read_as_headers(text):
         ("a" * 3_000, "quoted-printable"),
         ("Grüße aus der Schule am Ort", "quoted-printable"),
         ("学校は休みです\n\n月曜日", "base64"),
+        (f"Before\n--{message_builder.BOUNDARY}\n--{message_builder.BOUNDARY}--\nafter", "quoted-printable"),
     ],
 )
 async def test_a_body_arrives_as_written_in_7_bit_and_short_lines(text, encoding):

@@ -62,22 +62,25 @@ EXCLUDED = "SELECT t.person_id FROM told(%(school_id)s, %(except_told)s, %(origi
 IS_IN_PART = """person_id <> ALL(%(except_people)s::uuid[])
     AND (%(only_people)s::uuid[] IS NULL OR person_id = ANY(%(only_people)s::uuid[]))"""
 
-# The people whom the audience means today, each once.
-PEOPLE_MEANT = f"""SELECT m.person_id FROM membership m
-     WHERE m.school_id = %(school_id)s AND m.person_id = ANY(%(people)s::uuid[]) AND {IS_MEANT_BY_NAME}
-     UNION
-     SELECT m.person_id FROM membership m
+# The people whom the audience means today, by its kind: named ones, those of the whole school, or those of students.
+NAMED_PEOPLE = f"""SELECT m.person_id FROM membership m
+     WHERE m.school_id = %(school_id)s AND m.person_id = ANY(%(people)s::uuid[]) AND {IS_MEANT_BY_NAME}"""  # noqa: S608
+PEOPLE_AT_SCHOOL = f"""SELECT m.person_id FROM membership m
      WHERE %(whole_school)s AND m.school_id = %(school_id)s AND m.role = ANY(%(roles)s) AND {HAS_BEGUN} AND {GOES_ON}
-       AND {IS_MEANT_AT_SCHOOL}
+       AND {IS_MEANT_AT_SCHOOL}"""  # noqa: S608  # constants of our own
+PEOPLE_OF_STUDENTS = """SELECT g.guardian_id AS person_id FROM guardians_meant g
+     WHERE g.nth = 1 OR NOT %(first_guardian)s
      UNION
-     SELECT g.guardian_id FROM guardians_meant g WHERE g.nth = 1 OR NOT %(first_guardian)s
-     UNION
-     SELECT student_id FROM students_meant WHERE 'student' = ANY(%(roles)s)"""  # noqa: S608  # constants of our own
+     SELECT student_id FROM students_meant WHERE 'student' = ANY(%(roles)s)"""
 
 # The whole audience: ends with the table `audience` (person_id).
 WITH_AUDIENCE = f"""
 WITH {STUDENTS_MEANT}, {GUARDIANS_MEANT}, audience AS (
-    SELECT person_id FROM (({PEOPLE_MEANT}
+    SELECT person_id FROM (({NAMED_PEOPLE}
+     UNION
+     {PEOPLE_AT_SCHOOL}
+     UNION
+     {PEOPLE_OF_STUDENTS}
      UNION
      {RECEIVED_BEFORE})
     EXCEPT
@@ -85,11 +88,13 @@ WITH {STUDENTS_MEANT}, {GUARDIANS_MEANT}, audience AS (
 )
 """  # noqa: S608  # constants of our own
 
-# The first of an audience that does not depend on who received an older version of a record.
-FIND_FIRST = f"""
-WITH {STUDENTS_MEANT}, {GUARDIANS_MEANT}
-SELECT person_id FROM ({PEOPLE_MEANT}) AS meant WHERE {IS_IN_PART} LIMIT %(most)s
-"""  # noqa: S608  # constants of our own
+# The first people of an audience that does not depend on who received an older version of a record, by its kind. The
+# statement is planned for each send, which takes longer than to find a few people: it has no more than its kind needs.
+FIRST = "SELECT DISTINCT person_id FROM"
+LIMITED = f"AS meant WHERE {IS_IN_PART} LIMIT %(most)s"
+FIND_FIRST_NAMED = f"{FIRST} ({NAMED_PEOPLE}) {LIMITED}"
+FIND_FIRST_AT_SCHOOL = f"{FIRST} ({PEOPLE_AT_SCHOOL}) {LIMITED}"
+FIND_FIRST_OF_STUDENTS = f"WITH {STUDENTS_MEANT}, {GUARDIANS_MEANT} {FIRST} ({PEOPLE_OF_STUDENTS}) {LIMITED}"
 
 # The first condition that a person does not meet, as a code; NULL for one who is in the audience today.
 FIND_GAP = f"""
@@ -160,6 +165,13 @@ def values(
         "only_people": None if only is None else [UUID(person) for person in only],
         "origin_version": origin_version,
     }
+
+
+def find_first(given: Mapping[str, Any]) -> str:
+    """Return the statement that finds the first `most` people of an audience, whose `values` are given."""
+    if given["named"]:
+        return FIND_FIRST_NAMED
+    return FIND_FIRST_AT_SCHOOL if given["whole_school"] else FIND_FIRST_OF_STUDENTS
 
 
 def values_of(notification: Mapping[str, Any]) -> dict[str, Any]:

@@ -98,7 +98,7 @@ async def _insert_deliveries(tx: UnitOfWork, notification: Mapping[str, Any]) ->
     values = audience.values_of(notification) | plan_values(notification)
     if values["told"] is None and values["except_told"] is None:
         # Not prepared: a plan that is kept would be one for schools of average size.
-        found = await tx.rows(audience.FIND_FIRST, values | {"most": FEW + 1}, prepare=False)
+        found = await tx.rows(audience.find_first(values), values | {"most": FEW + 1}, prepare=False)
         if len(found) <= FEW:
             few = {"found": [row["person_id"] for row in found], "most": FEW}
             return await tx.rows(sql.INSERT_FEW, values | few)
