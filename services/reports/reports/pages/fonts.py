@@ -4,6 +4,8 @@ Each is a TrueType font: of a subset of a CFF font typst leaves the default widt
 0063).
 """
 
+import math
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -36,3 +38,23 @@ def covered() -> frozenset[int]:
         with TTFont(file, lazy=True) as font:
             found.update(font.getBestCmap())
     return frozenset(found)
+
+
+@cache
+def _latin() -> tuple[Mapping[int, float], float]:
+    """Return the advance of each letter of the first family in ems, and the height of its capitals."""
+    with TTFont(fontpkg.path(SMALL[0], weight=400), lazy=True) as font:
+        em, advances = font["head"].unitsPerEm, font["hmtx"].metrics
+        letters = {letter: advances[glyph][0] / em for letter, glyph in font.getBestCmap().items()}
+        return letters, font["OS/2"].sCapHeight / em
+
+
+def width(text: str) -> float:
+    """Return the width of a text in ems, before kerning; infinite with a letter that the first family does not have."""
+    letters, _ = _latin()
+    return sum(letters.get(ord(letter), math.inf) for letter in text)
+
+
+def capital_height() -> float:
+    """Return the height of the first family's capitals in ems, which is that of a line of typst."""
+    return _latin()[1]

@@ -5,6 +5,7 @@ from typing import Any
 
 from reports.domain.content import Count
 from reports.pages.colors import readable
+from reports.pages.fonts import width
 from reports.pages.glyphs import Writer
 from reports.pages.logos import logo_data
 from reports.pages.outline import HIDDEN, Amount, Card, Cell, Counts, Outline, Part, Table, Trend, plain
@@ -16,6 +17,10 @@ MAX_HEAD = 40
 """Characters of a name in the line above a page; it stands whole on the first page."""
 LINE_CHARACTERS = 80
 """Wide letters in a whole line of a table; a column has its share of them. Digits are narrower."""
+TABLE_POINTS = 493.0
+"""The width of a table: A4 without its margins. Its text has CELL_POINTS; each cell has 3 points on both sides."""
+CELL_POINTS = 8.5
+CELL_SIDES = 6.0
 MAX_LABELS = 16
 """Labels under a column chart; with more days every second or third has one."""
 
@@ -150,6 +155,8 @@ def _table(part: Table, writer: Writer) -> dict[str, Any]:
     rows = part.rows if part.whole else part.rows[:SHOWN_ROWS]
     shortened = len(rows) < len(part.rows)
     shown = {"shown": words.number(len(rows)), "all": words.number(len(part.rows))}
+    cells = [[_cell(cell, writer, most) for cell, most in zip(row, widest, strict=True)] for row in rows]
+    room = [(TABLE_POINTS * column.width / shares - CELL_SIDES) / CELL_POINTS for column in part.columns]
     return {
         "kind": "table",
         "title": writer.text(part.title),
@@ -158,7 +165,9 @@ def _table(part: Table, writer: Writer) -> dict[str, Any]:
         "columns": [
             {"title": writer.text(each.title), "width": each.width, "end": each.numeric} for each in part.columns
         ],
-        "rows": [[_cell(cell, writer, most) for cell, most in zip(row, widest, strict=True)] for row in rows],
+        "rows": cells,
+        # typst lays a row out once in place of twice where its height is given.
+        "one_line": [all(width(cell) <= most for cell, most in zip(row, room, strict=True)) for row in cells],
     }
 
 

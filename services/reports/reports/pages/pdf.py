@@ -10,7 +10,7 @@ from typing import Any, Literal
 import typst
 
 from reports.pages.drawing import Drawing, warn_of_glyphs, warn_of_logos
-from reports.pages.fonts import FAMILIES, font_files
+from reports.pages.fonts import FAMILIES, capital_height, font_files
 from reports.pages.glyphs import Writer
 from reports.pages.outline import Outline
 from reports.pages.page_data import page_data
@@ -36,6 +36,7 @@ def draw_pdf(outlines: Sequence[Outline], words: Words, families: Sequence[str] 
         "title": writer.text(_document_title(outlines, words)),
         "author": writer.text(outlines[0].school.name),
         "page": words.texts["page"],
+        "capitals": capital_height(),
         "reports": [page_data(outline, writer) for outline in outlines],
     }
     if writer.missing:

@@ -1,6 +1,8 @@
 """Each kind of page in each language: nothing is cut, nothing overlaps, values keep their direction."""
 
 import io
+import math
+import random
 from dataclasses import replace
 from decimal import Decimal
 from itertools import takewhile
@@ -10,6 +12,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from reports.domain.content import Count, Money
+from reports.pages import page_data
 from reports.pages.render import render_pdf
 from reports.pages.words import known_languages
 from services.reports.tests.pages.bundles import render_bundle
@@ -158,3 +161,20 @@ def _visual_lines(page):
         if letter.strip("\r\n\u2066\u2068\u2069\u200b") and right > left:
             lines.setdefault(round(bottom), []).append((left, letter))
     return ["".join(letter for _, letter in sorted(letters)) for letters in lines.values()]
+
+
+def nearly_full_rows():
+    """A student with texts that end near the edge of their column, on either side of it."""
+    pick, words = random.Random(7), ["Wim", "illi", "AVATAR", "fig", "Tür", "Ł.", "O’Hara", "(1/2)", "mm", "To-Do"]
+    texts = [" ".join(pick.choices(words, k=length)) for length in range(2, 26) for _ in range(3)]
+    grades = tuple(replace(student().grades[0], course=text, term=text[:24], grade=text[:12]) for text in texts)
+    return student(grades=grades, remarks=tuple((DAYS[1], f"{text} {text} {text}") for text in texts))
+
+
+@pytest.mark.parametrize("language", known_languages())
+@pytest.mark.parametrize("kind", ["month", "long names", "student", "long student", "nearly full rows"])
+def test_a_row_whose_height_is_given_is_as_high_as_typst_makes_it(monkeypatch, kind, language):
+    content = (KINDS | {"nearly full rows": nearly_full_rows})[kind]()
+    given = render_pdf(content, language).content
+    monkeypatch.setattr(page_data, "width", lambda _: math.inf)
+    assert given == render_pdf(content, language).content
