@@ -59,6 +59,21 @@ def test_the_most_replicas_fit_into_the_databases_connections(services):  # noqa
     assert needed + RESERVED <= int(cluster["spec"]["postgresql"]["parameters"]["max_connections"])
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_where_files_are_in_a_folder_only_one_pod_of_each_service_uses_it(overlay):
+    objects = combined(overlay, ())
+    for name in ("gateway", "files", "reports"):
+        assert not given(objects, name).storage_url.startswith("file:") or most(objects, name) - 1 == 1, name
+
+
+def test_files_lose_one_pod_in_the_time_that_it_may_finish_in():
+    objects = combined("prod", ())
+    scaled = of_kind(objects, "ScaledObject")["files"]["spec"]["advanced"]["horizontalPodAutoscalerConfig"]
+    (down,) = scaled["behavior"]["scaleDown"]["policies"]
+    assert (down["type"], down["value"]) == ("Pods", 1)
+    assert down["periodSeconds"] >= pods(objects)["files"]["terminationGracePeriodSeconds"]
+
+
 def test_the_most_notifiers_stay_within_the_quota_of_fcm():
     objects = combined("prod", ())
     assert given(objects, "notifier").push_rate * most(objects, "notifier") <= FCM_A_SECOND
@@ -93,6 +108,14 @@ NEEDS = {
     587: lambda given: "SMTP_URL" in given,
 }
 """Port → whether a pod with these variables goes there. The gateway needs 443 for Firebase's certificates, too."""
+WAYS_IN = {
+    "HTTPRoute": {("ingress", "http")},
+    "PodMonitor": {("monitoring", "operations"), ("monitoring", 15692)},
+    "TriggerAuthentication": {("keda", 15672)},
+    "RabbitmqCluster": {("rabbitmq-system", 15672)},
+    "Cluster": {("cnpg-system", 5432), ("cnpg-system", 8000)},
+}
+"""Kind of object → the namespaces from which it is served, and the ports."""
 
 
 @pytest.mark.parametrize(("overlay", "more"), [("prod", ()), ("dev", ("network-policies",))])
@@ -133,6 +156,19 @@ def test_everything_is_closed_but_the_edges_that_a_setting_uses():
         if needs(environment(spec, objects))
     }
     assert edges == used
+
+
+def test_each_way_in_from_another_namespace_is_for_what_is_installed():
+    objects = combined("prod", ())
+    found = {
+        (peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"], port["port"])
+        for policy in of_kind(objects, "NetworkPolicy").values()
+        for rule in policy["spec"].get("ingress", ())
+        for peer in peers(rule)
+        if "namespaceSelector" in peer
+        for port in rule["ports"]
+    }
+    assert found == {each for kind, names in WAYS_IN.items() if of_kind(objects, kind) for each in names}
 
 
 def test_the_way_out_leaves_out_private_and_link_local_addresses():

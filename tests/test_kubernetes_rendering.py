@@ -2,19 +2,34 @@
 
 import re
 from functools import cache
+from itertools import combinations
+from pathlib import Path
 
 import jsonschema_rs
 import pytest
+import yaml
 from kubernetes_validate.utils import schema_contents
 
-from tests.kubernetes_manifests import COMPONENTS, OVERLAYS, Manifest, combined, renderer
+from tests.kubernetes_manifests import COMPONENTS, K8S, OVERLAYS, Manifest, combined, renderer
 
 pytestmark = pytest.mark.skipif(renderer() is None, reason="not run: needs kubectl 1.27 or newer, or kustomize")
 
 VERSION = "1.37.0"
 """Of Kubernetes."""
 STRICT = f"kubernetes-json-schema/v{VERSION}-local-strict"
-COMBINATIONS = [(overlay, ()) for overlay in ("base", *OVERLAYS)] + [("base", (each,)) for each in COMPONENTS]
+
+
+def components_of(overlay: str) -> set[str]:
+    """Return the components that an overlay has by itself: they can be in it once only."""
+    written = K8S / (overlay if overlay == "base" else f"overlays/{overlay}") / "kustomization.yaml"
+    return {Path(each).name for each in yaml.safe_load(written.read_text()).get("components", ())}
+
+
+PAIRS = [("base", pair) for pair in combinations(COMPONENTS, 2)]
+MORE = [
+    (overlay, (each,)) for overlay in ("base", *OVERLAYS) for each in COMPONENTS if each not in components_of(overlay)
+]
+COMBINATIONS = [(overlay, ()) for overlay in ("base", *OVERLAYS)] + MORE + PAIRS
 
 
 def is_custom(each: Manifest) -> bool:

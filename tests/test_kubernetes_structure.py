@@ -300,8 +300,14 @@ def test_production_has_three_brokers_and_three_databases_with_a_nightly_copy_an
     (broker,) = of_kind(prod, "RabbitmqCluster").values()
     assert broker["spec"]["replicas"] == 3
     assert broker["spec"]["terminationGracePeriodSeconds"] <= 600, "the operator's own is a week"
+    pod = broker["spec"]["override"]["statefulSet"]["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    for each in (*pod["containers"], *pod["initContainers"]):
+        assert each["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     (database,) = of_kind(prod, "Cluster").values()
     assert database["spec"]["instances"] == 3
+    for each in (broker, database):  # the database's operator runs its pods as a user of its own by itself
+        assert {"cpu", "memory"} <= each["spec"]["resources"]["limits"].keys()
     assert [(role["login"], role["createrole"]) for role in database["spec"]["managed"]["roles"]] == [(True, True)]
     (plugin,) = database["spec"]["plugins"]
     (copy,) = of_kind(prod, "ScheduledBackup").values()
