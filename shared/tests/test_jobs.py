@@ -101,6 +101,23 @@ async def test_cancel_ends_a_task_without_a_worker(work):
             pytest.fail("a cancelled task was begun")
 
 
+async def test_cancel_ends_the_task_of_a_worker_that_is_dead_once_its_lease_has_expired(work):
+    task_id = await work.start()
+
+    async def die():
+        async with work.working(task_id) as job:
+            await work.due(task_id)
+            # when
+            await work.cancel(task_id)
+            # then
+            assert await work.state(task_id) == "cancelled"
+            await work.succeed(job)
+
+    with pytest.raises(LeaseLost):
+        await die()
+    assert await work.state(task_id) == "cancelled"
+
+
 async def test_cancel_before_its_request_leaves_a_tombstone(work):
     task = Task(uuid.uuid4(), None, KIND)
     await work.cancel(task.task_id)

@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import hashlib
 import json
+import re
 from uuid import uuid4
 
 import pytest
@@ -14,8 +15,9 @@ from gateway import invariants
 from gateway.main import build
 from gateway.operations import bulk_retry, failure_groups, failure_retention, retry_acceptance
 from gateway.operations.failure_selection import FailureSelection
+from gateway.routers import ACCESS
 from gateway.settings import Settings
-from shared.events import DeviceInvalidated, TaskCancelRequested
+from shared.events import DeviceInvalidated, PersonChanged, TaskCancelRequested
 from shared.service.retention import prune
 from shared.testing.fixtures import declare, eventually
 
@@ -153,6 +155,49 @@ async def test_a_retry_halts_when_its_fault_returns_and_says_what_came_of_each(c
     again = await listed(clean, queue=QUEUE)
     assert [(each["fingerprint"], each["count"]) for each in again["items"]] == [(group["fingerprint"], 30)]
     assert sorted(row["deaths"] for row in await clean.rows("SELECT deaths FROM failure"))[-2:] == [1, 2]
+
+
+async def test_a_retry_sends_more_in_each_wave(clean, fault):
+    group, seen_until, _ = await break_some(clean, 20)
+    fault()
+    task = await task_of(clean, await retry(clean, selection(group, seen_until)))
+    assert (task["state"], task["result"]) == ("succeeded", result(retried=20))
+    # then: 1, 2, 5 and 10 of them, and the 2 that were left
+    assert await clean.one("SELECT wave FROM failure_retry") == 5
+
+
+async def test_a_retry_of_what_matches_nothing_is_refused(clean):
+    body = {"queue": QUEUE, "fingerprint": "unknown", "count": 1, "seen_until": dt.datetime.now(dt.UTC).isoformat()}
+    answer = await retry(clean, body)
+    assert (answer.status_code, answer.json()["code"], answer.json()["count"]) == (409, "drifted", 0)
+    assert await clean.one("SELECT count(*) FROM failure_retry") == 0
+
+
+OPERATING = ("failure-groups", "failures", "log", "queues", "tasks", "workers", "audit", "administrators", "keys")
+"""What operators read; the routes of schools are walked in test_sealed.py."""
+
+
+async def test_no_route_for_operators_shows_a_name_an_address_or_a_text_of_an_error(clean, fault):
+    # given: failures of a fault that names a person, a retry of them, and an event with a name
+    group, seen_until, school = await break_some(clean, 2)
+    task = await task_of(clean, await retry(clean, selection(group, seen_until)))
+    async with clean.service.transactions.begin() as tx:
+        tx.emit(PersonChanged(person_id=uuid4(), given_name="canary", version=1, positions={school: 1}))
+
+    async def logged():
+        return (await clean.ask("GET", "/v1/log", params={"type": "person.changed"})).json()["items"]
+
+    (event, *_) = await eventually(logged, bool, within=30)
+    failed = (await clean.ask("GET", "/v1/failures")).json()["items"]
+    ids = {"task_id": task["id"], "failure_id": failed[0]["id"], "event_id": event["id"]}
+    paths = [path for method, path in sorted(ACCESS) if method == "GET" and path.split("/")[2] in OPERATING]
+    # when
+    walked = [path for path in paths if path != "/v1/tasks/events" and set(re.findall(r"{(\w+)}", path)) <= ids.keys()]
+    answers = {path: await clean.ask("GET", path.format(**ids)) for path in walked}
+    # then
+    assert {path: each.status_code for path, each in answers.items()} == dict.fromkeys(walked, 200)
+    assert len(walked) > 10
+    assert [path for path, each in answers.items() if "canary" in each.text or "Ada Demo" in each.text] == []
 
 
 async def test_a_selection_that_has_changed_is_refused_and_nothing_is_done(clean, fault):

@@ -64,6 +64,28 @@ async def test_what_is_given_back_once_mended_is_handled_and_cannot_be_given_bac
     ]
 
 
+async def test_a_retry_goes_to_the_queue_that_failed_and_to_no_other(live):
+    # given: another consumer of the same event
+    fact = invalidated()
+    headers = Envelope.of(fact, "test").headers()
+    row = await buried(live, headers, fact.model_dump_json().encode())
+    async with await aio_pika.connect(live.backing.amqp_url) as connection:
+        channel = await connection.channel()
+        other = await channel.declare_queue(exclusive=True)
+        await other.bind(topology.EVENTS, "device.invalidated")
+        # when: it is retried, and then the event comes once more
+        assert (await retry(live, row["failure_id"])).status_code == 200
+        state = "SELECT count(*) FROM outbox"
+        await eventually(lambda: live.one(state), lambda waiting: waiting == 0)
+        async with live.service.transactions.begin() as tx:
+            tx.emit(later := invalidated())
+        # then
+        received = await eventually(lambda: other.get(fail=False), bool)
+        assert received.headers["ce-id"] != headers["ce-id"]
+        assert str(later.person_id) in received.body.decode()
+        assert await other.get(fail=False) is None
+
+
 async def test_a_letter_of_somebody_elses_is_kept_whatever_its_headers_say(live):
     # given: texts longer than an index takes, and values of other kinds
     body = uuid4().hex.encode()

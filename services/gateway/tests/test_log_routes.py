@@ -74,6 +74,15 @@ async def test_the_log_is_browsed_page_by_page_and_by_filter_and_shows_no_body(l
         assert refused.status_code == 422, refused.text
 
 
+async def test_the_log_is_browsed_between_two_times(logged):
+    whole = await browse(logged, correlation_id=logged.correlation)
+    first, second = (dt.datetime.fromisoformat(each["time"]) for each in whole["items"])
+    between = (first + (second - first) / 2).isoformat()
+    later = await browse(logged, correlation_id=logged.correlation, since=between)
+    earlier = await browse(logged, correlation_id=logged.correlation, until=between)
+    assert [later["items"], earlier["items"]] == [whole["items"][1:], whole["items"][:1]]
+
+
 async def test_a_reading_ends_though_events_keep_coming(logged):
     async def publish():
         while True:

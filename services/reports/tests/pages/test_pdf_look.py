@@ -165,7 +165,7 @@ def _visual_lines(page):
 
 def nearly_full_rows():
     """A student with texts that end near the edge of their column, on either side of it."""
-    pick, words = random.Random(7), ["Wim", "illi", "AVATAR", "fig", "Tür", "Ł.", "O’Hara", "(1/2)", "mm", "To-Do"]
+    pick, words = random.Random(7), ["Wim", "illi", "AVATAR", "fig", "Tür", "Ł.", "O\u2019Hara", "(1/2)", "mm", "To-Do"]
     texts = [" ".join(pick.choices(words, k=length)) for length in range(2, 26) for _ in range(3)]
     grades = tuple(replace(student().grades[0], course=text, term=text[:24], grade=text[:12]) for text in texts)
     return student(grades=grades, remarks=tuple((DAYS[1], f"{text} {text} {text}") for text in texts))
