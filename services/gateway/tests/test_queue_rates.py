@@ -61,11 +61,12 @@ def test_a_depth_is_compared_with_one_of_the_last_minute():
 
 
 def test_a_heartbeat_says_the_rates_since_the_one_before():
-    held = HeldMessages(since=100.0)
+    held = HeldMessages(20, since=100.0)
     for _ in range(6):
         held.receive()
     held.messages, held.finished = 2, 4
     said = held.describe(102.0)
-    assert (said["holds"], said["received_per_second"], said["finished_per_second"]) == (2, 3.0, 2.0)
+    assert (said["holds"], said["at_most"]) == (2, 20)
+    assert (said["received_per_second"], said["finished_per_second"]) == (3.0, 2.0)
     again = held.describe(104.0)
     assert (again["holds"], again["received_per_second"], again["finished_per_second"]) == (2, 0.0, 0.0)

@@ -33,7 +33,8 @@ async def test_of_a_worker_that_is_not_live_nothing_is_shown_as_current(gateway)
     heard = projection.HeartbeatRecorder(gateway.service.transactions, RateLimiter({}))
     silence = {"files@here:1": 0, "files@here:2": 20, "files@here:3": 65}
     for worker, seconds in silence.items():
-        await heard({"service": "files", "worker": worker, "every_seconds": 5.0, "version": "0.3", "in_flight": 2})
+        facts = {"version": "0.3", "in_flight": 2, "draining": True, "queues": {"files.work": {"holds": 2}}}
+        await heard({"service": "files", "worker": worker, "every_seconds": 5.0} | facts)
         query = "UPDATE worker SET seen_at = seen_at - make_interval(secs => %s) WHERE worker = %s"
         async with gateway.service.transactions.begin() as tx:
             await tx.execute(query, (seconds, worker))
@@ -42,7 +43,8 @@ async def test_of_a_worker_that_is_not_live_nothing_is_shown_as_current(gateway)
     # then
     shown = {each["worker"]: each for each in items if each["service"] == "files" and each["worker"] in silence}
     assert [shown[worker]["state"] for worker in silence] == ["live", "stale", "gone"]
-    assert ["in_flight" in shown[worker]["facts"] for worker in silence] == [True, False, False]
+    current = {"in_flight", "draining", "queues"}
+    assert [current & shown[worker]["facts"].keys() for worker in silence] == [current, set(), set()]
     assert {each["facts"]["version"] for each in shown.values()} == {"0.3"}
     gone = (await gateway.ask("GET", "/v1/workers", params={"state": "gone"})).json()["items"]
     assert "files@here:3" in {each["worker"] for each in gone}

@@ -5,6 +5,7 @@ import datetime as dt
 import json
 import os
 import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from io import FileIO
 from typing import Any
@@ -75,6 +76,7 @@ class Heartbeat:
         self._metrics.beat_at.set_to_current_time()
         self._started = dt.datetime.now(dt.UTC)
         self._version = installed_version(service)
+        self._before = time.monotonic(), 0.0, 0.0
 
     async def run(self) -> None:
         """Publish until cancelled; a heartbeat that cannot be sent is skipped."""
@@ -93,6 +95,11 @@ class Heartbeat:
             self._metrics.beat_at.set_to_current_time()
 
     def _facts(self, statm: FileIO, loads: FileIO) -> dict[str, object]:
+        now, handled = time.monotonic(), _total(self._metrics, HANDLED)
+        failed = _total(self._metrics, HANDLED, ("retried", "dead"))
+        since, handled_before, failed_before = self._before
+        self._before = now, handled, failed
+        seconds = max(now - since, 1e-3)
         return {name: fact() for name, fact in self._others.items()} | {
             "service": self._service,
             "worker": self._worker,
@@ -102,8 +109,10 @@ class Heartbeat:
             "at": dt.datetime.now(dt.UTC).isoformat(),
             "every_seconds": self._seconds,
             "in_flight": _total(self._metrics, IN_PROGRESS),
-            "handled": _total(self._metrics, HANDLED),
-            "failed": _total(self._metrics, HANDLED, ("retried", "dead")),
+            "handled": handled,
+            "handled_per_second": round((handled - handled_before) / seconds, 3),
+            "failed": failed,
+            "failed_per_second": round((failed - failed_before) / seconds, 3),
             "load": float(_field(loads, 0)),
             "memory_bytes": int(_field(statm, 1)) * os.sysconf("SC_PAGE_SIZE"),  # resident, in pages (proc(5))
         }

@@ -11,6 +11,8 @@ from typing import Any
 class HeldMessages:
     """Messages that were received and not yet acknowledged, and how many came and went since the last heartbeat."""
 
+    most: int = 0
+    """Messages that the process works on at once."""
     messages: int = 0
     age: float | None = None
     """Seconds from the newest received event's time to its receipt, at the first attempt."""
@@ -34,6 +36,7 @@ class HeldMessages:
         seconds = max(now - self.since, 1e-3)
         report = {
             "holds": self.messages,
+            "at_most": self.most,
             "age_seconds": self.age,
             "newest_at": self.newest_at.isoformat() if self.newest_at else None,
             "received_per_second": round(self.received / seconds, 3),

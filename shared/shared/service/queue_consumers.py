@@ -68,7 +68,7 @@ class QueueConsumers:
             on_final_failure=FinalFailureReporter(queue, read, parts.transactions, self.final_failures).report,
         )
         age, received = parts.metrics.age.labels(queue), parts.metrics.received.labels(queue)
-        held = self._runtime.held[queue] = HeldMessages()
+        held = self._runtime.held[queue] = HeldMessages(prefetch)
         parts.metrics.in_progress.labels(queue).set_function(lambda: held.messages)
         parts.metrics.newest.labels(queue).set_function(held.newest_timestamp)
 

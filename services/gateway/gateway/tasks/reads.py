@@ -51,8 +51,9 @@ class TaskPage(BaseModel):
 class Worker(WorkerShown):
     """A process that works: `live`, `stale` after three missed heartbeats, `gone` after twelve.
 
-    The database's time of arrival decides. What changes with each heartbeat (`in_flight`, `handled`, `failed`, `load`,
-    `memory_bytes`) is in `facts` only while it is live: nothing old is shown as current.
+    The database's time of arrival decides. `facts` of a live one say what it does: messages in flight, handled and
+    failed since its start and a second, `load`, `memory_bytes`, and for each of its `queues` how many it `holds` of
+    `at_most`. Of others they only say which process it was: nothing old is shown as current.
     """
 
     state: WorkerState

@@ -23,11 +23,12 @@ from shared.transactions.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/v1", tags=["tasks"], route_class=GuardedRoute)
 
-# Select all workers. Figures that change with each heartbeat are left out where they are not current.
+# Select all workers. Of one that is not live only what stays true of its process is shown.
 SELECT_WORKERS = """
 SELECT worker, service, seen_at, state, state <> 'live' AS stale,
-       CASE state WHEN 'live' THEN facts
-                  ELSE facts - '{in_flight,handled,failed,load,memory_bytes}'::text[] END AS facts
+       CASE state WHEN 'live' THEN facts ELSE (
+           SELECT jsonb_object_agg(key, value) FROM jsonb_each(facts)
+           WHERE key IN ('service', 'worker', 'host', 'version', 'started_at', 'at', 'every_seconds')) END AS facts
 FROM (
     SELECT *, CASE WHEN missed < 3 THEN 'live' WHEN missed < 12 THEN 'stale' ELSE 'gone' END AS state
     FROM (SELECT *, extract(epoch FROM clock_timestamp() - seen_at) / (facts->>'every_seconds')::float8 AS missed
