@@ -167,7 +167,7 @@ async def _nodes_die(field: Field, report: Report) -> None:
 
 
 async def _deadly(field: Field, report: Report) -> None:
-    """Publish a message that kills each worker that handles it; the messages beside it must not become dead letters."""
+    """Publish a message that kills each worker that handles it; those beside it go on, and become no dead letters."""
     field.workers.kill_all()
     killer = request().model_copy(update={"counts": worker_process.DEADLY})
     innocents = [request() for _ in range(100)]
@@ -177,7 +177,14 @@ async def _deadly(field: Field, report: Report) -> None:
         field.ground.url, [message(event) for event in (*innocents[:50], killer, *innocents[50:])]
     )
     async with field.workers.tended():
+        handled, good = await field.count(HANDLED), len(field.writer.committed) - len(innocents)
+        over = asyncio.Event()
+        feeding = asyncio.create_task(_feed(field, over))
         buried = await field.settled(BURIED, before + 1, 180) - before
+        flowed = (await field.count(HANDLED) - handled) / (len(field.writer.committed) - good)
+        over.set()
+        await feeding
+        report.at_least("promise 07: good requests handled by the time of its burial", flowed, "×", 0.8)
         report.figure("workers killed by one message", field.workers.started - started - field.workers.count, "")
         report.exactly("rule 07: buried at the delivery limit", buried, "messages", 1)
         found = await field.rows(
@@ -192,6 +199,13 @@ async def _deadly(field: Field, report: Report) -> None:
         await field.drained(f"a message that dies at its {DELIVERY_LIMIT + 1}st delivery")
         done = await field.count("SELECT count(*) FROM notifier.handled WHERE task_id = %s", killer.task_id)
         report.exactly("rule 07: a death given back, handled", done, "times", 1)
+
+
+async def _feed(field: Field, over: asyncio.Event) -> None:
+    """Commit 50 good requests a second until `over`, few enough for one worker."""
+    while not over.is_set():
+        await field.writer.batch(range(5), 0)
+        await asyncio.sleep(0.1)
 
 
 async def _poison(field: Field, report: Report) -> None:
