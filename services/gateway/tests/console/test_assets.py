@@ -5,6 +5,9 @@ import re
 import pytest
 
 from gateway.console.assets import ADDRESSES
+from gateway.console.texts import FOLDER
+
+STATIC = FOLDER.parent / "static"
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -31,3 +34,9 @@ async def test_style_and_script_are_compressed_for_those_who_accept_it_and_pages
             assert "immutable" in answer.headers["cache-control"]
         page = await browser.client.get("/console/sign-in", headers=accepted)
         assert (page.status_code, page.headers.get("content-encoding")) == (200, None)
+
+
+async def test_the_style_knows_start_and_end_and_no_left_and_right():
+    style = (STATIC / "console.css").read_text()
+    assert re.findall(r"(?<![\w-])(?:[\w-]+-)?(?:left|right)\s*:|:\s*(?:left|right)\s*[;}]", style) == []
+    assert "inline-start" in style

@@ -87,6 +87,28 @@ async def test_classes_and_people_are_found_and_marked_and_none_is_left_out_by_m
         assert (nothing.status_code, "Find and mark at least one." in nothing.text) == (422, True)
 
 
+async def test_a_test_goes_to_the_one_who_writes_it_only_and_an_urgent_send_says_so(gateway, owners, signed_in, school):
+    owners(notifier_POST=(200, PREVIEW))
+    form = FORM | {"urgent": "true", "title": f"Demo {uuid4().hex}"}
+
+    async def sent():
+        query = "SELECT data FROM outbox WHERE data LIKE %s"
+        return [json.loads(row["data"]) for row in await gateway.rows(query, (f"%{form['title']}%",))]
+
+    person = await gateway.add_person(school, "staff")
+    async with signed_in(school, "staff", person) as browser:
+        key = hidden(await browser.get(NEW))
+        page = await browser.post(NEW, **form, **key, step="test")
+        assert page.status_code == 200
+        (test,) = await sent()
+        assert test["audience"]["people"] == [str(person)]
+        assert not test["audience"].get("school")
+        seen = hidden(await browser.post(NEW, **form, **key, step="preview"))
+        assert (await browser.post(NEW, **form, **seen, step="send")).status_code == 303
+    (real,) = [each for each in await sent() if each != test]
+    assert (real["payload"]["audience"]["school"], real["payload"]["urgent"]) == (True, True)
+
+
 async def test_a_repeating_send_is_a_schedule_and_is_of_use_for_some_hours(gateway, owners, signed_in, school):
     owners(notifier_POST=(200, PREVIEW))
     form = FORM | {"when": "2030-01-07T07:30", "repeat": "week", "every": "2", "until": "2030-06-30"}

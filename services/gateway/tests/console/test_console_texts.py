@@ -15,6 +15,7 @@ READER = SimpleNamespace(text=lambda text: text, moment=lambda at: at)
 
 
 CONSOLE = FOLDER.parent
+KEYWORDS = DEFAULT_KEYWORDS | {"N_": None}
 KINDS = [("**.py", "python"), ("**.html", "jinja2")]
 TRANSLATED = [each for each in LANGUAGES if each != "en"]
 
@@ -30,12 +31,26 @@ def forms(text):
 
 def test_every_text_of_the_console_is_translated():
     options = {"**.html": {"newstyle_gettext": "true"}}
-    found = extract_from_dir(str(CONSOLE), KINDS, options, keywords=DEFAULT_KEYWORDS | {"N_": None})
+    found = extract_from_dir(str(CONSOLE), KINDS, options, keywords=KEYWORDS)
     marked = {forms(text) for _, _, text, _, _ in found}
     assert len(marked) > 500
     for language in TRANSLATED:
         known = {forms(each.id) for each in catalog_of(language) if not each.fuzzy and all(forms(each.string))}
         assert sorted(marked - known) == [], language
+
+
+OPERATORS = re.compile(r"(^|/)(failure|queue|log|event|replay|reading|worker|overview|timeline|task|key|hour)")
+"""Templates and modules of pages for operators."""
+BROKER = re.compile(
+    r"rabbit|amqp|broker|exchange|consumer|outbox|dead letter|routing|postgres|http|stack|exception", re.IGNORECASE
+)
+
+
+def test_no_text_for_schools_has_words_of_the_machine():
+    found = extract_from_dir(str(CONSOLE), KINDS, {"**.html": {"newstyle_gettext": "true"}}, keywords=KEYWORDS)
+    texts = {text for file, _, message, _, _ in found if not OPERATORS.search(file) for text in forms(message)}
+    assert len(texts) > 300
+    assert sorted(text for text in texts if BROKER.search(text)) == []
 
 
 @pytest.mark.parametrize("language", TRANSLATED)

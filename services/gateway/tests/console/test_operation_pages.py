@@ -96,6 +96,7 @@ async def test_failures_are_retried_once_after_their_number_is_typed(gateway, si
         address = f"/console/failures/confirm/retry?queue={queue}"
         page = await browser.get(address)
         assert "3 failures now." in page.text
+        assert queue in page.text.split("<main")[1].split("<form")[0], "the filter is named before its button"
         fields = hidden(page)
         wrong = await browser.post(address, **fields, typed="2")
         assert (wrong.status_code, 'id="typed-error"' in wrong.text) == (422, True)

@@ -81,6 +81,17 @@ async def test_signing_out_ends_the_session_in_every_tab_at_once(gateway, browse
         assert (await tab.get("/console/overview")).status_code == 303
 
 
+async def test_a_session_ends_after_its_hours(gateway, browse, account, school):
+    person, secrets = await account(school, "platform_admin")
+    lasts = "SELECT extract(epoch FROM expires_at - now()) / 3600 FROM refresh_token WHERE person_id = %s"
+    async with browse() as browser:
+        await browser.post("/console/sign-in", **secrets)
+        assert 11.9 < await gateway.one(lasts, (person,)) <= 12
+        async with gateway.service.transactions.begin() as tx:
+            await tx.execute("UPDATE refresh_token SET expires_at = now() WHERE person_id = %s", (person,))
+        assert (await browser.get("/console/overview")).status_code == 303
+
+
 async def test_an_ended_session_keeps_what_was_typed_and_sends_nothing(browse):
     async with browse() as browser:
         browser.client.cookies.set("console-8000", "over")
