@@ -43,12 +43,15 @@ async def test_a_loop_that_has_waited_too_long_for_a_lock_tries_again(scheduler,
     loop = DueScheduleLoop(scheduler.service.transactions, Punctuality(CollectorRegistry()), claim=500, look_every=1.0)
     with psycopg.connect(backing.admin_url) as other:
         other.execute("LOCK TABLE scheduler.schedule IN EXCLUSIVE MODE")
-        running = asyncio.create_task(loop.run())
 
         async def waiting():
-            assert not running.done(), running.exception()
+            assert running is None or not running.done(), running.exception()
+            other.execute("SELECT pg_stat_clear_snapshot()")  # a transaction keeps what it saw of others first
             return [pid for (pid,) in other.execute(WAITING).fetchall()]
 
+        running = None
+        assert await waiting() == []
+        running = asyncio.create_task(loop.run())
         try:
             first, *_ = await eventually(waiting, bool)
             # when: its wait ends as by a limit
