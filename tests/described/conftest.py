@@ -68,7 +68,7 @@ def opened(system):
         school = made("/v1/schools", name="Demo", timezone="Europe/Berlin")
         people = {
             role: made("/v1/people", given_name="Demo", family_name=role.title(), memberships=[{"role": role}])
-            for role in ("school_admin", "guardian", "student")
+            for role in ("school_admin", "staff", "guardian", "student")
         }
         guardians = {"guardians": [{"person_id": people["guardian"]}]}
         path = f"/v1/students/{people['student']}/guardians"
@@ -80,6 +80,7 @@ def opened(system):
         described,
         {
             "platform_admin": token("platform_admin", place, UUID(people["school_admin"])),
+            "staff": token("staff", place, UUID(people["staff"])),
             "guardian": token("guardian", place, UUID(people["guardian"])),
         },
     )

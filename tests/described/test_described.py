@@ -31,7 +31,7 @@ CHECKS = {
     "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx", 503]},
 }
 UNSAID = {
-    *("value_error", "past", "rule", "unsound", "cursor", "taken"),
+    *("value_error", "past", "rule", "unsound", "cursor", "taken", "conflict"),
     *("decimal_max_places", "decimal_max_digits", "datetime_from_date_parsing"),
 }
 """Codes of errors that no JSON schema can foresee: what one field means for another, what is over, what is no rule,

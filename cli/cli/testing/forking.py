@@ -73,6 +73,7 @@ def _context() -> ForkServerContext:
 
 def _run(module: str, words: Sequence[str], env: Mapping[str, str], folder: Path, log: Path) -> None:
     """Become the process."""
+    multiprocessing.current_process().daemon = False  # a daemon may have no children, and services have some
     os.setsid()
     os.chdir(folder)
     written = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

@@ -52,7 +52,7 @@ BINARY = {"content": {"application/octet-stream": {"schema": {"type": "string", 
     },
 )
 async def download(
-    token: Annotated[str, Path(max_length=5_000)],
+    token: Annotated[str, Path(max_length=5_000, pattern=r"^[^\x00-\x1f\x7f\\/]+$")],
     links: Links,
     store: Store,
     wanted: RangeHeader = None,

@@ -10,7 +10,6 @@ from pydantic import (
     AwareDatetime,
     BaseModel,
     ConfigDict,
-    Field,
     PlainSerializer,
     StringConstraints,
     model_validator,
@@ -49,10 +48,17 @@ Key = Annotated[str | None, Header(min_length=1, max_length=LONGEST_KEY)]
 """An Idempotency-Key."""
 Cursor = Annotated[str | None, Query(max_length=200, pattern=r"^[A-Za-z0-9_-]+$")]
 Limit = Annotated[int, Query(ge=1, le=200)]
-Occurrence = Annotated[
-    AwareDatetime,
-    Field(ge=dt.datetime(1970, 1, 1, tzinfo=dt.UTC), le=dt.datetime(9000, 1, 1, tzinfo=dt.UTC)),
-]
+EARLIEST, LATEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
+
+
+def _within_calendar(moment: dt.datetime) -> dt.datetime:
+    if not EARLIEST <= moment <= LATEST:
+        msg = "must be between the years 1970 and 9000"
+        raise ValueError(msg)
+    return moment
+
+
+Occurrence = Annotated[AwareDatetime, AfterValidator(_within_calendar)]
 """When something happened that a list or a replay is narrowed to. Minutes are subtracted from it and added to it."""
 SchoolName = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=NO_NUL)]
 Wanted = Annotated[str | None, Query(max_length=255, pattern=NO_NUL)]

@@ -17,14 +17,13 @@ from gateway.security.audit import Audited
 from gateway.security.caller import CurrentCaller
 from shared.events import ConsumersOrdered
 from shared.events.consumers import Order
-from shared.http.fields import NO_NUL
 from shared.http.provided import Provided
 from shared.service.consumer_orders import UPSERT_ORDER
 from shared.transactions.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/v1", tags=["operations"], route_class=GuardedRoute)
 
-Target = Annotated[str, Path(min_length=1, max_length=255, pattern=NO_NUL)]
+Target = Annotated[str, Path(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:@-]*$")]
 
 # Find the service of a worker, and whether it still sends heartbeats.
 SELECT_WORKER = """
