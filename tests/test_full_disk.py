@@ -23,6 +23,8 @@ from shared.settings import ServiceSettings
 from shared.testing.fixtures import Backing, declare, eventually, fresh_vhost, running, service_url, write_keys
 
 WITHIN = 60
+FULL = 20
+"""Seconds for which the disk is full."""
 SIZE = "128m"
 # The tables are on the small filesystem, which no other process sees. The write-ahead log is elsewhere: a server that
 # cannot write that stops itself, and what starts it again is not part of the system.
@@ -144,7 +146,8 @@ async def test_promise_09_a_full_disk_stops_work_which_resumes_with_nothing_ackn
             await eventually(handled, lambda found: found == accepted, within=WITHIN)
             # when the disk is full
             with structlog.testing.capture_logs() as lines:
-                fill(admin, f"{data}/filler")
+                fillers = [f"{data}/filler"]
+                fill(admin, fillers[0])
                 since = time.monotonic()
                 for _ in range(200):
                     try:
@@ -152,15 +155,18 @@ async def test_promise_09_a_full_disk_stops_work_which_resumes_with_nothing_ackn
                     except psycopg.OperationalError:
                         break
                 await eventually(lambda: paused(service), lambda value: value == 1, within=WITHIN)
-                fill(admin, f"{data}/filler")  # also what was left for rows
                 said = len(lines)
-                await eventually(lambda: asyncio.sleep(0, len(lines)), lambda n: n > said, within=WITHIN)
-                seconds = time.monotonic() - since
+                while (seconds := time.monotonic() - since) < FULL:  # the time is the subject: lines a second
+                    fillers.append(f"{data}/filler{len(fillers)}")
+                    fill(admin, fillers[-1])  # also what was left for rows
+                    await asyncio.sleep(1)
+                assert len(lines) > said
             # then it says so without a flood, and does nothing
             assert len(lines) <= 40 * (seconds + 1)
             assert len(await handled()) < len(accepted)
             # and goes on by itself when there is room again
-            admin.execute(EMPTY.format(f"{data}/filler"))
+            for each in fillers:
+                admin.execute(EMPTY.format(each))
             await eventually(handled, lambda found: len(found) >= len(accepted), within=WITHIN)
             await eventually(lambda: paused(service), lambda value: value == 0, within=WITHIN)
             accepted.append(await emit())
